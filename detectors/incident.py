@@ -1,0 +1,91 @@
+"""An incident: something that happened at a place and a time, as it arrives and as it is kept."""
+
+from __future__ import annotations
+
+import enum
+import math
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Category(enum.StrEnum):
+    """What kind of incident: the four that are scanned, and the rest, which is only counted."""
+
+    VIOLENCE = "violence"
+    PROPERTY = "property"
+    DRUGS = "drugs"
+    DISORDER = "disorder"
+    OTHER = "other"
+
+
+class Origin(enum.StrEnum):
+    """Who noticed the incident: the public, or the police themselves."""
+
+    REPORTED = "reported"
+    DISCOVERED = "discovered"
+
+
+class Status(enum.StrEnum):
+    """Whether the incident stands or was withdrawn by its source."""
+
+    ACTIVE = "active"
+    CANCELLED = "cancelled"
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of an incident.
+
+    An active incident needs a time (``occurred_at``, or an interval whose end is taken) and a
+    place (``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of one of the
+    operator's places). A cancelled one needs only its ``id``. ``category`` is the source's word;
+    the area's settings map it to a :class:`Category`.
+
+    Raises:
+        ValueError: the time or the place of an active incident is missing or half given, or the
+            interval ends before it begins.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    occurred_at: AwareTime | None = None
+    occurred_from: AwareTime | None = None
+    occurred_to: AwareTime | None = None
+    category: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "other"
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    location: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    area: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    reported_at: AwareTime | None = None
+    origin: Origin = Origin.REPORTED
+    status: Status = Status.ACTIVE
+    revision: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    uncertainty_m: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.longitude is None) != (self.latitude is None):
+            raise ValueError("longitude and latitude: give both or neither")
+        if self.longitude is not None and self.latitude is not None:
+            if not (math.isfinite(self.longitude) and math.isfinite(self.latitude)):
+                raise ValueError("longitude and latitude: must be finite")
+        if self.occurred_from is not None and self.occurred_to is not None:
+            if self.occurred_to < self.occurred_from:
+                raise ValueError("occurred_to: must not be before occurred_from")
+        if self.status is Status.CANCELLED:
+            return
+        if self.occurred is None:
+            raise ValueError("occurred_at: missing (or give occurred_from and occurred_to)")
+        if self.longitude is None and self.location is None:
+            raise ValueError("longitude and latitude: missing (or give location)")
+
+    @property
+    def occurred(self) -> datetime | None:
+        """When it happened: the time given, else the end of the interval, else its start."""
+        return self.occurred_at or self.occurred_to or self.occurred_from
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether the time is the end of an interval rather than a known moment."""
+        return self.occurred_at is None and self.occurred is not None

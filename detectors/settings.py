@@ -1,0 +1,97 @@
+"""What an operator can set for one area: the part of the configuration that the Monitor reads.
+
+Every field has a default, so that no file is needed to start. The zero value is safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from detectors.incident import Category
+
+PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+
+STREAMS = ("violence", "property", "drugs", "disorder", "all")
+"""The scanned streams by index: the four categories, and all four together."""
+
+CATEGORY_MAP: dict[str, Category] = {
+    **{category.value: category for category in Category},
+    "anti-social-behaviour": Category.DISORDER,
+    "bicycle-theft": Category.PROPERTY,
+    "burglary": Category.PROPERTY,
+    "criminal-damage-arson": Category.DISORDER,
+    "other-crime": Category.OTHER,
+    "other-theft": Category.PROPERTY,
+    "possession-of-weapons": Category.VIOLENCE,
+    "public-order": Category.DISORDER,
+    "robbery": Category.VIOLENCE,
+    "shoplifting": Category.PROPERTY,
+    "theft-from-the-person": Category.PROPERTY,
+    "vehicle-crime": Category.PROPERTY,
+    "violent-crime": Category.VIOLENCE,
+}
+"""A source's word -> category; the words of data.police.uk are known from the start."""
+
+
+class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The nominal recurrence interval, in days, from which each tier holds without a calibration."""
+
+    watch: PositiveFloat = 30.0
+    advisory: PositiveFloat = 100.0
+    alert: PositiveFloat = 365.0
+    urgent: PositiveFloat = 1826.25
+
+    def __post_init__(self) -> None:
+        if not self.watch < self.advisory < self.alert < self.urgent:
+            raise ValueError("tiers: must rise from watch to advisory to alert to urgent (default 30, 100, 365, 1826.25)")
+
+
+class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one area. Units are in the names; see ``config/monitor.toml`` for the notes."""
+
+    timezone: str = "UTC"
+    clock: Literal["wall", "watermark"] = "wall"
+    tick_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 1
+    max_ahead_s: Annotated[int, msgspec.Meta(ge=0)] = 300
+    max_jump_days: PositiveInt = 7
+    window_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 91
+    min_baseline_days: Annotated[int, msgspec.Meta(ge=0)] = 28
+    durations_h: tuple[PositiveInt, ...] = (2, 4, 8, 12, 24, 48, 96, 168)
+    strata: Literal["none", "operational", "friday_saturday", "each_weekend_day"] = "operational"
+    max_radius_m: Annotated[float, msgspec.Meta(gt=0, le=20_000)] = 500.0
+    min_cases: Annotated[int, msgspec.Meta(ge=2)] = 3
+    max_clusters: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0
+    tiers: TierSettings = TierSettings()
+    ease_below: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    end_after_h: PositiveFloat = 6.0
+    cool_down_h: Annotated[float, msgspec.Meta(ge=0)] = 48.0
+    cool_down_m: Annotated[float, msgspec.Meta(ge=0)] = 500.0
+    categories: dict[str, Category] = {}
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"timezone = {self.timezone!r}: must be an IANA name such as 'Europe/London' (default 'UTC')") from None
+        if not self.durations_h or list(self.durations_h) != sorted(set(self.durations_h)):
+            raise ValueError("durations_h: must be rising whole hours (default [2, 4, 8, 12, 24, 48, 96, 168])")
+        if 3600 % self.tick_s:
+            raise ValueError("tick_s: must divide an hour (default 1)")
+        if self.durations_h[-1] > self.window_days * 24 // 2:
+            raise ValueError("durations_h: the longest must fit twice into window_days (default 168 h in 91 days)")
+
+    def category(self, word: str) -> Category | None:
+        """The category that a source's word stands for; None for an unknown word."""
+        return self.categories.get(word) or CATEGORY_MAP.get(word)
+
+    def digest(self, location_ids: tuple[str, ...]) -> str:
+        """The configuration hash: SHA-256 in hex over the settings and the frozen locations."""
+        encoded = msgspec.json.encode((self, location_ids), order="deterministic")
+        return hashlib.sha256(encoded).hexdigest()
