@@ -48,7 +48,7 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         if not self.watch < self.advisory < self.alert < self.urgent:
-            raise ValueError("tiers: must rise from watch to advisory to alert to urgent (default 30, 100, 365, 1826.25)")
+            raise ValueError("watch, advisory, alert, urgent: must rise in this order (default 30, 100, 365, 1826.25)")
 
 
 class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +67,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_cases: Annotated[int, msgspec.Meta(ge=2)] = 3
     max_clusters: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     tiers: TierSettings = TierSettings()
     ease_below: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     end_after_h: PositiveFloat = 6.0
@@ -76,16 +76,27 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     categories: dict[str, Category] = {}
 
     def __post_init__(self) -> None:
+        faults = []
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"timezone = {self.timezone!r}: must be an IANA name such as 'Europe/London' (default 'UTC')") from None
-        if not self.durations_h or list(self.durations_h) != sorted(set(self.durations_h)):
-            raise ValueError("durations_h: must be rising whole hours (default [2, 4, 8, 12, 24, 48, 96, 168])")
+            faults.append(
+                f"timezone = {self.timezone!r}: must be an IANA name such as 'Europe/London' (default 'UTC')"
+            )
+        durations = list(self.durations_h)
+        if not durations or durations != sorted(set(durations)):
+            faults.append(
+                f"durations_h = {durations}: must be rising whole hours (default [2, 4, 8, 12, 24, 48, 96, 168])"
+            )
+        elif durations[-1] > self.window_days * 24 // 2:
+            faults.append(
+                f"durations_h = {durations}: the longest must fit twice into window_days = {self.window_days} "
+                "(default 168 h in 91 days)"
+            )
         if 3600 % self.tick_s:
-            raise ValueError("tick_s: must divide an hour (default 1)")
-        if self.durations_h[-1] > self.window_days * 24 // 2:
-            raise ValueError("durations_h: the longest must fit twice into window_days (default 168 h in 91 days)")
+            faults.append(f"tick_s = {self.tick_s}: must divide an hour, 3600 s (default 1)")
+        if faults:
+            raise ValueError("\n".join(faults))
 
     def category(self, word: str) -> Category | None:
         """The category that a source's word stands for; None for an unknown word."""

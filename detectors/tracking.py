@@ -1,33 +1,47 @@
-"""Alerts: clusters with an identity and a life."""
+"""Alerts: clusters with an identity and a life, kept by the incidents they share."""
+
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+
 import msgspec
+import numpy as np
+
+from detectors.clusters import Cluster
+from detectors.inference import TIERS, score_for_interval, tier_of
+from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
+from detectors.locations import to_sphere
+from detectors.settings import AreaSettings
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert: everything the Monitor knows of it at the tick of the revision.
 
-    Times are seconds since 1970 UTC. ``members`` are incident ids in byte order.
+    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
+    reached; ``tier`` the highest reached so far; ``start_s`` the start of the cylinder. While an
+    alert eases and when it ends, the figures are those of its last strong cluster.
     """
 
     id: str
     revision: int
     area: str
     stream: str
-    state: str                # open, escalated, easing, ended, withdrawn
-    tier: str                 # watch, advisory, alert, urgent
-    reason: str               # why this revision was made
-    opened_s: int             # tick at which the alert was opened
-    alerted_s: int | None     # tick at which the tier 'alert' was first reached
-    tick_s: int               # tick of this revision
+    state: str
+    tier: str
+    reason: str
+    opened_s: int
+    alerted_s: int | None
+    tick_s: int
     ended_s: int | None
-    centre: str               # id of the centre location
+    centre: str
     longitude: float
     latitude: float
     radius_m: float
-    locations: tuple[str, ...]    # ids of the zone, in rank order
+    locations: tuple[str, ...]
     duration_h: int
-    start_s: int              # start of the cylinder
+    start_s: int
     observed: int
     expected: float
     llr: float
@@ -35,4 +49,185 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     recurrence_interval_days: float
     members: tuple[str, ...]
     new_members: tuple[str, ...]
-    breakdown: dict[str, int]  # members by category
+    breakdown: dict[str, int]
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """An open alert, and since when no strong cluster shares its members (None: one does)."""
+
+    alert: Alert
+    quiet_since_s: int | None
+
+
+class CoolDown(msgspec.Struct, frozen=True):
+    """A place where an alert ended: nothing opens near it in that stream until a moment."""
+
+    stream: str
+    longitude: float
+    latitude: float
+    until_s: int
+
+
+class TrackerState(msgspec.Struct, frozen=True):
+    """All that tracking remembers between scans."""
+
+    followed: tuple[Followed, ...] = ()
+    cool_downs: tuple[CoolDown, ...] = ()
+
+
+def alert_id(area: str, stream: str, opened_s: int, centre: str, members: Iterable[str]) -> str:
+    """The first 128 bits of SHA-256 over what makes an alert this alert, in hex.
+
+    >>> alert_id("leeds", "violence", 0, "8a195da49b9ffff", ["a", "b"])
+    '1dbe3f1e1bcd6ddf1a4b2f4b4b0ed36e'
+    """
+    content = msgspec.json.encode((area, stream, opened_s, centre, sorted(members)))
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+class Tracker:
+    """Matches the clusters of each scan to the alerts that are open, stream by stream."""
+
+    def __init__(self, area: str, settings: AreaSettings, state: TrackerState | None = None) -> None:
+        state = state or TrackerState()
+        self._area, self._settings = area, settings
+        self._open_at = score_for_interval(settings.tiers.watch)
+        self._followed = {followed.alert.id: followed for followed in state.followed}
+        self._cool_downs = list(state.cool_downs)
+
+    @property
+    def weakest_score(self) -> float:
+        """Clusters below this score do not matter: they neither open an alert nor keep one alive."""
+        return self._open_at - self._settings.ease_below
+
+    @property
+    def state(self) -> TrackerState:
+        """What must be kept to go on later as if nothing had happened."""
+        return TrackerState(tuple(self._followed.values()), tuple(self._cool_downs))
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The open alerts, oldest first."""
+        return tuple(followed.alert for followed in self._followed.values())
+
+    def update(self, stream: str, tick_s: int, clusters: Sequence[Cluster], standing: set[str]) -> list[Alert]:
+        """New revisions after one scan of a stream.
+
+        ``clusters`` are those of :attr:`weakest_score` or more, best first; ``standing`` the members
+        of this stream's open alerts that still lie in the window.
+        """
+        self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
+        mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
+        match, taken = _matches([followed.alert for followed in mine], clusters)
+        changes = []
+        for followed in mine:
+            change = self._follow(followed, match.get(followed.alert.id), tick_s, standing)
+            if change is not None:
+                changes.append(change)
+        for position, cluster in enumerate(clusters):
+            if position not in taken and cluster.score >= self._open_at and not self._cooling(stream, cluster):
+                changes.append(self._open(stream, tick_s, cluster))
+        return changes
+
+    def _open(self, stream: str, tick_s: int, cluster: Cluster) -> Alert:
+        tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or TIERS[0]
+        alert = Alert(
+            id=alert_id(self._area, stream, tick_s, cluster.centre, cluster.members),
+            revision=1,
+            area=self._area,
+            stream=stream,
+            state=AlertState.OPEN,
+            tier=tier,
+            reason=OPENED,
+            opened_s=tick_s,
+            alerted_s=tick_s if _reached(tier, "alert") else None,
+            tick_s=tick_s,
+            ended_s=None,
+            new_members=cluster.members,
+            **_figures(cluster),
+        )
+        self._followed[alert.id] = Followed(alert, None)
+        return alert
+
+    def _follow(self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]) -> Alert | None:
+        alert = followed.alert
+        event, quiet_since_s = self._event(followed, cluster, tick_s, standing)
+        state, reason = step(AlertState(alert.state), event)
+        tier = alert.tier
+        if event is Event.ROSE and cluster is not None:
+            tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or tier
+        if reason:
+            known = set(alert.members)
+            alert = msgspec.structs.replace(
+                alert,
+                revision=alert.revision + 1,
+                state=state,
+                tier=tier,
+                reason=reason,
+                alerted_s=tick_s if alert.alerted_s is None and _reached(tier, "alert") else alert.alerted_s,
+                tick_s=tick_s,
+                ended_s=tick_s if state in TERMINAL else None,
+                new_members=tuple(member for member in cluster.members if member not in known) if cluster else (),
+                **(_figures(cluster) if cluster else {}),
+            )
+        if state in TERMINAL:
+            del self._followed[alert.id]
+            until_s = tick_s + round(self._settings.cool_down_h * 3600)
+            self._cool_downs.append(CoolDown(alert.stream, alert.longitude, alert.latitude, until_s))
+        else:
+            self._followed[alert.id] = Followed(alert, quiet_since_s)
+        return alert if reason else None
+
+    def _event(
+        self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]
+    ) -> tuple[Event, int | None]:
+        alert, quiet_since_s = followed.alert, followed.quiet_since_s
+        if cluster is not None:
+            tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
+            if tier is not None and not _reached(alert.tier, tier):
+                return Event.ROSE, None
+            return (Event.GREW if set(cluster.members) - set(alert.members) else Event.HELD), None
+        if sum(member in standing for member in alert.members) < self._settings.min_cases:
+            return Event.EMPTIED, quiet_since_s
+        if quiet_since_s is None:
+            return Event.FELL, tick_s
+        lapsed = tick_s - quiet_since_s >= self._settings.end_after_h * 3600
+        return (Event.LAPSED if lapsed else Event.FELL), quiet_since_s
+
+    def _cooling(self, stream: str, cluster: Cluster) -> bool:
+        places = [place for place in self._cool_downs if place.stream == stream]
+        if not places:
+            return False
+        here = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
+        there = to_sphere(np.array([p.longitude for p in places]), np.array([p.latitude for p in places]))
+        return bool((np.linalg.norm(there - here, axis=1) <= self._settings.cool_down_m).any())
+
+
+def _reached(tier: str, wanted: str) -> bool:
+    return TIERS.index(tier) >= TIERS.index(wanted)
+
+
+def _figures(cluster: Cluster) -> dict[str, object]:
+    return {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
+
+
+def _matches(alerts: Sequence[Alert], clusters: Sequence[Cluster]) -> tuple[dict[str, Cluster], set[int]]:
+    """Each alert's cluster by id, and the clusters that belong to an alert (and so open none).
+
+    A cluster goes to the alert with which it shares most members, the older one at a tie; an alert
+    takes one. A cluster that shares members with an alert but is not taken is part of it.
+    """
+    pairs = []
+    for age, alert in enumerate(alerts):
+        members = set(alert.members)
+        for position, cluster in enumerate(clusters):
+            shared = len(members.intersection(cluster.members))
+            if shared:
+                pairs.append((-shared, age, position))
+    match: dict[str, Cluster] = {}
+    given: set[int] = set()
+    for _, age, position in sorted(pairs):
+        if alerts[age].id not in match and position not in given:
+            match[alerts[age].id] = clusters[position]
+            given.add(position)
+    return match, {position for _, _, position in pairs}

@@ -1,0 +1,67 @@
+"""From an LLR to a score and to how often chance alone would show as much.
+
+Without a calibration the score standardises the LLR by the Gumbel location and scale of replicated
+maxima, and the chance statement is the nominal recurrence interval of one scan an hour. It counts
+scans, not alerts: a calibration is what keeps a promised rate.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.settings import TierSettings
+from detectors.strata import BUCKET_S
+
+EULER = 0.5772156649
+SMALLEST_P = 1e-17
+TIERS = ("watch", "advisory", "alert", "urgent")
+"""How rare an alert is, from often to hardly ever."""
+
+
+class Gumbel(msgspec.Struct, frozen=True):
+    """Location and scale of the distribution of the largest LLR under the null."""
+
+    location: float
+    scale: float
+
+    @classmethod
+    def fit(cls, maxima: NDArray[np.float64]) -> Gumbel:
+        """By moments: ``scale = sd sqrt(6) / pi`` (population sd), ``location = mean - 0.5772 scale``.
+
+        METHOD.md section 5; Abrams, Kulldorff and Kleinman 2010.
+        """
+        scale = float(np.std(maxima)) * math.sqrt(6) / math.pi
+        return cls(float(np.mean(maxima)) - EULER * scale, max(scale, 1e-9))
+
+    def score(self, llr: float) -> float:
+        """The standardised LLR."""
+        return (llr - self.location) / self.scale
+
+
+def p_value(score: float) -> float:
+    """Gumbel tail beyond a score, ``1 - exp(-exp(-z))`` with ``expm1`` so that the tail survives."""
+    return max(-math.expm1(-math.exp(-max(score, -700.0))), SMALLEST_P)
+
+
+def recurrence_interval_days(score: float) -> float:
+    """Nominal recurrence interval of one scan a bucket: bucket / p, in days."""
+    return BUCKET_S / 86_400 / p_value(score)
+
+
+def score_for_interval(days: float) -> float:
+    """The score whose nominal recurrence interval is ``days`` (the inverse of the above)."""
+    p = BUCKET_S / 86_400 / days
+    return -math.log(-math.log1p(-p))
+
+
+def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
+    """The highest tier that an interval reaches; None below ``watch``."""
+    reached = None
+    for tier in TIERS:
+        if interval_days >= getattr(tiers, tier):
+            reached = tier
+    return reached

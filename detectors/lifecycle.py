@@ -1,0 +1,76 @@
+"""The life of an alert as one table: (state, event) -> (state, reason). Nothing else changes a state.
+
+The shape is hysteresis: an alert opens at a high score, lives on at a somewhat lower one, and ends
+only after a quiet time, so that a cluster at the threshold does not flicker. Every alert that is
+opened gets a terminal revision, ``ended`` or ``withdrawn``.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class AlertState(enum.StrEnum):
+    """What an alert goes through."""
+
+    OPEN = "open"
+    ESCALATED = "escalated"
+    EASING = "easing"
+    ENDED = "ended"
+    WITHDRAWN = "withdrawn"
+
+
+class Event(enum.StrEnum):
+    """What a scan says of an open alert."""
+
+    ROSE = "rose"  # its cluster reached a higher tier than ever before
+    GREW = "grew"  # its cluster has new members
+    HELD = "held"  # its cluster is there, with nothing new
+    FELL = "fell"  # no cluster that shares its members is strong enough
+    LAPSED = "lapsed"  # that has been so for the whole quiet time
+    EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
+
+
+OPENED = "opened"
+"""Reason of an alert's first revision."""
+
+TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
+    (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
+    (AlertState.OPEN, Event.GREW): (AlertState.OPEN, "new_members"),
+    (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
+    (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
+    (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+    (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
+    (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
+    (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
+    (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
+    (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+    (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
+    (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
+    (AlertState.EASING, Event.HELD): (AlertState.OPEN, "score_recovered"),
+    (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),
+    (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, "quiet"),
+    (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+}
+"""An empty reason means that there is nothing to say: no revision is made."""
+
+TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
+
+
+class ForbiddenEvent(ValueError):
+    """An event that cannot happen to an alert in this state; the alert is left as it was."""
+
+
+def step(state: AlertState, event: Event) -> tuple[AlertState, str]:
+    """The next state and the reason of the revision.
+
+    Raises:
+        ForbiddenEvent: the table has no such transition; the message names state and event.
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        allowed = [other.value for known, other in TRANSITIONS if known is state]
+        raise ForbiddenEvent(
+            f"an alert that is {state} cannot be {event}; it can be {', '.join(allowed) or 'nothing more'}"
+        ) from None

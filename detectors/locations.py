@@ -1,0 +1,129 @@
+"""The area's frozen places: H3 cells or the operator's own, from coordinates to a location index.
+
+Locations are ordered by id and never grow: an index means the same place for as long as the
+configuration lives, whatever arrives first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import h3.api.basic_int as h3
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from detectors.incident import Incident
+
+EARTH_RADIUS_M = 6_367_000.0
+"""Radius of the sphere on which distances are taken (SaTScan's; METHOD.md section 3)."""
+
+
+def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points in degrees WGS 84, shape (L,), as points on the sphere in metres, shape (L, 3).
+
+    The distance between two of them is the straight chord, never longer than the arc.
+    """
+    lon, lat = np.radians(longitude), np.radians(latitude)
+    unit = np.column_stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
+    return unit * EARTH_RADIUS_M
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Locations:
+    """The places of one area: ids in rising order, with the degrees of each centre, shape (L,).
+
+    ``resolution`` is the H3 resolution, None for the operator's own places; those are matched by
+    nearest centre within ``max_distance_m``.
+    """
+
+    ids: tuple[str, ...]
+    longitude: NDArray[np.float64]
+    latitude: NDArray[np.float64]
+    resolution: int | None
+    max_distance_m: float = 0.0
+    _index: dict[int | str, int] = dataclasses.field(default_factory=dict, repr=False)
+    _tree: cKDTree | None = dataclasses.field(default=None, repr=False)
+
+    @classmethod
+    def from_cells(cls, cells: Iterable[str]) -> Locations:
+        """Locations from H3 cells in hexadecimal, all of one resolution.
+
+        Raises:
+            ValueError: there is no cell, one is not a cell, or resolutions differ.
+        """
+        ids = tuple(sorted(set(cells)))
+        if not ids:
+            raise ValueError("cells: none given; an area needs at least one H3 cell")
+        wrong = next((cell for cell in ids if not _is_cell(cell)), None)
+        if wrong is not None:
+            raise ValueError(f"cells: {wrong!r} is not an H3 cell such as '8a195da49b9ffff'")
+        numbers = [h3.str_to_int(cell) for cell in ids]
+        resolutions = {h3.get_resolution(number) for number in numbers}
+        if len(resolutions) > 1:
+            raise ValueError(f"cells: resolutions {sorted(resolutions)} are mixed; all cells must share one")
+        centres = np.array([h3.cell_to_latlng(number) for number in numbers], dtype=np.float64)
+        index: dict[int | str, int] = {number: position for position, number in enumerate(numbers)}
+        return cls(ids, centres[:, 1].copy(), centres[:, 0].copy(), resolutions.pop(), _index=index)
+
+    @classmethod
+    def from_polygon(cls, geometry: Mapping[str, Any], resolution: int) -> Locations:
+        """The H3 cells whose centres lie in a GeoJSON Polygon or MultiPolygon.
+
+        Raises:
+            ValueError: the polygon holds no cell of this resolution.
+        """
+        return cls.from_cells(h3.int_to_str(cell) for cell in h3.geo_to_cells(geometry, resolution))
+
+    @classmethod
+    def from_places(
+        cls, ids: Sequence[str], longitude: Sequence[float], latitude: Sequence[float], max_distance_m: float
+    ) -> Locations:
+        """The operator's own places; an incident belongs to the nearest within ``max_distance_m``.
+
+        Raises:
+            ValueError: an id is given twice, or there is none.
+        """
+        if not ids:
+            raise ValueError("places: none given; an area needs at least one")
+        if len(set(ids)) != len(ids):
+            raise ValueError("places: an id is given twice; each place needs its own")
+        order = sorted(range(len(ids)), key=lambda position: ids[position])
+        sorted_ids = tuple(ids[position] for position in order)
+        lon = np.asarray(longitude, dtype=np.float64)[order]
+        lat = np.asarray(latitude, dtype=np.float64)[order]
+        index: dict[int | str, int] = {place: position for position, place in enumerate(sorted_ids)}
+        return cls(sorted_ids, lon, lat, None, max_distance_m, index, cKDTree(to_sphere(lon, lat)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def locate(self, incident: Incident) -> int | None:
+        """The index of the incident's place; None when it lies outside the area."""
+        if incident.location is not None:
+            return self._index.get(incident.location if self._tree is not None else _cell_number(incident.location))
+        if incident.longitude is None or incident.latitude is None:
+            return None
+        if self._tree is None:
+            return self._index.get(h3.latlng_to_cell(incident.latitude, incident.longitude, self.resolution))
+        point = to_sphere(np.array([incident.longitude]), np.array([incident.latitude]))
+        distance, nearest = self._tree.query(point[0], distance_upper_bound=self.max_distance_m)
+        return int(nearest) if np.isfinite(distance) else None
+
+
+def _cell_number(cell: str) -> int:
+    try:
+        return int(h3.str_to_int(cell))
+    except ValueError:
+        return 0
+
+
+def _is_cell(cell: str) -> bool:
+    return bool(h3.is_valid_cell(_cell_number(cell)))
+
+
+def cell_of(longitude: float, latitude: float, resolution: int) -> str:
+    """The H3 cell, in hexadecimal, that holds a point in degrees."""
+    return str(h3.int_to_str(h3.latlng_to_cell(latitude, longitude, resolution)))

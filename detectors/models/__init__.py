@@ -1,0 +1,1 @@
+"""Models of what is usual, one file each, all giving an ``Expected``."""

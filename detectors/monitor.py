@@ -1,0 +1,369 @@
+"""The Monitor of one area: records in, revisions of alerts out. Pure, deterministic, knows no time.
+
+A record is judged when it comes, waits until its tick closes, and is then put into the window with
+the others of its tick; one scan follows if something changed. Bring your own input and output:
+worker, replay, backtest and calibration drive the same object.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.incident import Category, Incident, Status
+from detectors.locations import Locations
+from detectors.neighbours import Neighbours, neighbours
+from detectors.settings import STREAMS, AreaSettings
+from detectors.strata import BUCKET_S, SCHEMES, bucket_of
+from detectors.tracking import Alert, Tracker, TrackerState
+from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
+
+
+EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
+"""The years 1900 to 2999: what an area's clock can show."""
+
+
+class TickMark(msgspec.Struct, frozen=True):
+    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), however far that is."""
+
+    tick_s: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A record that cannot be taken, with the reason and what would be right."""
+
+    reason: str
+    detail: str
+
+
+Entry = Incident | TickMark | Refusal
+
+
+class Accounts(msgspec.Struct):
+    """What became of every record: ``read`` is the sum of the seven that follow it.
+
+    ``unmapped`` counts beside the balance: incidents whose category the settings do not know.
+    """
+
+    read: int = 0
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    duplicate: int = 0
+    outside: int = 0
+    rejected: int = 0
+    ticks: int = 0
+    unmapped: int = 0
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a Monitor needs to go on, apart from the records of its window.
+
+    ``clock_s``: the area's clock; ``closed_s``: the last closed tick; ``bucket``: the last one
+    scanned; ``lowest_offset`` and ``lowest_clock_s``: the first record to read again, and the clock
+    it met; ``next_offset``: the first record not yet taken.
+    """
+
+    clock_s: int
+    closed_s: int
+    bucket: int
+    lowest_offset: int
+    lowest_clock_s: int
+    next_offset: int
+    scans: int
+    accounts: Accounts
+    tracker: TrackerState
+    nulls: dict[int, NullMaximum]
+
+
+class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one tick: the revisions, the refusals, and where to go on.
+
+    ``refusals``: (offset, reason, detail) of every rejected record of the tick. ``streams``: scanned.
+    """
+
+    tick_s: int
+    next_offset: int
+    lowest_offset: int
+    streams: tuple[str, ...]
+    changes: tuple[Alert, ...]
+    refusals: tuple[tuple[int, str, str], ...]
+    accounts: Accounts
+    checkpoint: Checkpoint
+
+
+class Monitor:
+    """Steps 2 to 6 of an incident's path, for one area.
+
+    The alerts follow from the settings, the locations, the records in order and the ticks at which
+    it scanned: on a watermark clock from the records alone.
+    """
+
+    def __init__(
+        self, area: str, settings: AreaSettings, locations: Locations, near: Neighbours | None = None
+    ) -> None:
+        self.area, self.settings, self.locations = area, settings, locations
+        self.near = near or neighbours(locations, settings.max_radius_m)
+        self.configuration_id = settings.digest(locations.ids)
+        self.window = SlidingWindow(
+            locations=len(locations),
+            buckets=settings.window_days * 24,
+            ahead=settings.max_ahead_s // BUCKET_S + 1,
+            blocks=SCHEMES[settings.strata],
+            zone=ZoneInfo(settings.timezone),
+        )
+        self.accounts = Accounts()
+        self.scans = 0
+        self.expected_next = 0
+        self._applied_next = 0
+        self._tracker = Tracker(area, settings)
+        self._scorer = Scorer(locations, self.near, settings, {})
+        self._clock_s: int | None = None
+        self._open_s: int | None = None
+        self._closed_s: int | None = None
+        self._bucket: int | None = None
+        self._waiting: list[tuple[int, Version | TickMark | Refusal]] = []
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The open alerts, oldest first."""
+        return self._tracker.alerts
+
+    @property
+    def clock_s(self) -> int | None:
+        """What the area's clock shows, in seconds since 1970; None before the first record."""
+        return self._clock_s
+
+    # Records and ticks
+
+    def put(self, entry: Entry, offset: int, arrival_s: int, merge: bool = False) -> list[ClosedTick]:
+        """Take the next record of the area; returns the ticks that it closed.
+
+        ``arrival_s``: when the record reached the log. ``merge`` (wall clock): extend the open tick
+        to this record instead of closing it, for a driver that has fallen behind; never across a
+        boundary.
+
+        Raises:
+            ValueError: the offset was taken before.
+        """
+        if offset < self.expected_next:
+            raise ValueError(f"offset {offset}: already taken, the next is {self.expected_next}")
+        before_s, opened_s = self._clock_s, self._open_s
+        judged = self._judge(entry, offset, arrival_s)
+        closed: list[ClosedTick] = []
+        if self._clock_s is not None:
+            tick_s = self._tick(self._clock_s)
+            if merge and opened_s is not None and bucket_of(opened_s) == bucket_of(tick_s):
+                self._open_s = tick_s
+            # What closes now is written down with the clock as it was before this record.
+            after_s, self._clock_s = self._clock_s, before_s
+            closed = self._reach(tick_s)
+            self._clock_s, self._open_s = after_s, tick_s
+        self._waiting.append((offset, judged))
+        self.expected_next = offset + 1
+        if isinstance(judged, TickMark) and self.settings.clock == "watermark" and opened_s != self._open_s:
+            closed += self.flush()
+        return closed
+
+    def advance(self, time_s: int) -> list[ClosedTick]:
+        """Wall clock: time has reached a moment; closes every tick that ended by then."""
+        return self._reach(time_s // self.settings.tick_s * self.settings.tick_s)
+
+    def flush(self) -> list[ClosedTick]:
+        """Close the open tick now, if there is one."""
+        return [] if self._open_s is None else [self._close(self._open_s)]
+
+    def _tick(self, time_s: int) -> int:
+        """The tick of a moment: never before the open one, always after the closed ones."""
+        tick_s = time_s // self.settings.tick_s * self.settings.tick_s
+        if self._open_s is not None:
+            return max(tick_s, self._open_s)
+        return tick_s if self._closed_s is None else max(tick_s, self._closed_s + self.settings.tick_s)
+
+    def _reach(self, tick_s: int) -> list[ClosedTick]:
+        """Close the open tick if it lies before this one, and pass each boundary in between."""
+        closed = []
+        if self._open_s is not None:
+            if self._open_s == tick_s:
+                return []
+            closed.append(self._close(self._open_s))
+        if self._bucket is not None:
+            for bucket in range(self._bucket + 1, -(-tick_s // BUCKET_S)):
+                if len(self.window) == 0 and not self.alerts:
+                    break  # nothing is left that time could change
+                closed.append(self._close(bucket * BUCKET_S))
+        return closed
+
+    def _close(self, tick_s: int) -> ClosedTick:
+        """Put what waits into the window, scan what changed, and write down where things stand."""
+        bucket = bucket_of(tick_s)
+        self.window.advance(bucket)
+        refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
+        self._waiting = []
+        at_boundary = self._bucket is None or bucket > self._bucket
+        streams = sorted(range(ALL + 1) if at_boundary else self.window.touched)
+        self.window.touched.clear()
+        self._open_s, self._closed_s, self._bucket = None, tick_s, bucket
+        scanned, changes = self._scan(streams, tick_s)
+        checkpoint = self._checkpoint(tick_s, bucket)
+        return ClosedTick(
+            tick_s=tick_s,
+            next_offset=checkpoint.next_offset,
+            lowest_offset=checkpoint.lowest_offset,
+            streams=tuple(STREAMS[stream] for stream in scanned),
+            changes=tuple(changes),
+            refusals=tuple(refusals),
+            accounts=checkpoint.accounts,
+            checkpoint=checkpoint,
+        )
+
+    def _apply(self, offset: int, judged: Version | TickMark | Refusal) -> tuple[int, str, str] | None:
+        """Let one record take effect and count it; a refusal is handed back with its offset."""
+        self._applied_next = offset + 1
+        self.accounts.read += 1
+        if isinstance(judged, TickMark):
+            self.accounts.ticks += 1
+            return None
+        if isinstance(judged, Refusal):
+            self.accounts.rejected += 1
+            return offset, judged.reason, judged.detail
+        outcome = self.window.put(judged)
+        setattr(self.accounts, outcome, getattr(self.accounts, outcome) + 1)
+        self.accounts.unmapped += judged.category == UNMAPPED
+        return None
+
+    def _scan(self, streams: list[int], tick_s: int) -> tuple[list[int], list[Alert]]:
+        """Scan streams and track their clusters: (streams scanned, new revisions)."""
+        oldest = self.window.oldest_bucket()
+        held = oldest is not None and self.window.now - oldest >= self.settings.min_baseline_days * 24
+        if not streams or not (held or self.alerts):
+            return [], []
+        self.scans += 1
+        recent = RecentCases.of(self.window, self.settings.durations_h[-1])
+        changes: list[Alert] = []
+        for stream in streams:
+            weakest = self._tracker.weakest_score
+            clusters = self._scorer.clusters(self.window, recent, stream, weakest) if held else []
+            members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
+            standing = {member for member in members if member in self.window}
+            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing)
+        return streams, changes
+
+    def _judge(self, entry: Entry, offset: int, arrival_s: int) -> Version | TickMark | Refusal:
+        """Locate a record and hold it against the area's clock, which it may move."""
+        wall = self.settings.clock == "wall"
+        if wall:
+            self._clock_s = arrival_s if self._clock_s is None else max(self._clock_s, arrival_s)
+        if isinstance(entry, Refusal):
+            return entry
+        if isinstance(entry, TickMark):
+            if not EARLIEST_S <= entry.tick_s <= LATEST_S:
+                return Refusal("clock_jump", "tick: must lie between the years 1900 and 2999")
+            if not wall:
+                self._clock_s = entry.tick_s if self._clock_s is None else max(self._clock_s, entry.tick_s)
+            return entry
+        location = NOWHERE if entry.status is Status.CANCELLED else self.locations.locate(entry)
+        if location is None:
+            return Refusal("out_of_area", "the place is none of the area's locations")
+        occurred_s = _seconds(entry.occurred)
+        if not wall:
+            refusal = self._move_watermark(occurred_s if entry.reported_at is None else _seconds(entry.reported_at))
+            if refusal is not None:
+                return refusal
+        clock_s = arrival_s if self._clock_s is None else self._clock_s
+        if occurred_s is not None and occurred_s > clock_s + self.settings.max_ahead_s:
+            return Refusal("future", f"occurred more than {self.settings.max_ahead_s} s after the area's clock")
+        return Version(
+            id=entry.id,
+            occurred_s=occurred_s,
+            category=self._category(entry.category),
+            origin=entry.origin,
+            location=location,
+            longitude=entry.longitude or 0.0,
+            latitude=entry.latitude or 0.0,
+            revision=entry.revision,
+            offset=offset,
+            clock_s=clock_s,
+        )
+
+    def _move_watermark(self, stamp_s: int | None) -> Refusal | None:
+        """The clock follows the latest stamp, unless that is further ahead than a feed could be."""
+        if stamp_s is None:
+            return None
+        known_s = stamp_s if self._clock_s is None else self._clock_s
+        if stamp_s > known_s + self.settings.max_jump_days * 86_400:
+            detail = f"more than {self.settings.max_jump_days} days after the area's clock; a tick record announces a gap"
+            return Refusal("clock_jump", detail)
+        if not EARLIEST_S <= max(known_s, stamp_s) <= LATEST_S:
+            return Refusal("clock_jump", "the time must lie between the years 1900 and 2999")
+        self._clock_s = max(known_s, stamp_s)
+        return None
+
+    def _category(self, word: str) -> int:
+        category = self.settings.category(word)
+        if category is None:
+            return UNMAPPED
+        return OTHER if category is Category.OTHER else STREAMS.index(category)
+
+    # Writing down and going on
+
+    def _checkpoint(self, tick_s: int, bucket: int) -> Checkpoint:
+        clock_s = tick_s if self._clock_s is None else self._clock_s
+        lowest_offset, lowest_clock_s = self.window.lowest() or (self._applied_next, clock_s)
+        return Checkpoint(
+            clock_s=clock_s,
+            closed_s=tick_s,
+            bucket=bucket,
+            lowest_offset=lowest_offset,
+            lowest_clock_s=lowest_clock_s,
+            next_offset=self._applied_next,
+            scans=self.scans,
+            accounts=msgspec.structs.replace(self.accounts),
+            tracker=self._tracker.state,
+            nulls=dict(self._scorer.nulls),
+        )
+
+    @classmethod
+    def restore(
+        cls,
+        area: str,
+        settings: AreaSettings,
+        locations: Locations,
+        checkpoint: Checkpoint,
+        near: Neighbours | None = None,
+    ) -> Monitor:
+        """A Monitor at a checkpoint, its window still empty.
+
+        :meth:`refill` it with every record of the area from ``checkpoint.lowest_offset`` to before
+        ``checkpoint.next_offset``, in order, then :meth:`resume`.
+        """
+        monitor = cls(area, settings, locations, near)
+        monitor.accounts = msgspec.structs.replace(checkpoint.accounts)
+        monitor.scans = checkpoint.scans
+        monitor._tracker = Tracker(area, settings, checkpoint.tracker)
+        monitor._scorer = Scorer(locations, monitor.near, settings, checkpoint.nulls)
+        monitor._applied_next = checkpoint.lowest_offset
+        monitor._clock_s = checkpoint.lowest_clock_s
+        return monitor
+
+    def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
+        """Let a record of the past enter the window again: no scan, no account, no revision."""
+        judged = self._judge(entry, offset, arrival_s)
+        if self._clock_s is not None:
+            self.window.advance(bucket_of(self._clock_s))
+        if isinstance(judged, Version):
+            self.window.put(judged)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint once the window is refilled."""
+        self.window.advance(checkpoint.bucket)
+        self.window.touched.clear()
+        self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
+        self._applied_next = self.expected_next = checkpoint.next_offset
+
+
+def _seconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() // 1)

@@ -1,0 +1,54 @@
+"""Time in buckets of one hour, and the stratum (hour-of-week block) of each.
+
+Buckets are half-open hours of UTC, numbered from 1970. A place is compared with itself at this hour
+of this weekday: the stratum follows from the local time at which the bucket starts, and both hours
+that an autumn clock shows twice belong to the same one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+BUCKET_S = 3600
+"""Length of a bucket in seconds."""
+
+
+def bucket_of(time_s: int) -> int:
+    """The bucket that holds a moment, both counted from 1970 UTC."""
+    return time_s // BUCKET_S
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Blocks of ``hours`` hours from ``start_hour`` of an operational day of a class of weekdays.
+
+    ``weekday_class`` maps Monday to Sunday to classes numbered from 0. An operational day begins at
+    ``start_hour``, so that the early hours of Sunday belong to Saturday night.
+    """
+
+    start_hour: int
+    hours: int
+    weekday_class: tuple[int, int, int, int, int, int, int]
+
+    @property
+    def count(self) -> int:
+        """Number of strata."""
+        return (max(self.weekday_class) + 1) * (24 // self.hours)
+
+    def of_bucket(self, bucket: int, zone: ZoneInfo) -> int:
+        """The stratum of a bucket in an area's time zone."""
+        local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
+        # Wall-clock arithmetic on purpose: the operational day is what the clock on the wall says.
+        shifted = local.replace(tzinfo=None) - timedelta(hours=self.start_hour)
+        return self.weekday_class[shifted.weekday()] * (24 // self.hours) + shifted.hour // self.hours
+
+
+SCHEMES: dict[str, Blocks] = {
+    "none": Blocks(0, 24, (0, 0, 0, 0, 0, 0, 0)),
+    "operational": Blocks(6, 4, (0, 0, 0, 0, 1, 1, 0)),
+    "friday_saturday": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 0)),
+    "each_weekend_day": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 3)),
+}
+"""The blockings measured in the study of false-alert budgets: 1, 12, 24 and 32 strata."""

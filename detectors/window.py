@@ -1,0 +1,336 @@
+"""The sliding window: every incident of the baseline period, by id, and the counts that follow.
+
+Columns, one row an incident, and a list of rows for each bucket (linked through the columns), so
+that entering, changing and expiring cost the same however long the window is. The counts are exact
+after any sequence of late, amended, relocated and cancelled versions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import kernels
+from detectors.incident import Origin
+from detectors.strata import Blocks, bucket_of
+
+ALL = 4
+"""Plane of the counts that holds the four scanned categories together."""
+OTHER = 5
+"""Category index of what is kept by id but not scanned."""
+UNMAPPED = 6
+"""Category index of a word that the settings do not know: kept like ``OTHER``."""
+NOWHERE = -1
+"""Location of a cancelled incident."""
+
+_E7 = 10_000_000
+
+
+class Outcome(enum.StrEnum):
+    """What one version of an incident did to the window."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+    DUPLICATE = "duplicate"
+    OUTSIDE = "outside"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an incident as the window keeps it.
+
+    ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
+    ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
+    ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed.
+    """
+
+    id: str
+    occurred_s: int | None
+    category: int
+    origin: Origin
+    location: int
+    longitude: float
+    latitude: float
+    revision: int | None
+    offset: int
+    clock_s: int
+
+
+_COLUMNS = {
+    "occurred_s": np.int64,
+    "offset": np.int64,
+    "clock_s": np.int64,
+    "bucket": np.int32,
+    "remembered": np.int32,
+    "location": np.int32,
+    "revision": np.int32,
+    "longitude_e7": np.int32,
+    "latitude_e7": np.int32,
+    "after": np.int32,
+    "before": np.int32,
+    "category": np.int8,
+    "discovered": np.bool_,
+}
+
+
+class SlidingWindow:
+    """Incidents of the last ``buckets`` hours, the current and partly filled one included.
+
+    ``by_stratum`` holds counts, int32, shape (5, locations, strata), planes 0 to 3 the categories and
+    ``ALL`` their sum; ``in_bucket`` the area's totals, int32, shape (5, buckets kept), of bucket
+    ``b`` at ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents stamped
+    a little ahead of the clock wait in their bucket until it is reached. ``touched`` gathers the
+    planes whose counts changed, for the reader to look at and clear.
+    """
+
+    def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
+        self.buckets = buckets
+        self._now: int | None = None
+        self.by_stratum: NDArray[np.int32] = np.zeros((ALL + 1, locations, blocks.count), np.int32)
+        self._ring = buckets + ahead + 1
+        self.in_bucket: NDArray[np.int32] = np.zeros((ALL + 1, self._ring), np.int32)
+        self.stratum: NDArray[np.int32] = np.zeros(self._ring, np.int32)
+        self._head: NDArray[np.int32] = np.full(self._ring, -1, np.int32)
+        self.touched: set[int] = set()
+        self._ahead = ahead
+        self._blocks, self._zone = blocks, zone
+        self._row_of: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._free: list[int] = []
+        self._allocate(1024)
+
+    def _allocate(self, rows: int) -> None:
+        for name, dtype in _COLUMNS.items():
+            column = np.zeros(rows, dtype)
+            old = getattr(self, name, None)
+            if old is not None:
+                column[: len(old)] = old
+            setattr(self, name, column)
+        self.offset[len(self._ids) :] = np.iinfo(np.int64).max
+
+    occurred_s: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    clock_s: NDArray[np.int64]
+    bucket: NDArray[np.int32]
+    remembered: NDArray[np.int32]
+    location: NDArray[np.int32]
+    revision: NDArray[np.int32]
+    longitude_e7: NDArray[np.int32]
+    latitude_e7: NDArray[np.int32]
+    after: NDArray[np.int32]
+    before: NDArray[np.int32]
+    category: NDArray[np.int8]
+    discovered: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Number of ids remembered: incidents in the window and cancelled ids."""
+        return len(self._row_of)
+
+    def __contains__(self, incident_id: str) -> bool:
+        """Whether an incident stands in the window (and was not cancelled)."""
+        row = self._row_of.get(incident_id)
+        return row is not None and bool(self.location[row] != NOWHERE)
+
+    @property
+    def now(self) -> int:
+        """The current bucket, the window's last.
+
+        Raises:
+            ValueError: the window was never advanced to a bucket.
+        """
+        if self._now is None:
+            raise ValueError("the window has no time yet: advance it to a bucket first")
+        return self._now
+
+    @property
+    def first(self) -> int:
+        """The oldest bucket of the window."""
+        return self.now - self.buckets + 1
+
+    def advance(self, bucket: int) -> None:
+        """Move the window's end forward to a bucket; what falls out behind is forgotten.
+
+        Raises:
+            ValueError: the bucket lies before the present one.
+        """
+        if self._now is None:
+            self._start(bucket)
+            return
+        if bucket < self.now:
+            raise ValueError(f"bucket {bucket}: the window already ends at {self.now}; time only moves forward")
+        for reached in range(self.now + 1, min(bucket, self.now + self._ring) + 1):
+            self._expire(reached - self.buckets)
+            self._now = reached
+            self._label(range(reached + self._ahead, reached + self._ahead + 1))
+            for row in self.rows(reached, reached):
+                self._count(row, +1)
+        if bucket > self.now:  # the jump was longer than the window, which is empty by now
+            self._start(bucket)
+
+    def _start(self, bucket: int) -> None:
+        self._now = bucket
+        self._label(range(self.first, bucket + self._ahead + 1))
+
+    def _label(self, buckets: range) -> None:
+        for bucket in buckets:
+            self.stratum[bucket % self._ring] = self._blocks.of_bucket(bucket, self._zone)
+
+    def put(self, version: Version) -> Outcome:
+        """Take one version of an incident: it is added, replaces, removes, or changes nothing.
+
+        A version with a lower revision than the one held changes nothing (``DUPLICATE``); without
+        revisions the later arrival holds. A version older than the window is ``OUTSIDE``, and
+        removes an earlier version of its id that lies inside.
+        """
+        row = self._row_of.get(version.id)
+        bucket = self.now if version.occurred_s is None else bucket_of(version.occurred_s)
+        cancelled = version.location == NOWHERE
+        if row is None:
+            if bucket < self.first:
+                return Outcome.OUTSIDE
+            self._enter(self._new_row(version.id), bucket, version)
+            return Outcome.REMOVED if cancelled else Outcome.ADDED
+        if version.revision is not None and version.revision < self.revision[row]:
+            # The newer version must be remembered for as long as this one could come again.
+            self.remembered[row] = max(self.remembered[row], bucket)
+            return Outcome.DUPLICATE
+        was_standing = self.location[row] != NOWHERE
+        if cancelled:
+            outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
+        elif bucket < self.first:
+            outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
+        elif not was_standing:
+            outcome = Outcome.ADDED
+        else:
+            outcome = Outcome.DUPLICATE if self._equals(row, version) else Outcome.REPLACED
+        if outcome is Outcome.DUPLICATE and not cancelled:
+            self._stamp(row, version)
+            return outcome
+        remembered = max(bucket, int(self.remembered[row]))
+        self._leave(row)
+        if bucket < self.first:
+            version = dataclasses.replace(version, location=NOWHERE)
+        self._enter(row, remembered, version)
+        return outcome
+
+    def _equals(self, row: int, version: Version) -> bool:
+        return (
+            self.occurred_s[row] == version.occurred_s
+            and self.location[row] == version.location
+            and self.category[row] == version.category
+            and bool(self.discovered[row]) == (version.origin is Origin.DISCOVERED)
+            and self.longitude_e7[row] == round(version.longitude * _E7)
+            and self.latitude_e7[row] == round(version.latitude * _E7)
+        )
+
+    def _new_row(self, incident_id: str) -> int:
+        if self._free:
+            row = self._free.pop()
+            self._ids[row] = incident_id
+        else:
+            row = len(self._ids)
+            if row == len(self.offset):
+                self._allocate(2 * row)
+            self._ids.append(incident_id)
+        self._row_of[incident_id] = row
+        return row
+
+    def _enter(self, row: int, remembered: int, version: Version) -> None:
+        """Write a row, link it into the list of its bucket, count it."""
+        stands = version.location != NOWHERE and version.occurred_s is not None
+        self.bucket[row] = bucket_of(version.occurred_s) if stands else remembered  # type: ignore[arg-type]
+        self.remembered[row] = remembered
+        self.occurred_s[row] = version.clock_s if version.occurred_s is None else version.occurred_s
+        self.location[row] = version.location
+        self.longitude_e7[row] = round(version.longitude * _E7)
+        self.latitude_e7[row] = round(version.latitude * _E7)
+        self.category[row] = version.category
+        self.discovered[row] = version.origin is Origin.DISCOVERED
+        self._stamp(row, version)
+        self._link(row)
+        self._count(row, +1)
+
+    def _stamp(self, row: int, version: Version) -> None:
+        """Note where in the log the row's current version stands."""
+        self.offset[row] = version.offset
+        self.clock_s[row] = version.clock_s
+        self.revision[row] = -1 if version.revision is None else version.revision
+
+    def _leave(self, row: int) -> None:
+        self._count(row, -1)
+        self._unlink(row)
+
+    def _link(self, row: int) -> None:
+        slot = self.bucket[row] % self._ring
+        head = self._head[slot]
+        self.after[row], self.before[row] = head, -1
+        if head >= 0:
+            self.before[head] = row
+        self._head[slot] = row
+
+    def _unlink(self, row: int) -> None:
+        after, before = self.after[row], self.before[row]
+        if after >= 0:
+            self.before[after] = before
+        if before >= 0:
+            self.after[before] = after
+        else:
+            self._head[self.bucket[row] % self._ring] = after
+
+    def _count(self, row: int, sign: int) -> None:
+        category, location, bucket = self.category[row], self.location[row], int(self.bucket[row])
+        if location == NOWHERE or category >= OTHER or not self.first <= bucket <= self.now:
+            return
+        slot = bucket % self._ring
+        stratum = self.stratum[slot]
+        for plane in (int(category), ALL):
+            self.touched.add(plane)
+            self.by_stratum[plane, location, stratum] += sign
+            self.in_bucket[plane, slot] += sign
+
+    def _expire(self, bucket: int) -> None:
+        for row in self.rows(bucket, bucket):
+            self._leave(row)
+            if self.remembered[row] > bucket:
+                self.location[row] = NOWHERE
+                self.bucket[row] = self.remembered[row]
+                self._link(row)
+            else:
+                del self._row_of[self._ids[row]]
+                self._ids[row] = ""
+                self.offset[row] = np.iinfo(np.int64).max
+                self._free.append(row)
+
+    def rows(self, first: int, last: int) -> NDArray[np.int32]:
+        """The rows whose bucket lies in first..last, int32, in no particular order."""
+        return kernels.rows_in_buckets(self._head, self.after, self._ring, first, last)
+
+    def ids(self, rows: Sequence[int] | NDArray[np.int32]) -> list[str]:
+        """The incident ids of rows, in byte order."""
+        return sorted(self._ids[row] for row in rows)
+
+    def totals(self, first: int, last: int) -> NDArray[np.int32]:
+        """The area's counts by plane and bucket, int32, shape (5, last - first + 1)."""
+        return self.in_bucket[:, np.arange(first, last + 1) % self._ring]
+
+    def strata(self, first: int, last: int) -> NDArray[np.int32]:
+        """The stratum of each bucket from first to last, int32."""
+        return self.stratum[np.arange(first, last + 1) % self._ring]
+
+    def oldest_bucket(self) -> int | None:
+        """The oldest bucket that holds a counted incident; None for an empty window."""
+        held = np.flatnonzero(self.totals(self.first, self.now)[ALL])
+        return self.first + int(held[0]) if len(held) else None
+
+    def lowest(self) -> tuple[int, int] | None:
+        """(offset, clock) of the earliest record still needed; None when nothing is remembered."""
+        if not self._row_of:
+            return None
+        row = int(np.argmin(self.offset[: len(self._ids)]))
+        return int(self.offset[row]), int(self.clock_s[row])
