@@ -99,6 +99,7 @@ def _best_of_centre(
     expected: Floats,
     total: int,
     min_cases: int,
+    within_reach: int,
     floor: float,
     inside: Counts,
     usual: Floats,
@@ -107,7 +108,8 @@ def _best_of_centre(
 
     Fewest locations, then the shortest window hold a tie (METHOD.md section 4.1). ``inside`` and
     ``usual`` are work space of length D. A window is only worth a look where a case was added:
-    without one the expected count rises and the observed does not.
+    without one the expected count rises and the observed does not. After the last of the
+    ``within_reach`` cases among the neighbours nothing better can come.
     """
     durations = len(inside)
     inside[:] = 0
@@ -131,6 +133,8 @@ def _best_of_centre(
             ratio = log_likelihood_ratio(observed, mean, total)
             if ratio > best:
                 best, best_size, best_column = ratio, rank + 1, column
+        if inside[durations - 1] == within_reach:
+            break
     return best, best_size, best_column
 
 
@@ -167,7 +171,7 @@ def best_per_centre(
         if reach[centre] >= min_cases:
             row = index[start[centre] : start[centre + 1]]
             llr[centre], size[centre], column[centre] = _best_of_centre(
-                row, counts, expected, total, min_cases, 0.0, inside, usual
+                row, counts, expected, total, min_cases, reach[centre], 0.0, inside, usual
             )
     return llr, size, column
 
@@ -261,7 +265,9 @@ def largest_ratio(
             centre = index[position]
             if reach[centre] >= min_cases:
                 row = index[start[centre] : start[centre + 1]]
-                best = _best_of_centre(row, counts, expected, total, min_cases, best, inside, usual)[0]
+                best = _best_of_centre(
+                    row, counts, expected, total, min_cases, reach[centre], best, inside, usual
+                )[0]
             reach[centre] = 0
     for case in range(len(place)):
         for column in range(columns):

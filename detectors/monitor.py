@@ -341,7 +341,6 @@ class Monitor:
         ``checkpoint.next_offset``, in order, then :meth:`resume`.
         """
         monitor = cls(area, settings, locations, near)
-        monitor.accounts = msgspec.structs.replace(checkpoint.accounts)
         monitor.scans = checkpoint.scans
         monitor._tracker = Tracker(area, settings, checkpoint.tracker)
         monitor._scorer = Scorer(locations, monitor.near, settings, checkpoint.nulls)
@@ -350,17 +349,21 @@ class Monitor:
         return monitor
 
     def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
-        """Let a record of the past enter the window again: no scan, no account, no revision."""
+        """Let a record of the past enter the window: no tick, no scan, no revision.
+
+        A Monitor that is to begin with a filled window is refilled and then simply put to.
+        """
         judged = self._judge(entry, offset, arrival_s)
         if self._clock_s is not None:
             self.window.advance(bucket_of(self._clock_s))
-        if isinstance(judged, Version):
-            self.window.put(judged)
+        self._apply(offset, judged)
+        self.expected_next = offset + 1
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint once the window is refilled."""
         self.window.advance(checkpoint.bucket)
         self.window.touched.clear()
+        self.accounts = msgspec.structs.replace(checkpoint.accounts)
         self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
         self._applied_next = self.expected_next = checkpoint.next_offset
 

@@ -1,0 +1,76 @@
+# Hotspot monitor. `make` alone lists what can be done.
+# Everything is set up into .venv in this folder by the first target that needs it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# Only `make demo SECONDS=45` sets a time; bash keeps a variable of that name, which may stand in the environment.
+ifneq ($(origin SECONDS),command line)
+SECONDS :=
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test long lint format kafka check-debian bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed $(VENV)/.compiled $(VENV)/.prepared  ## install into .venv, compile the kernels, fetch the broker
+
+demo: setup  ## watch incidents stream in and clusters come out: make demo SECONDS=45 ARGS="--seed 2"
+	@$(BIN)/hotspots demo $(addprefix --seconds ,$(SECONDS)) $(ARGS)
+
+test: setup  ## run every test that needs nothing but pip: make test ARGS="-k window"
+	$(BIN)/pytest $(ARGS)
+
+long: setup  ## run the tests that take many minutes
+	$(BIN)/pytest -m long $(ARGS)
+
+lint: $(VENV)/.installed  ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed  ## lay the code out as `make lint` wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+kafka: setup  ## start a broker and a Redis for development, and print their addresses
+	@$(BIN)/hotspots services
+
+check-debian: setup  ## run the tests that need Debian's prometheus and redis-tools
+	@for tool in promtool redis-cli; do \
+	  command -v $$tool > /dev/null || \
+	  { echo "$$tool is missing: apt-get install --no-install-recommends prometheus redis-tools" >&2; exit 1; }; \
+	done
+	$(BIN)/pytest -m debian $(ARGS)
+
+bench: setup  ## measure: one file of benchmarks/ after the other
+	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+clean:  ## remove what the targets above have made, .venv included
+	rm -rf $(VENV) .cache dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find detectors streams tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps below make the second run fast: each step is done again only when what it rests on has changed.
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
+	  { echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: name one, as in make setup PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing the pinned dependencies into $(VENV) (about a minute the first time) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --no-build-isolation --editable '.[embedded,dev]'
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.installed detectors/kernels.py
+	@$(BIN)/hotspots compile
+	@touch $@
+
+$(VENV)/.prepared: $(VENV)/.installed
+	@$(BIN)/hotspots services --prepare
+	@touch $@

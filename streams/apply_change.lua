@@ -1,0 +1,51 @@
+-- Brings one area in Redis up to an offset of the topic `alerts`, in one step: at most one change, and the offset.
+-- Does nothing if Redis holds less than the caller knows it did: to apply a later change would hide the loss.
+--
+-- KEYS  offset, stream (also the channel's name); with a change: alert, revisions, open, where
+-- ARGV  expected (offset that must be stored already), reached (offset to store: every record of the area below it
+--       is in Redis after this call), first (offset of the topic's oldest record), expiry_s (of every key touched);
+--       with a change: is_open (1 or 0), urgency, longitude, latitude, speaks (1 or 0), and the entry as fields and
+--       values, in the order id, revision, state, tier, event, provenance
+-- Returns the offset stored now: below `expected` if refused, above `reached` if another feeder is ahead.
+
+local offset_key, stream, alert, revisions, open, where = unpack(KEYS)
+local expected, reached, first, expiry_s = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+
+local stored = tonumber(redis.call('GET', offset_key) or 0)
+if stored < expected then
+    return stored
+end
+
+local function apply(is_open, urgency, longitude, latitude, speaks, entry)
+    local id, revision, event = entry[2], entry[4], entry[10]
+    if tonumber(revision) <= tonumber(redis.call('HGET', alert, 'revision') or 0) then
+        return
+    end
+    -- An id that is not above the last one is refused: the entry is there, and outlived the alert's own key.
+    redis.pcall('XADD', stream, ARGV[2] .. '-0', unpack(entry))
+    redis.pcall('XADD', revisions, revision .. '-0', unpack(entry))
+    redis.call('HSET', alert, unpack(entry))
+    if is_open == '1' then
+        redis.call('ZADD', open, urgency, id)
+        redis.pcall('GEOADD', where, longitude, latitude, id) -- refused beyond 85 degrees of latitude
+    else
+        redis.call('ZREM', open, id)
+        redis.call('ZREM', where, id)
+    end
+    for _, key in ipairs({stream, alert, revisions, open, where}) do
+        redis.call('EXPIRE', key, expiry_s)
+    end
+    if speaks == '1' then
+        redis.call('PUBLISH', stream, event)
+    end
+end
+
+if alert and stored < reached then
+    apply(ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], {unpack(ARGV, 10)})
+end
+if stored < reached then
+    stored = reached
+end
+redis.call('XTRIM', stream, 'MINID', string.format('%d', first + 1))
+redis.call('SET', offset_key, string.format('%d', stored), 'EX', expiry_s)
+return stored

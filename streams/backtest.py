@@ -1,0 +1,176 @@
+"""The Monitor over a file, with no broker: what would it have said?
+
+The rows take the same way as records from Kafka, decoded from the same bytes, so that replaying the
+file into a worker gives the same alerts byte for byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from detectors.locations import Locations
+from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.settings import AreaSettings
+from detectors.tracking import Alert
+from streams.configuration import Area, Configuration, ConfigurationError, load, locations
+from streams.decode import decode
+from streams.messages import AlertFeature, alert_event, read_alert
+from streams.tables import Row, Table
+
+
+class AlertSummary(msgspec.Struct, frozen=True):
+    """One alert of a backtest; ``opened_at`` is when it first reached the tier ``alert``."""
+
+    id: str
+    category: str
+    state: str
+    tier: str
+    opened_at: datetime
+    ended_at: datetime | None
+    revisions: int
+    longitude: float
+    latitude: float
+    radius_m: float
+    observed: int
+    expected: float
+    recurrence_interval_days: float
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What a backtest reports: the accounts, the scans, the alerts that reached the tier ``alert``."""
+
+    incidents: Accounts
+    scans: int
+    alerts: list[AlertSummary]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to run: an area with its settings on the watermark clock, and its frozen locations."""
+
+    area: str
+    settings: AreaSettings
+    locations: Locations
+
+
+@dataclasses.dataclass(frozen=True)
+class Backtest:
+    """The finished run: every published event in order, and the last revision of every alert."""
+
+    summary: Summary
+    events: list[bytes]
+
+    def features(self) -> list[AlertFeature]:
+        """The last revision of every alert that reached the tier ``alert``, as GeoJSON."""
+        listed = {alert.id for alert in self.summary.alerts}
+        last = {event.subject: event.data for event in map(read_alert, self.events) if event.subject in listed}
+        return list(last.values())
+
+
+def plan(
+    table: Table, configuration: Path | None, environ: dict[str, str], area: str | None, timezone: str | None, seed: int | None
+) -> Plan:
+    """The area to run: from the configuration file, else the occupied cells of the file itself.
+
+    Raises:
+        ConfigurationError: the configuration is wrong, or does not say which of its areas is meant.
+    """
+    loaded = load(configuration, environ)
+    name = area or _only_area(loaded)
+    if name not in loaded.areas:
+        raise ConfigurationError(f"area {name!r}: not configured; there is {', '.join(sorted(loaded.areas))}")
+    chosen = loaded.areas[name]
+    changes: dict[str, object] = {"clock": "watermark"}
+    if timezone is not None:
+        changes["timezone"] = timezone
+    if seed is not None:
+        changes["seed"] = seed
+    try:
+        settings = msgspec.structs.replace(chosen.settings, **changes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    return Plan(name, settings, _locations(chosen, table))
+
+
+def _only_area(configuration: Configuration) -> str:
+    if len(configuration.areas) > 1:
+        raise ConfigurationError(f"area: say which, one of {', '.join(sorted(configuration.areas))}")
+    return next(iter(configuration.areas))
+
+
+def _locations(area: Area, table: Table) -> Locations:
+    if area.cells_file or area.boundary_file or area.places_file:
+        return locations(area)
+    cells = table.cells(area.resolution)
+    if not cells:
+        raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")
+    return Locations.from_cells(cells)
+
+
+def backtest(rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: int, step: Callable[[], object]) -> Backtest:
+    """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
+    monitor = Monitor(plan.area, plan.settings, plan.locations)
+    events: list[bytes] = []
+    revisions: dict[str, int] = {}
+    last: dict[str, Alert] = {}
+
+    def publish(closed: Iterable[ClosedTick]) -> None:
+        for change in (change for tick in closed for change in tick.changes):
+            events.append(alert_event(change, plan.settings, monitor.configuration_id))
+            revisions[change.id] = change.revision
+            last[change.id] = change
+
+    for offset, row in enumerate(rows):
+        _, entry = decode(row.key, row.value, row.headers, 0, 1, {plan.area}, max_bytes)
+        if from_s is not None and row.time_s < from_s:
+            monitor.refill(entry, offset, int(row.time_s))
+        else:
+            publish(monitor.put(entry, offset, int(row.time_s)))
+        step()
+    publish(monitor.flush())
+    alerts = [_summary(alert, revisions[alert.id]) for alert in last.values() if alert.alerted_s is not None]
+    return Backtest(Summary(monitor.accounts, monitor.scans, sorted(alerts, key=lambda a: (a.opened_at, a.id))), events)
+
+
+def _summary(alert: Alert, revisions: int) -> AlertSummary:
+    return AlertSummary(
+        id=alert.id,
+        category=alert.stream,
+        state=alert.state,
+        tier=alert.tier,
+        opened_at=datetime.fromtimestamp(alert.alerted_s or 0, UTC),
+        ended_at=None if alert.ended_s is None else datetime.fromtimestamp(alert.ended_s, UTC),
+        revisions=revisions,
+        longitude=alert.longitude,
+        latitude=alert.latitude,
+        radius_m=alert.radius_m,
+        observed=alert.observed,
+        expected=alert.expected,
+        recurrence_interval_days=alert.recurrence_interval_days,
+    )
+
+
+def write_configuration(path: Path, plan: Plan) -> None:
+    """Write the area as a configuration file, and its locations beside it, for a worker to run.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    defaults = msgspec.to_builtins(AreaSettings())
+    chosen = {name: value for name, value in msgspec.to_builtins(plan.settings).items() if value != defaults[name]}
+    beside = path.with_suffix(".cells.txt" if plan.locations.resolution is not None else ".places.csv")
+    if plan.locations.resolution is not None:
+        beside.write_text("".join(f"{cell}\n" for cell in plan.locations.ids), encoding="utf-8")
+        chosen["cells_file"] = beside.name
+    else:
+        places = zip(plan.locations.ids, plan.locations.longitude, plan.locations.latitude, strict=True)
+        beside.write_text("id,longitude,latitude\n" + "".join(f"{i},{x},{y}\n" for i, x, y in places), encoding="utf-8")
+        chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
+    chosen["timezone"] = plan.settings.timezone
+    note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
+    path.write_bytes(note.encode() + msgspec.toml.encode({"areas": {plan.area: chosen}}))

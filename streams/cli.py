@@ -1,0 +1,178 @@
+"""The command `hotspots`: click commands, wiring only. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+config_option = click.option("--config", type=EXISTING_FILE, help="Configuration file (default: none is needed).")
+area_option = click.option("--area", help="Which area of the configuration; needed where it has several.")
+from_option = click.option("--from", "from_", type=str, metavar="TIME", help="RFC 3339; a date alone is midnight UTC.")
+to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows from then on are left out.")
+
+
+def fail(message: object) -> NoReturn:
+    """Leave with one clear line for each fault, and exit code 2."""
+    click.echo(f"hotspots: {message}", err=True)
+    sys.exit(2)
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """A time given on the command line; without an offset it is UTC."""
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{option} {text}: must be a time such as 2012-06-01 or 2012-06-01T06:00:00-05:00")
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hotspot-monitor")
+def main() -> None:
+    """Watch incidents as they come in, and say where they begin to cluster."""
+
+
+@main.command()
+@config_option
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def worker(config: Path | None, log: str) -> None:
+    """Read incidents from Kafka, write alerts to Kafka and Redis, answer Prometheus."""
+    from streams.configuration import ConfigurationError, load
+    from streams.worker import run_worker
+
+    try:
+        configuration = load(config, os.environ)
+    except ConfigurationError as error:
+        fail(error)
+    sys.exit(run_worker(configuration, log))
+
+
+@main.command()
+@config_option
+@click.option("--check", is_flag=True, help="Change nothing; say what differs from what is needed.")
+def topics(config: Path | None, check: bool) -> None:
+    """Create the topics that do not exist, and check those that do."""
+    from kafka.errors import KafkaError
+
+    from streams.brokers import check_topics, create_topics
+    from streams.configuration import ConfigurationError, load
+
+    try:
+        configuration = load(config, os.environ)
+        if not check:
+            for created in create_topics(configuration):
+                click.echo(f"created {created}")
+        faults = check_topics(configuration)
+    except (ConfigurationError, KafkaError) as error:
+        fail(error)
+    for fault in faults:
+        click.echo(fault, err=True)
+    sys.exit(1 if faults else 0)
+
+
+@main.command("check-config")
+@click.argument("file", type=EXISTING_FILE, required=False)
+def check_config(file: Path | None) -> None:
+    """Say what is wrong with a configuration file and the environment, one line each."""
+    from streams.configuration import check
+
+    faults = check(file, os.environ)
+    for fault in faults:
+        click.echo(fault, err=True)
+    if faults:
+        sys.exit(2)
+    click.echo("the configuration is good")
+
+
+@main.command()
+@click.argument("file", type=EXISTING_FILE)
+@config_option
+@area_option
+@click.option("--timezone", metavar="ZONE", help="IANA name, such as America/Chicago.")
+@from_option
+@to_option
+@click.option("--seed", type=click.IntRange(min=0), help="Of the replications.")
+@click.option("--write-config", type=FILE, help="Write the configuration that a worker would run with.")
+@click.option("--alerts", type=FILE, help="Write every revision as it would be published, one line each.")
+@click.option("--output", type=click.Choice(["table", "json", "geojson"]), default="table", show_default=True)
+def backtest(
+    file: Path,
+    config: Path | None,
+    area: str | None,
+    timezone: str | None,
+    from_: str | None,
+    to: str | None,
+    seed: int | None,
+    write_config: Path | None,
+    alerts: Path | None,
+    output: str,
+) -> None:
+    """Run the monitor over a CSV file of incidents, without a broker."""
+    from streams import backtest as run
+    from streams.configuration import ConfigurationError, load
+    from streams.reports import print_backtest, progress
+    from streams.tables import Table, TableError
+
+    begin, end = moment(from_, "--from"), moment(to, "--to")
+    try:
+        table = Table.read(file)
+        plan = run.plan(table, config, os.environ, area, timezone, seed)
+        for refusal in table.refused:
+            click.echo(str(refusal), err=True)
+        if write_config is not None:
+            run.write_configuration(write_config, plan)
+        rows = list(table.rows(plan.area, plan.settings, plan.locations, to=end))
+        max_bytes = load(config, os.environ).worker.max_record_bytes
+        with progress("backtest", len(rows)) as step:
+            result = run.backtest(rows, plan, begin.timestamp() if begin else None, max_bytes, step)
+        if alerts is not None:
+            alerts.write_bytes(b"".join(event + b"\n" for event in result.events))
+    except (ConfigurationError, TableError, OSError) as error:
+        fail(error)
+    print_backtest(result, output)
+
+
+@main.command("compile")
+def compile_() -> None:
+    """Compile the kernels into the cache, so that nothing waits for it later."""
+    from streams.warm_up import compile_kernels
+
+    click.echo("Compiling the kernels (about half a minute the first time) ...")
+    compile_kernels()
+
+
+@main.command()
+@click.option("--kafka-port", type=click.IntRange(0, 65535), default=9092, show_default=True)
+@click.option("--redis-port", type=click.IntRange(0, 65535), default=6379, show_default=True)
+@click.option("--prepare", "only_prepare", is_flag=True, help="Fetch what is needed, and start nothing.")
+def services(kafka_port: int, redis_port: int, only_prepare: bool) -> None:
+    """Run a broker and a Redis on this machine for development."""
+    from streams.kafka_jars import prepare
+    from streams.local_services import LocalServiceError, serve
+
+    try:
+        if only_prepare:
+            prepare(click.echo)
+        else:
+            serve(kafka_port, redis_port)
+    except LocalServiceError as error:
+        fail(error)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/schemas"))
+def schemas(folder: Path) -> None:
+    """Write the JSON Schemas of the messages into a folder."""
+    from streams.schemas import write
+
+    write(folder)

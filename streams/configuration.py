@@ -1,0 +1,230 @@
+"""Everything an operator can set: one TOML file and the environment make one frozen Configuration.
+
+Defaults live in the types below and in ``detectors.settings``, so no file is needed to start.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from detectors.locations import Locations
+from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
+from streams.location_files import read_boundary, read_cells, read_places
+from streams.settings_reader import Secret, SettingsReader, add_environment, read_toml
+
+
+def _text(pattern: str, description: str) -> msgspec.Meta:
+    return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
+
+
+Name = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, the first no . _ -")]
+"""Of an area: a Kafka key, a part of Redis keys, a metric's label; in ASCII, so that it is spelt in one way only."""
+
+TopicName = Annotated[str, _text("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
+TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
+Addresses = Annotated[str, _text(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", "host:port, several joined by commas")]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Topic = Literal["incidents", "alerts", "scans", "settings", "rejected"]
+
+
+class ConfigurationError(ValueError):
+    """The configuration cannot be used; its text holds one line for each fault."""
+
+
+class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Names of the topics before the prefix; :meth:`KafkaSettings.topic` gives them whole."""
+
+    incidents: TopicName = "incidents"
+    alerts: TopicName = "alerts"
+    scans: TopicName = "scans"
+    settings: TopicName = "settings"
+    rejected: TopicName = "incidents.rejected"
+
+    def __post_init__(self) -> None:
+        names = msgspec.structs.asdict(self)
+        for key, name in names.items():
+            if list(names.values()).count(name) > 1:
+                raise ValueError(f"{key} = {name!r}: must differ from the other topics")
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Kafka is, how to log in, and what the topics are called."""
+
+    bootstrap: Addresses = "127.0.0.1:9092"
+    group: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "hotspots"
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 8
+    replication: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    topic_prefix: TopicPrefix = ""
+    topics: TopicNames = TopicNames()
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    password: Secret = Secret()
+    password_file: str = ""
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+
+    def __post_init__(self) -> None:
+        if self.security_protocol.startswith("SASL"):
+            if not self.sasl_username:
+                raise ValueError(f"sasl_username: missing; security_protocol = {self.security_protocol!r} needs it")
+            if not self.password:
+                raise ValueError("password: missing; set HOTSPOTS_KAFKA__PASSWORD or kafka.password_file")
+
+    def topic(self, topic: Topic) -> str:
+        """The whole name of a topic, prefix included."""
+        name: str = getattr(self.topics, topic)
+        return self.topic_prefix + name
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Redis (or Valkey) is and how to log in; ``rediss://`` means TLS."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    username: str = ""
+    password: Secret = Secret()
+    password_file: str = ""
+    ssl_cafile: str = ""
+
+    def __post_init__(self) -> None:
+        address = urlsplit(self.url)
+        if address.username or address.password:
+            raise ValueError("url: must not hold a user or password; use redis.username and HOTSPOTS_REDIS__PASSWORD")
+        if address.scheme not in ("redis", "rediss") or not address.hostname:
+            raise ValueError(f"url = {self.url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')")
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the worker answers for Prometheus and for health checks; port 0 takes a free one."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Port = 9108
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and periods of the worker process."""
+
+    instance_id: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    session_timeout_s: Annotated[int, msgspec.Meta(ge=6, le=1800)] = 10
+    inbox_records: PositiveInt = 10_000
+    watchdog_s: PositiveInt = 120
+    max_record_bytes: Annotated[int, msgspec.Meta(ge=256, le=1_048_576)] = 65_536
+    rejected_value_bytes: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 16_384
+    rejected_hash_only: bool = False
+
+    @property
+    def instance(self) -> str:
+        """What tells this worker from the others of its group: ``instance_id``, else the host's name."""
+        return self.instance_id or socket.gethostname()
+
+
+class Area(AreaSettings, frozen=True, kw_only=True):
+    """One area: what its Monitor reads (:attr:`settings`), and the file that says where it is."""
+
+    cells_file: str = ""
+    boundary_file: str = ""
+    resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 10
+    places_file: str = ""
+    max_place_distance_m: PositiveFloat = 500.0
+
+    def __post_init__(self) -> None:
+        faults = []
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            faults.append(str(error))
+        if self.min_baseline_days > self.window_days:
+            faults.append(
+                f"min_baseline_days = {self.min_baseline_days}: must not exceed window_days = {self.window_days}, "
+                "or no alert could ever open (default 28 and 91)"
+            )
+        if sum(map(bool, (self.cells_file, self.boundary_file, self.places_file))) > 1:
+            faults.append("cells_file, boundary_file, places_file: give only one of them")
+        if faults:
+            raise ValueError("\n".join(faults))
+
+    @property
+    def settings(self) -> AreaSettings:
+        """What the Monitor reads, without the files."""
+        return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration; without a file: loopback services and one area in UTC."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    worker: WorkerSettings = WorkerSettings()
+    areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
+
+    def __post_init__(self) -> None:
+        if not self.areas:
+            raise ValueError("areas: must hold at least one area, such as [areas.leeds]")
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
+    """The configuration of a TOML file, if one is given, under the ``HOTSPOTS_...`` variables of ``environ``.
+
+    Raises:
+        ConfigurationError: something is wrong; one line for each fault, with key, value and what would be right.
+    """
+    try:
+        tables = read_toml(path) if path is not None else {}
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    add_environment(tables, environ)
+    reader = SettingsReader((path.parent if path is not None else Path()).absolute())
+    configuration = reader.struct(Configuration, tables)
+    for name, area in configuration.areas.items():
+        written = tables.get("areas", {}).get(name)
+        if isinstance(written, dict) and area.clock == "wall" and "timezone" not in written:
+            reader.faults.append(
+                f"areas.{name}.timezone: missing; clock = 'wall' needs an IANA name such as 'Europe/London' or 'UTC'"
+            )
+    if reader.faults:
+        raise ConfigurationError("\n".join(reader.faults))
+    return configuration
+
+
+def locations(area: Area) -> Locations:
+    """The frozen locations of an area, from the file that it names.
+
+    Raises:
+        ConfigurationError: it names none, or the file cannot be used.
+    """
+    source = area.cells_file or area.boundary_file or area.places_file
+    if not source:
+        raise ConfigurationError("locations: missing; give the area a cells_file, boundary_file or places_file")
+    path = Path(source)
+    try:
+        if area.cells_file:
+            return read_cells(path)
+        if area.boundary_file:
+            return read_boundary(path, area.resolution)
+        return read_places(path, area.max_place_distance_m)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"{source}: {error}") from None
+
+
+def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
+    """Every fault of the configuration and of the files that it names, one line each; empty if there is none."""
+    try:
+        configuration = load(path, environ)
+    except ConfigurationError as error:
+        return str(error).splitlines()
+    lines = []
+    for name, area in configuration.areas.items():
+        if area.cells_file or area.boundary_file or area.places_file:
+            try:
+                locations(area)
+            except ConfigurationError as error:
+                lines.append(f"areas.{name}: {error}")
+    return lines

@@ -1,0 +1,102 @@
+"""The records of one partition between Kafka and the engine, and their acknowledgement in offset order.
+
+Faust may deliver records again after any rebalance, from the committed offset, and commits past gaps
+in what was acknowledged. So every delivery is remembered here in offset order, a record that the
+engine was given already is not given twice, and nothing is acknowledged before all that lies below it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from detectors.monitor import Entry
+
+
+class Delivery(Protocol):
+    """What a record came with, and what is told when the record is done with: a Faust event."""
+
+    def ack(self) -> object:
+        """Acknowledge the record."""
+
+
+class Record(NamedTuple):
+    """A decoded record of the topic ``incidents``; ``area`` is None for one that belongs to none of the partition."""
+
+    offset: int
+    arrival_s: float
+    area: str | None
+    entry: Entry
+    key: bytes | None
+    value: bytes | None
+
+
+class Intake:
+    """One owned partition. Everything but :attr:`inbox` belongs to the thread of the event loop.
+
+    The engine takes records from the left of ``inbox``, which holds at most ``limit``, and calls
+    :meth:`drained` when it has taken some.
+    """
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.inbox: deque[Record] = deque()
+        self.is_closed = False
+        self.is_at_end = False
+        self.end_offset = 0
+        self._limit = limit
+        self._loop = loop
+        self._room = asyncio.Event()
+        self._is_full = False
+        self._next_offset = 0
+        self._outstanding: deque[tuple[Record, Delivery]] = deque()
+        self._covered: Mapping[str | None, int] = {}
+
+    async def take(self, record: Record, delivery: Delivery) -> None:
+        """Pass a record on to the engine; waits while the inbox is full."""
+        while len(self.inbox) >= self._limit and not self.is_closed:
+            self._room.clear()
+            self._is_full = True
+            if len(self.inbox) >= self._limit:
+                await self._room.wait()
+            self._is_full = False
+        if self.is_closed:
+            return  # it is delivered to the new owner
+        if self._outstanding and record.offset <= self._outstanding[-1][0].offset:
+            self._outstanding.clear()  # delivered again from the committed offset: the old deliveries are void
+        self._outstanding.append((record, delivery))
+        if record.offset >= self._next_offset:
+            self.inbox.append(record)
+            self._next_offset = record.offset + 1
+        if self._is_covered(record):
+            self._acknowledge()
+
+    def drained(self) -> None:
+        """The engine has taken records (any thread)."""
+        if self._is_full and len(self.inbox) <= self._limit // 2:
+            self._loop.call_soon_threadsafe(self._room.set)
+
+    def cover(self, covered: Mapping[str | None, int]) -> None:
+        """By area, the first offset that no committed scan record covers; acknowledges what may be."""
+        self._covered = covered
+        self._acknowledge()
+
+    def put_back(self) -> None:
+        """Give the engine again, in order, every record that is not acknowledged; it must not be taking any now."""
+        self.inbox.clear()
+        self.inbox.extend(record for record, _ in self._outstanding)
+        self._next_offset = self.inbox[-1].offset + 1 if self.inbox else 0
+
+    def close(self) -> None:
+        """The partition is no longer ours: nothing more is taken or acknowledged."""
+        self.is_closed = True
+        self._outstanding.clear()
+        self._room.set()
+
+    def _is_covered(self, record: Record) -> bool:
+        return self._covered.get(record.area, 0) > record.offset
+
+    def _acknowledge(self) -> None:
+        while self._outstanding and self._is_covered(self._outstanding[0][0]):
+            self._outstanding.popleft()[1].ack()

@@ -1,0 +1,84 @@
+"""The jars of Apache Kafka, fetched once from Maven Central by `jgo` and kept in a cache folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+KAFKA_VERSION = "4.3.1"
+# Resolved one after the other: resolved together, the second one's version table would replace Kafka's own clients.
+# Without the second, which binds Kafka's logging to log4j, the broker's log stays empty.
+_COORDINATES = (
+    ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
+    ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
+)
+
+
+class LocalServiceError(RuntimeError):
+    """A local server cannot run; the message is one line that says why and what to do."""
+
+
+def silent(line: str) -> None:
+    """Show no progress."""
+
+
+def prepare(progress: Callable[[str], None] = silent) -> Path:
+    """Return the folder of Kafka's jars, fetching them first (46 jars, 45 MB) if the cache does not hold them.
+
+    The cache is the folder that the environment names in HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
+    a line for each jar. Raises `LocalServiceError` if the jars cannot be fetched.
+    """
+    cache = Path(os.environ.get("HOTSPOTS_CACHE") or Path.home() / ".cache" / "hotspot-monitor").absolute()
+    folder = cache / f"kafka-{KAFKA_VERSION}"
+    if folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as scratch:
+            fetched = Path(scratch) / "jars"
+            fetched.mkdir()
+            fetch(fetched, Path(scratch) / "repository", progress)
+            _publish(fetched, folder)
+    except ImportError as error:
+        raise LocalServiceError(
+            f"Apache Kafka needs `jgo` ({error}): pip install 'hotspot-monitor[embedded]'"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise LocalServiceError(
+            f"Apache Kafka {KAFKA_VERSION} is not in {cache} and cannot be fetched from Maven Central: connect to the "
+            f"network for the first start, or set HOTSPOTS_CACHE to a folder that holds {folder.name} "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
+    return folder
+
+
+def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> None:
+    """Download the jars into `folder`; `repository` holds what is needed on the way."""
+    from jgo.maven import Artifact, MavenContext  # here, because it is slow to import and needed only once
+    from jgo.parse import Coordinate
+
+    progress(f"Apache Kafka {KAFKA_VERSION}: resolving its parts")
+    maven = MavenContext(repo_cache=repository)
+    artifacts: dict[str, Artifact] = {}
+    for group, name, version in _COORDINATES:
+        wanted = maven.create_dependency(Coordinate(group, name, version, scope="compile"))
+        itself, needed = maven.resolver.resolve([wanted])
+        for dependency in [*itself, *needed]:
+            if dependency.scope in ("compile", "runtime"):
+                artifacts.setdefault(dependency.artifact.filename, dependency.artifact)
+    with ThreadPoolExecutor(4) as pool:
+        for count, jar in enumerate(pool.map(Artifact.resolve, artifacts.values()), start=1):
+            jar.rename(folder / jar.name)
+            progress(f"Apache Kafka {KAFKA_VERSION}: {count} of {len(artifacts)} jars")
+
+
+def _publish(fetched: Path, folder: Path) -> None:
+    """Put the complete folder in its place in one step, so that nobody ever sees half of one."""
+    try:
+        fetched.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # otherwise another process was faster, and its folder is as good
+            raise

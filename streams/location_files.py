@@ -1,0 +1,96 @@
+"""The files that say where an area is: H3 cells, a boundary, or the operator's own places."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from detectors.locations import Locations
+
+Position = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
+Ring = Annotated[tuple[Position, ...], msgspec.Meta(min_length=4)]
+Rings = Annotated[tuple[Ring, ...], msgspec.Meta(min_length=1)]
+
+
+class Polygon(msgspec.Struct, frozen=True, tag="Polygon", tag_field="type"):
+    """GeoJSON Polygon: its outer ring, then its holes, in degrees longitude and latitude."""
+
+    coordinates: Rings
+
+
+class MultiPolygon(msgspec.Struct, frozen=True, tag="MultiPolygon", tag_field="type"):
+    """GeoJSON MultiPolygon."""
+
+    coordinates: tuple[Rings, ...]
+
+
+class Feature(msgspec.Struct, frozen=True, tag="Feature", tag_field="type"):
+    """GeoJSON Feature; its properties are not read."""
+
+    geometry: Polygon | MultiPolygon
+
+
+class FeatureCollection(msgspec.Struct, frozen=True, tag="FeatureCollection", tag_field="type"):
+    """GeoJSON FeatureCollection: all its features together are the area."""
+
+    features: tuple[Feature, ...]
+
+
+def read_cells(path: Path) -> Locations:
+    """H3 cells in hexadecimal, one a line.
+
+    Raises:
+        ValueError, OSError: the file cannot be read, or a line is not a cell.
+    """
+    return Locations.from_cells(path.read_text(encoding="utf-8").split())
+
+
+def read_boundary(path: Path, resolution: int) -> Locations:
+    """The H3 cells of a GeoJSON boundary: Polygon, MultiPolygon, Feature or FeatureCollection.
+
+    Raises:
+        ValueError, OSError: the file cannot be read, or is no such GeoJSON.
+    """
+    try:
+        shape = msgspec.json.decode(path.read_bytes(), type=Polygon | MultiPolygon | Feature | FeatureCollection)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"must be a GeoJSON Polygon, MultiPolygon, Feature or FeatureCollection: {error}") from None
+    features = shape.features if isinstance(shape, FeatureCollection) else (shape,)
+    polygons: list[Rings] = []
+    for each in features:
+        geometry = each.geometry if isinstance(each, Feature) else each
+        polygons.extend((geometry.coordinates,) if isinstance(geometry, Polygon) else geometry.coordinates)
+    return Locations.from_polygon({"type": "MultiPolygon", "coordinates": polygons}, resolution)
+
+
+def read_places(path: Path, max_distance_m: float) -> Locations:
+    """The operator's places: a CSV file with the columns id, longitude and latitude (degrees WGS 84).
+
+    Raises:
+        ValueError, OSError: the file cannot be read, a column is missing, or a line is wrong.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        missing = {"id", "longitude", "latitude"} - set(rows.fieldnames or ())
+        if missing:
+            raise ValueError(f"column {min(missing)!r} is missing; the first line must name id, longitude, latitude")
+        ids, longitudes, latitudes = [], [], []
+        for row in rows:
+            ids.append(row["id"])
+            longitudes.append(_degrees(row["longitude"], 180, f"line {rows.line_num}, longitude"))
+            latitudes.append(_degrees(row["latitude"], 90, f"line {rows.line_num}, latitude"))
+    return Locations.from_places(ids, longitudes, latitudes, max_distance_m)
+
+
+def _degrees(text: str | None, limit: int, where: str) -> float:
+    try:
+        degrees = float(text or "")
+    except ValueError:
+        degrees = math.nan
+    if not abs(degrees) <= limit:
+        raise ValueError(f"{where} = {text!r}: must be a number from -{limit} to {limit}")
+    return degrees

@@ -1,0 +1,198 @@
+"""An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, JSON, UTF-8.
+
+The bytes are a function of the alert, the area's settings and the configuration hash alone, so that
+replay, backtest and live running can be compared byte for byte. Figures are rounded to what they can
+carry (six digits; coordinates 0.1 m), a field that is not known is absent, never null. What differs
+from run to run (version, host, offsets, latency) is :class:`Provenance`, beside the event in a header.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from detectors.lifecycle import AlertState
+from detectors.settings import AreaSettings
+from detectors.tracking import Alert
+
+MODEL = "space-time-permutation"
+PROVENANCE_HEADER = "provenance"
+"""Kafka header of a record of the topic ``alerts``; its value is a :class:`Provenance` in JSON."""
+
+Category = Literal["violence", "property", "drugs", "disorder", "all"]
+Tier = Literal["watch", "advisory", "alert", "urgent"]
+AlertStatus = Literal["actual", "exercise"]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
+    """The centre of the alert's zone, degrees WGS 84: longitude, latitude.
+
+    A point and not a polygon, because GeoJSON has no circle: the zone is the circle of
+    ``radius_m`` around it, and exactly the places of ``cells``.
+    """
+
+    coordinates: tuple[float, float]
+
+
+class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
+    """What a control room needs to know of one revision of an alert.
+
+    Times are RFC 3339 in UTC; those whose name ends in ``_local`` are in the area's own time zone.
+    """
+
+    id: Annotated[str, Meta(description="of the alert, the same in all its revisions")]
+    revision: Annotated[int, Meta(ge=1, description="1 for the first; only grows")]
+    state: AlertState
+    tier: Annotated[Tier, Meta(description="how rare it is; the highest reached so far")]
+    reason: Annotated[str, Meta(description="why this revision was made")]
+    status: Annotated[AlertStatus, Meta(description="exercise: a drill, nothing has happened")]
+    category: Annotated[Category, Meta(description="the stream that was scanned; all: the four categories together")]
+    area: str
+    opened_at: Annotated[Time, Meta(description="tick at which the alert was opened, at whatever tier")]
+    opened_at_local: Time
+    updated_at: Annotated[Time, Meta(description="tick of this revision; the cylinder ends here")]
+    updated_at_local: Time
+    alerted_at: Annotated[Time | UnsetType, Meta(description="tick at which the tier alert was first reached")] = UNSET
+    ended_at: Annotated[Time | UnsetType, Meta(description="tick at which it ended or was withdrawn")] = UNSET
+    window_start: Annotated[Time, Meta(description="start of the cylinder")]
+    duration_h: Annotated[int, Meta(description="length of the cylinder in whole hours, the current one included")]
+    centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
+    radius_m: Annotated[float, Meta(description="metres from the centre to the farthest place of the zone")]
+    cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's places, nearest to the centre first")]
+    observed: Annotated[int, Meta(description="incidents in the cylinder")]
+    expected: Annotated[float, Meta(description="incidents to be expected in it from this place's own past")]
+    relative_risk: Annotated[
+        float | UnsetType, Meta(description="observed / expected; absent where nothing was expected")
+    ] = UNSET
+    llr: Annotated[float, Meta(description="log-likelihood ratio of the cylinder")]
+    score: Annotated[float, Meta(description="the LLR standardised by its null distribution")]
+    recurrence_interval_days: Annotated[
+        float, Meta(description="by chance, a cluster at least this strong is seen once in so many days")
+    ]
+    interval_kind: Annotated[
+        Literal["nominal"], Meta(description="nominal: one scan an hour, p-value alone; not calibrated on this area")
+    ]
+    members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
+    new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
+    breakdown: Annotated[dict[str, int], Meta(description="members by category")]
+    model: Annotated[str, Meta(description="that gave the expected count")]
+    seed: Annotated[int, Meta(description="of the replications")]
+    configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
+    tick_s: Annotated[int, Meta(description="tick of this revision in seconds since 1970 UTC")]
+
+
+class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
+    """GeoJSON Feature (RFC 7946); its id is the alert's."""
+
+    id: str
+    geometry: Point
+    properties: AlertProperties
+
+
+class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision of an alert: a CloudEvents 1.0 event in structured mode; ``source`` and ``id`` make it unique."""
+
+    specversion: Literal["1.0"]
+    type: Literal["hotspots.alert"]
+    source: Annotated[str, Meta(description="hotspots/ and the area")]
+    id: Annotated[str, Meta(description="id of the alert, a full stop, the revision")]
+    subject: Annotated[str, Meta(description="id of the alert")]
+    time: Annotated[Time, Meta(description="tick of the revision")]
+    datacontenttype: Literal["application/geo+json"]
+    data: AlertFeature
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run published an event: what may differ between two runs over the same records."""
+
+    version: Annotated[str, Meta(description="of hotspot-monitor")]
+    host: str
+    partition: Annotated[int, Meta(description="of the topic incidents")]
+    next_offset: Annotated[int, Meta(description="first offset of it that the scan had not seen")]
+    latency_s: Annotated[float, Meta(description="seconds from the tick to publication")]
+    delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock; do not sound")]
+
+    def encode(self) -> bytes:
+        """The header's value, JSON."""
+        return msgspec.json.encode(self)
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(AlertEvent)
+
+
+def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, status: AlertStatus = "actual") -> bytes:
+    """The event of one revision, ready to be published; equal arguments give equal bytes.
+
+    ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
+    """
+    zone = ZoneInfo(settings.timezone)
+    properties = AlertProperties(
+        id=alert.id,
+        revision=alert.revision,
+        state=AlertState(alert.state),
+        tier=alert.tier,  # type: ignore[arg-type]
+        reason=alert.reason,
+        status=status,
+        category=alert.stream,  # type: ignore[arg-type]
+        area=alert.area,
+        opened_at=_time(alert.opened_s),
+        opened_at_local=_time(alert.opened_s, zone),
+        updated_at=_time(alert.tick_s),
+        updated_at_local=_time(alert.tick_s, zone),
+        alerted_at=UNSET if alert.alerted_s is None else _time(alert.alerted_s),
+        ended_at=UNSET if alert.ended_s is None else _time(alert.ended_s),
+        window_start=_time(alert.start_s),
+        duration_h=alert.duration_h,
+        centre=alert.centre,
+        radius_m=round(alert.radius_m, 1),
+        cells=alert.locations,
+        observed=alert.observed,
+        expected=_six_digits(alert.expected),
+        relative_risk=_six_digits(alert.observed / alert.expected) if alert.expected > 0 else UNSET,
+        llr=_six_digits(alert.llr),
+        score=_six_digits(alert.score),
+        recurrence_interval_days=_six_digits(alert.recurrence_interval_days),
+        interval_kind="nominal",
+        members=alert.members,
+        new_members=alert.new_members,
+        breakdown=alert.breakdown,
+        model=MODEL,
+        seed=settings.seed,
+        configuration=configuration_id,
+        tick_s=alert.tick_s,
+    )
+    centre = Point((round(alert.longitude, 6), round(alert.latitude, 6)))
+    event = AlertEvent(
+        specversion="1.0",
+        type="hotspots.alert",
+        source=f"hotspots/{alert.area}",
+        id=f"{alert.id}.{alert.revision}",
+        subject=alert.id,
+        time=_time(alert.tick_s),
+        datacontenttype="application/geo+json",
+        data=AlertFeature(id=alert.id, geometry=centre, properties=properties),
+    )
+    return _encoder.encode(event)
+
+
+def read_alert(value: bytes) -> AlertEvent:
+    """The event in a record of the topic ``alerts`` or an entry in Redis; fields of newer versions are ignored.
+
+    Raises:
+        msgspec.DecodeError: it is no such event; the text names the field.
+    """
+    return _decoder.decode(value)
+
+
+def _time(seconds: int, zone: ZoneInfo | None = None) -> datetime:
+    return datetime.fromtimestamp(seconds, zone or UTC)
+
+
+def _six_digits(figure: float) -> float:
+    return float(f"{figure:.6g}")

@@ -1,0 +1,59 @@
+"""The port that Prometheus and health checks ask: ``/metrics``, ``/healthz`` and ``/readyz``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+
+class MetricsServer:
+    """Serves ``/metrics``, ``/healthz`` and ``/readyz`` from a thread of its own.
+
+    ``dead`` and ``not_ready`` each answer None when all is well, else the reason in one line, which becomes
+    the body of a 503. Port 0 takes a free one, found in :attr:`port` after :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        dead: Callable[[], str | None] = lambda: None,
+        not_ready: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._registry = registry
+        self._host = host
+        self.port = port
+        self._metrics = make_wsgi_app(registry)
+        self._probes = {"/healthz": dead, "/readyz": not_ready}
+
+    def start(self) -> None:
+        """Listen. Raises OSError if the port is taken or the host is not an address of this machine."""
+        self._server, self._thread = start_http_server(self.port, self._host, self._registry)
+        self._server.set_app(self._answer)
+        self.port = self._server.server_port
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            answer: Iterable[bytes] = self._metrics(environ, start_response)
+            return answer
+        if path in self._probes:
+            fault = self._probes[path]()
+            status, body = ("200 OK", "ok") if fault is None else ("503 Service Unavailable", fault)
+        else:
+            status, body = "404 Not Found", "see /metrics, /healthz, /readyz"
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{body}\n".encode()]

@@ -1,0 +1,138 @@
+"""What the engine writes, in transactions that only the owner of a partition can commit."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+from kafka import KafkaProducer
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+
+from detectors.monitor import ClosedTick, Refusal
+from detectors.settings import AreaSettings
+from streams import scan_log
+from streams.brokers import producer_arguments
+from streams.configuration import Configuration, KafkaSettings
+from streams.decode import rejection
+from streams.intake import Record
+from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
+from streams.scan_log import PartitionRecord, ScanRecord
+
+DELAYED_AFTER_S = 60
+MAX_REQUEST_BYTES = 16 * 2**20  # before compression: a scan record holds all open alerts, settings all places
+VERSION = version("hotspot-monitor")
+HOST = socket.gethostname()
+
+
+class Message(NamedTuple):
+    """A record to be written, to the partition that the publisher owns."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class FencedError(Exception):
+    """Another worker has taken the partition over; nothing more can be written."""
+
+
+class AbortedError(Exception):
+    """The transaction was not committed; nothing of it is visible."""
+
+
+class Publisher:
+    """The transactional producer of one partition. Opening it fences whoever had the partition before.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+
+    def __init__(self, kafka: KafkaSettings, partition: int) -> None:
+        self._partition = partition
+        self._producer = KafkaProducer(
+            **producer_arguments(kafka),
+            transactional_id=f"{kafka.topic('scans')}.{partition}",
+            max_request_size=MAX_REQUEST_BYTES,
+        )
+        self._producer.init_transactions()
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        """Write all messages in one transaction; returns when it is committed.
+
+        Raises:
+            FencedError: the partition has another owner.
+            AbortedError: nothing was written; the producer must not be used again.
+        """
+        try:
+            self._producer.begin_transaction()
+            sent = [
+                self._producer.send(
+                    each.topic, each.value, key=each.key, headers=list(each.headers), partition=self._partition
+                )
+                for each in messages
+            ]
+            self._producer.commit_transaction()
+            for each in sent:
+                each.get(timeout=0)
+        except (ProducerFencedError, InvalidProducerEpochError) as error:
+            raise FencedError(f"partition {self._partition} was taken over by another worker") from error
+        except KafkaError as error:
+            raise AbortedError(f"partition {self._partition}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""
+        self._producer.close(timeout=1)
+
+
+class Messages:
+    """The messages of one partition, by what they report."""
+
+    def __init__(self, configuration: Configuration, partition: int) -> None:
+        self._kafka = configuration.kafka
+        self._worker = configuration.worker
+        self._partition = partition
+
+    def alerts(
+        self, area: str, settings: AreaSettings, configuration_id: str, closed: ClosedTick, now_s: float
+    ) -> list[Message]:
+        """The revisions of a closed tick, each with its provenance beside it."""
+        latency_s = now_s - closed.tick_s
+        provenance = Provenance(
+            version=VERSION,
+            host=HOST,
+            partition=self._partition,
+            next_offset=closed.next_offset,
+            latency_s=round(latency_s, 3),
+            delayed=settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
+        )
+        headers = ((PROVENANCE_HEADER, provenance.encode()),)
+        return [
+            Message(self._kafka.topic("alerts"), area.encode(), alert_event(alert, settings, configuration_id), headers)
+            for alert in closed.changes
+        ]
+
+    def scan(self, record: ScanRecord) -> Message:
+        """The record of a closed tick."""
+        return Message(self._kafka.topic("scans"), record.area.encode(), scan_log.encode(record))
+
+    def partition(self, record: PartitionRecord) -> Message:
+        """The partition's own record."""
+        return Message(self._kafka.topic("scans"), scan_log.partition_key(self._partition), scan_log.encode(record))
+
+    def rejection(self, record: Record, refusal: Refusal) -> Message:
+        """The dead letter of a refused record."""
+        key, value = rejection(
+            refusal,
+            record.area,
+            self._kafka.topic("incidents"),
+            self._partition,
+            record.offset,
+            record.key,
+            record.value,
+            self._worker.rejected_value_bytes,
+            self._worker.rejected_hash_only,
+        )
+        return Message(self._kafka.topic("rejected"), key, value)

