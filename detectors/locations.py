@@ -54,13 +54,14 @@ class Locations:
         Raises:
             ValueError: there is no cell, one is not a cell, or resolutions differ.
         """
-        ids = tuple(sorted(set(cells)))
-        if not ids:
+        words = set(cells)
+        if not words:
             raise ValueError("cells: none given; an area needs at least one H3 cell")
-        wrong = next((cell for cell in ids if not _is_cell(cell)), None)
+        wrong = min((word for word in words if not h3.is_valid_cell(_cell_number(word))), default=None)
         if wrong is not None:
             raise ValueError(f"cells: {wrong!r} is not an H3 cell such as '8a195da49b9ffff'")
-        numbers = [h3.str_to_int(cell) for cell in ids]
+        ids = tuple(sorted({h3.int_to_str(_cell_number(word)) for word in words}))
+        numbers = [_cell_number(cell) for cell in ids]
         resolutions = {h3.get_resolution(number) for number in numbers}
         if len(resolutions) > 1:
             raise ValueError(f"cells: resolutions {sorted(resolutions)} are mixed; all cells must share one")
@@ -109,19 +110,15 @@ class Locations:
         if self._tree is None:
             return self._index.get(h3.latlng_to_cell(incident.latitude, incident.longitude, self.resolution))
         point = to_sphere(np.array([incident.longitude]), np.array([incident.latitude]))
-        distance, nearest = self._tree.query(point[0], distance_upper_bound=self.max_distance_m)
+        distance, nearest = self._tree.query(point[0], distance_upper_bound=np.nextafter(self.max_distance_m, np.inf))
         return int(nearest) if np.isfinite(distance) else None
 
 
 def _cell_number(cell: str) -> int:
     try:
         return int(h3.str_to_int(cell))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
-
-
-def _is_cell(cell: str) -> bool:
-    return bool(h3.is_valid_cell(_cell_number(cell)))
 
 
 def cell_of(longitude: float, latitude: float, resolution: int) -> str:

@@ -273,8 +273,8 @@ class Monitor:
             refusal = self._move_watermark(occurred_s if entry.reported_at is None else _seconds(entry.reported_at))
             if refusal is not None:
                 return refusal
-        clock_s = arrival_s if self._clock_s is None else self._clock_s
-        if occurred_s is not None and occurred_s > clock_s + self.settings.max_ahead_s:
+        latest_s = None if self._clock_s is None else self._clock_s + self.settings.max_ahead_s
+        if occurred_s is not None and latest_s is not None and occurred_s > latest_s:
             return Refusal("future", f"occurred more than {self.settings.max_ahead_s} s after the area's clock")
         return Version(
             id=entry.id,
@@ -286,7 +286,7 @@ class Monitor:
             latitude=entry.latitude or 0.0,
             revision=entry.revision,
             offset=offset,
-            clock_s=clock_s,
+            clock_s=self._clock_s,
         )
 
     def _move_watermark(self, stamp_s: int | None) -> Refusal | None:

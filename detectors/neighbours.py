@@ -36,7 +36,8 @@ def neighbours(locations: Locations, max_radius_m: float) -> Neighbours:
     """Neighbour lists of all locations up to a distance (``<=``), from a k-d tree.
 
     Order: by chord; at exactly equal chords the smaller coordinates first (x, then y, then z),
-    then the smaller index (METHOD.md section 3, Neighbour order).
+    then the smaller index (METHOD.md section 3, Neighbour order). A centre comes before other places
+    at its own coordinates.
     """
     points = to_sphere(locations.longitude, locations.latitude)
     # The tree rounds in its own way: it is asked for a hair more, and the chord decides.
@@ -48,6 +49,6 @@ def neighbours(locations: Locations, max_radius_m: float) -> Neighbours:
     near = distance <= max_radius_m
     centre, other, distance = centre[near], other[near], distance[near]
     x, y, z = points[other].T
-    order = np.lexsort((other, z, y, x, distance, centre))
+    order = np.lexsort((other, z, y, x, other != centre, distance, centre))
     start = np.searchsorted(centre[order], np.arange(len(points) + 1))
     return Neighbours(start.astype(np.int64), other[order].astype(np.int32), distance[order])

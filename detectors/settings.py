@@ -41,7 +41,7 @@ CATEGORY_MAP: dict[str, Category] = {
 class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The nominal recurrence interval, in days, from which each tier holds without a calibration."""
 
-    watch: PositiveFloat = 30.0
+    watch: Annotated[float, msgspec.Meta(ge=0.05)] = 30.0
     advisory: PositiveFloat = 100.0
     alert: PositiveFloat = 365.0
     urgent: PositiveFloat = 1826.25
@@ -57,7 +57,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timezone: str = "UTC"
     clock: Literal["wall", "watermark"] = "wall"
     tick_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 1
-    max_ahead_s: Annotated[int, msgspec.Meta(ge=0)] = 300
+    max_ahead_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
     max_jump_days: PositiveInt = 7
     window_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 91
     min_baseline_days: Annotated[int, msgspec.Meta(ge=0)] = 28

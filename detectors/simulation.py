@@ -26,10 +26,12 @@ REPEAT_WITHIN_S = 3 * 86_400
 LONGEST_DELAY_S = 86_400
 SPACING_M = 1_000.0
 SPACING_S = 3 * 86_400
-_ATTEMPTS = 50
+_ATTEMPTS = 100
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.int64]
+_Events = NDArray[np.int64]
+"""Incidents in order of time, shape (3, n): second since 1970 UTC, index of the place, index of the category."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,18 +75,6 @@ class Simulated:
     clusters: tuple[InjectedCluster, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Events:
-    """Incidents as columns, shape (n,): second since 1970, index of the place, index of the category."""
-
-    second: _Integers
-    place: _Integers
-    category: _Integers
-
-    def where(self, kept: NDArray[np.bool_]) -> _Events:
-        return _Events(self.second[kept], self.place[kept], self.category[kept])
-
-
 class City:
     """Places and their habits, drawn from ``seed``; everything else follows from seed and arguments.
 
@@ -93,7 +83,7 @@ class City:
     incident to its report (log-normal, at most a day). The clocks run in UTC.
 
     Raises:
-        ValueError: ``places``, ``incidents_per_day``, ``near_repeats`` or ``annual_swing`` is out of range.
+        ValueError: a number is out of range.
     """
 
     def __init__(
@@ -110,14 +100,10 @@ class City:
         delay_minutes: float = 6.0,
         injection: Injection | None = None,
     ) -> None:
-        if places < 1:
-            raise ValueError(f"places = {places}: must be at least 1 (default 3000)")
-        if incidents_per_day <= 0:
-            raise ValueError(f"incidents_per_day = {incidents_per_day}: must be above 0 (default 45)")
-        if not 0 <= near_repeats < 1:
-            raise ValueError(f"near_repeats = {near_repeats}: must be at least 0 and below 1 (default 0.05)")
-        if not 0 <= annual_swing < 1:
-            raise ValueError(f"annual_swing = {annual_swing}: must be at least 0 and below 1 (default 0)")
+        if places < 1 or incidents_per_day <= 0:
+            raise ValueError(f"places = {places}, incidents_per_day = {incidents_per_day}: must be above 0")
+        if not (0 <= near_repeats < 1 and 0 <= annual_swing < 1):
+            raise ValueError(f"near_repeats = {near_repeats}, annual_swing = {annual_swing}: must be from 0 to below 1")
         self.seed = seed
         self.injection = injection or Injection()
         self._annual_swing = annual_swing
@@ -132,8 +118,7 @@ class City:
         self._points = to_sphere(self._longitude, self._latitude)
         self._tree = cKDTree(self._points)
 
-        central = np.hypot(x_m, y_m) < 700
-        # Sorted by clock, so that each clock's places are one slice of the cumulative rates.
+        central = np.hypot(x_m, y_m) < 600
         self._clock = np.where(
             central,
             rng.choice(len(_CLOCKS), places, p=(0.1, 0.4, 0.25, 0.1, 0.15)),
@@ -164,10 +149,9 @@ class City:
         """
         start_s, end_s = int(start.timestamp()), int(end.timestamp())
         usual = self._with_repeats(self._usual(start_s, end_s), end_s)
-        usual = usual.where((start_s <= usual.second) & (usual.second < end_s))
-        delays = self._delays(self._generator(2), len(usual.second))
-        ids = [f"s{self.seed}-{number:06d}" for number in range(len(usual.second))]
-        incidents = list(self._incidents(ids, usual, delays, end_s))
+        usual = usual[:, (start_s <= usual[0]) & (usual[0] < end_s)]
+        ids = [f"s{self.seed}-{number:06d}" for number in range(usual.shape[1])]
+        incidents = self._incidents(ids, usual, self._generator(2), end_s)
         clusters: list[InjectedCluster] = []
         if inject:
             first_s = start_s if inject_from is None else int(inject_from.timestamp())
@@ -189,6 +173,7 @@ class City:
         """Incidents by themselves: Poisson for each clock and hour, then a place of that clock by its rate."""
         rng = self._generator(1)
         hours = np.arange(start_s // 3600, -(-end_s // 3600))
+        # Sorted by clock, so that each clock's places are one slice of the cumulative rates.
         by_clock = np.argsort(self._clock, kind="stable")
         cumulative = np.concatenate(([0.0], np.cumsum(self._rate[by_clock])))
         edges = cumulative[np.searchsorted(self._clock[by_clock], np.arange(len(_CLOCKS) + 1))]
@@ -198,54 +183,41 @@ class City:
         place = by_clock[np.clip(np.searchsorted(cumulative, drawn, side="right") - 1, 0, len(by_clock) - 1)]
         second = hours[hour] * 3600 + rng.integers(0, 3600, len(clock))
         category = (rng.random(len(clock))[:, None] >= self._mix[place].cumsum(axis=1)[:, :-1]).sum(axis=1)
-        order = np.argsort(second, kind="stable")
-        return _Events(second[order], place[order], category[order])
+        return _in_order(np.stack((second, place, category)))
 
     def _with_repeats(self, events: _Events, end_s: int) -> _Events:
-        """The incidents with those they trigger, generation after generation, in order of time."""
+        """The incidents with those they trigger, generation after generation."""
         rng = self._generator(3)
         first, length = self._near_first[:-1], np.diff(self._near_first)
         generations, parents = [events], events
-        while len(parents.second):
-            parents = parents.where(rng.random(len(parents.second)) < self._near_repeats)
-            count = len(parents.second)
-            place = self._near[first[parents.place] + (rng.random(count) * length[parents.place]).astype(np.int64)]
+        while parents.shape[1]:
+            second, place, category = parents[:, rng.random(parents.shape[1]) < self._near_repeats]
+            place = self._near[first[place] + (rng.random(len(place)) * length[place]).astype(np.int64)]
             # Most repeats follow soon: a beta(1, 3) share of the three days.
-            second = parents.second + 1 + (rng.beta(1, 3, count) * (REPEAT_WITHIN_S - 1)).astype(np.int64)
-            children = _Events(second, place, parents.category)
-            parents = children.where(second < end_s)
+            second = second + 1 + (rng.beta(1, 3, len(place)) * (REPEAT_WITHIN_S - 1)).astype(np.int64)
+            parents = np.stack((second, place, category))[:, second < end_s]
             generations.append(parents)
-        second = np.concatenate([generation.second for generation in generations])
-        order = np.argsort(second, kind="stable")
-        return _Events(
-            second[order],
-            np.concatenate([generation.place for generation in generations])[order],
-            np.concatenate([generation.category for generation in generations])[order],
-        )
+        return _in_order(np.concatenate(generations, axis=1))
 
-    def _delays(self, rng: np.random.Generator, count: int) -> _Integers:
-        return np.minimum(self._delay_s * rng.lognormal(0, 1, count), LONGEST_DELAY_S).astype(np.int64)
-
-    def _incidents(self, ids: list[str], events: _Events, delays: _Integers, end_s: int) -> Iterator[Incident]:
-        columns = zip(
-            ids,
-            events.second.tolist(),
-            (events.second + delays).tolist(),
-            events.category.tolist(),
-            self._longitude[events.place].tolist(),
-            self._latitude[events.place].tolist(),
-            strict=True,
-        )
-        for id_, occurred_s, reported_s, category, longitude, latitude in columns:
-            if reported_s < end_s:
-                yield Incident(
-                    id=id_,
-                    occurred_at=datetime.fromtimestamp(occurred_s, UTC),
-                    reported_at=datetime.fromtimestamp(reported_s, UTC),
-                    category=CATEGORIES[category].value,
-                    longitude=longitude,
-                    latitude=latitude,
-                )
+    def _incidents(self, ids: list[str], events: _Events, rng: np.random.Generator, end_s: int) -> list[Incident]:
+        """The events as incidents with their delays drawn; those reported after the end are left out."""
+        second, place, category = events
+        delay_s = np.minimum(self._delay_s * rng.lognormal(0, 1, len(ids)), LONGEST_DELAY_S).astype(np.int64)
+        columns = (second, second + delay_s, category, self._longitude[place], self._latitude[place])
+        return [
+            Incident(
+                id=id_,
+                occurred_at=datetime.fromtimestamp(occurred_s, UTC),
+                reported_at=datetime.fromtimestamp(reported_s, UTC),
+                category=CATEGORIES[kind].value,
+                longitude=longitude,
+                latitude=latitude,
+            )
+            for id_, occurred_s, reported_s, kind, longitude, latitude in zip(
+                ids, *(column.tolist() for column in columns), strict=True
+            )
+            if reported_s < end_s
+        ]
 
     def _clusters(self, first_s: int, end_s: int) -> Iterator[tuple[InjectedCluster, list[Incident]]]:
         """At most one cluster in each slot of 1 / per_day days, where the city is busy enough for it."""
@@ -287,10 +259,9 @@ class City:
         usual = (of_place[:, None] * of_clock[self._clock[zone]]).ravel()
         place, hour = np.divmod(rng.choice(len(usual), count, p=usual / usual.sum()), len(hours))
         second = begin_s[hour] + (rng.random(count) * (finish_s - begin_s)[hour]).astype(np.int64)
-        order = np.argsort(second, kind="stable")
-        events = _Events(second[order], zone[place[order]], np.full(count, category))
+        events = _in_order(np.stack((second, zone[place], np.full(count, category))))
         ids = [f"{cluster_id}-{number:03d}" for number in range(count)]
-        members = list(self._incidents(ids, events, self._delays(rng, count), end_s))
+        members = self._incidents(ids, events, rng, end_s)
         if len(members) < 3:
             return None
         happened = sorted(int(member.occurred_at.timestamp()) for member in members if member.occurred_at)
@@ -339,12 +310,16 @@ def _layout(rng: np.random.Generator, places: int, radius_m: float) -> tuple[_Fl
     middle_y = np.concatenate(([0.0], distance * np.sin(angle), [0.0]))
     level = np.concatenate(([2.5], rng.lognormal(0, 0.5, 8), [0.5]))
     neighbourhood = rng.choice(10, places, p=(0.15, *(8 * [0.07]), 0.29))
-    scatter_m = np.where(neighbourhood == 0, 350.0, 500.0) * rng.normal(0, 1, (2, places))
+    scatter_m = 300 * rng.normal(0, 1, (2, places))
     angle, distance = rng.uniform(0, 2 * np.pi, places), radius_m * np.sqrt(rng.uniform(0, 1, places))
     spread = neighbourhood == 9
     x_m = middle_x[neighbourhood] + np.where(spread, distance * np.cos(angle), scatter_m[0])
     y_m = middle_y[neighbourhood] + np.where(spread, distance * np.sin(angle), scatter_m[1])
     return x_m, y_m, level[neighbourhood]
+
+
+def _in_order(events: _Events) -> _Events:
+    return events[:, np.argsort(events[0], kind="stable")]
 
 
 def _hour_of_week(hours: _Integers) -> _Integers:
@@ -358,7 +333,7 @@ def _weekly(base: float, *blocks: tuple[range, int, int, float]) -> _Floats:
     for days, first, last, level in blocks:
         for day in days:
             clock[(day * 24 + np.arange(first, last)) % 168] = level
-    return clock / clock.mean()
+    return np.asarray(clock / clock.mean(), dtype=np.float64)
 
 
 _WEEKDAYS, _EVERY_DAY, _WEEKEND = range(5), range(7), range(4, 6)

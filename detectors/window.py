@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detectors import kernels
 from detectors.incident import Origin
-from detectors.strata import Blocks, bucket_of
+from detectors.strata import BUCKET_S, Blocks, bucket_of
 
 ALL = 4
 """Plane of the counts that holds the four scanned categories together."""
@@ -47,7 +47,8 @@ class Version:
 
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
     ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
-    ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed.
+    ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
+    nothing yet).
     """
 
     id: str
@@ -59,7 +60,7 @@ class Version:
     latitude: float
     revision: int | None
     offset: int
-    clock_s: int
+    clock_s: int | None
 
 
 _COLUMNS = {
@@ -113,6 +114,7 @@ class SlidingWindow:
                 column[: len(old)] = old
             setattr(self, name, column)
         self.offset[len(self._ids) :] = np.iinfo(np.int64).max
+        self.remembered[len(self._ids) :] = np.iinfo(np.int32).min
 
     occurred_s: NDArray[np.int64]
     offset: NDArray[np.int64]
@@ -197,7 +199,7 @@ class SlidingWindow:
             self._enter(self._new_row(version.id), bucket, version)
             return Outcome.REMOVED if cancelled else Outcome.ADDED
         if version.revision is not None and version.revision < self.revision[row]:
-            # The newer version must be remembered for as long as this one could come again.
+            # The version held must be remembered for as long as this one could come again.
             self.remembered[row] = max(self.remembered[row], bucket)
             return Outcome.DUPLICATE
         was_standing = self.location[row] != NOWHERE
@@ -210,13 +212,12 @@ class SlidingWindow:
         else:
             outcome = Outcome.DUPLICATE if self._equals(row, version) else Outcome.REPLACED
         if outcome is Outcome.DUPLICATE and not cancelled:
-            self._stamp(row, version)
+            self._stamp(row, bucket, version)
             return outcome
-        remembered = max(bucket, int(self.remembered[row]))
         self._leave(row)
         if bucket < self.first:
             version = dataclasses.replace(version, location=NOWHERE)
-        self._enter(row, remembered, version)
+        self._enter(row, bucket, version)
         return outcome
 
     def _equals(self, row: int, version: Version) -> bool:
@@ -241,26 +242,31 @@ class SlidingWindow:
         self._row_of[incident_id] = row
         return row
 
-    def _enter(self, row: int, remembered: int, version: Version) -> None:
+    def _enter(self, row: int, bucket: int, version: Version) -> None:
         """Write a row, link it into the list of its bucket, count it."""
-        stands = version.location != NOWHERE and version.occurred_s is not None
-        self.bucket[row] = bucket_of(version.occurred_s) if stands else remembered  # type: ignore[arg-type]
-        self.remembered[row] = remembered
-        self.occurred_s[row] = version.clock_s if version.occurred_s is None else version.occurred_s
+        self._stamp(row, bucket, version)
+        stands = version.location != NOWHERE
+        self.bucket[row] = bucket if stands else self.remembered[row]
+        self.occurred_s[row] = self.now * BUCKET_S if version.occurred_s is None else version.occurred_s
         self.location[row] = version.location
         self.longitude_e7[row] = round(version.longitude * _E7)
         self.latitude_e7[row] = round(version.latitude * _E7)
         self.category[row] = version.category
         self.discovered[row] = version.origin is Origin.DISCOVERED
-        self._stamp(row, version)
         self._link(row)
         self._count(row, +1)
 
-    def _stamp(self, row: int, version: Version) -> None:
-        """Note where in the log the row's current version stands."""
-        self.offset[row] = version.offset
-        self.clock_s[row] = version.clock_s
+    def _stamp(self, row: int, bucket: int, version: Version) -> None:
+        """Note the row's version, until when the id is remembered, and from where in the log that follows.
+
+        The id is remembered until the latest bucket of any of its versions has left the window. Where
+        an earlier version said so, the log is needed from that one on.
+        """
         self.revision[row] = -1 if version.revision is None else version.revision
+        if bucket >= self.remembered[row]:
+            self.remembered[row] = bucket
+            self.offset[row] = version.offset
+            self.clock_s[row] = self.now * BUCKET_S if version.clock_s is None else version.clock_s
 
     def _leave(self, row: int) -> None:
         self._count(row, -1)
@@ -305,6 +311,7 @@ class SlidingWindow:
                 del self._row_of[self._ids[row]]
                 self._ids[row] = ""
                 self.offset[row] = np.iinfo(np.int64).max
+                self.remembered[row] = np.iinfo(np.int32).min
                 self._free.append(row)
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:

@@ -92,7 +92,11 @@ def create_topics(configuration: Configuration) -> list[str]:
         missing = {plan.name: plan for plan in topics(configuration).values() if plan.name not in present}
         if missing:
             wanted = {
-                name: {"num_partitions": kafka.partitions, "replication_factor": kafka.replication, "configs": plan.configs}
+                name: {
+                    "num_partitions": kafka.partitions,
+                    "replication_factor": kafka.replication,
+                    "configs": plan.configs,
+                }
                 for name, plan in missing.items()
             }
             admin.create_topics(wanted, wait_for_metadata=True)

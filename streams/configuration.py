@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from detectors.locations import Locations
 from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
 from streams.location_files import read_boundary, read_cells, read_places
-from streams.settings_reader import Secret, SettingsReader, add_environment, read_toml
+from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml
 
 
 def _text(pattern: str, description: str) -> msgspec.Meta:
@@ -28,7 +28,7 @@ Name = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a
 
 TopicName = Annotated[str, _text("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
 TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
-Addresses = Annotated[str, _text(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", "host:port, several joined by commas")]
+Addresses = Annotated[str, _text(r"[^\s,@]+:\d{1,5}(,[^\s,@]+:\d{1,5})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Topic = Literal["incidents", "alerts", "scans", "settings", "rejected"]
 
@@ -98,7 +98,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         if address.username or address.password:
             raise ValueError("url: must not hold a user or password; use redis.username and HOTSPOTS_REDIS__PASSWORD")
         if address.scheme not in ("redis", "rediss") or not address.hostname:
-            raise ValueError(f"url = {self.url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')")
+            raise ValueError(
+                f"url = {self.url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
+            )
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +157,10 @@ class Area(AreaSettings, frozen=True, kw_only=True):
         """What the Monitor reads, without the files."""
         return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
 
+    def digest(self, location_ids: tuple[str, ...]) -> str:
+        """That of the :attr:`settings`: the names of the files do not count."""
+        return self.settings.digest(location_ids)
+
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration; without a file: loopback services and one area in UTC."""
@@ -183,15 +189,23 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
     add_environment(tables, environ)
     reader = SettingsReader((path.parent if path is not None else Path()).absolute())
     configuration = reader.struct(Configuration, tables)
-    for name, area in configuration.areas.items():
-        written = tables.get("areas", {}).get(name)
-        if isinstance(written, dict) and area.clock == "wall" and "timezone" not in written:
-            reader.faults.append(
-                f"areas.{name}.timezone: missing; clock = 'wall' needs an IANA name such as 'Europe/London' or 'UTC'"
-            )
+    reader.faults.extend(
+        f"areas.{name}.timezone: missing; clock = 'wall' needs an IANA name such as 'Europe/London' or 'UTC'"
+        for name in _without_timezone(tables)
+    )
     if reader.faults:
         raise ConfigurationError("\n".join(reader.faults))
     return configuration
+
+
+def _without_timezone(tables: dict[str, Any]) -> list[str]:
+    """The areas that were written down for a wall clock without saying where on earth it hangs."""
+    areas = tables.get("areas")
+    return [
+        name
+        for name, written in (areas.items() if isinstance(areas, dict) else ())
+        if isinstance(written, dict) and "timezone" not in written and given(written.get("clock", "wall")) == "wall"
+    ]
 
 
 def locations(area: Area) -> Locations:

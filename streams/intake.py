@@ -8,11 +8,14 @@ engine was given already is not given twice, and nothing is acknowledged before 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from detectors.monitor import Entry
+
+SETTLED_S = 1.0
 
 
 class Delivery(Protocol):
@@ -44,12 +47,13 @@ class Intake:
         self.inbox: deque[Record] = deque()
         self.is_closed = False
         self.is_at_end = False
+        self.is_full = False
         self.end_offset = 0
         self._limit = limit
         self._loop = loop
         self._room = asyncio.Event()
-        self._is_full = False
         self._next_offset = 0
+        self._taken_s = 0.0
         self._outstanding: deque[tuple[Record, Delivery]] = deque()
         self._covered: Mapping[str | None, int] = {}
 
@@ -57,10 +61,12 @@ class Intake:
         """Pass a record on to the engine; waits while the inbox is full."""
         while len(self.inbox) >= self._limit and not self.is_closed:
             self._room.clear()
-            self._is_full = True
+            self.is_full = True
             if len(self.inbox) >= self._limit:
                 await self._room.wait()
-            self._is_full = False
+            self.is_full = False
+        self.is_at_end = False
+        self._taken_s = time.monotonic()
         if self.is_closed:
             return  # it is delivered to the new owner
         if self._outstanding and record.offset <= self._outstanding[-1][0].offset:
@@ -72,9 +78,19 @@ class Intake:
         if self._is_covered(record):
             self._acknowledge()
 
+    def observe(self, position: int, end_offset: int) -> None:
+        """How far the consumer has read, and where the log ends.
+
+        The log may end in marks of transactions, which are no records: then a consumer at the end from which
+        nothing has come for a while has brought everything.
+        """
+        self.end_offset = end_offset
+        is_settled = position >= end_offset and not self.is_full and time.monotonic() - self._taken_s > SETTLED_S
+        self.is_at_end = self._next_offset >= end_offset or is_settled
+
     def drained(self) -> None:
         """The engine has taken records (any thread)."""
-        if self._is_full and len(self.inbox) <= self._limit // 2:
+        if self.is_full and len(self.inbox) <= self._limit // 2:
             self._loop.call_soon_threadsafe(self._room.set)
 
     def cover(self, covered: Mapping[str | None, int]) -> None:

@@ -80,6 +80,8 @@ def read_places(path: Path, max_distance_m: float) -> Locations:
             raise ValueError(f"column {min(missing)!r} is missing; the first line must name id, longitude, latitude")
         ids, longitudes, latitudes = [], [], []
         for row in rows:
+            if not row["id"]:
+                raise ValueError(f"line {rows.line_num}, id: missing; each place needs its own")
             ids.append(row["id"])
             longitudes.append(_degrees(row["longitude"], 180, f"line {rows.line_num}, longitude"))
             latitudes.append(_degrees(row["latitude"], 90, f"line {rows.line_num}, latitude"))

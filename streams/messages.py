@@ -8,6 +8,7 @@ from run to run (version, host, offsets, latency) is :class:`Provenance`, beside
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -132,6 +133,7 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
     ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
     """
     zone = ZoneInfo(settings.timezone)
+    risk = alert.observed / alert.expected if alert.expected else math.inf
     properties = AlertProperties(
         id=alert.id,
         revision=alert.revision,
@@ -154,7 +156,7 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         cells=alert.locations,
         observed=alert.observed,
         expected=_six_digits(alert.expected),
-        relative_risk=_six_digits(alert.observed / alert.expected) if alert.expected > 0 else UNSET,
+        relative_risk=UNSET if math.isinf(risk) else _six_digits(risk),
         llr=_six_digits(alert.llr),
         score=_six_digits(alert.score),
         recurrence_interval_days=_six_digits(alert.recurrence_interval_days),

@@ -15,7 +15,7 @@ from detectors.settings import AreaSettings
 from streams import scan_log
 from streams.brokers import producer_arguments
 from streams.configuration import Configuration, KafkaSettings
-from streams.decode import rejection
+from streams.decode import Rejection
 from streams.intake import Record
 from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
 from streams.scan_log import PartitionRecord, ScanRecord
@@ -58,6 +58,7 @@ class Publisher:
             max_request_size=MAX_REQUEST_BYTES,
         )
         self._producer.init_transactions()
+        self._is_fenced = False
 
     def commit(self, messages: Sequence[Message]) -> None:
         """Write all messages in one transaction; returns when it is committed.
@@ -66,6 +67,9 @@ class Publisher:
             FencedError: the partition has another owner.
             AbortedError: nothing was written; the producer must not be used again.
         """
+        taken_over = f"partition {self._partition} was taken over by another worker"
+        if self._is_fenced:
+            raise FencedError(taken_over)
         try:
             self._producer.begin_transaction()
             sent = [
@@ -78,7 +82,8 @@ class Publisher:
             for each in sent:
                 each.get(timeout=0)
         except (ProducerFencedError, InvalidProducerEpochError) as error:
-            raise FencedError(f"partition {self._partition} was taken over by another worker") from error
+            self._is_fenced = True
+            raise FencedError(taken_over) from error
         except KafkaError as error:
             raise AbortedError(f"partition {self._partition}: {error}") from error
 
@@ -124,7 +129,7 @@ class Messages:
 
     def rejection(self, record: Record, refusal: Refusal) -> Message:
         """The dead letter of a refused record."""
-        key, value = rejection(
+        letter = Rejection.of(
             refusal,
             record.area,
             self._kafka.topic("incidents"),
@@ -135,4 +140,4 @@ class Messages:
             self._worker.rejected_value_bytes,
             self._worker.rejected_hash_only,
         )
-        return Message(self._kafka.topic("rejected"), key, value)
+        return Message(self._kafka.topic("rejected"), *letter.encode())

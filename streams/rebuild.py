@@ -33,7 +33,7 @@ class RebuildError(Exception):
     """The log does not hold what the scan records need."""
 
 
-class Cancelled(Exception):  # noqa: N818 (nothing went wrong)
+class Cancelled(Exception):
     """The partition is no longer wanted."""
 
 
@@ -90,7 +90,7 @@ class Restored:
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
-    own: PartitionRecord = PartitionRecord()
+    own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[WatchedArea] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -149,7 +149,8 @@ def _refill(
     with closing(KafkaConsumer(**arguments)) as consumer:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
         consumer.assign([incidents])
-        first, present = consumer.beginning_offsets([incidents])[incidents], consumer.end_offsets([incidents])[incidents]
+        first = consumer.beginning_offsets([incidents])[incidents]
+        present = consumer.end_offsets([incidents])[incidents]
         if present < end:
             raise RebuildError(
                 f"{incidents.topic}, partition {partition}: ends at offset {present}, but scans cover it up to {end}; "
@@ -158,7 +159,10 @@ def _refill(
         if first > start:
             log.error(
                 "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
-                incidents.topic, partition, first, start,
+                incidents.topic,
+                partition,
+                first,
+                start,
             )
         consumer.seek(incidents, max(start, first))
         while consumer.position(incidents) < end:
@@ -168,7 +172,9 @@ def _refill(
                 name, entry = decode(
                     record.key, record.value, record.headers, partition, kafka.partitions, monitors, max_bytes
                 )
-                lowest, following = spans.get(name, (0, 0)) if name is not None else (0, 0)
+                if name is None or name not in spans:
+                    continue
+                lowest, following = spans[name]
                 if lowest <= record.offset < following:
                     monitors[name].refill(entry, record.offset, record.timestamp // 1000)
     for name, record in last.items():

@@ -53,7 +53,7 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     rejected: dict[str, int] = {}
 
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 _scan_record = msgspec.json.Decoder(ScanRecord)
 _partition_record = msgspec.json.Decoder(PartitionRecord)
 

@@ -98,12 +98,17 @@ def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
             name = _named(section, table)
             inner = table.setdefault(name, {})
             if isinstance(inner, Override):
-                inner = table[name] = inner.parsed()
+                inner = table[name] = given(inner)
             if not isinstance(inner, dict):
                 break  # a value where a table belongs: the reader says so
             table = inner
         else:
             table[_named(key, table)] = Override(variable, environ[variable])
+
+
+def given(value: Any) -> Any:
+    """A value as it stands in the tables, from the file or, parsed, from the environment."""
+    return value.parsed() if isinstance(value, Override) else value
 
 
 class SettingsReader:
@@ -115,20 +120,20 @@ class SettingsReader:
 
     def struct(self, kind: type[S], tables: Any, where: str = "") -> S:
         """The settings of ``kind`` from its table; defaults stand in for whatever is at fault."""
-        tables = tables.parsed() if isinstance(tables, Override) else tables
+        tables = given(tables)
         if not isinstance(tables, dict):
             self.faults.append(f"{where.rstrip('.')} = {_shown(where, tables)}: must be a table of keys")
             return kind()
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         values: dict[str, Any] = {}
         at_fault: list[str] = []
-        for key, given in tables.items():
+        for key, value in tables.items():
             before = len(self.faults)
             if key in fields:
-                values[key] = self._value(fields[key].type, given, where + key, fields[key].default)
+                values[key] = self._value(fields[key].type, value, where + key, fields[key].default)
             else:
                 nearest = difflib.get_close_matches(key, fields, n=1, cutoff=0.0)[0]
-                self.faults.append(f"{where}{key}: unknown key; the nearest known is {where}{nearest}")
+                self.faults.append(f"{where}{key}{_origin(value)}: unknown key; the nearest known is {where}{nearest}")
             if len(self.faults) > before:
                 values.pop(key, None)
                 at_fault.append(key)
@@ -143,27 +148,25 @@ class SettingsReader:
                     self.faults.append(where + line)
             return kind()
 
-    def _value(self, annotation: Any, given: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
+    def _value(self, annotation: Any, value: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
         if annotation is Secret:
-            return self._secret(given, where)
+            return self._secret(value, where)
         accepted = inspect.type_info(annotation)
         if isinstance(accepted, inspect.StructType):
-            return self.struct(accepted.cls, given, where + ".")
+            return self.struct(accepted.cls, value, where + ".")
         if isinstance(accepted, inspect.DictType):
-            return self._table(annotation, given, where)
-        value = self._scalar(annotation, given, where, default)
-        if where.endswith("file") and value:
-            return self._file(value, where)
-        return value
+            return self._table(annotation, value, where)
+        value = self._scalar(annotation, value, where, default)
+        return self._file(value, where) if value and default == "" and where.endswith("file") else value
 
-    def _table(self, annotation: Any, given: Any, where: str) -> dict[str, Any]:
-        given = given.parsed() if isinstance(given, Override) else given
-        if not isinstance(given, dict):
-            self.faults.append(f"{where} = {_shown(where, given)}: must be a table of keys")
+    def _table(self, annotation: Any, tables: Any, where: str) -> dict[str, Any]:
+        tables = given(tables)
+        if not isinstance(tables, dict):
+            self.faults.append(f"{where} = {_shown(where, tables)}: must be a table of keys")
             return {}
         names, items = get_args(annotation)
         values = {}
-        for name, item in given.items():
+        for name, item in tables.items():
             try:
                 msgspec.convert(name, names)
             except msgspec.ValidationError:
@@ -171,8 +174,8 @@ class SettingsReader:
             values[name] = self._value(items, item, f"{where}.{name}")
         return values
 
-    def _scalar(self, annotation: Any, given: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
-        candidates = (given.parsed(), given.text) if isinstance(given, Override) else (given,)
+    def _scalar(self, annotation: Any, written: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
+        candidates = (given(written), written.text) if isinstance(written, Override) else (written,)
         for candidate in candidates:  # a text such as "007" may look like a number
             try:
                 value = msgspec.convert(candidate, annotation)
@@ -180,16 +183,15 @@ class SettingsReader:
                 continue
             if not isinstance(value, float) or math.isfinite(value):
                 return value
-        origin = f" (from {given.variable})" if isinstance(given, Override) else ""
         infinite = isinstance(candidates[0], float) and not math.isfinite(candidates[0])
-        right = "finite" if infinite else describe(inspect.type_info(annotation), given=candidates[0])
+        right = "finite" if infinite else describe(inspect.type_info(annotation), candidates[0])
         usual = "" if default is msgspec.NODEFAULT or default == "" else f" (default {plain(default)})"
-        self.faults.append(f"{where} = {_shown(where, candidates[0])}{origin}: must be {right}{usual}")
+        self.faults.append(f"{where} = {_shown(where, candidates[0])}{_origin(written)}: must be {right}{usual}")
         return default
 
-    def _secret(self, given: Any, where: str) -> Secret:
-        if isinstance(given, Override):
-            return Secret(given.text)
+    def _secret(self, written: Any, where: str) -> Secret:
+        if isinstance(written, Override):
+            return Secret(written.text)
         variable = ENVIRONMENT_PREFIX + where.upper().replace(".", "__")
         self.faults.append(f"{where}: must not stand in a file that others read; set {variable} or {where}_file")
         return Secret()
@@ -219,9 +221,13 @@ def _named(part: str, table: Iterable[str]) -> str:
     return next((key for key in table if re.sub(r"[-.]", "_", key).casefold() == plain_part), part.lower())
 
 
+def _origin(written: Any) -> str:
+    return f" (from {written.variable})" if isinstance(written, Override) else ""
+
+
 def _shown(where: str, value: Any) -> str:
     """A value for a message: one short line, hidden where it may hold a password."""
     text = repr(value)
-    if "@" in text or "password" in where:
+    if "@" in text or where.endswith("password"):
         return "(hidden)"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -85,12 +85,16 @@ class RefusedDelivery(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One row of a file: its time, its record, and the incident in it (None: decoding will reject it)."""
+    """One row of a file: its time, its record, and the incident in it (None: decoding will reject it).
+
+    ``dated``: whether the time is its own, and not that of the row before it.
+    """
 
     time_s: float
     id: str
     value: bytes
     incident: Incident | None
+    dated: bool
 
     @property
     def order(self) -> tuple[float, str]:
@@ -145,7 +149,7 @@ class Table:
     def cells(self, resolution: int = 10) -> tuple[str, ...]:
         """The locations of an area that has none of its own: occupied H3 cells, in hexadecimal, in rising order.
 
-        Occupied by a valid row within 50 km of the median coordinate of all valid rows.
+        Occupied by a valid row within 50 km of the median coordinate of all valid rows; there may be none.
         """
         places = [
             (entry.incident.longitude, entry.incident.latitude)
@@ -182,18 +186,17 @@ class Table:
         begin = 0 if from_ is None else self._position(from_)
         end = len(self.entries) if to is None else self._position(to)
         enough = max(10, len(self.entries) / 100)
-        # Times of the last row without a wrong date, and of the last that moved the clock.
-        row_s: float | None = None
-        clock_s: float | None = None
+        row_s: float | None = None  # time of the last row whose date is not wrong
+        clock_s: float | None = None  # time of the last row that surely moved the clock
         for position in range(begin, end):
             entry = self.entries[position]
-            moves = _has_place(entry.incident, locations)
+            moves = entry.dated and _has_place(entry.incident, locations)
             before = (row_s, clock_s if moves else None)
             jumps = any(time_s is not None and entry.time_s - time_s > jump_s for time_s in before)
             if jumps and len(self.entries) - position >= enough:
                 yield _tick(key, int(entry.time_s // settings.tick_s) * settings.tick_s)
                 row_s = clock_s = entry.time_s
-            elif not jumps:
+            elif not jumps or (moves and clock_s is None):
                 row_s = entry.time_s
                 clock_s = entry.time_s if moves else clock_s
             yield Row(key, entry.value, entry.time_s)
@@ -270,7 +273,7 @@ def _entries(records: Iterable[_Record]) -> list[Entry]:
     entries = []
     for own_s, id_, value, incident in decoded:
         time_s = time_s if own_s is None else own_s
-        entries.append(Entry(time_s, id_, value, incident))
+        entries.append(Entry(time_s, id_, value, incident, own_s is not None))
     return sorted(entries, key=lambda entry: entry.order)
 
 

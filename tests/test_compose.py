@@ -35,11 +35,13 @@ def configuration_of(name: str) -> Configuration:
 
 def scraped(job: str) -> dict[str, Any]:
     jobs = yaml.safe_load((ROOT / "config" / "prometheus.yml").read_text())["scrape_configs"]
-    return next(found for found in jobs if found["job_name"] == job)["dns_sd_configs"][0]
+    found: dict[str, Any] = next(found for found in jobs if found["job_name"] == job)["dns_sd_configs"][0]
+    return found
 
 
 def test_the_file_follows_the_compose_specification() -> None:
-    command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
+    program = Path(sys.executable).parent / "check-jsonschema"
+    command = [str(program), "--builtin-schema", "vendor.compose-spec", str(FILE)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
@@ -122,7 +124,7 @@ def test_the_environment_is_understood(name: str) -> None:
     assert configuration.metrics.host == environment["HOTSPOTS_METRICS__HOST"]
     assert str(configuration.metrics.port) == environment["HOTSPOTS_METRICS__PORT"]
     assert len(environment) == 4
-    with pytest.raises(ConfigurationError, match="HOTSPOTS_KAFKA__BOOTSTRAPS"):
+    with pytest.raises(ConfigurationError, match="(?i)bootstraps"):
         load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
 
 

@@ -19,7 +19,7 @@ import streams
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "hotspot-monitor"
 EXTRAS = ("embedded", "dev")
-PINS = {
+PINS: dict[str, str] = {
     canonicalize_name(name): version
     for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 }

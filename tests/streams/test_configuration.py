@@ -9,13 +9,16 @@ from pathlib import Path
 import h3
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
-from streams.settings_reader import Secret
+from streams.settings_reader import Secret, SettingsReader, add_environment
 
 FOLDER = Path(__file__).parent / "configuration"
 SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"
 BAD = sorted(FOLDER.glob("*.toml"))
+PASSWORDS = {"HOTSPOTS_KAFKA__PASSWORD": "tell-no-one", "HOTSPOTS_REDIS__PASSWORD": "12345"}
 LEEDS = "[areas.leeds]\ntimezone = 'Europe/London'\n"
 
 
@@ -63,6 +66,30 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes("[areas.leeds]\n# caf\xe9".encode("latin-1"))
     assert check(tmp_path / "none.toml", {}) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
     assert check(tmp_path / "latin.toml", {}) == [f"{tmp_path}/latin.toml: must be UTF-8, but byte 19 is not"]
+
+
+SECTIONS = ["kafka", "redis", "worker", "areas", "leeds", "tiers", "categories", "topics", "Ä-b"]
+SETTINGS = ["timezone", "clock", "durations_h", "watch", "cells_file", "partitions", "password", "password_file", "url"]
+KEYS = st.sampled_from(SECTIONS + SETTINGS)
+TEXT = st.text("ab1 {}[]=:/@'\"\n\0é", max_size=8)
+VALUES = st.booleans() | st.integers() | st.floats() | TEXT | st.datetimes()
+TABLES = st.dictionaries(
+    KEYS,
+    st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5)),
+    max_size=5,
+)
+VARIABLES = st.lists(KEYS, min_size=2, max_size=4).map(lambda parts: "HOTSPOTS_" + "__".join(parts).upper())
+
+
+@given(TABLES, st.dictionaries(VARIABLES, TEXT | st.sampled_from(["{}", "[1]", "1"]), max_size=4))
+def test_whatever_is_written_gives_a_configuration_or_faults(
+    tables: dict[str, object], environ: dict[str, str]
+) -> None:
+    add_environment(tables, environ)
+    reader = SettingsReader(FOLDER)
+    configuration = reader.struct(Configuration, tables)
+    assert isinstance(configuration, Configuration)
+    assert reader.faults or configuration.kafka.partitions >= 1
 
 
 def test_load_raises_what_check_lists() -> None:
@@ -129,7 +156,11 @@ class TestEnvironment:
                 "from 1 to 10000 (default 8)",
             ),
             ("HOTSPOTS_KAFKA__PARTITIONS", "4\ngroup = 'x'", None),
-            ("HOTSPOTS_KAFKA__BOOTSTRP", "a:1", "kafka.bootstrp: unknown key; the nearest known is kafka.bootstrap"),
+            (
+                "HOTSPOTS_KAFKA__BOOTSTRP",
+                "a:1",
+                "kafka.bootstrp (from HOTSPOTS_KAFKA__BOOTSTRP): unknown key; the nearest known is kafka.bootstrap",
+            ),
             ("HOTSPOTS_KAFKA__BOOTSTRAP__X", "1", None),
             ("HOTSPOTS_KAFKA__", "1", None),
             ("HOTSPOTS_AREAS__LEEDS", "nonsense", "areas.leeds = 'nonsense': must be a table of keys"),
@@ -144,10 +175,8 @@ class TestEnvironment:
 
 
 class TestSecrets:
-    ENVIRON = {"HOTSPOTS_KAFKA__PASSWORD": "tell-no-one", "HOTSPOTS_REDIS__PASSWORD": "12345"}
-
     def test_come_from_the_environment_and_hide(self) -> None:
-        configuration = load(None, self.ENVIRON)
+        configuration = load(None, PASSWORDS)
         assert configuration.kafka.password.reveal() == "tell-no-one"
         assert configuration.redis.password.reveal() == "12345"
         for shown in (repr(configuration), str(configuration.kafka.password), f"{configuration.kafka}"):
@@ -160,7 +189,7 @@ class TestSecrets:
         (tmp_path / "secret.txt").write_text("tell-no-one\n")
         (tmp_path / "monitor.toml").write_text("[redis]\npassword_file = 'secret.txt'\n")
         assert load(tmp_path / "monitor.toml", {}).redis.password == Secret("tell-no-one")
-        assert load(tmp_path / "monitor.toml", self.ENVIRON).redis.password == Secret("12345")
+        assert load(tmp_path / "monitor.toml", PASSWORDS).redis.password == Secret("12345")
 
     def test_a_useless_file_is_a_fault(self, tmp_path: Path) -> None:
         (tmp_path / "empty").touch()
@@ -177,6 +206,7 @@ class TestSecrets:
             "[kafka]\npassword = 'tell-no-one'",
             "[kafka]\npassword = ['tell-no-one']",
             "[kafka]\npasword = 'tell-no-one'",
+            "[kafka]\nbootstrap = 'control:tell-no-one@localhost:9092'",
             "[redis]\nurl = 'redis://:tell-no-one@localhost:6379'",
             "[redis]\nurl = ['redis://u:tell-no-one@localhost:6379']",
             "[redis]\nurl = 'http://u:tell-no-one@localhost'",
@@ -230,7 +260,8 @@ class TestLocations:
         assert set(found.ids) == set(h3.geo_to_cells(polygon, 8))
 
     def test_of_places(self, tmp_path: Path) -> None:
-        (tmp_path / "places.csv").write_text("name,longitude,id,latitude\nA station,-1.5,station,53.7\n,-1.6,market,53.8\n")
+        text = "name,longitude,id,latitude\nA station,-1.5,station,53.7\n,-1.6,market,53.8\n"
+        (tmp_path / "places.csv").write_text(text)
         found = locations(self.area(tmp_path, "places_file = 'places.csv'\nmax_place_distance_m = 80"))
         assert found.ids == ("market", "station")
         assert found.longitude.tolist() == [-1.6, -1.5]

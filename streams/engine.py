@@ -1,0 +1,220 @@
+"""The one thread that owns every Monitor of a worker: records in, one transaction a step out.
+
+Nothing else touches a Monitor. What is read, which partitions are owned and how records are
+acknowledged is the worker's affair, which talks to the engine through the methods here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from detectors.tracking import Alert
+from streams.intake import Intake
+from streams.metrics import AreaHealth, Metrics
+from streams.partition import Partition
+from streams.publish import AbortedError, FencedError
+
+STEP_S = 0.2
+STEP_RECORDS = 5000
+STEP_TICKS = 200
+IDLE_S = 0.2
+ABORTS = 3
+"""So many aborted transactions of a partition, with none committed between, are too many."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Running:
+    """A partition that the engine works on, and where its records come from."""
+
+    partition: Partition
+    intake: Intake
+    is_caught_up: bool = False
+
+
+class Engine:
+    """The thread. ``covered`` is called after each transaction, ``aborted`` when a partition must be rebuilt,
+    ``failed`` once when the thread ends by an error; all three in the engine's thread.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        covered: Callable[[Intake, Mapping[str | None, int]], None],
+        aborted: Callable[[int, Intake], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._metrics = metrics
+        self._covered = covered
+        self._aborted = aborted
+        self._failed = failed
+        self._running: dict[int, Running] = {}
+        self._aborts: dict[int, int] = {}
+        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._wake = threading.Event()
+        self._stepping = threading.Lock()
+        self._is_suspended = False
+        self._is_stopping = False
+        self.beat_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    # For the worker, from any thread
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There are records."""
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def adopt(self, partition: Partition, intake: Intake) -> None:
+        """Work on a partition that is rebuilt."""
+        self._command(lambda: self._adopt(partition, intake))
+
+    def forget(self, number: int) -> None:
+        """The partition has another owner."""
+        self._command(lambda: self._forget(number))
+
+    def suspend(self) -> None:
+        """Partitions are being moved: finish the step at hand and begin none."""
+        self._is_suspended = True
+        with self._stepping:
+            pass
+
+    def resume(self) -> None:
+        """Partitions have been moved."""
+        self._is_suspended = False
+        self.wake()
+
+    def drain(self) -> None:
+        """Close the open ticks of wall clocks, commit, end; returns when the thread has ended."""
+        self._is_stopping = True
+        self.wake()
+        self._thread.join()
+
+    def _command(self, command: Callable[[], None]) -> None:
+        self._commands.put(command)
+        self.wake()
+
+    # What others may see of it, at any time
+
+    def open_alerts(self) -> list[Alert]:
+        """The alerts on record that have not ended."""
+        return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
+
+    def health(self) -> dict[str, AreaHealth]:
+        """How each owned and rebuilt area is doing."""
+        return {
+            name: AreaHealth(
+                last_record_s=area.last_record_s,
+                last_scan_s=area.last_scan_s,
+                lag=max(0, each.intake.end_offset - each.partition.next_offset),
+                feed="healthy" if each.is_caught_up else "catching_up",
+            )
+            for each in self._now()
+            for name, area in each.partition.areas.items()
+        }
+
+    def caught_up(self) -> set[int]:
+        """The partitions that have been read to their end since they were rebuilt."""
+        return {each.partition.number for each in self._now() if each.is_caught_up}
+
+    def _now(self) -> list[Running]:
+        return list(self._running.values())
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping:
+                self._wake.wait(IDLE_S)
+                self._wake.clear()
+                while not self._commands.empty():
+                    self._commands.get()()
+                if self._round():
+                    self._wake.set()
+                self.beat_s = time.monotonic()
+            self._finish()
+        except BaseException as error:  # noqa: BLE001 (the worker reports it and leaves)
+            self._failed(error)
+
+    def _round(self) -> bool:
+        """One step of each partition; returns whether there is more to do at once."""
+        is_busy = False
+        for each in self._now():
+            with self._stepping:
+                if self._is_suspended:
+                    return False
+                is_busy |= self._step(each)
+        return is_busy
+
+    def _step(self, each: Running) -> bool:
+        """Records of one partition for a short while, then their transaction."""
+        partition, intake = each.partition, each.intake
+        deadline = time.monotonic() + STEP_S
+        was_at_end = intake.is_at_end
+        taken = 0
+        while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS and time.monotonic() < deadline:
+            partition.put(intake.inbox.popleft(), time.time())
+            taken += 1
+        intake.drained()
+        if was_at_end and not taken:
+            each.is_caught_up = True
+            partition.quiet(time.time())
+        self._commit(each)
+        return bool(intake.inbox)
+
+    def _commit(self, each: Running) -> None:
+        partition = each.partition
+        if not partition.is_due(time.time()):
+            return
+        try:
+            partition.commit(time.time())
+        except FencedError:
+            if not self._is_suspended and not each.intake.is_closed:
+                raise
+            log.info("partition %d moved to another worker during a transaction", partition.number)
+        except AbortedError as error:
+            self._abort(each, error)
+        else:
+            self._aborts.pop(partition.number, None)
+            self._covered(each.intake, dict(partition.covered))
+
+    def _abort(self, each: Running, error: AbortedError) -> None:
+        number = each.partition.number
+        self._metrics.transaction("aborted")
+        self._aborts[number] = self._aborts.get(number, 0) + 1
+        if self._aborts[number] >= ABORTS:
+            raise error
+        log.warning("transaction aborted, rebuilding: %s", error)
+        self._forget(number)
+        self._aborted(number, each.intake)
+
+    def _adopt(self, partition: Partition, intake: Intake) -> None:
+        if intake.is_closed:
+            partition.close()
+            return
+        self._running[partition.number] = Running(partition, intake)
+        self._covered(intake, dict(partition.covered))
+
+    def _forget(self, number: int) -> None:
+        each = self._running.pop(number, None)
+        if each is not None:
+            each.partition.close()
+
+    def _finish(self) -> None:
+        for each in self._now():
+            if not each.intake.is_closed:
+                each.partition.flush()
+                self._commit(each)
+        for each in self._now():
+            each.partition.close()

@@ -1,0 +1,224 @@
+"""One owned partition: its areas' Monitors, and the transaction that puts closed ticks on record.
+
+Everything here runs in the engine's thread, or before the partition is handed to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+import msgspec
+
+from detectors.monitor import ClosedTick, Monitor, Refusal
+from streams.intake import Record
+from streams.metrics import Metrics
+from streams.publish import Message, Messages, Publisher
+from streams.rebuild import Restored, WatchedArea
+from streams.scan_log import PartitionRecord, ScanRecord, scan_record
+
+QUIET_S = 2
+"""Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
+UNOWNED_S = 1.0
+"""So long rejections that belong to no area wait for a tick's transaction."""
+
+
+class Done(NamedTuple):
+    """A closed tick that waits for its transaction, with its input records."""
+
+    area: OwnedArea
+    closed: ClosedTick
+    records: list[Record]
+    record: ScanRecord
+    scan_s: float
+
+
+class OwnedArea:
+    """An area of an owned partition: its Monitor, and the records that it has not yet put on record."""
+
+    def __init__(self, watched: WatchedArea, monitor: Monitor, digest: str) -> None:
+        self.watched = watched
+        self.monitor = monitor
+        self.is_wall = watched.settings.clock == "wall"
+        self.alerts = monitor.alerts
+        self.last_record_s: float | None = None
+        self.last_scan_s: float | None = None
+        self._digest = digest
+        self._records: deque[Record] = deque()
+        self._accounts = msgspec.structs.replace(monitor.accounts)
+
+    def put(self, record: Record, merge: bool) -> list[Done]:
+        """Take the area's next record; returns what that closed."""
+        self._records.append(record)
+        self.last_record_s = record.arrival_s
+        started = time.perf_counter()
+        closed = self.monitor.put(record.entry, record.offset, int(record.arrival_s), merge)
+        return self._done(closed, started)
+
+    def advance(self, time_s: int) -> list[Done]:
+        """Time has reached a moment; returns what that closed. Only a wall clock follows."""
+        clock_s = self.monitor.clock_s
+        if not self.is_wall or clock_s is None or time_s <= clock_s:
+            return []
+        started = time.perf_counter()
+        return self._done(self.monitor.advance(time_s), started)
+
+    def flush(self) -> list[Done]:
+        """Close the open tick of a wall clock; a watermark's is read again."""
+        started = time.perf_counter()
+        return self._done(self.monitor.flush(), started) if self.is_wall else []
+
+    def _done(self, ticks: Iterable[ClosedTick], started: float) -> list[Done]:
+        scan_s = time.perf_counter() - started
+        done = []
+        for closed in ticks:
+            records = []
+            while self._records and self._records[0].offset < closed.next_offset:
+                records.append(self._records.popleft())
+            raw = [(each.key, each.value) for each in records]
+            record = scan_record(self.watched.name, self.watched.configuration_id, closed, self._digest, raw)
+            self._digest = record.digest
+            done.append(Done(self, closed, records, record, scan_s))
+        return done
+
+    def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
+        """A closed tick is on record."""
+        name, closed = self.watched.name, done.closed
+        metrics.tick_committed(name, self._accounts, closed, done.scan_s)
+        if closed.changes and done.records:
+            for _ in closed.changes:
+                metrics.alert_committed(name, now_s - done.records[-1].arrival_s)
+        if closed.streams:
+            self.last_scan_s = now_s
+        self._accounts = closed.accounts
+        self.alerts = self.monitor.alerts
+
+
+class Partition:
+    """One owned partition, from the moment that it is rebuilt until it is lost."""
+
+    def __init__(
+        self,
+        number: int,
+        restored: Restored,
+        areas: Mapping[str, WatchedArea],
+        publisher: Publisher,
+        messages: Messages,
+        metrics: Metrics,
+    ) -> None:
+        self.number = number
+        self.areas = {
+            name: OwnedArea(areas[name], monitor, restored.digests[name]) for name, monitor in restored.monitors.items()
+        }
+        self.covered: dict[str | None, int] = {None: restored.own.next_offset}
+        self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
+        self.next_offset = max(self.covered.values())
+        self._own = restored.own
+        self._publisher = publisher
+        self._messages = messages
+        self._metrics = metrics
+        self._clock_s = 0
+        self._done: list[Done] = []
+        self._unowned: list[Record] = []
+        self._unowned_since_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many closed ticks wait for the transaction."""
+        return len(self._done)
+
+    def put(self, record: Record, now_s: float) -> None:
+        """Take the next record, unless a committed transaction covers it."""
+        self.next_offset = max(self.next_offset, record.offset + 1)
+        if record.area is None:
+            if record.offset < self._own.next_offset:
+                return
+            if not self._unowned:
+                self._unowned_since_s = now_s
+            self._unowned.append(record)
+            area, is_behind = None, now_s - record.arrival_s > QUIET_S
+        else:
+            area = self.areas[record.area]
+            if record.offset < area.monitor.expected_next:
+                return
+            is_behind = area.is_wall and now_s - record.arrival_s > QUIET_S + area.watched.settings.tick_s
+            self._done += self._put(area, record, is_behind)
+        if not is_behind and int(record.arrival_s) > self._clock_s:
+            self._clock_s = int(record.arrival_s)
+            for other in self.areas.values():
+                if other is not area:
+                    self._done += other.advance(self._clock_s)
+
+    def _put(self, area: OwnedArea, record: Record, merge: bool) -> list[Done]:
+        before_s = area.monitor.clock_s
+        done = area.put(record, merge)
+        if merge and not done and before_s is not None and area.monitor.clock_s != before_s:
+            self._metrics.tick_merged(area.watched.name)
+        return done
+
+    def quiet(self, now_s: float) -> None:
+        """Nothing is left to read: the clocks on the wall go on without records."""
+        for area in self.areas.values():
+            self._done += area.advance(int(now_s) - QUIET_S)
+
+    def flush(self) -> None:
+        """Close every open tick of a wall clock."""
+        for area in self.areas.values():
+            self._done += area.flush()
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._done) or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
+
+    def commit(self, now_s: float) -> None:
+        """Put everything that is done on record, in one transaction; afterwards :attr:`covered` holds.
+
+        Raises:
+            FencedError: the partition has another owner.
+            AbortedError: nothing was written; the partition must be rebuilt.
+        """
+        done, unowned = self._done, self._unowned
+        messages = [message for each in done for message in self._messages_of(each, now_s)]
+        own = self._own
+        if unowned:
+            messages += [self._messages.rejection(record, _refusal(record)) for record in unowned]
+            own = _with_rejected(own, unowned)
+            messages.append(self._messages.partition(own))
+        self._publisher.commit(messages)
+        self._done, self._unowned, self._own = [], [], own
+        self._metrics.transaction("committed")
+        committed_s = time.time()
+        for each in done:
+            each.area.committed(each, committed_s, self._metrics)
+            self.covered[each.area.watched.name] = each.closed.next_offset
+        for record in unowned:
+            self._metrics.rejected(_refusal(record).reason)
+        self.covered[None] = own.next_offset
+
+    def _messages_of(self, done: Done, now_s: float) -> list[Message]:
+        watched, closed = done.area.watched, done.closed
+        messages = self._messages.alerts(watched.name, watched.settings, watched.configuration_id, closed, now_s)
+        if closed.refusals:
+            records = {record.offset: record for record in done.records}
+            for offset, reason, detail in closed.refusals:
+                messages.append(self._messages.rejection(records[offset], Refusal(reason, detail)))
+        messages.append(self._messages.scan(done.record))
+        return messages
+
+    def close(self) -> None:
+        """Let go of the partition."""
+        self._publisher.close()
+
+
+def _refusal(record: Record) -> Refusal:
+    return cast(Refusal, record.entry)  # what belongs to no area was always refused
+
+
+def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionRecord:
+    rejected = dict(own.rejected)
+    for record in records:
+        reason = _refusal(record).reason
+        rejected[reason] = rejected.get(reason, 0) + 1
+    return PartitionRecord(next_offset=records[-1].offset + 1, rejected=rejected)

@@ -1,0 +1,44 @@
+"""Ends a process whose parts have died quietly, so that its supervisor starts it anew."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+STALLED = 4
+"""Exit code of a process that the watchdog has ended."""
+
+CHECK_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """A thread that asks ``stalled`` every second; an answer other than None, one line, is logged and ends the process.
+
+    The process is ended hard: whatever has stalled could not be stopped in order.
+    """
+
+    def __init__(self, stalled: Callable[[], str | None]) -> None:
+        self._stalled = stalled
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(CHECK_S):
+            reason = self._stalled()
+            if reason is not None:
+                log.critical("%s; leaving, to be started anew", reason)
+                logging.shutdown()
+                os._exit(STALLED)

@@ -1,0 +1,365 @@
+"""The worker process: Faust reads and acknowledges, the engine thinks and writes.
+
+Faust does not wait for what happens at an assignment. So the handler returns at once, and each partition
+that is new is rebuilt in a task while the agent fills its inbox. Acknowledgement is by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, Protocol, cast
+
+import faust
+from faust.streams import Stream
+from faust.types import TP, StreamT
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from streams.brokers import check_topics, faust_arguments
+from streams.configuration import Configuration, ConfigurationError
+from streams.decode import decode
+from streams.engine import Engine
+from streams.intake import Intake, Record
+from streams.logs import LogFormat, set_up_logging
+from streams.metrics import Metrics
+from streams.metrics_server import MetricsServer
+from streams.partition import Partition
+from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
+from streams.rebuild import Cancelled, RebuildError, WatchedArea, rebuild, watched_areas
+from streams.redis_feeder import RedisFeeder
+from streams.warm_up import compile_kernels
+from streams.watchdog import Watchdog
+
+DONE, FAILED, FENCED = 0, 1, 3
+"""Exit codes: drained, something failed, another worker has the partition or the instance id."""
+
+OBSERVE_S = 0.5
+DRAIN_S = 20.0
+REBUILDS = 4
+"""So many partitions are rebuilt at a time."""
+SAME_GENERATION = 3
+"""So many assignments within one generation of the group: another worker keeps joining under our instance id."""
+
+log = logging.getLogger(__name__)
+
+
+class Companion(Protocol):
+    """Something that runs beside the worker, from its start to its end."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End; returns when it has ended."""
+
+
+class LeaveError(Exception):
+    """The worker must not go on; its text says why in one line."""
+
+
+class Owned:
+    """A partition that is ours: its records, and what stops its rebuilding."""
+
+    def __init__(self, number: int, intake: Intake) -> None:
+        self.number = number
+        self.intake = intake
+        self.lost = threading.Event()
+        self.position = 0
+        self.moved_s = time.monotonic()
+
+
+class Worker:
+    """One worker of the group. Create it and await :meth:`run` in the same event loop."""
+
+    def __init__(self, configuration: Configuration, areas: Mapping[str, WatchedArea], metrics: Metrics) -> None:
+        self._configuration = configuration
+        self._areas = areas
+        self._metrics = metrics
+        self._topic = configuration.kafka.topic("incidents")
+        self._owned: dict[int, Owned] = {}
+        self._rebuilds = ThreadPoolExecutor(REBUILDS, thread_name_prefix="rebuild")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._is_draining = False
+        self._failure: BaseException | None = None
+        self._generation = (0, 0)
+        self._beat_s = time.monotonic()
+        self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
+
+    # State, for health checks; asked from other threads
+
+    def not_ready(self) -> str | None:
+        """Why the worker is not ready, None if every partition that it owns has caught up."""
+        owned, caught_up = set(self._owned), self.engine.caught_up()
+        if not owned:
+            return "no partition is assigned yet"
+        waiting = sorted(owned - caught_up)
+        return f"partitions {waiting} have not caught up yet" if waiting else None
+
+    def stalled(self) -> str | None:
+        """What has made no progress for too long, None if nothing."""
+        limit_s, now_s = self._configuration.worker.watchdog_s, time.monotonic()
+        if now_s - self.engine.beat_s > limit_s:
+            return f"the engine has made no progress for {limit_s} s"
+        if now_s - self._beat_s > limit_s:
+            return f"the event loop has made no progress for {limit_s} s"
+        for owned in list(self._owned.values()):
+            if owned.position < owned.intake.end_offset and now_s - owned.moved_s > limit_s:
+                return f"nothing was read for {limit_s} s of partition {owned.number}, which has more"
+        return None
+
+    # From start to end
+
+    async def run(self) -> int:
+        """Work until SIGTERM, SIGINT or a failure; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        with tempfile.TemporaryDirectory(prefix="hotspots-") as folder:
+            app = self._app(folder)
+            self.engine.start()
+            tasks = [asyncio.create_task(each) for each in (self._consume(app), self._observe(app), self._stop.wait())]
+            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                if task.exception() is not None:
+                    self._fail(task.exception())
+            code = await self._leave(app)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return code
+
+    def _app(self, folder: str) -> faust.App:
+        kafka, worker = self._configuration.kafka, self._configuration.worker
+        app = faust.App(
+            kafka.group,
+            **faust_arguments(kafka),
+            datadir=folder,
+            store="memory://",
+            web_enabled=False,
+            autodiscover=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=worker.instance,
+            broker_session_timeout=worker.session_timeout_s,
+            broker_heartbeat_interval=worker.session_timeout_s / 5,
+            broker_request_timeout=max(90, worker.session_timeout_s),
+            broker_commit_interval=1.0,
+            stream_wait_empty=False,
+            stream_recovery_delay=0.0,
+        )
+        incidents = app.topic(
+            self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        app.agent(incidents, name="incidents")(self._read)
+        app.on_partitions_revoked.connect(self._revoked)
+        app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
+        return app
+
+    async def _consume(self, app: faust.App) -> None:
+        await app.start()
+        log.info("the worker has joined group %s", self._configuration.kafka.group)
+        await app.wait_until_stopped()
+        raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
+
+    async def _leave(self, app: faust.App) -> int:
+        """Stop reading; unless something failed, close what is open and put it on record; leave the group."""
+        self._is_draining = True
+        for owned in self._owned.values():
+            owned.lost.set()
+        code = DONE
+        if self._failure is None:
+            log.info("leaving: putting on record what is read")
+            try:
+                await asyncio.wait_for(self._loop.run_in_executor(None, self.engine.drain), DRAIN_S)
+                await app.commit({self._topic})
+            except TimeoutError:
+                log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
+        if self._failure is not None:
+            code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
+        await app.stop()
+        self._rebuilds.shutdown(wait=False, cancel_futures=True)
+        return code
+
+    def _fail(self, failure: BaseException | None) -> None:
+        """Remember the first failure, report it, and leave."""
+        if self._failure is not None or failure is None:
+            return
+        self._failure = failure
+        expected = isinstance(failure, FencedError | AbortedError | RebuildError | LeaveError | KafkaError)
+        log.critical("leaving: %s", failure, exc_info=None if expected else failure)
+        self._stop.set()
+
+    def _fail_soon(self, failure: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._fail, failure)
+
+    # Records
+
+    async def _read(self, stream: StreamT[Any]) -> None:
+        """The agent: decode, and pass on to the engine."""
+        kafka, max_bytes = self._configuration.kafka, self._configuration.worker.max_record_bytes
+        partitions, areas = kafka.partitions, self._areas
+        async for event in cast(Stream[bytes], stream).noack().events():
+            message = event.message
+            owned = self._owned.get(message.partition)
+            if owned is None or self._is_draining:
+                continue  # not acknowledged, so it is delivered again
+            area, entry = decode(
+                message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
+            )
+            record = Record(message.offset, message.timestamp, area, entry, message.key, message.value)
+            await owned.intake.take(record, event)
+            self.engine.wake()
+
+    def _cover(self, intake: Intake, covered: Mapping[str | None, int]) -> None:
+        self._loop.call_soon_threadsafe(intake.cover, covered)
+
+    async def _observe(self, app: faust.App) -> None:
+        """Watch how far each partition is read."""
+        while True:
+            self._beat_s = time.monotonic()
+            for owned in list(self._owned.values()):
+                await self._observe_one(app, owned)
+            await asyncio.sleep(OBSERVE_S)
+
+    async def _observe_one(self, app: faust.App, owned: Owned) -> None:
+        tp = TP(self._topic, owned.number)
+        if app.rebalancing or tp not in app.consumer.assignment():
+            return
+        end_offset = app.consumer.highwater(tp)
+        try:
+            position = await asyncio.wait_for(app.consumer.position(tp), OBSERVE_S)
+        except TimeoutError:
+            return
+        if position is None or end_offset is None:
+            return
+        if position != owned.position or owned.intake.is_full:
+            owned.position, owned.moved_s = position, time.monotonic()
+        owned.intake.observe(position, end_offset)
+
+    # Partitions
+
+    async def _revoked(self, *_args: Any, **_: Any) -> None:
+        """A rebalance begins: let the engine finish its transaction before another worker can take over."""
+        await asyncio.wait([self._loop.run_in_executor(None, self.engine.suspend)], timeout=OBSERVE_S * 6)
+
+    async def _assigned(self, app: Any, assigned: Any, *_args: Any, **_: Any) -> None:
+        numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
+        self._expect_new_generation(app.consumer_generation_id)
+        for number in set(self._owned) - numbers:
+            owned = self._owned.pop(number)
+            owned.lost.set()
+            owned.intake.close()
+            self.engine.forget(number)
+        for number in sorted(numbers - set(self._owned)):
+            owned = Owned(number, Intake(self._configuration.worker.inbox_records, self._loop))
+            self._owned[number] = owned
+            self._rebuild(owned)
+        self.engine.resume()
+        log.info("assigned partitions %s", sorted(numbers))
+
+    def _expect_new_generation(self, generation: int) -> None:
+        known, times = self._generation
+        self._generation = (generation, times + 1 if generation == known else 1)
+        if self._generation[1] > SAME_GENERATION:
+            instance = self._configuration.worker.instance
+            self._fail(SharedIdError(f"another worker uses the instance id {instance!r}; set worker.instance_id"))
+
+    def _rebuild_soon(self, _number: int, intake: Intake) -> None:
+        self._loop.call_soon_threadsafe(self._rebuild_again, intake)
+
+    def _rebuild_again(self, intake: Intake) -> None:
+        """A transaction was aborted: back to what is on record, and the records since then once more."""
+        owned = next((each for each in self._owned.values() if each.intake is intake), None)
+        if owned is not None:
+            intake.put_back()
+            self._rebuild(owned)
+
+    def _rebuild(self, owned: Owned) -> None:
+        task = asyncio.create_task(self._rebuild_and_hand_over(owned))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _rebuild_and_hand_over(self, owned: Owned) -> None:
+        try:
+            partition = await self._loop.run_in_executor(self._rebuilds, self._rebuilt, owned)
+        except Cancelled:
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it is, the worker cannot go on)
+            if not owned.lost.is_set():
+                self._fail(error)
+            return
+        self.engine.adopt(partition, owned.intake)
+
+    def _rebuilt(self, owned: Owned) -> Partition:
+        """Take a partition over and bring its areas to where their scan records left them."""
+        if owned.lost.is_set():
+            raise Cancelled
+        kafka = self._configuration.kafka
+        publisher = Publisher(kafka, owned.number)
+        try:
+            restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
+            settings = [Message(kafka.topic("settings"), *area.written_in_full()) for area in restored.unwritten]
+            if settings:
+                publisher.commit(settings)
+        except BaseException:
+            publisher.close()
+            raise
+        for name in restored.monitors:
+            self._metrics.rebuilt(name, restored.seconds)
+        log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
+        messages = Messages(self._configuration, owned.number)
+        return Partition(owned.number, restored, self._areas, publisher, messages, self._metrics)
+
+
+class SharedIdError(LeaveError):
+    """Another worker has joined the group under our instance id."""
+
+
+def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
+    """Run a worker in this process until it is told to leave; returns the exit code."""
+    set_up_logging(log_format)
+    try:
+        areas = watched_areas(configuration)
+        faults = check_topics(configuration)
+        for fault in faults:
+            log.critical("%s", fault)
+        if faults:
+            return FAILED
+        compile_kernels()
+        return asyncio.run(_run(configuration, areas))
+    except (ConfigurationError, KafkaError, OSError) as error:
+        log.critical("%s", error)
+        return FAILED
+
+
+async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -> int:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    worker = Worker(configuration, areas, metrics)
+    metrics.observe(worker.engine.open_alerts, worker.engine.health)
+    companions: Sequence[Companion] = (
+        MetricsServer(
+            registry,
+            host=configuration.metrics.host,
+            port=configuration.metrics.port,
+            dead=worker.stalled,
+            not_ready=worker.not_ready,
+        ),
+        RedisFeeder(configuration, health=worker.engine.health, metrics=metrics),
+        Watchdog(worker.stalled),
+    )
+    with ExitStack() as running:
+        for companion in companions:
+            companion.start()
+            running.callback(companion.stop)
+        return await worker.run()

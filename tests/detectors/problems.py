@@ -1,0 +1,93 @@
+"""Small scan problems: places on a grid (ties, shared points) and cases in space, time and stratum."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from detectors.models.expected import Expected
+from detectors.models.permutation import permutation
+from detectors.neighbours import Neighbours
+from tests.naive import neighbours as naive
+from tests.naive.neighbours import Point
+
+
+def compressed(rows: list[list[tuple[int, float]]]) -> Neighbours:
+    """Rows of (index, distance) as the kernels want them."""
+    return Neighbours(
+        np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64),
+        np.array([index for row in rows for index, _ in row], np.int32),
+        np.array([distance for row in rows for _, distance in row], np.float64),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """``cases`` are (location, age in buckets); ``stratum`` is that of each bucket, the current one last."""
+
+    points: list[Point]
+    max_radius: float
+    cases: list[tuple[int, int]]
+    stratum: list[int]
+    strata: int
+    durations: list[int]
+
+    @property
+    def rows(self) -> list[list[int]]:
+        return [[index for index, _ in row] for row in naive.neighbours(self.points, self.max_radius)]
+
+    @property
+    def near(self) -> Neighbours:
+        return compressed(naive.neighbours(self.points, self.max_radius))
+
+    @property
+    def recent(self) -> list[tuple[int, int]]:
+        return [(place, age) for place, age in self.cases if age < self.durations[-1]]
+
+    @property
+    def dealt(self) -> list[tuple[int, int, int]]:
+        """(location, age, stratum) of every case."""
+        return [(place, age, self.stratum[len(self.stratum) - 1 - age]) for place, age in self.cases]
+
+    @property
+    def by_stratum(self) -> NDArray[np.int32]:
+        counts = np.zeros((len(self.points), self.strata), np.int32)
+        for place, _, stratum in self.dealt:
+            counts[place, stratum] += 1
+        return counts
+
+    @property
+    def in_bucket(self) -> NDArray[np.int32]:
+        counts = np.zeros(len(self.stratum), np.int32)
+        for _, age in self.cases:
+            counts[len(self.stratum) - 1 - age] += 1
+        return counts
+
+    @property
+    def model(self) -> Expected:
+        place, age = int32([place for place, _ in self.recent]), int32([age for _, age in self.recent])
+        return permutation(self.by_stratum, self.in_bucket, int32(self.stratum), place, age, int32(self.durations))
+
+
+def int32(values: list[int]) -> NDArray[np.int32]:
+    return np.array(values, np.int32)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Up to 9 places on a 3 x 3 grid, so distances tie and places may share a point."""
+    side = st.integers(0, 2).map(float)
+    points = draw(st.lists(st.tuples(side, side), min_size=1, max_size=9))
+    strata, buckets = draw(st.integers(1, 3)), draw(st.integers(2, 10))
+    case = st.tuples(st.integers(0, len(points) - 1), st.integers(0, buckets - 1))
+    return Problem(
+        points=points,
+        max_radius=draw(st.sampled_from([0.0, 1.0, 1.5, 2.5])),
+        cases=draw(st.lists(case, min_size=1, max_size=25)),
+        stratum=draw(st.lists(st.integers(0, strata - 1), min_size=buckets, max_size=buckets)),
+        strata=strata,
+        durations=sorted(draw(st.sets(st.integers(1, buckets), min_size=1, max_size=3))),
+    )

@@ -1,0 +1,230 @@
+"""The Monitor: going on from a checkpoint is the same as running on, and nothing is lost or judged twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from datetime import UTC, datetime, timedelta
+
+import h3
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.incident import Incident, Status
+from detectors.locations import Locations
+from detectors.monitor import Accounts, Checkpoint, ClosedTick, Entry, Monitor, Refusal, TickMark
+from detectors.settings import AreaSettings, TierSettings
+
+BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
+CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)
+CELLS = h3.grid_disk(CENTRE, 4)
+LOCATIONS = Locations.from_cells(CELLS)
+BUSY = [h3.cell_to_latlng(cell) for cell in h3.grid_disk(CENTRE, 1)[:3]]
+AWAY = (10.0, 10.0)
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+
+
+def area(clock: str) -> AreaSettings:
+    """A tiny window and low tiers, so that a few records open, ease and end alerts."""
+    return AreaSettings(
+        clock=clock,  # type: ignore[arg-type]
+        window_days=2,
+        min_baseline_days=0,
+        durations_h=(1, 2, 6, 12),
+        max_radius_m=300,
+        replications=99,
+        min_cases=2,
+        tiers=TierSettings(watch=0.05, advisory=0.06, alert=0.08, urgent=0.5),
+        end_after_h=1,
+        cool_down_h=2,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What a driver hands to the Monitor: the entry and when it arrived."""
+
+    entry: Entry
+    arrival_s: int
+
+
+@st.composite
+def records(draw: st.DrawFn) -> list[Record]:
+    now = BEGIN
+    made = []
+    for _ in range(draw(st.integers(1, 40))):
+        now += timedelta(seconds=draw(st.sampled_from([0, 0, 1, 20, 600, 1800, 3600, 5 * 3600, 60 * 3600])))
+        kind = draw(st.sampled_from(["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away"]))
+        occurred = now - timedelta(minutes=draw(st.sampled_from([0, 0, 1, 30, 120, 900, 3 * 1440])))
+        latitude, longitude = AWAY if kind == "away" else draw(st.sampled_from(BUSY))
+        incident = Incident(
+            id=draw(st.sampled_from("abcdefghijklmnopqrst")),
+            occurred_at=occurred,
+            reported_at=now if draw(st.booleans()) else None,
+            category=draw(st.sampled_from(["violence", "violence", "property", "burglary", "other", "unheard-of"])),
+            longitude=longitude,
+            latitude=latitude,
+            revision=draw(st.sampled_from([None, None, 0, 1, 2])),
+        )
+        entry: Entry = incident
+        if kind == "refusal":
+            entry = Refusal("malformed_json", "value: must be JSON")
+        elif kind == "mark":
+            entry = TickMark(int(now.timestamp()) + draw(st.integers(-10, 7200)))
+        elif kind == "cancelled":
+            timed = draw(st.booleans())
+            entry = Incident(id=incident.id, status=Status.CANCELLED, occurred_at=occurred if timed else None)
+        elif kind == "future":
+            entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(hours=2), reported_at=now)
+        elif kind == "jump":
+            entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(days=900), reported_at=None)
+        made.append(Record(entry, int(now.timestamp())))
+    return made
+
+
+def drive(monitor: Monitor, feed: list[Record], first: int) -> list[ClosedTick]:
+    """Put records from an offset on; a wall clock closes what ended before each arrival."""
+    closed = []
+    for offset, record in enumerate(feed[first:], first):
+        if monitor.settings.clock == "wall" and first < offset:
+            closed += monitor.advance(feed[offset - 1].arrival_s)
+        closed += monitor.put(record.entry, offset, record.arrival_s)
+    return closed
+
+
+def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
+    """A Monitor rebuilt from the last of some ticks, the checkpoint having been written and read."""
+    checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
+    monitor = Monitor.restore("leeds", area(clock), LOCATIONS, checkpoint)
+    for offset in range(checkpoint.lowest_offset, checkpoint.next_offset):
+        monitor.refill(feed[offset].entry, offset, feed[offset].arrival_s)
+    monitor.resume(checkpoint)
+    return monitor
+
+
+@pytest.mark.parametrize("clock", ["watermark", "wall"])
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(feed=records(), data=st.data())
+def test_going_on_from_a_checkpoint_is_running_on(clock: str, feed: list[Record], data: st.DataObject) -> None:
+    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
+    if not ticks:
+        return
+    cut = data.draw(st.integers(1, len(ticks)))
+    again = resumed(ticks[:cut], feed, clock)
+    went_on = drive(again, feed, again.expected_next)
+    # A wall clock passes boundaries when the driver says so, and a new driver starts later.
+    known = {tick.tick_s for tick in ticks[:cut]}
+    assert [msgspec.json.encode(tick) for tick in went_on if tick.tick_s not in known] == [
+        msgspec.json.encode(tick) for tick in ticks[cut:]
+    ]
+
+
+@pytest.mark.parametrize("clock", ["watermark", "wall"])
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(feed=records())
+def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: list[Record]) -> None:
+    monitor = Monitor("leeds", area(clock), LOCATIONS)
+    ticks = drive(monitor, feed, 0) + monitor.flush()
+    waiting = len(feed) - (ticks[-1].next_offset if ticks else 0)
+    accounts = ticks[-1].accounts if ticks else Accounts()
+    told = [offset for tick in ticks for offset, _, _ in tick.refusals]
+    assert accounts.read == len(feed) - waiting
+    assert accounts.read == (
+        accounts.added
+        + accounts.replaced
+        + accounts.removed
+        + accounts.duplicate
+        + accounts.outside
+        + accounts.rejected
+        + accounts.ticks
+    )
+    assert len(told) == len(set(told)) == accounts.rejected
+    # Only records that came before the area's clock was ever set may still wait at the end.
+    assert waiting == 0 or monitor.clock_s is None
+
+
+@pytest.mark.parametrize("clock", ["watermark", "wall"])
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(feed=records())
+def test_ticks_only_move_forward_and_are_written_once(clock: str, feed: list[Record]) -> None:
+    ticks = [tick.tick_s for tick in drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)]
+    assert ticks == sorted(set(ticks))
+
+
+def incident(number: int, at: datetime, place: int = 0) -> Incident:
+    latitude, longitude = BUSY[place]
+    return Incident(id=f"i{number}", occurred_at=at, category="violence", longitude=longitude, latitude=latitude)
+
+
+def test_a_boundary_is_scanned_even_if_nothing_came() -> None:
+    monitor = Monitor("leeds", area("wall"), LOCATIONS)
+    begin = int(BEGIN.timestamp())
+    monitor.put(incident(1, BEGIN), 0, begin)
+    assert [tick.tick_s for tick in monitor.advance(begin + 1)] == [begin]
+    assert monitor.advance(begin + 1799) == []
+    boundary = monitor.advance(begin + 1801)
+    assert [tick.tick_s for tick in boundary] == [begin + 1800]
+    assert boundary[0].streams == ("violence", "property", "drugs", "disorder", "all")
+
+
+def test_only_touched_streams_are_scanned_within_a_bucket() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    ticks = []
+    for number in range(4):
+        ticks += monitor.put(incident(number, BEGIN + timedelta(minutes=number)), number, 0)
+    assert [tick.streams for tick in ticks[1:]] == [("violence", "all"), ("violence", "all")]
+
+
+def test_a_tick_record_closes_what_came_before_it_and_itself() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    monitor.put(incident(1, BEGIN), 0, 0)
+    closed = monitor.put(TickMark(int(BEGIN.timestamp()) + 60), 1, 0)
+    assert [tick.next_offset for tick in closed] == [1, 2]
+    assert closed[-1].accounts == Accounts(read=2, added=1, ticks=1)
+
+
+def test_a_tick_record_may_announce_any_gap_and_costs_no_more_than_the_window() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    monitor.put(incident(1, BEGIN), 0, 0)
+    closed = monitor.put(TickMark(int((BEGIN + timedelta(days=365 * 40)).timestamp())), 1, 0)
+    assert len(closed) < 24 * 3 + 3
+    later = monitor.put(incident(2, BEGIN + timedelta(days=365 * 40, hours=1)), 2, 0)
+    assert later == [] and monitor.flush()[0].accounts.added == 2
+
+
+def test_one_row_dated_years_ahead_is_refused_and_does_not_empty_the_window() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    monitor.put(incident(1, BEGIN), 0, 0)
+    monitor.put(incident(2, BEGIN.replace(year=2099)), 1, 0)
+    monitor.put(incident(3, BEGIN + timedelta(seconds=5)), 2, 0)
+    monitor.flush()
+    assert "i1" in monitor.window and "i3" in monitor.window and "i2" not in monitor.window
+
+
+def test_merging_scans_once_for_several_ticks_but_never_across_a_boundary() -> None:
+    monitor = Monitor("leeds", area("wall"), LOCATIONS)
+    begin = int(BEGIN.timestamp())
+    for number in range(3):
+        assert monitor.put(incident(number, BEGIN), number, begin + number, merge=True) == []
+    closed = monitor.put(incident(3, BEGIN + timedelta(minutes=31)), 3, begin + 1860, merge=True)
+    assert [(tick.tick_s, tick.next_offset) for tick in closed] == [(begin + 2, 3), (begin + 1800, 3)]
+
+
+def test_an_offset_is_taken_once() -> None:
+    monitor = Monitor("leeds", area("wall"), LOCATIONS)
+    monitor.put(incident(1, BEGIN), 5, 0)
+    with pytest.raises(ValueError, match="offset 5: already taken, the next is 6"):
+        monitor.put(incident(1, BEGIN), 5, 0)
+
+
+def test_the_feeds_do_raise_alerts() -> None:
+    """The properties above would be empty if nothing ever opened."""
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    ticks = []
+    for number in range(12):
+        at = BEGIN + timedelta(hours=3 * number) if number < 8 else BEGIN + timedelta(hours=22, minutes=number)
+        ticks += monitor.put(incident(number, at, place=number % 3 if number < 8 else 0), number, 0)
+    ticks += monitor.put(TickMark(int((BEGIN + timedelta(hours=40)).timestamp())), 12, 0)
+    assert {"open", "easing", "ended"} <= {change.state for tick in ticks for change in tick.changes}

@@ -1,0 +1,291 @@
+"""The window against a dictionary of ids, after any sequence of versions and moves of the clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.incident import Origin
+from detectors.strata import SCHEMES
+from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
+from tests.naive import window as naive
+from tests.naive.strata import of_bucket
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "200"))
+LONDON = ZoneInfo("Europe/London")
+BLOCKS = SCHEMES["each_weekend_day"]
+START = 475515
+"""Sunday 31 March 2024, 03:00 UTC: the clocks in London changed two hours before."""
+BUCKETS, AHEAD, LOCATIONS = 6, 2, 3
+Step = tuple[str, Any]
+
+
+def windows() -> tuple[SlidingWindow, naive.SlidingWindow]:
+    window = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
+    window.advance(START)
+    return window, naive.SlidingWindow(BUCKETS, BLOCKS, LONDON, START)
+
+
+def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Version:
+    """An incident of category 0 at location 0, at the start of a bucket."""
+    plain = Version(
+        id=name,
+        occurred_s=None if bucket is None else bucket * 3600,
+        category=0,
+        origin=Origin.REPORTED,
+        location=0,
+        longitude=-1.55,
+        latitude=53.8,
+        revision=None,
+        offset=offset,
+        clock_s=START * 3600,
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def step_of(number: int) -> Step:
+    """``("put", (id, fields))``, times relative to the clock, or ``("advance", buckets)``, out of one number."""
+
+    def pick(*options: Any) -> Any:
+        nonlocal number
+        number, which = divmod(number, len(options))
+        return options[which]
+
+    if pick(*["put"] * 4, "advance") == "advance":
+        return "advance", pick(0, 1, 1, 2, 3, 5, 6, 8, 9, 10, 40)
+    cancelled, timed = pick((False, True), (False, True), (False, True), (True, False), (True, True))
+    fields = {
+        "occurred_s": pick(*range(-BUCKETS - 2, AHEAD + 1)) * 3600 + pick(0, 3599) if timed else None,
+        "location": NOWHERE if cancelled else pick(*range(LOCATIONS)),
+        "category": pick(0, 0, 1, 2, 3, OTHER, UNMAPPED),
+        "origin": pick(*Origin),
+        "longitude": pick(-1.55, 1e-7),
+        "revision": pick(None, None, 0, 1, 2),
+    }
+    return "put", (pick(*"abcde"), fields)
+
+
+def steps(most: int) -> st.SearchStrategy[list[Step]]:
+    """A number a step: a fraction of the cost of drawing each field, and it shrinks as well."""
+    return st.lists(st.integers(0, 2**24 - 1).map(step_of), min_size=1, max_size=most)
+
+
+def do(step: Step, offset: int, *both: Any) -> list[Any]:
+    """One step on windows that stand at the same bucket; what each answers."""
+    verb, given_ = step
+    now = both[0].now
+    if verb == "advance":
+        return [window.advance(now + given_) for window in both]
+    name, fields = given_
+    occurred_s = None if fields["occurred_s"] is None else now * 3600 + fields["occurred_s"]
+    put = version(name, 0, offset, **{**fields, "occurred_s": occurred_s, "clock_s": now * 3600})
+    return [window.put(put) for window in both]
+
+
+def counts_of(window: SlidingWindow) -> Counter[tuple[int, int, int]]:
+    return Counter(
+        {(p, at, s): int(window.by_stratum[p, at, s]) for p, at, s in np.argwhere(window.by_stratum).tolist()}
+    )
+
+
+def totals_of(window: SlidingWindow) -> Counter[tuple[int, int]]:
+    totals = window.totals(window.first, window.now)
+    return Counter(
+        {(plane, window.first + column): int(totals[plane, column]) for plane, column in np.argwhere(totals).tolist()}
+    )
+
+
+def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
+    assert (window.now, window.first) == (twin.now, twin.first)
+    assert counts_of(window) == twin.by_stratum()
+    assert totals_of(window) == twin.in_bucket()
+    assert int(window.in_bucket.sum()) == sum(twin.in_bucket().values())  # nothing is left in slots outside
+    assert window.oldest_bucket() == twin.oldest_bucket()
+    assert len(window) == len(twin.known)
+    assert {name for name in "abcde" if name in window} == set(twin.standing())
+    ahead = window.now + AHEAD
+    buckets = range(window.first, ahead + 1)
+    expected_strata = [of_bucket(BLOCKS, bucket, LONDON) for bucket in buckets]
+    assert window.strata(window.first, ahead).tolist() == expected_strata
+    in_rows: dict[str, tuple[Any, ...]] = {}
+    for bucket in buckets:
+        for row in window.rows(bucket, bucket):
+            if window.location[row] != NOWHERE:
+                (name,) = window.ids([row])
+                assert name not in in_rows
+                in_rows[name] = row_of(window, row, bucket)
+    assert in_rows == {name: row_of_twin(known) for name, known in twin.standing().items()}
+
+
+def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
+    return (
+        bucket,
+        int(window.occurred_s[row]),
+        int(window.location[row]),
+        int(window.category[row]),
+        bool(window.discovered[row]),
+        int(window.longitude_e7[row]),
+        int(window.revision[row]),
+    )
+
+
+def row_of_twin(known: naive.Remembered) -> tuple[Any, ...]:
+    held = known.version
+    revision = -1 if held.revision is None else held.revision
+    discovered = held.origin is Origin.DISCOVERED
+    e7 = round(held.longitude * 10**7)
+    return known.bucket, held.occurred_s, held.location, held.category, discovered, e7, revision
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(feed=steps(40))
+def test_after_every_step_the_window_is_its_twin(feed: list[Step]):
+    window, twin = windows()
+    for offset, step in enumerate(feed):
+        outcome, expected = do(step, offset, window, twin)
+        assert outcome == expected
+        agree(window, twin)
+        bounds, lowest = twin.lowest_between(), window.lowest()
+        if bounds is None:
+            assert lowest is None
+        else:
+            assert lowest is not None
+            assert bounds[0] <= lowest[0] <= bounds[1]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(feed=steps(40))
+def test_touched_holds_every_plane_whose_counts_changed(feed: list[Step]):
+    window, _ = windows()
+    for offset, step in enumerate(feed):
+        window.touched.clear()
+        before = planes_of(window)
+        (outcome,) = do(step, offset, window)
+        if step[0] == "put":
+            after = planes_of(window)
+            assert {plane for plane in range(ALL + 1) if before[plane] != after[plane]} <= window.touched
+            if outcome in (Outcome.DUPLICATE, Outcome.OUTSIDE):
+                assert window.touched == set()
+
+
+def planes_of(window: SlidingWindow) -> list[tuple[bytes, bytes]]:
+    return [(window.by_stratum[plane].tobytes(), window.in_bucket[plane].tobytes()) for plane in range(ALL + 1)]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(past=steps(30), future=steps(10))
+def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: list[Step], future: list[Step]):
+    window, _ = windows()
+    log: list[tuple[int, Version]] = []
+    for offset, step in enumerate(past):
+        if step[0] == "put":
+            name, fields = step[1]
+            occurred_s = None if fields["occurred_s"] is None else window.now * 3600 + fields["occurred_s"]
+            put = version(name, 0, offset, **{**fields, "occurred_s": occurred_s, "clock_s": window.now * 3600})
+            log.append((window.now, put))
+            window.put(put)
+        else:
+            do(step, offset, window)
+    lowest = window.lowest()
+    first_offset, clock_s = lowest if lowest is not None else (len(past), window.now * 3600)
+
+    refilled = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
+    refilled.advance(clock_s // 3600)
+    for now, put in log:
+        if put.offset >= first_offset:
+            refilled.advance(now)
+            refilled.put(put)
+    refilled.advance(window.now)
+
+    for offset, step in enumerate([("advance", 0), *future], len(past)):
+        assert len(set(do(step, offset, window, refilled))) == 1
+        assert np.array_equal(window.by_stratum, refilled.by_stratum)
+        assert totals_of(window) == totals_of(refilled)
+        assert {name for name in "abcde" if name in window} == {name for name in "abcde" if name in refilled}
+
+
+def test_an_id_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
+    window, _ = windows()
+    assert window.put(version("a", START, 0, revision=1)) == Outcome.ADDED
+    assert window.put(version("a", START - 5, 1, revision=2)) == Outcome.REPLACED
+    window.advance(START + 1)  # the bucket of revision 2 has left, that of revision 1 has not
+    assert window.by_stratum.sum() == 0
+    assert window.put(version("a", START, 2, revision=1)) == Outcome.DUPLICATE
+    window.advance(START + 6)
+    assert len(window) == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "moved", "again"),
+    [
+        # moved back, then out of the window; the first version comes again
+        ({"bucket": START, "revision": 1}, {"bucket": START - 5, "revision": 2}, 1, {"bucket": START, "revision": 1}),
+        # moved to before the window; the first version comes again
+        ({"bucket": START, "revision": 1}, {"bucket": START - 9, "revision": 2}, 0, {"bucket": START, "revision": 1}),
+        # without revisions: moved back, left the window, cancelled
+        ({"bucket": START}, {"bucket": START - 5}, 1, {"bucket": None, "location": NOWHERE}),
+    ],
+)
+def test_a_version_that_keeps_an_id_remembered_is_read_again(earlier: Any, later: Any, moved: int, again: Any):
+    window, _ = windows()
+    log = [version("a", offset=0, **earlier), version("a", offset=1, **later)]
+    for put in log:
+        window.put(put)
+    window.advance(START + moved)
+    (first_offset, clock_s) = window.lowest() or (2, window.now * 3600)
+    refilled = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
+    refilled.advance(clock_s // 3600)
+    for put in log[first_offset:]:
+        refilled.put(put)
+    refilled.advance(START + moved)
+    assert refilled.put(version("a", offset=2, **again)) == window.put(version("a", offset=2, **again))
+    assert np.array_equal(refilled.by_stratum, window.by_stratum)
+
+
+def test_incidents_ahead_of_the_clock_wait_until_it_reaches_them():
+    window, _ = windows()
+    assert window.put(version("a", START + 2, 0)) == Outcome.ADDED
+    assert "a" in window
+    assert window.by_stratum.sum() == window.totals(window.first, window.now).sum() == 0
+    window.advance(START + 1)
+    assert window.by_stratum.sum() == 0
+    window.advance(START + 2)
+    assert window.by_stratum.sum() == 2  # its own plane and that of all
+    assert window.touched == {0, ALL}
+
+
+def test_the_window_grows_and_takes_the_rows_of_those_that_left_again():
+    window, _ = windows()
+    for round_ in range(3):
+        for number in range(3000):
+            assert window.put(version(f"{round_}-{number}", START + round_ * 6, number)) == Outcome.ADDED
+        assert window.by_stratum[ALL].sum() == len(window) == 3000
+        assert len(window.offset) == 4096
+        window.advance(START + (round_ + 1) * 6)
+        assert len(window) == 0
+        assert window.lowest() is None
+
+
+def test_time_only_moves_forward():
+    window, _ = windows()
+    with pytest.raises(ValueError, match=rf"bucket {START - 1}: the window already ends at {START}"):
+        window.advance(START - 1)
+    with pytest.raises(ValueError, match="no time yet"):
+        _ = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON).now
+
+
+def test_totals_and_strata_are_of_the_buckets_asked_for():
+    window, _ = windows()
+    window.put(version("a", START - 2, 0, category=1))
+    window.put(version("b", START - 2, 1, category=3))
+    window.put(version("c", START, 2, category=OTHER))
+    assert window.totals(START - 3, START).tolist() == [[0] * 4, [0, 1, 0, 0], [0] * 4, [0, 1, 0, 0], [0, 2, 0, 0]]
+    assert window.oldest_bucket() == START - 2

@@ -1,0 +1,277 @@
+"""A worker as a real process on the real broker, small areas for it to watch, and what their Monitors would say."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import h3
+import psutil
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
+
+from detectors.monitor import Monitor
+from streams import scan_log
+from streams.brokers import admin_arguments, consumer_arguments, create_topics
+from streams.configuration import Configuration, Topic, load
+from streams.decode import decode, partition_of
+from streams.messages import alert_event, read_alert
+from streams.rebuild import watched_areas
+
+BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
+CENTRE = (53.80, -1.55)
+DEADLINE_S = 60.0
+HOTSPOTS = Path(sys.executable).with_name("hotspots")
+REPOSITORY = Path(__file__).parents[2]
+
+T = TypeVar("T")
+Row = tuple[str, bytes, tuple[tuple[str, bytes], ...]]
+"""Area (the key), value and headers of a record for the topic ``incidents``."""
+
+
+def until(ask: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """The first true answer; fails when there is none by the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
+        time.sleep(0.05)
+    return answer
+
+
+def areas_of_one_partition(partitions: int, number: int) -> list[str]:
+    """So many area names that Kafka sends to the same partition."""
+    homes: dict[int, list[str]] = defaultdict(list)
+    for index in range(1000):
+        name = f"area-{index}"
+        names = homes[partition_of(name.encode(), partitions)]
+        names.append(name)
+        if len(names) == number:
+            return names
+    raise AssertionError("no such names")
+
+
+def incidents(area: str, number: int, seed: int, days: float = 12.0, begin: datetime = BEGIN) -> list[Row]:
+    """A small town in order of time: a thin background, and bursts at one place that alerts are made of."""
+    chance = random.Random(seed)
+    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4))
+    times = [(chance.uniform(0, days * 24), chance.choice(cells)) for _ in range(number * 3 // 4)]
+    for burst in range(4):
+        place, at = chance.choice(cells), days * 24 * (0.4 + 0.15 * burst)
+        times += [(at + chance.uniform(0, 6), place) for _ in range(number // 16)]
+    rows: list[Row] = []
+    for index, (hours, cell) in enumerate(sorted(times)):
+        latitude, longitude = h3.cell_to_latlng(cell)
+        incident = {
+            "id": f"{area}-{index}",
+            "occurred_at": (begin + timedelta(hours=hours)).isoformat(timespec="milliseconds"),
+            "category": "property",
+            "longitude": round(longitude, 6),
+            "latitude": round(latitude, 6),
+        }
+        rows.append((area, json.dumps(incident).encode(), ()))
+    return rows
+
+
+def tick(area: str, moment: datetime) -> Row:
+    """A tick record."""
+    return area, b"", (("tick", moment.isoformat().encode()),)
+
+
+class Site:
+    """A folder with a configuration, its topics, and what is in them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap: str,
+        prefix: str,
+        areas: Iterable[str] = ("leeds",),
+        *,
+        clock: str = "watermark",
+        partitions: int = 2,
+        worker: dict[str, Any] | None = None,
+    ) -> None:
+        cells = folder / "cells.txt"
+        cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
+        tables = {
+            "kafka": {"bootstrap": bootstrap, "topic_prefix": prefix[-40:], "partitions": partitions, "group": prefix},
+            "redis": {"url": "redis://127.0.0.1:1/0"},
+            "metrics": {"port": 0},
+            "worker": {"instance_id": "w1", "session_timeout_s": 6} | (worker or {}),
+        }
+        for area in areas:
+            tables[f"areas.{area}"] = {
+                "cells_file": str(cells),
+                "clock": clock,
+                "timezone": "UTC",
+                "window_days": 7,
+                "min_baseline_days": 3,
+                "durations_h": [2, 4, 8, 24],
+                "replications": 99,
+            }
+        self.file = folder / "monitor.toml"
+        self.file.write_text(
+            "\n".join(
+                f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
+                for name, table in tables.items()
+            )
+        )
+        self.folder = folder
+        self.configuration: Configuration = load(self.file, {})
+        self.kafka = self.configuration.kafka
+        create_topics(self.configuration)
+
+    def produce(self, rows: Sequence[Row], partition: int | None = None) -> None:
+        """Send rows in order and wait until Kafka has them."""
+        with closing(KafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all", linger_ms=5)) as producer:
+            topic = self.kafka.topic("incidents")
+            sent = [
+                producer.send(topic, value, key=area.encode(), headers=list(headers), partition=partition)
+                for area, value, headers in rows
+            ]
+            for each in sent:
+                each.get(timeout=30)
+
+    def read(self, topic: Topic, **changes: Any) -> list[ConsumerRecord]:
+        """Every committed record of a topic, by partition and offset."""
+        with closing(KafkaConsumer(**(consumer_arguments(self.kafka) | changes))) as consumer:
+            partitions = [TopicPartition(self.kafka.topic(topic), each) for each in range(self.kafka.partitions)]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            consumer.seek_to_beginning()
+            records: list[ConsumerRecord] = []
+            while any(consumer.position(each) < ends[each] for each in partitions):
+                records += [record for batch in consumer.poll(timeout_ms=200).values() for record in batch]
+        return sorted(records, key=lambda record: (record.partition, record.offset))
+
+    def alerts(self) -> list[bytes]:
+        """The values of the topic ``alerts``."""
+        return [record.value for record in self.read("alerts")]
+
+    def scans(self) -> dict[str, list[bytes]]:
+        """By area, the values of the topic ``scans``."""
+        scans = defaultdict(list)
+        for record in self.read("scans"):
+            if not record.key.startswith(b"#"):
+                scans[record.key.decode()].append(record.value)
+        return dict(scans)
+
+    def covered(self) -> dict[str, int]:
+        """By area, the next offset of its last scan record."""
+        return {area: scan_log.decode_scan(values[-1]).next_offset for area, values in self.scans().items()}
+
+    def committed(self) -> dict[int, int]:
+        """By partition, the offset that the group has committed."""
+        with closing(KafkaAdminClient(**admin_arguments(self.kafka))) as admin:
+            offsets = admin.list_group_offsets([self.kafka.group])[self.kafka.group]
+        return {each.partition: found.offset for each, found in offsets.items()}
+
+    def is_covered(self) -> bool:
+        """Whether every record of every area is on record."""
+        following: dict[str, int] = {}
+        for record in self.read("incidents"):
+            area = (record.key or b"").decode(errors="replace")
+            is_at_home = record.partition == partition_of(record.key or b"", self.kafka.partitions)
+            if area in self.configuration.areas and is_at_home:
+                following[area] = record.offset + 1
+        return self.covered() == following
+
+    def expected(self) -> tuple[list[bytes], dict[str, list[bytes]]]:
+        """What Monitors in this process make of the topic ``incidents``: alerts by partition, scans by area.
+
+        Only for watermark clocks, whose ticks follow from the records.
+        """
+        areas = watched_areas(self.configuration)
+        monitors: dict[str, Monitor] = {name: area.monitor(None) for name, area in areas.items()}
+        digests = dict.fromkeys(areas, scan_log.NO_DIGEST)
+        raw: dict[str, list[ConsumerRecord]] = {name: [] for name in areas}
+        alerts: list[bytes] = []
+        scans: dict[str, list[bytes]] = {}
+        for record in self.read("incidents"):
+            name, entry = decode(
+                record.key, record.value, record.headers, record.partition, self.kafka.partitions, areas, 65_536
+            )
+            if name is None:
+                continue
+            raw[name].append(record)
+            for closed in monitors[name].put(entry, record.offset, record.timestamp // 1000):
+                area = areas[name]
+                alerts += [alert_event(each, area.settings, area.configuration_id) for each in closed.changes]
+                of_tick = [(each.key, each.value) for each in raw[name] if each.offset < closed.next_offset]
+                raw[name] = [each for each in raw[name] if each.offset >= closed.next_offset]
+                done = scan_log.scan_record(name, area.configuration_id, closed, digests[name], of_tick)
+                digests[name] = done.digest
+                scans.setdefault(name, []).append(scan_log.encode(done))
+        return alerts, scans
+
+
+def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
+    """Id, revision, state and tick of each alert event, sorted."""
+    found = [read_alert(value).data.properties for value in alerts]
+    return sorted((each.id, each.revision, str(each.state), each.tick_s) for each in found)
+
+
+class WorkerProcess:
+    """``hotspots worker`` as a child process; with a ``fault``, the worker of :mod:`tests.integration.faulty_worker`."""
+
+    def __init__(self, site: Site, fault: str = "", instance: str = "w1") -> None:
+        self.log = site.folder / f"{instance}.log"
+        faulty = [sys.executable, "-m", "tests.integration.faulty_worker", fault, str(site.file)]
+        command = faulty if fault else [str(HOTSPOTS), "worker", "--log", "json", "--config", str(site.file)]
+        variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, cwd=site.folder)
+
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
+        """The exit code, once it has ended by itself."""
+        return self.process.wait(deadline_s)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def logged(self) -> list[dict[str, str]]:
+        """The lines of its log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+    def is_ready(self) -> bool:
+        """Whether ``/readyz`` says 200, on the one port that the process listens on."""
+        assert self.process.poll() is None, self.log.read_text()
+        ports = self.ports()
+        if not ports:
+            return False
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/readyz", timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    def ports(self) -> list[int]:
+        """Every port that the process listens on."""
+        connections = psutil.Process(self.process.pid).net_connections()
+        return [each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN]

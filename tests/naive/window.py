@@ -1,0 +1,135 @@
+"""The sliding window as a dictionary of ids; every figure is counted anew when it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from detectors.strata import Blocks
+from detectors.window import ALL, NOWHERE, OTHER, Outcome, Version
+from tests.naive.strata import of_bucket
+
+
+def rows_in_buckets(head: Sequence[int], after: Sequence[int], ring: int, first: int, last: int) -> list[int]:
+    """Follows the chain of each bucket until it ends."""
+    rows = []
+    for bucket in range(first, last + 1):
+        row = head[bucket % ring]
+        while row >= 0:
+            rows.append(int(row))
+            row = after[row]
+    return rows
+
+
+@dataclasses.dataclass
+class Remembered:
+    """What is known of an id: its latest version, where that lies, and until when the id is kept."""
+
+    version: Version
+    bucket: int
+    until: int
+    cancelled: bool
+    offsets: list[int]
+
+
+class SlidingWindow:
+    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left."""
+
+    def __init__(self, buckets: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
+        self.buckets, self.blocks, self.zone, self.now = buckets, blocks, zone, now
+        self.known: dict[str, Remembered] = {}
+
+    @property
+    def first(self) -> int:
+        return self.now - self.buckets + 1
+
+    def advance(self, bucket: int) -> None:
+        self.now = bucket
+        self.known = {name: known for name, known in self.known.items() if known.until >= self.first}
+
+    def stands(self, incident_id: str) -> bool:
+        known = self.known.get(incident_id)
+        return known is not None and not known.cancelled and known.bucket >= self.first
+
+    def put(self, version: Version) -> Outcome:
+        bucket = self.now if version.occurred_s is None else version.occurred_s // 3600
+        cancels = version.location == NOWHERE
+        outside = bucket < self.first
+        known = self.known.get(version.id)
+        if known is None:
+            if outside:
+                return Outcome.OUTSIDE
+            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset])
+            return Outcome.REMOVED if cancels else Outcome.ADDED
+        until = max(known.until, bucket)
+        stale = version.revision is not None and version.revision < (
+            -1 if known.version.revision is None else known.version.revision
+        )
+        if stale:
+            known.until = until
+            return Outcome.DUPLICATE
+        stood, same = self.stands(version.id), _content(version) == _content(known.version)
+        self.known[version.id] = Remembered(
+            version, bucket, until, cancels or outside, [*known.offsets, version.offset]
+        )
+        if stood:
+            if cancels or outside:
+                return Outcome.REMOVED
+            return Outcome.DUPLICATE if same else Outcome.REPLACED
+        if cancels:
+            return Outcome.DUPLICATE
+        return Outcome.OUTSIDE if outside else Outcome.ADDED
+
+    def standing(self) -> dict[str, Remembered]:
+        """The incidents that were not cancelled and lie in the window or a little ahead."""
+        return {name: known for name, known in self.known.items() if self.stands(name)}
+
+    def counted(self) -> list[tuple[int, int, int]]:
+        """(category, location, bucket) of what is scanned and has been reached by the clock."""
+        return [
+            (known.version.category, known.version.location, known.bucket)
+            for known in self.standing().values()
+            if known.version.category < OTHER and known.bucket <= self.now
+        ]
+
+    def by_stratum(self) -> Counter[tuple[int, int, int]]:
+        """Incidents by (plane, location, stratum)."""
+        counts: Counter[tuple[int, int, int]] = Counter()
+        for category, location, bucket in self.counted():
+            stratum = of_bucket(self.blocks, bucket, self.zone)
+            counts[category, location, stratum] += 1
+            counts[ALL, location, stratum] += 1
+        return counts
+
+    def in_bucket(self) -> Counter[tuple[int, int]]:
+        """Incidents by (plane, bucket)."""
+        counts: Counter[tuple[int, int]] = Counter()
+        for category, _, bucket in self.counted():
+            counts[category, bucket] += 1
+            counts[ALL, bucket] += 1
+        return counts
+
+    def oldest_bucket(self) -> int | None:
+        return min((bucket for _, _, bucket in self.counted()), default=None)
+
+    def lowest_between(self) -> tuple[int, int] | None:
+        """Bounds of the lowest offset needed: no later than any latest version, no earlier than any version."""
+        if not self.known:
+            return None
+        return (
+            min(min(known.offsets) for known in self.known.values()),
+            min(known.offsets[-1] for known in self.known.values()),
+        )
+
+
+def _content(version: Version) -> tuple[object, ...]:
+    return (
+        version.occurred_s,
+        version.location,
+        version.category,
+        version.origin,
+        round(version.longitude, 7),
+        round(version.latitude, 7),
+    )

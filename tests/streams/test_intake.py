@@ -1,0 +1,179 @@
+"""Whatever Faust delivers again, the engine gets each record once, and acknowledgement keeps to the order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.monitor import TickMark
+from streams.intake import SETTLED_S, Intake, Record
+
+AREAS = ("leeds", "york", None)
+
+
+def record(offset: int, area: str | None = "leeds") -> Record:
+    return Record(offset, 0.0, area, TickMark(0), None, None)
+
+
+@dataclass
+class Log:
+    """A partition as Faust delivers it: commits what is acknowledged, and after a rebalance begins there again."""
+
+    areas: list[str | None]
+    committed: int = 0
+    position: int = 0
+    acknowledged: list[int] = field(default_factory=list)
+
+    def delivery(self, offset: int) -> Delivery:
+        return Delivery(self, offset)
+
+
+@dataclass
+class Delivery:
+    log: Log
+    offset: int
+
+    def ack(self) -> None:
+        self.log.acknowledged.append(self.offset)
+
+
+def action(name: str, most: int) -> st.SearchStrategy[tuple[str, int]]:
+    return st.tuples(st.just(name), st.integers(1, most))
+
+
+@given(
+    areas=st.lists(st.sampled_from(AREAS), min_size=1, max_size=40),
+    actions=st.lists(
+        st.one_of(
+            action("deliver", 8), action("apply", 8), action("scan", 8), action("rebalance", 6), action("abort", 1)
+        ),
+        max_size=60,
+    ),
+)
+def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
+    areas: list[str | None], actions: list[tuple[str, int]]
+) -> None:
+    """A scan covers some areas up to what the engine has applied; an abort throws back to what is covered."""
+
+    async def scenario() -> None:
+        log = Log(areas)
+        intake = Intake(1000, asyncio.get_running_loop())
+        covered = dict.fromkeys(AREAS, 0)
+        applied: dict[str | None, list[int]] = {area: [] for area in AREAS}
+
+        async def deliver(number: int) -> None:
+            for _ in range(min(number, len(areas) - log.position)):
+                offset = log.position
+                log.position += 1
+                await intake.take(record(offset, areas[offset]), log.delivery(offset))
+
+        def apply(number: int) -> None:
+            for _ in range(min(number, len(intake.inbox))):
+                taken = intake.inbox.popleft()
+                known = applied[taken.area]
+                if taken.offset >= covered[taken.area] and (not known or taken.offset > known[-1]):
+                    known.append(taken.offset)
+
+        def scan(which: int) -> None:
+            area = AREAS[which % len(AREAS)]
+            if applied[area]:
+                covered[area] = applied[area][-1] + 1
+            intake.cover(dict(covered))
+
+        def rebalance(back: int) -> None:
+            log.committed = max(log.committed, log.acknowledged[-1] + 1 if log.acknowledged else 0)
+            log.position = log.committed = max(0, log.committed - back + 1)
+
+        def abort() -> None:
+            for area in AREAS:
+                applied[area] = [offset for offset in applied[area] if offset < covered[area]]
+            intake.put_back()
+
+        for name, number in actions:
+            if name == "deliver":
+                await deliver(number)
+            elif name == "apply":
+                apply(number)
+            elif name == "scan":
+                scan(number)
+            elif name == "rebalance":
+                rebalance(number)
+            else:
+                abort()
+            for offset in log.acknowledged:
+                assert offset < covered[areas[offset]]
+            reached = max(log.acknowledged, default=-1)
+            assert all(offset < covered[areas[offset]] for offset in range(reached))
+        await deliver(len(areas))
+        apply(len(areas) * 2)
+        for which in range(len(AREAS)):
+            scan(which)
+        for area in AREAS:
+            assert applied[area] == [offset for offset, its in enumerate(areas) if its == area]
+        assert set(range(log.committed, len(areas))) <= set(log.acknowledged)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None:
+    async def scenario() -> None:
+        log = Log(["leeds"] * 8)
+        intake = Intake(4, asyncio.get_running_loop())
+        for offset in range(4):
+            await intake.take(record(offset), log.delivery(offset))
+        held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
+        await asyncio.sleep(0)
+        intake.inbox.popleft()
+        intake.drained()
+        await asyncio.sleep(0)
+        assert intake.is_full
+        assert not held.done()
+        intake.inbox.popleft()
+        intake.drained()
+        await asyncio.wait_for(held, 1)
+        assert [each.offset for each in intake.inbox] == [2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record() -> None:
+    async def scenario() -> None:
+        log = Log(["leeds"] * 2)
+        intake = Intake(1, asyncio.get_running_loop())
+        await intake.take(record(0), log.delivery(0))
+        held = asyncio.create_task(intake.take(record(1), log.delivery(1)))
+        await asyncio.sleep(0)
+        intake.close()
+        await asyncio.wait_for(held, 1)
+        intake.cover({"leeds": 2})
+        assert [each.offset for each in intake.inbox] == [0]
+        assert log.acknowledged == []
+
+    asyncio.run(scenario())
+
+
+def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        now_s = 1000.0
+        monkeypatch.setattr("streams.intake.time.monotonic", lambda: now_s)
+        intake = Intake(10, asyncio.get_running_loop())
+        log = Log(["leeds"] * 3)
+        intake.observe(0, 2)
+        assert not intake.is_at_end
+        await intake.take(record(0), log.delivery(0))
+        intake.observe(1, 2)
+        assert not intake.is_at_end
+        await intake.take(record(1), log.delivery(1))
+        intake.observe(2, 2)
+        assert intake.is_at_end
+        intake.observe(3, 3)  # the mark of a transaction, or a record on its way
+        assert not intake.is_at_end
+        now_s += SETTLED_S + 0.1
+        intake.observe(3, 3)
+        assert intake.is_at_end
+
+    asyncio.run(scenario())
