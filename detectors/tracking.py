@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -207,7 +208,7 @@ def _reached(tier: str, wanted: str) -> bool:
     return TIERS.index(tier) >= TIERS.index(wanted)
 
 
-def _figures(cluster: Cluster) -> dict[str, object]:
+def _figures(cluster: Cluster) -> dict[str, Any]:
     return {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
 
 

@@ -7,11 +7,12 @@ after any sequence of late, amended, relocated and cancelled versions.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,8 +42,7 @@ class Outcome(enum.StrEnum):
     OUTSIDE = "outside"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True, gc=False):
     """One version of an incident as the window keeps it.
 
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
@@ -108,7 +108,7 @@ class SlidingWindow:
 
     def _allocate(self, rows: int) -> None:
         for name, dtype in _COLUMNS.items():
-            column = np.zeros(rows, dtype)
+            column: NDArray[Any] = np.zeros(rows, dtype)
             old = getattr(self, name, None)
             if old is not None:
                 column[: len(old)] = old
@@ -216,7 +216,7 @@ class SlidingWindow:
             return outcome
         self._leave(row)
         if bucket < self.first:
-            version = dataclasses.replace(version, location=NOWHERE)
+            version = msgspec.structs.replace(version, location=NOWHERE)
         self._enter(row, bucket, version)
         return outcome
 
@@ -290,12 +290,13 @@ class SlidingWindow:
             self._head[self.bucket[row] % self._ring] = after
 
     def _count(self, row: int, sign: int) -> None:
-        category, location, bucket = self.category[row], self.location[row], int(self.bucket[row])
-        if location == NOWHERE or category >= OTHER or not self.first <= bucket <= self.now:
+        category, location, bucket = int(self.category[row]), int(self.location[row]), int(self.bucket[row])
+        now = self.now
+        if location == NOWHERE or category >= OTHER or not now - self.buckets < bucket <= now:
             return
         slot = bucket % self._ring
-        stratum = self.stratum[slot]
-        for plane in (int(category), ALL):
+        stratum = int(self.stratum[slot])
+        for plane in (category, ALL):
             self.touched.add(plane)
             self.by_stratum[plane, location, stratum] += sign
             self.in_bucket[plane, slot] += sign

@@ -7,7 +7,7 @@ file into a worker gives the same alerts byte for byte.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,10 @@ from streams.tables import Row, Table
 
 
 class AlertSummary(msgspec.Struct, frozen=True):
-    """One alert of a backtest; ``opened_at`` is when it first reached the tier ``alert``."""
+    """One alert of a backtest: its last state, and the figures of its strongest revision.
+
+    ``opened_at`` is when it first reached the tier ``alert``.
+    """
 
     id: str
     category: str
@@ -73,7 +76,12 @@ class Backtest:
 
 
 def plan(
-    table: Table, configuration: Path | None, environ: dict[str, str], area: str | None, timezone: str | None, seed: int | None
+    table: Table,
+    configuration: Path | None,
+    environ: Mapping[str, str],
+    area: str | None,
+    timezone: str | None,
+    seed: int | None,
 ) -> Plan:
     """The area to run: from the configuration file, else the occupied cells of the file itself.
 
@@ -116,14 +124,15 @@ def backtest(rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: i
     """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
     monitor = Monitor(plan.area, plan.settings, plan.locations)
     events: list[bytes] = []
-    revisions: dict[str, int] = {}
     last: dict[str, Alert] = {}
+    strongest: dict[str, Alert] = {}
 
     def publish(closed: Iterable[ClosedTick]) -> None:
         for change in (change for tick in closed for change in tick.changes):
             events.append(alert_event(change, plan.settings, monitor.configuration_id))
-            revisions[change.id] = change.revision
             last[change.id] = change
+            if change.id not in strongest or change.score > strongest[change.id].score:
+                strongest[change.id] = change
 
     for offset, row in enumerate(rows):
         _, entry = decode(row.key, row.value, row.headers, 0, 1, {plan.area}, max_bytes)
@@ -133,11 +142,11 @@ def backtest(rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: i
             publish(monitor.put(entry, offset, int(row.time_s)))
         step()
     publish(monitor.flush())
-    alerts = [_summary(alert, revisions[alert.id]) for alert in last.values() if alert.alerted_s is not None]
+    alerts = [_summary(alert, strongest[alert.id]) for alert in last.values() if alert.alerted_s is not None]
     return Backtest(Summary(monitor.accounts, monitor.scans, sorted(alerts, key=lambda a: (a.opened_at, a.id))), events)
 
 
-def _summary(alert: Alert, revisions: int) -> AlertSummary:
+def _summary(alert: Alert, strongest: Alert) -> AlertSummary:
     return AlertSummary(
         id=alert.id,
         category=alert.stream,
@@ -145,13 +154,13 @@ def _summary(alert: Alert, revisions: int) -> AlertSummary:
         tier=alert.tier,
         opened_at=datetime.fromtimestamp(alert.alerted_s or 0, UTC),
         ended_at=None if alert.ended_s is None else datetime.fromtimestamp(alert.ended_s, UTC),
-        revisions=revisions,
-        longitude=alert.longitude,
-        latitude=alert.latitude,
-        radius_m=alert.radius_m,
-        observed=alert.observed,
-        expected=alert.expected,
-        recurrence_interval_days=alert.recurrence_interval_days,
+        revisions=alert.revision,
+        longitude=strongest.longitude,
+        latitude=strongest.latitude,
+        radius_m=strongest.radius_m,
+        observed=strongest.observed,
+        expected=strongest.expected,
+        recurrence_interval_days=strongest.recurrence_interval_days,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import click
 
@@ -45,7 +45,7 @@ def main() -> None:
 @main.command()
 @config_option
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def worker(config: Path | None, log: str) -> None:
+def worker(config: Path | None, log: Literal["text", "json"]) -> None:
     """Read incidents from Kafka, write alerts to Kafka and Redis, answer Prometheus."""
     from streams.configuration import ConfigurationError, load
     from streams.worker import run_worker

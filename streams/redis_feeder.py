@@ -133,7 +133,9 @@ class RedisFeeder:
                 self._metrics.feeder_rewound(area)
             self._stored[area] = stored
         for partition in consumer.assignment():
-            consumer.seek(partition, min(self._stored[area] for area, at in self._partition.items() if at == partition))
+            start = min(self._stored[area] for area, at in self._partition.items() if at == partition)
+            log.info("partition %d of %s is read from offset %d", partition.partition, partition.topic, start)
+            consumer.seek(partition, start)
 
     def _apply(self, record: ConsumerRecord) -> None:
         area = (record.key or b"").decode(errors="replace")

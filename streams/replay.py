@@ -63,27 +63,37 @@ def feed(
     failures: list[Exception] = []
     pace = _Pace(speed, live_from_s)
     sent = 0
+    producer = _producer(kafka, topic)
+    try:
+        for row in rows:
+            pace.wait(row)
+            future = producer.send(topic, key=row.key, value=row.value, headers=list(row.headers))
+            future.add_errback(failures.append)
+            if failures:
+                break
+            sent += 1
+            if on_sent is not None:
+                on_sent(row)
+        producer.flush()
+    except KafkaError as error:
+        failures.append(error)
+    finally:
+        producer.close(timeout=BLOCKED_MS / 1000)
+    if failures:
+        raise FeedError(f"topic {topic} at {kafka.bootstrap}: a record was not taken ({failures[0]})")
+    return sent
+
+
+def _producer(kafka: KafkaSettings, topic: str) -> KafkaProducer:
     try:
         producer = KafkaProducer(
             **producer_arguments(kafka), linger_ms=LINGER_MS, batch_size=BATCH_BYTES, max_block_ms=BLOCKED_MS
         )
-        try:
-            for row in rows:
-                pace.wait(row)
-                future = producer.send(topic, key=row.key, value=row.value, headers=list(row.headers))
-                future.add_errback(failures.append)
-                if failures:
-                    break
-                sent += 1
-                if on_sent is not None:
-                    on_sent(row)
-            if not failures:
-                producer.flush()
-        finally:
-            producer.close(timeout=BLOCKED_MS / 1000)
     except KafkaError as error:
-        failures.append(error)
-    if failures:
-        hint = "does it exist? `hotspots topics` creates it"
-        raise FeedError(f"topic {topic} at {kafka.bootstrap}: {failures[0]} ({hint})") from failures[0]
-    return sent
+        raise FeedError(f"no Kafka at {kafka.bootstrap} ({error})") from None
+    try:
+        producer.partitions_for(topic)
+    except KafkaError as error:
+        producer.close(timeout=0)
+        raise FeedError(f"no topic {topic} at {kafka.bootstrap}; `hotspots topics` creates it ({error})") from None
+    return producer

@@ -1,9 +1,10 @@
-"""Every compiled loop against its slow, obvious twin. ``test_uncompiled`` runs this file without the compiler as well."""
+"""Every compiled loop against its slow, obvious twin; ``test_uncompiled`` runs this file without the compiler too."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections import Counter
 
 import numpy as np
@@ -23,7 +24,7 @@ from tests.naive import window as naive_window
 CHANCE = 1e-4
 """A distribution test with a fixed seed fails by chance with this probability, once and for all when it is written."""
 
-quickly = settings(max_examples=100, deadline=None, derandomize=True)
+quickly = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")), deadline=None, derandomize=True)
 
 
 @quickly
@@ -74,7 +75,7 @@ def best_per_centre(problem: Problem, min_cases: int) -> list[tuple[float, int, 
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@quickly
 @given(problem=problems(), min_cases=st.integers(1, 4))
 def test_best_per_centre(problem: Problem, min_cases: int):
     model = problem.model
@@ -95,7 +96,7 @@ def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
     assert len(set(llr.tolist())) == 1
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@quickly
 @given(problem=problems(), data=st.data())
 def test_without_overlap(problem: Problem, data: st.DataObject):
     near, rows = problem.near, problem.rows
@@ -109,8 +110,8 @@ def test_without_overlap(problem: Problem, data: st.DataObject):
     assert kept.tolist() == naive_scan.without_overlap(order, problem.points, rows, size, most)
 
 
-def test_a_location_on_both_circles_is_an_overlap_though_neither_zone_holds_it():
-    # Centres 0 and 4 of a row; place 2 is on both circles of radius 2, and a tie left it out of both zones.
+def test_a_location_on_a_circle_is_an_overlap_though_a_tie_left_it_out_of_the_zone():
+    # Places in a row. Of 1 and 2, both at distance 2 of centre 0, its zone holds only 1; that of centre 4 holds 2.
     points = [(0.0, 0.0), (-2.0, 0.0), (2.0, 0.0), (6.0, 0.0), (4.0, 0.0)]
     near = compressed(naive_neighbours.neighbours(points, 2.0))
     assert near.zone(0, 2).tolist() == [0, 1]
@@ -123,7 +124,7 @@ def test_a_location_on_both_circles_is_an_overlap_though_neither_zone_holds_it()
     assert overlapping.tolist() == [0]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@quickly
 @given(problem=problems(), min_cases=st.integers(1, 4))
 def test_largest_ratio(problem: Problem, min_cases: int):
     near, model = problem.near, problem.model

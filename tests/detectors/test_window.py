@@ -19,7 +19,7 @@ from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWind
 from tests.naive import window as naive
 from tests.naive.strata import of_bucket
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "150"))
 LONDON = ZoneInfo("Europe/London")
 BLOCKS = SCHEMES["each_weekend_day"]
 START = 475515

@@ -127,12 +127,13 @@ def publish(configuration: Configuration, revisions: Sequence[Revision], at_once
     """Write them as the worker does, in transactions with an aborted one between; returns each area's offsets."""
     offsets: dict[str, list[int]] = {}
     topic = configuration.kafka.topic("alerts")
+    ((_, aborted), *_) = history(2**20, 1)
     arguments = producer_arguments(configuration.kafka) | {"transactional_id": f"{topic}-test"}
     with closing(KafkaProducer(**arguments)) as producer:
         producer.init_transactions()
         for start in range(0, len(revisions), at_once):
             producer.begin_transaction()
-            producer.send(topic, key=revisions[start][0].encode(), value=b"never committed")
+            producer.send(topic, key=revisions[start][0].encode(), value=aborted)
             producer.abort_transaction()
             producer.begin_transaction()
             sent = [
@@ -312,8 +313,9 @@ def test_a_restored_backup_heals(configuration: Configuration, valkey_client: An
     assert contents(valkey_client) == before == before | model(revisions, offsets)
 
 
-def test_redis_away_while_alerts_are_published(configuration: Configuration, tmp_path: Path) -> None:
-    """Killed, gone while changes come, and back empty: the changes waited in Kafka, the older ones come again."""
+@pytest.mark.parametrize("back", ["empty", "with its data"])
+def test_redis_away_while_alerts_are_published(configuration: Configuration, tmp_path: Path, back: str) -> None:
+    """Killed, and gone while changes come: those wait in Kafka, and what Redis has lost comes again."""
     revisions = history(6, 30)
     with LocalValkey(tmp_path / "one") as server:
         elsewhere = msgspec.structs.replace(configuration, redis=RedisSettings(url=server.url))
@@ -328,7 +330,8 @@ def test_redis_away_while_alerts_are_published(configuration: Configuration, tmp
             wait_for(
                 lambda: (running.figure("redis_feeder_lag_records", area="leeds") or 0) > 0, "the lag seen to grow"
             )
-            with LocalValkey(tmp_path / "empty", server.port) as empty, Redis.from_url(empty.url) as client:
+            folder = server.directory if back == "with its data" else tmp_path / "empty"
+            with LocalValkey(folder, server.port) as again, Redis.from_url(again.url) as client:
                 wait_until_fed(client, offsets)
                 assert without_places(contents(client)) == model(revisions, offsets)
                 wait_for(lambda: running.figure("redis_up") == 1, "Redis seen to be back")
@@ -346,7 +349,9 @@ def test_redis_need_not_be_there_at_the_start(configuration: Configuration, tmp_
             assert without_places(contents(client)) == model(revisions, offsets)
 
 
-def test_a_restarted_feeder_goes_on(configuration: Configuration, valkey_client: Any) -> None:
+def test_a_restarted_feeder_goes_on(
+    configuration: Configuration, valkey_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """It starts where Redis stands and not at the beginning: what was taken away below that offset stays away."""
     revisions = history(8, 30)
     offsets = publish(configuration, revisions[:20])
@@ -356,8 +361,14 @@ def test_a_restarted_feeder_goes_on(configuration: Configuration, valkey_client:
     valkey_client.delete(*(key for key in before if ":alert:" in key))
     for area, later in publish(configuration, revisions[20:]).items():
         offsets.setdefault(area, []).extend(later)
-    with feeding(configuration):
+    starts = {partition_of(area.encode(), PARTITIONS): stored(valkey_client, area) for area in AREAS}
+    with caplog.at_level(logging.INFO, "streams"), feeding(configuration):
         wait_until_fed(valkey_client, offsets)
+    for partition, start in starts.items():
+        assert (
+            f"partition {partition} of {configuration.kafka.topic('alerts')} is read from offset {start}"
+            in caplog.messages
+        )
     after, expected = contents(valkey_client), model(revisions, offsets)
     for area in AREAS:
         assert after[area_key(area, "alerts")] == expected[area_key(area, "alerts")]

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+from detectors.incident import Incident
+from detectors.locations import Locations
+from detectors.monitor import TickMark
+from detectors.settings import AreaSettings
+from detectors.simulation import City
+from streams.brokers import admin_arguments, consumer_arguments, create_topics
+from streams.configuration import Configuration, KafkaSettings
+from streams.decode import decode
+from streams.local_services import LocalKafka
+from streams.replay import FeedError, feed
+from streams.tables import Row, Table
+from tests.conftest import GivenKafka
+
+PARTITIONS = 3
+SETTINGS = AreaSettings(clock="watermark")
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka | GivenKafka, topic_prefix: str) -> KafkaSettings:
+    """A broker with topics of this test's own."""
+    settings = KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS)
+    create_topics(Configuration(kafka=settings))
+    return settings
+
+
+class Received(msgspec.Struct, frozen=True):
+    partition: int
+    arrival_s: float
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def record(self) -> tuple[bytes, bytes, tuple[tuple[str, bytes], ...]]:
+        return self.key, self.value, self.headers
+
+
+def received(settings: KafkaSettings) -> list[Received]:
+    """Everything in the topic, partition by partition."""
+    return list(itertools.chain.from_iterable(_partitions(settings)))
+
+
+def _partitions(settings: KafkaSettings) -> Iterator[list[Received]]:
+    with closing(KafkaConsumer(**consumer_arguments(settings))) as consumer:
+        for number in range(PARTITIONS):
+            partition = TopicPartition(settings.topic("incidents"), number)
+            consumer.assign([partition])
+            consumer.seek_to_beginning(partition)
+            end = consumer.end_offsets([partition])[partition]
+            records: list[Received] = []
+            while consumer.position(partition) < end:
+                for batch in consumer.poll(timeout_ms=1_000).values():
+                    records += [
+                        Received(number, each.timestamp / 1000, each.key, each.value, tuple(each.headers)) for each in batch
+                    ]
+            yield records
+
+
+def row(number: int, time_s: float, area: str = "leeds") -> Row:
+    return Row(area.encode(), msgspec.json.encode({"id": f"i{number}"}), time_s)
+
+
+def tick(time_s: float, area: str = "leeds") -> Row:
+    return Row(area.encode(), b"", time_s, (("tick", datetime.fromtimestamp(time_s, UTC).isoformat().encode()),))
+
+
+def city_rows(seed: int, area: str, days: int) -> list[Row]:
+    city = City(seed, places=300)
+    simulated = city.simulate(START, START + timedelta(days=days))
+    return list(Table.from_incidents(simulated.incidents).rows(area, SETTINGS, Locations.from_cells(city.cells())))
+
+
+def test_records_arrive_whole_in_order_and_where_the_areas_live(settings: KafkaSettings) -> None:
+    areas = {area: city_rows(seed, area, 60) for seed, area in enumerate(("leeds", "york", "hull", "bradford"))}
+    mixed = [row for rows in itertools.zip_longest(*areas.values()) for row in rows if row is not None]
+    counted: list[Row] = []
+    assert feed(mixed, settings, on_sent=counted.append) == len(mixed)
+    assert counted == mixed
+    records = received(settings)
+    assert len(records) == len(mixed)
+    for area, rows in areas.items():
+        own = [record for record in records if record.key == area.encode()]
+        assert [record.record for record in own] == [(row.key, row.value, row.headers) for row in rows]
+        entries = []
+        for record in own:
+            # A record anywhere but in the partition of its area is refused by decoding.
+            found, entry = decode(*record.record, record.partition, PARTITIONS, areas.keys(), 65_536)
+            assert found == area
+            entries.append(entry)
+        assert all(isinstance(entry, Incident) for entry in entries[:-1])
+        assert isinstance(entries[-1], TickMark)
+
+
+def arrivals(settings: KafkaSettings) -> dict[str, float]:
+    """When each incident reached Kafka, in seconds after the first."""
+    found = {msgspec.json.decode(each.value)["id"]: each.arrival_s for each in received(settings) if each.value}
+    return {id_: arrival_s - min(found.values()) for id_, arrival_s in found.items()}
+
+
+def test_recorded_time_passes_at_the_stated_speed(settings: KafkaSettings) -> None:
+    feed([row(number, 600.0 * number) for number in range(5)], settings, speed=2_000)
+    arrived = arrivals(settings)
+    for number in range(5):
+        assert 0.3 * number - 0.1 < arrived[f"i{number}"] < 0.3 * number + 1.0
+
+
+def test_history_is_not_held_back(settings: KafkaSettings) -> None:
+    history = [row(number, 3_600.0 * number) for number in range(100)]
+    live = [row(number, 3_600.0 * 100 + 10.0 * (number - 99)) for number in range(100, 104)]
+    feed([*history, *live], settings, speed=20, live_from_s=3_600.0 * 100)
+    arrived = arrivals(settings)
+    assert arrived["i99"] < 1.0
+    for number in range(100, 104):
+        waited = arrived[f"i{number}"] - arrived["i99"]
+        assert 0.5 * (number - 99) - 0.1 < waited < 0.5 * (number - 99) + 1.0
+
+
+def test_nobody_waits_through_a_gap_that_a_tick_announces(settings: KafkaSettings) -> None:
+    months = 90 * 86_400.0
+    feed([row(0, 0.0), tick(months), row(1, months + 10)], settings, speed=20)
+    assert 0.4 < arrivals(settings)["i1"] < 2.0
+
+
+def refused(rows: Sequence[Row], settings: KafkaSettings) -> str:
+    with pytest.raises(FeedError) as raised:
+        feed(rows, settings)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_record_that_the_broker_refuses_is_an_error(settings: KafkaSettings) -> None:
+    topic = settings.topic("incidents")
+    with closing(KafkaAdminClient(**admin_arguments(settings))) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": "2000"})])
+    incompressible = random.Random(1).randbytes(20_000)
+    message = refused([row(1, 0.0), Row(b"leeds", incompressible, 0.0)], settings)
+    assert message.startswith(f"topic {topic} at {settings.bootstrap}: a record was not taken (")
+
+
+def test_a_record_that_is_larger_than_any_broker_takes_is_an_error(settings: KafkaSettings) -> None:
+    message = refused([row(1, 0.0), Row(b"leeds", bytes(2_000_000), 0.0)], settings)
+    assert "a record was not taken (" in message
+    assert [msgspec.json.decode(record.value)["id"] for record in received(settings)] == ["i1"]
+
+
+def test_a_missing_topic_is_named(
+    kafka: LocalKafka | GivenKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.replay.BLOCKED_MS", 500)
+    settings = KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix)
+    assert refused([row(1, 0.0)], settings).startswith(
+        f"no topic {topic_prefix}incidents at {kafka.bootstrap}; `hotspots topics` creates it"
+    )
