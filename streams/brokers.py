@@ -150,8 +150,8 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``kafka.KafkaAdminClient``."""
-    return _connection(kafka)
+    """For a ``kafka.KafkaAdminClient``, which gives up after ten seconds."""
+    return _connection(kafka) | {"bootstrap_timeout_ms": 10_000}
 
 
 def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:

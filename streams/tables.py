@@ -194,14 +194,14 @@ class Table:
             before = (row_s, clock_s if moves else None)
             jumps = any(time_s is not None and entry.time_s - time_s > jump_s for time_s in before)
             if jumps and len(self.entries) - position >= enough:
-                yield _tick(key, int(entry.time_s // settings.tick_s) * settings.tick_s)
+                yield tick_row(key, int(entry.time_s // settings.tick_s) * settings.tick_s)
                 row_s = clock_s = entry.time_s
             elif not jumps or (moves and clock_s is None):
                 row_s = entry.time_s
                 clock_s = entry.time_s if moves else clock_s
             yield Row(key, entry.value, entry.time_s)
         if row_s is not None:
-            yield _tick(key, (int(row_s // settings.tick_s) + 1) * settings.tick_s)
+            yield tick_row(key, (int(row_s // settings.tick_s) + 1) * settings.tick_s)
 
     def _position(self, moment: datetime) -> int:
         return bisect.bisect_left(self.entries, moment.timestamp(), key=lambda entry: entry.time_s)
@@ -321,5 +321,6 @@ def _without_truncated(entries: list[Entry]) -> tuple[tuple[Entry, ...], tuple[R
     return tuple(kept), tuple(refused)
 
 
-def _tick(key: bytes, tick_s: int) -> Row:
+def tick_row(key: bytes, tick_s: int) -> Row:
+    """The record that tells an area, the key, that its time has reached a tick (seconds since 1970 UTC)."""
     return Row(key, b"", tick_s, ((TICK_HEADER, datetime.fromtimestamp(tick_s, UTC).isoformat().encode()),))

@@ -32,7 +32,7 @@ from streams.logs import LogFormat, set_up_logging
 from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer
 from streams.partition import Partition
-from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
+from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
 from streams.rebuild import Cancelled, RebuildError, WatchedArea, rebuild, watched_areas
 from streams.redis_feeder import RedisFeeder
 from streams.warm_up import compile_kernels
@@ -328,6 +328,7 @@ class SharedIdError(LeaveError):
 def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
     """Run a worker in this process until it is told to leave; returns the exit code."""
     set_up_logging(log_format)
+    log.info("starting version %s", VERSION)
     try:
         areas = watched_areas(configuration)
         faults = check_topics(configuration)

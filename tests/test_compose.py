@@ -124,7 +124,7 @@ def test_the_environment_is_understood(name: str) -> None:
     assert configuration.metrics.host == environment["HOTSPOTS_METRICS__HOST"]
     assert str(configuration.metrics.port) == environment["HOTSPOTS_METRICS__PORT"]
     assert len(environment) == 4
-    with pytest.raises(ConfigurationError, match="(?i)bootstraps"):
+    with pytest.raises(ConfigurationError, match=r"(?i)bootstraps"):
         load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
 
 

@@ -21,6 +21,7 @@ from tests.naive import replications as naive_replications
 from tests.naive import scan as naive_scan
 from tests.naive import window as naive_window
 
+NOISE = 1e-12
 CHANCE = 1e-4
 """A distribution test with a fixed seed fails by chance with this probability, once and for all when it is written."""
 
@@ -75,6 +76,11 @@ def best_per_centre(problem: Problem, min_cases: int) -> list[tuple[float, int, 
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
+def without_noise(best: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
+    """A window with exactly as many as expected may have a ratio of some 1e-16, by rounding alone."""
+    return [one if one[0] > NOISE else (0.0, 0, 0) for one in best]
+
+
 @quickly
 @given(problem=problems(), min_cases=st.integers(1, 4))
 def test_best_per_centre(problem: Problem, min_cases: int):
@@ -82,7 +88,7 @@ def test_best_per_centre(problem: Problem, min_cases: int):
     expected = naive_scan.best_per_centre(
         problem.rows, model.counts.tolist(), model.expected.tolist(), model.total, min_cases
     )
-    assert best_per_centre(problem, min_cases) == expected
+    assert without_noise(best_per_centre(problem, min_cases)) == without_noise(expected)
 
 
 def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
@@ -134,9 +140,10 @@ def test_largest_ratio(problem: Problem, min_cases: int):
     found = kernels.largest_ratio(
         near.start, near.index, place, age, durations, model.expected, model.total, min_cases, counts, reach
     )
-    assert found == naive_scan.largest_ratio(
+    expected = naive_scan.largest_ratio(
         problem.rows, model.counts.tolist(), model.expected.tolist(), model.total, min_cases
     )
+    assert found == expected or max(found, expected) < NOISE
     assert not counts.any()
     assert not reach.any()
 

@@ -361,7 +361,11 @@ def test_a_restarted_feeder_goes_on(
     valkey_client.delete(*(key for key in before if ":alert:" in key))
     for area, later in publish(configuration, revisions[20:]).items():
         offsets.setdefault(area, []).extend(later)
-    starts = {partition_of(area.encode(), PARTITIONS): stored(valkey_client, area) for area in AREAS}
+    starts: dict[int, int] = {}
+    for area in AREAS:
+        partition = partition_of(area.encode(), PARTITIONS)
+        starts[partition] = min(stored(valkey_client, area), starts.get(partition, 10**9))
+    assert all(starts.values())
     with caplog.at_level(logging.INFO, "streams"), feeding(configuration):
         wait_until_fed(valkey_client, offsets)
     for partition, start in starts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import signal
@@ -105,8 +106,9 @@ class Site:
     ) -> None:
         cells = folder / "cells.txt"
         cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
+        short = hashlib.sha256(prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
         tables = {
-            "kafka": {"bootstrap": bootstrap, "topic_prefix": prefix[-40:], "partitions": partitions, "group": prefix},
+            "kafka": {"bootstrap": bootstrap, "topic_prefix": short, "partitions": partitions, "group": prefix},
             "redis": {"url": "redis://127.0.0.1:1/0"},
             "metrics": {"port": 0},
             "worker": {"instance_id": "w1", "session_timeout_s": 6} | (worker or {}),
@@ -131,7 +133,14 @@ class Site:
         self.folder = folder
         self.configuration: Configuration = load(self.file, {})
         self.kafka = self.configuration.kafka
+        self._readers: dict[Topic, KafkaConsumer] = {}
+        self._records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
         create_topics(self.configuration)
+
+    def close(self) -> None:
+        """Stop reading."""
+        for reader in self._readers.values():
+            reader.close()
 
     def produce(self, rows: Sequence[Row], partition: int | None = None) -> None:
         """Send rows in order and wait until Kafka has them."""
@@ -144,17 +153,18 @@ class Site:
             for each in sent:
                 each.get(timeout=30)
 
-    def read(self, topic: Topic, **changes: Any) -> list[ConsumerRecord]:
+    def read(self, topic: Topic) -> list[ConsumerRecord]:
         """Every committed record of a topic, by partition and offset."""
-        with closing(KafkaConsumer(**(consumer_arguments(self.kafka) | changes))) as consumer:
-            partitions = [TopicPartition(self.kafka.topic(topic), each) for each in range(self.kafka.partitions)]
-            consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions)
-            consumer.seek_to_beginning()
-            records: list[ConsumerRecord] = []
-            while any(consumer.position(each) < ends[each] for each in partitions):
-                records += [record for batch in consumer.poll(timeout_ms=200).values() for record in batch]
-        return sorted(records, key=lambda record: (record.partition, record.offset))
+        partitions = [TopicPartition(self.kafka.topic(topic), each) for each in range(self.kafka.partitions)]
+        if topic not in self._readers:
+            self._readers[topic] = KafkaConsumer(**consumer_arguments(self.kafka))
+            self._readers[topic].assign(partitions)
+            self._readers[topic].seek_to_beginning()
+        reader = self._readers[topic]
+        ends = reader.end_offsets(partitions)
+        while any(reader.position(each) < ends[each] for each in partitions):
+            self._records[topic] += [record for batch in reader.poll(timeout_ms=200).values() for record in batch]
+        return sorted(self._records[topic], key=lambda record: (record.partition, record.offset))
 
     def alerts(self) -> list[bytes]:
         """The values of the topic ``alerts``."""
@@ -169,8 +179,9 @@ class Site:
         return dict(scans)
 
     def covered(self) -> dict[str, int]:
-        """By area, the next offset of its last scan record."""
-        return {area: scan_log.decode_scan(values[-1]).next_offset for area, values in self.scans().items()}
+        """By area, the next offset of its last scan record; 0 before the first."""
+        lasts = {area: scan_log.decode_scan(values[-1]).next_offset for area, values in self.scans().items()}
+        return dict.fromkeys(self.configuration.areas, 0) | lasts
 
     def committed(self) -> dict[int, int]:
         """By partition, the offset that the group has committed."""
@@ -180,7 +191,7 @@ class Site:
 
     def is_covered(self) -> bool:
         """Whether every record of every area is on record."""
-        following: dict[str, int] = {}
+        following = dict.fromkeys(self.configuration.areas, 0)
         for record in self.read("incidents"):
             area = (record.key or b"").decode(errors="replace")
             is_at_home = record.partition == partition_of(record.key or b"", self.kafka.partitions)
@@ -224,7 +235,7 @@ def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
 
 
 class WorkerProcess:
-    """``hotspots worker`` as a child process; with a ``fault``, the worker of :mod:`tests.integration.faulty_worker`."""
+    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`."""
 
     def __init__(self, site: Site, fault: str = "", instance: str = "w1") -> None:
         self.log = site.folder / f"{instance}.log"
@@ -242,6 +253,19 @@ class WorkerProcess:
         """SIGTERM, and the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
+
+    def until(self, ask: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
+        """As :func:`until`; fails at once, with the log, when the process has ended."""
+
+        def alive() -> T:
+            assert self.process.poll() is None, self.log.read_text()
+            return ask()
+
+        try:
+            return until(alive, what, deadline_s)
+        except AssertionError as error:
+            error.add_note(self.log.read_text())
+            raise
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -261,7 +285,6 @@ class WorkerProcess:
 
     def is_ready(self) -> bool:
         """Whether ``/readyz`` says 200, on the one port that the process listens on."""
-        assert self.process.poll() is None, self.log.read_text()
         ports = self.ports()
         if not ports:
             return False

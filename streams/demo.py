@@ -1,0 +1,326 @@
+"""`hotspots demo`: the whole path on this machine, from a simulated or recorded city to alerts, in one command.
+
+Kafka, Valkey, the worker and what feeds it are child processes on loopback and free ports, with all their files in
+one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then city time
+runs at ``SPEED``. What is reported in the end is held against the log: every record sent has become exactly one thing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from redis import Redis, RedisError
+from rich.console import Console
+
+from detectors.lifecycle import TERMINAL
+from detectors.monitor import Accounts
+from detectors.simulation import InjectedCluster, found
+from detectors.tracking import Alert
+from streams.brokers import consumer_arguments, create_topics
+from streams.configuration import Configuration, load
+from streams.demo_source import AREA, SPEED, Source
+from streams.live_view import Figures, LiveView
+from streams.local_services import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
+from streams.metrics import OUTCOMES
+from streams.redis_copy import SPEAKING_TIERS, area_key
+from streams.scan_log import ScanRecord, decode_scan
+
+START_S = 120.0
+DRAIN_S = 60.0
+STOP_S = 10.0
+SHOW_S = 0.5
+LOG_LINES = 3
+
+
+class DemoError(Exception):
+    """The demo cannot go on, or its accounts do not balance; the message is one line."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts; alerts that reached the tier ``alert`` and how many of them ended; injected clusters.
+
+    ``delay_s``: median seconds of city time from the third incident of a found cluster to its alert.
+    """
+
+    read: int
+    added: int
+    replaced: int
+    removed: int
+    duplicate: int
+    outside: int
+    rejected: int
+    ticks: int
+    opened: int
+    ended: int
+    watched: int
+    injected: int
+    found: int
+    delay_s: float | None
+
+
+@dataclass
+class Child:
+    """A process of our own; ``may_end`` once its work is done or it was told to stop."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    may_end: bool = False
+
+    def check(self) -> None:
+        """Raises `DemoError` if it has ended and should not have."""
+        code = self.process.poll()
+        if code is not None and (code != 0 or not self.may_end):
+            lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+            last = " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
+            raise DemoError(f"{self.name} ended by itself (exit code {code}): {last or 'nothing was logged'}")
+
+    def stop(self) -> None:
+        """SIGTERM; SIGKILL if that does not end it."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass
+class ScanLog:
+    """The topic ``scans`` as far as it was read: its last record, all revisions (id.revision), alerts while open."""
+
+    consumer: KafkaConsumer
+    configuration: Configuration
+    last: ScanRecord | None = None
+    revisions: set[str] = field(default_factory=set)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Read what has come since."""
+        for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
+            for record in records:
+                if record.key == AREA.encode() and record.value is not None:
+                    self.last = decode_scan(record.value)
+                    self.revisions.update(self.last.revisions)
+                    for followed in self.last.checkpoint.tracker.followed:
+                        self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
+
+    def sent(self) -> int:
+        """How many records the topic ``incidents`` holds; raises KafkaError."""
+        incidents = TopicPartition(self.configuration.kafka.topic("incidents"), 0)
+        return int(self.consumer.end_offsets([incidents])[incidents])
+
+    def covers(self, sent: int) -> bool:
+        """Whether so many records are all on record."""
+        self.read()
+        return self.last is not None and self.last.next_offset == sent
+
+
+def run(console: Console, source: Source, seconds: float | None, picture: Path | None = None) -> Summary:
+    """Run the demo for so many seconds after it is ready, else until Ctrl-C; leaves no process and no file.
+
+    Call it from the main thread. Ctrl-C and SIGTERM end it: orderly with a summary once it is ready.
+
+    Raises:
+        DemoError: a part failed, or the accounts do not balance.
+        KeyboardInterrupt: it was ended before it was ready, or a second time.
+    """
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
+        folder = Path(tempfile.mkdtemp(prefix="hotspots-demo-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        view = stack.enter_context(LiveView(console, AREA, source.title))
+        stack.callback(_undisturbed)  # what is left to do is to stop and tidy up
+        _set_environment(folder)
+        try:
+            demo = _Demo(folder, source, view, stack)
+            demo.start()
+            try:
+                demo.watch(seconds)
+            except KeyboardInterrupt:
+                view.say("Stopping ...")
+            summary = demo.finish()
+            if picture is not None:
+                view.save_picture(picture)
+        except (LocalServiceError, KafkaError, RedisError, OSError) as error:
+            raise DemoError(" ".join(str(error).split())) from error
+    return summary
+
+
+class _Demo:
+    """The parts while they run."""
+
+    def __init__(self, folder: Path, source: Source, view: LiveView, stack: ExitStack) -> None:
+        self._folder, self._source, self._view, self._stack = folder, source, view, stack
+        self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
+        self._children: list[Child] = []
+
+    def start(self) -> None:
+        """Everything up to *ready*: all is running and the worker has caught up with the history."""
+        started_s = time.monotonic()
+        kafka, valkey = self._services
+        self._view.say("Starting Kafka and Valkey ...")
+        for service in self._services:
+            self._stack.callback(service.stop)
+            service.start()
+            self._children.append(Child(service.name, service.process, service.log))
+        with socket.create_server((HOST, 0)) as probe:
+            metrics = f"{HOST}:{probe.getsockname()[1]}"
+        self._file = self._source.write_configuration(self._folder, kafka.address, f"redis://{valkey.address}/0", metrics)
+        self._configuration = load(self._file, {})
+        create_topics(self._configuration)
+        self._metrics = metrics
+        self._view.connect(kafka.address, self._configuration.redis.url, metrics)
+        self._scans = ScanLog(
+            self._stack.enter_context(closing(KafkaConsumer(**consumer_arguments(self._configuration.kafka)))),
+            self._configuration,
+        )
+        self._scans.consumer.assign([TopicPartition(self._configuration.kafka.topic("scans"), 0)])
+        self._redis = self._stack.enter_context(Redis.from_url(self._configuration.redis.url, socket_timeout=5))
+        self._view.say(f"Kafka {kafka.address}, Redis {valkey.address}. Starting the worker, sending the history ...")
+        self._worker = self._launch("the worker", "worker", "--config", str(self._file))
+        history = self._launch("the simulator", *self._source.history(self._file))
+        history.may_end = True
+        self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)
+        self._children.remove(history)
+        sent = self._scans.sent()
+        self._view.say(f"{sent:,} records of history sent, waiting for the worker ...")
+        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker has caught up", START_S)
+        self._view.say(f"Ready after {time.monotonic() - started_s:.1f} s: {metrics}/metrics, city time x {SPEED:,}")
+
+    def watch(self, seconds: float | None) -> None:
+        """Feed at the stated speed and show it, until the feed ends."""
+        end_s = None if seconds is None else time.monotonic() + seconds
+        self._feeder = self._launch("the simulator", *self._source.live(self._file))
+        self._feeder.may_end = True
+        shown_s = 0.0
+        while self._feeder.process.poll() is None:
+            self._scans.read()
+            self._check()
+            if self._scans.last is not None and time.monotonic() - shown_s >= SHOW_S:
+                shown_s = time.monotonic()
+                left_s = None if end_s is None else end_s - shown_s
+                self._show(left_s)
+        self._check()
+
+    def finish(self) -> Summary:
+        """Stop feeding, let the worker put everything on record, stop it, and add up."""
+        if self._feeder.process.poll() is None:
+            self._feeder.stop()
+            self._children.remove(self._feeder)
+        sent = self._scans.sent()
+        self._wait(lambda: self._scans.covers(sent), f"the worker has put all {sent:,} records on record", DRAIN_S)
+        self._wait(lambda: self._counted() == sent, f"the metrics count {sent:,} records", DRAIN_S)
+        self._wait(self._is_copied, f"Redis has all {len(self._scans.revisions)} revisions of alerts", DRAIN_S)
+        self._show(0.0)
+        self._worker.may_end = True
+        self._worker.stop()
+        self._worker.check()
+        self._scans.read()
+        assert self._scans.last is not None  # it covers what was sent
+        return _summary(self._scans, sent, self._changes(), self._source.clusters())
+
+    def _launch(self, name: str, *arguments: str) -> Child:
+        hotspots = [sys.executable, "-c", "from streams.cli import main; main()", *arguments]
+        log = self._folder / f"{name.split()[-1]}.log"
+        child = Child(name, launch(hotspots, log), log)
+        self._stack.callback(child.stop)
+        self._children.append(child)
+        return child
+
+    def _check(self) -> None:
+        for child in self._children:
+            child.check()
+
+    def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
+        deadline = time.monotonic() + deadline_s
+        while not done():
+            self._check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"not within {deadline_s:g} s: {what}")
+            time.sleep(0.05)
+
+    def _show(self, left_s: float | None) -> None:
+        try:
+            assert self._scans.last is not None
+            self._view.show(self._scans.last.checkpoint.clock_s, left_s)
+        except (OSError, RedisError):
+            self._check()  # says which part is gone
+            raise
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self._metrics}/readyz", timeout=5):  # noqa: S310 (our own address)
+                return True
+        except OSError:
+            return False
+
+    def _counted(self) -> int:
+        return Figures.scrape(self._metrics, AREA).read
+
+    def _changes(self) -> list[dict[bytes, bytes]]:
+        return [fields for _, fields in self._redis.xrange(area_key(AREA, "alerts"))]
+
+    def _is_copied(self) -> bool:
+        copied = {f"{each[b'id'].decode()}.{each[b'revision'].decode()}" for each in self._changes()}
+        return copied == self._scans.revisions
+
+
+def _summary(
+    scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
+) -> Summary:
+    assert scans.last is not None
+    accounts, clock_s = scans.last.accounts, scans.last.checkpoint.clock_s
+    check_accounts(accounts, sent)
+    ids = {each[b"id"] for each in changes}
+    opened = {each[b"id"] for each in changes if each[b"tier"].decode() in SPEAKING_TIERS}
+    ended = {each[b"id"] for each in changes if each[b"state"].decode() in TERMINAL}
+    shown = [cluster for cluster in clusters if cluster.third_s <= clock_s]
+    ticks = {cluster: found(cluster, scans.alerts.values()) for cluster in shown}
+    delays = [tick_s - cluster.third_s for cluster, tick_s in ticks.items() if tick_s is not None]
+    return Summary(
+        read=accounts.read,
+        **{outcome: getattr(accounts, outcome) for outcome in OUTCOMES},
+        opened=len(opened),
+        ended=len(ended & opened),
+        watched=len(ids - opened),
+        injected=len(shown),
+        found=len(delays),
+        delay_s=statistics.median(delays) if delays else None,
+    )
+
+
+def check_accounts(accounts: Accounts, sent: int) -> None:
+    """Raises `DemoError` unless every record sent has become exactly one thing."""
+    parts = {outcome: getattr(accounts, outcome) for outcome in OUTCOMES}
+    if accounts.read != sent or sum(parts.values()) != sent:
+        told = ", ".join(f"{name} {number}" for name, number in parts.items())
+        raise DemoError(f"the accounts do not balance: sent {sent}, read {accounts.read} = {told}")
+
+
+def _set_environment(folder: Path) -> None:
+    """Children keep their temporary files here, and take no settings but those of the demo."""
+    os.environ["TMPDIR"] = str(folder)
+    for name in [name for name in os.environ if name.startswith("HOTSPOTS_") and "__" in name]:
+        del os.environ[name]
+
+
+def _undisturbed() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,128 @@
+"""Where the demo's incidents come from: a simulated city, or a file of recorded ones; and the area to watch them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from detectors.simulation import InjectedCluster
+from streams.simulator import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
+from streams.tables import Table
+
+AREA = "city"
+SPEED = 4 * 3600
+"""Seconds of city time in a second."""
+UNENDING_DAYS = 365.0
+LEAST_BASELINE_DAYS = 28
+
+
+class Source(ABC):
+    """What is sent, as commands of `hotspots`: first the history, then the time that is shown."""
+
+    title: str
+    cells: tuple[str, ...]
+    baseline_days: int
+    """Scans begin when the window holds so much, that is at the end of the history."""
+
+    def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
+        """Write the worker's configuration and the area's cells; returns the file. Raises OSError."""
+        cells = folder / "cells.txt"
+        cells.write_text("".join(f"{cell}\n" for cell in self.cells))
+        host, _, port = metrics.rpartition(":")
+        area = {"clock": "watermark", "min_baseline_days": self.baseline_days, "cells_file": cells.name}
+        tables = {
+            "kafka": {"bootstrap": kafka, "partitions": 1},
+            "redis": {"url": redis_url},
+            "metrics": {"host": host, "port": int(port)},
+            "areas": {AREA: area},
+        }
+        path = folder / "demo.toml"
+        path.write_bytes(msgspec.toml.encode(tables))
+        return path
+
+    @abstractmethod
+    def history(self, configuration: Path) -> list[str]:
+        """Arguments of `hotspots` that send the history and end."""
+
+    @abstractmethod
+    def live(self, configuration: Path) -> list[str]:
+        """Arguments of `hotspots` that send what is shown, at ``SPEED``."""
+
+    @abstractmethod
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """The injected clusters; asked after the history was sent."""
+
+
+class SimulatedCity(Source):
+    """The city of a seed, with or without injected clusters."""
+
+    def __init__(self, seed: int, inject: bool, seconds: float | None) -> None:
+        days = UNENDING_DAYS if seconds is None else seconds * SPEED / 86_400
+        self._simulation = Simulation(seed, days, inject)
+        self._truth: Path | None = None
+        self.title = f"a simulated city, seed {seed}{'' if inject else ', nothing injected'}"
+        self.cells = self._simulation.city.cells(RESOLUTION)
+        self.baseline_days = HISTORY_DAYS - 1
+
+    def history(self, configuration: Path) -> list[str]:
+        """See `Source`; records the truth as well."""
+        self._truth = configuration.with_name("truth.json")
+        return [*self._command(configuration), "--to", self._ready, "--truth", str(self._truth)]
+
+    def live(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._ready, "--speed", str(SPEED)]
+
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """See `Source`."""
+        return () if self._truth is None else read_truth(self._truth)
+
+    @property
+    def _ready(self) -> str:
+        return self._simulation.live_from.isoformat()
+
+    def _command(self, configuration: Path) -> list[str]:
+        which = ["--seed", str(self._simulation.seed), "--days", repr(self._simulation.days)]
+        which += [] if self._simulation.inject else ["--no-inject"]
+        return ["simulate", "--config", str(configuration), *which]
+
+
+class RecordedCity(Source):
+    """The last incidents of a CSV file, after a history of as many weeks as the simulated city has.
+
+    At most the last third of the file is shown. Rows before the history would have left the window again.
+
+    Raises:
+        TableError: the file cannot be read as incidents.
+    """
+
+    def __init__(self, path: Path, seconds: float | None) -> None:
+        table = Table.read(path)
+        times = [entry.time_s for entry in table.entries]
+        shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * SPEED
+        ready_s = max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3)
+        self._path = path.absolute()
+        self._ready = datetime.fromtimestamp(ready_s, UTC)
+        self._begin = self._ready - timedelta(days=HISTORY_DAYS)
+        held_days = int(min(HISTORY_DAYS, (ready_s - times[0]) / 86_400))
+        self.title = f"recorded incidents, {path.name}"
+        self.cells = table.cells(RESOLUTION)
+        self.baseline_days = max(LEAST_BASELINE_DAYS, held_days - 1)
+
+    def history(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._begin.isoformat(), "--to", self._ready.isoformat()]
+
+    def live(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", str(SPEED)]
+
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """See `Source`: nobody knows them."""
+        return ()
+
+    def _command(self, configuration: Path) -> list[str]:
+        return ["replay", str(self._path), "--config", str(configuration)]

@@ -1,0 +1,59 @@
+"""The city that `hotspots simulate` and the demo show: how busy it is, and how strong the clusters hidden in it are.
+
+Chosen so that within a week about half of the clusters are found, and none by mistake in most weeks. The clusters are
+of relative risk 10 or less and reach 300 m or less.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from detectors.simulation import City, InjectedCluster, Injection, Simulated
+
+BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
+"""The first moment of simulated time, a Monday."""
+
+HISTORY_DAYS = 84
+RESOLUTION = 9
+"""Of the H3 cells: a cell is as wide as a small cluster."""
+
+INJECTION = Injection(per_day=2.0, relative_risk=(8.0, 10.0), radius_m=(150.0, 300.0), hours=(8.0, 36.0), expected=10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """A seed's city over ``history_days`` without clusters, then ``days`` with or without them."""
+
+    seed: int
+    days: float
+    inject: bool = True
+    history_days: int = HISTORY_DAYS
+
+    @property
+    def live_from(self) -> datetime:
+        """The end of the history."""
+        return BEGIN + timedelta(days=self.history_days)
+
+    @property
+    def city(self) -> City:
+        """The places and their habits."""
+        return City(self.seed, incidents_per_day=200.0, near_repeats=0.02, injection=INJECTION)
+
+    def run(self) -> Simulated:
+        """All its incidents in order of arrival, and the clusters among them."""
+        end = self.live_from + timedelta(days=self.days)
+        return self.city.simulate(BEGIN, end, inject=self.inject, inject_from=self.live_from)
+
+
+def write_truth(path: Path, clusters: tuple[InjectedCluster, ...]) -> None:
+    """Record the injected clusters, JSON; raises OSError."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(clusters)))
+
+
+def read_truth(path: Path) -> tuple[InjectedCluster, ...]:
+    """The injected clusters that were recorded; raises OSError."""
+    return msgspec.json.decode(path.read_bytes(), type=tuple[InjectedCluster, ...])

@@ -1,0 +1,179 @@
+"""Clusters: the members, figures and scores of what the scan of a window finds, against a plain recount."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import h3
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
+from detectors.incident import Origin
+from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
+from detectors.locations import Locations
+from detectors.neighbours import neighbours
+from detectors.settings import STREAMS, AreaSettings
+from detectors.strata import SCHEMES
+from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
+from tests.naive.expected import permutation
+from tests.naive.scan import log_likelihood_ratio
+from tests.naive.strata import of_bucket
+
+LOCATIONS = Locations.from_cells(h3.grid_disk(h3.latlng_to_cell(53.8, -1.55, 10), 2))
+NEAR = neighbours(LOCATIONS, 300.0)
+SETTINGS = AreaSettings(window_days=2, durations_h=(1, 3, 12), replications=99, min_cases=2)
+NOW = 475_000
+BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
+ANY = -1e9
+Kept = list[Version]
+
+
+def window_of(kept: Kept, now: int = NOW) -> SlidingWindow:
+    window = SlidingWindow(len(LOCATIONS), 48, 1, BLOCKS, UTC)
+    window.advance(now)
+    for version in kept:
+        window.put(version)
+    return window
+
+
+def incident(number: int, place: int, age: int, category: int) -> Version:
+    occurred_s = (NOW - age) * 3600 + number % 3600
+    return Version(f"i{number}", occurred_s, category, Origin.REPORTED, place, 0.0, 0.0, None, number, NOW * 3600)
+
+
+@st.composite
+def incidents(draw: st.DrawFn) -> Kept:
+    """A number an incident; place 0 is favoured and some are cancelled, not scanned, or ahead of the clock."""
+    made = []
+    for index, number in enumerate(draw(st.lists(st.integers(0, 2**22 - 1), min_size=3, max_size=40))):
+        number, place = divmod(number, 2 * len(LOCATIONS))
+        number, age = divmod(number, 64)
+        number, category = divmod(number, 8)
+        age = age - 1 if age < 48 else age % 3
+        place = NOWHERE if number % 16 == 0 else max(place - len(LOCATIONS), 0)
+        made.append(incident(index, place, age, [0, 1, 2, 3, 0, 0, OTHER, UNMAPPED][category]))
+    return made
+
+
+def scanned(kept: Kept, stream: int) -> list[tuple[Version, int]]:
+    """The incidents of a stream and their ages, by the definition."""
+    with_age = [(version, NOW - (version.occurred_s or 0) // 3600) for version in kept]
+    return [
+        (version, age)
+        for version, age in with_age
+        if version.location != NOWHERE and age >= 0 and version.category < OTHER and stream in (ALL, version.category)
+    ]
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(kept=incidents(), stream=st.integers(0, ALL))
+def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
+    window = window_of(kept)
+    scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {})
+    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY)
+    cases = scanned(kept, stream)
+    if sum(age < 12 for _, age in cases) < SETTINGS.min_cases:
+        assert found == []
+        assert scorer.nulls == {}
+    strata = [of_bucket(BLOCKS, bucket, UTC) for bucket in range(NOW - 47, NOW + 1)]
+    places = [(version.location, age) for version, age in cases]
+    expected = permutation(places, strata, BLOCKS.count, SETTINGS.durations_h, len(LOCATIONS))
+    for cluster in found:
+        centre, column = LOCATIONS.ids.index(cluster.centre), SETTINGS.durations_h.index(cluster.duration_h)
+        zone = [LOCATIONS.ids.index(place) for place in cluster.locations]
+        assert zone == NEAR.zone(centre, len(zone)).tolist()
+        members = [version for version, age in cases if age < cluster.duration_h and version.location in zone]
+        assert list(cluster.members) == sorted(version.id for version in members)
+        assert cluster.observed == len(members) >= SETTINGS.min_cases
+        assert cluster.expected == pytest.approx(sum(expected[place][column] for place in zone))
+        assert cluster.llr == pytest.approx(
+            log_likelihood_ratio(cluster.observed, cluster.expected, len(cases)), abs=1e-9
+        )
+        by_category = {STREAMS[category]: sum(v.category == category for v in members) for category in range(ALL)}
+        assert cluster.breakdown == {word: number for word, number in by_category.items() if number}
+        assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
+        assert cluster.radius_m == NEAR.radius_m(centre, len(zone))
+        assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
+        assert cluster.score == scorer.nulls[stream].gumbel.score(cluster.llr)
+        assert cluster.recurrence_interval_days == recurrence_interval_days(cluster.score)
+    in_zones = [place for cluster in found for place in cluster.locations]
+    assert len(in_zones) == len(set(in_zones))
+    assert [cluster.score for cluster in found] == sorted((cluster.score for cluster in found), reverse=True)
+    assert len(found) <= SETTINGS.max_clusters
+
+
+def crowd(size: int, category: int = 0) -> Kept:
+    """A crowd at one place in the last hour, before a past that is spread over all places."""
+    past = [incident(number, number % len(LOCATIONS), 1 + number % 40, category) for number in range(60)]
+    return past + [incident(100 + number, 7, 0, category) for number in range(size)]
+
+
+def clusters(scorer: Scorer, window: SlidingWindow, weakest: float = ANY, stream: int = 0) -> list[Cluster]:
+    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest)
+
+
+def test_only_clusters_of_the_weakest_score_or_more():
+    scorer, window = Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(6))
+    found = clusters(scorer, window)
+    assert len(found) > 1
+    assert clusters(scorer, window, weakest=found[0].score) == found[:1]
+    assert clusters(scorer, window, weakest=np.nextafter(found[0].score, np.inf)) == []
+
+
+def test_the_null_is_found_out_once_a_bucket_and_depends_on_nothing_else():
+    scorer, window = Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(6))
+    clusters(scorer, window)
+    null = scorer.nulls[0]
+    assert null.bucket == NOW
+    window.put(incident(200, 7, 0, 0))
+    clusters(scorer, window)
+    assert scorer.nulls == {0: null}
+    again = Scorer(LOCATIONS, NEAR, SETTINGS, {})
+    clusters(again, window_of(crowd(6)))
+    assert again.nulls == {0: null}
+    other_seed = Scorer(LOCATIONS, NEAR, AreaSettings(**{**settings_of(SETTINGS), "seed": 1}), {})
+    clusters(other_seed, window_of(crowd(6)))
+    assert other_seed.nulls[0] != null
+
+
+def settings_of(area: AreaSettings) -> dict[str, object]:
+    return {name: getattr(area, name) for name in area.__struct_fields__}
+
+
+def test_in_a_later_bucket_the_null_is_made_anew_only_if_a_cluster_could_matter():
+    # The first null says that the present maximum is far below the tier watch; the second, that it is not.
+    for location, anew in [(1000.0, False), (0.0, True)]:
+        old = NullMaximum(NOW - 1, Gumbel(location, 1.0 if location else 0.1))
+        scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {0: old})
+        clusters(scorer, window_of(crowd(6)))
+        assert (scorer.nulls[0] != old) is anew
+
+
+def test_the_null_of_a_stream_is_its_own():
+    window = window_of(crowd(6) + [incident(300 + n, n % len(LOCATIONS), n % 30, 1) for n in range(40)])
+    scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {})
+    for stream in (0, 1, ALL):
+        clusters(scorer, window, stream=stream)
+    assert set(scorer.nulls) == {0, 1, ALL}
+    assert len({null.gumbel for null in scorer.nulls.values()}) == 3
+
+
+def test_a_crowd_stands_out_and_an_ordinary_hour_does_not():
+    watch = score_for_interval(SETTINGS.tiers.watch)
+    (found, *_) = clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(8)))
+    assert found.score > watch
+    assert LOCATIONS.ids[7] in found.locations
+    assert {f"i{100 + number}" for number in range(8)} <= set(found.members)
+    assert clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(1)), weakest=watch) == []
+
+
+def test_recent_cases_are_those_of_the_longest_duration_by_stream():
+    kept = crowd(6) + [incident(300 + n, n, n % 30, 1) for n in range(10)] + [incident(400, 1, 0, OTHER)]
+    recent = RecentCases.of(window_of(kept), 12)
+    for stream in (0, 1, ALL):
+        mine = recent.of_stream(stream)
+        found = sorted(zip(mine.location.tolist(), mine.age.tolist(), mine.category.tolist(), strict=True))
+        assert found == sorted((v.location, age, v.category) for v, age in scanned(kept, stream) if age < 12)

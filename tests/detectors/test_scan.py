@@ -1,0 +1,141 @@
+"""The scan against trying every window, and against what SaTScan reports."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.kernels import log_likelihood_ratio
+from detectors.models.expected import Expected
+from detectors.scan import Cylinder, scan
+from tests.detectors.problems import Problem, compressed, int32, problems
+from tests.detectors.satscan import PERMUTATION, Reference, reference
+from tests.naive import neighbours as naive_neighbours
+from tests.naive import scan as naive
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+NOISE = 1e-12
+"""A window with exactly as many as expected may have a ratio of some 1e-16, by rounding alone."""
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(problem=problems(), min_cases=st.integers(2, 4), most=st.integers(1, 5))
+def test_scan(problem: Problem, min_cases: int, most: int):
+    model = problem.model
+    found = scan(model, problem.near, min_cases, most)
+    expected = naive.scan(
+        problem.points,
+        problem.rows,
+        model.counts.tolist(),
+        model.expected.tolist(),
+        model.total,
+        min_cases,
+        most,
+    )
+    columns = [problem.durations.index(cylinder.duration) for cylinder in found]
+    ours = [(c.centre, c.size, column, c.llr) for c, column in zip(found, columns, strict=True) if c.llr > NOISE]
+    assert ours == [one for one in expected if one[-1] > NOISE]
+    for cylinder in found:
+        column = problem.durations.index(cylinder.duration)
+        zone = problem.rows[cylinder.centre][: cylinder.size]
+        assert cylinder.observed == sum(int(model.counts[place, column]) for place in zone) >= min_cases
+        usual = 0.0
+        for place in zone:
+            usual += float(model.expected[place, column])
+        assert cylinder.expected == usual
+        assert cylinder.llr == log_likelihood_ratio(cylinder.observed, usual, model.total)
+
+
+def line(observed: list[int], usual: list[float]) -> list[Cylinder]:
+    """The scan of places a unit apart, each a zone of its own, with one duration."""
+    near = compressed(naive_neighbours.neighbours([(float(x),) for x in range(len(observed))], 0.5))
+    model = Expected(int32([[n] for n in observed]), np.array([[u] for u in usual]), 100, int32([3]))
+    return scan(model, near, 2, 99)
+
+
+def test_ratios_within_a_billionth_are_a_tie_that_the_smaller_index_wins():
+    found = line([5, 5, 5], [1.0 + 1e-11, 1.0, 1.0 - 1e-11])
+    assert [cylinder.centre for cylinder in found] == [0, 1, 2]
+    found = line([5, 5, 5], [1.0 + 1e-6, 1.0, 1.0 - 1e-6])
+    assert [cylinder.centre for cylinder in found] == [2, 1, 0]
+
+
+def test_nothing_stands_out_of_nothing():
+    assert line([0, 0], [0.0, 0.0]) == []
+    assert line([1, 1], [0.5, 0.5]) == []
+    assert line([2, 2], [2.0, 3.0]) == []
+
+
+def test_at_most_as_many_as_asked_for():
+    assert len(line([5, 4, 3], [1.0, 1.0, 1.0])) == 3
+    near = compressed(naive_neighbours.neighbours([(0.0,), (1.0,), (2.0,)], 0.5))
+    model = Expected(int32([[5], [4], [3]]), np.ones((3, 1)), 100, int32([3]))
+    assert [cylinder.observed for cylinder in scan(model, near, 2, 2)] == [5, 4]
+
+
+@pytest.mark.parametrize("name", PERMUTATION)
+def test_satscan_reports_the_same_clusters(name: str):
+    case = reference(name)
+    ours = scan(case.model, case.near, case.params["min_cases_in_cluster"], 500)
+    theirs = case.expected["clusters"]
+    last = date.fromisoformat(case.params["study_end"])
+    for mine, their in zip(ours, theirs, strict=False):
+        assert case.ids[mine.centre] == their["centre_id"]
+        assert {case.ids[place] for place in case.near.zone(mine.centre, mine.size)} == set(their["location_ids"])
+        assert last - timedelta(days=mine.duration - 1) == date.fromisoformat(their["start"])
+        assert mine.observed == their["observed"]
+        assert mine.expected == pytest.approx(their["recomputed"]["expected"], abs=1e-8)
+        assert round(mine.llr, 6) == their["llr"]
+        assert mine.llr == pytest.approx(their["recomputed"]["llr"], abs=1e-9)
+    # What it leaves out lies below every simulated maximum.
+    assert len(ours) >= len(theirs)
+    assert all(mine.llr < case.maxima.min() for mine in ours[len(theirs) :])
+    assert all(mine.llr >= following.llr for mine, following in pairwise(ours))
+
+
+@pytest.mark.parametrize("name", [*PERMUTATION, "grid_ties_stp_prospective"])
+def test_satscan_gives_its_clusters_the_same_ratio(name: str):
+    case = reference(name)
+    last = date.fromisoformat(case.params["study_end"])
+    for cluster in case.expected["clusters"]:
+        zone = [case.ids.index(place) for place in cluster["location_ids"] if place in case.ids]
+        column = (last - date.fromisoformat(cluster["start"])).days
+        observed = int(case.model.counts[zone, column].sum())
+        expected = float(case.model.expected[zone, column].sum())
+        assert observed == cluster["observed"]
+        assert expected == pytest.approx(cluster["recomputed"]["expected"], abs=1e-8)
+        assert round(log_likelihood_ratio(observed, expected, case.model.total), 6) == cluster["llr"]
+
+
+def test_the_slow_twin_finds_satscan_s_cluster_among_ties():
+    case = reference("grid_ties_stp_prospective")
+    rows = within_share(case, case.params["max_population_fraction"])
+    model = case.model
+    found = naive.scan(case.points, rows, model.counts.tolist(), model.expected.tolist(), model.total, 2, 500)
+    theirs = case.expected["clusters"]
+    for (centre, size, column, llr), their in zip(found, theirs, strict=False):
+        assert case.ids[centre] == their["centre_id"]
+        assert {case.ids[place] for place in rows[centre][:size]} == set(their["location_ids"]) & set(case.ids)
+        assert column + 1 == (date.fromisoformat(their["end"]) - date.fromisoformat(their["start"])).days + 1
+        assert round(llr, 6) == their["llr"]
+    assert all(llr < case.maxima.min() for _, _, _, llr in found[len(theirs) :])
+
+
+def within_share(case: Reference, share: float) -> list[list[int]]:
+    """Neighbour rows that stop at the first location that would take a zone above a share of the cases."""
+    cases = case.by_stratum[:, 0].tolist()
+    rows = []
+    for row in naive_neighbours.neighbours(case.points, 1e9):
+        kept: list[int] = []
+        for place, _ in row:
+            if sum(cases[other] for other in kept) + cases[place] > share * len(case.cases):
+                break
+            kept.append(place)
+        rows.append(kept)
+    return rows
