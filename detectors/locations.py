@@ -110,7 +110,8 @@ class Locations:
         if self._tree is None:
             return self._index.get(h3.latlng_to_cell(incident.latitude, incident.longitude, self.resolution))
         point = to_sphere(np.array([incident.longitude]), np.array([incident.latitude]))
-        distance, nearest = self._tree.query(point[0], distance_upper_bound=np.nextafter(self.max_distance_m, np.inf))
+        # A micrometre more, since the last digit of a distance is not to decide.
+        distance, nearest = self._tree.query(point[0], distance_upper_bound=self.max_distance_m + 1e-6)
         return int(nearest) if np.isfinite(distance) else None
 
 

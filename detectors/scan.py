@@ -46,7 +46,8 @@ def scan(model: Expected, near: Neighbours, min_cases: int, most: int) -> list[C
                 size=int(size[centre]),
                 duration=int(model.durations[which]),
                 observed=int(model.counts[zone, which].sum()),
-                expected=sum(model.expected[zone, which].tolist()),
+                # One after the other, as the kernel adds them; `sum` and `numpy.sum` round otherwise.
+                expected=float(np.add.accumulate(model.expected[zone, which])[-1]),
                 llr=float(llr[centre]),
             )
         )

@@ -41,12 +41,14 @@ CATEGORY_MAP: dict[str, Category] = {
 class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The nominal recurrence interval, in days, from which each tier holds without a calibration."""
 
-    watch: Annotated[float, msgspec.Meta(ge=0.05)] = 30.0
+    watch: PositiveFloat = 30.0
     advisory: PositiveFloat = 100.0
     alert: PositiveFloat = 365.0
     urgent: PositiveFloat = 1826.25
 
     def __post_init__(self) -> None:
+        if self.watch <= 1 / 24:
+            raise ValueError(f"watch = {self.watch}: must be longer than the hour between two scans (default 30)")
         if not self.watch < self.advisory < self.alert < self.urgent:
             raise ValueError("watch, advisory, alert, urgent: must rise in this order (default 30, 100, 365, 1826.25)")
 

@@ -21,8 +21,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert: everything the Monitor knows of it at the tick of the revision.
 
     Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
-    reached; ``tier`` the highest reached so far; ``start_s`` the start of the cylinder. While an
-    alert eases and when it ends, the figures are those of its last strong cluster.
+    reached; ``tier`` the highest reached so far; ``start_s`` the start of the cylinder;
+    ``new_members`` those that no revision named before. While an alert eases and when it ends, the
+    figures are those of the revision before.
     """
 
     id: str
@@ -54,9 +55,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """An open alert, and since when no strong cluster shares its members (None: one does)."""
+    """An open alert, all members told of so far, and since when no strong cluster has any (None: one does)."""
 
     alert: Alert
+    told: tuple[str, ...]
     quiet_since_s: int | None
 
 
@@ -147,7 +149,7 @@ class Tracker:
             new_members=cluster.members,
             **_figures(cluster),
         )
-        self._followed[alert.id] = Followed(alert, None)
+        self._followed[alert.id] = Followed(alert, alert.members, None)
         return alert
 
     def _follow(self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]) -> Alert | None:
@@ -158,7 +160,6 @@ class Tracker:
         if event is Event.ROSE and cluster is not None:
             tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or tier
         if reason:
-            known = set(alert.members)
             alert = msgspec.structs.replace(
                 alert,
                 revision=alert.revision + 1,
@@ -168,7 +169,7 @@ class Tracker:
                 alerted_s=tick_s if alert.alerted_s is None and _reached(tier, "alert") else alert.alerted_s,
                 tick_s=tick_s,
                 ended_s=tick_s if state in TERMINAL else None,
-                new_members=tuple(member for member in cluster.members if member not in known) if cluster else (),
+                new_members=_untold(followed, cluster) if cluster else (),
                 **(_figures(cluster) if cluster else {}),
             )
         if state in TERMINAL:
@@ -176,7 +177,7 @@ class Tracker:
             until_s = tick_s + round(self._settings.cool_down_h * 3600)
             self._cool_downs.append(CoolDown(alert.stream, alert.longitude, alert.latitude, until_s))
         else:
-            self._followed[alert.id] = Followed(alert, quiet_since_s)
+            self._followed[alert.id] = Followed(alert, _union(followed.told, alert.members), quiet_since_s)
         return alert if reason else None
 
     def _event(
@@ -187,7 +188,7 @@ class Tracker:
             tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
             if tier is not None and not _reached(alert.tier, tier):
                 return Event.ROSE, None
-            return (Event.GREW if set(cluster.members) - set(alert.members) else Event.HELD), None
+            return (Event.GREW if _untold(followed, cluster) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return Event.EMPTIED, quiet_since_s
         if quiet_since_s is None:
@@ -202,6 +203,14 @@ class Tracker:
         here = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
         there = to_sphere(np.array([p.longitude for p in places]), np.array([p.latitude for p in places]))
         return bool((np.linalg.norm(there - here, axis=1) <= self._settings.cool_down_m).any())
+
+
+def _untold(followed: Followed, cluster: Cluster) -> tuple[str, ...]:
+    return tuple(sorted(set(cluster.members) - set(followed.told)))
+
+
+def _union(told: tuple[str, ...], members: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*told, *members}))
 
 
 def _reached(tier: str, wanted: str) -> bool:

@@ -185,6 +185,33 @@ def test_clusters_are_as_frequent_as_their_relative_risk_says() -> None:
     assert abs(injected / expected - 5) < 0.75
 
 
+def test_injected_incidents_fall_where_the_category_is_usual() -> None:
+    """The busiest tenth of a zone's places gets its share of the usual incidents, not a tenth."""
+    city = City(13, near_repeats=0.0, injection=Injection(per_day=1.0, expected=8.0))
+    simulated = city.simulate(START, YEAR)
+    by_id = {incident.id: incident for incident in simulated.incidents}
+    counts = Counter(
+        (incident.longitude, incident.latitude, incident.category) for incident in usual(simulated.incidents, 13)
+    )
+    places = list({(longitude, latitude) for longitude, latitude, _ in counts})
+    where = to_sphere(*np.array(places).T)
+    share = expected = by_places = 0.0
+    for cluster in simulated.clusters:
+        centre = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
+        within = np.linalg.norm(where - centre, axis=1) <= cluster.radius_m
+        zone = [place for place, inside in zip(places, within, strict=True) if inside]
+        zone.sort(key=lambda place: counts[(*place, cluster.category.value)], reverse=True)
+        busiest = set(zone[: max(1, len(zone) // 10)])
+        of_zone = [counts[(*place, cluster.category.value)] for place in zone]
+        members = [by_id[member] for member in cluster.members]
+        share += float(np.mean([(member.longitude, member.latitude) in busiest for member in members]))
+        expected += sum(of_zone[: len(busiest)]) / sum(of_zone)
+        by_places += len(busiest) / len(zone)
+    assert len(simulated.clusters) > 50
+    assert abs(share - expected) < 0.1 * expected
+    assert expected > 2 * by_places
+
+
 def test_an_unusable_city_is_refused() -> None:
     for wrong in ({"places": 0}, {"incidents_per_day": 0.0}, {"near_repeats": 1.0}, {"annual_swing": -0.1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} = {next(iter(wrong.values()))}"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections import Counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,7 +48,7 @@ def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Versi
         offset=offset,
         clock_s=START * 3600,
     )
-    return dataclasses.replace(plain, **changes)
+    return msgspec.structs.replace(plain, **changes)
 
 
 def step_of(number: int) -> Step:

@@ -52,8 +52,8 @@ def incident(area: str, number: int, occurred: datetime) -> Row:
 
 
 def test_a_replay_through_kafka_gives_what_the_monitor_gives_byte_for_byte(new_site: NewSite) -> None:
-    first, second = areas_of_one_partition(2, 2)
-    names = (first, second, "leeds")
+    names = (*areas_of_one_partition(2, 2), "hull")
+    assert {partition_of(name.encode(), 2) for name in names} == {0, 1}
     site = new_site(*names)
     for seed, area in enumerate(names):
         site.produce([*incidents(area, 160, seed), tick(area, END)])

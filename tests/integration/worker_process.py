@@ -101,6 +101,7 @@ class Site:
         areas: Iterable[str] = ("leeds",),
         *,
         clock: str = "watermark",
+        redis: str = "redis://127.0.0.1:1/0",
         partitions: int = 2,
         worker: dict[str, Any] | None = None,
     ) -> None:
@@ -109,7 +110,7 @@ class Site:
         short = hashlib.sha256(prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
         tables = {
             "kafka": {"bootstrap": bootstrap, "topic_prefix": short, "partitions": partitions, "group": prefix},
-            "redis": {"url": "redis://127.0.0.1:1/0"},
+            "redis": {"url": redis},
             "metrics": {"port": 0},
             "worker": {"instance_id": "w1", "session_timeout_s": 6} | (worker or {}),
         }

@@ -17,13 +17,13 @@ def chord(one: Point, other: Point) -> float:
 
 
 def neighbours(points: Sequence[Point], max_radius: float) -> list[list[tuple[int, float]]]:
-    """Each centre's (index, distance), near ones first; at a tie smaller coordinates, then the smaller index."""
+    """Each centre's (index, distance), near ones first; at a tie itself, smaller coordinates, the smaller index."""
     rows = []
-    for centre in points:
+    for own, centre in enumerate(points):
         row = []
         for index, other in enumerate(points):
             distance = chord(centre, other)
             if distance <= max_radius:
-                row.append((distance, other, index))
-        rows.append([(index, distance) for distance, _, index in sorted(row)])
+                row.append((distance, index != own, other, index))
+        rows.append([(index, distance) for distance, _, _, index in sorted(row)])
     return rows

@@ -1,0 +1,169 @@
+"""A partition taken over from what is on record, on a real broker: as if it had never moved."""
+
+from __future__ import annotations
+
+import random
+import threading
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from kafka import KafkaConsumer
+from kafka.errors import ProducerFencedError
+
+from streams import scan_log
+from streams.brokers import consumer_arguments
+from streams.decode import decode, partition_of
+from streams.publish import FencedError, Message, Publisher
+from streams.rebuild import Cancelled, RebuildError, Restored, WatchedArea, rebuild, watched_areas
+from streams.scan_log import decode_scan, last_values
+from streams.worker import DONE
+from tests.integration.conftest import NewSite
+from tests.integration.worker_process import BEGIN, Site, WorkerProcess, areas_of_one_partition, incidents, tick
+
+END = BEGIN + timedelta(days=13)
+SLOWER_THAN_SESSION = 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_values_are_found_however_far_back_they_lie(new_site: NewSite, seed: int) -> None:
+    """Some keys once at the very start, some all the time; aborted transactions count for nothing."""
+    site = new_site()
+    chance = random.Random(seed)
+    keys = [f"key-{number}".encode() for number in range(6)]
+    weights = [1, 1, 2, 10, 100, 400]
+    lasts: dict[bytes, bytes] = {}
+    publisher = Publisher(site.kafka, 0)
+    for number in range(40):
+        chosen = chance.choices(keys, weights, k=chance.randrange(1, 60))
+        messages = [
+            Message(site.kafka.topic("scans"), key, f"{number}.{index}".encode()) for index, key in enumerate(chosen)
+        ]
+        if chance.random() < 0.3:
+            publisher._producer.begin_transaction()
+            for each in messages:
+                publisher._producer.send(each.topic, b"aborted", key=each.key, partition=0)
+            publisher._producer.abort_transaction()
+            continue
+        publisher.commit(messages)
+        lasts.update({message.key: message.value for message in messages if message.key is not None})
+    publisher.close()
+    with closing(KafkaConsumer(**consumer_arguments(site.kafka))) as consumer:
+        assert last_values(consumer, site.kafka, 0, {*keys, b"never written"}) == lasts
+        assert last_values(consumer, site.kafka, 1, set(keys)) == {}
+
+
+def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
+    """Put scan records on record, as a worker that has come so far."""
+    publisher = Publisher(site.kafka, home)
+    publisher.commit([Message(site.kafka.topic("scans"), decode_scan(value).area.encode(), value) for value in scans])
+    publisher.close()
+
+
+def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict[str, list[bytes]]:
+    """The scan records of the rest of the log."""
+    written: dict[str, list[bytes]] = {area: [] for area in areas}
+    digests = dict(restored.digests)
+    raw: dict[str, list[tuple[int, tuple[bytes | None, bytes | None]]]] = {area: [] for area in areas}
+    for record in site.read("incidents"):
+        area, entry = decode(record.key, record.value, record.headers, record.partition, 2, areas, 65_536)
+        assert area is not None
+        monitor = restored.monitors[area]
+        if record.offset < monitor.expected_next:
+            continue
+        raw[area].append((record.offset, (record.key, record.value)))
+        for closed in monitor.put(entry, record.offset, record.timestamp // 1000):
+            of_tick = [pair for offset, pair in raw[area] if offset < closed.next_offset]
+            raw[area] = [each for each in raw[area] if each[0] >= closed.next_offset]
+            done = scan_log.scan_record(area, areas[area].configuration_id, closed, digests[area], of_tick)
+            digests[area] = done.digest
+            written[area].append(scan_log.encode(done))
+    return written
+
+
+def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSite) -> None:
+    """Two areas whose last records lie far apart, one of which has none at first; byte for byte."""
+    first, second = areas_of_one_partition(2, 2)
+    home = partition_of(first.encode(), 2)
+    site = new_site(first, second)
+    one, two = incidents(first, 96, 1), incidents(second, 96, 2)
+    site.produce([*one[:40], *two[:40], *one[40:], tick(first, END), *two[40:], tick(second, END)])
+    _, scans = site.expected()
+    areas = watched_areas(site.configuration)
+    written: dict[str, int] = {first: 0, second: 0}
+    for cuts in ((7, 0), (120, 3), (121, 250), (len(scans[first]), 251)):
+        for area, cut in zip((first, second), cuts, strict=True):
+            if cut > written[area]:
+                write_scans(site, home, scans[area][written[area] : cut])
+                written[area] = cut
+        restored = rebuild(site.configuration, areas, home, threading.Event())
+        assert go_on(site, restored, areas) == {area: scans[area][written[area] :] for area in areas}
+        assert restored.unwritten == [areas[area] for area in areas if not written[area]]
+
+
+def test_a_partition_without_areas_is_rebuilt_to_nothing(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    away = 1 - partition_of(b"leeds", 2)
+    restored = rebuild(site.configuration, watched_areas(site.configuration), away, threading.Event())
+    assert (restored.monitors, restored.own.next_offset) == ({}, 0)
+
+
+def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    home = partition_of(b"leeds", 2)
+    site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
+    value = decode_scan(site.expected()[1]["leeds"][-1])
+    beyond = scan_log.encode(
+        scan_log.ScanRecord(
+            **{name: getattr(value, name) for name in value.__struct_fields__} | {"next_offsets": {"incidents": 1000}}
+        )
+    )
+    write_scans(site, home, [beyond])
+    with pytest.raises(RebuildError, match="ends at offset 33, but scans cover it up to 1000"):
+        rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
+
+
+def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
+    home = partition_of(b"leeds", 2)
+    write_scans(site, home, site.expected()[1]["leeds"])
+    lost = threading.Event()
+    lost.set()
+    with pytest.raises(Cancelled):
+        rebuild(site.configuration, watched_areas(site.configuration), home, lost)
+
+
+def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
+    """In the middle of a transaction: nothing of it is seen, and the old owner can write no more."""
+    site = new_site()
+    topic = site.kafka.topic("scans")
+    old = Publisher(site.kafka, 0)
+    old.commit([Message(topic, b"a", b"old")])
+    old._producer.begin_transaction()
+    old._producer.send(topic, b"half", key=b"a", partition=0)
+    old._producer.flush()
+    new = Publisher(site.kafka, 0)
+    new.commit([Message(topic, b"a", b"new")])
+    with pytest.raises(ProducerFencedError):
+        old._producer.commit_transaction()
+    for _ in range(2):
+        with pytest.raises(FencedError, match="partition 0 was taken over by another worker"):
+            old.commit([Message(topic, b"a", b"too late")])
+    new.commit([Message(topic, b"a", b"newer")])
+    assert [record.value for record in site.read("scans")] == [b"old", b"new", b"newer"]
+    old.close()
+    new.close()
+
+
+def test_a_rebuild_three_times_as_long_as_the_session_causes_no_second_rebalance(new_site: NewSite) -> None:
+    site = new_site("leeds", worker={"inbox_records": 20})
+    slow_s = site.configuration.worker.session_timeout_s * SLOWER_THAN_SESSION
+    site.produce([*incidents("leeds", 96, 1), tick("leeds", END)])
+    with WorkerProcess(site, f"slow-rebuild:{slow_s}") as worker:
+        worker.until(site.is_covered, "every record is on record")
+        worker.until(lambda: sum(site.committed().values()) == 97, "every record is acknowledged")
+        assert worker.stop() == DONE
+    assigned = [line for line in worker.logged() if line["message"].startswith("assigned partitions")]
+    assert len(assigned) == 1
+    assert (site.alerts(), site.scans()) == site.expected()
