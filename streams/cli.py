@@ -18,6 +18,14 @@ area_option = click.option("--area", help="Which area of the configuration; need
 from_option = click.option("--from", "from_", type=str, metavar="TIME", help="RFC 3339; a date alone is midnight UTC.")
 to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows from then on are left out.")
 
+speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Times recorded time; 0 is as fast as Kafka takes them.",
+)
+
 
 def fail(message: object) -> NoReturn:
     """Leave with one clear line for each fault, and exit code 2."""
@@ -140,6 +148,112 @@ def backtest(
     except (ConfigurationError, TableError, OSError) as error:
         fail(error)
     print_backtest(result, output)
+
+
+@main.command()
+@click.argument("file", type=EXISTING_FILE)
+@config_option
+@area_option
+@from_option
+@to_option
+@speed_option
+def replay(
+    file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float
+) -> None:
+    """Send the incidents of a CSV file to Kafka, in order of arrival."""
+    from streams.backtest import plan
+    from streams.configuration import ConfigurationError, load
+    from streams.replay import FeedError
+    from streams.sending import send
+    from streams.tables import Table, TableError
+
+    begin, end = moment(from_, "--from"), moment(to, "--to")
+    try:
+        table = Table.read(file)
+        chosen = plan(table, config, os.environ, area, None, None)
+        for refusal in table.refused:
+            click.echo(str(refusal), err=True)
+        rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, from_=begin, to=end))
+        sent = send(rows, load(config, os.environ).kafka, chosen.settings.tick_s, speed=speed)
+    except (ConfigurationError, TableError, FeedError) as error:
+        fail(error)
+    click.echo(f"{sent} records sent")
+
+
+@main.command()
+@config_option
+@area_option
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the city.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True)
+@click.option("--no-inject", is_flag=True, help="Hide no clusters in the days that follow the history.")
+@from_option
+@to_option
+@speed_option
+@click.option("--truth", type=FILE, help="Write the injected clusters, JSON.")
+@click.option("--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing.")
+def simulate(
+    config: Path | None,
+    area: str | None,
+    seed: int,
+    days: float,
+    no_inject: bool,
+    from_: str | None,
+    to: str | None,
+    speed: float,
+    truth: Path | None,
+    cells: Path | None,
+) -> None:
+    """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
+    from streams.backtest import plan
+    from streams.configuration import ConfigurationError, load
+    from streams.replay import FeedError
+    from streams.sending import send
+    from streams.simulator import RESOLUTION, Simulation, write_truth
+    from streams.tables import Table
+
+    begin, end = moment(from_, "--from"), moment(to, "--to")
+    simulation = Simulation(seed, days, not no_inject)
+    try:
+        if cells is not None:
+            cells.write_text("".join(f"{cell}\n" for cell in simulation.city.cells(RESOLUTION)), encoding="utf-8")
+            return
+        simulated = simulation.run()
+        if truth is not None:
+            write_truth(truth, simulated.clusters)
+        table = Table.from_incidents(simulated.incidents)
+        chosen = plan(table, config, os.environ, area, None, None)
+        rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, from_=begin, to=end))
+        kafka, live_from_s = load(config, os.environ).kafka, simulation.live_from.timestamp()
+        sent = send(rows, kafka, chosen.settings.tick_s, speed=speed, live_from_s=live_from_s)
+    except (ConfigurationError, FeedError, OSError) as error:
+        fail(error)
+    click.echo(f"{sent} records sent, {len(simulated.clusters)} clusters hidden in them")
+
+
+@main.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End so long after it is ready (default: at Ctrl-C).")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the simulated city.")
+@click.option("--no-inject", is_flag=True, help="Hide no clusters in it.")
+@click.option("--data", type=EXISTING_FILE, help="Replay recorded incidents, a CSV file, instead.")
+@click.option("--picture", type=FILE, help="Save the last view as an SVG picture.")
+def demo(seconds: float | None, seed: int, no_inject: bool, data: Path | None, picture: Path | None) -> None:
+    """Run everything on this machine and watch incidents come in and clusters come out."""
+    from rich.console import Console
+
+    from streams.demo import DemoError, run
+    from streams.demo_source import RecordedCity, SimulatedCity
+    from streams.reports import print_demo
+    from streams.tables import TableError
+
+    try:
+        source = SimulatedCity(seed, not no_inject, seconds) if data is None else RecordedCity(data, seconds)
+        summary = run(Console(), source, seconds, picture)
+    except (DemoError, TableError) as error:
+        click.echo(f"hotspots: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print_demo(summary)
 
 
 @main.command("compile")

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from kafka import KafkaProducer
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.errors import KafkaError
 
 from detectors.monitor import ClosedTick, Refusal
 from detectors.settings import AreaSettings
@@ -81,11 +81,22 @@ class Publisher:
             self._producer.commit_transaction()
             for each in sent:
                 each.get(timeout=0)
-        except (ProducerFencedError, InvalidProducerEpochError) as error:
-            self._is_fenced = True
-            raise FencedError(taken_over) from error
         except KafkaError as error:
+            if not self._aborts():
+                self._is_fenced = True
+                raise FencedError(taken_over) from error
             raise AbortedError(f"partition {self._partition}: {error}") from error
+
+    def _aborts(self) -> bool:
+        """Abort the transaction. Where the broker does not let us, the partition is not ours: another has its epoch.
+
+        To ask is surer than to look at the error that was raised, which may hide the first one.
+        """
+        try:
+            self._producer.abort_transaction()
+        except KafkaError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""

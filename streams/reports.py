@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from streams.backtest import Backtest
+from streams.demo import Summary
+from streams.metrics import OUTCOMES
 
 
 @contextlib.contextmanager
@@ -34,6 +36,20 @@ def print_backtest(result: Backtest, output: str) -> None:
         Console().print(_alert_table(result))
         accounts = ", ".join(f"{name} {number}" for name, number in msgspec.to_builtins(result.summary.incidents).items())
         Console().print(f"{accounts}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
+
+
+def print_demo(summary: Summary) -> None:
+    """What a demo came to, in words; the last line is the same as JSON."""
+    facts = msgspec.to_builtins(summary)
+    found = f"{summary.found} of {summary.injected} injected clusters found"
+    if summary.delay_s is not None:
+        found += f", {summary.delay_s / 3600:.1f} h after their third incident (median, city time)"
+    outcomes = ", ".join(f"{name} {facts[name]}" for name in OUTCOMES)
+    console = Console()
+    console.print(f"accounts: read {summary.read} = {outcomes}")
+    console.print(f"alerts: {summary.opened} opened, {summary.ended} of them ended, {summary.watched} only watched")
+    console.print(found)
+    sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
 
 
 def print_json(content: object) -> None:

@@ -3,7 +3,7 @@
 FAULT is ``PLACE:NUMBER``. The process kills itself when it comes to the place for the NUMBERth time: in a
 ``scan``; in a ``transaction``, half of it written; between the transaction and the ``acknowledgement``; in a
 ``rebuild``. Or ``slow-rebuild:SECONDS`` lets every rebuild take so long, and ``stall:NUMBER`` lets the
-engine hang at the NUMBERth record.
+engine hang at the NUMBERth record; ``abort:NUMBER`` lets the NUMBERth transaction fail.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from detectors.monitor import Monitor
 from streams import worker
@@ -56,6 +57,12 @@ def main(fault: str, config: str) -> int:
         producer.flush()
         kill(producer)
 
+    def abort(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            raise KafkaError("planted")
+
     def hang(_: Any) -> None:
         nonlocal times
         times += 1
@@ -72,6 +79,8 @@ def main(fault: str, config: str) -> int:
         plant(Monitor, "refill", kill, None)
     elif place == "slow-rebuild":
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
+    elif place == "abort":
+        plant(KafkaProducer, "commit_transaction", abort, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:

@@ -200,6 +200,20 @@ class Site:
                 following[area] = record.offset + 1
         return self.covered() == following
 
+    def check(self) -> list[bytes]:
+        """Fail unless alerts and scans are what :meth:`expected` says, byte for byte; returns the alerts."""
+        alerts, scans = self.expected()
+        written = self.scans()
+        for area, values in scans.items():
+            for mine, right in zip(written[area], values, strict=False):
+                assert json.loads(mine) == json.loads(right)
+                assert mine == right
+        assert {area: len(values) for area, values in written.items()} == {
+            area: len(values) for area, values in scans.items()
+        }
+        assert self.alerts() == alerts
+        return alerts
+
     def expected(self) -> tuple[list[bytes], dict[str, list[bytes]]]:
         """What Monitors in this process make of the topic ``incidents``: alerts by partition, scans by area.
 
