@@ -161,7 +161,7 @@ def test_a_transaction_that_the_broker_refuses_is_aborted_whole(new_site: NewSit
     topic = site.kafka.topic("scans")
     publisher = Publisher(site.kafka, 0)
     too_large = random.Random(1).randbytes(3_000_000)
-    with pytest.raises(AbortedError, match="partition 0: .*MessageSizeTooLarge"):
+    with pytest.raises(AbortedError, match=r"partition 0: .*MessageSizeTooLarge"):
         publisher.commit([Message(topic, b"a", b"small"), Message(topic, b"a", too_large)])
     assert site.read("scans") == []
     publisher.close()

@@ -90,48 +90,13 @@ def tick(area: str, moment: datetime) -> Row:
     return area, b"", (("tick", moment.isoformat().encode()),)
 
 
-class Site:
+class Deployment:
     """A folder with a configuration, its topics, and what is in them."""
 
-    def __init__(
-        self,
-        folder: Path,
-        bootstrap: str,
-        prefix: str,
-        areas: Iterable[str] = ("leeds",),
-        *,
-        clock: str = "watermark",
-        redis: str = "redis://127.0.0.1:1/0",
-        partitions: int = 2,
-        worker: dict[str, Any] | None = None,
-    ) -> None:
-        cells = folder / "cells.txt"
-        cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
-        short = hashlib.sha256(prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
-        tables = {
-            "kafka": {"bootstrap": bootstrap, "topic_prefix": short, "partitions": partitions, "group": prefix},
-            "redis": {"url": redis},
-            "metrics": {"port": 0},
-            "worker": {"instance_id": "w1", "session_timeout_s": 6} | (worker or {}),
-        }
-        for area in areas:
-            tables[f"areas.{area}"] = {
-                "cells_file": str(cells),
-                "clock": clock,
-                "timezone": "UTC",
-                "window_days": 7,
-                "min_baseline_days": 3,
-                "durations_h": [2, 4, 8, 24],
-                "replications": 99,
-            }
-        self.file = folder / "monitor.toml"
-        self.file.write_text(
-            "\n".join(
-                f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
-                for name, table in tables.items()
-            )
-        )
+    def __init__(self, folder: Path, text: str) -> None:
         self.folder = folder
+        self.file = folder / "monitor.toml"
+        self.file.write_text(text)
         self.configuration: Configuration = load(self.file, {})
         self.kafka = self.configuration.kafka
         self._readers: dict[Topic, KafkaConsumer] = {}
@@ -243,6 +208,51 @@ class Site:
         return alerts, scans
 
 
+class Site(Deployment):
+    """A deployment of small areas."""
+
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap: str,
+        prefix: str,
+        areas: Iterable[str] = ("leeds",),
+        *,
+        clock: str = "watermark",
+        redis: str = "redis://127.0.0.1:1/0",
+        partitions: int = 2,
+        worker: dict[str, Any] | None = None,
+    ) -> None:
+        cells = folder / "cells.txt"
+        cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
+        short = hashlib.sha256(prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
+        tables = {
+            "kafka": {"bootstrap": bootstrap, "topic_prefix": short, "partitions": partitions, "group": prefix},
+            "redis": {"url": redis},
+            "metrics": {"port": 0},
+            "worker": {"instance_id": "w1", "session_timeout_s": 6} | (worker or {}),
+        }
+        for area in areas:
+            tables[f"areas.{area}"] = {
+                "cells_file": str(cells),
+                "clock": clock,
+                "timezone": "UTC",
+                "window_days": 7,
+                "min_baseline_days": 3,
+                "durations_h": [2, 4, 8, 24],
+                "replications": 99,
+            }
+        super().__init__(folder, toml(tables))
+
+
+def toml(tables: dict[str, dict[str, Any]]) -> str:
+    """Tables of plain values as TOML."""
+    return "".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        for name, table in tables.items()
+    )
+
+
 def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
     """Id, revision, state and tick of each alert event, sorted."""
     found = [read_alert(value).data.properties for value in alerts]
@@ -252,11 +262,13 @@ def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
 class WorkerProcess:
     """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`."""
 
-    def __init__(self, site: Site, fault: str = "", instance: str = "w1") -> None:
+    def __init__(
+        self, site: Deployment, fault: str = "", instance: str = "w1", environ: dict[str, str] | None = None
+    ) -> None:
         self.log = site.folder / f"{instance}.log"
         faulty = [sys.executable, "-m", "tests.integration.faulty_worker", fault, str(site.file)]
         command = faulty if fault else [str(HOTSPOTS), "worker", "--log", "json", "--config", str(site.file)]
-        variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)}
+        variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)} | (environ or {})
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, cwd=site.folder)
 
