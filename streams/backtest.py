@@ -120,7 +120,9 @@ def _locations(area: Area, table: Table) -> Locations:
     return Locations.from_cells(cells)
 
 
-def backtest(rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: int, step: Callable[[], object]) -> Backtest:
+def backtest(
+    rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: int, step: Callable[[], object]
+) -> Backtest:
     """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
     monitor = Monitor(plan.area, plan.settings, plan.locations)
     events: list[bytes] = []

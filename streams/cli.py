@@ -157,9 +157,7 @@ def backtest(
 @from_option
 @to_option
 @speed_option
-def replay(
-    file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float
-) -> None:
+def replay(file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float) -> None:
     """Send the incidents of a CSV file to Kafka, in order of arrival."""
     from streams.backtest import plan
     from streams.configuration import ConfigurationError, load
@@ -190,7 +188,9 @@ def replay(
 @to_option
 @speed_option
 @click.option("--truth", type=FILE, help="Write the injected clusters, JSON.")
-@click.option("--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing.")
+@click.option(
+    "--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing."
+)
 def simulate(
     config: Path | None,
     area: str | None,

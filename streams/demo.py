@@ -142,11 +142,11 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
         KeyboardInterrupt: it was ended before it was ready, or a second time.
     """
     with ExitStack() as stack:
-        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         folder = Path(tempfile.mkdtemp(prefix="hotspots-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         view = stack.enter_context(LiveView(console, AREA, source.title))
-        stack.callback(_undisturbed)  # what is left to do is to stop and tidy up
         _set_environment(folder)
         try:
             demo = _Demo(folder, source, view, stack)
@@ -160,6 +160,8 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
                 view.save_picture(picture)
         except (LocalServiceError, KafkaError, RedisError, OSError) as error:
             raise DemoError(" ".join(str(error).split())) from error
+        finally:
+            _undisturbed()  # what is left to do is to stop and tidy up
     return summary
 
 
@@ -182,7 +184,9 @@ class _Demo:
             self._children.append(Child(service.name, service.process, service.log))
         with socket.create_server((HOST, 0)) as probe:
             metrics = f"{HOST}:{probe.getsockname()[1]}"
-        self._file = self._source.write_configuration(self._folder, kafka.address, f"redis://{valkey.address}/0", metrics)
+        self._file = self._source.write_configuration(
+            self._folder, kafka.address, f"redis://{valkey.address}/0", metrics
+        )
         self._configuration = load(self._file, {})
         create_topics(self._configuration)
         self._metrics = metrics

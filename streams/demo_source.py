@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ SPEED = 4 * 3600
 """Seconds of city time in a second."""
 UNENDING_DAYS = 365.0
 LEAST_BASELINE_DAYS = 28
+GAP_S = 7 * 86_400
 
 
 class Source(ABC):
@@ -103,7 +105,7 @@ class RecordedCity(Source):
         table = Table.read(path)
         times = [entry.time_s for entry in table.entries]
         shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * SPEED
-        ready_s = max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3)
+        ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
         self._path = path.absolute()
         self._ready = datetime.fromtimestamp(ready_s, UTC)
         self._begin = self._ready - timedelta(days=HISTORY_DAYS)
@@ -126,3 +128,12 @@ class RecordedCity(Source):
 
     def _command(self, configuration: Path) -> list[str]:
         return ["replay", str(self._path), "--config", str(configuration)]
+
+
+def _after_no_gap(times: list[float], moment_s: float) -> float:
+    """The moment, or an earlier one that no jump of the area's clock leads to: only gaps within a part are announced."""
+    position = bisect.bisect_left(times, moment_s)
+    while position > 1 and times[position] - times[position - 1] > GAP_S:
+        position -= 1
+        moment_s = times[position]
+    return moment_s

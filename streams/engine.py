@@ -84,22 +84,23 @@ class Engine:
         """The partition has another owner."""
         self._command(lambda: self._forget(number))
 
-    def suspend(self) -> None:
-        """Partitions are being moved: finish the step at hand and begin none."""
+    def suspend(self, deadline_s: float) -> None:
+        """Partitions are being moved: begin no step; returns when the one at hand is finished, or at the deadline."""
         self._is_suspended = True
-        with self._stepping:
-            pass
+        if self._stepping.acquire(timeout=deadline_s):
+            self._stepping.release()
 
     def resume(self) -> None:
         """Partitions have been moved."""
         self._is_suspended = False
         self.wake()
 
-    def drain(self) -> None:
-        """Close the open ticks of wall clocks, commit, end; returns when the thread has ended."""
+    def drain(self, deadline_s: float) -> bool:
+        """Close the open ticks of wall clocks, commit, end; returns whether the thread has ended by the deadline."""
         self._is_stopping = True
         self.wake()
-        self._thread.join()
+        self._thread.join(deadline_s)
+        return not self._thread.is_alive()
 
     def _command(self, command: Callable[[], None]) -> None:
         self._commands.put(command)

@@ -50,7 +50,12 @@ class Figures(msgspec.Struct, frozen=True):
         """Ask ``http://<address>/metrics``; raises OSError."""
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:  # noqa: S310 (our own address)
             text = answer.read().decode()
-        number = {"hotspots_records_total": 0.0, "added": 0.0, "hotspots_lag_records": 0.0, "hotspots_scan_seconds_count": 0.0}
+        number = {
+            "hotspots_records_total": 0.0,
+            "added": 0.0,
+            "hotspots_lag_records": 0.0,
+            "hotspots_scan_seconds_count": 0.0,
+        }
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.labels.get("area") == area and sample.name in number:
@@ -101,7 +106,9 @@ class LiveView:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._live.stop()
         if self._redis is not None:
             self._redis.close()

@@ -21,6 +21,8 @@ from streams.scan_log import PartitionRecord, ScanRecord, scan_record
 
 QUIET_S = 2
 """Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
+MERGE_S = 2.0
+"""Behind on the wall clock: so long records are gathered into one tick before it is scanned."""
 UNOWNED_S = 1.0
 """So long rejections that belong to no area wait for a tick's transaction."""
 
@@ -47,15 +49,26 @@ class OwnedArea:
         self.last_scan_s: float | None = None
         self._digest = digest
         self._records: deque[Record] = deque()
+        self._open_since_s = 0.0
         self._accounts = msgspec.structs.replace(monitor.accounts)
 
-    def put(self, record: Record, merge: bool) -> list[Done]:
+    def is_behind(self, record: Record, now_s: float) -> bool:
+        """Whether a tick that ended before the record's would be closed late."""
+        return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
+
+    def put(self, record: Record, now_s: float, metrics: Metrics) -> list[Done]:
         """Take the area's next record; returns what that closed."""
+        merge = self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
         self._records.append(record)
         self.last_record_s = record.arrival_s
-        started = time.perf_counter()
+        before_s, started = self.monitor.clock_s, time.perf_counter()
         closed = self.monitor.put(record.entry, record.offset, int(record.arrival_s), merge)
-        return self._done(closed, started)
+        done = self._done(closed, started)
+        if len(self._records) == 1:
+            self._open_since_s = now_s
+        elif merge and not closed and self.monitor.clock_s != before_s:
+            metrics.tick_merged(self.watched.name)
+        return done
 
     def advance(self, time_s: int) -> list[Done]:
         """Time has reached a moment; returns what that closed. Only a wall clock follows."""
@@ -143,20 +156,13 @@ class Partition:
             area = self.areas[record.area]
             if record.offset < area.monitor.expected_next:
                 return
-            is_behind = area.is_wall and now_s - record.arrival_s > QUIET_S + area.watched.settings.tick_s
-            self._done += self._put(area, record, is_behind)
+            is_behind = area.is_behind(record, now_s)
+            self._done += area.put(record, now_s, self._metrics)
         if not is_behind and int(record.arrival_s) > self._clock_s:
             self._clock_s = int(record.arrival_s)
             for other in self.areas.values():
                 if other is not area:
                     self._done += other.advance(self._clock_s)
-
-    def _put(self, area: OwnedArea, record: Record, merge: bool) -> list[Done]:
-        before_s = area.monitor.clock_s
-        done = area.put(record, merge)
-        if merge and not done and before_s is not None and area.monitor.clock_s != before_s:
-            self._metrics.tick_merged(area.watched.name)
-        return done
 
     def quiet(self, now_s: float) -> None:
         """Nothing is left to read: the clocks on the wall go on without records."""

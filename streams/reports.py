@@ -34,7 +34,9 @@ def print_backtest(result: Backtest, output: str) -> None:
         print_json({"type": "FeatureCollection", "features": result.features()})
     else:
         Console().print(_alert_table(result))
-        accounts = ", ".join(f"{name} {number}" for name, number in msgspec.to_builtins(result.summary.incidents).items())
+        accounts = ", ".join(
+            f"{name} {number}" for name, number in msgspec.to_builtins(result.summary.incidents).items()
+        )
         Console().print(f"{accounts}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
 
 

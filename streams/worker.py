@@ -43,6 +43,8 @@ DONE, FAILED, FENCED = 0, 1, 3
 
 OBSERVE_S = 0.5
 DRAIN_S = 20.0
+SUSPEND_S = 3.0
+"""So long a rebalance waits for the engine's transaction; below every session time-out."""
 REBUILDS = 4
 """So many partitions are rebuilt at a time."""
 SAME_GENERATION = 3
@@ -63,6 +65,10 @@ class Companion(Protocol):
 
 class LeaveError(Exception):
     """The worker must not go on; its text says why in one line."""
+
+
+class SharedIdError(LeaveError):
+    """Another worker has joined the group under our instance id."""
 
 
 class Owned:
@@ -179,11 +185,9 @@ class Worker:
         code = DONE
         if self._failure is None:
             log.info("leaving: putting on record what is read")
-            try:
-                await asyncio.wait_for(self._loop.run_in_executor(None, self.engine.drain), DRAIN_S)
-                await app.commit({self._topic})
-            except TimeoutError:
+            if not await self._loop.run_in_executor(None, self.engine.drain, DRAIN_S):
                 log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
+            await app.commit({self._topic})
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
         await app.stop()
@@ -227,11 +231,13 @@ class Worker:
         """Watch how far each partition is read."""
         while True:
             self._beat_s = time.monotonic()
+            # One full inbox holds the agent, and with it every partition.
+            is_held = any(owned.intake.is_full for owned in self._owned.values())
             for owned in list(self._owned.values()):
-                await self._observe_one(app, owned)
+                await self._observe_one(app, owned, is_held)
             await asyncio.sleep(OBSERVE_S)
 
-    async def _observe_one(self, app: faust.App, owned: Owned) -> None:
+    async def _observe_one(self, app: faust.App, owned: Owned, is_held: bool) -> None:
         tp = TP(self._topic, owned.number)
         if app.rebalancing or tp not in app.consumer.assignment():
             return
@@ -242,7 +248,7 @@ class Worker:
             return
         if position is None or end_offset is None:
             return
-        if position != owned.position or owned.intake.is_full:
+        if position != owned.position or is_held:
             owned.position, owned.moved_s = position, time.monotonic()
         owned.intake.observe(position, end_offset)
 
@@ -250,7 +256,7 @@ class Worker:
 
     async def _revoked(self, *_args: Any, **_: Any) -> None:
         """A rebalance begins: let the engine finish its transaction before another worker can take over."""
-        await asyncio.wait([self._loop.run_in_executor(None, self.engine.suspend)], timeout=OBSERVE_S * 6)
+        await self._loop.run_in_executor(None, self.engine.suspend, SUSPEND_S)
 
     async def _assigned(self, app: Any, assigned: Any, *_args: Any, **_: Any) -> None:
         numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
@@ -321,10 +327,6 @@ class Worker:
         return Partition(owned.number, restored, self._areas, publisher, messages, self._metrics)
 
 
-class SharedIdError(LeaveError):
-    """Another worker has joined the group under our instance id."""
-
-
 def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
     """Run a worker in this process until it is told to leave; returns the exit code."""
     set_up_logging(log_format)
@@ -338,7 +340,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
             return FAILED
         compile_kernels()
         return asyncio.run(_run(configuration, areas))
-    except (ConfigurationError, KafkaError, OSError) as error:
+    except (ConfigurationError, KafkaError, LeaveError) as error:
         log.critical("%s", error)
         return FAILED
 
@@ -348,19 +350,17 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
     metrics = Metrics(registry)
     worker = Worker(configuration, areas, metrics)
     metrics.observe(worker.engine.open_alerts, worker.engine.health)
+    host, port = configuration.metrics.host, configuration.metrics.port
     companions: Sequence[Companion] = (
-        MetricsServer(
-            registry,
-            host=configuration.metrics.host,
-            port=configuration.metrics.port,
-            dead=worker.stalled,
-            not_ready=worker.not_ready,
-        ),
+        MetricsServer(registry, host=host, port=port, dead=worker.stalled, not_ready=worker.not_ready),
         RedisFeeder(configuration, health=worker.engine.health, metrics=metrics),
         Watchdog(worker.stalled),
     )
     with ExitStack() as running:
         for companion in companions:
-            companion.start()
+            try:
+                companion.start()
+            except OSError as error:
+                raise LeaveError(f"metrics.port = {port}: cannot listen there on {host} ({error.strerror})") from None
             running.callback(companion.stop)
         return await worker.run()

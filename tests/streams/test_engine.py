@@ -26,7 +26,7 @@ from streams.decode import Rejection
 from streams.engine import ABORTS, Engine
 from streams.intake import Intake, Record
 from streams.metrics import Metrics
-from streams.partition import QUIET_S, UNOWNED_S, Partition
+from streams.partition import MERGE_S, QUIET_S, UNOWNED_S, Partition
 from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
 from streams.rebuild import Restored, WatchedArea
 from streams.scan_log import NO_DIGEST, ScanRecord
@@ -144,6 +144,16 @@ def test_an_engine_that_is_behind_takes_many_records_in_one_tick() -> None:
     partition.put(record(50, "leeds", late_s), late_s)
     partition.commit(late_s)
     assert [scan.accounts.read for scan in ledger.scans()] == [50]
+
+
+def test_an_engine_that_stays_behind_scans_all_the_same() -> None:
+    ledger = Ledger()
+    partition = partition_of(ledger, watched("leeds"))
+    for offset in range(50):
+        partition.put(record(offset, "leeds", NOW_S + offset), NOW_S + 600 + offset / 10)
+    partition.commit(NOW_S + 605)
+    gathered = int(MERGE_S * 10)
+    assert [scan.accounts.read for scan in ledger.scans()] == [gathered, 2 * gathered]
 
 
 def test_a_watermark_clock_never_merges_ticks() -> None:
@@ -287,7 +297,7 @@ def bench() -> Iterator[Bench]:
     made = Bench(watched("leeds", "watermark"))
     made.engine.start()
     yield made
-    made.engine.drain()
+    assert made.engine.drain(10)
     made.intake._loop.close()
 
 
@@ -306,7 +316,7 @@ def test_the_engine_says_what_is_covered_after_each_transaction(bench: Bench) ->
 def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:
     bench.adopt()
     bench.until(lambda: bool(bench.covered))
-    bench.engine.suspend()
+    bench.engine.suspend(10)
     bench.give(*rows(3))
     assert not bench.ledger.committed.wait(0.5)
     bench.engine.resume()
@@ -375,7 +385,7 @@ def test_draining_puts_the_open_tick_of_a_wall_clock_on_record() -> None:
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
     assert made.ledger.transactions == []
-    made.engine.drain()
+    assert made.engine.drain(10)
     made.intake._loop.close()
     assert [scan.next_offset for scan in made.ledger.scans()] == [1]
     assert made.ledger.is_closed

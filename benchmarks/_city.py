@@ -1,0 +1,59 @@
+"""The city of the benchmarks: 15,000 H3 locations, and incidents at random places among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import h3
+import msgspec
+import numpy as np
+
+from detectors.incident import Category, Incident
+from detectors.locations import Locations
+from detectors.settings import STREAMS, AreaSettings
+from streams.tables import Row
+
+AREA = "city"
+CENTRE = (53.80, -1.55)
+LOCATIONS = 15_000
+RINGS = 71
+"""A disc of so many rings holds 15,337 cells."""
+DAY_S = 86_400
+
+
+def cells() -> list[str]:
+    """The H3 cells of resolution 10 nearest to the centre."""
+    middle = h3.latlng_to_cell(*CENTRE, 10)
+    disc = sorted(h3.grid_disk(middle, RINGS), key=lambda cell: (h3.grid_distance(middle, cell), cell))
+    return disc[:LOCATIONS]
+
+
+def incidents(times_s: Iterable[float], first: int, seed: int) -> Iterator[Incident]:
+    """An incident at each of these times (seconds since 1970), numbered from ``first``: any place, any category."""
+    chance = np.random.default_rng(seed)
+    places = Locations.from_cells(cells())
+    longitude, latitude = places.longitude.tolist(), places.latitude.tolist()
+    categories: list[Category] = [Category(stream) for stream in STREAMS[:4]]
+    for number, time_s in enumerate(times_s, first):
+        place = int(chance.integers(LOCATIONS))
+        yield Incident(
+            id=f"incident-{number:010d}",
+            occurred_at=datetime.fromtimestamp(time_s, UTC),
+            category=categories[number % 4],
+            longitude=round(longitude[place], 6),
+            latitude=round(latitude[place], 6),
+        )
+
+
+def history_s(number: int, end_s: float) -> list[float]:
+    """So many times spread evenly over the baseline window that ends then, in order."""
+    window_s = AreaSettings().window_days * DAY_S - 3600
+    return [end_s - window_s * (1 - each / number) for each in range(number)]
+
+
+def rows(times_s: Iterable[float], first: int, seed: int) -> Iterator[Row]:
+    """The same as records for the topic ``incidents``."""
+    for incident in incidents(times_s, first, seed):
+        assert incident.occurred_at is not None
+        yield Row(AREA.encode(), msgspec.json.encode(incident), incident.occurred_at.timestamp())

@@ -1,0 +1,67 @@
+"""How fast Faust itself is: ``_empty_agent.py CONFIG NUMBER`` reads so many records with an agent that does nothing.
+
+The app is the worker's own, so every setting is the same; only its agent and its handlers do nothing. Prints the
+records per second between the first and the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from streams.configuration import Configuration, load
+from streams.metrics import Metrics
+from streams.worker import Worker
+
+
+class EmptyWorker(Worker):
+    """Reads and acknowledges, nothing else."""
+
+    def __init__(self, configuration: Configuration, number: int) -> None:
+        super().__init__(configuration, {}, Metrics(CollectorRegistry()))
+        self._number = number
+        self._finished = asyncio.Event()
+        self.seconds = 0.0
+
+    async def _read(self, stream: Any) -> None:
+        read = 0
+        async for event in stream.noack().events():
+            if not read:
+                started = time.perf_counter()
+            read += 1
+            if read == self._number:
+                self.seconds = time.perf_counter() - started
+                self._finished.set()
+            event.ack()
+
+    async def _assigned(self, *_args: Any, **_: Any) -> None: ...
+
+    async def _revoked(self, *_args: Any, **_: Any) -> None: ...
+
+    async def measure(self) -> None:
+        """Read the number of records."""
+        with tempfile.TemporaryDirectory() as folder:
+            app = self._app(folder)
+            await app.start()
+            await self._finished.wait()
+            await app.stop()
+
+
+async def main(file: Path, number: int) -> None:
+    """Measure in a consumer group of its own."""
+    configuration = load(file, {"HOTSPOTS_KAFKA__GROUP": f"empty-{uuid.uuid4().hex}"})
+    worker = EmptyWorker(configuration, number)
+    await worker.measure()
+    print(json.dumps({"rate": (number - 1) / worker.seconds}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,46 @@
+"""Memory of a full window: ``_window.py NUMBER`` fills a Monitor with so many incidents of 91 days.
+
+Prints the growth of the process's resident memory in bytes per incident, counts and strata included, and the scan
+record that says: the Monitor holds the first NUMBER records of the topic.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+
+import psutil
+
+from benchmarks._city import AREA, cells, history_s, incidents
+from detectors.locations import Locations
+from detectors.monitor import Monitor
+from detectors.neighbours import neighbours
+from detectors.settings import AreaSettings
+from streams import scan_log
+from streams.warm_up import compile_kernels
+
+
+def main(number: int, end_s: int) -> None:
+    """Measure and print."""
+    compile_kernels()
+    settings, places = AreaSettings(), Locations.from_cells(cells())
+    near = neighbours(places, settings.max_radius_m)
+    process = psutil.Process()
+    source = incidents(history_s(number, end_s), 0, seed=1)
+    gc.collect()
+    before = process.memory_info().rss
+    monitor = Monitor(AREA, settings, places, near)
+    for offset, incident in enumerate(source):
+        monitor.refill(incident, offset, end_s)
+    gc.collect()
+    grown = process.memory_info().rss - before
+    monitor.put(incident, number, end_s)
+    closed, = monitor.flush()
+    record = scan_log.scan_record(AREA, monitor.configuration_id, closed, scan_log.NO_DIGEST, [])
+    print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan_log.encode(record).decode()}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(time.time()))
