@@ -32,12 +32,12 @@ def main(number: int, end_s: int) -> None:
     gc.collect()
     before = process.memory_info().rss
     monitor = Monitor(AREA, settings, places, near)
-    for offset, incident in enumerate(source):
-        monitor.refill(incident, offset, end_s)
+    for offset in range(number - 1):
+        monitor.refill(next(source), offset, end_s)
+    monitor.put(next(source), number - 1, end_s)
     gc.collect()
     grown = process.memory_info().rss - before
-    monitor.put(incident, number, end_s)
-    closed, = monitor.flush()
+    (closed,) = monitor.flush()
     record = scan_log.scan_record(AREA, monitor.configuration_id, closed, scan_log.NO_DIGEST, [])
     print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan_log.encode(record).decode()}))
 

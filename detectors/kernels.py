@@ -265,9 +265,7 @@ def largest_ratio(
             centre = index[position]
             if reach[centre] >= min_cases:
                 row = index[start[centre] : start[centre + 1]]
-                best = _best_of_centre(
-                    row, counts, expected, total, min_cases, reach[centre], best, inside, usual
-                )[0]
+                best = _best_of_centre(row, counts, expected, total, min_cases, reach[centre], best, inside, usual)[0]
             reach[centre] = 0
     for case in range(len(place)):
         for column in range(columns):

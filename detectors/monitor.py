@@ -21,7 +21,6 @@ from detectors.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.tracking import Alert, Tracker, TrackerState
 from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
 
-
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 """The years 1900 to 2999: what an area's clock can show."""
 
@@ -102,9 +101,7 @@ class Monitor:
     it scanned: on a watermark clock from the records alone.
     """
 
-    def __init__(
-        self, area: str, settings: AreaSettings, locations: Locations, near: Neighbours | None = None
-    ) -> None:
+    def __init__(self, area: str, settings: AreaSettings, locations: Locations, near: Neighbours | None = None) -> None:
         self.area, self.settings, self.locations = area, settings, locations
         self.near = near or neighbours(locations, settings.max_radius_m)
         self.configuration_id = settings.digest(locations.ids)
@@ -295,8 +292,8 @@ class Monitor:
             return None
         known_s = stamp_s if self._clock_s is None else self._clock_s
         if stamp_s > known_s + self.settings.max_jump_days * 86_400:
-            detail = f"more than {self.settings.max_jump_days} days after the area's clock; a tick record announces a gap"
-            return Refusal("clock_jump", detail)
+            days = self.settings.max_jump_days
+            return Refusal("clock_jump", f"over {days} days after the area's clock; a tick record announces a gap")
         if not EARLIEST_S <= max(known_s, stamp_s) <= LATEST_S:
             return Refusal("clock_jump", "the time must lie between the years 1900 and 2999")
         self._clock_s = max(known_s, stamp_s)

@@ -82,9 +82,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
-            faults.append(
-                f"timezone = {self.timezone!r}: must be an IANA name such as 'Europe/London' (default 'UTC')"
-            )
+            faults.append(f"timezone = {self.timezone!r}: must be an IANA name such as 'Europe/London' (default 'UTC')")
         durations = list(self.durations_h)
         if not durations or durations != sorted(set(durations)):
             faults.append(

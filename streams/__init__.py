@@ -1,0 +1,1 @@
+"""The shell around the statistics: Kafka, Redis, Prometheus, files and the command line."""

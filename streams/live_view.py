@@ -156,6 +156,7 @@ class LiveView:
         """Write the fullest picture so far as SVG; raises OSError."""
         console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
         console.print(self._best[1] or Text("nothing was shown"))
+        path.parent.mkdir(parents=True, exist_ok=True)
         console.save_svg(str(path), title="hotspots demo")
 
     def _picture(self, head: str, clock: datetime, left_s: float | None, alerts: Alerts) -> RenderableType:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def compressed(rows: list[list[tuple[int, float]]]) -> Neighbours:
 class Problem:
     """``cases`` are (location, age in buckets); ``stratum`` is that of each bucket, the current one last."""
 
-    points: list[Point]
+    points: Sequence[Point]
     max_radius: float
     cases: list[tuple[int, int]]
     stratum: list[int]
@@ -73,7 +75,7 @@ class Problem:
         return permutation(self.by_stratum, self.in_bucket, int32(self.stratum), place, age, int32(self.durations))
 
 
-def int32(values: list[int]) -> NDArray[np.int32]:
+def int32(values: Any) -> NDArray[np.int32]:
     return np.array(values, np.int32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import h3
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,13 +135,9 @@ def test_the_null_is_found_out_once_a_bucket_and_depends_on_nothing_else():
     again = Scorer(LOCATIONS, NEAR, SETTINGS, {})
     clusters(again, window_of(crowd(6)))
     assert again.nulls == {0: null}
-    other_seed = Scorer(LOCATIONS, NEAR, AreaSettings(**{**settings_of(SETTINGS), "seed": 1}), {})
+    other_seed = Scorer(LOCATIONS, NEAR, msgspec.structs.replace(SETTINGS, seed=1), {})
     clusters(other_seed, window_of(crowd(6)))
     assert other_seed.nulls[0] != null
-
-
-def settings_of(area: AreaSettings) -> dict[str, object]:
-    return {name: getattr(area, name) for name in area.__struct_fields__}
 
 
 def test_in_a_later_bucket_the_null_is_made_anew_only_if_a_cluster_could_matter():

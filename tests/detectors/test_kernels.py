@@ -54,7 +54,7 @@ def test_rows_in_buckets(bucket_of_row: list[int], first: int, length: int):
     last = first + length - 1
     rows = kernels.rows_in_buckets(head, after, ring, first, last)
     assert rows.dtype == np.int32
-    assert rows.tolist() == naive_window.rows_in_buckets(head, after, ring, first, last)
+    assert rows.tolist() == naive_window.rows_in_buckets(head.tolist(), after.tolist(), ring, first, last)
     if first >= -20 and last <= -8:
         assert sorted(rows.tolist()) == [row for row, b in enumerate(bucket_of_row) if first <= b <= last]
 

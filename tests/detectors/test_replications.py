@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_the_order_of_the_cases_does_not_matter_and_nothing_given_is_changed():
     found = []
     for cases in (recent, recent[::-1]):
         age, stratum = int32([age for age, _ in cases]), int32([stratum for _, stratum in cases])
-        given = [model.counts, model.expected, by_stratum, age, stratum]
+        given: list[NDArray[Any]] = [model.counts, model.expected, by_stratum, age, stratum]
         before = [array.copy() for array in given]
         found.append(largest_by_chance(model, problem.near, by_stratum, age, stratum, 2, 30, (9,)).tolist())
         assert all(np.array_equal(array, copy) for array, copy in zip(given, before, strict=True))

@@ -104,9 +104,11 @@ class Deployment:
         create_topics(self.configuration)
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; whatever is read later is read from the beginning."""
         for reader in self._readers.values():
             reader.close()
+        self._readers.clear()
+        self._records.clear()
 
     def produce(self, rows: Sequence[Row], partition: int | None = None) -> None:
         """Send rows in order and wait until Kafka has them."""
@@ -226,7 +228,7 @@ class Site(Deployment):
         cells = folder / "cells.txt"
         cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
         short = hashlib.sha256(prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
-        tables = {
+        tables: dict[str, dict[str, Any]] = {
             "kafka": {"bootstrap": bootstrap, "topic_prefix": short, "partitions": partitions, "group": prefix},
             "redis": {"url": redis},
             "metrics": {"port": 0},

@@ -1,0 +1,250 @@
+"""The path from the topic to the window: live intake, restart, rebuild, memory. Real Kafka, one core for the worker.
+
+Live intake is held against an agent of Faust's that does nothing, read from the same topic with the same settings on
+the same core, before and after, since the speed of a machine drifts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import numpy as np
+import psutil
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks._city import AREA, cells, history_s, rows
+from benchmarks._machine import description, on_core, run_apart
+from streams import scan_log
+from streams.brokers import consumer_arguments, producer_arguments
+from streams.decode import partition_of
+from streams.local_services import LocalKafka, LocalValkey
+from streams.replay import feed
+from tests.integration.worker_process import Deployment, WorkerProcess, toml
+
+WORKER_CORE, OTHER_CORE = 0, 1
+HISTORY = 50_000
+"""Incidents of 91 days in the window before live intake begins."""
+EMPTY_RECORDS = 200_000
+"""At most so many records are read by the empty agent."""
+SETTLE_S = 5
+"""Live intake runs so long before it is measured."""
+LOADED_S = 180.0
+
+Result = tuple[str, str, str]
+"""What was measured, the figure, what is wanted."""
+
+
+class Live(NamedTuple):
+    """Live intake: records per second fed; each second the lag in records; the worker's share of its core."""
+
+    rate: float
+    lag: list[int]
+    core: float
+    scans: float
+    scan_ms: float
+    merged: int
+    applied: float
+
+    @property
+    def slope(self) -> float:
+        """Growth of the lag in records per second, by least squares."""
+        return float(np.polyfit(np.arange(len(self.lag)), self.lag, 1)[0])
+
+
+class Site(Deployment):
+    """One area of 15,000 locations on a wall clock, everything else by default, with topics of its own."""
+
+    def __init__(self, folder: Path, kafka: LocalKafka, valkey: LocalValkey, name: str) -> None:
+        folder.mkdir()
+        (folder / "cells.txt").write_text("\n".join(cells()))
+        tables = {
+            "kafka": {"bootstrap": kafka.bootstrap, "topic_prefix": f"{name}-", "group": name},
+            "redis": {"url": valkey.url},
+            "metrics": {"port": 0},
+            f"areas.{AREA}": {"timezone": "Europe/London", "cells_file": "cells.txt"},
+        }
+        super().__init__(folder, toml(tables))
+        self.partition = partition_of(AREA.encode(), self.kafka.partitions)
+
+    def load(self, number: int, bar: Progress) -> None:
+        """Incidents of the past 91 days into the topic, as fast as Kafka takes them."""
+        task = bar.add_task(f"{self.kafka.topic_prefix[:-1]}: {number:,} incidents into Kafka", total=number)
+        feed(rows(history_s(number, time.time()), 0, seed=1), self.kafka, on_sent=lambda _: bar.advance(task))
+
+
+class Lag:
+    """How many records of the topic no committed scan record covers."""
+
+    def __init__(self, site: Site) -> None:
+        self._incidents = TopicPartition(site.kafka.topic("incidents"), site.partition)
+        self._scans = TopicPartition(site.kafka.topic("scans"), site.partition)
+        self._consumer = KafkaConsumer(**consumer_arguments(site.kafka))
+        self._consumer.assign([self._scans])
+        self._covered = 0
+
+    def now(self) -> int:
+        """Asks Kafka."""
+        for record in self._consumer.poll(timeout_ms=50).get(self._scans, ()):
+            if record.key == AREA.encode():
+                self._covered = scan_log.decode_scan(record.value).next_offset
+        return int(self._consumer.end_offsets([self._incidents])[self._incidents]) - self._covered
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+
+def figures(worker: WorkerProcess) -> dict[str, float]:
+    """The worker's metrics, each summed over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.ports()[0]}/metrics") as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    summed: dict[str, float] = {}
+    for sample in itertools.chain.from_iterable(family.samples for family in families):
+        summed[sample.name] = summed.get(sample.name, 0.0) + sample.value
+    return summed
+
+
+def live_times(rate: float, seconds: float, begin_s: float) -> Iterator[float]:
+    """The moments of a steady rate."""
+    return (begin_s + number / rate for number in range(int(rate * seconds)))
+
+
+def start_worker(site: Site) -> WorkerProcess:
+    """A worker on its core."""
+    with on_core(WORKER_CORE):
+        return WorkerProcess(site)
+
+
+def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, bar: Progress) -> Live:
+    """Feed the worker at a rate and watch its lag."""
+    process = psutil.Process(worker.process.pid)
+    with closing(Lag(site)) as lag, ThreadPoolExecutor(1) as executor:
+        worker.until(lambda: lag.now() == 0, "the history is on record", LOADED_S)
+        task = bar.add_task(f"live at {rate:,.0f} records/s", total=SETTLE_S + seconds)
+        begin_s = time.time()
+        source = rows(live_times(rate, SETTLE_S + seconds + 1, begin_s), HISTORY, seed=2)
+        feeding: Future[int] = executor.submit(feed, source, site.kafka, speed=1.0)
+        samples, before, cpu_s = [], {}, 0.0
+        for second in range(SETTLE_S + seconds + 1):
+            time.sleep(max(0.0, begin_s + second - time.time()))
+            if second == SETTLE_S:
+                before, cpu_s = figures(worker), sum(process.cpu_times()[:2])
+            samples.append(lag.now())
+            bar.update(task, completed=second, description=f"live at {rate:,.0f} records/s, lag {samples[-1]:,}")
+        after, cpu_s = figures(worker), sum(process.cpu_times()[:2]) - cpu_s
+        feeding.result()
+    grown = {name: after[name] - before[name] for name in after}
+    return Live(
+        rate=rate,
+        lag=samples[SETTLE_S:],
+        core=cpu_s / seconds,
+        scans=grown["hotspots_scan_seconds_count"] / seconds,
+        scan_ms=1000 * grown["hotspots_scan_seconds_sum"] / max(1.0, grown["hotspots_scan_seconds_count"]),
+        merged=int(grown.get("hotspots_merged_ticks_total", 0)),
+        applied=grown["hotspots_records_total"] / seconds,
+    )
+
+
+def measure_readiness(site: Site) -> float:
+    """Seconds from the start of a worker to its first ``/readyz`` 200."""
+    started = time.monotonic()
+    with start_worker(site) as worker:
+        worker.until(worker.is_ready, "ready")
+        ready_s = time.monotonic() - started
+        worker.stop()
+    return ready_s
+
+
+def empty_rate(site: Site, number: int, what: str, bar: Progress) -> float:
+    """Records per second that an empty agent reads."""
+    task = bar.add_task(f"empty agent, {what}", total=None)
+    rate = float(run_apart("_empty_agent.py", str(site.file), str(number), core=WORKER_CORE)["rate"])
+    bar.update(task, total=1, completed=1, description=f"empty agent, {what}: {rate:,.0f} records/s")
+    return rate
+
+
+def bench_live(site: Site, share: float, seconds: int, bar: Progress) -> Iterator[Result]:
+    """Live intake at a share of the empty agent's rate; on the way, readiness."""
+    site.load(HISTORY, bar)
+    before = empty_rate(site, HISTORY, "before", bar)
+    with start_worker(site) as worker, closing(Lag(site)) as lag:
+        worker.until(lambda: lag.now() == 0, "the history is on record", LOADED_S)
+        worker.stop()
+    ready_s = measure_readiness(site)
+    yield f"process start to ready, {HISTORY:,} incidents in the window", f"{ready_s:.1f} s", "at most 10 s"
+    with start_worker(site) as worker:
+        live = measure_live(site, worker, share * before, seconds, bar)
+        worker.stop()
+    after = empty_rate(site, min(EMPTY_RECORDS, HISTORY + int(live.rate * seconds)), "after", bar)
+    ratio = 2 * live.rate / (before + after)
+    yield "empty Faust agent, before and after", f"{before:,.0f} and {after:,.0f} records/s", ""
+    yield "live intake", f"{live.rate:,.0f} records/s, {ratio:.0%} of the empty agent's mean", "at least 60 %"
+    lag_s = [each / live.rate for each in (min(live.lag), float(np.median(live.lag)), max(live.lag))]
+    yield f"lag over {seconds} s (records not covered by a scan record)", (
+        f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; grows by {live.slope / live.rate:+.2%} of the rate"
+    ), "does not grow"
+    yield "scans meanwhile, all five streams each", f"{live.scans:.2f} a second, {live.scan_ms:.0f} ms each", "1 a second"
+    yield "applied, ticks extended, core used", f"{live.applied:,.0f}/s, {live.merged}, {live.core:.0%}", ""
+
+
+def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar: Progress) -> Iterator[Result]:
+    """Memory of a full window, and its rebuilding from the log."""
+    site.load(number, bar)
+    task = bar.add_task(f"a window of {number:,} incidents", total=None)
+    window = run_apart("_window.py", str(number), core=WORKER_CORE)
+    bar.update(task, total=1, completed=1)
+    yield f"memory of a window of {window['held']:,} incidents", f"{window['bytes']:.0f} bytes each", "at most 400"
+    with closing(KafkaProducer(**producer_arguments(site.kafka))) as producer:
+        scan = str(window["scan"]).encode()
+        producer.send(site.kafka.topic("scans"), scan, key=AREA.encode()).get(timeout=30)
+    task = bar.add_task("rebuild", total=None)
+    rebuilt = run_apart("_rebuild.py", str(site.file), core=WORKER_CORE)
+    bar.update(task, total=1, completed=1)
+    figure = f"{rebuilt['rate']:,.0f} incidents/s, {rebuilt['held']:,} in {rebuilt['seconds']:.1f} s"
+    yield "rebuild", figure, "at least 50,000/s"
+    if profile:
+        for function, share in run_apart("_rebuild.py", str(site.file), "profile", core=WORKER_CORE)["profile"]:
+            console.print(f"{share:6.1%}  {function}", markup=False)
+
+
+@click.command()
+@click.option("--share", "shares", multiple=True, type=float, default=(0.6,), show_default=True, help="Of the empty rate.")
+@click.option("--seconds", default=60, show_default=True, help="Length of live intake.")
+@click.option("--incidents", default=500_000, show_default=True, help="In the window that is rebuilt.")
+@click.option("--profile", is_flag=True, help="Show where the rebuild spends its time.")
+@click.option("--only", type=click.Choice(["live", "rebuild"]), help="Measure a part.")
+def main(shares: tuple[float, ...], seconds: int, incidents: int, profile: bool, only: str | None) -> None:
+    """Measure, and print a table in Markdown."""
+    os.sched_setaffinity(0, {OTHER_CORE})
+    console = Console(stderr=True)
+    results: list[Result] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotspots-bench-")))
+        kafka = stack.enter_context(LocalKafka(folder / "kafka"))
+        valkey = stack.enter_context(LocalValkey(folder / "valkey"))
+        bar = stack.enter_context(Progress(console=console))
+        for number, share in enumerate(shares if only != "rebuild" else ()):
+            site = Site(folder / f"live{number}", kafka, valkey, f"live{number}")
+            results += bench_live(site, share, seconds, bar)
+        if only != "live":
+            site = Site(folder / "rebuild", kafka, valkey, "rebuild")
+            results += bench_rebuild(site, incidents, profile, console, bar)
+    print(f"{description()}\n\n| what | measured | wanted |\n| --- | --- | --- |")
+    print("\n".join(f"| {what} | {figure} | {wanted} |" for what, figure, wanted in results))
+
+
+if __name__ == "__main__":
+    main()
