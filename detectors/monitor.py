@@ -26,7 +26,10 @@ EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 
 
 class TickMark(msgspec.Struct, frozen=True):
-    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), however far that is."""
+    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), however far that is.
+
+    On a watermark clock it closes every tick before that time, itself included.
+    """
 
     tick_s: int
 
@@ -148,12 +151,14 @@ class Monitor:
         """
         if offset < self.expected_next:
             raise ValueError(f"offset {offset}: already taken, the next is {self.expected_next}")
-        before_s, opened_s = self._clock_s, self._open_s
+        before_s = self._clock_s
         judged = self._judge(entry, offset, arrival_s)
         closed: list[ClosedTick] = []
+        is_mark = isinstance(judged, TickMark) and self.settings.clock == "watermark"
         if self._clock_s is not None:
-            tick_s = self._tick(self._clock_s)
-            if merge and opened_s is not None and bucket_of(opened_s) == bucket_of(tick_s):
+            # A tick record belongs to the last tick before the time that it announces.
+            tick_s = self._tick(self._clock_s - self.settings.tick_s * is_mark)
+            if merge and self._open_s is not None and bucket_of(self._open_s) == bucket_of(tick_s):
                 self._open_s = tick_s
             # What closes now is written down with the clock as it was before this record.
             after_s, self._clock_s = self._clock_s, before_s
@@ -161,7 +166,7 @@ class Monitor:
             self._clock_s, self._open_s = after_s, tick_s
         self._waiting.append((offset, judged))
         self.expected_next = offset + 1
-        if isinstance(judged, TickMark) and self.settings.clock == "watermark" and opened_s != self._open_s:
+        if isinstance(judged, TickMark) and is_mark and (before_s is None or judged.tick_s >= before_s):
             closed += self.flush()
         return closed
 

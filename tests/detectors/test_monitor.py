@@ -185,6 +185,25 @@ def test_a_tick_record_closes_what_came_before_it_and_itself() -> None:
     assert closed[-1].accounts == Accounts(read=2, added=1, ticks=1)
 
 
+def test_a_tick_record_right_after_a_tick_joins_it_and_leaves_the_next_to_the_records_of_that_time() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    begin = int(BEGIN.timestamp())
+    monitor.put(incident(1, BEGIN), 0, 0)
+    assert [tick.next_offset for tick in monitor.put(TickMark(begin + 1), 1, 0)] == [2]
+    monitor.put(incident(2, BEGIN + timedelta(seconds=1)), 2, 0)
+    assert [tick.tick_s for tick in monitor.put(TickMark(begin + 2), 3, 0)] == [begin + 1]
+
+
+def test_a_file_that_is_replayed_again_is_closed_by_its_tick_record_again() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    begin = int(BEGIN.timestamp())
+    for again in range(3):
+        monitor.put(incident(1, BEGIN), 2 * again, 0)
+        closed = monitor.put(TickMark(begin + 1), 2 * again + 1, 0)
+        assert closed[-1].next_offset == 2 * again + 2
+    assert closed[-1].accounts == Accounts(read=6, added=1, duplicate=2, ticks=3)
+
+
 def test_a_tick_record_may_announce_any_gap_and_costs_no_more_than_the_window() -> None:
     monitor = Monitor("leeds", area("watermark"), LOCATIONS)
     monitor.put(incident(1, BEGIN), 0, 0)

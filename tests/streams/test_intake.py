@@ -64,6 +64,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
         intake = Intake(1000, asyncio.get_running_loop())
         covered = dict.fromkeys(AREAS, 0)
         applied: dict[str | None, list[int]] = {area: [] for area in AREAS}
+        given = -1
 
         async def deliver(number: int) -> None:
             for _ in range(min(number, len(areas) - log.position)):
@@ -72,8 +73,11 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
                 await intake.take(record(offset, areas[offset]), log.delivery(offset))
 
         def apply(number: int) -> None:
+            nonlocal given
             for _ in range(min(number, len(intake.inbox))):
                 taken = intake.inbox.popleft()
+                assert taken.offset > given
+                given = taken.offset
                 known = applied[taken.area]
                 if taken.offset >= covered[taken.area] and (not known or taken.offset > known[-1]):
                     known.append(taken.offset)
@@ -89,6 +93,8 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
             log.position = log.committed = max(0, log.committed - back + 1)
 
         def abort() -> None:
+            nonlocal given
+            given = -1
             for area in AREAS:
                 applied[area] = [offset for offset in applied[area] if offset < covered[area]]
             intake.put_back()
@@ -115,6 +121,52 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
         for area in AREAS:
             assert applied[area] == [offset for offset, its in enumerate(areas) if its == area]
         assert set(range(log.committed, len(areas))) <= set(log.acknowledged)
+
+    asyncio.run(scenario())
+
+
+def test_an_abort_in_the_midst_of_a_redelivery_loses_nothing() -> None:
+    async def scenario() -> None:
+        log = Log(["leeds"] * 8)
+        intake = Intake(100, asyncio.get_running_loop())
+        for offset in (*range(8), *range(4)):
+            await intake.take(record(offset), log.delivery(offset))
+        intake.put_back()
+        for offset in range(4, 8):
+            await intake.take(record(offset), log.delivery(offset))
+        assert [each.offset for each in intake.inbox] == list(range(8))
+
+    asyncio.run(scenario())
+
+
+def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again() -> None:
+    """The reader held record 4 when the rebalance came; its area is on record before the one of record 0."""
+
+    async def scenario() -> None:
+        areas = ["york", "leeds", "leeds", "leeds", "leeds"]
+        log = Log(list(areas))
+        intake = Intake(100, asyncio.get_running_loop())
+        for offset in (0, 1, 2, 3):
+            await intake.take(record(offset, areas[offset]), log.delivery(offset))
+        intake.cover({"york": 0, "leeds": 0})
+        for offset in (4, 0, 1, 2, 3, 4):
+            await intake.take(record(offset, areas[offset]), log.delivery(offset))
+        intake.cover({"york": 0, "leeds": 5})
+        assert log.acknowledged == []
+        intake.cover({"york": 1, "leeds": 5})
+        assert log.acknowledged == [0, 1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None:
+    async def scenario() -> None:
+        log = Log(["leeds"] * 3)
+        intake = Intake(100, asyncio.get_running_loop())
+        intake.cover({"leeds": 2})
+        for offset in range(3):
+            await intake.take(record(offset), log.delivery(offset))
+        assert log.acknowledged == [0, 1]
 
     asyncio.run(scenario())
 
