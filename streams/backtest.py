@@ -6,6 +6,7 @@ file into a worker gives the same alerts byte for byte.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from pathlib import Path
 import msgspec
 
 from detectors.locations import Locations
-from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.monitor import ClosedTick, Monitor
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
 from streams.configuration import Area, Configuration, ConfigurationError, load, locations
 from streams.decode import decode
 from streams.messages import AlertFeature, alert_event, read_alert
+from streams.metrics import OUTCOMES
 from streams.tables import Row, Table
 
 
@@ -45,9 +47,9 @@ class AlertSummary(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a backtest reports: the accounts, the scans, the alerts that reached the tier ``alert``."""
+    """What a backtest reports: the accounts that balance, the scans, the alerts that reached the tier ``alert``."""
 
-    incidents: Accounts
+    incidents: dict[str, int]
     scans: int
     alerts: list[AlertSummary]
 
@@ -63,9 +65,10 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Backtest:
-    """The finished run: every published event in order, and the last revision of every alert."""
+    """The finished run: its summary, incidents of an unknown category, and every published event in order."""
 
     summary: Summary
+    unmapped: int
     events: list[bytes]
 
     def features(self) -> list[AlertFeature]:
@@ -145,7 +148,9 @@ def backtest(
         step()
     publish(monitor.flush())
     alerts = [_summary(alert, strongest[alert.id]) for alert in last.values() if alert.alerted_s is not None]
-    return Backtest(Summary(monitor.accounts, monitor.scans, sorted(alerts, key=lambda a: (a.opened_at, a.id))), events)
+    alerts.sort(key=lambda alert: (alert.opened_at, alert.id))
+    accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
+    return Backtest(Summary(accounts, monitor.scans, alerts), monitor.accounts.unmapped, events)
 
 
 def _summary(alert: Alert, strongest: Alert) -> AlertSummary:
@@ -179,8 +184,10 @@ def write_configuration(path: Path, plan: Plan) -> None:
         beside.write_text("".join(f"{cell}\n" for cell in plan.locations.ids), encoding="utf-8")
         chosen["cells_file"] = beside.name
     else:
-        places = zip(plan.locations.ids, plan.locations.longitude, plan.locations.latitude, strict=True)
-        beside.write_text("id,longitude,latitude\n" + "".join(f"{i},{x},{y}\n" for i, x, y in places), encoding="utf-8")
+        degrees = (plan.locations.longitude.tolist(), plan.locations.latitude.tolist())
+        places = zip(plan.locations.ids, *degrees, strict=True)
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("id", "longitude", "latitude"), *places])
         chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
     chosen["timezone"] = plan.settings.timezone
     note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'

@@ -34,10 +34,9 @@ def print_backtest(result: Backtest, output: str) -> None:
         print_json({"type": "FeatureCollection", "features": result.features()})
     else:
         Console().print(_alert_table(result))
-        accounts = ", ".join(
-            f"{name} {number}" for name, number in msgspec.to_builtins(result.summary.incidents).items()
-        )
-        Console().print(f"{accounts}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
+        accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
+        unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
+        Console().print(f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
 
 
 def print_demo(summary: Summary) -> None:

@@ -133,7 +133,7 @@ def publish(configuration: Configuration, revisions: Sequence[Revision], at_once
         producer.init_transactions()
         for start in range(0, len(revisions), at_once):
             producer.begin_transaction()
-            producer.send(topic, key=revisions[start][0].encode(), value=aborted)
+            producer.send(topic, key=revisions[start][0].encode(), value=aborted).get(timeout=10)
             producer.abort_transaction()
             producer.begin_transaction()
             sent = [
