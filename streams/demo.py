@@ -111,6 +111,13 @@ class ScanLog:
     revisions: set[str] = field(default_factory=set)
     alerts: dict[str, Alert] = field(default_factory=dict)
 
+    @property
+    def newest(self) -> ScanRecord:
+        """The last record; raises DemoError before there is one."""
+        if self.last is None:
+            raise DemoError("the worker has put nothing on record yet")
+        return self.last
+
     def read(self) -> None:
         """Read what has come since."""
         for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
@@ -237,7 +244,6 @@ class _Demo:
         self._worker.stop()
         self._worker.check()
         self._scans.read()
-        assert self._scans.last is not None  # it covers what was sent
         return _summary(self._scans, sent, self._changes(), self._source.clusters())
 
     def _launch(self, name: str, *arguments: str) -> Child:
@@ -262,15 +268,14 @@ class _Demo:
 
     def _show(self, left_s: float | None) -> None:
         try:
-            assert self._scans.last is not None
-            self._view.show(self._scans.last.checkpoint.clock_s, left_s)
+            self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
         except (OSError, RedisError):
             self._check()  # says which part is gone
             raise
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://{self._metrics}/readyz", timeout=5):  # noqa: S310 (our own address)
+            with urllib.request.urlopen(f"http://{self._metrics}/readyz", timeout=5):
                 return True
         except OSError:
             return False
@@ -289,8 +294,7 @@ class _Demo:
 def _summary(
     scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
 ) -> Summary:
-    assert scans.last is not None
-    accounts, clock_s = scans.last.accounts, scans.last.checkpoint.clock_s
+    accounts, clock_s = scans.newest.accounts, scans.newest.checkpoint.clock_s
     check_accounts(accounts, sent)
     ids = {each[b"id"] for each in changes}
     opened = {each[b"id"] for each in changes if each[b"tier"].decode() in SPEAKING_TIERS}

@@ -131,7 +131,7 @@ class RecordedCity(Source):
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:
-    """The moment, or an earlier one that no jump of the area's clock leads to: only gaps within a part are announced."""
+    """The moment, or an earlier one that no jump leads to: only gaps within a part are announced."""
     position = bisect.bisect_left(times, moment_s)
     while position > 1 and times[position] - times[position - 1] > GAP_S:
         position -= 1

@@ -12,7 +12,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, cast
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,7 +48,7 @@ class Figures(msgspec.Struct, frozen=True):
     @classmethod
     def scrape(cls, address: str, area: str) -> Figures:
         """Ask ``http://<address>/metrics``; raises OSError."""
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:  # noqa: S310 (our own address)
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         number = {
             "hotspots_records_total": 0.0,
@@ -74,12 +74,14 @@ class Alerts(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, redis: Redis, area: str) -> Alerts:
         """Raises redis.RedisError."""
-        ids = redis.zrevrange(area_key(area, "open"), 0, -1)
+        # The library's types leave open what comes back, since that depends on how the connection was made.
+        ids = cast(list[bytes], redis.zrevrange(area_key(area, "open"), 0, -1))
         with redis.pipeline() as pipeline:
             for id_ in ids:
                 pipeline.hget(area_key(area, f"alert:{id_.decode()}"), "event")
             events = pipeline.execute()
-        changes: list[tuple[Any, dict[bytes, bytes]]] = redis.xrevrange(area_key(area, "alerts"), count=CHANGES_READ)
+        newest = redis.xrevrange(area_key(area, "alerts"), count=CHANGES_READ)
+        changes = cast(list[tuple[bytes, dict[bytes, bytes]]], newest)
         ended = [fields[b"event"] for _, fields in changes if fields[b"state"].decode() in TERMINAL]
         return cls(
             [read_alert(event).data for event in events if event is not None],
@@ -133,8 +135,8 @@ class LiveView:
             OSError: the metrics endpoint does not answer.
             redis.RedisError: Redis does not.
         """
-        assert self._redis is not None  # connect() comes first
-        figures, alerts = Figures.scrape(self._metrics, self._area), Alerts.read(self._redis, self._area)
+        figures = Figures.scrape(self._metrics, self._area)
+        alerts = Alerts() if self._redis is None else Alerts.read(self._redis, self._area)
         now_s = time.monotonic()
         self._counted.append((now_s, figures.incidents))
         while now_s - self._counted[0][0] > RATE_S:
@@ -176,7 +178,7 @@ class LiveView:
 
 def _worth(alerts: Alerts) -> int:
     """How much a picture shows: urgent alerts before those of lower tiers, then ended ones."""
-    return sum(4 ** TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
+    return sum(1 << 2 * TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
 
 
 def _table(title: str, *last: str) -> Table:
@@ -199,7 +201,8 @@ def _cells(alert: AlertFeature) -> tuple[str, ...]:
 def _line(alert: AlertFeature, clock: datetime) -> str:
     place, category, tier, observed, expected, interval = _cells(alert)
     age = _duration(clock - alert.properties.opened_at)
-    return f"{tier}: {category} at {place}, {observed} against {expected} expected, by chance once in {interval}, {age} old"
+    found = f"{tier}: {category} at {place}, {observed} against {expected} expected"
+    return f"{found}, by chance once in {interval}, {age} old"
 
 
 def _place(alert: AlertFeature) -> str:

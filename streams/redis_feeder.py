@@ -33,6 +33,8 @@ EXPIRY_MARGIN_S = 7 * 86_400
 POLL_MS = 500
 PAUSE_S = 1.0
 KAFKA_TIMEOUT_MS = 5000
+KAFKA_BACKOFF_MS = 1000
+"""The client's own 30 s would keep alerts waiting for as long after Kafka has come back."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,10 @@ class RedisFeeder:
     ) -> None:
         self._topic = configuration.kafka.topic("alerts")
         self._areas = tuple(configuration.areas)
-        self._arguments = consumer_arguments(configuration.kafka) | {"bootstrap_timeout_ms": KAFKA_TIMEOUT_MS}
+        self._arguments = consumer_arguments(configuration.kafka) | {
+            "bootstrap_timeout_ms": KAFKA_TIMEOUT_MS,
+            "reconnect_backoff_max_ms": KAFKA_BACKOFF_MS,
+        }
         self._health = health
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s

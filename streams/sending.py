@@ -14,7 +14,7 @@ from streams.tables import Row, tick_row
 def send(
     rows: Sequence[Row], kafka: KafkaSettings, tick_s: int, *, speed: float = 0.0, live_from_s: float | None = None
 ) -> int:
-    """Send rows of one area at a speed (:func:`streams.replay.feed`) until they end, Ctrl-C or SIGTERM; returns how many.
+    """Send rows of one area at a speed (:func:`streams.replay.feed`) to their end, Ctrl-C or SIGTERM; returns how many.
 
     Call it from the main thread. When it ends early, a tick record closes the last tick all the same: ``tick_s`` is
     the length of the area's ticks in seconds.

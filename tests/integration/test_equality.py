@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streams.metrics import OUTCOMES
 from streams.scan_log import decode_scan
 from streams.worker import DONE
 from tests.conftest import GivenKafka
@@ -92,4 +93,4 @@ def replayed(
     last = decode_scan(deployment.scans()["chicago"][-1])
     alerts = deployment.alerts()
     deployment.close()
-    return alerts, msgspec.to_builtins(last.accounts)
+    return alerts, {name: getattr(last.accounts, name) for name in ("read", *OUTCOMES)}
