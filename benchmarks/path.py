@@ -184,10 +184,18 @@ def bench_live(site: Site, share: float, seconds: int, bar: Progress) -> Iterato
     yield "empty Faust agent, before and after", f"{before:,.0f} and {after:,.0f} records/s", ""
     yield "live intake", f"{live.rate:,.0f} records/s, {ratio:.0%} of the empty agent's mean", "at least 60 %"
     lag_s = [each / live.rate for each in (min(live.lag), float(np.median(live.lag)), max(live.lag))]
-    yield f"lag over {seconds} s (records not covered by a scan record)", (
-        f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; grows by {live.slope / live.rate:+.2%} of the rate"
-    ), "does not grow"
-    yield "scans meanwhile, all five streams each", f"{live.scans:.2f} a second, {live.scan_ms:.0f} ms each", "1 a second"
+    yield (
+        f"lag over {seconds} s (records not covered by a scan record)",
+        (
+            f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; grows by {live.slope / live.rate:+.2%} of the rate"
+        ),
+        "does not grow",
+    )
+    yield (
+        "scans meanwhile, all five streams each",
+        f"{live.scans:.2f} a second, {live.scan_ms:.0f} ms each",
+        "1 a second",
+    )
     yield "applied, ticks extended, core used", f"{live.applied:,.0f}/s, {live.merged}, {live.core:.0%}", ""
 
 
@@ -212,7 +220,9 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
 
 
 @click.command()
-@click.option("--share", "shares", multiple=True, type=float, default=(0.6,), show_default=True, help="Of the empty rate.")
+@click.option(
+    "--share", "shares", multiple=True, type=float, default=(0.6,), show_default=True, help="Of the empty rate."
+)
 @click.option("--seconds", default=60, show_default=True, help="Length of live intake.")
 @click.option("--incidents", default=500_000, show_default=True, help="In the window that is rebuilt.")
 @click.option("--profile", is_flag=True, help="Show where the rebuild spends its time.")

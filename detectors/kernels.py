@@ -126,9 +126,10 @@ def _best_of_centre(
             observed, mean = inside[column], usual[column]
             if observed < min_cases or observed <= mean:
                 continue
-            # LLR <= (n - u)^2 N / (u (N - u)): log x <= x - 1 in both terms. The hair covers rounding.
+            # LLR <= (n - u)^2 (N + u) / (2 u (N - u)), since x log x - x + 1 is at most (x - 1)^2 / 2 for the
+            # ratio inside (x >= 1) and (x - 1)^2 for the one outside (x <= 1). The hair covers rounding.
             excess = observed - mean
-            if excess * excess * total * 1.000000001 <= best * mean * (total - mean):
+            if excess * excess * (total + mean) * 1.000000001 <= best * 2.0 * mean * (total - mean):
                 continue
             ratio = log_likelihood_ratio(observed, mean, total)
             if ratio > best:

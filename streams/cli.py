@@ -240,8 +240,9 @@ def demo(seconds: float | None, seed: int, no_inject: bool, data: Path | None, p
     """Run everything on this machine and watch incidents come in and clusters come out."""
     from rich.console import Console
 
-    from streams.demo import DemoError, run
+    from streams.demo import run
     from streams.demo_source import RecordedCity, SimulatedCity
+    from streams.demo_summary import DemoError
     from streams.reports import print_demo
     from streams.tables import TableError
 

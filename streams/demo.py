@@ -11,67 +11,36 @@ import os
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from redis import Redis, RedisError
 from rich.console import Console
 
-from detectors.lifecycle import TERMINAL
-from detectors.monitor import Accounts
-from detectors.simulation import InjectedCluster, found
-from detectors.tracking import Alert
 from streams.brokers import consumer_arguments, create_topics
-from streams.configuration import Configuration, load
+from streams.configuration import load
 from streams.demo_source import AREA, SPEED, Source
+from streams.demo_summary import DemoError, ScanLog, Summary, summary
 from streams.live_view import Figures, LiveView
 from streams.local_services import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
-from streams.metrics import OUTCOMES
-from streams.redis_copy import SPEAKING_TIERS, area_key
-from streams.scan_log import ScanRecord, decode_scan
+from streams.redis_copy import area_key
 
 START_S = 120.0
 DRAIN_S = 60.0
 STOP_S = 10.0
 SHOW_S = 0.5
+SETTLE_S = 0.5
 LOG_LINES = 3
-
-
-class DemoError(Exception):
-    """The demo cannot go on, or its accounts do not balance; the message is one line."""
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts; alerts that reached the tier ``alert`` and how many of them ended; injected clusters.
-
-    ``delay_s``: median seconds of city time from the third incident of a found cluster to its alert.
-    """
-
-    read: int
-    added: int
-    replaced: int
-    removed: int
-    duplicate: int
-    outside: int
-    rejected: int
-    ticks: int
-    opened: int
-    ended: int
-    watched: int
-    injected: int
-    found: int
-    delay_s: float | None
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -101,44 +70,6 @@ class Child:
             self.process.wait()
 
 
-@dataclass
-class ScanLog:
-    """The topic ``scans`` as far as it was read: its last record, all revisions (id.revision), alerts while open."""
-
-    consumer: KafkaConsumer
-    configuration: Configuration
-    last: ScanRecord | None = None
-    revisions: set[str] = field(default_factory=set)
-    alerts: dict[str, Alert] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> ScanRecord:
-        """The last record; raises DemoError before there is one."""
-        if self.last is None:
-            raise DemoError("the worker has put nothing on record yet")
-        return self.last
-
-    def read(self) -> None:
-        """Read what has come since."""
-        for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
-            for record in records:
-                if record.key == AREA.encode() and record.value is not None:
-                    self.last = decode_scan(record.value)
-                    self.revisions.update(self.last.revisions)
-                    for followed in self.last.checkpoint.tracker.followed:
-                        self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
-
-    def sent(self) -> int:
-        """How many records the topic ``incidents`` holds; raises KafkaError."""
-        incidents = TopicPartition(self.configuration.kafka.topic("incidents"), 0)
-        return int(self.consumer.end_offsets([incidents])[incidents])
-
-    def covers(self, sent: int) -> bool:
-        """Whether so many records are all on record."""
-        self.read()
-        return self.last is not None and self.last.next_offset == sent
-
-
 def run(console: Console, source: Source, seconds: float | None, picture: Path | None = None) -> Summary:
     """Run the demo for so many seconds after it is ready, else until Ctrl-C; leaves no process and no file.
 
@@ -149,27 +80,28 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
         KeyboardInterrupt: it was ended before it was ready, or a second time.
     """
     with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         folder = Path(tempfile.mkdtemp(prefix="hotspots-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         view = stack.enter_context(LiveView(console, AREA, source.title))
         _set_environment(folder)
+        demo = _Demo(folder, source, view, stack)
         try:
-            demo = _Demo(folder, source, view, stack)
             demo.start()
             try:
                 demo.watch(seconds)
             except KeyboardInterrupt:
                 view.say("Stopping ...")
-            summary = demo.finish()
+            result = demo.finish()
             if picture is not None:
                 view.save_picture(picture)
         except (LocalServiceError, KafkaError, RedisError, OSError) as error:
+            demo.check(SETTLE_S)  # a part that is gone explains it better
             raise DemoError(" ".join(str(error).split())) from error
         finally:
             _undisturbed()  # what is left to do is to stop and tidy up
-    return summary
+    return result
 
 
 class _Demo:
@@ -179,6 +111,7 @@ class _Demo:
         self._folder, self._source, self._view, self._stack = folder, source, view, stack
         self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
         self._children: list[Child] = []
+        self._feeder: Child | None = None
 
     def start(self) -> None:
         """Everything up to *ready*: all is running and the worker has caught up with the history."""
@@ -223,18 +156,17 @@ class _Demo:
         shown_s = 0.0
         while self._feeder.process.poll() is None:
             self._scans.read()
-            self._check()
-            if self._scans.last is not None and time.monotonic() - shown_s >= SHOW_S:
+            self.check()
+            if time.monotonic() - shown_s >= SHOW_S:
                 shown_s = time.monotonic()
-                left_s = None if end_s is None else end_s - shown_s
-                self._show(left_s)
-        self._check()
+                self._show(None if end_s is None else end_s - shown_s)
+        self.check()
 
     def finish(self) -> Summary:
         """Stop feeding, let the worker put everything on record, stop it, and add up."""
-        if self._feeder.process.poll() is None:
-            self._feeder.stop()
+        if self._feeder is not None and self._feeder.process.poll() is None:
             self._children.remove(self._feeder)
+            self._feeder.stop()
         sent = self._scans.sent()
         self._wait(lambda: self._scans.covers(sent), f"the worker has put all {sent:,} records on record", DRAIN_S)
         self._wait(lambda: self._counted() == sent, f"the metrics count {sent:,} records", DRAIN_S)
@@ -244,7 +176,7 @@ class _Demo:
         self._worker.stop()
         self._worker.check()
         self._scans.read()
-        return _summary(self._scans, sent, self._changes(), self._source.clusters())
+        return summary(self._scans, sent, self._changes(), self._source.clusters())
 
     def _launch(self, name: str, *arguments: str) -> Child:
         hotspots = [sys.executable, "-c", "from streams.cli import main; main()", *arguments]
@@ -254,24 +186,22 @@ class _Demo:
         self._children.append(child)
         return child
 
-    def _check(self) -> None:
+    def check(self, settle_s: float = 0.0) -> None:
+        """Raises `DemoError` if a child has ended that should not have; one may be given a moment to do so."""
+        time.sleep(settle_s)
         for child in self._children:
             child.check()
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
         deadline = time.monotonic() + deadline_s
         while not done():
-            self._check()
+            self.check()
             if time.monotonic() > deadline:
                 raise DemoError(f"not within {deadline_s:g} s: {what}")
             time.sleep(0.05)
 
     def _show(self, left_s: float | None) -> None:
-        try:
-            self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
-        except (OSError, RedisError):
-            self._check()  # says which part is gone
-            raise
+        self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
 
     def _is_ready(self) -> bool:
         try:
@@ -291,37 +221,6 @@ class _Demo:
         return copied == self._scans.revisions
 
 
-def _summary(
-    scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
-) -> Summary:
-    accounts, clock_s = scans.newest.accounts, scans.newest.checkpoint.clock_s
-    check_accounts(accounts, sent)
-    ids = {each[b"id"] for each in changes}
-    opened = {each[b"id"] for each in changes if each[b"tier"].decode() in SPEAKING_TIERS}
-    ended = {each[b"id"] for each in changes if each[b"state"].decode() in TERMINAL}
-    shown = [cluster for cluster in clusters if cluster.third_s <= clock_s]
-    ticks = {cluster: found(cluster, scans.alerts.values()) for cluster in shown}
-    delays = [tick_s - cluster.third_s for cluster, tick_s in ticks.items() if tick_s is not None]
-    return Summary(
-        read=accounts.read,
-        **{outcome: getattr(accounts, outcome) for outcome in OUTCOMES},
-        opened=len(opened),
-        ended=len(ended & opened),
-        watched=len(ids - opened),
-        injected=len(shown),
-        found=len(delays),
-        delay_s=statistics.median(delays) if delays else None,
-    )
-
-
-def check_accounts(accounts: Accounts, sent: int) -> None:
-    """Raises `DemoError` unless every record sent has become exactly one thing."""
-    parts = {outcome: getattr(accounts, outcome) for outcome in OUTCOMES}
-    if accounts.read != sent or sum(parts.values()) != sent:
-        told = ", ".join(f"{name} {number}" for name, number in parts.items())
-        raise DemoError(f"the accounts do not balance: sent {sent}, read {accounts.read} = {told}")
-
-
 def _set_environment(folder: Path) -> None:
     """Children keep their temporary files here, and take no settings but those of the demo."""
     os.environ["TMPDIR"] = str(folder)
@@ -330,5 +229,5 @@ def _set_environment(folder: Path) -> None:
 
 
 def _undisturbed() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -60,7 +60,7 @@ log.retention.ms=-1
 # The default, 128 MiB, is half of this heap.
 log.cleaner.dedupe.buffer.size=8388608
 # A killed broker is let in again only after its former session has expired: 3 s instead of 9 s.
-broker.session.timeout.ms=3000
+broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=500
 """
 # Runs as a small Python process that becomes the server (same process id). Linux then kills the server when the thread

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from streams.backtest import Backtest
-from streams.demo import Summary
+from streams.demo_summary import Summary
 from streams.metrics import OUTCOMES
 
 
@@ -46,7 +46,7 @@ def print_demo(summary: Summary) -> None:
     if summary.delay_s is not None:
         found += f", {summary.delay_s / 3600:.1f} h after their third incident (median, city time)"
     outcomes = ", ".join(f"{name} {facts[name]}" for name in OUTCOMES)
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"accounts: read {summary.read} = {outcomes}")
     console.print(f"alerts: {summary.opened} opened, {summary.ended} of them ended, {summary.watched} only watched")
     console.print(found)

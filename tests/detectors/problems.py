@@ -87,11 +87,14 @@ def problems(draw: st.DrawFn) -> Problem:
     """
     points = [(float(n // 3), float(n % 3)) for n in draw(st.lists(st.integers(0, 8), min_size=1, max_size=9))]
     strata, buckets = draw(st.integers(1, 3)), draw(st.integers(2, 10))
-    cases = draw(st.lists(st.integers(0, len(points) * buckets - 1), min_size=1, max_size=25))
+    # One case in three is at the first place of late, or else hardly any window would be high.
+    crowd = len(points) * buckets
+    numbers = draw(st.lists(st.integers(0, crowd + crowd // 2), min_size=draw(st.sampled_from([1, 15])), max_size=30))
+    cases = [divmod(n, buckets) if n < crowd else (0, n % min(buckets, 2)) for n in numbers]
     return Problem(
         points=points,
         max_radius=draw(st.sampled_from([0.0, 1.0, 1.5, 2.5])),
-        cases=[divmod(case, buckets) for case in cases],
+        cases=cases,
         stratum=draw(st.lists(st.integers(0, strata - 1), min_size=buckets, max_size=buckets)),
         strata=strata,
         durations=sorted(draw(st.sets(st.integers(1, buckets), min_size=1, max_size=3))),

@@ -19,7 +19,7 @@ from detectors.lifecycle import TERMINAL, TRANSITIONS, AlertState
 from detectors.settings import AreaSettings, TierSettings
 from detectors.tracking import Alert, Tracker, TrackerState, alert_id
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 HOUR = 3600
 SETTINGS = AreaSettings(
     tiers=TierSettings(watch=10, advisory=20, alert=40, urgent=80),
@@ -84,11 +84,11 @@ def told(draw: st.DrawFn) -> Told:
     """Scans of two streams; clusters of a scan share no member, as zones of one scan do not overlap."""
     scans: Told = []
     tick_s, standing = 1_700_000_000, set(EVERYONE)
-    for number in draw(st.lists(st.integers(0, 2**20 - 1), min_size=1, max_size=40)):
+    for number in draw(st.lists(st.integers(0, 2**20 - 1), min_size=10, max_size=40)):
         number, hours = divmod(number, 8)
         tick_s += [1, 600, HOUR, HOUR, 2 * HOUR, 4 * HOUR, 7 * HOUR, 30 * HOUR][hours]
         number, cancels = divmod(number, 12)
-        if cancels == 0:
+        if cancels == 11:
             standing = standing - {sorted(EVERYONE)[number % 10]}
         number, stream = divmod(number, 3)
         clusters = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from streams.configuration import load, locations
 from streams.messages import AlertEvent, AlertFeature, read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-CLUSTERS_FROM = BEGIN + timedelta(days=9)
-END = BEGIN + timedelta(days=15)
+CLUSTERS_FROM = BEGIN + timedelta(days=7)
+END = BEGIN + timedelta(days=12)
 AREA = """
 [areas.leeds]
 clock = "watermark"
+tick_s = 3600
 resolution = 9
 window_days = 14
 min_baseline_days = 7
@@ -60,7 +61,7 @@ Rows = list[list[object]]
 
 
 def city_rows() -> Rows:
-    """Header and incidents of fifteen days, with clusters hidden in the last six."""
+    """Header and incidents of twelve days, with clusters hidden in the last five."""
     city = City(1, places=150, incidents_per_day=30, injection=Injection(per_day=1, relative_risk=(15, 20)))
     rows: Rows = [["id", "occurred_at", "reported_at", "category", "longitude", "latitude"]]
     for each in city.simulate(BEGIN, END, inject_from=CLUSTERS_FROM).incidents:
@@ -106,9 +107,6 @@ class Told:
         """The configuration hash of a worker that runs with the written file."""
         area = load(self.folder / "written.toml", {}).areas["leeds"]
         return area.digest(locations(area).ids)
-
-
-Backtest = Callable[..., Told]
 
 
 @pytest.fixture(scope="module")
@@ -178,19 +176,14 @@ def test_the_events_are_the_revisions_of_the_listed_alerts(whole: Told) -> None:
         assert (own[-1].state, own[-1].tier) == (alert["state"], alert["tier"])
         assert (own[-1].ended_at or None) == (alert["ended_at"] and moment(alert["ended_at"]))
         strongest = max(own, key=lambda each: each.score)
-        assert (strongest.observed, round(strongest.radius_m)) == (alert["observed"], round(alert["radius_m"]))
+        assert strongest.observed == alert["observed"]
+        assert strongest.radius_m == pytest.approx(alert["radius_m"], abs=0.051)
 
 
 def test_the_events_come_in_order_and_each_once(whole: Told) -> None:
     assert [event.time for event in whole.events] == sorted(event.time for event in whole.events)
     assert len({event.id for event in whole.events}) == len(whole.events) == len(whole.lines)
     assert not any(b"provenance" in line or b"latency" in line for line in whole.lines)
-
-
-def test_twice_the_same_is_byte_for_byte_the_same(whole: Told, city: Path, tmp_path: Path) -> None:
-    again = Told(tmp_path, city)
-    assert again.lines == whole.lines
-    assert again.summary == whole.summary
 
 
 # The options
@@ -245,12 +238,12 @@ def test_the_timezone_is_that_of_the_local_times(city: Path, tmp_path: Path) -> 
 # The written configuration
 
 
-def test_the_written_configuration_is_the_one_that_ran(whole: Told) -> None:
+def test_the_written_configuration_is_the_one_that_ran(whole: Told, city: Path, tmp_path: Path) -> None:
     assert whole.configuration_ids == {whole.written_configuration_id()}
-    again = Told(
-        whole.folder, whole.folder.parent / "city0" / "city.csv", area=(whole.folder / "written.toml").read_text()
-    )
+    shutil.copy(whole.folder / "written.cells.txt", tmp_path)
+    again = Told(tmp_path, city, area=(whole.folder / "written.toml").read_text())
     assert again.lines == whole.lines
+    assert again.summary == whole.summary
 
 
 def test_places_with_any_name_are_written_so_that_they_can_be_read(city: Path, tmp_path: Path) -> None:
@@ -258,7 +251,7 @@ def test_places_with_any_name_are_written_so_that_they_can_be_read(city: Path, t
     places += [[f'Well, "{row[0]}"', *row[4:]] for row in city_rows()[1:200]]
     write_rows(tmp_path / "places.csv", places)
     area = AREA.replace("resolution = 9", 'places_file = "places.csv"\nmax_place_distance_m = 400.5')
-    told = Told(tmp_path, city, "--to", "2024-01-12", area=area)
+    told = Told(tmp_path, city, "--to", "2024-01-10", area=area)
     written = load(tmp_path / "written.toml", {}).areas["leeds"]
     assert locations(written).ids == tuple(sorted(str(row[0]) for row in places[1:]))
     assert locations(written).max_distance_m == 400.5
