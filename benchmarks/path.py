@@ -187,7 +187,8 @@ def bench_live(site: Site, share: float, seconds: int, bar: Progress) -> Iterato
     yield (
         f"lag over {seconds} s (records not covered by a scan record)",
         (
-            f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; grows by {live.slope / live.rate:+.2%} of the rate"
+            f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; "
+            f"grows by {live.slope / live.rate:+.2%} of the rate"
         ),
         "does not grow",
     )
