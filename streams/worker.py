@@ -351,10 +351,15 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
     worker = Worker(configuration, areas, metrics)
     metrics.observe(worker.engine.open_alerts, worker.engine.health)
     host, port = configuration.metrics.host, configuration.metrics.port
+    feeder = RedisFeeder(configuration, health=worker.engine.health, metrics=metrics)
+
+    def stalled() -> str | None:
+        return worker.stalled() or (None if feeder.is_alive else "the thread that feeds Redis has ended")
+
     companions: Sequence[Companion] = (
-        MetricsServer(registry, host=host, port=port, dead=worker.stalled, not_ready=worker.not_ready),
-        RedisFeeder(configuration, health=worker.engine.health, metrics=metrics),
-        Watchdog(worker.stalled),
+        feeder,
+        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=worker.not_ready),
+        Watchdog(stalled),
     )
     with ExitStack() as running:
         for companion in companions:
