@@ -356,7 +356,8 @@ class Monitor:
         A Monitor that is to begin with a filled window is refilled and then simply put to.
         """
         judged = self._judge(entry, offset, arrival_s)
-        if self._clock_s is not None:
+        # A tick record's own tick may lie in the bucket before the time that it announces.
+        if self._clock_s is not None and not isinstance(judged, TickMark):
             self.window.advance(bucket_of(self._clock_s))
         self._apply(offset, judged)
         self.expected_next = offset + 1

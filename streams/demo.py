@@ -34,7 +34,7 @@ from streams.live_view import Figures, LiveView
 from streams.local_services import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
 from streams.redis_copy import area_key
 
-START_S = 120.0
+START_S = 60.0
 DRAIN_S = 60.0
 STOP_S = 10.0
 SHOW_S = 0.5
@@ -80,7 +80,7 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
         KeyboardInterrupt: it was ended before it was ready, or a second time.
     """
     with ExitStack() as stack:
-        for number in ENDING:
+        for number in _ending():
             stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
         folder = Path(tempfile.mkdtemp(prefix="hotspots-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -145,7 +145,7 @@ class _Demo:
         self._children.remove(history)
         sent = self._scans.sent()
         self._view.say(f"{sent:,} records of history sent, waiting for the worker ...")
-        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker has caught up", START_S)
+        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker goes on catching up", START_S)
         self._view.say(f"Ready after {time.monotonic() - started_s:.1f} s: {metrics}/metrics, city time x {SPEED:,}")
 
     def watch(self, seconds: float | None) -> None:
@@ -193,9 +193,12 @@ class _Demo:
             child.check()
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
-        deadline = time.monotonic() + deadline_s
+        """Until it is done; ``deadline_s`` counts anew whenever the worker has put something on record."""
+        reached, deadline = self._scans.reached, time.monotonic() + deadline_s
         while not done():
             self.check()
+            if self._scans.reached > reached:
+                reached, deadline = self._scans.reached, time.monotonic() + deadline_s
             if time.monotonic() > deadline:
                 raise DemoError(f"not within {deadline_s:g} s: {what}")
             time.sleep(0.05)
@@ -229,5 +232,10 @@ def _set_environment(folder: Path) -> None:
 
 
 def _undisturbed() -> None:
-    for number in ENDING:
+    for number in _ending():
         signal.signal(number, signal.SIG_IGN)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end the demo; one that is ignored (`nohup`, a job in the background) stays so."""
+    return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

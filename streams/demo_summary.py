@@ -63,6 +63,11 @@ class ScanLog:
             raise DemoError("the worker has put nothing on record yet")
         return self.last
 
+    @property
+    def reached(self) -> int:
+        """The first record of the topic ``incidents`` that is not on record yet."""
+        return 0 if self.last is None else self.last.next_offset
+
     def read(self) -> None:
         """Read what has come since."""
         for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
@@ -81,7 +86,7 @@ class ScanLog:
     def covers(self, sent: int) -> bool:
         """Whether so many records are all on record."""
         self.read()
-        return self.last is not None and self.last.next_offset == sent
+        return self.reached == sent
 
 
 def summary(

@@ -21,7 +21,7 @@ HISTORY_DAYS = 84
 RESOLUTION = 9
 """Of the H3 cells: a cell is as wide as a small cluster."""
 
-INJECTION = Injection(per_day=2.0, relative_risk=(8.0, 10.0), radius_m=(150.0, 300.0), hours=(8.0, 36.0), expected=10.0)
+INJECTION = Injection(per_day=1.5, relative_risk=(8.0, 10.0), radius_m=(150.0, 300.0), hours=(8.0, 36.0), expected=9.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Simulation:
     @property
     def city(self) -> City:
         """The places and their habits."""
-        return City(self.seed, incidents_per_day=200.0, near_repeats=0.02, injection=INJECTION)
+        return City(self.seed, incidents_per_day=150.0, near_repeats=0.02, injection=INJECTION)
 
     def run(self) -> Simulated:
         """All its incidents in order of arrival, and the clusters among them."""

@@ -72,7 +72,9 @@ def records(draw: st.DrawFn) -> list[Record]:
         if kind == "refusal":
             entry = Refusal("malformed_json", "value: must be JSON")
         elif kind == "mark":
-            entry = TickMark(int(now.timestamp()) + draw(st.integers(-10, 7200)))
+            # Full hours are boundaries, where a tick and the time after it lie in different buckets.
+            hour = int(now.timestamp()) // 3600 * 3600 + 3600
+            entry = TickMark(draw(st.sampled_from([hour, hour + 7200]) | st.integers(hour - 7200, hour + 7200)))
         elif kind == "cancelled":
             timed = draw(st.booleans())
             entry = Incident(id=incident.id, status=Status.CANCELLED, occurred_at=occurred if timed else None)

@@ -22,6 +22,8 @@ import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorNotAvailableError
 
 from detectors.monitor import Monitor
 from streams import scan_log
@@ -152,9 +154,12 @@ class Deployment:
         return dict.fromkeys(self.configuration.areas, 0) | lasts
 
     def committed(self) -> dict[int, int]:
-        """By partition, the offset that the group has committed."""
+        """By partition, the offset that the group has committed; none while a new broker has no coordinator."""
         with closing(KafkaAdminClient(**admin_arguments(self.kafka))) as admin:
-            offsets = admin.list_group_offsets([self.kafka.group])[self.kafka.group]
+            try:
+                offsets = admin.list_group_offsets([self.kafka.group])[self.kafka.group]
+            except CoordinatorNotAvailableError:
+                return {}
         return {each.partition: found.offset for each, found in offsets.items()}
 
     def is_covered(self) -> bool:
