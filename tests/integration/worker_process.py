@@ -23,7 +23,6 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CoordinatorNotAvailableError
-from kafka.errors import CoordinatorNotAvailableError
 
 from detectors.monitor import Monitor
 from streams import scan_log
