@@ -139,7 +139,7 @@ class _Demo:
         self._redis = self._stack.enter_context(Redis.from_url(self._configuration.redis.url, socket_timeout=5))
         self._view.say(f"Kafka {kafka.address}, Redis {valkey.address}. Starting the worker, sending the history ...")
         self._worker = self._launch("the worker", "worker", "--config", str(self._file))
-        history = self._launch("the simulator", *self._source.history(self._file))
+        history = self._launch("the simulator of the history", *self._source.history(self._file))
         history.may_end = True
         self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)
         self._children.remove(history)

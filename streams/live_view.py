@@ -146,10 +146,9 @@ class LiveView:
         clock = datetime.fromtimestamp(clock_s, UTC)
         head = f"{clock:%a %d %b %Y %H:%M} UTC   incidents {figures.incidents:,}   {rate:.0f}/s   lag {figures.lag}   "
         head += f"scans {figures.scans:,}   open {len(alerts.open)}"
-        if self._console.is_terminal or self._best[1] is None or len(alerts.open) > self._best[0]:
-            picture = self._picture(head, clock, left_s, alerts)
-            self._live.update(picture)
-            self._best = max(self._best, (_worth(alerts), picture), key=lambda pair: pair[0])
+        picture = self._picture(head, clock, left_s, alerts)
+        self._live.update(picture)
+        self._best = max(self._best, (_worth(alerts), picture), key=lambda pair: pair[0])
         if not self._console.is_terminal and now_s >= self._line_at:
             self._line_at = now_s + LINE_S
             self._console.print(head + "".join(f"\n    {_line(each, clock)}" for each in alerts.open), soft_wrap=True)
@@ -182,13 +181,15 @@ def _worth(alerts: Alerts) -> int:
 
 
 def _table(title: str, *last: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=True)
-    for heading in ("place", "category", "tier"):
-        table.add_column(heading)
-    for heading in ("observed", "expected", "by chance once in"):
-        table.add_column(heading, justify="right")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
+    )
+    for heading, width in (("place", 24), ("category", 9), ("tier", 8)):
+        table.add_column(heading, width=width)
+    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 17)):
+        table.add_column(heading, width=width, justify="right")
     for heading in last:
-        table.add_column(heading)
+        table.add_column(heading, width=12)
     return table
 
 
