@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from detectors.monitor import ClosedTick, Refusal
 from detectors.settings import AreaSettings
@@ -21,6 +21,7 @@ from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
 from streams.scan_log import PartitionRecord, ScanRecord
 
 DELAYED_AFTER_S = 60
+DELIVER_S = 25.0
 MAX_REQUEST_BYTES = 16 * 2**20  # before compression: a scan record holds all open alerts, settings all places
 VERSION = version("hotspot-monitor")
 HOST = socket.gethostname()
@@ -78,9 +79,14 @@ class Publisher:
                 )
                 for each in messages
             ]
+            self._producer.flush(timeout=DELIVER_S)
             self._producer.commit_transaction()
             for each in sent:
                 each.get(timeout=0)
+        except KafkaTimeoutError as error:
+            # After a broker has died, the library's sender has been seen to send nothing more for ever: nothing is
+            # asked of this producer again, and the next one that is opened aborts what it began.
+            raise AbortedError(f"partition {self._partition}: not delivered within {DELIVER_S:g} s") from error
         except KafkaError as error:
             if not self._aborts():
                 self._is_fenced = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import signal
@@ -267,7 +266,6 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(tmp_path: Path) -> None
             assert worker.stop() == DONE
         site.check()
         site.close()
-    gc.collect()  # kafka-python leaves sockets open whose connection was refused; here and not in the next test
 
 
 def test_a_port_that_is_taken_is_named(new_site: NewSite) -> None:
