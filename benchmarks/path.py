@@ -41,6 +41,7 @@ EMPTY_RECORDS = 200_000
 """At most so many records are read by the empty agent."""
 SETTLE_S = 5
 """Live intake runs so long before it is measured."""
+SAMPLES = 5
 LOADED_S = 180.0
 
 Result = tuple[str, str, str]
@@ -48,10 +49,10 @@ Result = tuple[str, str, str]
 
 
 class Live(NamedTuple):
-    """Live intake: records per second fed; each second the lag in records; the worker's share of its core."""
+    """Live intake: records per second fed; the lag in records, as the mean of each second; the worker's share of its core."""
 
     rate: float
-    lag: list[int]
+    lag: list[float]
     core: float
     scans: float
     scan_ms: float
@@ -97,7 +98,7 @@ class Lag:
 
     def now(self) -> int:
         """Asks Kafka."""
-        for record in self._consumer.poll(timeout_ms=50).get(self._scans, ()):
+        for record in self._consumer.poll(timeout_ms=20).get(self._scans, ()):
             if record.key == AREA.encode():
                 self._covered = scan_log.decode_scan(record.value).next_offset
         return int(self._consumer.end_offsets([self._incidents])[self._incidents]) - self._covered
@@ -137,12 +138,16 @@ def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, b
         source = rows(live_times(rate, SETTLE_S + seconds + 1, begin_s), HISTORY, seed=2)
         feeding: Future[int] = executor.submit(feed, source, site.kafka, speed=1.0)
         samples, before, cpu_s = [], {}, 0.0
-        for second in range(SETTLE_S + seconds + 1):
-            time.sleep(max(0.0, begin_s + second - time.time()))
+        for second in range(SETTLE_S + seconds):
             if second == SETTLE_S:
                 before, cpu_s = figures(worker), sum(process.cpu_times()[:2])
-            samples.append(lag.now())
-            bar.update(task, completed=second, description=f"live at {rate:,.0f} records/s, lag {samples[-1]:,}")
+            # Several samples a second, since the lag falls in steps: by a tick's records with each transaction.
+            sampled = []
+            for part in range(SAMPLES):
+                time.sleep(max(0.0, begin_s + second + part / SAMPLES - time.time()))
+                sampled.append(lag.now())
+            samples.append(sum(sampled) / SAMPLES)
+            bar.update(task, completed=second + 1, description=f"live at {rate:,.0f} records/s, lag {samples[-1]:,.0f}")
         after, cpu_s = figures(worker), sum(process.cpu_times()[:2]) - cpu_s
         feeding.result()
     grown = {name: after[name] - before.get(name, 0.0) for name in after}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 import pytest
 
 from streams.local_services import LocalKafka, LocalValkey
+
+
+# A run that was started in the background may ignore Ctrl-C, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
