@@ -49,7 +49,7 @@ Result = tuple[str, str, str]
 
 
 class Live(NamedTuple):
-    """Live intake: records per second fed; the lag in records, as the mean of each second; the worker's share of its core."""
+    """Live intake: records per second fed; the lag in records, mean of each second; the worker's share of its core."""
 
     rate: float
     lag: list[float]

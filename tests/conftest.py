@@ -14,7 +14,6 @@ import pytest
 
 from streams.local_services import LocalKafka, LocalValkey
 
-
 # A run that was started in the background may ignore Ctrl-C, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
