@@ -60,8 +60,9 @@ class RecentCases:
     def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
         """Those that a window now holds."""
         row = window.rows(window.now - longest + 1, window.now)
-        row = row[(window.location[row] != NOWHERE) & (window.category[row] < OTHER)]
-        return cls(row, window.location[row], window.now - window.bucket[row], window.category[row])
+        columns = window.columns
+        row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
+        return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
         """Those of one stream; ``ALL`` has every one."""

@@ -101,6 +101,16 @@ class Locations:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def written(self) -> dict[str, Any]:
+        """All that tells these places from others, ready for JSON; degrees to seven digits, a centimetre."""
+        return {
+            "ids": self.ids,
+            "resolution": self.resolution,
+            "max_distance_m": self.max_distance_m,
+            "longitude": self.longitude.round(7).tolist(),
+            "latitude": self.latitude.round(7).tolist(),
+        }
+
     def locate(self, incident: Incident) -> int | None:
         """The index of the incident's place; None when it lies outside the area."""
         if incident.location is not None:

@@ -7,7 +7,7 @@ worker, replay, backtest and calibration drive the same object.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,6 +23,8 @@ from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Versi
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 """The years 1900 to 2999: what an area's clock can show."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TickMark(msgspec.Struct, frozen=True):
@@ -106,8 +108,12 @@ class Monitor:
 
     def __init__(self, area: str, settings: AreaSettings, locations: Locations, near: Neighbours | None = None) -> None:
         self.area, self.settings, self.locations = area, settings, locations
+        self._categories = {
+            word: OTHER if category is Category.OTHER else STREAMS.index(category)
+            for word, category in settings.category_map.items()
+        }
         self.near = near or neighbours(locations, settings.max_radius_m)
-        self.configuration_id = settings.digest(locations.ids)
+        self.configuration_id = settings.digest(locations)
         self.window = SlidingWindow(
             locations=len(locations),
             buckets=settings.window_days * 24,
@@ -281,7 +287,7 @@ class Monitor:
         return Version(
             id=entry.id,
             occurred_s=occurred_s,
-            category=self._category(entry.category),
+            category=self._categories.get(entry.category, UNMAPPED),
             origin=entry.origin,
             location=location,
             longitude=entry.longitude or 0.0,
@@ -303,12 +309,6 @@ class Monitor:
             return Refusal("clock_jump", "the time must lie between the years 1900 and 2999")
         self._clock_s = max(known_s, stamp_s)
         return None
-
-    def _category(self, word: str) -> int:
-        category = self.settings.category(word)
-        if category is None:
-            return UNMAPPED
-        return OTHER if category is Category.OTHER else STREAMS.index(category)
 
     # Writing down and going on
 
@@ -372,4 +372,8 @@ class Monitor:
 
 
 def _seconds(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp() // 1)
+    """Seconds since 1970, rounded down."""
+    if time is None:
+        return None
+    since = time - _EPOCH
+    return since.days * 86_400 + since.seconds

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from detectors.incident import Category
+from detectors.locations import Locations
 
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -98,11 +99,12 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if faults:
             raise ValueError("\n".join(faults))
 
-    def category(self, word: str) -> Category | None:
-        """The category that a source's word stands for; None for an unknown word."""
-        return self.categories.get(word) or CATEGORY_MAP.get(word)
+    @property
+    def category_map(self) -> dict[str, Category]:
+        """Every known word -> category: the operator's words, which go first, and those known from the start."""
+        return CATEGORY_MAP | self.categories
 
-    def digest(self, location_ids: tuple[str, ...]) -> str:
+    def digest(self, locations: Locations) -> str:
         """The configuration hash: SHA-256 in hex over the settings and the frozen locations."""
-        encoded = msgspec.json.encode((self, location_ids), order="deterministic")
+        encoded = msgspec.json.encode((self, locations.written()), order="deterministic")
         return hashlib.sha256(encoded).hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import kernels
+from detectors.columns import Columns
 from detectors.incident import Origin
 from detectors.strata import BUCKET_S, Blocks, bucket_of
 
@@ -63,23 +63,6 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     clock_s: int | None
 
 
-_COLUMNS = {
-    "occurred_s": np.int64,
-    "offset": np.int64,
-    "clock_s": np.int64,
-    "bucket": np.int32,
-    "remembered": np.int32,
-    "location": np.int32,
-    "revision": np.int32,
-    "longitude_e7": np.int32,
-    "latitude_e7": np.int32,
-    "after": np.int32,
-    "before": np.int32,
-    "category": np.int8,
-    "discovered": np.bool_,
-}
-
-
 class SlidingWindow:
     """Incidents of the last ``buckets`` hours, the current and partly filled one included.
 
@@ -99,36 +82,15 @@ class SlidingWindow:
         self.stratum: NDArray[np.int32] = np.zeros(self._ring, np.int32)
         self._head: NDArray[np.int32] = np.full(self._ring, -1, np.int32)
         self.touched: set[int] = set()
+        # Cells of the arrays above, as memory views, for the same reason as those of the columns.
+        self._cases, self._in_bucket = self.by_stratum.data, self.in_bucket.data
+        self._stratum, self._heads = self.stratum.data, self._head.data
         self._ahead = ahead
         self._blocks, self._zone = blocks, zone
         self._row_of: dict[str, int] = {}
         self._ids: list[str] = []
         self._free: list[int] = []
-        self._allocate(1024)
-
-    def _allocate(self, rows: int) -> None:
-        for name, dtype in _COLUMNS.items():
-            column: NDArray[Any] = np.zeros(rows, dtype)
-            old = getattr(self, name, None)
-            if old is not None:
-                column[: len(old)] = old
-            setattr(self, name, column)
-        self.offset[len(self._ids) :] = np.iinfo(np.int64).max
-        self.remembered[len(self._ids) :] = np.iinfo(np.int32).min
-
-    occurred_s: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    clock_s: NDArray[np.int64]
-    bucket: NDArray[np.int32]
-    remembered: NDArray[np.int32]
-    location: NDArray[np.int32]
-    revision: NDArray[np.int32]
-    longitude_e7: NDArray[np.int32]
-    latitude_e7: NDArray[np.int32]
-    after: NDArray[np.int32]
-    before: NDArray[np.int32]
-    category: NDArray[np.int8]
-    discovered: NDArray[np.bool_]
+        self.columns = Columns(1024)
 
     def __len__(self) -> int:
         """Number of ids remembered: incidents in the window and cancelled ids."""
@@ -137,7 +99,7 @@ class SlidingWindow:
     def __contains__(self, incident_id: str) -> bool:
         """Whether an incident stands in the window (and was not cancelled)."""
         row = self._row_of.get(incident_id)
-        return row is not None and bool(self.location[row] != NOWHERE)
+        return row is not None and self.columns.at.location[row] != NOWHERE
 
     @property
     def now(self) -> int:
@@ -170,7 +132,7 @@ class SlidingWindow:
             self._expire(reached - self.buckets)
             self._now = reached
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
-            for row in self.rows(reached, reached):
+            for row in self.rows(reached, reached).tolist():
                 self._count(row, +1)
         if bucket > self.now:  # the jump was longer than the window, which is empty by now
             self._start(bucket)
@@ -198,11 +160,12 @@ class SlidingWindow:
                 return Outcome.OUTSIDE
             self._enter(self._new_row(version.id), bucket, version)
             return Outcome.REMOVED if cancelled else Outcome.ADDED
-        if version.revision is not None and version.revision < self.revision[row]:
+        at = self.columns.at
+        if version.revision is not None and version.revision < at.revision[row]:
             # The version held must be remembered for as long as this one could come again.
-            self.remembered[row] = max(self.remembered[row], bucket)
+            at.remembered[row] = max(at.remembered[row], bucket)
             return Outcome.DUPLICATE
-        was_standing = self.location[row] != NOWHERE
+        was_standing = at.location[row] != NOWHERE
         if cancelled:
             outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
         elif bucket < self.first:
@@ -221,13 +184,14 @@ class SlidingWindow:
         return outcome
 
     def _equals(self, row: int, version: Version) -> bool:
+        at = self.columns.at
         return (
-            self.occurred_s[row] == version.occurred_s
-            and self.location[row] == version.location
-            and self.category[row] == version.category
-            and bool(self.discovered[row]) == (version.origin is Origin.DISCOVERED)
-            and self.longitude_e7[row] == round(version.longitude * _E7)
-            and self.latitude_e7[row] == round(version.latitude * _E7)
+            at.occurred_s[row] == version.occurred_s
+            and at.location[row] == version.location
+            and at.category[row] == version.category
+            and at.discovered[row] == (version.origin is Origin.DISCOVERED)
+            and at.longitude_e7[row] == round(version.longitude * _E7)
+            and at.latitude_e7[row] == round(version.latitude * _E7)
         )
 
     def _new_row(self, incident_id: str) -> int:
@@ -236,8 +200,8 @@ class SlidingWindow:
             self._ids[row] = incident_id
         else:
             row = len(self._ids)
-            if row == len(self.offset):
-                self._allocate(2 * row)
+            if row == len(self.columns):
+                self.columns.grow()
             self._ids.append(incident_id)
         self._row_of[incident_id] = row
         return row
@@ -245,14 +209,15 @@ class SlidingWindow:
     def _enter(self, row: int, bucket: int, version: Version) -> None:
         """Write a row, link it into the list of its bucket, count it."""
         self._stamp(row, bucket, version)
+        at = self.columns.at
         stands = version.location != NOWHERE
-        self.bucket[row] = bucket if stands else self.remembered[row]
-        self.occurred_s[row] = self.now * BUCKET_S if version.occurred_s is None else version.occurred_s
-        self.location[row] = version.location
-        self.longitude_e7[row] = round(version.longitude * _E7)
-        self.latitude_e7[row] = round(version.latitude * _E7)
-        self.category[row] = version.category
-        self.discovered[row] = version.origin is Origin.DISCOVERED
+        at.bucket[row] = bucket if stands else at.remembered[row]
+        at.occurred_s[row] = self.now * BUCKET_S if version.occurred_s is None else version.occurred_s
+        at.location[row] = version.location
+        at.longitude_e7[row] = round(version.longitude * _E7)
+        at.latitude_e7[row] = round(version.latitude * _E7)
+        at.category[row] = version.category
+        at.discovered[row] = version.origin is Origin.DISCOVERED
         self._link(row)
         self._count(row, +1)
 
@@ -262,62 +227,65 @@ class SlidingWindow:
         The id is remembered until the latest bucket of any of its versions has left the window. Where
         an earlier version said so, the log is needed from that one on.
         """
-        self.revision[row] = -1 if version.revision is None else version.revision
-        if bucket >= self.remembered[row]:
-            self.remembered[row] = bucket
-            self.offset[row] = version.offset
-            self.clock_s[row] = self.now * BUCKET_S if version.clock_s is None else version.clock_s
+        at = self.columns.at
+        at.revision[row] = -1 if version.revision is None else version.revision
+        if bucket >= at.remembered[row]:
+            at.remembered[row] = bucket
+            at.offset[row] = version.offset
+            at.clock_s[row] = self.now * BUCKET_S if version.clock_s is None else version.clock_s
 
     def _leave(self, row: int) -> None:
         self._count(row, -1)
         self._unlink(row)
 
     def _link(self, row: int) -> None:
-        slot = self.bucket[row] % self._ring
-        head = self._head[slot]
-        self.after[row], self.before[row] = head, -1
+        at = self.columns.at
+        slot = at.bucket[row] % self._ring
+        head = self._heads[slot]
+        at.after[row], at.before[row] = head, -1
         if head >= 0:
-            self.before[head] = row
-        self._head[slot] = row
+            at.before[head] = row
+        self._heads[slot] = row
 
     def _unlink(self, row: int) -> None:
-        after, before = self.after[row], self.before[row]
+        at = self.columns.at
+        after, before = at.after[row], at.before[row]
         if after >= 0:
-            self.before[after] = before
+            at.before[after] = before
         if before >= 0:
-            self.after[before] = after
+            at.after[before] = after
         else:
-            self._head[self.bucket[row] % self._ring] = after
+            self._heads[at.bucket[row] % self._ring] = after
 
     def _count(self, row: int, sign: int) -> None:
-        category, location, bucket = int(self.category[row]), int(self.location[row]), int(self.bucket[row])
-        now = self.now
+        at, now = self.columns.at, self.now
+        category, location, bucket = at.category[row], at.location[row], at.bucket[row]
         if location == NOWHERE or category >= OTHER or not now - self.buckets < bucket <= now:
             return
         slot = bucket % self._ring
-        stratum = int(self.stratum[slot])
+        stratum = self._stratum[slot]
         for plane in (category, ALL):
             self.touched.add(plane)
-            self.by_stratum[plane, location, stratum] += sign
-            self.in_bucket[plane, slot] += sign
+            self._cases[plane, location, stratum] += sign
+            self._in_bucket[plane, slot] += sign
 
     def _expire(self, bucket: int) -> None:
-        for row in self.rows(bucket, bucket):
+        at = self.columns.at
+        for row in self.rows(bucket, bucket).tolist():
             self._leave(row)
-            if self.remembered[row] > bucket:
-                self.location[row] = NOWHERE
-                self.bucket[row] = self.remembered[row]
+            if at.remembered[row] > bucket:
+                at.location[row] = NOWHERE
+                at.bucket[row] = at.remembered[row]
                 self._link(row)
             else:
                 del self._row_of[self._ids[row]]
                 self._ids[row] = ""
-                self.offset[row] = np.iinfo(np.int64).max
-                self.remembered[row] = np.iinfo(np.int32).min
+                self.columns.free(row)
                 self._free.append(row)
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
         """The rows whose bucket lies in first..last, int32, in no particular order."""
-        return kernels.rows_in_buckets(self._head, self.after, self._ring, first, last)
+        return kernels.rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
     def ids(self, rows: Sequence[int] | NDArray[np.int32]) -> list[str]:
         """The incident ids of rows, in byte order."""
@@ -340,5 +308,5 @@ class SlidingWindow:
         """(offset, clock) of the earliest record still needed; None when nothing is remembered."""
         if not self._row_of:
             return None
-        row = int(np.argmin(self.offset[: len(self._ids)]))
-        return int(self.offset[row]), int(self.clock_s[row])
+        row = int(np.argmin(self.columns.offset[: len(self._ids)]))
+        return self.columns.at.offset[row], self.columns.at.clock_s[row]

@@ -14,6 +14,7 @@ from streams.configuration import Configuration, KafkaSettings, Topic
 from streams.decode import partition_of
 
 __all__ = [
+    "BOOTSTRAP_MS",
     "admin_arguments",
     "check_topics",
     "consumer_arguments",
@@ -27,6 +28,8 @@ __all__ = [
 
 DAY_MS = 86_400_000
 REJECTED_RETENTION_MS = 7 * DAY_MS
+BOOTSTRAP_MS = 10_000
+"""So long a command looks for Kafka."""
 MARGIN_DAYS = 7  # over two windows, for an outage
 
 
@@ -150,8 +153,8 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``kafka.KafkaAdminClient``, which gives up after ten seconds."""
-    return _connection(kafka) | {"bootstrap_timeout_ms": 10_000}
+    """For a ``kafka.KafkaAdminClient``, which gives up after ``BOOTSTRAP_MS``."""
+    return _connection(kafka) | {"bootstrap_timeout_ms": BOOTSTRAP_MS}
 
 
 def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -157,9 +157,9 @@ class Area(AreaSettings, frozen=True, kw_only=True):
         """What the Monitor reads, without the files."""
         return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
 
-    def digest(self, location_ids: tuple[str, ...]) -> str:
+    def digest(self, locations: Locations) -> str:
         """That of the :attr:`settings`: the names of the files do not count."""
-        return self.settings.digest(location_ids)
+        return self.settings.digest(locations)
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):

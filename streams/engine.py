@@ -22,7 +22,8 @@ from streams.publish import AbortedError, FencedError
 STEP_S = 0.2
 STEP_RECORDS = 5000
 STEP_TICKS = 200
-IDLE_S = 0.2
+IDLE_S = 0.1
+"""So often an idle engine looks for records: to be woken for each would cost more than the record itself."""
 ABORTS = 3
 """So many aborted transactions of a partition, with none committed between, are too many."""
 
@@ -72,7 +73,7 @@ class Engine:
         self._thread.start()
 
     def wake(self) -> None:
-        """There are records."""
+        """There is something to do at once."""
         if not self._wake.is_set():
             self._wake.set()
 

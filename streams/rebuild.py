@@ -55,14 +55,12 @@ class WatchedArea:
 
     def written_in_full(self) -> tuple[bytes, bytes]:
         """Key (area and configuration hash) and value, JSON, of its record in the topic ``settings``."""
-        places = {
-            "ids": self.locations.ids,
-            "resolution": self.locations.resolution,
-            "max_distance_m": self.locations.max_distance_m,
-            "longitude": self.locations.longitude.tolist(),
-            "latitude": self.locations.latitude.tolist(),
+        whole = {
+            "area": self.name,
+            "id": self.configuration_id,
+            "settings": self.settings,
+            "locations": self.locations.written(),
         }
-        whole = {"area": self.name, "id": self.configuration_id, "settings": self.settings, "locations": places}
         return f"{self.name}:{self.configuration_id}".encode(), msgspec.json.encode(whole)
 
 
@@ -80,7 +78,7 @@ def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
             raise ConfigurationError(f"areas.{name}.{error}") from None
         settings = area.settings
         near = neighbours(places, settings.max_radius_m)
-        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places.ids))
+        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places))
     return watched
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from streams.brokers import producer_arguments
+from streams.brokers import BOOTSTRAP_MS, producer_arguments
 from streams.configuration import KafkaSettings
 from streams.tables import Row
 
@@ -87,7 +87,11 @@ def feed(
 def _producer(kafka: KafkaSettings, topic: str) -> KafkaProducer:
     try:
         producer = KafkaProducer(
-            **producer_arguments(kafka), linger_ms=LINGER_MS, batch_size=BATCH_BYTES, max_block_ms=BLOCKED_MS
+            **producer_arguments(kafka),
+            linger_ms=LINGER_MS,
+            batch_size=BATCH_BYTES,
+            max_block_ms=BLOCKED_MS,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
         )
     except KafkaError as error:
         raise FeedError(f"no Kafka at {kafka.bootstrap} ({error})") from None

@@ -7,6 +7,7 @@ that is new is rebuilt in a task while the agent fills its inbox. Acknowledgemen
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import tempfile
@@ -35,6 +36,7 @@ from streams.partition import Partition
 from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
 from streams.rebuild import Cancelled, RebuildError, WatchedArea, rebuild, watched_areas
 from streams.redis_feeder import RedisFeeder
+from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
 from streams.watchdog import Watchdog
 
@@ -163,6 +165,7 @@ class Worker:
             stream_wait_empty=False,
             stream_recovery_delay=0.0,
         )
+        app.transport = PromptTransport(app.conf.broker_consumer, app)
         incidents = app.topic(
             self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
@@ -222,7 +225,6 @@ class Worker:
             )
             record = Record(message.offset, message.timestamp, area, entry, message.key, message.value)
             await owned.intake.take(record, event)
-            self.engine.wake()
 
     def _cover(self, intake: Intake, covered: Mapping[str | None, int]) -> None:
         self._loop.call_soon_threadsafe(intake.cover, covered)
@@ -339,6 +341,8 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         if faults:
             return FAILED
         compile_kernels()
+        gc.collect()
+        gc.freeze()  # what is here from the start stays: no full collection need look at it again
         return asyncio.run(_run(configuration, areas))
     except (ConfigurationError, KafkaError, LeaveError) as error:
         log.critical("%s", error)

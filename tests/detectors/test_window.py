@@ -118,7 +118,7 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
     in_rows: dict[str, tuple[Any, ...]] = {}
     for bucket in buckets:
         for row in window.rows(bucket, bucket):
-            if window.location[row] != NOWHERE:
+            if window.columns.location[row] != NOWHERE:
                 (name,) = window.ids([row])
                 assert name not in in_rows
                 in_rows[name] = row_of(window, row, bucket)
@@ -128,12 +128,12 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
 def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
     return (
         bucket,
-        int(window.occurred_s[row]),
-        int(window.location[row]),
-        int(window.category[row]),
-        bool(window.discovered[row]),
-        int(window.longitude_e7[row]),
-        int(window.revision[row]),
+        int(window.columns.occurred_s[row]),
+        int(window.columns.location[row]),
+        int(window.columns.category[row]),
+        bool(window.columns.discovered[row]),
+        int(window.columns.longitude_e7[row]),
+        int(window.columns.revision[row]),
     )
 
 
@@ -279,7 +279,7 @@ def test_the_window_grows_and_takes_the_rows_of_those_that_left_again():
         for number in range(3000):
             assert window.put(version(f"{round_}-{number}", START + round_ * 6, number)) == Outcome.ADDED
         assert window.by_stratum[ALL].sum() == len(window) == 3000
-        assert len(window.offset) == 4096
+        assert len(window.columns) == 4096
         window.advance(START + (round_ + 1) * 6)
         assert len(window) == 0
         assert window.lowest() is None

@@ -38,7 +38,7 @@ from tests.integration.worker_process import (
 )
 
 END = BEGIN + timedelta(days=13)
-RANDOM_STRINGS = 3000
+RANDOM_STRINGS = 10_000
 QUIET_DEADLINE_S = 3.0
 
 

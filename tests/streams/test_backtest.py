@@ -106,7 +106,7 @@ class Told:
     def written_configuration_id(self) -> str:
         """The configuration hash of a worker that runs with the written file."""
         area = load(self.folder / "written.toml", {}).areas["leeds"]
-        return area.digest(locations(area).ids)
+        return area.digest(locations(area))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.locations import Locations
+from detectors.settings import AreaSettings
 from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
 from streams.settings_reader import Secret, SettingsReader, add_environment
 
@@ -108,7 +110,7 @@ def test_several_areas_in_one_file(tmp_path: Path) -> None:
     areas = load(path, {}).areas
     assert list(areas) == ["leeds", "den-ver"]
     assert areas["leeds"].max_radius_m == 400
-    assert areas["den-ver"].category("Auto Theft") == "property"
+    assert areas["den-ver"].category_map["Auto Theft"] == "property"
 
 
 class TestEnvironment:
@@ -228,7 +230,15 @@ def test_the_monitor_does_not_see_where_an_area_lies() -> None:
     one, other = Area(cells_file="a.txt", seed=3), Area(boundary_file="b.json", seed=3)
     assert one.settings == other.settings
     assert one.settings.seed == 3
-    assert one.digest(("x",)) == other.digest(("x",)) == one.settings.digest(("x",))
+    places = Locations.from_places(["x"], [-1.5], [53.8], 100.0)
+    assert one.digest(places) == other.digest(places) == one.settings.digest(places)
+
+
+def test_the_configuration_hash_tells_places_of_the_same_name_apart() -> None:
+    at_home = Locations.from_places(["x"], [-1.5], [53.8], 100.0)
+    moved = Locations.from_places(["x"], [-1.5], [53.9], 100.0)
+    wider = Locations.from_places(["x"], [-1.5], [53.8], 200.0)
+    assert len({AreaSettings().digest(places) for places in (at_home, moved, wider)}) == 3
 
 
 class TestLocations:

@@ -68,7 +68,7 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall") -> WatchedA
     area = AreaSettings(clock=clock, min_baseline_days=0, replications=99)
     locations = Locations.from_cells([CELL])
     near = neighbours(locations, area.max_radius_m)
-    return WatchedArea(name, area, locations, near, area.digest(locations.ids))
+    return WatchedArea(name, area, locations, near, area.digest(locations))
 
 
 def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None = None) -> Partition:
