@@ -6,6 +6,7 @@ record that says: the Monitor holds the first NUMBER records of the topic.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
@@ -29,17 +30,23 @@ def main(number: int, end_s: int) -> None:
     near = neighbours(places, settings.max_radius_m)
     process = psutil.Process()
     source = incidents(history_s(number, end_s), 0, seed=1)
-    gc.collect()
+    _give_back()
     before = process.memory_info().rss
     monitor = Monitor(AREA, settings, places, near)
     for offset in range(number - 1):
         monitor.refill(next(source), offset, end_s)
     monitor.put(next(source), number - 1, end_s)
-    gc.collect()
+    _give_back()
     grown = process.memory_info().rss - before
     (closed,) = monitor.flush()
     record = scan_log.scan_record(AREA, monitor.configuration_id, closed, scan_log.NO_DIGEST, [])
     print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan_log.encode(record).decode()}))
+
+
+def _give_back() -> None:
+    """Hand what was freed back to the system, so that the resident memory is what is in use."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ NOWHERE = -1
 """Location of a cancelled incident."""
 
 _E7 = 10_000_000
+_NEVER = -(2**62)
 
 
 class Outcome(enum.StrEnum):
@@ -75,7 +76,7 @@ class SlidingWindow:
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
         self.buckets = buckets
-        self._now: int | None = None
+        self._now, self._first = _NEVER, _NEVER
         self.by_stratum: NDArray[np.int32] = np.zeros((ALL + 1, locations, blocks.count), np.int32)
         self._ring = buckets + ahead + 1
         self.in_bucket: NDArray[np.int32] = np.zeros((ALL + 1, self._ring), np.int32)
@@ -108,7 +109,7 @@ class SlidingWindow:
         Raises:
             ValueError: the window was never advanced to a bucket.
         """
-        if self._now is None:
+        if self._now == _NEVER:
             raise ValueError("the window has no time yet: advance it to a bucket first")
         return self._now
 
@@ -123,23 +124,25 @@ class SlidingWindow:
         Raises:
             ValueError: the bucket lies before the present one.
         """
-        if self._now is None:
+        if bucket == self._now:
+            return
+        if self._now == _NEVER:
             self._start(bucket)
             return
-        if bucket < self.now:
-            raise ValueError(f"bucket {bucket}: the window already ends at {self.now}; time only moves forward")
-        for reached in range(self.now + 1, min(bucket, self.now + self._ring) + 1):
+        if bucket < self._now:
+            raise ValueError(f"bucket {bucket}: the window already ends at {self._now}; time only moves forward")
+        for reached in range(self._now + 1, min(bucket, self._now + self._ring) + 1):
             self._expire(reached - self.buckets)
-            self._now = reached
+            self._now, self._first = reached, reached - self.buckets + 1
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
             for row in self.rows(reached, reached).tolist():
                 self._count(row, +1)
-        if bucket > self.now:  # the jump was longer than the window, which is empty by now
+        if bucket > self._now:  # the jump was longer than the window, which is empty by now
             self._start(bucket)
 
     def _start(self, bucket: int) -> None:
-        self._now = bucket
-        self._label(range(self.first, bucket + self._ahead + 1))
+        self._now, self._first = bucket, bucket - self.buckets + 1
+        self._label(range(self._first, bucket + self._ahead + 1))
 
     def _label(self, buckets: range) -> None:
         for bucket in buckets:
@@ -153,10 +156,11 @@ class SlidingWindow:
         removes an earlier version of its id that lies inside.
         """
         row = self._row_of.get(version.id)
-        bucket = self.now if version.occurred_s is None else bucket_of(version.occurred_s)
+        now = self.now
+        bucket = now if version.occurred_s is None else bucket_of(version.occurred_s)
         cancelled = version.location == NOWHERE
         if row is None:
-            if bucket < self.first:
+            if bucket < self._first:
                 return Outcome.OUTSIDE
             self._enter(self._new_row(version.id), bucket, version)
             return Outcome.REMOVED if cancelled else Outcome.ADDED
@@ -168,7 +172,7 @@ class SlidingWindow:
         was_standing = at.location[row] != NOWHERE
         if cancelled:
             outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
-        elif bucket < self.first:
+        elif bucket < self._first:
             outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
         elif not was_standing:
             outcome = Outcome.ADDED
@@ -178,7 +182,7 @@ class SlidingWindow:
             self._stamp(row, bucket, version)
             return outcome
         self._leave(row)
-        if bucket < self.first:
+        if bucket < self._first:
             version = msgspec.structs.replace(version, location=NOWHERE)
         self._enter(row, bucket, version)
         return outcome
@@ -212,7 +216,7 @@ class SlidingWindow:
         at = self.columns.at
         stands = version.location != NOWHERE
         at.bucket[row] = bucket if stands else at.remembered[row]
-        at.occurred_s[row] = self.now * BUCKET_S if version.occurred_s is None else version.occurred_s
+        at.occurred_s[row] = self._now * BUCKET_S if version.occurred_s is None else version.occurred_s
         at.location[row] = version.location
         at.longitude_e7[row] = round(version.longitude * _E7)
         at.latitude_e7[row] = round(version.latitude * _E7)
@@ -232,7 +236,7 @@ class SlidingWindow:
         if bucket >= at.remembered[row]:
             at.remembered[row] = bucket
             at.offset[row] = version.offset
-            at.clock_s[row] = self.now * BUCKET_S if version.clock_s is None else version.clock_s
+            at.clock_s[row] = self._now * BUCKET_S if version.clock_s is None else version.clock_s
 
     def _leave(self, row: int) -> None:
         self._count(row, -1)
@@ -258,9 +262,9 @@ class SlidingWindow:
             self._heads[at.bucket[row] % self._ring] = after
 
     def _count(self, row: int, sign: int) -> None:
-        at, now = self.columns.at, self.now
+        at = self.columns.at
         category, location, bucket = at.category[row], at.location[row], at.bucket[row]
-        if location == NOWHERE or category >= OTHER or not now - self.buckets < bucket <= now:
+        if location == NOWHERE or category >= OTHER or not self._first <= bucket <= self._now:
             return
         slot = bucket % self._ring
         stratum = self._stratum[slot]

@@ -20,6 +20,7 @@ __all__ = [
     "consumer_arguments",
     "create_topics",
     "faust_arguments",
+    "log_reader_arguments",
     "partition_of",
     "producer_arguments",
     "retention_ms",
@@ -150,6 +151,12 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
         "compression_type": "gzip",
         "allow_auto_create_topics": False,
     }
+
+
+def log_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """For an ``aiokafka.AIOKafkaConsumer`` without a group: every record, uncommitted ones too."""
+    arguments = _connection(kafka) | {"isolation_level": "read_uncommitted", "enable_auto_commit": False}
+    return arguments | {"auto_offset_reset": "earliest"}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
+import aiokafka.errors
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
@@ -18,19 +20,16 @@ from detectors.neighbours import Neighbours, neighbours
 from detectors.settings import AreaSettings
 from streams import scan_log
 from streams.brokers import consumer_arguments
-from streams.configuration import Configuration, ConfigurationError, locations
+from streams.configuration import Configuration, ConfigurationError, KafkaSettings, locations
 from streams.decode import decode, partition_of
+from streams.log_reader import read_log
 from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
-
-FETCH_BYTES = 32 * 2**20
-POLL_RECORDS = 5000
-POLL_MS = 500
 
 log = logging.getLogger(__name__)
 
 
 class RebuildError(Exception):
-    """The log does not hold what the scan records need."""
+    """The log cannot be read, or does not hold what the scan records need."""
 
 
 class Cancelled(Exception):
@@ -99,16 +98,19 @@ def rebuild(
     """The areas of one partition as their last scan records left them.
 
     Raises:
-        RebuildError: the log ends before what the scan records cover.
+        RebuildError: the log cannot be read, or ends before what the scan records cover.
         Cancelled: ``cancelled`` was set meanwhile.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.monotonic()
     kafka = configuration.kafka
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
+    incidents = TopicPartition(kafka.topic("incidents"), partition)
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own_key = scan_log.partition_key(partition)
         found = scan_log.last_values(consumer, kafka, partition, {own_key, *(name.encode() for name in here)})
+        first = consumer.beginning_offsets([incidents])[incidents]
+        present = consumer.end_offsets([incidents])[incidents]
     restored = Restored()
     if own_key in found:
         restored.own = scan_log.decode_partition(found.pop(own_key))
@@ -120,60 +122,61 @@ def rebuild(
         if record is None or record.configuration != area.configuration_id:
             restored.unwritten.append(area)
     if last:
-        _refill(configuration, restored.monitors, last, partition, cancelled)
+        start = _start(kafka, incidents, first, present, last)
+        _refill(configuration, restored.monitors, last, incidents, start, cancelled)
     restored.seconds = time.monotonic() - started
     return restored
+
+
+def _start(
+    kafka: KafkaSettings, incidents: TopicPartition, first: int, present: int, last: Mapping[str, ScanRecord]
+) -> int:
+    """The lowest offset that any area needs, of those that the log (from ``first`` to before ``present``) still has."""
+    start = min(record.lowest_offset for record in last.values())
+    end = max(record.next_offset for record in last.values())
+    if present < end:
+        raise RebuildError(
+            f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but scans cover it up to "
+            f"{end}; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+        )
+    if first > start:
+        log.error(
+            "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
+            incidents.topic,
+            incidents.partition,
+            first,
+            start,
+        )
+    return max(start, first)
 
 
 def _refill(
     configuration: Configuration,
     monitors: Mapping[str, Monitor],
     last: Mapping[str, ScanRecord],
-    partition: int,
+    incidents: TopicPartition,
+    start: int,
     cancelled: threading.Event,
 ) -> None:
-    """Read the log once, from the lowest offset that any area needs, and fill every window."""
+    """Read the log once and fill every window."""
     kafka, max_bytes = configuration.kafka, configuration.worker.max_record_bytes
-    start = min(record.lowest_offset for record in last.values())
-    end = max(record.next_offset for record in last.values())
+    partition, partitions = incidents.partition, kafka.partitions
     spans = {name: (record.lowest_offset, record.next_offset) for name, record in last.items()}
-    # Uncommitted records too, since the worker's own consumer reads them: both must see the same log.
-    arguments = consumer_arguments(kafka) | {
-        "isolation_level": "read_uncommitted",
-        "max_poll_records": POLL_RECORDS,
-        "max_partition_fetch_bytes": FETCH_BYTES,
-        "fetch_max_bytes": FETCH_BYTES,
-    }
-    with closing(KafkaConsumer(**arguments)) as consumer:
-        incidents = TopicPartition(kafka.topic("incidents"), partition)
-        consumer.assign([incidents])
-        first = consumer.beginning_offsets([incidents])[incidents]
-        present = consumer.end_offsets([incidents])[incidents]
-        if present < end:
-            raise RebuildError(
-                f"{incidents.topic}, partition {partition}: ends at offset {present}, but scans cover it up to {end}; "
-                f"was the topic created anew? Then create {kafka.topic('scans')} anew as well"
-            )
-        if first > start:
-            log.error(
-                "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
-                incidents.topic,
-                partition,
-                first,
-                start,
-            )
-        consumer.seek(incidents, max(start, first))
-        while consumer.position(incidents) < end:
-            if cancelled.is_set():
-                raise Cancelled
-            for record in consumer.poll(timeout_ms=POLL_MS).get(incidents, ()):
-                name, entry = decode(
-                    record.key, record.value, record.headers, partition, kafka.partitions, monitors, max_bytes
-                )
-                if name is None or name not in spans:
-                    continue
-                lowest, following = spans[name]
-                if lowest <= record.offset < following:
-                    monitors[name].refill(entry, record.offset, record.timestamp // 1000)
+
+    def take(record: Any) -> None:
+        name, entry = decode(record.key, record.value, record.headers, partition, partitions, monitors, max_bytes)
+        if name is None or name not in spans:
+            return
+        lowest, following = spans[name]
+        if lowest <= record.offset < following:
+            monitors[name].refill(entry, record.offset, record.timestamp // 1000)
+
+    end = max(record.next_offset for record in last.values())
+    try:
+        read_log(kafka, incidents.topic, partition, start, end, take, cancelled)
+    except aiokafka.errors.KafkaError as error:
+        raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
+    if cancelled.is_set():
+        raise Cancelled
     for name, record in last.items():
         monitors[name].resume(record.checkpoint)
