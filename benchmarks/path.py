@@ -43,15 +43,22 @@ SETTLE_S = 5
 """Live intake runs so long before it is measured."""
 SAMPLES = 5
 LOADED_S = 180.0
+STEADY = 0.005
+"""A lag that grows by less than this share of the rate stands still: it is the error of the measurement."""
 
-Result = tuple[str, str, str]
-"""What was measured, the figure, what is wanted."""
+
+class Result(NamedTuple):
+    """What was measured, the figure, what is wanted, and whether that is met (True where nothing is)."""
+
+    what: str
+    figure: str
+    wanted: str = ""
+    is_met: bool = True
 
 
 class Live(NamedTuple):
-    """Live intake: records per second fed; the lag in records, mean of each second; the worker's share of its core."""
+    """Live intake: lag in records, mean of each second; share of the worker's core; scans and records per second."""
 
-    rate: float
     lag: list[float]
     core: float
     scans: float
@@ -61,8 +68,8 @@ class Live(NamedTuple):
 
     @property
     def slope(self) -> float:
-        """Growth of the lag in records per second, by least squares."""
-        return float(np.polyfit(np.arange(len(self.lag)), self.lag, 1)[0])
+        """Growth of the lag by least squares, as a share of the rate."""
+        return float(np.polyfit(np.arange(len(self.lag)), self.lag, 1)[0]) / self.applied
 
 
 class Site(Deployment):
@@ -152,7 +159,6 @@ def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, b
         feeding.result()
     grown = {name: after[name] - before.get(name, 0.0) for name in after}
     return Live(
-        rate=rate,
         lag=samples[SETTLE_S:],
         core=cpu_s / seconds,
         scans=grown["hotspots_scan_seconds_count"] / seconds,
@@ -181,28 +187,37 @@ def bench_live(site: Site, share: float, seconds: int, bar: Progress) -> Iterato
     with start_worker(site) as worker:
         worker.until(worker.is_ready, "ready")
         ready_s = time.monotonic() - started
-        yield f"process start to ready, {HISTORY:,} incidents in the window", f"{ready_s:.1f} s", "at most 10 s"
+        yield Result(
+            f"process start to ready, {HISTORY:,} incidents in the window",
+            f"{ready_s:.1f} s",
+            "at most 10 s",
+            ready_s <= 10,
+        )
         live = measure_live(site, worker, share * before, seconds, bar)
         worker.stop()
-    after = empty_rate(site, min(EMPTY_RECORDS, HISTORY + int(live.rate * seconds)), "after", bar)
-    ratio = 2 * live.rate / (before + after)
-    yield "empty Faust agent, before and after", f"{before:,.0f} and {after:,.0f} records/s", ""
-    yield "live intake", f"{live.rate:,.0f} records/s, {ratio:.0%} of the empty agent's mean", "at least 60 %"
-    lag_s = [each / live.rate for each in (min(live.lag), float(np.median(live.lag)), max(live.lag))]
-    yield (
-        f"lag over {seconds} s (records not covered by a scan record)",
-        (
-            f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; "
-            f"grows by {live.slope / live.rate:+.2%} of the rate"
-        ),
-        "does not grow",
+    after = empty_rate(site, min(EMPTY_RECORDS, HISTORY + int(live.applied * seconds)), "after", bar)
+    ratio = 2 * live.applied / (before + after)
+    yield Result("empty Faust agent, before and after", f"{before:,.0f} and {after:,.0f} records/s")
+    yield Result(
+        "live intake, put on record",
+        f"{live.applied:,.0f} records/s, {ratio:.0%} of the empty agent's mean",
+        "at least 60 %",
+        ratio >= 0.6,
     )
-    yield (
-        "scans meanwhile, all five streams each",
+    lag_s = [each / live.applied for each in (min(live.lag), float(np.median(live.lag)), max(live.lag))]
+    yield Result(
+        f"lag over {seconds} s (records not covered by a scan record)",
+        f"{lag_s[0]:.1f} to {lag_s[2]:.1f} s, median {lag_s[1]:.1f} s; grows by {live.slope:+.2%} of the rate",
+        "does not grow",
+        live.slope < STEADY,
+    )
+    yield Result(
+        "scans meanwhile, of the streams touched: all five",
         f"{live.scans:.2f} a second, {live.scan_ms:.0f} ms each",
         "1 a second",
+        live.scans > 0.9,
     )
-    yield "applied, ticks extended, core used", f"{live.applied:,.0f}/s, {live.merged}, {live.core:.0%}", ""
+    yield Result("ticks extended, core used", f"{live.merged}, {live.core:.0%}")
 
 
 def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar: Progress) -> Iterator[Result]:
@@ -211,7 +226,12 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
     task = bar.add_task(f"a window of {number:,} incidents", total=None)
     window = run_apart("_window.py", str(number), core=WORKER_CORE)
     bar.update(task, total=1, completed=1)
-    yield f"memory of a window of {window['held']:,} incidents", f"{window['bytes']:.0f} bytes each", "at most 400"
+    yield Result(
+        f"memory of a window of {window['held']:,} incidents",
+        f"{window['bytes']:.0f} bytes each",
+        "at most 400",
+        window["bytes"] <= 400,
+    )
     with closing(KafkaProducer(**producer_arguments(site.kafka))) as producer:
         scan = str(window["scan"]).encode()
         producer.send(site.kafka.topic("scans"), scan, key=AREA.encode()).get(timeout=30)
@@ -219,7 +239,7 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
     rebuilt = run_apart("_rebuild.py", str(site.file), core=WORKER_CORE)
     bar.update(task, total=1, completed=1)
     figure = f"{rebuilt['rate']:,.0f} incidents/s, {rebuilt['held']:,} in {rebuilt['seconds']:.1f} s"
-    yield "rebuild", figure, "at least 50,000/s"
+    yield Result("rebuild", figure, "at least 50,000/s", rebuilt["rate"] >= 50_000)
     if profile:
         for function, share in run_apart("_rebuild.py", str(site.file), "profile", core=WORKER_CORE)["profile"]:
             console.print(f"{share:6.1%}  {function}", markup=False)
@@ -227,7 +247,7 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
 
 @click.command()
 @click.option(
-    "--share", "shares", multiple=True, type=float, default=(0.6,), show_default=True, help="Of the empty rate."
+    "--share", "shares", multiple=True, type=float, default=(0.65,), show_default=True, help="Of the empty rate."
 )
 @click.option("--seconds", default=60, show_default=True, help="Length of live intake.")
 @click.option("--incidents", default=500_000, show_default=True, help="In the window that is rebuilt.")
@@ -250,7 +270,10 @@ def main(shares: tuple[float, ...], seconds: int, incidents: int, profile: bool,
             site = Site(folder / "rebuild", kafka, valkey, "rebuild")
             results += bench_rebuild(site, incidents, profile, console, bar)
     print(f"{description()}\n\n| what | measured | wanted |\n| --- | --- | --- |")
-    print("\n".join(f"| {what} | {figure} | {wanted} |" for what, figure, wanted in results))
+    print("\n".join(f"| {each.what} | {each.figure} | {each.wanted} |" for each in results))
+    missed = [each.what for each in results if not each.is_met]
+    if missed:
+        raise click.ClickException(f"not reached: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":

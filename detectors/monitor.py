@@ -277,13 +277,16 @@ class Monitor:
         if location is None:
             return Refusal("out_of_area", "the place is none of the area's locations")
         occurred_s = _seconds(entry.occurred)
+        clock_s = self._clock_s
         if not wall:
-            refusal = self._move_watermark(occurred_s if entry.reported_at is None else _seconds(entry.reported_at))
-            if refusal is not None:
-                return refusal
-        latest_s = None if self._clock_s is None else self._clock_s + self.settings.max_ahead_s
-        if occurred_s is not None and latest_s is not None and occurred_s > latest_s:
+            stamp_s = occurred_s if entry.reported_at is None else _seconds(entry.reported_at)
+            reached = self._watermark(stamp_s)
+            if isinstance(reached, Refusal):
+                return reached
+            clock_s = reached
+        if occurred_s is not None and clock_s is not None and occurred_s > clock_s + self.settings.max_ahead_s:
             return Refusal("future", f"occurred more than {self.settings.max_ahead_s} s after the area's clock")
+        self._clock_s = clock_s  # only now: a refused record moves no watermark
         return Version(
             id=entry.id,
             occurred_s=occurred_s,
@@ -297,18 +300,17 @@ class Monitor:
             clock_s=self._clock_s,
         )
 
-    def _move_watermark(self, stamp_s: int | None) -> Refusal | None:
-        """The clock follows the latest stamp, unless that is further ahead than a feed could be."""
+    def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
+        """The clock after a stamp: the latest one, unless that is further ahead than a feed could be."""
         if stamp_s is None:
-            return None
+            return self._clock_s
         known_s = stamp_s if self._clock_s is None else self._clock_s
         if stamp_s > known_s + self.settings.max_jump_days * 86_400:
             days = self.settings.max_jump_days
             return Refusal("clock_jump", f"over {days} days after the area's clock; a tick record announces a gap")
         if not EARLIEST_S <= max(known_s, stamp_s) <= LATEST_S:
             return Refusal("clock_jump", "the time must lie between the years 1900 and 2999")
-        self._clock_s = max(known_s, stamp_s)
-        return None
+        return max(known_s, stamp_s)
 
     # Writing down and going on
 
@@ -356,14 +358,21 @@ class Monitor:
         A Monitor that is to begin with a filled window is refilled and then simply put to.
         """
         judged = self._judge(entry, offset, arrival_s)
+        self.expected_next = offset + 1
         # A tick record's own tick may lie in the bucket before the time that it announces.
         if self._clock_s is not None and not isinstance(judged, TickMark):
             self.window.advance(bucket_of(self._clock_s))
+        if not self.window.has_time:
+            self._waiting.append((offset, judged))
+            return
+        for waiting in self._waiting:
+            self._apply(*waiting)
+        self._waiting.clear()
         self._apply(offset, judged)
-        self.expected_next = offset + 1
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint once the window is refilled."""
+        self._waiting.clear()
         self.window.advance(checkpoint.bucket)
         self.window.touched.clear()
         self.accounts = msgspec.structs.replace(checkpoint.accounts)

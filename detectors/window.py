@@ -103,13 +103,18 @@ class SlidingWindow:
         return row is not None and self.columns.at.location[row] != NOWHERE
 
     @property
+    def has_time(self) -> bool:
+        """Whether the window was ever advanced to a bucket."""
+        return self._now != _NEVER
+
+    @property
     def now(self) -> int:
         """The current bucket, the window's last.
 
         Raises:
             ValueError: the window was never advanced to a bucket.
         """
-        if self._now == _NEVER:
+        if not self.has_time:
             raise ValueError("the window has no time yet: advance it to a bucket first")
         return self._now
 

@@ -15,6 +15,7 @@ from streams.decode import partition_of
 
 __all__ = [
     "BOOTSTRAP_MS",
+    "UNCOMMITTED",
     "admin_arguments",
     "check_topics",
     "consumer_arguments",
@@ -31,6 +32,8 @@ DAY_MS = 86_400_000
 REJECTED_RETENTION_MS = 7 * DAY_MS
 BOOTSTRAP_MS = 10_000
 """So long a command looks for Kafka."""
+UNCOMMITTED = {"isolation_level": "read_uncommitted"}
+"""How incidents are read, since Faust's consumer reads them so: every reader must see the same log."""
 MARGIN_DAYS = 7  # over two windows, for an outage
 
 
@@ -155,8 +158,7 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 def log_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """For an ``aiokafka.AIOKafkaConsumer`` without a group: every record, uncommitted ones too."""
-    arguments = _connection(kafka) | {"isolation_level": "read_uncommitted", "enable_auto_commit": False}
-    return arguments | {"auto_offset_reset": "earliest"}
+    return _connection(kafka) | UNCOMMITTED | {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -225,20 +225,19 @@ def locations(area: Area) -> Locations:
             return read_boundary(path, area.resolution)
         return read_places(path, area.max_place_distance_m)
     except (ValueError, OSError) as error:
-        raise ConfigurationError(f"{source}: {error}") from None
+        raise ConfigurationError(f"locations: {source}: {error}") from None
 
 
 def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
-    """Every fault of the configuration and of the files that it names, one line each; empty if there is none."""
+    """Every fault that would keep a worker from starting, one line each, those of named files too; empty if none."""
     try:
         configuration = load(path, environ)
     except ConfigurationError as error:
         return str(error).splitlines()
     lines = []
     for name, area in configuration.areas.items():
-        if area.cells_file or area.boundary_file or area.places_file:
-            try:
-                locations(area)
-            except ConfigurationError as error:
-                lines.append(f"areas.{name}: {error}")
+        try:
+            locations(area)
+        except ConfigurationError as error:
+            lines.append(f"areas.{name}.{error}")
     return lines

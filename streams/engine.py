@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from detectors.tracking import Alert
 from streams.intake import Intake
 from streams.metrics import AreaHealth, Metrics
-from streams.partition import Partition
-from streams.publish import AbortedError, FencedError
+from streams.partition import QUIET_S, Partition
+from streams.publish import DELAYED_AFTER_S, AbortedError, FencedError
 
 STEP_S = 0.2
 STEP_RECORDS = 5000
@@ -127,7 +127,7 @@ class Engine:
         }
 
     def caught_up(self) -> set[int]:
-        """The partitions that have been read to their end since they were rebuilt."""
+        """The partitions that are rebuilt and read to their end, or nearly so."""
         return {each.partition.number for each in self._now() if each.is_caught_up}
 
     def _now(self) -> list[Running]:
@@ -164,13 +164,18 @@ class Engine:
         partition, intake = each.partition, each.intake
         deadline = time.monotonic() + STEP_S
         was_at_end = intake.is_at_end
-        taken = 0
+        taken, last_arrival_s = 0, 0.0
         while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS and time.monotonic() < deadline:
-            partition.put(intake.inbox.popleft(), time.time())
-            taken += 1
+            record = intake.inbox.popleft()
+            partition.put(record, time.time())
+            taken, last_arrival_s = taken + 1, record.arrival_s
         intake.drained()
-        if was_at_end and not taken:
+        behind_s = time.time() - last_arrival_s if taken else QUIET_S
+        if behind_s > DELAYED_AFTER_S:
+            each.is_caught_up = False
+        elif (was_at_end and not intake.inbox) or behind_s < QUIET_S:
             each.is_caught_up = True
+        if was_at_end and not taken:
             partition.quiet(time.time())
         self._commit(each)
         return bool(intake.inbox)

@@ -186,13 +186,17 @@ class Partition:
             AbortedError: nothing was written; the partition must be rebuilt.
         """
         done, unowned = self._done, self._unowned
-        messages = [message for each in done for message in self._messages_of(each, now_s)]
-        own = self._own
-        if unowned:
-            messages += [self._messages.rejection(record, _refusal(record)) for record in unowned]
-            own = _with_rejected(own, unowned)
-            messages.append(self._messages.partition(own))
-        self._publisher.commit(messages)
+        messages: list[Message] = []
+        scan_at = {}
+        for each in done:
+            messages += self._messages_of(each, now_s)
+            scan_at[each.area.watched.name] = len(messages) - 1
+        messages += [self._messages.rejection(record, _refusal(record)) for record in unowned]
+        own = _with_rejected(self._own, unowned) if unowned else self._own
+        messages.append(self._messages.partition(own))
+        offsets = self._publisher.commit(messages)
+        scans = {name: offsets[index] for name, index in scan_at.items()}
+        own = msgspec.structs.replace(own, scans=own.scans | scans)
         self._done, self._unowned, self._own = [], [], own
         self._metrics.transaction("committed")
         committed_s = time.time()
@@ -204,6 +208,7 @@ class Partition:
         self.covered[None] = own.next_offset
 
     def _messages_of(self, done: Done, now_s: float) -> list[Message]:
+        """What a closed tick has to say; the scan record comes last."""
         watched, closed = done.area.watched, done.closed
         messages = self._messages.alerts(watched.name, watched.settings, watched.configuration_id, closed, now_s)
         if closed.refusals:
@@ -227,4 +232,4 @@ def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionReco
     for record in records:
         reason = _refusal(record).reason
         rejected[reason] = rejected.get(reason, 0) + 1
-    return PartitionRecord(next_offset=records[-1].offset + 1, rejected=rejected)
+    return msgspec.structs.replace(own, next_offset=records[-1].offset + 1, rejected=rejected)

@@ -61,8 +61,8 @@ class Publisher:
         self._producer.init_transactions()
         self._is_fenced = False
 
-    def commit(self, messages: Sequence[Message]) -> None:
-        """Write all messages in one transaction; returns when it is committed.
+    def commit(self, messages: Sequence[Message]) -> list[int]:
+        """Write all messages in one transaction; returns their offsets when it is committed.
 
         Raises:
             FencedError: the partition has another owner.
@@ -81,8 +81,7 @@ class Publisher:
             ]
             self._producer.flush(timeout=DELIVER_S)
             self._producer.commit_transaction()
-            for each in sent:
-                each.get(timeout=0)
+            return [each.get(timeout=0).offset for each in sent]
         except KafkaTimeoutError as error:
             # After a broker has died, the library's sender has been seen to send nothing more for ever: nothing is
             # asked of this producer again, and the next one that is opened aborts what it began.

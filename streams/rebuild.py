@@ -19,10 +19,10 @@ from detectors.monitor import Checkpoint, Monitor
 from detectors.neighbours import Neighbours, neighbours
 from detectors.settings import AreaSettings
 from streams import scan_log
-from streams.brokers import consumer_arguments
+from streams.brokers import UNCOMMITTED, consumer_arguments
 from streams.configuration import Configuration, ConfigurationError, KafkaSettings, locations
 from streams.decode import decode, partition_of
-from streams.log_reader import read_log
+from streams.log_reader import StalledError, read_log
 from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,6 @@ log = logging.getLogger(__name__)
 
 class RebuildError(Exception):
     """The log cannot be read, or does not hold what the scan records need."""
-
-
-class Cancelled(Exception):
-    """The partition is no longer wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,21 +96,15 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or ends before what the scan records cover.
         Cancelled: ``cancelled`` was set meanwhile.
+        StalledError: Kafka gave no scan record for a long time.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.monotonic()
     kafka = configuration.kafka
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
-    incidents = TopicPartition(kafka.topic("incidents"), partition)
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
-        own_key = scan_log.partition_key(partition)
-        found = scan_log.last_values(consumer, kafka, partition, {own_key, *(name.encode() for name in here)})
-        first = consumer.beginning_offsets([incidents])[incidents]
-        present = consumer.end_offsets([incidents])[incidents]
-    restored = Restored()
-    if own_key in found:
-        restored.own = scan_log.decode_partition(found.pop(own_key))
-    last = {name.decode(): scan_log.decode_scan(value) for name, value in found.items()}
+        own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
+    restored = Restored(own=own)
     for name, area in here.items():
         record = last.get(name)
         restored.monitors[name] = area.monitor(record.checkpoint if record else None)
@@ -122,16 +112,18 @@ def rebuild(
         if record is None or record.configuration != area.configuration_id:
             restored.unwritten.append(area)
     if last:
-        start = _start(kafka, incidents, first, present, last)
+        incidents = TopicPartition(kafka.topic("incidents"), partition)
+        start = _start(kafka, incidents, last)
         _refill(configuration, restored.monitors, last, incidents, start, cancelled)
     restored.seconds = time.monotonic() - started
     return restored
 
 
-def _start(
-    kafka: KafkaSettings, incidents: TopicPartition, first: int, present: int, last: Mapping[str, ScanRecord]
-) -> int:
-    """The lowest offset that any area needs, of those that the log (from ``first`` to before ``present``) still has."""
+def _start(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> int:
+    """The lowest offset that any area needs, of those that the log still has."""
+    with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
+        first = consumer.beginning_offsets([incidents])[incidents]
+        present = consumer.end_offsets([incidents])[incidents]
     start = min(record.lowest_offset for record in last.values())
     end = max(record.next_offset for record in last.values())
     if present < end:
@@ -147,7 +139,7 @@ def _start(
             first,
             start,
         )
-    return max(start, first)
+    return max(start, int(first))
 
 
 def _refill(
@@ -174,9 +166,7 @@ def _refill(
     end = max(record.next_offset for record in last.values())
     try:
         read_log(kafka, incidents.topic, partition, start, end, take, cancelled)
-    except aiokafka.errors.KafkaError as error:
+    except (aiokafka.errors.KafkaError, StalledError) as error:
         raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
-    if cancelled.is_set():
-        raise Cancelled
     for name, record in last.items():
         monitors[name].resume(record.checkpoint)

@@ -1,19 +1,24 @@
 """The topic ``scans``: one record for every closed tick, each vouching for the one before it.
 
-An area's last record is all that a restart needs beside the incidents themselves. Records that belong
-to no area are accounted for in a record of their partition, whose key is ``#`` and its number.
+An area's last record is all that a restart needs beside the incidents themselves. Each transaction ends with a
+record of the partition, whose key is ``#`` and its number: it says where the last record of every area lies, so that
+a restart reads a few records however long the log is, and accounts for what belongs to no area.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+import itertools
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Accounts, Checkpoint, ClosedTick
 from streams.configuration import KafkaSettings
+from streams.log_reader import Progress
 
 FIRST_STEP = 64
 POLL_MS = 500
@@ -47,10 +52,15 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of a partition that belong to no area: the first one not yet rejected, and how many, by reason."""
+    """Where a partition stands.
+
+    ``next_offset``: the first record of no area that is not yet rejected; ``rejected``: how many were, by reason;
+    ``scans``: by area, the offset in this topic of its last record before this transaction.
+    """
 
     next_offset: int = 0
     rejected: dict[str, int] = {}
+    scans: dict[str, int] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -112,34 +122,59 @@ def partition_key(partition: int) -> bytes:
     return f"#{partition}".encode()
 
 
-def last_values(
-    consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, keys: Collection[bytes]
-) -> dict[bytes, bytes]:
-    """The last committed value of each key in one partition of the topic; a key without one is absent.
+class Standing(NamedTuple):
+    """A partition's own record, brought up to date, and the last scan record of each of its areas that has one."""
 
-    Reads backwards from the end, in steps that double, so that it costs nothing to have a long log.
-    ``consumer`` reads committed records and has no group; its assignment is changed.
+    own: PartitionRecord
+    scans: dict[str, ScanRecord]
+
+
+def last_records(
+    consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
+) -> Standing:
+    """Where a partition stands by its last committed records.
+
+    Reads backwards from the end, in steps that double, to the partition's own record, which every transaction ends
+    with; what lies further back is then fetched where that record says it is. ``consumer`` reads committed records
+    and has no group; its assignment is changed.
+
+    Raises:
+        Cancelled: ``cancelled`` was set meanwhile.
+        StalledError: Kafka gave no record for a long time.
     """
     log = TopicPartition(kafka.topic("scans"), partition)
     consumer.assign([log])
     first = consumer.beginning_offsets([log])[log]
     end = consumer.end_offsets([log])[log]
-    found: dict[bytes, bytes] = {}
-    step = FIRST_STEP
-    while end > first and len(found) < len(keys):
-        start = max(first, end - step)
-        found = _last_between(consumer, log, start, end, keys) | found
-        end, step = start, step * 2
-    return found
+    own, offsets, scans = PartitionRecord(), dict[str, int](), dict[str, ScanRecord]()
+    start, step = end, FIRST_STEP
+    is_found = False
+    while start > first and not is_found:
+        before, start = start, max(first, start - step)
+        step *= 2
+        for record in _committed(consumer, log, start, before, cancelled):
+            area = record.key.decode()
+            if record.key == partition_key(partition):
+                own, is_found = decode_partition(record.value), True
+            elif record.offset > offsets.get(area, -1):
+                offsets[area], scans[area] = record.offset, decode_scan(record.value)
+    offsets = own.scans | offsets
+    for area, offset in offsets.items():
+        if area in areas and area not in scans:
+            (record,) = itertools.islice(_committed(consumer, log, offset, offset + 1, cancelled), 1)
+            scans[area] = decode_scan(record.value)
+    wanted = {area: record for area, record in scans.items() if area in areas}
+    return Standing(msgspec.structs.replace(own, scans=offsets), wanted)
 
 
-def _last_between(
-    consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, keys: Collection[bytes]
-) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
+def _committed(
+    consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
+) -> Iterator[Any]:
+    """The committed records from offset ``start`` to before ``end``."""
     consumer.seek(log, start)
+    progress = Progress(cancelled)
     while consumer.position(log) < end:
-        for record in consumer.poll(timeout_ms=POLL_MS).get(log, ()):
-            if record.offset < end and record.key in keys and record.value is not None:
-                found[record.key] = record.value
-    return found
+        progress.at(consumer.position(log))
+        for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
+            if record.offset < end:
+                yield record

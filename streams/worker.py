@@ -29,12 +29,13 @@ from streams.configuration import Configuration, ConfigurationError
 from streams.decode import decode
 from streams.engine import Engine
 from streams.intake import Intake, Record
+from streams.log_reader import Cancelled, StalledError
 from streams.logs import LogFormat, set_up_logging
 from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer
 from streams.partition import Partition
 from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
-from streams.rebuild import Cancelled, RebuildError, WatchedArea, rebuild, watched_areas
+from streams.rebuild import RebuildError, WatchedArea, rebuild, watched_areas
 from streams.redis_feeder import RedisFeeder
 from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
@@ -71,6 +72,10 @@ class LeaveError(Exception):
 
 class SharedIdError(LeaveError):
     """Another worker has joined the group under our instance id."""
+
+
+EXPECTED = (FencedError, AbortedError, RebuildError, StalledError, LeaveError, KafkaError)
+"""Failures whose text says all there is to say."""
 
 
 class Owned:
@@ -202,7 +207,7 @@ class Worker:
         if self._failure is not None or failure is None:
             return
         self._failure = failure
-        expected = isinstance(failure, FencedError | AbortedError | RebuildError | LeaveError | KafkaError)
+        expected = isinstance(failure, EXPECTED)
         log.critical("leaving: %s", failure, exc_info=None if expected else failure)
         self._stop.set()
 

@@ -52,6 +52,7 @@ each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a newcomer, with the files that the documents speak of."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
+    (tmp_path / "boundary.geojson").write_bytes((ROOT / "config" / "boundary.geojson").read_bytes())
     times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(48)]
     for name in ("incidents.csv", "FILE.csv"):
         with (tmp_path / name).open("w", newline="") as file:

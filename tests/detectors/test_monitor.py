@@ -224,6 +224,32 @@ def test_one_row_dated_years_ahead_is_refused_and_does_not_empty_the_window() ->
     assert "i1" in monitor.window and "i3" in monitor.window and "i2" not in monitor.window
 
 
+def test_a_refused_record_moves_no_watermark() -> None:
+    """However often such a row comes, it can empty no window."""
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    monitor.put(incident(1, BEGIN), 0, 0)
+    reported = BEGIN + timedelta(days=6)
+    early = msgspec.structs.replace(incident(2, reported + timedelta(hours=1)), reported_at=reported)
+    for offset in range(1, 20):
+        monitor.put(early, offset, 0)
+    assert monitor.clock_s == int(BEGIN.timestamp())
+    (closed,) = monitor.flush()
+    assert closed.accounts.rejected == 19 and "i1" in monitor.window
+
+
+def test_what_comes_before_any_time_is_refilled_when_time_begins() -> None:
+    withdrawn = Incident(id="gone", status=Status.CANCELLED)
+    feed: list[Entry] = [Refusal("wrong_type", "id: missing"), withdrawn, incident(1, BEGIN), incident(2, BEGIN)]
+    monitor, filled = Monitor("leeds", area("watermark"), LOCATIONS), Monitor("leeds", area("watermark"), LOCATIONS)
+    for offset, entry in enumerate(feed):
+        monitor.put(entry, offset, 0)
+        if offset < 3:
+            filled.refill(entry, offset, 0)
+    filled.put(feed[3], 3, 0)
+    assert monitor.flush()[0].accounts == filled.flush()[0].accounts
+    assert filled.accounts.read == 4 and len(filled.window) == 3
+
+
 def test_merging_scans_once_for_several_ticks_but_never_across_a_boundary() -> None:
     monitor = Monitor("leeds", area("wall"), LOCATIONS)
     begin = int(BEGIN.timestamp())

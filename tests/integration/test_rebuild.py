@@ -6,7 +6,9 @@ import random
 import threading
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from kafka import KafkaConsumer
 from kafka.errors import ProducerFencedError
@@ -14,9 +16,10 @@ from kafka.errors import ProducerFencedError
 from streams import scan_log
 from streams.brokers import consumer_arguments
 from streams.decode import decode, partition_of
+from streams.log_reader import Cancelled
 from streams.publish import AbortedError, FencedError, Message, Publisher
-from streams.rebuild import Cancelled, RebuildError, Restored, WatchedArea, rebuild, watched_areas
-from streams.scan_log import decode_scan, last_values
+from streams.rebuild import RebuildError, Restored, WatchedArea, rebuild, watched_areas
+from streams.scan_log import FIRST_STEP, PartitionRecord, ScanRecord, decode_scan, last_records
 from streams.worker import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, areas_of_one_partition, incidents, tick
@@ -25,32 +28,52 @@ END = BEGIN + timedelta(days=13)
 SLOWER_THAN_SESSION = 3
 
 
+class CountingConsumer(KafkaConsumer):  # type: ignore[misc]
+    """Knows how many records it has handed out."""
+
+    records = 0
+
+    def poll(self, *args: Any, **kwargs: Any) -> Any:
+        polled = super().poll(*args, **kwargs)
+        self.records += sum(map(len, polled.values()))
+        return polled
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_the_last_values_are_found_however_far_back_they_lie(new_site: NewSite, seed: int) -> None:
-    """Some keys once at the very start, some all the time; aborted transactions count for nothing."""
+def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: NewSite, seed: int) -> None:
+    """Some areas only at the very start, some all the time; aborted transactions count for nothing."""
     site = new_site()
+    site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
+    template = decode_scan(site.expected()[1]["leeds"][-1])
+    topic, own_key = site.kafka.topic("scans"), scan_log.partition_key(0)
     chance = random.Random(seed)
-    keys = [f"key-{number}".encode() for number in range(6)]
-    weights = [1, 1, 2, 10, 100, 400]
-    lasts: dict[bytes, bytes] = {}
+    areas = [f"area-{number}" for number in range(6)]
+    lasts: dict[str, ScanRecord] = {}
+    offsets: dict[str, int] = {}
+    last_own = PartitionRecord()
     publisher = Publisher(site.kafka, 0)
-    for number in range(40):
-        chosen = chance.choices(keys, weights, k=chance.randrange(1, 60))
-        messages = [
-            Message(site.kafka.topic("scans"), key, f"{number}.{index}".encode()) for index, key in enumerate(chosen)
-        ]
-        if chance.random() < 0.3:
+    for number in range(200):
+        chosen = areas if number == 0 else chance.choices(areas[2:], [1, 10, 100, 400], k=chance.randrange(1, 20))
+        records = {area: msgspec.structs.replace(template, area=area, tick_s=number) for area in chosen}
+        messages = [Message(topic, area.encode(), scan_log.encode(record)) for area, record in records.items()]
+        if chance.random() < 0.3 and number:
             publisher._producer.begin_transaction()
             for each in messages:
                 publisher._producer.send(each.topic, b"aborted", key=each.key, partition=0)
             publisher._producer.abort_transaction()
             continue
-        publisher.commit(messages)
-        lasts.update({message.key: message.value for message in messages if message.key is not None})
+        last_own = PartitionRecord(next_offset=number, scans=dict(offsets))
+        written = publisher.commit([*messages, Message(topic, own_key, scan_log.encode(last_own))])
+        lasts.update(records)
+        offsets.update(zip(records, written, strict=False))
     publisher.close()
-    with closing(KafkaConsumer(**consumer_arguments(site.kafka))) as consumer:
-        assert last_values(consumer, site.kafka, 0, {*keys, b"never written"}) == lasts
-        assert last_values(consumer, site.kafka, 1, set(keys)) == {}
+    wanted = threading.Event()
+    with closing(CountingConsumer(**consumer_arguments(site.kafka))) as consumer:
+        found = last_records(consumer, site.kafka, 0, {*areas[1:], "never written"}, wanted)
+        assert found.scans == {area: lasts[area] for area in areas[1:]}
+        assert found.own == msgspec.structs.replace(last_own, scans=offsets)
+        assert consumer.records < 10 * FIRST_STEP
+        assert last_records(consumer, site.kafka, 1, set(areas), wanted).scans == {}
 
 
 def write_scans(site: Site, home: int, scans: list[bytes]) -> None:

@@ -61,10 +61,13 @@ def test_the_version_is_told() -> None:
 
 
 def test_a_good_configuration_is_called_good() -> None:
-    for arguments in (["check-config"], ["check-config", SHIPPED]):
-        result = hotspots(*arguments)
-        assert (result.exit_code, result.stderr) == (0, "")
-        assert "good" in result.stdout
+    result = hotspots("check-config", SHIPPED)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "good" in result.stdout
+
+
+def test_an_area_that_lies_nowhere_is_a_fault() -> None:
+    assert "areas.default.locations: missing; give the area a cells_file" in refusal(hotspots("check-config"))
 
 
 def test_every_fault_of_a_configuration_is_a_line_of_its_own(tmp_path: Path) -> None:

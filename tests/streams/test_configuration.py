@@ -24,8 +24,11 @@ PASSWORDS = {"HOTSPOTS_KAFKA__PASSWORD": "tell-no-one", "HOTSPOTS_REDIS__PASSWOR
 LEEDS = "[areas.leeds]\ntimezone = 'Europe/London'\n"
 
 
-def test_the_shipped_file_is_exactly_the_defaults() -> None:
-    assert load(SHIPPED, {}) == Configuration() == load(None, {})
+def test_the_shipped_file_is_the_defaults_and_an_example_of_a_boundary() -> None:
+    assert Configuration() == load(None, {})
+    boundary = str(SHIPPED.parent / "boundary.geojson")
+    assert load(SHIPPED, {}) == Configuration(areas={"default": Area(boundary_file=boundary)})
+    assert check(SHIPPED, {}) == []
 
 
 def test_the_shipped_file_shows_every_key() -> None:
@@ -297,6 +300,6 @@ class TestLocations:
         (tmp_path / "places.csv").write_text(text)
         with pytest.raises(ConfigurationError) as raised:
             locations(self.area(tmp_path, "places_file = 'places.csv'"))
-        assert str(raised.value).startswith(f"{tmp_path}/places.csv: ")
+        assert str(raised.value).startswith(f"locations: {tmp_path}/places.csv: ")
         assert problem in str(raised.value)
         assert "\n" not in str(raised.value)

@@ -45,11 +45,13 @@ class Ledger:
         self.is_closed = False
         self.committed = threading.Event()
 
-    def commit(self, messages: Sequence[Message]) -> None:
+    def commit(self, messages: Sequence[Message]) -> list[int]:
         if self.errors:
             raise self.errors.pop(0)
+        written = sum(map(len, self.transactions))
         self.transactions.append(list(messages))
         self.committed.set()
+        return list(range(written, written + len(messages)))
 
     def close(self) -> None:
         self.is_closed = True
@@ -221,7 +223,8 @@ def test_every_rejection_goes_with_its_tick_and_holds_the_original_bytes() -> No
     partition.put(record(3, "leeds", NOW_S, TickMark(int(NOW_S) + 60)), NOW_S)
     partition.commit(NOW_S)
     (transaction,) = ledger.transactions
-    assert [message.topic for message in transaction] == ["incidents.rejected"] * 2 + ["scans"] * 2
+    assert [message.topic for message in transaction] == ["incidents.rejected"] * 2 + ["scans"] * 3
+    assert [message.key for message in transaction][2:] == [b"leeds", b"leeds", b"#0"]
     assert [(each.offset, each.reason, each.value) for each in ledger.rejections()] == [
         (1, "wrong_type", b"x"),
         (2, "clock_jump", b"x"),
@@ -297,8 +300,10 @@ class Bench:
         self.engine.wake()
 
     def until(self, is_so: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + 10
         while not is_so():
-            assert self.changed.wait(10), "the engine reported nothing"
+            assert time.monotonic() < deadline_s, "it did not happen within 10 s"
+            self.changed.wait(0.05)
             self.changed.clear()
 
 
@@ -321,6 +326,18 @@ def test_the_engine_says_what_is_covered_after_each_transaction(bench: Bench) ->
     bench.give(*rows(3))
     bench.until(lambda: bench.covered[-1]["leeds"] == 2)
     assert bench.engine.health()["leeds"].last_record_s == NOW_S + 2
+
+
+def test_a_partition_that_falls_behind_is_no_longer_caught_up(bench: Bench) -> None:
+    bench.adopt()
+    bench.give(record(0, "leeds", time.time()))
+    bench.until(lambda: bench.engine.caught_up() == {0})
+    assert bench.engine.health()["leeds"].feed == "healthy"
+    bench.give(record(1, "leeds", time.time() - 3600))
+    bench.until(lambda: bench.engine.caught_up() == set())
+    assert bench.engine.health()["leeds"].feed == "catching_up"
+    bench.intake.is_at_end = True
+    bench.until(lambda: bench.engine.caught_up() == {0})
 
 
 def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:
