@@ -28,7 +28,8 @@ class Cluster:
     """A cylinder that stands out, in the words of the area: what the scan found and how rare it is.
 
     ``centre`` and ``locations`` (the zone in rank order) are location ids; ``members`` incident ids
-    in byte order; ``breakdown`` the members by category. Times in seconds since 1970.
+    in byte order; ``breakdown`` the members by category; ``interval_times`` how many members' time is
+    the end of an interval. Times in seconds since 1970.
     """
 
     centre: str
@@ -45,6 +46,7 @@ class Cluster:
     recurrence_interval_days: float
     members: tuple[str, ...]
     breakdown: dict[str, int]
+    interval_times: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -157,4 +159,5 @@ class Scorer:
             recurrence_interval_days=recurrence_interval_days(score),
             members=tuple(window.ids(cases.row[inside])),
             breakdown={STREAMS[which]: int(n) for which, n in zip(category, number, strict=True)},
+            interval_times=int(window.columns.interval[cases.row[inside]].sum()),
         )

@@ -21,6 +21,7 @@ _TYPES = {
     "before": np.int32,
     "category": np.int8,
     "discovered": np.bool_,
+    "interval": np.bool_,
 }
 
 
@@ -40,6 +41,7 @@ class Cells:
     before: memoryview
     category: memoryview
     discovered: memoryview
+    interval: memoryview
 
 
 class Columns:
@@ -47,7 +49,7 @@ class Columns:
 
     ``occurred_s`` and ``clock_s`` in seconds since 1970; ``bucket``: in whose list the row is linked, through
     ``after`` and ``before`` (-1: none); ``remembered``: the last bucket in which the id is needed;
-    ``longitude_e7`` and ``latitude_e7`` in units of 1e-7 degrees.
+    ``interval``: whether the time is an interval's end; ``longitude_e7`` and ``latitude_e7`` in units of 1e-7 degrees.
     """
 
     occurred_s: NDArray[np.int64]
@@ -63,6 +65,7 @@ class Columns:
     before: NDArray[np.int32]
     category: NDArray[np.int8]
     discovered: NDArray[np.bool_]
+    interval: NDArray[np.bool_]
 
     NO_OFFSET = int(np.iinfo(np.int64).max)
     NO_BUCKET = int(np.iinfo(np.int32).min)

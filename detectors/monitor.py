@@ -298,6 +298,7 @@ class Monitor:
             revision=entry.revision,
             offset=offset,
             clock_s=self._clock_s,
+            is_interval=entry.is_interval,
         )
 
     def _watermark(self, stamp_s: int | None) -> int | Refusal | None:

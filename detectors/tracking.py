@@ -52,6 +52,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[str, ...]
     new_members: tuple[str, ...]
     breakdown: dict[str, int]
+    interval_times: int
 
 
 class Followed(msgspec.Struct, frozen=True):

@@ -49,7 +49,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
     ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
     ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
-    nothing yet).
+    nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     revision: int | None
     offset: int
     clock_s: int | None
+    is_interval: bool
 
 
 class SlidingWindow:
@@ -199,6 +200,7 @@ class SlidingWindow:
             and at.location[row] == version.location
             and at.category[row] == version.category
             and at.discovered[row] == (version.origin is Origin.DISCOVERED)
+            and at.interval[row] == version.is_interval
             and at.longitude_e7[row] == round(version.longitude * _E7)
             and at.latitude_e7[row] == round(version.latitude * _E7)
         )
@@ -227,6 +229,7 @@ class SlidingWindow:
         at.latitude_e7[row] = round(version.latitude * _E7)
         at.category[row] = version.category
         at.discovered[row] = version.origin is Origin.DISCOVERED
+        at.interval[row] = version.is_interval
         self._link(row)
         self._count(row, +1)
 

@@ -81,6 +81,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
     breakdown: Annotated[dict[str, int], Meta(description="members by category")]
+    interval_times: Annotated[int, Meta(description="members whose moment is not known: their interval's end is taken")]
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -164,6 +165,7 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         members=alert.members,
         new_members=alert.new_members,
         breakdown=alert.breakdown,
+        interval_times=alert.interval_times,
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

@@ -42,7 +42,9 @@ def window_of(kept: Kept, now: int = NOW) -> SlidingWindow:
 
 def incident(number: int, place: int, age: int, category: int) -> Version:
     occurred_s = (NOW - age) * 3600 + number % 3600
-    return Version(f"i{number}", occurred_s, category, Origin.REPORTED, place, 0.0, 0.0, None, number, NOW * 3600)
+    return Version(
+        f"i{number}", occurred_s, category, Origin.REPORTED, place, 0.0, 0.0, None, number, NOW * 3600, number % 3 == 0
+    )
 
 
 @st.composite
@@ -95,6 +97,7 @@ def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
         )
         by_category = {STREAMS[category]: sum(v.category == category for v in members) for category in range(ALL)}
         assert cluster.breakdown == {word: number for word, number in by_category.items() if number}
+        assert cluster.interval_times == sum(version.is_interval for version in members)
         assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
         assert cluster.radius_m == NEAR.radius_m(centre, len(zone))
         assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])

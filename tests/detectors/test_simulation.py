@@ -260,6 +260,7 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
         members=tuple(members),
         new_members=(),
         breakdown={"drugs": len(members)},
+        interval_times=0,
     )
 
 

@@ -52,6 +52,7 @@ def cluster(members: str, score: float, spot: int = 0) -> Cluster:
         recurrence_interval_days=recurrence_interval_days(score),
         members=tuple(sorted(members)),
         breakdown={"violence": len(members)},
+        interval_times=0,
     )
 
 

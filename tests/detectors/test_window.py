@@ -47,6 +47,7 @@ def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Versi
         revision=None,
         offset=offset,
         clock_s=START * 3600,
+        is_interval=False,
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -67,6 +68,7 @@ def step_of(number: int) -> Step:
         "location": NOWHERE if cancelled else pick(*range(LOCATIONS)),
         "category": pick(0, 0, 1, 2, 3, OTHER, UNMAPPED),
         "origin": pick(*Origin),
+        "is_interval": pick(False, True),
         "longitude": pick(-1.55, 1e-7),
         "revision": pick(None, None, 0, 1, 2),
     }
@@ -131,7 +133,7 @@ def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
         int(window.columns.occurred_s[row]),
         int(window.columns.location[row]),
         int(window.columns.category[row]),
-        bool(window.columns.discovered[row]),
+        (bool(window.columns.discovered[row]), bool(window.columns.interval[row])),
         int(window.columns.longitude_e7[row]),
         int(window.columns.revision[row]),
     )
@@ -140,7 +142,7 @@ def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
 def row_of_twin(known: naive.Remembered) -> tuple[Any, ...]:
     held = known.version
     revision = -1 if held.revision is None else held.revision
-    discovered = held.origin is Origin.DISCOVERED
+    discovered = (held.origin is Origin.DISCOVERED, held.is_interval)
     e7 = round(held.longitude * 10**7)
     return known.bucket, held.occurred_s, held.location, held.category, discovered, e7, revision
 

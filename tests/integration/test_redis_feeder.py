@@ -110,6 +110,7 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
                     members=members,
                     new_members=members,
                     breakdown={"violence": 3},
+                    interval_times=0,
                 )
                 for revision, state in enumerate(states, 1)
             ]

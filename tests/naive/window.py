@@ -130,6 +130,7 @@ def _content(version: Version) -> tuple[object, ...]:
         version.location,
         version.category,
         version.origin,
+        version.is_interval,
         round(version.longitude, 7),
         round(version.latitude, 7),
     )

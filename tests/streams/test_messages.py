@@ -55,6 +55,7 @@ ALERT = Alert(
     members=("a", "b", "c", "d", "e", "f"),
     new_members=("f",),
     breakdown={"property": 6},
+    interval_times=2,
 )
 ALERTS = st.builds(
     Alert,
@@ -84,6 +85,7 @@ ALERTS = st.builds(
     members=st.lists(IDS, max_size=5).map(tuple),
     new_members=st.lists(IDS, max_size=5).map(tuple),
     breakdown=st.dictionaries(IDS, st.integers(0, 99), max_size=4),
+    interval_times=st.integers(0, 99),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -142,6 +144,7 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
         "members": ["a", "b", "c", "d", "e", "f"],
         "new_members": ["f"],
         "breakdown": {"property": 6},
+        "interval_times": 2,
         "model": "space-time-permutation",
         "seed": 7,
         "configuration": "c0ffee",

@@ -53,6 +53,7 @@ ALERT = Alert(
     members=("i", "j", "k"),
     new_members=("i", "j", "k"),
     breakdown={"violence": 3},
+    interval_times=0,
 )
 HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="healthy")
 
