@@ -110,22 +110,27 @@ class Scorer:
             cases.age,
             self._durations,
         )
-        cylinders = scan(model, self._near, self._settings.min_cases, self._settings.max_clusters)
+        null = self.nulls.get(stream)
+        is_fresh = null is not None and null.bucket == window.now
+        # What lies below has no effect: it is not told, and it is no reason for fresh replications.
+        lowest = weakest_score if is_fresh else min(weakest_score, self._fresh_from)
+        cylinders = self._scan(model, null, lowest)
         if not cylinders:
             return []
-        gumbel = self._gumbel(window, cases, stream, model, cylinders[0].llr)
+        if null is None or (not is_fresh and null.gumbel.score(cylinders[0].llr) >= self._fresh_from):
+            null = self.nulls[stream] = NullMaximum(window.now, self._replicated(window, cases, stream, model))
+            cylinders = self._scan(model, null, weakest_score)
         return [
-            self._cluster(window, cases, cylinder, gumbel)
+            self._cluster(window, cases, cylinder, null.gumbel)
             for cylinder in cylinders
-            if gumbel.score(cylinder.llr) >= weakest_score
+            if null.gumbel.score(cylinder.llr) >= weakest_score
         ]
 
-    def _gumbel(
-        self, window: SlidingWindow, cases: RecentCases, stream: int, model: Expected, largest: float
-    ) -> Gumbel:
-        known = self.nulls.get(stream)
-        if known is not None and (known.bucket == window.now or known.gumbel.score(largest) < self._fresh_from):
-            return known.gumbel
+    def _scan(self, model: Expected, null: NullMaximum | None, lowest_score: float) -> list[Cylinder]:
+        floor = 0.0 if null is None else null.gumbel.llr(lowest_score)
+        return scan(model, self._near, self._settings.min_cases, self._settings.max_clusters, floor)
+
+    def _replicated(self, window: SlidingWindow, cases: RecentCases, stream: int, model: Expected) -> Gumbel:
         maxima = largest_by_chance(
             model,
             self._near,
@@ -136,8 +141,7 @@ class Scorer:
             self._settings.replications,
             (self._settings.seed, stream, window.now),
         )
-        self.nulls[stream] = NullMaximum(window.now, Gumbel.fit(maxima))
-        return self.nulls[stream].gumbel
+        return Gumbel.fit(maxima)
 
     def _cluster(self, window: SlidingWindow, cases: RecentCases, cylinder: Cylinder, gumbel: Gumbel) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)

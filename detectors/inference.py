@@ -41,6 +41,10 @@ class Gumbel(msgspec.Struct, frozen=True):
         """The standardised LLR."""
         return (llr - self.location) / self.scale
 
+    def llr(self, score: float) -> float:
+        """The LLR that has a score (the inverse of the above)."""
+        return self.location + score * self.scale
+
 
 def p_value(score: float) -> float:
     """Gumbel tail beyond a score, ``1 - exp(-exp(-z))`` with ``expm1`` so that the tail survives."""

@@ -155,11 +155,11 @@ def _cases_within_reach(start: NDArray[np.int64], index: Counts, counts: Counts,
 
 @_compiled
 def best_per_centre(
-    start: NDArray[np.int64], index: Counts, counts: Counts, expected: Floats, total: int, min_cases: int
+    start: NDArray[np.int64], index: Counts, counts: Counts, expected: Floats, total: int, min_cases: int, floor: float
 ) -> tuple[Floats, Counts, Counts]:
     """The best window around every centre: LLR, locations in the zone, duration column, each (L,).
 
-    LLR is 0 where no window with ``min_cases`` is high.
+    LLR and locations are 0 where no window with ``min_cases`` is high and has an LLR above ``floor`` (0 or more).
     """
     locations, durations = counts.shape
     llr = np.zeros(locations)
@@ -171,9 +171,10 @@ def best_per_centre(
     for centre in range(locations):
         if reach[centre] >= min_cases:
             row = index[start[centre] : start[centre + 1]]
-            llr[centre], size[centre], column[centre] = _best_of_centre(
-                row, counts, expected, total, min_cases, reach[centre], 0.0, inside, usual
+            best, size[centre], column[centre] = _best_of_centre(
+                row, counts, expected, total, min_cases, reach[centre], floor, inside, usual
             )
+            llr[centre] = best if size[centre] > 0 else 0.0
     return llr, size, column
 
 

@@ -27,13 +27,14 @@ class Cylinder:
     llr: float
 
 
-def scan(model: Expected, near: Neighbours, min_cases: int, most: int) -> list[Cylinder]:
-    """At most ``most`` cylinders that share no circle, best first.
+def scan(model: Expected, near: Neighbours, min_cases: int, most: int, floor: float = 0.0) -> list[Cylinder]:
+    """At most ``most`` cylinders that share no circle, best first, all that have an LLR above ``floor``.
 
-    The best window of every centre is found, then the list is gone down (METHOD.md section 4).
+    The best window of every centre is found, then the list is gone down (METHOD.md section 4). A floor changes
+    nothing above it but the time it takes.
     """
     llr, size, column = kernels.best_per_centre(
-        near.start, near.index, model.counts, model.expected, model.total, min_cases
+        near.start, near.index, model.counts, model.expected, model.total, min_cases, max(0.0, floor - 1000 * TIE)
     )
     kept = kernels.without_overlap(_ranked(llr, size), near.start, near.index, near.distance_m, size, most)
     cylinders = []

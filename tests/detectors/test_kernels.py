@@ -70,9 +70,9 @@ def test_recent_counts_and_stratified_expected(problem: Problem):
     assert kernels.stratified_expected(problem.by_stratum, weight).tolist() == exact
 
 
-def best_per_centre(problem: Problem, min_cases: int) -> list[tuple[float, int, int]]:
+def best_per_centre(problem: Problem, min_cases: int, floor: float) -> list[tuple[float, int, int]]:
     near, model = problem.near, problem.model
-    found = kernels.best_per_centre(near.start, near.index, model.counts, model.expected, model.total, min_cases)
+    found = kernels.best_per_centre(near.start, near.index, model.counts, model.expected, model.total, min_cases, floor)
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
@@ -82,13 +82,14 @@ def without_noise(best: list[tuple[float, int, int]]) -> list[tuple[float, int, 
 
 
 @quickly
-@given(problem=problems(), min_cases=st.integers(1, 4))
-def test_best_per_centre(problem: Problem, min_cases: int):
+@given(problem=problems(), min_cases=st.integers(1, 4), floor=st.just(0.0) | st.floats(0, 6))
+def test_best_per_centre(problem: Problem, min_cases: int, floor: float):
     model = problem.model
     expected = naive_scan.best_per_centre(
         problem.rows, model.counts.tolist(), model.expected.tolist(), model.total, min_cases
     )
-    assert without_noise(best_per_centre(problem, min_cases)) == without_noise(expected)
+    above = [one if one[0] > floor else (0.0, 0, 0) for one in expected]
+    assert without_noise(best_per_centre(problem, min_cases, floor)) == without_noise(above)
 
 
 def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
@@ -96,7 +97,7 @@ def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
     rows = [[(0, 0.0), (1, 1.0)], [(1, 0.0), (0, 1.0), (2, 1.0)], [(2, 0.0), (1, 1.0)]]
     near = compressed(rows)
     counts, expected = int32([[0, 0], [4, 4], [0, 0]]), np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
-    llr, size, column = kernels.best_per_centre(near.start, near.index, counts, expected, 20, 2)
+    llr, size, column = kernels.best_per_centre(near.start, near.index, counts, expected, 20, 2, 0.0)
     assert size.tolist() == [2, 1, 2]
     assert column.tolist() == [0, 0, 0]
     assert len(set(llr.tolist())) == 1

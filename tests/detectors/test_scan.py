@@ -25,10 +25,10 @@ NOISE = 1e-12
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
-@given(problem=problems(), min_cases=st.integers(2, 4), most=st.integers(1, 5))
-def test_scan(problem: Problem, min_cases: int, most: int):
+@given(problem=problems(), min_cases=st.integers(2, 4), most=st.integers(1, 5), floor=st.just(0.0) | st.floats(0, 6))
+def test_scan(problem: Problem, min_cases: int, most: int, floor: float):
     model = problem.model
-    found = scan(model, problem.near, min_cases, most)
+    found = [cylinder for cylinder in scan(model, problem.near, min_cases, most, floor) if cylinder.llr > floor]
     expected = naive.scan(
         problem.points,
         problem.rows,
@@ -40,7 +40,7 @@ def test_scan(problem: Problem, min_cases: int, most: int):
     )
     columns = [problem.durations.index(cylinder.duration) for cylinder in found]
     ours = [(c.centre, c.size, column, c.llr) for c, column in zip(found, columns, strict=True) if c.llr > NOISE]
-    assert ours == [one for one in expected if one[-1] > NOISE]
+    assert ours == [one for one in expected if one[-1] > max(NOISE, floor)]
     for cylinder in found:
         column = problem.durations.index(cylinder.duration)
         zone = problem.rows[cylinder.centre][: cylinder.size]
