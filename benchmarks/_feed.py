@@ -1,0 +1,27 @@
+"""Live records at a steady rate: ``_feed.py CONFIG RATE SECONDS FIRST``, in a process of its own so that it keeps time.
+
+Prints the records per second that it reached.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from benchmarks._city import rows
+from streams.configuration import load
+from streams.replay import feed
+
+
+def main(file: Path, rate: float, seconds: float, first: int) -> None:
+    """Send the records of so many seconds, numbered from ``first``."""
+    begin_s = time.time()
+    times_s = (begin_s + number / rate for number in range(int(rate * seconds)))
+    sent = feed(rows(times_s, first, seed=2), load(file, {}).kafka, speed=1.0)
+    print(json.dumps({"rate": sent / (time.time() - begin_s)}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
