@@ -363,13 +363,11 @@ class Monitor:
         # A tick record's own tick may lie in the bucket before the time that it announces.
         if self._clock_s is not None and not isinstance(judged, TickMark):
             self.window.advance(bucket_of(self._clock_s))
-        if not self.window.has_time:
-            self._waiting.append((offset, judged))
-            return
-        for waiting in self._waiting:
-            self._apply(*waiting)
-        self._waiting.clear()
-        self._apply(offset, judged)
+        self._waiting.append((offset, judged))
+        if self.window.has_time:
+            for waiting in self._waiting:
+                self._apply(*waiting)
+            self._waiting.clear()
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint once the window is refilled."""

@@ -50,10 +50,10 @@ class StalledError(Exception):
 
 
 class Progress:
-    """Ends reading that is no longer wanted, or that gets no further for ``STALLED_S``."""
+    """Ends reading of ``what`` that is no longer wanted, or that gets no further for ``STALLED_S``."""
 
-    def __init__(self, cancelled: threading.Event) -> None:
-        self._cancelled = cancelled
+    def __init__(self, what: str, cancelled: threading.Event) -> None:
+        self._what, self._cancelled = what, cancelled
         self._position = -1
         self._moved_s = time.monotonic()
 
@@ -70,7 +70,7 @@ class Progress:
         if self._cancelled.is_set():
             raise Cancelled
         if now_s - self._moved_s > STALLED_S:
-            raise StalledError(f"nothing was read for {STALLED_S:g} s at offset {position}")
+            raise StalledError(f"{self._what}: nothing was read for {STALLED_S:g} s at offset {position}")
 
 
 async def _read(
@@ -88,13 +88,13 @@ async def _read(
     try:
         consumer.assign([partition])
         consumer.seek(partition, start)
-        progress = Progress(cancelled)
-        while await consumer.position(partition) < end:
+        progress = Progress(f"{partition.topic}, partition {partition.partition}", cancelled)
+        while (position := await consumer.position(partition)) < end:
             batches = await consumer.getmany(partition, timeout_ms=BATCH_MS, max_records=BATCH_RECORDS)
             for record in batches.get(partition, ()):
                 if record.offset < end:
                     take(record)
             # After a batch: a consumer that is stopped before its tasks ran raises CancelledError.
-            progress.at(await consumer.position(partition))
+            progress.at(position)
     finally:
         await consumer.stop()

@@ -22,7 +22,7 @@ from streams import scan_log
 from streams.brokers import UNCOMMITTED, consumer_arguments
 from streams.configuration import Configuration, ConfigurationError, KafkaSettings, locations
 from streams.decode import decode, partition_of
-from streams.log_reader import StalledError, read_log
+from streams.log_reader import read_log
 from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or ends before what the scan records cover.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no scan record for a long time.
+        StalledError: Kafka gave no record for a long time.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.monotonic()
@@ -113,14 +113,13 @@ def rebuild(
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
-        start = _start(kafka, incidents, last)
-        _refill(configuration, restored.monitors, last, incidents, start, cancelled)
+        _refill(configuration, restored.monitors, last, incidents, _span(kafka, incidents, last), cancelled)
     restored.seconds = time.monotonic() - started
     return restored
 
 
-def _start(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> int:
-    """The lowest offset that any area needs, of those that the log still has."""
+def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
+    """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
     with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
         first = consumer.beginning_offsets([incidents])[incidents]
         present = consumer.end_offsets([incidents])[incidents]
@@ -139,7 +138,7 @@ def _start(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, S
             first,
             start,
         )
-    return max(start, int(first))
+    return max(start, int(first)), end
 
 
 def _refill(
@@ -147,7 +146,7 @@ def _refill(
     monitors: Mapping[str, Monitor],
     last: Mapping[str, ScanRecord],
     incidents: TopicPartition,
-    start: int,
+    span: tuple[int, int],
     cancelled: threading.Event,
 ) -> None:
     """Read the log once and fill every window."""
@@ -163,10 +162,9 @@ def _refill(
         if lowest <= record.offset < following:
             monitors[name].refill(entry, record.offset, record.timestamp // 1000)
 
-    end = max(record.next_offset for record in last.values())
     try:
-        read_log(kafka, incidents.topic, partition, start, end, take, cancelled)
-    except (aiokafka.errors.KafkaError, StalledError) as error:
+        read_log(kafka, incidents.topic, partition, *span, take, cancelled)
+    except aiokafka.errors.KafkaError as error:
         raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
     for name, record in last.items():
         monitors[name].resume(record.checkpoint)

@@ -172,9 +172,9 @@ def _committed(
 ) -> Iterator[Any]:
     """The committed records from offset ``start`` to before ``end``."""
     consumer.seek(log, start)
-    progress = Progress(cancelled)
-    while consumer.position(log) < end:
-        progress.at(consumer.position(log))
+    progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
+    while (position := consumer.position(log)) < end:
+        progress.at(position)
         for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
             if record.offset < end:
                 yield record
