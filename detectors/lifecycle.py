@@ -29,6 +29,7 @@ class Event(enum.StrEnum):
     FELL = "fell"  # no cluster that shares its members is strong enough
     LAPSED = "lapsed"  # that has been so for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
+    EXCLUDED = "excluded"  # too few of its members are watched since the configuration changed
 
 
 OPENED = "opened"
@@ -40,17 +41,20 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
     (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
     (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+    (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
     (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
     (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
     (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+    (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
     (AlertState.EASING, Event.HELD): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),
     (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, "quiet"),
     (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
+    (AlertState.EASING, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
 }
 """An empty reason means that there is nothing to say: no revision is made."""
 

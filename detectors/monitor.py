@@ -192,10 +192,13 @@ class Monitor:
         return tick_s if self._closed_s is None else max(tick_s, self._closed_s + self.settings.tick_s)
 
     def _reach(self, tick_s: int) -> list[ClosedTick]:
-        """Close the open tick if it lies before this one, and pass each boundary in between."""
+        """Close the open tick if it lies before this one, and pass each boundary in between.
+
+        The open tick lies after the one that time is in where that was closed early, by a flush.
+        """
         closed = []
         if self._open_s is not None:
-            if self._open_s == tick_s:
+            if self._open_s >= tick_s:
                 return []
             closed.append(self._close(self._open_s))
         if self._bucket is not None:
@@ -245,8 +248,8 @@ class Monitor:
 
     def _scan(self, streams: list[int], tick_s: int) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
-        oldest = self.window.oldest_bucket()
-        held = oldest is not None and self.window.now - oldest >= self.settings.min_baseline_days * 24
+        begins = self.window.baseline_begins()
+        held = begins is not None and self.window.now - begins >= self.settings.min_baseline_days * 24
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
@@ -339,16 +342,18 @@ class Monitor:
         locations: Locations,
         checkpoint: Checkpoint,
         near: Neighbours | None = None,
+        is_reconfigured: bool = False,
     ) -> Monitor:
         """A Monitor at a checkpoint, its window still empty.
 
         :meth:`refill` it with every record of the area from ``checkpoint.lowest_offset`` to before
-        ``checkpoint.next_offset``, in order, then :meth:`resume`.
+        ``checkpoint.next_offset``, in order, then :meth:`resume`. ``is_reconfigured``: the checkpoint was made under
+        other settings or locations; its alerts go on, what chance does is found out anew.
         """
         monitor = cls(area, settings, locations, near)
         monitor.scans = checkpoint.scans
-        monitor._tracker = Tracker(area, settings, checkpoint.tracker)
-        monitor._scorer = Scorer(locations, monitor.near, settings, checkpoint.nulls)
+        monitor._tracker = Tracker(area, settings, checkpoint.tracker, is_reconfigured)
+        monitor._scorer = Scorer(locations, monitor.near, settings, {} if is_reconfigured else checkpoint.nulls)
         monitor._applied_next = checkpoint.lowest_offset
         monitor._clock_s = checkpoint.lowest_clock_s
         return monitor

@@ -90,14 +90,20 @@ def alert_id(area: str, stream: str, opened_s: int, centre: str, members: Iterab
 
 
 class Tracker:
-    """Matches the clusters of each scan to the alerts that are open, stream by stream."""
+    """Matches the clusters of each scan to the alerts that are open, stream by stream.
 
-    def __init__(self, area: str, settings: AreaSettings, state: TrackerState | None = None) -> None:
+    ``is_reconfigured``: the state was kept under other settings or locations.
+    """
+
+    def __init__(
+        self, area: str, settings: AreaSettings, state: TrackerState | None = None, is_reconfigured: bool = False
+    ) -> None:
         state = state or TrackerState()
         self._area, self._settings = area, settings
         self._open_at = score_for_interval(settings.tiers.watch)
         self._followed = {followed.alert.id: followed for followed in state.followed}
         self._cool_downs = list(state.cool_downs)
+        self._reconfigured = {followed.alert.stream for followed in state.followed} if is_reconfigured else set()
 
     @property
     def weakest_score(self) -> float:
@@ -131,6 +137,7 @@ class Tracker:
         for position, cluster in enumerate(clusters):
             if position not in taken and cluster.score >= self._open_at and not self._cooling(stream, cluster):
                 changes.append(self._open(stream, tick_s, cluster))
+        self._reconfigured.discard(stream)
         return changes
 
     def _open(self, stream: str, tick_s: int, cluster: Cluster) -> Alert:
@@ -191,7 +198,7 @@ class Tracker:
                 return Event.ROSE, None
             return (Event.GREW if _untold(followed, cluster) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
-            return Event.EMPTIED, quiet_since_s
+            return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
         if quiet_since_s is None:
             return Event.FELL, tick_s
         lapsed = tick_s - quiet_since_s >= self._settings.end_after_h * 3600

@@ -311,10 +311,13 @@ class SlidingWindow:
         """The stratum of each bucket from first to last, int32."""
         return self.stratum[np.arange(first, last + 1) % self._ring]
 
-    def oldest_bucket(self) -> int | None:
-        """The oldest bucket that holds a counted incident; None for an empty window."""
-        held = np.flatnonzero(self.totals(self.first, self.now)[ALL])
-        return self.first + int(held[0]) if len(held) else None
+    def baseline_begins(self) -> int | None:
+        """The first bucket by whose end over one in a hundred counted incidents have occurred; None for none.
+
+        The oldest incident alone says little: a feed that began yesterday may report one from last month.
+        """
+        until = np.cumsum(self.totals(self.first, self.now)[ALL])
+        return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
 
     def lowest(self) -> tuple[int, int] | None:
         """(offset, clock) of the earliest record still needed; None when nothing is remembered."""

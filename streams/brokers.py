@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from streams.configuration import Configuration, KafkaSettings, Topic
+from streams.configuration import Configuration, KafkaSettings, Topic, tls
 from streams.decode import partition_of
 
 __all__ = [
@@ -35,20 +34,30 @@ BOOTSTRAP_MS = 10_000
 UNCOMMITTED = {"isolation_level": "read_uncommitted"}
 """How incidents are read, since Faust's consumer reads them so: every reader must see the same log."""
 MARGIN_DAYS = 7  # over two windows, for an outage
+MAX_REQUEST_BYTES = 16 * 2**20
+"""Largest record of ours: a scan record holds all open alerts, one of settings all places."""
+AT_LEAST = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
 
 
 class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a topic must be like. ``keep_ms``: how long each record is kept at least (or at most, if ``short``)."""
+    """What a topic must be like.
+
+    ``keep_ms``: how long each record is kept at least (or at most, if ``short``); ``is_large``: whether a record may
+    be longer than brokers take by themselves.
+    """
 
     name: str
     keep_ms: int | None = None
     compacted: bool = False
     short: bool = False
+    is_large: bool = False
 
     @property
     def configs(self) -> dict[str, str]:
         """The settings that the topic is created with."""
         configs = {"message.timestamp.type": "LogAppendTime"}
+        if self.is_large:
+            configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
         if not self.compacted:
             return configs | {"cleanup.policy": "delete", "retention.ms": str(self.keep_ms)}
         configs["cleanup.policy"] = "compact"
@@ -58,15 +67,16 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
         """What is wrong with a topic that has these settings, one line for each."""
         for key, right in self.configs.items():
             value = found[key]
-            if key not in ("retention.ms", "min.compaction.lag.ms"):
+            if key not in AT_LEAST:
                 if value != right:
                     yield f"{self.name}: {key} = {value}: must be {right}"
                 continue
-            kept_ms = int(value) if int(value) >= 0 else 2**63
-            if self.short and kept_ms > int(right):
+            number = int(value) if int(value) >= 0 else 2**63
+            if self.short and number > int(right):
                 yield f"{self.name}: {key} = {value}: must be at most {right}; it may hold what must not be kept"
-            if not self.short and kept_ms < int(right):
-                yield f"{self.name}: {key} = {value}: must be at least {right}, two windows and {MARGIN_DAYS} days"
+            if not self.short and number < int(right):
+                why = "long scan records" if key == "max.message.bytes" else f"two windows and {MARGIN_DAYS} days"
+                yield f"{self.name}: {key} = {value}: must be at least {right}, for {why}"
 
 
 def retention_ms(configuration: Configuration) -> int:
@@ -80,9 +90,9 @@ def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
     name, keep_ms = configuration.kafka.topic, retention_ms(configuration)
     return {
         "incidents": TopicPlan(name=name("incidents"), keep_ms=keep_ms),
-        "alerts": TopicPlan(name=name("alerts"), keep_ms=keep_ms),
-        "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True),
-        "settings": TopicPlan(name=name("settings"), compacted=True),
+        "alerts": TopicPlan(name=name("alerts"), keep_ms=keep_ms, is_large=True),
+        "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True, is_large=True),
+        "settings": TopicPlan(name=name("settings"), compacted=True, is_large=True),
         "rejected": TopicPlan(name=name("rejected"), keep_ms=REJECTED_RETENTION_MS, short=True),
     }
 
@@ -171,7 +181,7 @@ def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     from faust.auth import SASLCredentials, SSLCredentials  # here, because it takes half a second
 
     arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
-    context = _tls(kafka) if kafka.security_protocol.endswith("SSL") else None
+    context = tls(kafka)
     if kafka.security_protocol == "SSL":
         arguments["broker_credentials"] = SSLCredentials(context)
     elif kafka.security_protocol.startswith("SASL"):
@@ -190,17 +200,10 @@ def _connection(kafka: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": kafka.bootstrap.split(","),
         "security_protocol": kafka.security_protocol,
     }
-    if kafka.security_protocol.endswith("SSL"):
-        arguments["ssl_context"] = _tls(kafka)
+    if context := tls(kafka):
+        arguments["ssl_context"] = context
     if kafka.security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = kafka.sasl_mechanism
         arguments["sasl_plain_username"] = kafka.sasl_username
         arguments["sasl_plain_password"] = kafka.password.reveal()
     return arguments
-
-
-def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile or None)
-    if kafka.ssl_certfile:
-        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile or None)
-    return context

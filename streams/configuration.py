@@ -5,7 +5,9 @@ Defaults live in the types below and in ``detectors.settings``, so no file is ne
 
 from __future__ import annotations
 
+import re
 import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,9 +30,14 @@ Name = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a
 
 TopicName = Annotated[str, _text("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
 TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
-Addresses = Annotated[str, _text(r"[^\s,@]+:\d{1,5}(,[^\s,@]+:\d{1,5})*", "host:port, several joined by commas")]
+_ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Topic = Literal["incidents", "alerts", "scans", "settings", "rejected"]
+
+
+MAX_LOCATIONS = 200_000
+"""So many places of one area fit into a record of the topic ``settings``."""
 
 
 class ConfigurationError(ValueError):
@@ -94,10 +101,21 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     ssl_cafile: str = ""
 
     def __post_init__(self) -> None:
-        address = urlsplit(self.url)
-        if address.username or address.password:
-            raise ValueError("url: must not hold a user or password; use redis.username and HOTSPOTS_REDIS__PASSWORD")
-        if address.scheme not in ("redis", "rediss") or not address.hostname:
+        if set(self.url) & set("@?#"):
+            raise ValueError(
+                "url: must hold neither user nor password nor options; use redis.username and HOTSPOTS_REDIS__PASSWORD"
+            )
+        try:
+            address = urlsplit(self.url)
+            is_right = (
+                address.scheme in ("redis", "rediss")
+                and bool(address.hostname)
+                and address.port != 0
+                and re.fullmatch(r"(/\d{0,9})?", address.path) is not None
+            )
+        except ValueError:  # a port that is none, or half a bracket
+            is_right = False
+        if not is_right:
             raise ValueError(
                 f"url = {self.url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
             )
@@ -220,12 +238,44 @@ def locations(area: Area) -> Locations:
     path = Path(source)
     try:
         if area.cells_file:
-            return read_cells(path)
-        if area.boundary_file:
-            return read_boundary(path, area.resolution)
-        return read_places(path, area.max_place_distance_m)
+            places = read_cells(path)
+        elif area.boundary_file:
+            places = read_boundary(path, area.resolution)
+        else:
+            places = read_places(path, area.max_place_distance_m)
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"locations: {source}: {error}") from None
+    if len(places) > MAX_LOCATIONS:
+        raise ConfigurationError(
+            f"locations: {source}: {len(places)} places; must be at most {MAX_LOCATIONS}: "
+            "take larger cells, or make several areas of it"
+        )
+    return places
+
+
+def tls(kafka: KafkaSettings) -> ssl.SSLContext | None:
+    """What a connection to Kafka is encrypted with, from the files that are named; None for one in the open.
+
+    Raises:
+        ConfigurationError: a file cannot be used.
+    """
+    if not kafka.security_protocol.endswith("SSL"):
+        return None
+    context = _trusting("kafka", kafka.ssl_cafile)
+    try:
+        if kafka.ssl_certfile:
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile or None)
+    except OSError as error:
+        files = f"{kafka.ssl_certfile!r}, kafka.ssl_keyfile = {kafka.ssl_keyfile!r}"
+        raise ConfigurationError(f"kafka.ssl_certfile = {files}: must be PEM files that match ({error})") from None
+    return context
+
+
+def _trusting(table: str, cafile: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=cafile or None)
+    except OSError as error:
+        raise ConfigurationError(f"{table}.ssl_cafile = {cafile!r}: must be a PEM file ({error})") from None
 
 
 def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
@@ -235,6 +285,11 @@ def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
     except ConfigurationError as error:
         return str(error).splitlines()
     lines = []
+    try:
+        tls(configuration.kafka)
+        _trusting("redis", configuration.redis.ssl_cafile)
+    except ConfigurationError as error:
+        lines.append(str(error))
     for name, area in configuration.areas.items():
         try:
             locations(area)

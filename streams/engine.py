@@ -166,7 +166,7 @@ class Engine:
         was_at_end = intake.is_at_end
         taken, last_arrival_s = 0, 0.0
         while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS and time.monotonic() < deadline:
-            record = intake.inbox.popleft()
+            record = intake.next()
             partition.put(record, time.time())
             taken, last_arrival_s = taken + 1, record.arrival_s
         intake.drained()

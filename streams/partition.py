@@ -84,7 +84,8 @@ class OwnedArea:
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 
     def _done(self, ticks: Iterable[ClosedTick], started: float) -> list[Done]:
-        scan_s = time.perf_counter() - started
+        ticks = list(ticks)
+        scan_s = (time.perf_counter() - started) / max(1, len(ticks))
         done = []
         for closed in ticks:
             records = []
@@ -196,7 +197,7 @@ class Partition:
         messages.append(self._messages.partition(own))
         offsets = self._publisher.commit(messages)
         scans = {name: offsets[index] for name, index in scan_at.items()}
-        own = msgspec.structs.replace(own, scans=own.scans | scans)
+        own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
         self._done, self._unowned, self._own = [], [], own
         self._metrics.transaction("committed")
         committed_s = time.time()

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from detectors.monitor import ClosedTick, Refusal
 from detectors.settings import AreaSettings
 from streams import scan_log
-from streams.brokers import producer_arguments
+from streams.brokers import MAX_REQUEST_BYTES, producer_arguments
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import Rejection
 from streams.intake import Record
@@ -22,7 +22,6 @@ from streams.scan_log import PartitionRecord, ScanRecord
 
 DELAYED_AFTER_S = 60
 DELIVER_S = 25.0
-MAX_REQUEST_BYTES = 16 * 2**20  # before compression: a scan record holds all open alerts, settings all places
 VERSION = version("hotspot-monitor")
 HOST = socket.gethostname()
 

@@ -15,7 +15,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from detectors.locations import Locations
-from detectors.monitor import Checkpoint, Monitor
+from detectors.monitor import Monitor
 from detectors.neighbours import Neighbours, neighbours
 from detectors.settings import AreaSettings
 from streams import scan_log
@@ -42,11 +42,12 @@ class WatchedArea:
     near: Neighbours
     configuration_id: str
 
-    def monitor(self, checkpoint: Checkpoint | None) -> Monitor:
-        """A Monitor at a checkpoint, to be refilled, or a new one."""
-        if checkpoint is None:
+    def monitor(self, record: ScanRecord | None) -> Monitor:
+        """A Monitor at the checkpoint of a scan record, to be refilled, or a new one."""
+        if record is None:
             return Monitor(self.name, self.settings, self.locations, self.near)
-        return Monitor.restore(self.name, self.settings, self.locations, checkpoint, self.near)
+        is_reconfigured = record.configuration != self.configuration_id
+        return Monitor.restore(self.name, self.settings, self.locations, record.checkpoint, self.near, is_reconfigured)
 
     def written_in_full(self) -> tuple[bytes, bytes]:
         """Key (area and configuration hash) and value, JSON, of its record in the topic ``settings``."""
@@ -107,7 +108,7 @@ def rebuild(
     restored = Restored(own=own)
     for name, area in here.items():
         record = last.get(name)
-        restored.monitors[name] = area.monitor(record.checkpoint if record else None)
+        restored.monitors[name] = area.monitor(record)
         restored.digests[name] = record.digest if record else NO_DIGEST
         if record is None or record.configuration != area.configuration_id:
             restored.unwritten.append(area)

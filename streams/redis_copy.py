@@ -35,7 +35,7 @@ from streams.messages import PROVENANCE_HEADER
 from streams.metrics import AreaHealth
 
 SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
-"""The channel speaks from the tier ``alert`` on."""
+"""The channel speaks from the tier ``alert`` on, and not of what is marked as delayed."""
 
 FRESH_S = 60.0
 """An older record is no news: the channel is silent while Redis is filled again."""
@@ -64,6 +64,10 @@ class _Event(msgspec.Struct):
     """The few fields of an alert's event by which Redis is arranged."""
 
     data: _Feature
+
+
+class _Provenance(msgspec.Struct):
+    delayed: bool = False
 
 
 class RedisLost(Exception):
@@ -115,14 +119,16 @@ class RedisCopy:
         if record is not None:
             alert = msgspec.json.decode(record.value or b"", type=_Event).data
             told = alert.properties
-            speaks = told.tier in SPEAKING_TIERS and time.time() - record.timestamp / 1000 <= FRESH_S
+            provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
+            is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not _is_delayed(provenance)
+            speaks = told.tier in SPEAKING_TIERS and is_news
             entry = {
                 "id": alert.id,
                 "revision": told.revision,
                 "state": told.state,
                 "tier": told.tier,
                 "event": record.value,
-                "provenance": dict(record.headers).get(PROVENANCE_HEADER, b""),
+                "provenance": provenance,
             }
             names = (f"alert:{alert.id}", f"alert:{alert.id}:revisions", "open", "where")
             keys += [area_key(area, name) for name in names]
@@ -150,6 +156,10 @@ class RedisCopy:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
+
+
+def _is_delayed(provenance: bytes) -> bool:
+    return bool(provenance) and msgspec.json.decode(provenance, type=_Provenance).delayed
 
 
 def _rfc3339(seconds: float | None) -> str:

@@ -1,8 +1,9 @@
 """The topic ``scans``: one record for every closed tick, each vouching for the one before it.
 
 An area's last record is all that a restart needs beside the incidents themselves. Each transaction ends with a
-record of the partition, whose key is ``#`` and its number: it says where the last record of every area lies, so that
-a restart reads a few records however long the log is, and accounts for what belongs to no area.
+record of the partition, whose key is ``#`` and its number: it says where the last record of every area lay before
+that transaction, and where the transaction begins, so that a restart reads little however long the log is; and it
+accounts for what belongs to no area.
 """
 
 from __future__ import annotations
@@ -55,12 +56,14 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where a partition stands.
 
     ``next_offset``: the first record of no area that is not yet rejected; ``rejected``: how many were, by reason;
-    ``scans``: by area, the offset in this topic of its last record before this transaction.
+    ``scans``: by area, the offset in this topic of its last record before this transaction; ``previous``: that of the
+    partition's own last record, -1 for none.
     """
 
     next_offset: int = 0
     rejected: dict[str, int] = {}
     scans: dict[str, int] = {}
+    previous: int = -1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -134,9 +137,9 @@ def last_records(
 ) -> Standing:
     """Where a partition stands by its last committed records.
 
-    Reads backwards from the end, in steps that double, to the partition's own record, which every transaction ends
-    with; what lies further back is then fetched where that record says it is. ``consumer`` reads committed records
-    and has no group; its assignment is changed.
+    Reads backwards from the end, in steps that double, to the beginning of the last transaction, which the partition's
+    own record at its end tells; what lies further back is then fetched where that record says it is. ``consumer``
+    reads committed records and has no group; its assignment is changed.
 
     Raises:
         Cancelled: ``cancelled`` was set meanwhile.
@@ -148,23 +151,26 @@ def last_records(
     end = consumer.end_offsets([log])[log]
     own, offsets, scans = PartitionRecord(), dict[str, int](), dict[str, ScanRecord]()
     start, step = end, FIRST_STEP
-    is_found = False
-    while start > first and not is_found:
+    own_offset = -1
+    while start > first:
         before, start = start, max(first, start - step)
         step *= 2
         for record in _committed(consumer, log, start, before, cancelled):
             area = record.key.decode()
             if record.key == partition_key(partition):
-                own, is_found = decode_partition(record.value), True
+                if record.offset > own_offset:
+                    own, own_offset = decode_partition(record.value), record.offset
             elif record.offset > offsets.get(area, -1):
                 offsets[area], scans[area] = record.offset, decode_scan(record.value)
+        if own_offset >= 0:
+            first = max(first, own.previous + 1)
     offsets = own.scans | offsets
     for area, offset in offsets.items():
         if area in areas and area not in scans:
             (record,) = itertools.islice(_committed(consumer, log, offset, offset + 1, cancelled), 1)
             scans[area] = decode_scan(record.value)
     wanted = {area: record for area, record in scans.items() if area in areas}
-    return Standing(msgspec.structs.replace(own, scans=offsets), wanted)
+    return Standing(msgspec.structs.replace(own, scans=offsets, previous=own_offset), wanted)
 
 
 def _committed(

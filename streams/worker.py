@@ -257,7 +257,7 @@ class Worker:
             return
         if position != owned.position or is_held:
             owned.position, owned.moved_s = position, time.monotonic()
-        owned.intake.observe(position, end_offset)
+        owned.intake.observe(position, end_offset, is_held)
 
     # Partitions
 

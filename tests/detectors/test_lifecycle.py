@@ -22,6 +22,8 @@ def next_state(state: AlertState, event: Event) -> AlertState | None:
             return AlertState.EASING
         case Event.EMPTIED:
             return AlertState.WITHDRAWN
+        case Event.EXCLUDED:
+            return AlertState.ENDED
         case Event.LAPSED:
             return AlertState.ENDED if state is AlertState.EASING else None  # only a quiet alert runs out
         case Event.GREW | Event.HELD:

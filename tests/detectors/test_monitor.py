@@ -171,6 +171,31 @@ def test_a_boundary_is_scanned_even_if_nothing_came() -> None:
     assert boundary[0].streams == ("violence", "property", "drugs", "disorder", "all")
 
 
+def test_time_does_not_run_ahead_after_a_tick_was_closed_early() -> None:
+    monitor = Monitor("leeds", msgspec.structs.replace(area("wall"), tick_s=60), LOCATIONS)
+    begin = int(BEGIN.timestamp())
+    monitor.put(incident(0, BEGIN), 0, begin)
+    assert [tick.tick_s for tick in monitor.flush()] == [begin]
+    monitor.put(incident(1, BEGIN + timedelta(seconds=10)), 1, begin + 10)
+    for passed in (20, 40, 59, 60, 119):
+        assert monitor.advance(begin + passed) == []
+    assert [tick.tick_s for tick in monitor.advance(begin + 120)] == [begin + 60]
+
+
+def test_another_configuration_finds_out_anew_what_chance_does() -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    closed = []
+    for number in range(24):
+        at = BEGIN + timedelta(hours=number) if number < 12 else BEGIN + timedelta(hours=12, minutes=number)
+        closed += monitor.put(incident(number, at, number % 2 if number < 12 else 0), number, 0)
+    checkpoint = closed[-1].checkpoint
+    assert checkpoint.nulls
+    wider = msgspec.structs.replace(area("watermark"), max_radius_m=600)
+    for is_reconfigured in (False, True):
+        restored = Monitor.restore("leeds", wider, LOCATIONS, checkpoint, is_reconfigured=is_reconfigured)
+        assert (restored._scorer.nulls == checkpoint.nulls) is not is_reconfigured
+
+
 def test_only_touched_streams_are_scanned_within_a_bucket() -> None:
     monitor = Monitor("leeds", area("watermark"), LOCATIONS)
     ticks = []

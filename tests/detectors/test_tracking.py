@@ -321,6 +321,17 @@ def test_too_few_members_left_withdraw_it():
     assert tracker.alerts == ()
 
 
+def test_what_another_configuration_leaves_out_ends_as_reconfigured():
+    tracker = Tracker("leeds", SETTINGS)
+    tracker.update("all", 0, [cluster("abcd", ALERT), cluster("efg", ALERT, 2)], EVERYONE)
+    tracker = Tracker("leeds", SETTINGS, tracker.state, is_reconfigured=True)
+    changes = [tracker.update("all", 60, [], {"e", "f", "g"}), tracker.update("all", 120, [], {"e"})]
+    assert seen(changes) == [
+        [("ended", "reconfigured", "alert"), ("easing", "score_fell", "alert")],
+        [("withdrawn", "members_cancelled", "alert")],
+    ]
+
+
 def test_a_place_cools_down_within_its_stream_and_radius_and_for_its_time():
     tracker = Tracker("leeds", SETTINGS)
     tracker.update("all", 0, [cluster("abc", ALERT)], EVERYONE)

@@ -110,7 +110,7 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
     assert counts_of(window) == twin.by_stratum()
     assert totals_of(window) == twin.in_bucket()
     assert int(window.in_bucket.sum()) == sum(twin.in_bucket().values())  # nothing is left in slots outside
-    assert window.oldest_bucket() == twin.oldest_bucket()
+    assert window.baseline_begins() == twin.baseline_begins()
     assert len(window) == len(twin.known)
     assert {name for name in "abc" if name in window} == set(twin.standing())
     ahead = window.now + AHEAD
@@ -301,4 +301,14 @@ def test_totals_and_strata_are_of_the_buckets_asked_for():
     window.put(version("b", START - 2, 1, category=3))
     window.put(version("c", START, 2, category=OTHER))
     assert window.totals(START - 3, START).tolist() == [[0] * 4, [0, 1, 0, 0], [0] * 4, [0, 1, 0, 0], [0, 2, 0, 0]]
-    assert window.oldest_bucket() == START - 2
+
+
+def test_the_baseline_begins_where_more_than_one_in_a_hundred_have_occurred():
+    window, _ = windows()
+    assert window.baseline_begins() is None
+    window.put(version("late", START - 2, 0, category=1))
+    for number in range(98):
+        window.put(version(f"{number}", START - 1 + number % 2, number + 1, category=1))
+    assert window.baseline_begins() == START - 2
+    window.put(version("last", START, 99, category=1))
+    assert window.baseline_begins() == START - 1

@@ -50,7 +50,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
     areas = [f"area-{number}" for number in range(6)]
     lasts: dict[str, ScanRecord] = {}
     offsets: dict[str, int] = {}
-    last_own = PartitionRecord()
+    last_own, own_offset = PartitionRecord(), -1
     publisher = Publisher(site.kafka, 0)
     for number in range(200):
         chosen = areas if number == 0 else chance.choices(areas[2:], [1, 10, 100, 400], k=chance.randrange(1, 20))
@@ -62,18 +62,36 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
                 publisher._producer.send(each.topic, b"aborted", key=each.key, partition=0)
             publisher._producer.abort_transaction()
             continue
-        last_own = PartitionRecord(next_offset=number, scans=dict(offsets))
+        last_own = PartitionRecord(next_offset=number, scans=dict(offsets), previous=own_offset)
         written = publisher.commit([*messages, Message(topic, own_key, scan_log.encode(last_own))])
         lasts.update(records)
         offsets.update(zip(records, written, strict=False))
+        own_offset = written[-1]
     publisher.close()
     wanted = threading.Event()
     with closing(CountingConsumer(**consumer_arguments(site.kafka))) as consumer:
         found = last_records(consumer, site.kafka, 0, {*areas[1:], "never written"}, wanted)
         assert found.scans == {area: lasts[area] for area in areas[1:]}
-        assert found.own == msgspec.structs.replace(last_own, scans=offsets)
+        assert found.own == msgspec.structs.replace(last_own, scans=offsets, previous=own_offset)
         assert consumer.records < 10 * FIRST_STEP
         assert last_records(consumer, site.kafka, 1, set(areas), wanted).scans == {}
+
+
+def test_the_last_records_are_found_where_one_transaction_is_longer_than_a_step(new_site: NewSite) -> None:
+    site = new_site()
+    site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
+    template = decode_scan(site.expected()[1]["leeds"][-1])
+    topic = site.kafka.topic("scans")
+    own = PartitionRecord()
+    with closing(Publisher(site.kafka, 0)) as publisher:
+        for transaction in (["leeds", "york"], ["leeds", *["york"] * 3 * FIRST_STEP]):
+            records = [msgspec.structs.replace(template, area=each, tick_s=n) for n, each in enumerate(transaction)]
+            messages = [Message(topic, each.area.encode(), scan_log.encode(each)) for each in records]
+            offsets = publisher.commit([*messages, Message(topic, scan_log.partition_key(0), scan_log.encode(own))])
+            lasts = {each.area: each for each in records}
+            own = PartitionRecord(scans={"leeds": offsets[0], "york": offsets[-2]}, previous=offsets[-1])
+    with closing(CountingConsumer(**consumer_arguments(site.kafka))) as consumer:
+        assert last_records(consumer, site.kafka, 0, {"leeds", "york"}, threading.Event()) == (own, lasts)
 
 
 def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
@@ -181,16 +199,16 @@ def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
 
 def test_a_transaction_that_the_broker_refuses_is_aborted_whole(new_site: NewSite) -> None:
     site = new_site()
-    topic = site.kafka.topic("scans")
+    topic = site.kafka.topic("rejected")
     publisher = Publisher(site.kafka, 0)
     too_large = random.Random(1).randbytes(3_000_000)
     with pytest.raises(AbortedError, match=r"partition 0: .*MessageSizeTooLarge"):
         publisher.commit([Message(topic, b"a", b"small"), Message(topic, b"a", too_large)])
-    assert site.read("scans") == []
+    assert site.read("rejected") == []
     publisher.close()
     again = Publisher(site.kafka, 0)
     again.commit([Message(topic, b"a", b"small")])
-    assert [record.value for record in site.read("scans")] == [b"small"]
+    assert [record.value for record in site.read("rejected")] == [b"small"]
     again.close()
 
 

@@ -124,7 +124,9 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
     return revisions
 
 
-def publish(configuration: Configuration, revisions: Sequence[Revision], at_once: int = 6) -> dict[str, list[int]]:
+def publish(
+    configuration: Configuration, revisions: Sequence[Revision], at_once: int = 6, provenance: bytes = b'{"host":"h"}'
+) -> dict[str, list[int]]:
     """Write them as the worker does, in transactions with an aborted one between; returns each area's offsets."""
     offsets: dict[str, list[int]] = {}
     topic = configuration.kafka.topic("alerts")
@@ -140,9 +142,7 @@ def publish(configuration: Configuration, revisions: Sequence[Revision], at_once
             sent = [
                 (
                     area,
-                    producer.send(
-                        topic, key=area.encode(), value=event, headers=[(PROVENANCE_HEADER, b'{"host":"h"}')]
-                    ),
+                    producer.send(topic, key=area.encode(), value=event, headers=[(PROVENANCE_HEADER, provenance)]),
                 )
                 for area, event in revisions[start : start + at_once]
             ]
@@ -499,6 +499,15 @@ def test_the_channel_speaks_from_the_tier_alert_on(
         assert heard(channel) == spoken
         monkeypatch.setattr("streams.redis_copy.FRESH_S", 0.0)  # the records are old now
         valkey_client.flushall()
+        wait_until_fed(valkey_client, offsets)
+        assert heard(channel) == []
+
+
+def test_the_channel_is_silent_of_what_was_delayed(configuration: Configuration, valkey_client: Any) -> None:
+    with valkey_client.pubsub(ignore_subscribe_messages=True) as channel, feeding(configuration):
+        channel.subscribe(area_key("leeds", "alerts"))
+        channel.get_message(timeout=5)
+        offsets = publish(configuration, history(12, 20, ["leeds"]), provenance=b'{"host":"h","delayed":true}')
         wait_until_fed(valkey_client, offsets)
         assert heard(channel) == []
 

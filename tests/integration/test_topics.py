@@ -69,13 +69,13 @@ def test_the_number_of_partitions_is_checked(configuration: Configuration, admin
 @pytest.mark.parametrize(
     ("topic", "key", "value", "fault"),
     [
-        ("incidents", "retention.ms", "86400000", "must be at least 21340800000, two windows and 7 days"),
-        ("alerts", "retention.ms", "86400000", "must be at least 21340800000, two windows and 7 days"),
+        ("incidents", "retention.ms", "86400000", "must be at least 21340800000, for two windows and 7 days"),
+        ("alerts", "retention.ms", "86400000", "must be at least 21340800000, for two windows and 7 days"),
         ("incidents", "retention.ms", "-1", None),
         ("incidents", "message.timestamp.type", "CreateTime", "must be LogAppendTime"),
         ("incidents", "cleanup.policy", "compact", "must be delete"),
         ("scans", "cleanup.policy", "delete", "must be compact"),
-        ("scans", "min.compaction.lag.ms", "0", "must be at least 21340800000, two windows and 7 days"),
+        ("scans", "min.compaction.lag.ms", "0", "must be at least 21340800000, for two windows and 7 days"),
         ("settings", "cleanup.policy", "delete", "must be compact"),
         ("rejected", "retention.ms", "-1", "must be at most 604800000; it may hold what must not be kept"),
         ("rejected", "retention.ms", "3600000", None),

@@ -111,8 +111,9 @@ class SlidingWindow:
             counts[ALL, bucket] += 1
         return counts
 
-    def oldest_bucket(self) -> int | None:
-        return min((bucket for _, _, bucket in self.counted()), default=None)
+    def baseline_begins(self) -> int | None:
+        buckets = sorted(bucket for _, _, bucket in self.counted())
+        return buckets[len(buckets) // 100] if buckets else None
 
     def lowest_between(self) -> tuple[int, int] | None:
         """Bounds of the lowest offset needed: no later than any latest version, no earlier than any version."""

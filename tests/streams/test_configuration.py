@@ -215,6 +215,10 @@ class TestSecrets:
             "[redis]\nurl = 'redis://:tell-no-one@localhost:6379'",
             "[redis]\nurl = ['redis://u:tell-no-one@localhost:6379']",
             "[redis]\nurl = 'http://u:tell-no-one@localhost'",
+            "[redis]\nurl = 'user:tell-no-one@localhost:6379/0'",
+            "[redis]\nurl = ':tell-no-one@localhost:6379'",
+            "[redis]\nurl = 'redis:/u:tell-no-one@localhost'",
+            "[redis]\nurl = 'redis://localhost/0?password=tell-no-one'",
         ],
     )
     def test_no_fault_repeats_one(self, tmp_path: Path, text: str) -> None:
@@ -222,6 +226,30 @@ class TestSecrets:
         found = check(tmp_path / "monitor.toml", {})
         assert len(found) == 1
         assert "tell-no-one" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:x/0", "redis://h:99999/0", "redis://h:6379/abc", "redis://[::1/0", "h:6379"]
+)
+def test_an_address_that_redis_could_not_be_reached_at_is_a_fault(url: str) -> None:
+    assert check(None, {"HOTSPOTS_REDIS__URL": url}) == [
+        f"redis.url = {url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
+    ]
+
+
+@pytest.mark.parametrize("address", ["h:0", "h:65536", "h:99999", "h", "h:1,h:70000"])
+def test_an_address_that_kafka_could_not_be_reached_at_is_a_fault(address: str) -> None:
+    (fault,) = check(None, {"HOTSPOTS_KAFKA__BOOTSTRAP": address})
+    assert fault.startswith(f"kafka.bootstrap = {address!r}")
+    assert "must be host:port, several joined by commas" in fault
+
+
+def test_a_file_that_is_no_certificate_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("no certificate\n")
+    for table, more in (("kafka", {"HOTSPOTS_KAFKA__SECURITY_PROTOCOL": "SSL"}), ("redis", {})):
+        fault = check(None, {f"HOTSPOTS_{table.upper()}__SSL_CAFILE": str(file), **more})[0]
+        assert fault.startswith(f"{table}.ssl_cafile = {str(file)!r}: must be a PEM file")
 
 
 def test_the_topic_prefix_is_put_before_every_topic() -> None:

@@ -201,7 +201,7 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     partition.commit(NOW_S)
     own = next(scan_log.decode_partition(each.value) for each in ledger.of("scans") if each.key == b"#0")
     last = ledger.scans()[-1]
-    monitor = area.monitor(last.checkpoint)
+    monitor = area.monitor(last)
     monitor.refill(incident(0, NOW_S), 0, 0)
     monitor.resume(last.checkpoint)
     again = Ledger()

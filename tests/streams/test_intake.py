@@ -75,7 +75,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
         def apply(number: int) -> None:
             nonlocal given
             for _ in range(min(number, len(intake.inbox))):
-                taken = intake.inbox.popleft()
+                taken = intake.next()
                 assert taken.offset > given
                 given = taken.offset
                 known = applied[taken.area]
@@ -179,15 +179,36 @@ def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None
             await intake.take(record(offset), log.delivery(offset))
         held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
         await asyncio.sleep(0)
-        intake.inbox.popleft()
+        intake.next()
         intake.drained()
         await asyncio.sleep(0)
         assert intake.is_full
         assert not held.done()
-        intake.inbox.popleft()
+        intake.next()
         intake.drained()
         await asyncio.wait_for(held, 1)
         assert [each.offset for each in intake.inbox] == [2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
+    async def scenario() -> None:
+        log = Log(["leeds"] * 8)
+        intake = Intake(100, asyncio.get_running_loop(), limit_bytes=1000)
+        for offset in range(4):
+            await intake.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300), log.delivery(offset))
+        held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
+        await asyncio.sleep(0)
+        for left in (3, 2):
+            intake.next()
+            intake.drained()
+            await asyncio.sleep(0)
+            assert intake.is_full and len(intake.inbox) == left
+        intake.next()
+        intake.drained()
+        await asyncio.wait_for(held, 1)
+        assert [each.offset for each in intake.inbox] == [3, 4]
 
     asyncio.run(scenario())
 
@@ -214,18 +235,20 @@ def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.Monk
         monkeypatch.setattr("streams.intake.time.monotonic", lambda: now_s)
         intake = Intake(10, asyncio.get_running_loop())
         log = Log(["leeds"] * 3)
-        intake.observe(0, 2)
+        intake.observe(0, 2, is_held=False)
         assert not intake.is_at_end
         await intake.take(record(0), log.delivery(0))
-        intake.observe(1, 2)
+        intake.observe(1, 2, is_held=False)
         assert not intake.is_at_end
         await intake.take(record(1), log.delivery(1))
-        intake.observe(2, 2)
+        intake.observe(2, 2, is_held=False)
         assert intake.is_at_end
-        intake.observe(3, 3)  # the mark of a transaction, or a record on its way
+        intake.observe(3, 3, is_held=False)  # the mark of a transaction, or a record on its way
         assert not intake.is_at_end
         now_s += SETTLED_S + 0.1
-        intake.observe(3, 3)
+        intake.observe(3, 3, is_held=True)  # by the full inbox of another partition
+        assert not intake.is_at_end
+        intake.observe(3, 3, is_held=False)
         assert intake.is_at_end
 
     asyncio.run(scenario())
