@@ -67,7 +67,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --no-build-isolation --editable '.[embedded,dev]'
 	@touch $@
 
-$(VENV)/.compiled: $(VENV)/.installed detectors/kernels.py
+$(VENV)/.compiled: $(VENV)/.installed $(wildcard detectors/kernels/*.py)
+	@rm -f detectors/kernels/__pycache__/*.nb?
 	@$(BIN)/hotspots compile
 	@touch $@
 

@@ -27,7 +27,7 @@ def main(number: int, end_s: int) -> None:
     """Measure and print."""
     compile_kernels()
     settings, places = AreaSettings(), Locations.from_cells(cells())
-    near = neighbours(places, settings.max_radius_m)
+    near = neighbours(places.points, settings.max_radius_m)
     process = psutil.Process()
     source = incidents(history_s(number, end_s), 0, seed=1)
     _give_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import msgspec
 import numpy as np
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
 from detectors.locations import Locations
 from detectors.models.expected import Expected
-from detectors.models.permutation import permutation
+from detectors.models.permutation import permutation, share_of_duration
 from detectors.neighbours import Neighbours
+from detectors.nulls import PermutationNull
 from detectors.replications import largest_by_chance
-from detectors.scan import Cylinder, scan
+from detectors.rescan import Rescan
+from detectors.scan import TIE, Cylinder, apart
 from detectors.settings import STREAMS, AreaSettings
+from detectors.shells import Shells
 from detectors.strata import BUCKET_S
 from detectors.window import ALL, NOWHERE, OTHER, SlidingWindow
 
@@ -95,48 +99,70 @@ class Scorer:
         self.nulls = dict(nulls)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations = np.array(settings.durations_h, np.int32)
+        self._shells: Shells | None = None
+        self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
+        self._bucket: int | None = None
         self._fresh_from = score_for_interval(settings.tiers.watch) - MARGIN
 
-    def clusters(self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float) -> list[Cluster]:
-        """The stream's clusters of a score or more, best first."""
+    def forget(self) -> None:
+        """The window changed and was not scanned."""
+        for rescan in self._rescans:
+            rescan.forget()
+
+    def clusters(
+        self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float, touched: Collection[int]
+    ) -> list[Cluster]:
+        """The stream's clusters of a score or more, best first.
+
+        ``touched``: the locations that had incidents of the stream put or taken since it was scanned last.
+        """
+        rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
         if len(cases.row) < self._settings.min_cases:
+            rescan.forget()
             return []
-        model = permutation(
-            window.by_stratum[stream],
-            window.totals(window.first, window.now)[stream],
-            window.strata(window.first, window.now),
-            cases.location,
-            cases.age,
-            self._durations,
-        )
+        if window.now != self._bucket:  # every window has moved
+            self.forget()
+            self._bucket = window.now
+        in_bucket = window.totals(window.first, window.now)[stream]
+        strata = window.strata(window.first, window.now)
+        by_stratum = window.by_stratum[stream]
+        share = share_of_duration(in_bucket, strata, by_stratum.shape[1], self._durations)
+        model = permutation(by_stratum, share, int(in_bucket.sum()), cases.location, cases.age, self._durations)
         null = self.nulls.get(stream)
         is_fresh = null is not None and null.bucket == window.now
         # What lies below has no effect: it is not told, and it is no reason for fresh replications.
         lowest = weakest_score if is_fresh else min(weakest_score, self._fresh_from)
-        cylinders = self._scan(model, null, lowest)
-        if not cylinders:
+        floor = _floor(null, lowest)
+        best = rescan.best(model, share, touched, floor)
+        if not len(best.llr):
             return []
-        if null is None or (not is_fresh and null.gumbel.score(cylinders[0].llr) >= self._fresh_from):
+        if null is None or (not is_fresh and null.gumbel.score(float(best.llr.max())) >= self._fresh_from):
             null = self.nulls[stream] = NullMaximum(window.now, self._replicated(window, cases, stream, model))
-            cylinders = self._scan(model, null, weakest_score)
+            if _floor(null, weakest_score) < floor:
+                best = rescan.best(model, share, (), _floor(null, weakest_score))
         return [
             self._cluster(window, cases, cylinder, null.gumbel)
-            for cylinder in cylinders
+            for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if null.gumbel.score(cylinder.llr) >= weakest_score
         ]
 
-    def _scan(self, model: Expected, null: NullMaximum | None, lowest_score: float) -> list[Cylinder]:
-        floor = 0.0 if null is None else null.gumbel.llr(lowest_score)
-        return scan(model, self._near, self._settings.min_cases, self._settings.max_clusters, floor)
-
     def _replicated(self, window: SlidingWindow, cases: RecentCases, stream: int, model: Expected) -> Gumbel:
+        age = cases.age
+        by_stratum = window.by_stratum[stream]
+        place, of_stratum = np.nonzero(by_stratum)
+        number = by_stratum[place, of_stratum]
+        recent_stratum = window.strata(window.now - int(self._durations[-1]) + 1, window.now)[::-1][age]
+        null = PermutationNull(
+            np.repeat(place, number).astype(np.int32), np.repeat(of_stratum, number), age, recent_stratum
+        )
+        if self._shells is None:
+            self._shells = Shells.cut(self._near, np.ones(len(self._near.size)))
         maxima = largest_by_chance(
             model,
+            null,
             self._near,
-            window.by_stratum[stream],
-            cases.age,
-            window.strata(window.now - int(self._durations[-1]) + 1, window.now)[::-1][cases.age],
+            self._shells,
             self._settings.min_cases,
             self._settings.replications,
             (self._settings.seed, stream, window.now),
@@ -152,7 +178,7 @@ class Scorer:
             centre=self._locations.ids[cylinder.centre],
             longitude=float(self._locations.longitude[cylinder.centre]),
             latitude=float(self._locations.latitude[cylinder.centre]),
-            radius_m=self._near.radius_m(cylinder.centre, cylinder.size),
+            radius_m=self._near.radius(cylinder.centre, cylinder.size),
             locations=tuple(self._locations.ids[location] for location in zone),
             duration_h=cylinder.duration,
             start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
@@ -165,3 +191,8 @@ class Scorer:
             breakdown={STREAMS[which]: int(n) for which, n in zip(category, number, strict=True)},
             interval_times=int(window.columns.interval[cases.row[inside]].sum()),
         )
+
+
+def _floor(null: NullMaximum | None, lowest_score: float) -> float:
+    """The LLR below which nothing has that score; a little lower, so that ties are ranked as in a full scan."""
+    return 0.0 if null is None else max(0.0, null.gumbel.llr(lowest_score) - 1000 * TIE)

@@ -101,6 +101,11 @@ class Locations:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """The places on the sphere, in metres, shape (L, 3)."""
+        return to_sphere(self.longitude, self.latitude)
+
     def written(self) -> dict[str, Any]:
         """All that tells these places from others, ready for JSON; degrees to seven digits, a centimetre."""
         return {

@@ -112,7 +112,7 @@ class Monitor:
             word: OTHER if category is Category.OTHER else STREAMS.index(category)
             for word, category in settings.category_map.items()
         }
-        self.near = near or neighbours(locations, settings.max_radius_m)
+        self.near = near or neighbours(locations.points, settings.max_radius_m)
         self.configuration_id = settings.digest(locations)
         self.window = SlidingWindow(
             locations=len(locations),
@@ -215,10 +215,11 @@ class Monitor:
         refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting = []
         at_boundary = self._bucket is None or bucket > self._bucket
-        streams = sorted(range(ALL + 1) if at_boundary else self.window.touched)
+        touched = dict(self.window.touched)
+        streams = sorted(range(ALL + 1) if at_boundary else touched)
         self.window.touched.clear()
         self._open_s, self._closed_s, self._bucket = None, tick_s, bucket
-        scanned, changes = self._scan(streams, tick_s)
+        scanned, changes = self._scan(streams, touched, tick_s)
         checkpoint = self._checkpoint(tick_s, bucket)
         return ClosedTick(
             tick_s=tick_s,
@@ -246,10 +247,12 @@ class Monitor:
         self.accounts.unmapped += judged.category == UNMAPPED
         return None
 
-    def _scan(self, streams: list[int], tick_s: int) -> tuple[list[int], list[Alert]]:
+    def _scan(self, streams: list[int], touched: dict[int, set[int]], tick_s: int) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
         begins = self.window.baseline_begins()
         held = begins is not None and self.window.now - begins >= self.settings.min_baseline_days * 24
+        if not held:
+            self._scorer.forget()
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
@@ -257,7 +260,9 @@ class Monitor:
         changes: list[Alert] = []
         for stream in streams:
             weakest = self._tracker.weakest_score
-            clusters = self._scorer.clusters(self.window, recent, stream, weakest) if held else []
+            clusters = (
+                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, set())) if held else []
+            )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing)

@@ -3,52 +3,82 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.locations import Locations, to_sphere
+from detectors.kernels.rows import rows_of_pairs, sizes_within
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Neighbours:
     """Neighbour lists in compressed rows.
 
-    The neighbours of centre ``i``, itself first, are ``index[start[i]:start[i + 1]]`` (int32) at
-    ``distance_m`` (float64, straight chords). A zone is a prefix of that row.
+    The neighbours of centre ``i``, itself first, are ``index[start[i]:start[i + 1]]`` (int32) at ``distance`` (float64,
+    straight, in the unit of the points). A zone is a prefix of the first ``size[i]`` of them. ``order``: all places,
+    near ones near each other.
     """
 
     start: NDArray[np.int64]
+    size: NDArray[np.int32]
     index: NDArray[np.int32]
-    distance_m: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    order: NDArray[np.int64]
 
     def zone(self, centre: int, size: int) -> NDArray[np.int32]:
         """The first ``size`` neighbours of a centre, in rank order."""
         return self.index[self.start[centre] : self.start[centre] + size]
 
-    def radius_m(self, centre: int, size: int) -> float:
-        """Distance from the centre to the last of its first ``size`` neighbours, in metres."""
-        return float(self.distance_m[self.start[centre] + size - 1])
+    def radius(self, centre: int, size: int) -> float:
+        """Distance from the centre to the last of its first ``size`` neighbours."""
+        return float(self.distance[self.start[centre] + size - 1])
 
 
-def neighbours(locations: Locations, max_radius_m: float) -> Neighbours:
-    """Neighbour lists of all locations up to a distance (``<=``), from a k-d tree.
+def neighbours(
+    points: NDArray[np.float64],
+    max_radius: float = math.inf,
+    mass: NDArray[np.float64] | None = None,
+    max_mass: float = math.inf,
+) -> Neighbours:
+    """Neighbour lists of all points, shape (L, 2 or 3), up to a distance and to a sum of ``mass``, (L,); both ``<=``.
 
-    Order: by chord; at exactly equal chords the smaller coordinates first (x, then y, then z),
-    then the smaller index (METHOD.md section 3, Neighbour order). A centre comes before other places
-    at its own coordinates.
+    Order: by straight distance; at exactly equal distances the smaller coordinates first (x, then y, then z), then
+    the smaller index (METHOD.md section 3). A centre comes before other places at its own coordinates. A zone ends
+    before the first place that would take its mass above the limit; without a radius the rows end with the last circle
+    that such a zone can have.
     """
-    points = to_sphere(locations.longitude, locations.latitude)
-    # The tree rounds in its own way: it is asked for a hair more, and the chord decides.
-    pairs = cKDTree(points).query_pairs(max_radius_m * (1 + 1e-9), output_type="ndarray")
-    everyone = np.arange(len(points))
-    centre = np.concatenate((everyone, pairs[:, 0], pairs[:, 1]))
-    other = np.concatenate((everyone, pairs[:, 1], pairs[:, 0]))
-    distance = np.sqrt(((points[centre] - points[other]) ** 2).sum(axis=1))
-    near = distance <= max_radius_m
-    centre, other, distance = centre[near], other[near], distance[near]
-    x, y, z = points[other].T
-    order = np.lexsort((other, z, y, x, other != centre, distance, centre))
-    start = np.searchsorted(centre[order], np.arange(len(points) + 1))
-    return Neighbours(start.astype(np.int64), other[order].astype(np.int32), distance[order])
+    places, axes = points.shape
+    tree = cKDTree(points)
+    order = np.lexsort((np.arange(places), *(points[:, axis] for axis in reversed(range(axes)))))
+    if math.isinf(max_radius):
+        start, index, distance = _unlimited(points, order, mass, max_mass)
+    else:
+        # The tree rounds in its own way: it is asked for a hair more, and the straight distance decides.
+        pairs = tree.query_pairs(max_radius * (1 + 1e-9), output_type="ndarray")
+        start, index, distance = rows_of_pairs(pairs, points, order, max_radius)
+    size = np.diff(start).astype(np.int32) if mass is None else sizes_within(start, index, mass, max_mass)
+    return Neighbours(start, size, index, distance, np.asarray(tree.indices, np.int64))
+
+
+def _unlimited(
+    points: NDArray[np.float64], order: NDArray[np.int64], mass: NDArray[np.float64] | None, max_mass: float
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Rows without a radius, each cut after the last place that ties with its longest zone."""
+    rows, lengths = [], [0]
+    in_order = points[order]
+    for centre in range(len(points)):
+        squares = np.zeros(len(points))
+        for axis in range(points.shape[1]):
+            squares += (points[centre, axis] - in_order[:, axis]) ** 2
+        distance = np.sqrt(squares)
+        nearest = np.argsort(np.where(order == centre, -1.0, distance), kind="stable")
+        if mass is not None:
+            inside = np.count_nonzero(np.cumsum(mass[order[nearest]]) <= max_mass)
+            edge = distance[nearest][max(0, int(inside) - 1)]
+            nearest = nearest[distance[nearest] <= edge]
+        rows.append((order[nearest].astype(np.int32), distance[nearest]))
+        lengths.append(len(nearest))
+    start = np.cumsum(lengths, dtype=np.int64)
+    return start, np.concatenate([index for index, _ in rows]), np.concatenate([far for _, far in rows])

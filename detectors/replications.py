@@ -1,45 +1,166 @@
-"""Seeded redraws under the permutation null: what the largest LLR looks like by chance alone."""
+"""Replications: what the largest LLR of all windows that end now looks like by chance alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import kernels
+from detectors.kernels import shells as kernels
+from detectors.kernels.window import recent_counts
 from detectors.models.expected import Expected
 from detectors.neighbours import Neighbours
+from detectors.nulls import Drawn, Null
+from detectors.scan import best_windows
+from detectors.shells import Shells
+
+AT_ONCE = 32
+"""So many replications are made in one go, by one thread."""
+LOW = 0.05
+"""The floor is set so that about this share of the replications does not reach it and is done again."""
+LOWER = 0.7
+"""By this share of the floor."""
+
+Maxima = NDArray[np.float64]
 
 
 def largest_by_chance(
     model: Expected,
+    null: Null,
     near: Neighbours,
-    by_stratum: NDArray[np.int32],
-    age: NDArray[np.int32],
-    case_stratum: NDArray[np.int32],
+    shells: Shells,
     min_cases: int,
     replications: int,
     seed: Sequence[int],
-) -> NDArray[np.float64]:
-    """The largest LLR of each replication, float64, shape (replications,).
+    min_risk: float = 0.0,
+    threads: int = 1,
+) -> Maxima:
+    """The largest LLR of each replication, float64, shape (replications,), 0 where no window is high.
 
-    Times are shuffled over places within each stratum, which keeps both margins, so the expected
-    counts of ``model`` hold for every replication. Only recent cases are drawn; ``age`` and
-    ``case_stratum`` describe them. Replication ``k`` has its own generator, seeded by ``(*seed, k)``.
+    Replication ``k`` has its own generator, seeded by ``(*seed, k)``; the number of threads changes nothing.
     """
-    order = np.lexsort((age, case_stratum))
-    age, case_stratum = age[order], case_stratum[order]
-    locations = np.arange(by_stratum.shape[0], dtype=np.int32)
-    pool = np.concatenate([np.repeat(locations, by_stratum[:, s]) for s in range(by_stratum.shape[1])])
-    pool_start = np.concatenate(([0], np.cumsum(by_stratum.sum(axis=0, dtype=np.int64))))
-    counts, reach = np.zeros_like(model.counts), np.zeros(len(locations), np.int32)
-    place = np.zeros(len(age), np.int32)
-    maxima = np.empty(replications)
-    for replication in range(replications):
-        draws = np.random.default_rng((*seed, replication)).random(len(age))
-        kernels.redraw(pool, pool_start, case_stratum, draws, place)
-        maxima[replication] = kernels.largest_ratio(
-            near.start, near.index, place, age, model.durations, model.expected, model.total, min_cases, counts, reach
+    largest = LargestNow(model, near, shells, min_cases, min_risk)
+    return np.concatenate([np.empty(0), *in_batches(null, largest, replications, seed, threads)])
+
+
+def in_batches(
+    null: Null, largest: Callable[[Drawn], Maxima], replications: int, seed: Sequence[int], threads: int
+) -> Iterator[Maxima]:
+    """The largest LLR of each replication, a batch at a time, in order."""
+
+    def batch(first: int) -> Maxima:
+        numbers = range(first, min(first + AT_ONCE, replications))
+        return largest(null.draw([np.random.default_rng((*seed, number)) for number in numbers]))
+
+    firsts = range(0, replications, AT_ONCE)
+    yield from map(batch, firsts[:1])
+    if threads == 1:
+        yield from map(batch, firsts[1:])
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(batch, firsts[1:])
+
+
+class LargestNow:
+    """The largest LLR of drawn cases over all windows that end now, as :func:`in_batches` wants it.
+
+    What the first batch shows sets the floor from which later ones are searched.
+    """
+
+    def __init__(self, model: Expected, near: Neighbours, shells: Shells, min_cases: int, min_risk: float) -> None:
+        self._model, self._near, self._shells = model, near, shells
+        self._min_cases, self._min_risk = min_cases, min_risk
+        self._columns = len(model.durations)
+        self._is_packed = self._columns <= kernels.LANES
+        if self._is_packed:
+            self._expected = np.ascontiguousarray(model.expected[shells.order])
+            self._before = kernels.expected_before(shells.of, shells.first, shells.member, self._expected)
+            lanes = model.durations[:, None] > np.arange(model.durations[-1])
+            self._word_of_age = (lanes * (1 << 8 * np.arange(self._columns, dtype=np.uint64))[:, None]).sum(
+                axis=0, dtype=np.uint64
+            )
+        # By the number of windows that hold something, more or less independent ones.
+        self._floor = 0.6 * math.log(len(shells.first) * self._columns)
+        self._words: dict[float, NDArray[np.uint64]] = {}
+        self._is_first = True
+
+    def __call__(self, drawn: Drawn) -> Maxima:
+        """The largest LLR of each replication, (replications,)."""
+        if not self._is_packed:
+            return np.array([self._unpacked(drawn, which) for which in range(len(drawn.start) - 1)])
+        maxima = np.full(len(drawn.start) - 1, -1.0)
+        floor = self._floor
+        while (left := np.flatnonzero(maxima < 0)).size:
+            found = self._packed(_of(drawn, left), floor)
+            for which in left[np.isnan(found)]:
+                found[np.searchsorted(left, which)] = self._unpacked(drawn, int(which))
+            is_done = (found > floor) | (floor == 0.0)
+            maxima[left[is_done]] = found[is_done]
+            floor = _lower(floor)
+        if self._is_first:
+            self._is_first, self._floor = False, float(np.quantile(maxima, LOW))
+        return maxima
+
+    def _packed(self, drawn: Drawn, floor: float) -> Maxima:
+        shells, model = self._shells, self._model
+        if floor not in self._words:
+            self._words[floor] = kernels.requirements(
+                shells.of,
+                shells.first,
+                shells.member,
+                self._expected,
+                self._before,
+                model.totals,
+                self._min_cases,
+                floor,
+            )
+        return kernels.largest_ratios(
+            shells.number,
+            drawn.start,
+            drawn.place,
+            drawn.age,
+            self._word_of_age,
+            shells.of,
+            shells.first,
+            shells.member,
+            shells.place_start,
+            shells.place_shell,
+            self._words[floor],
+            self._before,
+            self._expected,
+            model.totals,
+            self._min_cases,
+            self._min_risk,
+            floor,
         )
-    return maxima
+
+    def _unpacked(self, drawn: Drawn, which: int) -> float:
+        """Of one replication with too many cases, or too many durations, for lanes of eight bits."""
+        mine = slice(drawn.start[which], drawn.start[which + 1])
+        durations = self._model.durations
+        counts = recent_counts(drawn.place[mine], drawn.age[mine], durations, len(self._near.size))
+        model = dataclasses.replace(self._model, counts=counts)
+        floor = self._floor
+        while True:
+            best = best_windows(model, self._near, self._min_cases, floor, self._min_risk)
+            if len(best.llr) or floor == 0.0:
+                return float(best.llr.max(initial=0.0))
+            floor = _lower(floor)
+
+
+def _lower(floor: float) -> float:
+    return floor * LOWER if floor > 1.0 else 0.0
+
+
+def _of(drawn: Drawn, which: NDArray[np.int64]) -> Drawn:
+    """Some of the replications."""
+    if len(which) == len(drawn.start) - 1:
+        return drawn
+    parts: Iterable[slice] = [slice(drawn.start[each], drawn.start[each + 1]) for each in which]
+    rows = np.concatenate([np.arange(part.start, part.stop) for part in parts])
+    start = np.concatenate(([0], np.cumsum(np.diff(drawn.start)[which])))
+    return Drawn(start, drawn.place[rows], drawn.age[rows])

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import kernels
 from detectors.columns import Columns
 from detectors.incident import Origin
+from detectors.kernels.window import rows_in_buckets
 from detectors.strata import BUCKET_S, Blocks, bucket_of
 
 ALL = 4
@@ -71,8 +71,8 @@ class SlidingWindow:
     ``by_stratum`` holds counts, int32, shape (5, locations, strata), planes 0 to 3 the categories and
     ``ALL`` their sum; ``in_bucket`` the area's totals, int32, shape (5, buckets kept), of bucket
     ``b`` at ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents stamped
-    a little ahead of the clock wait in their bucket until it is reached. ``touched`` gathers the
-    planes whose counts changed, for the reader to look at and clear.
+    a little ahead of the clock wait in their bucket until it is reached. ``touched`` gathers by plane the
+    locations whose counts changed, for the reader to look at and clear.
     """
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
@@ -83,7 +83,7 @@ class SlidingWindow:
         self.in_bucket: NDArray[np.int32] = np.zeros((ALL + 1, self._ring), np.int32)
         self.stratum: NDArray[np.int32] = np.zeros(self._ring, np.int32)
         self._head: NDArray[np.int32] = np.full(self._ring, -1, np.int32)
-        self.touched: set[int] = set()
+        self.touched: dict[int, set[int]] = {}
         # Cells of the arrays above, as memory views, for the same reason as those of the columns.
         self._cases, self._in_bucket = self.by_stratum.data, self.in_bucket.data
         self._stratum, self._heads = self.stratum.data, self._head.data
@@ -277,7 +277,7 @@ class SlidingWindow:
         slot = bucket % self._ring
         stratum = self._stratum[slot]
         for plane in (category, ALL):
-            self.touched.add(plane)
+            self.touched.setdefault(plane, set()).add(location)
             self._cases[plane, location, stratum] += sign
             self._in_bucket[plane, slot] += sign
 
@@ -297,7 +297,7 @@ class SlidingWindow:
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
         """The rows whose bucket lies in first..last, int32, in no particular order."""
-        return kernels.rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
+        return rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
     def ids(self, rows: Sequence[int] | NDArray[np.int32]) -> list[str]:
         """The incident ids of rows, in byte order."""

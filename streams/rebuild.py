@@ -73,7 +73,7 @@ def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
         except ConfigurationError as error:
             raise ConfigurationError(f"areas.{name}.{error}") from None
         settings = area.settings
-        near = neighbours(places, settings.max_radius_m)
+        near = neighbours(places.points, settings.max_radius_m)
         watched[name] = WatchedArea(name, settings, places, near, settings.digest(places))
     return watched
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,16 +15,17 @@ from rich.table import Table
 from streams.backtest import Backtest
 from streams.demo_summary import Summary
 from streams.metrics import OUTCOMES
+from streams.study import Report, Study, features
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], object]]:
-    """A progress bar while the block runs; the function it gives is called once for each step."""
+def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
+    """A progress bar while the block runs; the function it gives is called for each step, or with a number of them."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda steps=1: bar.advance(task, steps)
 
 
 def print_backtest(result: Backtest, output: str) -> None:
@@ -37,6 +39,16 @@ def print_backtest(result: Backtest, output: str) -> None:
         accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
         unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
         Console().print(f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
+
+
+def print_study(study: Study, report: Report, output: str) -> None:
+    """The clusters of a one-shot scan as ``json``, ``geojson`` (a point for each) or ``table``."""
+    if output == "json":
+        print_json(report)
+    elif output == "geojson":
+        print_json({"type": "FeatureCollection", "features": features(study, report)})
+    else:
+        Console().print(_cluster_table(report))
 
 
 def print_demo(summary: Summary) -> None:
@@ -56,6 +68,32 @@ def print_demo(summary: Summary) -> None:
 def print_json(content: object) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
+
+
+def _cluster_table(report: Report) -> Table:
+    table = Table(
+        title=f"Clusters, {report.replications} replications, seed {report.seed}", box=SIMPLE, padding=(0, 1, 0, 0)
+    )
+    table.add_column("centre")
+    for heading in ("from", "to"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("places", "km", "cases", "expected", "LLR", "p", "once in"):
+        table.add_column(heading, justify="right")
+    for cluster in report.clusters:
+        days = cluster.recurrence_interval_days
+        table.add_row(
+            cluster.centre,
+            cluster.start,
+            cluster.end,
+            str(len(cluster.locations)),
+            f"{cluster.radius_km:.2f}",
+            str(cluster.observed),
+            f"{cluster.expected:.2f}",
+            f"{cluster.llr:.3f}",
+            "" if cluster.p_value is None else f"{cluster.p_value:.3f}",
+            "" if days is None else f"{days:,.0f} d",
+        )
+    return table
 
 
 def _alert_table(result: Backtest) -> Table:

@@ -58,6 +58,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with (tmp_path / name).open("w", newline="") as file:
             rows = [[f"i{time:%d%H}", time.isoformat(), "burglary", -1.5491, 53.7997] for time in times]
             csv.writer(file).writerows([["id", "occurred_at", "category", "longitude", "latitude"], *rows])
+    (tmp_path / "places.csv").write_text("location_id,latitude,longitude\na,53.8,-1.55\nb,53.81,-1.55\n")
+    days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))
+    (tmp_path / "cases.csv").write_text(f"location_id,date,count\n{days}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -82,7 +85,9 @@ def test_every_command_is_there_with_its_options(arguments: list[str], folder: P
     parse(arguments)
 
 
-@pytest.mark.parametrize("arguments", [call for call in CALLS if call[0] in ("backtest", "check-config")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [call for call in CALLS if call[0] in ("backtest", "check-config", "scan")], ids=" ".join
+)
 def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folder: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stderr) == (0, "")

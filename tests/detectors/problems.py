@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detectors.models.expected import Expected
-from detectors.models.permutation import permutation
+from detectors.models.permutation import permutation, share_of_duration
 from detectors.neighbours import Neighbours
 from tests.naive import neighbours as naive
 from tests.naive.neighbours import Point
@@ -20,10 +20,13 @@ from tests.naive.neighbours import Point
 
 def compressed(rows: list[list[tuple[int, float]]]) -> Neighbours:
     """Rows of (index, distance) as the kernels want them."""
+    lengths = [len(row) for row in rows]
     return Neighbours(
-        np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64),
+        np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        np.array(lengths, np.int32),
         np.array([index for row in rows for index, _ in row], np.int32),
         np.array([distance for row in rows for _, distance in row], np.float64),
+        np.arange(len(rows))[::-1].copy(),
     )
 
 
@@ -72,7 +75,12 @@ class Problem:
     @functools.cached_property
     def model(self) -> Expected:
         place, age = int32([place for place, _ in self.recent]), int32([age for _, age in self.recent])
-        return permutation(self.by_stratum, self.in_bucket, int32(self.stratum), place, age, int32(self.durations))
+        return permutation(self.by_stratum, self.share, len(self.cases), place, age, int32(self.durations))
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Of each stratum's cases that falls into each duration."""
+        return share_of_duration(self.in_bucket, int32(self.stratum), self.strata, int32(self.durations))
 
 
 def int32(values: Any) -> NDArray[np.int32]:

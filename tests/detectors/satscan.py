@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.locations import Locations
 from detectors.models.expected import Expected
-from detectors.models.permutation import permutation
+from detectors.models.permutation import permutation, share_of_duration
 from detectors.neighbours import Neighbours, neighbours
 from tests.detectors.problems import compressed, int32
 from tests.naive import neighbours as naive
@@ -49,14 +49,15 @@ class Reference:
     @functools.cached_property
     def model(self) -> Expected:
         longest = self.params["max_duration_intervals"]
+        durations = np.arange(1, longest + 1, dtype=np.int32)
         in_bucket = np.bincount([self.days - 1 - age for _, age in self.cases], minlength=self.days).astype(np.int32)
         return permutation(
             self.by_stratum,
-            in_bucket,
-            np.zeros(self.days, np.int32),
+            share_of_duration(in_bucket, np.zeros(self.days, np.int32), 1, durations),
+            len(self.cases),
             int32([place for place, age in self.cases if age < longest]),
             self.ages,
-            np.arange(1, longest + 1, dtype=np.int32),
+            durations,
         )
 
     @functools.cached_property
@@ -66,7 +67,7 @@ class Reference:
         if self.params["coordinates"] == "cartesian":
             return compressed(naive.neighbours(self.points, radius_km))
         latitude, longitude = zip(*self.points, strict=True)
-        return neighbours(Locations.from_places(self.ids, longitude, latitude, 0.0), radius_km * 1000)
+        return neighbours(Locations.from_places(self.ids, longitude, latitude, 0.0).points, radius_km * 1000)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from tests.naive.scan import log_likelihood_ratio
 from tests.naive.strata import of_bucket
 
 LOCATIONS = Locations.from_cells(h3.grid_disk(h3.latlng_to_cell(53.8, -1.55, 10), 2))
-NEAR = neighbours(LOCATIONS, 300.0)
+NEAR = neighbours(LOCATIONS.points, 300.0)
 SETTINGS = AreaSettings(window_days=2, durations_h=(1, 3, 12), replications=99, min_cases=2)
 NOW = 475_000
 BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
@@ -76,7 +76,7 @@ def scanned(kept: Kept, stream: int) -> list[tuple[Version, int]]:
 def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
     window = window_of(kept)
     scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {})
-    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY)
+    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY, ())
     cases = scanned(kept, stream)
     if sum(age < 12 for _, age in cases) < SETTINGS.min_cases:
         assert found == []
@@ -99,7 +99,7 @@ def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
         assert cluster.breakdown == {word: number for word, number in by_category.items() if number}
         assert cluster.interval_times == sum(version.is_interval for version in members)
         assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
-        assert cluster.radius_m == NEAR.radius_m(centre, len(zone))
+        assert cluster.radius_m == NEAR.radius(centre, len(zone))
         assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
         assert cluster.score == scorer.nulls[stream].gumbel.score(cluster.llr)
         assert cluster.recurrence_interval_days == recurrence_interval_days(cluster.score)
@@ -116,7 +116,7 @@ def crowd(size: int, category: int = 0) -> Kept:
 
 
 def clusters(scorer: Scorer, window: SlidingWindow, weakest: float = ANY, stream: int = 0) -> list[Cluster]:
-    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest)
+    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest, ())
 
 
 def test_only_clusters_of_the_weakest_score_or_more():

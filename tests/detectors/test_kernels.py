@@ -6,19 +6,26 @@ import itertools
 import math
 import os
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
-from detectors import kernels
+from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
+from detectors.kernels.null import deal, guide, redraw
+from detectors.kernels.ratio import log_likelihood_ratio
+from detectors.kernels.window import recent_counts, rows_in_buckets, stratified_expected
+from detectors.neighbours import Neighbours
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.naive import expected as naive_expected
 from tests.naive import neighbours as naive_neighbours
 from tests.naive import replications as naive_replications
 from tests.naive import scan as naive_scan
+from tests.naive import spans as naive_spans
 from tests.naive import window as naive_window
 
 NOISE = 1e-12
@@ -32,16 +39,16 @@ quickly = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1), expected_share=st.floats(0, 1))
 def test_log_likelihood_ratio(total: int, share: float, expected_share: float):
     observed, expected = round(share * total), expected_share * total
-    assert kernels.log_likelihood_ratio(observed, expected, total) == pytest.approx(
+    assert log_likelihood_ratio(observed, expected, total, 0.0) == pytest.approx(
         naive_scan.log_likelihood_ratio(observed, expected, total), rel=1e-12, abs=1e-12
     )
 
 
 def test_log_likelihood_ratio_by_hand():
-    assert kernels.log_likelihood_ratio(4, 2.0, 10) == pytest.approx(4 * math.log(2) + 6 * math.log(6 / 8))
-    assert kernels.log_likelihood_ratio(10, 5.0, 10) == pytest.approx(10 * math.log(2))
+    assert log_likelihood_ratio(4, 2.0, 10, 0.0) == pytest.approx(4 * math.log(2) + 6 * math.log(6 / 8))
+    assert log_likelihood_ratio(10, 5.0, 10, 0.0) == pytest.approx(10 * math.log(2))
     for observed, expected in [(2, 2.0), (1, 2.0), (0, 0.0), (1, 0.0)]:
-        assert kernels.log_likelihood_ratio(observed, expected, 10) == 0.0
+        assert log_likelihood_ratio(observed, expected, 10, 0.0) == 0.0
 
 
 @quickly
@@ -52,7 +59,7 @@ def test_rows_in_buckets(bucket_of_row: list[int], first: int, length: int):
     for row, bucket in enumerate(bucket_of_row):
         after[row], head[bucket % ring] = head[bucket % ring], row
     last = first + length - 1
-    rows = kernels.rows_in_buckets(head, after, ring, first, last)
+    rows = rows_in_buckets(head, after, ring, first, last)
     assert rows.dtype == np.int32
     assert rows.tolist() == naive_window.rows_in_buckets(head.tolist(), after.tolist(), ring, first, last)
     if first >= -20 and last <= -8:
@@ -63,17 +70,17 @@ def test_rows_in_buckets(bucket_of_row: list[int], first: int, length: int):
 @given(problem=problems())
 def test_recent_counts_and_stratified_expected(problem: Problem):
     place, age = [place for place, _ in problem.recent], [age for _, age in problem.recent]
-    counts = kernels.recent_counts(int32(place), int32(age), int32(problem.durations), len(problem.points))
+    counts = recent_counts(int32(place), int32(age), int32(problem.durations), len(problem.points))
     assert counts.tolist() == naive_expected.recent_counts(place, age, problem.durations, len(problem.points))
     weight = np.random.default_rng(1).random((problem.strata, len(problem.durations)))
     exact = naive_expected.stratified_expected(problem.by_stratum.tolist(), weight.tolist())
-    assert kernels.stratified_expected(problem.by_stratum, weight).tolist() == exact
+    assert stratified_expected(problem.by_stratum, weight).tolist() == exact
 
 
-def best_per_centre(problem: Problem, min_cases: int, floor: float) -> list[tuple[float, int, int]]:
+def windows_of(problem: Problem, min_cases: int) -> tuple[Any, Any, Any, Any, Any, Any, int]:
+    """What the kernels of centres take after the centres themselves, up to the least number of cases."""
     near, model = problem.near, problem.model
-    found = kernels.best_per_centre(near.start, near.index, model.counts, model.expected, model.total, min_cases, floor)
-    return list(zip(*(column.tolist() for column in found), strict=True))
+    return near.start, near.size, near.index, model.counts, model.expected, model.totals, min_cases
 
 
 def without_noise(best: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
@@ -85,11 +92,32 @@ def without_noise(best: list[tuple[float, int, int]]) -> list[tuple[float, int, 
 @given(problem=problems(), min_cases=st.integers(1, 4), floor=st.just(0.0) | st.floats(0, 6))
 def test_best_per_centre(problem: Problem, min_cases: int, floor: float):
     model = problem.model
+    everyone = np.arange(len(problem.points), dtype=np.int32)
+    found = best_per_centre(everyone, *windows_of(problem, min_cases), 0.0, floor)
     expected = naive_scan.best_per_centre(
-        problem.rows, model.counts.tolist(), model.expected.tolist(), model.total, min_cases
+        problem.rows, model.counts.tolist(), model.expected.tolist(), len(problem.cases), min_cases
     )
     above = [one if one[0] > floor else (0.0, 0, 0) for one in expected]
-    assert without_noise(best_per_centre(problem, min_cases, floor)) == without_noise(above)
+    ours = list(zip(*(column.tolist() for column in found), strict=True))
+    assert without_noise(ours) == without_noise(above)
+    some = everyone[::2].copy()
+    assert [one.tolist() for one in best_per_centre(some, *windows_of(problem, min_cases), 0.0, floor)] == [
+        one[::2].tolist() for one in found
+    ]
+
+
+@quickly
+@given(problem=problems(), min_cases=st.integers(1, 4), floor=st.floats(0.01, 6), is_alone=st.booleans())
+def test_hopeful_centres(problem: Problem, min_cases: int, floor: float, is_alone: bool):
+    """No centre with a window above the floor is ever without hope; with one location and a high floor it is."""
+    windows = windows_of(problem, min_cases)
+    if is_alone:
+        windows = (*windows[:5], np.full(len(problem.durations), np.inf), min_cases)
+    everyone = np.arange(len(problem.points), dtype=np.int32)
+    hopeful = hopeful_centres(everyone, *windows, floor)
+    llr, _, _ = best_per_centre(everyone, *windows, 0.0, floor)
+    assert hopeful[llr > floor].all()
+    assert not hopeful_centres(everyone, *windows, 1e9).any()
 
 
 def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
@@ -97,10 +125,19 @@ def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
     rows = [[(0, 0.0), (1, 1.0)], [(1, 0.0), (0, 1.0), (2, 1.0)], [(2, 0.0), (1, 1.0)]]
     near = compressed(rows)
     counts, expected = int32([[0, 0], [4, 4], [0, 0]]), np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
-    llr, size, column = kernels.best_per_centre(near.start, near.index, counts, expected, 20, 2, 0.0)
+    totals = np.array([20.0, 20.0])
+    llr, size, column = best_per_centre(
+        int32([0, 1, 2]), near.start, near.size, near.index, counts, expected, totals, 2, 0.0, 0.0
+    )
     assert size.tolist() == [2, 1, 2]
     assert column.tolist() == [0, 0, 0]
     assert len(set(llr.tolist())) == 1
+
+
+def at_once(order: NDArray[np.int64], near: Neighbours, size: NDArray[np.int32], most: int) -> NDArray[np.int64]:
+    """Of the windows of these centres, all at the same time, those that are kept."""
+    centre, now = np.arange(len(size), dtype=np.int32), np.zeros(len(size), np.int32)
+    return without_overlap(order, centre, size, now, now, near.start, near.index, near.distance, most)
 
 
 @quickly
@@ -111,9 +148,7 @@ def test_without_overlap(problem: Problem, data: st.DataObject):
     order = data.draw(st.permutations(list(centres)))[: data.draw(st.integers(0, len(rows)))]
     size = [data.draw(st.integers(1, len(row))) for row in rows]
     most = data.draw(st.integers(0, 4))
-    kept = kernels.without_overlap(
-        np.array(order, np.int64), near.start, near.index, near.distance_m, int32(size), most
-    )
+    kept = at_once(np.array(order, np.int64), near, int32(size), most)
     assert kept.tolist() == naive_scan.without_overlap(order, problem.points, rows, size, most)
 
 
@@ -123,30 +158,28 @@ def test_a_location_on_a_circle_is_an_overlap_though_a_tie_left_it_out_of_the_zo
     near = compressed(naive_neighbours.neighbours(points, 2.0))
     assert near.zone(0, 2).tolist() == [0, 1]
     order, size = np.array([0, 4]), int32([2, 1, 1, 1, 1])
-    apart = kernels.without_overlap(order, near.start, near.index, near.distance_m, size, 9)
+    apart = at_once(order, near, size, 9)
     assert apart.tolist() == [0, 4]
     size[4] = 2
     assert near.zone(4, 2).tolist() == [4, 2]
-    overlapping = kernels.without_overlap(order, near.start, near.index, near.distance_m, size, 9)
+    overlapping = at_once(order, near, size, 9)
     assert overlapping.tolist() == [0]
 
 
 @quickly
-@given(problem=problems(), min_cases=st.integers(1, 4))
-def test_largest_ratio(problem: Problem, min_cases: int):
-    near, model = problem.near, problem.model
-    place, age = int32([place for place, _ in problem.recent]), int32([age for _, age in problem.recent])
-    counts, reach = np.zeros_like(model.counts), np.zeros(len(problem.points), np.int32)
-    durations = model.durations
-    found = kernels.largest_ratio(
-        near.start, near.index, place, age, durations, model.expected, model.total, min_cases, counts, reach
+@given(problem=problems(), data=st.data())
+def test_without_overlap_in_space_and_time(problem: Problem, data: st.DataObject):
+    near, rows = problem.near, problem.rows
+    number = data.draw(st.integers(0, 12))
+    centre = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=number, max_size=number))
+    size = [data.draw(st.integers(1, len(rows[each]))) for each in centre]
+    begin = data.draw(st.lists(st.integers(0, 6), min_size=number, max_size=number))
+    end = [each + data.draw(st.integers(1, 3)) for each in begin]
+    order = np.arange(number)
+    kept = without_overlap(
+        order, int32(centre), int32(size), int32(begin), int32(end), near.start, near.index, near.distance, 9
     )
-    expected = naive_scan.largest_ratio(
-        problem.rows, model.counts.tolist(), model.expected.tolist(), model.total, min_cases
-    )
-    assert found == expected or max(found, expected) < NOISE
-    assert not counts.any()
-    assert not reach.any()
+    assert kept.tolist() == naive_spans.without_overlap(centre, size, begin, end, problem.points, rows, 9)
 
 
 POOL = [[0, 0, 0, 1, 1, 2], [1, 3, 3]]
@@ -154,11 +187,11 @@ DRAWN = [0, 0, 1]
 """The strata of the recent cases: two of the six in the first, one of the three in the second."""
 
 
-def redraw(pool: list[list[int]], strata: list[int], draws: list[float]) -> tuple[list[int], list[int]]:
+def drawn_from(pool: list[list[int]], strata: list[int], draws: list[float]) -> tuple[list[int], list[int]]:
     """The places drawn, and the pool afterwards."""
     flat, places = int32([place for places in pool for place in places]), np.zeros(len(strata), np.int32)
     start = np.concatenate(([0], np.cumsum([len(places) for places in pool]))).astype(np.int64)
-    kernels.redraw(flat, start, int32(strata), np.array(draws), places)
+    redraw(flat, start, int32(strata), np.array(draws), places)
     return places.tolist(), flat.tolist()
 
 
@@ -170,7 +203,7 @@ def redraw(pool: list[list[int]], strata: list[int], draws: list[float]) -> tupl
 def test_redraw(pool: list[list[int]], data: st.DataObject):
     strata = [s for s, places in enumerate(pool) for _ in range(data.draw(st.integers(0, len(places))))]
     draws = [data.draw(st.floats(0, 1, exclude_max=True)) for _ in strata]
-    places, after = redraw(pool, strata, draws)
+    places, after = drawn_from(pool, strata, draws)
     assert places == naive_replications.redraw(pool, strata, draws)
     assert after == [place for places in pool for place in places]
     for stratum, there in enumerate(pool):
@@ -186,7 +219,22 @@ def test_redraw_gives_every_sample_without_replacement_its_chance():
         for third in POOL[1]:
             chances[first, second, third] += 1
     generator = np.random.default_rng(20240601)
-    found = Counter(tuple(redraw(POOL, DRAWN, generator.random(3).tolist())[0]) for _ in range(4000))
+    found = Counter(tuple(drawn_from(POOL, DRAWN, generator.random(3).tolist())[0]) for _ in range(4000))
     assert set(found) <= set(chances)
     wanted = np.array([chances[key] for key in chances]) / chances.total() * 4000
     assert stats.chisquare([found[key] for key in chances], wanted).pvalue > CHANCE
+
+
+@quickly
+@given(
+    expected=st.lists(st.lists(st.sampled_from([0.0, 0.1, 1.0, 7.0]), min_size=5, max_size=5), min_size=1, max_size=3),
+    draws=st.lists(st.floats(0, 1, exclude_max=True), max_size=20),
+)
+def test_deal(expected: list[list[float]], draws: list[float]):
+    cumulative = np.cumsum(np.array(expected) + np.array([0.0, 0.0, 0.0, 0.0, 0.5]), axis=1)
+    interval = int32([n % len(expected) for n in range(len(draws))])
+    places = np.zeros(len(draws), np.int32)
+    deal(cumulative, guide(cumulative), interval, np.array(draws), places)
+    assert places.tolist() == [
+        naive_replications.deal(cumulative[row].tolist(), draw) for row, draw in zip(interval, draws, strict=True)
+    ]

@@ -23,7 +23,7 @@ def places(degrees: list[tuple[float, float]]) -> Locations:
 
 def rows_of(near: Neighbours) -> list[list[tuple[int, float]]]:
     bounds = list(zip(near.start[:-1], near.start[1:], strict=True))
-    return [list(zip(near.index[a:b].tolist(), near.distance_m[a:b].tolist(), strict=True)) for a, b in bounds]
+    return [list(zip(near.index[a:b].tolist(), near.distance[a:b].tolist(), strict=True)) for a, b in bounds]
 
 
 def naive_rows(locations: Locations, radius_m: float) -> list[list[tuple[int, float]]]:
@@ -34,19 +34,19 @@ def naive_rows(locations: Locations, radius_m: float) -> list[list[tuple[int, fl
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(degrees=st.lists(st.tuples(DEGREES, DEGREES), min_size=1, max_size=12, unique=True))
 def test_rows_on_a_grid_with_ties(degrees: list[tuple[float, float]]):
-    assert rows_of(neighbours(places(degrees), RADIUS_M)) == naive_rows(places(degrees), RADIUS_M)
+    assert rows_of(neighbours(places(degrees).points, RADIUS_M)) == naive_rows(places(degrees), RADIUS_M)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(degrees=st.lists(st.tuples(DEGREES, DEGREES), min_size=1, max_size=12))
 def test_rows_with_places_that_share_a_point(degrees: list[tuple[float, float]]):
-    assert rows_of(neighbours(places(degrees), RADIUS_M)) == naive_rows(places(degrees), RADIUS_M)
+    assert rows_of(neighbours(places(degrees).points, RADIUS_M)) == naive_rows(places(degrees), RADIUS_M)
 
 
 def test_rows_of_cells():
     centre = h3.latlng_to_cell(53.8, -1.55, 10)
     locations = Locations.from_cells(h3.grid_disk(centre, 7))
-    near = neighbours(locations, 400.0)
+    near = neighbours(locations.points, 400.0)
     assert rows_of(near) == naive_rows(locations, 400.0)
     assert all(near.zone(index, 1).tolist() == [index] for index in range(len(locations)))
     assert near.start.dtype == np.int64
@@ -57,14 +57,14 @@ def test_a_place_at_exactly_the_radius_is_a_neighbour():
     locations = places([(0.0, 0.0), (0.01, 0.0), (0.02, 0.0)])
     a, b = to_sphere(locations.longitude, locations.latitude)[:2].tolist()
     exact = naive.chord(tuple(a), tuple(b))
-    assert rows_of(neighbours(locations, exact))[0] == [(0, 0.0), (1, exact)]
-    assert rows_of(neighbours(locations, np.nextafter(exact, 0)))[0] == [(0, 0.0)]
+    assert rows_of(neighbours(locations.points, exact))[0] == [(0, 0.0), (1, exact)]
+    assert rows_of(neighbours(locations.points, np.nextafter(exact, 0)))[0] == [(0, 0.0)]
 
 
 def test_distances_are_straight_chords_in_metres():
-    near = neighbours(places([(0.0, 0.0), (0.0, 90.0)]), 2 * EARTH_RADIUS_M)
-    assert near.radius_m(0, 1) == 0.0
-    assert np.isclose(near.radius_m(0, 2), EARTH_RADIUS_M * 2**0.5, rtol=1e-12, atol=0)
+    near = neighbours(places([(0.0, 0.0), (0.0, 90.0)]).points, 2 * EARTH_RADIUS_M)
+    assert near.radius(0, 1) == 0.0
+    assert np.isclose(near.radius(0, 2), EARTH_RADIUS_M * 2**0.5, rtol=1e-12, atol=0)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -72,6 +72,6 @@ def test_distances_are_straight_chords_in_metres():
     degrees=st.lists(st.tuples(st.floats(-0.03, 0.03), st.floats(50.0, 50.03)), min_size=2, max_size=15, unique=True)
 )
 def test_being_a_neighbour_is_mutual(degrees: list[tuple[float, float]]):
-    rows = rows_of(neighbours(places(degrees), RADIUS_M))
+    rows = rows_of(neighbours(places(degrees).points, RADIUS_M))
     pairs = {(centre, other) for centre, row in enumerate(rows) for other, _ in row}
     assert pairs == {(other, centre) for centre, other in pairs}

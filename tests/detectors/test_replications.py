@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from detectors.nulls import PermutationNull
 from detectors.replications import largest_by_chance
+from detectors.shells import Shells
 from tests.detectors.problems import Problem, int32
 from tests.detectors.satscan import PERMUTATION, reference
 from tests.naive import replications as naive
@@ -43,11 +45,28 @@ def busy() -> Problem:
     )
 
 
-def maxima(problem: Problem, replications: int, *seed: int, min_cases: int = 2) -> NDArray[np.float64]:
-    recent = [(age, stratum) for _, age, stratum in problem.dealt if age < problem.durations[-1]]
-    age, stratum = int32([age for age, _ in recent]), int32([stratum for _, stratum in recent])
+def permutation_null(problem: Problem, cases: list[tuple[int, int, int]]) -> PermutationNull:
+    """``cases``: the recent ones."""
+    place, stratum = (
+        int32([place for place, _, _ in problem.dealt]),
+        int32([stratum for _, _, stratum in problem.dealt]),
+    )
+    return PermutationNull(place, stratum, int32([age for _, age, _ in cases]), int32([s for _, _, s in cases]))
+
+
+def maxima(
+    problem: Problem, replications: int, *seed: int, min_cases: int = 2, threads: int = 1
+) -> NDArray[np.float64]:
+    recent = [case for case in problem.dealt if case[1] < problem.durations[-1]]
     return largest_by_chance(
-        problem.model, problem.near, problem.by_stratum, age, stratum, min_cases, replications, seed
+        problem.model,
+        permutation_null(problem, recent),
+        problem.near,
+        Shells.cut(problem.near, np.ones(len(problem.points))),
+        min_cases,
+        replications,
+        seed,
+        threads=threads,
     )
 
 
@@ -75,10 +94,10 @@ def test_the_largest_ratio_is_distributed_as_in_full_shuffles():
 @pytest.mark.parametrize("name", PERMUTATION)
 def test_the_largest_ratio_is_distributed_as_in_satscan_s_simulations(name: str):
     case = reference(name)
-    ages = case.ages
-    ours = largest_by_chance(
-        case.model, case.near, case.by_stratum, ages, np.zeros(len(ages), np.int32), 2, 999, (20240601,)
-    )
+    place = int32([place for place, _ in case.cases])
+    null = PermutationNull(place, np.zeros_like(place), case.ages, np.zeros_like(case.ages))
+    shells = Shells.cut(case.near, np.ones(len(case.ids)))
+    ours = largest_by_chance(case.model, null, case.near, shells, 2, 999, (20240601,))
     assert stats.ks_2samp(ours, case.maxima).pvalue > CHANCE
 
 
@@ -89,18 +108,44 @@ def test_a_replication_depends_on_the_seed_and_its_number_alone():
         assert maxima(problem, 20, 1, 2, 3).tolist() != maxima(problem, 20, *other).tolist()
 
 
+def test_the_number_of_threads_changes_nothing():
+    problem = busy()
+    assert maxima(problem, 150, 4).tolist() == maxima(problem, 150, 4, threads=3).tolist()
+
+
 def test_the_order_of_the_cases_does_not_matter_and_nothing_given_is_changed():
     problem = busy()
-    recent = [(age, stratum) for _, age, stratum in problem.dealt if age < problem.durations[-1]]
-    model, by_stratum = problem.model, problem.by_stratum
+    recent = [case for case in problem.dealt if case[1] < problem.durations[-1]]
+    model, shells = problem.model, Shells.cut(problem.near, np.ones(12))
     found = []
     for cases in (recent, recent[::-1]):
-        age, stratum = int32([age for age, _ in cases]), int32([stratum for _, stratum in cases])
-        given: list[NDArray[Any]] = [model.counts, model.expected, by_stratum, age, stratum]
+        null = permutation_null(problem, cases)
+        given: list[NDArray[Any]] = [model.counts, model.expected]
         before = [array.copy() for array in given]
-        found.append(largest_by_chance(model, problem.near, by_stratum, age, stratum, 2, 30, (9,)).tolist())
+        found.append(largest_by_chance(model, null, problem.near, shells, 2, 30, (9,)).tolist())
         assert all(np.array_equal(array, copy) for array, copy in zip(given, before, strict=True))
     assert found[0] == found[1]
+
+
+def crowded(cases: int, durations: int) -> Problem:
+    """So many cases in one place, most of them of late, and a few elsewhere."""
+    return Problem(
+        points=POINTS,
+        max_radius=1.0,
+        cases=[(0, n % 4) for n in range(cases)] + [(n % 4, n % 30) for n in range(60)],
+        stratum=[0] * 30,
+        strata=1,
+        durations=list(range(1, durations + 1)),
+    )
+
+
+@pytest.mark.parametrize(("cases", "durations"), [(3, 8), (3, 9), (200, 8), (200, 12)])
+def test_more_cases_or_durations_than_a_word_has_room_for_are_scanned_all_the_same(cases: int, durations: int):
+    problem = crowded(cases, durations)
+    slow = naive.largest_by_chance(
+        problem.dealt, 1, problem.rows, problem.model.expected.tolist(), problem.durations, 2, 200, random.Random(3)
+    )
+    assert stats.ks_2samp(maxima(problem, 1000, 3), slow).pvalue > CHANCE
 
 
 def test_without_enough_cases_nothing_is_high():

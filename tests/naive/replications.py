@@ -31,6 +31,11 @@ def redraw(pool: Sequence[Sequence[int]], case_stratum: Sequence[int], draws: Se
     return places
 
 
+def deal(cumulative: Sequence[float], draw: float) -> int:
+    """The first place at which the running sum exceeds this share of the whole."""
+    return next((place for place, until in enumerate(cumulative) if until > draw * cumulative[-1]), len(cumulative) - 1)
+
+
 def shuffled(cases: Sequence[Case], strata: int, generator: random.Random) -> list[Case]:
     """The same cases, times shuffled over places within every stratum."""
     dealt: list[Case] = []

@@ -10,10 +10,15 @@ from tests.naive.neighbours import Point, chord
 Rows = Sequence[Sequence[int]]
 
 
-def log_likelihood_ratio(observed: int, expected: float, total: int) -> float:
-    """``n log(n/u) + (N-n) log((N-n)/(U-u)) - N log(N/U)`` with ``U = N``; 0 unless ``n U > u N``."""
+def log_likelihood_ratio(observed: int, expected: float, total: float) -> float:
+    """``n log(n/u) + (N-n) log((N-n)/(U-u)) - N log(N/U)`` with ``U = N``; 0 unless ``n U > u N``.
+
+    Of an infinite total ``n log(n/u) - (n-u)`` is left.
+    """
     if not (expected > 0 and observed > expected):
         return 0.0
+    if total == math.inf:
+        return observed * math.log(observed / expected) - (observed - expected)
     ratio = observed * math.log(observed / expected)
     if total > observed:
         ratio += (total - observed) * math.log((total - observed) / (total - expected))
@@ -21,7 +26,7 @@ def log_likelihood_ratio(observed: int, expected: float, total: int) -> float:
 
 
 def best_per_centre(
-    rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: int, min_cases: int
+    rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: float, min_cases: int
 ) -> list[tuple[float, int, int]]:
     """(LLR, locations, duration column) of every centre; (0, 0, 0) where no window is high."""
     found = []
@@ -42,7 +47,7 @@ def best_per_centre(
 
 
 def largest_ratio(
-    rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: int, min_cases: int
+    rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: float, min_cases: int
 ) -> float:
     """The largest LLR of all windows."""
     return max(best[0] for best in best_per_centre(rows, counts, expected, total, min_cases))
@@ -85,7 +90,7 @@ def scan(
     rows: Rows,
     counts: Sequence[Sequence[int]],
     expected: Sequence[Sequence[float]],
-    total: int,
+    total: float,
     min_cases: int,
     most: int,
 ) -> list[tuple[int, int, int, float]]:

@@ -69,7 +69,7 @@ class Ledger:
 def watched(name: str, clock: Literal["wall", "watermark"] = "wall") -> WatchedArea:
     area = AreaSettings(clock=clock, min_baseline_days=0, replications=99)
     locations = Locations.from_cells([CELL])
-    near = neighbours(locations, area.max_radius_m)
+    near = neighbours(locations.points, area.max_radius_m)
     return WatchedArea(name, area, locations, near, area.digest(locations))
 
 

@@ -1,0 +1,212 @@
+"""The largest ratio of each of many replications, with whole shells of neighbours ruled out at once.
+
+A shell is a run of consecutive neighbours of a centre. Up to ``LANES`` durations share a 64-bit word, 8 bits each: a
+word holds the cases of a place, of a shell or of a zone within every duration, and one addition adds them all. Bit 7
+of a lane is a guard: a lane that comes to use it has overflowed, and the replication must be done in another way.
+
+For every shell a word of requirements tells how many cases a zone that ends in it needs for an LLR above a floor: what
+its first location needs, for every later one needs more. A subtraction compares all lanes. Only where a lane reaches
+its requirement is the shell walked and a logarithm taken.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detectors.kernels.ratio import Counts, Floats, Offsets, Words, compiled, log_likelihood_ratio
+
+LANES = 8
+MOST = 127
+"""A lane holds so many cases."""
+
+GUARD = np.uint64(0x8080808080808080)
+_LANE = np.uint64(0xFF)
+_HAIR = 1e-9
+
+
+@compiled
+def shells(start: Offsets, size: Counts, index: Counts, mass: Floats, growth: float) -> tuple[Offsets, Offsets]:
+    """Cuts every row of neighbours into shells: (of centre, first position), (L + 1,) and (shells + 1,).
+
+    Centre ``i`` has the shells ``of[i]`` to before ``of[i + 1]``; shell ``s`` the positions ``first[s]`` to before
+    ``first[s + 1]`` of the rows, cut to their sizes and laid end to end. A shell ends before the zone's ``mass``
+    would be over ``growth`` times that of the zone with the shell's first location.
+    """
+    of = np.zeros(len(start), np.int64)
+    first = np.empty(size.sum() + 1, np.int64)
+    found, position = 0, 0
+    for centre in range(len(start) - 1):
+        inside, limit = 0.0, -1.0
+        for rank in range(size[centre]):
+            inside += mass[index[start[centre] + rank]]
+            if rank == 0 or inside > limit:
+                first[found] = position
+                found += 1
+                limit = inside * growth
+            position += 1
+        of[centre + 1] = found
+    first[found] = position
+    return of, first[: found + 1].copy()
+
+
+@compiled
+def shells_of_place(of: Offsets, first: Offsets, member: Counts) -> tuple[Offsets, Counts]:
+    """For every place the shells that hold it, in rising order, as compressed rows: (start, shell).
+
+    ``member``: the neighbours in the rows, cut and laid end to end.
+    """
+    start = np.zeros(len(of), np.int64)
+    for position in range(len(member)):
+        start[member[position] + 1] += 1
+    for place in range(len(of) - 1):
+        start[place + 1] += start[place]
+    filled = start[:-1].copy()
+    shell = np.empty(len(member), np.int32)
+    for which in range(len(first) - 1):
+        for position in range(first[which], first[which + 1]):
+            place = member[position]
+            shell[filled[place]] = which
+            filled[place] += 1
+    return start, shell
+
+
+@compiled
+def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Floats) -> Floats:
+    """What is expected in the zone before each shell, (shells, D), added up in the order of the ranks."""
+    durations = expected.shape[1]
+    before = np.zeros((len(first) - 1, durations))
+    inside = np.zeros(durations)
+    for centre in range(len(of) - 1):
+        inside[:] = 0.0
+        for which in range(of[centre], of[centre + 1]):
+            before[which] = inside
+            for position in range(first[which], first[which + 1]):
+                for column in range(durations):
+                    inside[column] += expected[member[position], column]
+    return before
+
+
+@compiled
+def _largest_means(totals: Floats, min_cases: int, floor: float) -> Floats:
+    """The largest expected count for which each number of cases has an LLR above the floor, (D, MOST + 1)."""
+    means = np.zeros((len(totals), MOST + 1))
+    for column in range(len(totals)):
+        for cases in range(min_cases, MOST + 1):
+            low, high = 0.0, float(min(cases, totals[column]))
+            for _ in range(60):
+                middle = 0.5 * (low + high)
+                if log_likelihood_ratio(cases, middle, totals[column], 0.0) > floor:
+                    low = middle
+                else:
+                    high = middle
+            means[column, cases] = high * (1 + _HAIR)
+    return means
+
+
+@compiled
+def requirements(
+    of: Offsets,
+    first: Offsets,
+    member: Counts,
+    expected: Floats,
+    before: Floats,
+    totals: Floats,
+    min_cases: int,
+    floor: float,
+) -> Words:
+    """The word of requirements of every shell, (shells,); ``MOST + 1`` in a lane where no zone can be above it."""
+    means = _largest_means(totals, min_cases, floor)
+    durations = expected.shape[1]
+    words = np.zeros(len(first) - 1, np.uint64)
+    for column in range(LANES):
+        shift = np.uint64(8 * column)
+        for centre in range(len(of) - 1):
+            need = min_cases if column < durations else MOST + 1
+            for which in range(of[centre], of[centre + 1]):
+                if column < durations:
+                    mean = before[which, column] + expected[member[first[which]], column]
+                    while need <= MOST and means[column, need] < mean:
+                        need += 1
+                words[which] |= np.uint64(need) << shift
+    return words
+
+
+@compiled
+def largest_ratios(
+    number: Counts,
+    case_start: Offsets,
+    place: Counts,
+    age: Counts,
+    word_of_age: Words,
+    of: Offsets,
+    first: Offsets,
+    member: Counts,
+    place_start: Offsets,
+    place_shell: Counts,
+    words: Words,
+    before: Floats,
+    expected: Floats,
+    totals: Floats,
+    min_cases: int,
+    min_risk: float,
+    floor: float,
+) -> Floats:
+    """The largest LLR of every replication, (replications,): ``floor`` if none is above it, NaN if a lane overflowed.
+
+    Replication ``r`` has the cases ``case_start[r]`` to before ``case_start[r + 1]``, with their ``place`` (by the
+    ``number`` that it has here) and ``age``; ``word_of_age`` has a one in the lane of every duration of that age or
+    more.
+    """
+    locations, durations = expected.shape
+    packed = np.zeros(locations, np.uint64)
+    cells = np.zeros(len(words), np.uint64)
+    usual = np.zeros(durations)
+    maxima = np.empty(len(case_start) - 1)
+    for replication in range(len(maxima)):
+        used = np.uint64(0)
+        for case in range(case_start[replication], case_start[replication + 1]):
+            here = number[place[case]]
+            packed[here] += word_of_age[age[case]]
+            used |= packed[here]
+        # In the order of the places, so that neighbours' shells are still at hand.
+        for here in range(locations):
+            word = packed[here]
+            if word != 0:
+                for position in range(place_start[here], place_start[here + 1]):
+                    cells[place_shell[position]] += word
+                    used |= cells[place_shell[position]]
+        best = floor
+        for centre in range(locations):
+            inside = np.uint64(0)
+            for which in range(of[centre], of[centre + 1]):
+                cell = cells[which]
+                cells[which] = 0
+                inside += cell
+                used |= inside
+                if ((inside | GUARD) - words[which]) & GUARD and cell != 0:
+                    zone = inside - cell
+                    for column in range(durations):
+                        usual[column] = before[which, column]
+                    for position in range(first[which], first[which + 1]):
+                        here = member[position]
+                        for column in range(durations):
+                            usual[column] += expected[here, column]
+                        if packed[here] == 0:
+                            continue
+                        zone += packed[here]
+                        for column in range(durations):
+                            observed = int((zone >> np.uint64(8 * column)) & _LANE)
+                            mean = usual[column]
+                            if observed < min_cases or observed <= mean:
+                                continue
+                            excess = observed - mean
+                            if math.isinf(totals[column]) or excess * excess * (totals[column] + mean) * (
+                                1 + _HAIR
+                            ) > best * 2.0 * mean * (totals[column] - mean):
+                                best = max(best, log_likelihood_ratio(observed, mean, totals[column], min_risk))
+        for case in range(case_start[replication], case_start[replication + 1]):
+            packed[number[place[case]]] = 0
+        maxima[replication] = math.nan if used & GUARD else best
+    return maxima

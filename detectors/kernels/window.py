@@ -1,0 +1,57 @@
+"""Counting the cases of a window, and what is expected in each place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.kernels.ratio import Counts, Floats, compiled
+
+
+@compiled
+def rows_in_buckets(head: Counts, after: Counts, ring: int, first: int, last: int) -> Counts:
+    """Rows linked into the lists of buckets first..last, shape (rows,)."""
+    size = 0
+    for bucket in range(first, last + 1):
+        row = head[bucket % ring]
+        while row >= 0:
+            size += 1
+            row = after[row]
+    rows = np.empty(size, np.int32)
+    size = 0
+    for bucket in range(first, last + 1):
+        row = head[bucket % ring]
+        while row >= 0:
+            rows[size] = row
+            size += 1
+            row = after[row]
+    return rows
+
+
+@compiled
+def recent_counts(location: Counts, age: Counts, durations: Counts, locations: int) -> Counts:
+    """Cases per location within each duration, shape (L, D), from each case's location and age.
+
+    ``age`` is the number of buckets before the current one; a duration of d holds ages 0 to d - 1.
+    """
+    counts = np.zeros((locations, len(durations)), np.int32)
+    for case in range(len(location)):
+        for column in range(len(durations)):
+            if age[case] < durations[column]:
+                counts[location[case], column] += 1
+    return counts
+
+
+@compiled
+def stratified_expected(by_stratum: Counts, weight: Floats) -> Floats:
+    """Expected cases per location and duration, shape (L, D): ``sum over s of n[l, s] weight[s, d]``.
+
+    Strata are added in rising order, so that the last digit never depends on how it is computed.
+    """
+    expected = np.zeros((by_stratum.shape[0], weight.shape[1]))
+    for location in range(by_stratum.shape[0]):
+        for stratum in range(by_stratum.shape[1]):
+            cases = by_stratum[location, stratum]
+            if cases > 0:
+                for column in range(weight.shape[1]):
+                    expected[location, column] += cases * weight[stratum, column]
+    return expected

@@ -1,0 +1,108 @@
+"""The discrete Poisson model: expected cases from a population or from known weights (METHOD.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.nulls import Null, PoissonNull
+
+
+class Census(NamedTuple):
+    """The population of one location and class: the day of each count, rising, and the count."""
+
+    location: int
+    group: int
+    day: Sequence[int]
+    population: Sequence[float]
+
+
+def person_time(census: Census, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Person-days of one location and class in each interval between two ``edges`` (days, rising), shape (T,).
+
+    Between two counts the population is linear, before the first and after the last it is constant; the integral is
+    exact. Populations are held in single precision, as SaTScan does.
+    """
+    population = np.asarray(census.population, np.float32).astype(np.float64)
+    if len(population) == 1:
+        return np.asarray(population[0] * np.diff(edges))
+    days = np.union1d(edges, [day for day in census.day if edges[0] < day < edges[-1]])
+    there = np.interp(days, census.day, population)
+    until = np.concatenate(([0.0], np.cumsum(np.diff(days) * (there[:-1] + there[1:]) / 2)))
+    return np.asarray(np.diff(until[np.searchsorted(days, edges)]))
+
+
+def standardised(
+    censuses: Sequence[Census], edges: NDArray[np.int64], cases_of_group: Mapping[int, int], locations: int
+) -> NDArray[np.float64]:
+    """Expected cases per location and interval by indirect standardisation, shape (L, T); they add up to all cases.
+
+    ``cases_of_group``: all cases of each class. The risk of a class is its cases over its person-time.
+
+    Raises:
+        ValueError: a class has cases but no person-time.
+    """
+    intervals = len(edges) - 1
+    expected = np.zeros((locations, intervals))
+    groups: dict[int, list[Census]] = {}
+    for census in censuses:
+        groups.setdefault(census.group, []).append(census)
+    for group in sorted(cases_of_group.keys() | groups.keys()):
+        cases = cases_of_group.get(group, 0)
+        if not cases:
+            continue
+        time = np.zeros((locations, intervals))
+        for census in groups.get(group, ()):
+            time[census.location] += person_time(census, edges)
+        whole = time.sum()
+        if not whole > 0:
+            raise ValueError(f"group {group} has {cases} cases and no population")
+        time *= cases / whole
+        expected += time
+    return expected
+
+
+class PoissonModel:
+    """Cases fall in proportion to ``expected``, (L, T), which add up to all of them.
+
+    With ``is_stratified`` every interval is a world of its own: its expected cases are scaled to its observed ones
+    (``in_interval``, (T,)), a window is compared with the cases of its own time span, and by chance each interval has
+    as many cases as it had.
+    """
+
+    def __init__(
+        self, expected: NDArray[np.float64], in_interval: NDArray[np.int64], is_stratified: bool = False
+    ) -> None:
+        self._in_interval, self._is_stratified = in_interval, is_stratified
+        if is_stratified:
+            whole = expected.sum(axis=0)
+            scale = np.divide(in_interval, whole, out=np.zeros(len(whole)), where=whole > 0)
+            expected = expected * scale
+        self._expected = expected
+
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """What counts as the population of a location: its expected cases over the whole study, (L,)."""
+        return np.asarray(self._expected.sum(axis=1))
+
+    def expected(self, begin: int, end: int) -> NDArray[np.float64]:
+        """The expected cases of each interval of a time span, (L, end - begin)."""
+        return self._expected[:, begin:end]
+
+    def total(self, begin: int, end: int) -> float:
+        """The cases that a window of a time span is compared with."""
+        return float(self._in_interval[begin:end].sum() if self._is_stratified else self._in_interval.sum())
+
+    def null(self, first: int) -> Null:
+        """How the cases of the intervals from ``first`` on fall by chance."""
+        recent = self._expected[:, first:]
+        if self._is_stratified:
+            fixed = self._in_interval[first:]
+            return PoissonNull(recent, lambda _: fixed)
+        whole = int(self._in_interval.sum())
+        shares = recent.sum(axis=0) / self._expected.sum()
+        shares = np.append(shares, max(0.0, 1.0 - shares.sum()))
+        return PoissonNull(recent, lambda generator: generator.multinomial(whole, shares)[:-1])

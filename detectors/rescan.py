@@ -1,0 +1,95 @@
+"""The scan of a stream again and again: a centre is only looked at when its best window may have come above the floor.
+
+An incident changes the counts of the few centres around it, which are scanned. To all others it only changes what is
+expected, by a little, since the area's totals have moved; how much more unusual that can have made any window is
+bounded, and the bound kept for every centre. The answer is that of a full scan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.models.expected import Expected
+from detectors.neighbours import Neighbours
+from detectors.scan import TIE, Best, best_windows
+
+SLACK = 2.0
+"""Centres are scanned down to this far below the floor, so that it takes many incidents until they must be again."""
+
+MANY = 64
+"""Where over one in so many places was touched, all centres are scanned: most of them would be in any case."""
+
+
+class Rescan:
+    """The best windows of one stream, kept up to date. Needs neighbour rows that are not cut by any share."""
+
+    def __init__(self, near: Neighbours, min_cases: int) -> None:
+        self._near, self._min_cases = near, min_cases
+        self._at_most: NDArray[np.float64] | None = None
+        self._reach = np.zeros(0)
+        self._share = np.zeros((0, 0))
+        self._total = 0.0
+
+    def forget(self) -> None:
+        """Something changed that will not be told: the next scan is a full one."""
+        self._at_most = None
+
+    def best(self, model: Expected, share: NDArray[np.float64], touched: Collection[int], floor: float) -> Best:
+        """The best window of every centre that has one with an LLR above ``floor``, 0 or more.
+
+        ``share``: of each stratum's cases that falls into each duration, (S, D), from which the expected cases of
+        ``model`` follow. ``touched``: the locations that had cases put or taken since the last call, at any age.
+        """
+        total = float(model.totals[0])
+        if self._at_most is None or floor == 0.0:
+            self._at_most = np.full(len(self._near.size), np.inf)
+            self._reach = self._cases_within(model, None)
+        else:
+            self._at_most = self._drifted(self._at_most, share, total)
+            if len(touched) > len(self._near.size) // MANY:
+                self._at_most[:] = np.inf
+                self._reach = self._cases_within(model, None)
+            elif touched:
+                around = self._around(touched)
+                self._at_most[around] = np.inf
+                self._reach[around] = self._cases_within(model, around)
+        self._share, self._total = share, total
+        centres = np.flatnonzero((self._at_most > floor - TIE) & (self._reach >= self._min_cases)).astype(np.int32)
+        low = max(0.0, floor - SLACK)
+        best = best_windows(model, self._near, self._min_cases, low, centres=centres)
+        self._at_most[centres] = low
+        self._at_most[best.centre] = best.llr
+        above = best.llr > floor
+        return Best(best.centre[above], best.llr[above], best.size[above], best.column[above])
+
+    def _drifted(self, at_most: NDArray[np.float64], share: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+        """The bounds, raised by what the new shares and the new total can have added to any window of each centre.
+
+        Expected cases that shrink to a share g of what they were add at most n log(1/g) to the LLR of n cases. Fewer
+        cases in all add at most (n / (N - n))^2 for each, while N is over twice n.
+        """
+        had = self._share > 0
+        least = float(np.min(share[had] / self._share[had], initial=1.0))
+        fewer = max(0.0, self._total - total)
+        most = float(self._reach.max(initial=0.0))
+        if least <= 0.0 or total <= 2.0 * most:
+            return np.full_like(at_most, np.inf)
+        drift = self._reach * -math.log(least) + fewer * (self._reach / (total - self._reach)) ** 2
+        return np.asarray(at_most + drift)
+
+    def _around(self, places: Collection[int]) -> NDArray[np.int64]:
+        """The centres that have one of these places within reach: being a neighbour is mutual."""
+        near = self._near
+        return np.unique(np.concatenate([near.index[near.start[each] : near.start[each + 1]] for each in places]))
+
+    def _cases_within(self, model: Expected, centres: NDArray[np.int64] | None) -> NDArray[np.float64]:
+        """The cases of the longest duration within reach of each centre, (L,), or of some."""
+        recent = model.counts[:, -1].astype(np.float64)
+        near = self._near
+        if centres is None:
+            return np.add.reduceat(recent[near.index], near.start[:-1])
+        return np.array([recent[near.index[near.start[each] : near.start[each + 1]]].sum() for each in centres])

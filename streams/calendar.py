@@ -1,0 +1,97 @@
+"""The time axis of a study: intervals of an hour, a day or a year, and which of them a moment falls into."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Unit = Literal["hour", "day", "year"]
+DAYS = {"hour": 1 / 24, "day": 1.0, "year": 365.25}
+"""Length of an interval in days, as recurrence intervals count it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Calendar:
+    """The intervals of a study, cut backwards from its end; what is left over at its start belongs to the first.
+
+    ``edges``: where they begin, and the end of the last, in days since 0001-01-01, (intervals + 1,).
+    """
+
+    unit: Unit
+    edges: tuple[float, ...]
+
+    @classmethod
+    def of(cls, first: date, last: date, unit: Unit) -> Calendar:
+        """From the first to the last day, both inclusive.
+
+        Raises:
+            ValueError: the last day lies before the first.
+        """
+        if last < first:
+            raise ValueError(f"the study must not end ({last}) before it begins ({first})")
+        begin, end = first.toordinal(), last.toordinal() + 1
+        if unit != "year":
+            number = (end - begin) * (24 if unit == "hour" else 1)
+            return cls(unit, (*(begin + each * DAYS[unit] for each in range(number)), float(end)))
+        backwards = [end]
+        while (before := _years_before(last + timedelta(days=1), len(backwards)).toordinal()) >= begin:
+            backwards.append(before)
+        if len(backwards) == 1:
+            backwards.append(begin)
+        return cls(unit, tuple(map(float, (begin, *backwards[-2::-1]))))
+
+    @property
+    def intervals(self) -> int:
+        """How many there are."""
+        return len(self.edges) - 1
+
+    def interval(self, moment: float) -> int | None:
+        """The interval that holds a moment (days since 0001-01-01); None outside the study."""
+        if not self.edges[0] <= moment < self.edges[-1]:
+            return None
+        return bisect.bisect_right(self.edges, moment) - 1
+
+    def starts(self, interval: int) -> str:
+        """The first day of an interval, or its first hour, ISO 8601."""
+        return self._written(self.edges[interval])
+
+    def ends(self, interval: int) -> str:
+        """The last day of an interval (inclusive), or its hour."""
+        return self._written(self.edges[interval + 1] - (DAYS["hour"] if self.unit == "hour" else 1))
+
+    def strata(self) -> NDArray[np.int32]:
+        """The hour of the week of each interval, or its weekday, or 0 for years; (intervals,)."""
+        if self.unit == "year":
+            return np.zeros(self.intervals, np.int32)
+        per_week = 168 if self.unit == "hour" else 7
+        begin = round((self.edges[0] - 1) * per_week / 7)  # day 1 was a Monday
+        return ((begin + np.arange(self.intervals)) % per_week).astype(np.int32)
+
+    def _written(self, moment: float) -> str:
+        hours = round(moment * 24)
+        day = date.fromordinal(hours // 24)
+        return day.isoformat() if self.unit != "hour" else f"{day.isoformat()}T{hours % 24:02}:00"
+
+
+def moment(text: str) -> float:
+    """Days since 0001-01-01 of a year (its 1 July: METHOD.md section 2), a day or a time as the clock there shows it.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if len(text) == 4 and text.isdigit():
+        return float(date(int(text), 7, 1).toordinal())
+    at = datetime.fromisoformat(text)
+    return at.toordinal() + (at.hour * 3600 + at.minute * 60 + at.second) / 86_400
+
+
+def _years_before(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:  # 29 February
+        return day.replace(year=day.year - years, day=28)

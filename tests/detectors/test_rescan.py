@@ -1,0 +1,82 @@
+"""After any sequence of changes a rescan gives what a full scan gives, and what trying every window gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors import rescan as module
+from detectors.rescan import Rescan
+from detectors.scan import best_windows
+from tests.detectors.problems import Problem, problems
+from tests.naive import scan as naive
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+NOISE = 1e-9
+
+Change = tuple[int, int, int]
+
+
+def changed(problem: Problem, change: Change) -> tuple[Problem, set[int]]:
+    """The problem with a case put or taken, or moved, and the places touched."""
+    kind, place, age = change
+    cases = list(problem.cases)
+    place, age = place % len(problem.points), age % len(problem.stratum)
+    touched = set()
+    if kind != 0 and cases:
+        gone, _ = cases.pop(age % len(cases))
+        touched.add(gone)
+    if kind != 1:
+        cases.append((place, age))
+        touched.add(place)
+    return dataclasses.replace(problem, cases=cases), touched
+
+
+def check(rescan: Rescan, problem: Problem, touched: set[int], floor: float) -> int:
+    model = problem.model
+    found = rescan.best(model, problem.share, touched, floor)
+    full = best_windows(model, problem.near, 2, floor)
+    ours = list(zip(found.centre.tolist(), found.llr, found.size.tolist(), found.column.tolist(), strict=True))
+    assert ours == list(zip(full.centre.tolist(), full.llr, full.size.tolist(), full.column.tolist(), strict=True))
+    slow = naive.best_per_centre(problem.rows, model.counts.tolist(), model.expected.tolist(), len(problem.cases), 2)
+    above = [(centre, *best) for centre, best in enumerate(slow) if best[0] > max(floor, NOISE)]
+    assert [one for one in ours if one[1] > max(floor, NOISE)] == above
+    return len(ours)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(
+    problem=problems(),
+    changes=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(0, 30)), max_size=12),
+    floors=st.lists(st.floats(0.05, 4), min_size=12, max_size=12),
+)
+def test_any_sequence_of_changes(problem: Problem, changes: list[Change], floors: list[float]):
+    rescan = Rescan(problem.near, 2)
+    rescan.best(problem.model, problem.share, (), floors[0])
+    for change, floor in zip(changes, floors, strict=False):
+        problem, touched = changed(problem, change)
+        check(rescan, problem, touched, floor)
+
+
+@pytest.mark.parametrize("many", [1, 10**9])
+def test_a_city_for_a_while(many: int, monkeypatch: pytest.MonkeyPatch):
+    """Few centres are looked at, and whatever comes near the floor is found; ``many`` touched places or few."""
+    monkeypatch.setattr(module, "MANY", many)
+    chance = random.Random(4)
+    points = [(float(n % 12), float(n // 12)) for n in range(144)]
+    cases = [(chance.randrange(144), chance.randrange(40)) for _ in range(900)]
+    problem = Problem(points, 1.5, cases, [n % 3 for n in range(40)], 3, [1, 2, 5, 10])
+    rescan = Rescan(problem.near, 2)
+    check(rescan, problem, set(), 3.0)
+    found = 0
+    for _ in range(60):
+        kind = chance.choice([0, 0, 1, 2])
+        place = chance.choice([40, chance.randrange(144)])
+        problem, touched = changed(problem, (kind, place, chance.choice([0, 0, chance.randrange(40)])))
+        found += check(rescan, problem, touched, chance.uniform(2.5, 4.0))
+    assert found > 100
