@@ -14,6 +14,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+# Steps that are written out side by side become vector instructions; numba leaves that out unless asked.
+numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
+
 Function = TypeVar("Function")
 
 Counts = NDArray[np.int32]

@@ -18,6 +18,8 @@ import numpy as np
 from detectors.kernels.ratio import Counts, Floats, Offsets, Words, compiled, log_likelihood_ratio
 
 LANES = 8
+SIDE_BY_SIDE = 4
+"""So many replications go side by side."""
 MOST = 127
 """A lane holds so many cases."""
 
@@ -134,6 +136,47 @@ def requirements(
 
 
 @compiled
+def _largest_in_shell(
+    shell: tuple[int, int],
+    member: Counts,
+    packed: Words,
+    which: int,
+    zone: int,
+    before: Floats,
+    expected: Floats,
+    totals: Floats,
+    min_cases: int,
+    min_risk: float,
+    usual: Floats,
+    floor: float,
+) -> float:
+    """The largest LLR above ``floor``, else ``floor``, of the zones that end within a shell, in replication ``which``.
+
+    ``shell``: its first position and the one after its last; ``zone``: the word of the cases before it, ``before`` what
+    is expected there; ``usual`` is work space.
+    """
+    best = floor
+    usual[:] = before
+    cases = np.uint64(zone)
+    for position in range(shell[0], shell[1]):
+        here = member[position]
+        for column in range(len(usual)):
+            usual[column] += expected[here, column]
+        if packed[here, which] == 0:
+            continue
+        cases += packed[here, which]
+        for column in range(len(usual)):
+            observed = int((cases >> np.uint64(8 * column)) & _LANE)
+            mean, total = usual[column], totals[column]
+            if observed < min_cases or observed <= mean:
+                continue
+            excess = observed - mean
+            if math.isinf(total) or excess * excess * (total + mean) * (1 + _HAIR) > best * 2.0 * mean * (total - mean):
+                best = max(best, log_likelihood_ratio(observed, mean, total, min_risk))
+    return best
+
+
+@compiled
 def largest_ratios(
     number: Counts,
     case_start: Offsets,
@@ -157,56 +200,72 @@ def largest_ratios(
 
     Replication ``r`` has the cases ``case_start[r]`` to before ``case_start[r + 1]``, with their ``place`` (by the
     ``number`` that it has here) and ``age``; ``word_of_age`` has a one in the lane of every duration of that age or
-    more.
+    more. Four replications go side by side, written out, for then their words become one vector: under half of the
+    time of one after the other.
     """
-    locations, durations = expected.shape
-    packed = np.zeros(locations, np.uint64)
-    cells = np.zeros(len(words), np.uint64)
-    usual = np.zeros(durations)
-    maxima = np.empty(len(case_start) - 1)
-    for replication in range(len(maxima)):
-        used = np.uint64(0)
-        for case in range(case_start[replication], case_start[replication + 1]):
-            here = number[place[case]]
-            packed[here] += word_of_age[age[case]]
-            used |= packed[here]
+    none = np.uint64(0)
+    locations = len(expected)
+    packed = np.zeros((locations, SIDE_BY_SIDE), np.uint64)
+    has_cases = np.zeros(locations, np.bool_)
+    cells = np.zeros((len(words), SIDE_BY_SIDE), np.uint64)
+    used = np.zeros(SIDE_BY_SIDE, np.uint64)
+    inside, cell = np.zeros(SIDE_BY_SIDE, np.uint64), np.zeros(SIDE_BY_SIDE, np.uint64)
+    usual = np.zeros(len(totals))
+    maxima = np.full(len(case_start) - 1, floor)
+    for begin in range(0, len(maxima), SIDE_BY_SIDE):
+        beside = min(SIDE_BY_SIDE, len(maxima) - begin)
+        used[:] = none
+        for which in range(beside):
+            for case in range(case_start[begin + which], case_start[begin + which + 1]):
+                here = number[place[case]]
+                packed[here, which] += word_of_age[age[case]]
+                used[which] |= packed[here, which]
+                has_cases[here] = True
+        x0, x1, x2, x3 = used[0], used[1], used[2], used[3]
         # In the order of the places, so that neighbours' shells are still at hand.
         for here in range(locations):
-            word = packed[here]
-            if word != 0:
-                for position in range(place_start[here], place_start[here + 1]):
-                    cells[place_shell[position]] += word
-                    used |= cells[place_shell[position]]
-        best = floor
+            if not has_cases[here]:
+                continue
+            w0, w1, w2, w3 = packed[here, 0], packed[here, 1], packed[here, 2], packed[here, 3]
+            for position in range(place_start[here], place_start[here + 1]):
+                shell = place_shell[position]
+                c0, c1, c2, c3 = cells[shell, 0] + w0, cells[shell, 1] + w1, cells[shell, 2] + w2, cells[shell, 3] + w3
+                cells[shell, 0], cells[shell, 1], cells[shell, 2], cells[shell, 3] = c0, c1, c2, c3
+                x0, x1, x2, x3 = x0 | c0, x1 | c1, x2 | c2, x3 | c3
         for centre in range(locations):
-            inside = np.uint64(0)
-            for which in range(of[centre], of[centre + 1]):
-                cell = cells[which]
-                cells[which] = 0
-                inside += cell
-                used |= inside
-                if ((inside | GUARD) - words[which]) & GUARD and cell != 0:
-                    zone = inside - cell
-                    for column in range(durations):
-                        usual[column] = before[which, column]
-                    for position in range(first[which], first[which + 1]):
-                        here = member[position]
-                        for column in range(durations):
-                            usual[column] += expected[here, column]
-                        if packed[here] == 0:
-                            continue
-                        zone += packed[here]
-                        for column in range(durations):
-                            observed = int((zone >> np.uint64(8 * column)) & _LANE)
-                            mean = usual[column]
-                            if observed < min_cases or observed <= mean:
-                                continue
-                            excess = observed - mean
-                            if math.isinf(totals[column]) or excess * excess * (totals[column] + mean) * (
-                                1 + _HAIR
-                            ) > best * 2.0 * mean * (totals[column] - mean):
-                                best = max(best, log_likelihood_ratio(observed, mean, totals[column], min_risk))
-        for case in range(case_start[replication], case_start[replication + 1]):
-            packed[number[place[case]]] = 0
-        maxima[replication] = math.nan if used & GUARD else best
+            z0 = z1 = z2 = z3 = none
+            for shell in range(of[centre], of[centre + 1]):
+                need = words[shell]
+                c0, c1, c2, c3 = cells[shell, 0], cells[shell, 1], cells[shell, 2], cells[shell, 3]
+                z0, z1, z2, z3 = z0 + c0, z1 + c1, z2 + c2, z3 + c3
+                x0, x1, x2, x3 = x0 | z0, x1 | z1, x2 | z2, x3 | z3
+                if (
+                    ((z0 | GUARD) - need) | ((z1 | GUARD) - need) | ((z2 | GUARD) - need) | ((z3 | GUARD) - need)
+                ) & GUARD:
+                    inside[0], inside[1], inside[2], inside[3] = z0, z1, z2, z3
+                    cell[0], cell[1], cell[2], cell[3] = c0, c1, c2, c3
+                    for which in range(beside):
+                        if cell[which] and ((inside[which] | GUARD) - need) & GUARD:
+                            maxima[begin + which] = _largest_in_shell(
+                                (first[shell], first[shell + 1]),
+                                member,
+                                packed,
+                                which,
+                                inside[which] - cell[which],
+                                before[shell],
+                                expected,
+                                totals,
+                                min_cases,
+                                min_risk,
+                                usual,
+                                maxima[begin + which],
+                            )
+        used[0], used[1], used[2], used[3] = x0, x1, x2, x3
+        cells[:] = none
+        for which in range(beside):
+            if used[which] & GUARD:
+                maxima[begin + which] = math.nan
+            for case in range(case_start[begin + which], case_start[begin + which + 1]):
+                packed[number[place[case]], which] = none
+                has_cases[number[place[case]]] = False
     return maxima
