@@ -1,4 +1,4 @@
-"""The city of the benchmarks: 15,000 H3 locations, and incidents at random places among them."""
+"""The city of the benchmarks: 20,000 H3 locations, and incidents at random places among them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from streams.tables import Row
 
 AREA = "city"
 CENTRE = (53.80, -1.55)
-LOCATIONS = 15_000
-RINGS = 71
-"""A disc of so many rings holds 15,337 cells."""
+LOCATIONS = 20_000
+RINGS = 82
+"""A disc of so many rings holds 20,419 cells."""
 DAY_S = 86_400
 
 

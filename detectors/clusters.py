@@ -99,7 +99,6 @@ class Scorer:
         self.nulls = dict(nulls)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations = np.array(settings.durations_h, np.int32)
-        self._shells: Shells | None = None
         self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
         self._bucket: int | None = None
         self._fresh_from = score_for_interval(settings.tiers.watch) - MARGIN
@@ -156,13 +155,11 @@ class Scorer:
         null = PermutationNull(
             np.repeat(place, number).astype(np.int32), np.repeat(of_stratum, number), age, recent_stratum
         )
-        if self._shells is None:
-            self._shells = Shells.cut(self._near, np.ones(len(self._near.size)))
         maxima = largest_by_chance(
             model,
             null,
             self._near,
-            self._shells,
+            Shells.cut(self._near, model.expected[:, -1]),
             self._settings.min_cases,
             self._settings.replications,
             (self._settings.seed, stream, window.now),

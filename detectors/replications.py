@@ -23,7 +23,9 @@ AT_ONCE = 32
 LOW = 0.05
 """The floor is set so that about this share of the replications does not reach it and is done again."""
 LOWER = 0.7
-"""By this share of the floor."""
+"""Then with this share of the floor."""
+LANE_BITS = (8, 16)
+"""Widths of the lanes in which cases are counted: eight durations to a word, and where those overflow four."""
 
 Maxima = NDArray[np.float64]
 
@@ -74,30 +76,17 @@ class LargestNow:
     def __init__(self, model: Expected, near: Neighbours, shells: Shells, min_cases: int, min_risk: float) -> None:
         self._model, self._near, self._shells = model, near, shells
         self._min_cases, self._min_risk = min_cases, min_risk
-        self._columns = len(model.durations)
-        self._is_packed = self._columns <= kernels.LANES
-        if self._is_packed:
-            self._expected = np.ascontiguousarray(model.expected[shells.order])
-            self._before = kernels.expected_before(shells.of, shells.first, shells.member, self._expected)
-            lanes = model.durations[:, None] > np.arange(model.durations[-1])
-            self._word_of_age = (lanes * (1 << 8 * np.arange(self._columns, dtype=np.uint64))[:, None]).sum(
-                axis=0, dtype=np.uint64
-            )
         # By the number of windows that hold something, more or less independent ones.
-        self._floor = 0.6 * math.log(len(shells.first) * self._columns)
-        self._words: dict[float, NDArray[np.uint64]] = {}
+        self._floor = 0.6 * math.log(len(shells.first) * len(model.durations))
+        self._packed: dict[int, list[_Packed]] = {}
         self._is_first = True
 
     def __call__(self, drawn: Drawn) -> Maxima:
         """The largest LLR of each replication, (replications,)."""
-        if not self._is_packed:
-            return np.array([self._unpacked(drawn, which) for which in range(len(drawn.start) - 1)])
         maxima = np.full(len(drawn.start) - 1, -1.0)
         floor = self._floor
         while (left := np.flatnonzero(maxima < 0)).size:
-            found = self._packed(_of(drawn, left), floor)
-            for which in left[np.isnan(found)]:
-                found[np.searchsorted(left, which)] = self._unpacked(drawn, int(which))
+            found = self._search(_of(drawn, left), floor)
             is_done = (found > floor) | (floor == 0.0)
             maxima[left[is_done]] = found[is_done]
             floor = _lower(floor)
@@ -105,8 +94,51 @@ class LargestNow:
             self._is_first, self._floor = False, float(np.quantile(maxima, LOW))
         return maxima
 
-    def _packed(self, drawn: Drawn, floor: float) -> Maxima:
-        shells, model = self._shells, self._model
+    def _search(self, drawn: Drawn, floor: float) -> Maxima:
+        """The largest LLR of each replication, or the floor where none is above it."""
+        found = np.full(len(drawn.start) - 1, math.nan)
+        for bits in LANE_BITS:
+            left = np.flatnonzero(np.isnan(found))
+            if not len(left):
+                return found
+            if bits not in self._packed:
+                columns = range(0, len(self._model.durations), kernels.WORD // bits)
+                model, shells, limits = self._model, self._shells, (self._min_cases, self._min_risk)
+                self._packed[bits] = [_Packed(model, shells, *limits, bits, first) for first in columns]
+            some = _of(drawn, left)
+            # The largest over all durations is the largest of those of each word; NaN if any overflowed.
+            found[left] = np.max([word.largest(some, floor) for word in self._packed[bits]], axis=0)
+        for which in np.flatnonzero(np.isnan(found)):
+            found[which] = self._unpacked(drawn, int(which))
+        return found
+
+    def _unpacked(self, drawn: Drawn, which: int) -> float:
+        """Of one replication with too many cases even for the widest lanes."""
+        mine = slice(drawn.start[which], drawn.start[which + 1])
+        durations = self._model.durations
+        counts = recent_counts(drawn.place[mine], drawn.age[mine], durations, len(self._near.size))
+        model = dataclasses.replace(self._model, counts=counts)
+        return float(best_windows(model, self._near, self._min_cases, 0.0, self._min_risk).llr.max(initial=0.0))
+
+
+class _Packed:
+    """Some durations of a model, from one on, as many as lanes of so many bits find room in a word."""
+
+    def __init__(self, model: Expected, shells: Shells, min_cases: int, min_risk: float, bits: int, first: int) -> None:
+        some = slice(first, first + kernels.WORD // bits)
+        self._shells, self._min_cases, self._min_risk, self._bits = shells, min_cases, min_risk, bits
+        self._totals = model.totals[some]
+        self._expected = np.ascontiguousarray(model.expected[shells.order, some])
+        self._before = kernels.expected_before(shells.of, shells.first, shells.member, self._expected)
+        durations = model.durations[some, None]
+        ones = np.uint64(1) << np.uint64(bits) * np.arange(len(durations), dtype=np.uint64)
+        is_within = durations > np.arange(model.durations[-1])
+        self._word_of_age = (is_within * ones[:, None]).sum(axis=0, dtype=np.uint64)
+        self._words: dict[float, NDArray[np.uint64]] = {}
+
+    def largest(self, drawn: Drawn, floor: float) -> Maxima:
+        """The largest LLR of each replication, the floor where none is above it, NaN where a lane overflowed."""
+        shells = self._shells
         if floor not in self._words:
             self._words[floor] = kernels.requirements(
                 shells.of,
@@ -114,9 +146,10 @@ class LargestNow:
                 shells.member,
                 self._expected,
                 self._before,
-                model.totals,
+                self._totals,
                 self._min_cases,
                 floor,
+                self._bits,
             )
         return kernels.largest_ratios(
             shells.number,
@@ -132,24 +165,12 @@ class LargestNow:
             self._words[floor],
             self._before,
             self._expected,
-            model.totals,
+            self._totals,
             self._min_cases,
             self._min_risk,
             floor,
+            self._bits,
         )
-
-    def _unpacked(self, drawn: Drawn, which: int) -> float:
-        """Of one replication with too many cases, or too many durations, for lanes of eight bits."""
-        mine = slice(drawn.start[which], drawn.start[which + 1])
-        durations = self._model.durations
-        counts = recent_counts(drawn.place[mine], drawn.age[mine], durations, len(self._near.size))
-        model = dataclasses.replace(self._model, counts=counts)
-        floor = self._floor
-        while True:
-            best = best_windows(model, self._near, self._min_cases, floor, self._min_risk)
-            if len(best.llr) or floor == 0.0:
-                return float(best.llr.max(initial=0.0))
-            floor = _lower(floor)
 
 
 def _lower(floor: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Rescan:
     def __init__(self, near: Neighbours, min_cases: int) -> None:
         self._near, self._min_cases = near, min_cases
         self._at_most: NDArray[np.float64] | None = None
-        self._reach = np.zeros(0)
+        self._reach: NDArray[np.float64] | None = None
         self._share = np.zeros((0, 0))
         self._total = 0.0
 
@@ -45,28 +46,30 @@ class Rescan:
         ``model`` follow. ``touched``: the locations that had cases put or taken since the last call, at any age.
         """
         total = float(model.totals[0])
-        if self._at_most is None or floor == 0.0:
-            self._at_most = np.full(len(self._near.size), np.inf)
-            self._reach = self._cases_within(model, None)
+        everyone = np.arange(len(self._near.size), dtype=np.int32)
+        low = max(0.0, floor - SLACK)
+        if self._at_most is None or floor == 0.0 or len(touched) > len(everyone) // MANY:
+            centres, self._reach = everyone, None
+            self._at_most = np.full(len(everyone), low)
         else:
-            self._at_most = self._drifted(self._at_most, share, total)
-            if len(touched) > len(self._near.size) // MANY:
-                self._at_most[:] = np.inf
-                self._reach = self._cases_within(model, None)
-            elif touched:
+            if self._reach is None:
+                self._reach = self._cases_within(model, everyone)
+            self._at_most = self._drifted(self._at_most, self._reach, share, total)
+            if touched:
                 around = self._around(touched)
                 self._at_most[around] = np.inf
                 self._reach[around] = self._cases_within(model, around)
+            centres = everyone[(self._at_most > floor - TIE) & (self._reach >= self._min_cases)]
+            self._at_most[centres] = low
         self._share, self._total = share, total
-        centres = np.flatnonzero((self._at_most > floor - TIE) & (self._reach >= self._min_cases)).astype(np.int32)
-        low = max(0.0, floor - SLACK)
         best = best_windows(model, self._near, self._min_cases, low, centres=centres)
-        self._at_most[centres] = low
         self._at_most[best.centre] = best.llr
         above = best.llr > floor
         return Best(best.centre[above], best.llr[above], best.size[above], best.column[above])
 
-    def _drifted(self, at_most: NDArray[np.float64], share: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+    def _drifted(
+        self, at_most: NDArray[np.float64], reach: NDArray[np.float64], share: NDArray[np.float64], total: float
+    ) -> NDArray[np.float64]:
         """The bounds, raised by what the new shares and the new total can have added to any window of each centre.
 
         Expected cases that shrink to a share g of what they were add at most n log(1/g) to the LLR of n cases. Fewer
@@ -75,10 +78,10 @@ class Rescan:
         had = self._share > 0
         least = float(np.min(share[had] / self._share[had], initial=1.0))
         fewer = max(0.0, self._total - total)
-        most = float(self._reach.max(initial=0.0))
+        most = float(reach.max(initial=0.0))
         if least <= 0.0 or total <= 2.0 * most:
             return np.full_like(at_most, np.inf)
-        drift = self._reach * -math.log(least) + fewer * (self._reach / (total - self._reach)) ** 2
+        drift = reach * -math.log(least) + fewer * (reach / (total - reach)) ** 2
         return np.asarray(at_most + drift)
 
     def _around(self, places: Collection[int]) -> NDArray[np.int64]:
@@ -86,10 +89,10 @@ class Rescan:
         near = self._near
         return np.unique(np.concatenate([near.index[near.start[each] : near.start[each + 1]] for each in places]))
 
-    def _cases_within(self, model: Expected, centres: NDArray[np.int64] | None) -> NDArray[np.float64]:
-        """The cases of the longest duration within reach of each centre, (L,), or of some."""
+    def _cases_within(self, model: Expected, centres: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """The cases of the longest duration within reach of each of some centres, or of all."""
         recent = model.counts[:, -1].astype(np.float64)
         near = self._near
-        if centres is None:
-            return np.add.reduceat(recent[near.index], near.start[:-1])
+        if len(centres) == len(near.size):
+            return np.asarray(np.add.reduceat(recent[near.index], near.start[:-1]))
         return np.array([recent[near.index[near.start[each] : near.start[each + 1]]].sum() for each in centres])

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from detectors.kernels.shells import shells, shells_of_place
 from detectors.neighbours import Neighbours
 
-GROWTH = 1.4
-"""A zone may grow to so many times its mass within a shell: more rules out less at once, less makes more of them."""
+GROWTH = 0.4
+"""A zone may grow by so much of its mass within a shell: more rules out less at once, less makes more shells."""
+STEP = 1.0
+"""And by so many times the root of its mass, if that is less: so large an excess of cases is what is looked for."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,5 +42,5 @@ class Shells:
         start = np.concatenate(([0], np.cumsum(size, dtype=np.int64)))
         position = np.arange(start[-1]) + np.repeat(near.start[near.order] - start[:-1], size)
         member = number[near.index[position]]
-        of, first = shells(start, size, member, mass[near.order], GROWTH)
+        of, first = shells(start, size, member, mass[near.order], GROWTH, STEP)
         return cls(near.order, number, of, first, member, *shells_of_place(of, first, member))

@@ -12,6 +12,9 @@ from detectors.kernels.ratio import Counts, Floats, Offsets, compiled, log_likel
 LANES = 8
 """Durations that are looked at together."""
 
+VAST = 1e280
+"""Stands for an infinite total where one would give no number."""
+
 HAIR = 1e-9
 """Bounds are widened by this share, so that rounding never hides a window."""
 
@@ -84,17 +87,15 @@ def hopeful_centres(
     locations, durations = counts.shape
     # Per location, the observed counts of the lanes and then the expected ones.
     cells = np.zeros((locations, 2 * LANES))
-    bound = np.zeros(LANES)
+    all_cases = np.zeros(LANES)
     for column in range(durations):
-        whole = 0.0
+        all_cases[column] = VAST if math.isinf(totals[column]) else totals[column]
         for location in range(locations):
             cells[location, column] = counts[location, column]
             cells[location, LANES + column] = expected[location, column]
-            whole += expected[location, column]
-        total = totals[column]
-        outside = 1.0 if math.isinf(total) else max(0.0, (total - whole) / max(total + whole, 1e-300))
-        bound[column] = 2.0 * floor * outside * (1 - HAIR)
-    b0, b1, b2, b3, b4, b5, b6, b7 = bound[0], bound[1], bound[2], bound[3], bound[4], bound[5], bound[6], bound[7]
+    t0, t1, t2, t3 = all_cases[0], all_cases[1], all_cases[2], all_cases[3]
+    t4, t5, t6, t7 = all_cases[4], all_cases[5], all_cases[6], all_cases[7]
+    bound = 2.0 * floor * (1 - HAIR)
     least = float(min_cases)
     hopeful = np.zeros(len(centres), np.bool_)
     for which in range(len(centres)):
@@ -122,14 +123,14 @@ def hopeful_centres(
             u7 += cells[here, 15]
             e0, e1, e2, e3, e4, e5, e6, e7 = n0 - u0, n1 - u1, n2 - u2, n3 - u3, n4 - u4, n5 - u5, n6 - u6, n7 - u7
             hit |= (
-                ((e0 * abs(e0) > b0 * u0) & (n0 >= least))
-                | ((e1 * abs(e1) > b1 * u1) & (n1 >= least))
-                | ((e2 * abs(e2) > b2 * u2) & (n2 >= least))
-                | ((e3 * abs(e3) > b3 * u3) & (n3 >= least))
-                | ((e4 * abs(e4) > b4 * u4) & (n4 >= least))
-                | ((e5 * abs(e5) > b5 * u5) & (n5 >= least))
-                | ((e6 * abs(e6) > b6 * u6) & (n6 >= least))
-                | ((e7 * abs(e7) > b7 * u7) & (n7 >= least))
+                ((e0 * abs(e0) * (t0 + u0) > bound * u0 * (t0 - u0)) & (n0 >= least))
+                | ((e1 * abs(e1) * (t1 + u1) > bound * u1 * (t1 - u1)) & (n1 >= least))
+                | ((e2 * abs(e2) * (t2 + u2) > bound * u2 * (t2 - u2)) & (n2 >= least))
+                | ((e3 * abs(e3) * (t3 + u3) > bound * u3 * (t3 - u3)) & (n3 >= least))
+                | ((e4 * abs(e4) * (t4 + u4) > bound * u4 * (t4 - u4)) & (n4 >= least))
+                | ((e5 * abs(e5) * (t5 + u5) > bound * u5 * (t5 - u5)) & (n5 >= least))
+                | ((e6 * abs(e6) * (t6 + u6) > bound * u6 * (t6 - u6)) & (n6 >= least))
+                | ((e7 * abs(e7) * (t7 + u7) > bound * u7 * (t7 - u7)) & (n7 >= least))
             )
         hopeful[which] = hit
     return hopeful

@@ -1,8 +1,8 @@
 """The largest ratio of each of many replications, with whole shells of neighbours ruled out at once.
 
-A shell is a run of consecutive neighbours of a centre. Up to ``LANES`` durations share a 64-bit word, 8 bits each: a
-word holds the cases of a place, of a shell or of a zone within every duration, and one addition adds them all. Bit 7
-of a lane is a guard: a lane that comes to use it has overflowed, and the replication must be done in another way.
+A shell is a run of consecutive neighbours of a centre. Several durations share a 64-bit word, a lane of 8 or 16 bits
+for each: a word holds the cases of a place, of a shell or of a zone within every duration, and one addition adds all.
+The highest bit of a lane is a guard: a lane that comes to use it has overflowed, and wider ones are needed.
 
 For every shell a word of requirements tells how many cases a zone that ends in it needs for an LLR above a floor: what
 its first location needs, for every later one needs more. A subtraction compares all lanes. Only where a lane reaches
@@ -17,24 +17,33 @@ import numpy as np
 
 from detectors.kernels.ratio import Counts, Floats, Offsets, Words, compiled, log_likelihood_ratio
 
-LANES = 8
+WORD = 64
+"""Bits of a word."""
 SIDE_BY_SIDE = 4
 """So many replications go side by side."""
-MOST = 127
-"""A lane holds so many cases."""
-
-GUARD = np.uint64(0x8080808080808080)
-_LANE = np.uint64(0xFF)
+EXACT = 127
+"""Up to so many cases the requirement is exact; above, what the bound by squares needs at least."""
 _HAIR = 1e-9
 
 
 @compiled
-def shells(start: Offsets, size: Counts, index: Counts, mass: Floats, growth: float) -> tuple[Offsets, Offsets]:
+def guard_of(bits: int) -> np.uint64:
+    """A word with the highest bit of every lane."""
+    word = np.uint64(0)
+    for lane in range(WORD // bits):
+        word |= np.uint64(1) << np.uint64(bits * lane + bits - 1)
+    return word
+
+
+@compiled
+def shells(
+    start: Offsets, size: Counts, index: Counts, mass: Floats, growth: float, step: float
+) -> tuple[Offsets, Offsets]:
     """Cuts every row of neighbours into shells: (of centre, first position), (L + 1,) and (shells + 1,).
 
     Centre ``i`` has the shells ``of[i]`` to before ``of[i + 1]``; shell ``s`` the positions ``first[s]`` to before
     ``first[s + 1]`` of the rows, cut to their sizes and laid end to end. A shell ends before the zone's ``mass``
-    would be over ``growth`` times that of the zone with the shell's first location.
+    ``m`` has grown by ``growth m`` or by ``step sqrt(m)``, counted from the zone with the shell's first location.
     """
     of = np.zeros(len(start), np.int64)
     first = np.empty(size.sum() + 1, np.int64)
@@ -46,7 +55,7 @@ def shells(start: Offsets, size: Counts, index: Counts, mass: Floats, growth: fl
             if rank == 0 or inside > limit:
                 first[found] = position
                 found += 1
-                limit = inside * growth
+                limit = inside + min(growth * inside, step * math.sqrt(inside))
             position += 1
         of[centre + 1] = found
     first[found] = position
@@ -91,20 +100,26 @@ def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Float
 
 
 @compiled
-def _largest_means(totals: Floats, min_cases: int, floor: float) -> Floats:
-    """The largest expected count for which each number of cases has an LLR above the floor, (D, MOST + 1)."""
-    means = np.zeros((len(totals), MOST + 1))
-    for column in range(len(totals)):
-        for cases in range(min_cases, MOST + 1):
-            low, high = 0.0, float(min(cases, totals[column]))
-            for _ in range(60):
-                middle = 0.5 * (low + high)
-                if log_likelihood_ratio(cases, middle, totals[column], 0.0) > floor:
-                    low = middle
-                else:
-                    high = middle
-            means[column, cases] = high * (1 + _HAIR)
+def _largest_means(total: float, min_cases: int, floor: float) -> Floats:
+    """The largest expected count for which each number of cases has an LLR above the floor, (EXACT + 1,)."""
+    means = np.zeros(EXACT + 1)
+    for cases in range(min_cases, EXACT + 1):
+        low, high = 0.0, float(min(cases, total))
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            if log_likelihood_ratio(cases, middle, total, 0.0) > floor:
+                low = middle
+            else:
+                high = middle
+        means[cases] = high * (1 + _HAIR)
     return means
+
+
+@compiled
+def _least_by_squares(mean: float, total: float, floor: float) -> int:
+    """No fewer cases than these have an LLR above the floor, since it is at most (n - u)^2 (N + u) / (2 u (N - u))."""
+    outside = 1.0 if math.isinf(total) else max(0.0, (total - mean) / (total + mean))
+    return int(mean + math.sqrt(2.0 * floor * mean * outside * (1 - _HAIR)))
 
 
 @compiled
@@ -117,21 +132,26 @@ def requirements(
     totals: Floats,
     min_cases: int,
     floor: float,
+    bits: int,
 ) -> Words:
-    """The word of requirements of every shell, (shells,); ``MOST + 1`` in a lane where no zone can be above it."""
-    means = _largest_means(totals, min_cases, floor)
-    durations = expected.shape[1]
+    """The word of requirements of every shell, (shells,); a lane full but for its guard is never reached."""
     words = np.zeros(len(first) - 1, np.uint64)
-    for column in range(LANES):
-        shift = np.uint64(8 * column)
+    never = 1 << (bits - 1)
+    for column in range(WORD // bits):
+        shift = np.uint64(bits * column)
+        if column >= len(totals):
+            words |= np.uint64(never) << shift
+            continue
+        means = _largest_means(totals[column], min_cases, floor)
         for centre in range(len(of) - 1):
-            need = min_cases if column < durations else MOST + 1
+            need = min_cases
             for which in range(of[centre], of[centre + 1]):
-                if column < durations:
-                    mean = before[which, column] + expected[member[first[which]], column]
-                    while need <= MOST and means[column, need] < mean:
-                        need += 1
-                words[which] |= np.uint64(need) << shift
+                mean = before[which, column] + expected[member[first[which]], column]
+                while need <= EXACT and means[need] < mean:
+                    need += 1
+                if need > EXACT:
+                    need = max(need, _least_by_squares(mean, totals[column], floor))
+                words[which] |= np.uint64(min(need, never)) << shift
     return words
 
 
@@ -149,6 +169,7 @@ def _largest_in_shell(
     min_risk: float,
     usual: Floats,
     floor: float,
+    bits: int,
 ) -> float:
     """The largest LLR above ``floor``, else ``floor``, of the zones that end within a shell, in replication ``which``.
 
@@ -158,6 +179,7 @@ def _largest_in_shell(
     best = floor
     usual[:] = before
     cases = np.uint64(zone)
+    lane = np.uint64((1 << bits) - 1)
     for position in range(shell[0], shell[1]):
         here = member[position]
         for column in range(len(usual)):
@@ -166,7 +188,7 @@ def _largest_in_shell(
             continue
         cases += packed[here, which]
         for column in range(len(usual)):
-            observed = int((cases >> np.uint64(8 * column)) & _LANE)
+            observed = int((cases >> np.uint64(bits * column)) & lane)
             mean, total = usual[column], totals[column]
             if observed < min_cases or observed <= mean:
                 continue
@@ -195,6 +217,7 @@ def largest_ratios(
     min_cases: int,
     min_risk: float,
     floor: float,
+    bits: int,
 ) -> Floats:
     """The largest LLR of every replication, (replications,): ``floor`` if none is above it, NaN if a lane overflowed.
 
@@ -203,7 +226,7 @@ def largest_ratios(
     more. Four replications go side by side, written out, for then their words become one vector: under half of the
     time of one after the other.
     """
-    none = np.uint64(0)
+    none, guard = np.uint64(0), guard_of(bits)
     locations = len(expected)
     packed = np.zeros((locations, SIDE_BY_SIDE), np.uint64)
     has_cases = np.zeros(locations, np.bool_)
@@ -240,12 +263,12 @@ def largest_ratios(
                 z0, z1, z2, z3 = z0 + c0, z1 + c1, z2 + c2, z3 + c3
                 x0, x1, x2, x3 = x0 | z0, x1 | z1, x2 | z2, x3 | z3
                 if (
-                    ((z0 | GUARD) - need) | ((z1 | GUARD) - need) | ((z2 | GUARD) - need) | ((z3 | GUARD) - need)
-                ) & GUARD:
+                    ((z0 | guard) - need) | ((z1 | guard) - need) | ((z2 | guard) - need) | ((z3 | guard) - need)
+                ) & guard:
                     inside[0], inside[1], inside[2], inside[3] = z0, z1, z2, z3
                     cell[0], cell[1], cell[2], cell[3] = c0, c1, c2, c3
                     for which in range(beside):
-                        if cell[which] and ((inside[which] | GUARD) - need) & GUARD:
+                        if cell[which] and ((inside[which] | guard) - need) & guard:
                             maxima[begin + which] = _largest_in_shell(
                                 (first[shell], first[shell + 1]),
                                 member,
@@ -259,11 +282,12 @@ def largest_ratios(
                                 min_risk,
                                 usual,
                                 maxima[begin + which],
+                                bits,
                             )
         used[0], used[1], used[2], used[3] = x0, x1, x2, x3
         cells[:] = none
         for which in range(beside):
-            if used[which] & GUARD:
+            if used[which] & guard:
                 maxima[begin + which] = math.nan
             for case in range(case_start[begin + which], case_start[begin + which + 1]):
                 packed[number[place[case]], which] = none

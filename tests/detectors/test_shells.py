@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.nulls import Drawn
 from detectors.replications import LargestNow
-from detectors.shells import GROWTH, Shells
+from detectors.shells import GROWTH, STEP, Shells
 from tests.detectors.problems import Problem, int32, problems
 from tests.naive import expected as naive_expected
 from tests.naive import scan as naive
@@ -37,7 +37,9 @@ def test_shells_are_the_rows_cut_where_the_mass_has_grown(problem: Problem, data
         assert [place for shell in cut for place in shell] == row
         for each, shell in zip(range(shells.of[here], shells.of[here + 1]), cut, strict=True):
             before = row[: row.index(shell[0]) + 1]
-            assert mass[row[: row.index(shell[-1]) + 1]].sum() <= GROWTH * mass[before].sum()
+            inside = mass[before].sum()
+            grown = mass[row[: row.index(shell[-1]) + 1]].sum() - inside
+            assert grown <= min(GROWTH * inside, STEP * np.sqrt(inside)) + 1e-9
             for place in shell:
                 holding[place].append(each)
     for place, shells_there in holding.items():
