@@ -22,21 +22,21 @@ RINGS = 82
 DAY_S = 86_400
 
 
-def cells() -> list[str]:
-    """The H3 cells of resolution 10 nearest to the centre."""
+def cells(number: int = LOCATIONS) -> list[str]:
+    """So many H3 cells of resolution 10, those nearest to the centre."""
     middle = h3.latlng_to_cell(*CENTRE, 10)
     disc = sorted(h3.grid_disk(middle, RINGS), key=lambda cell: (h3.grid_distance(middle, cell), cell))
-    return disc[:LOCATIONS]
+    return disc[:number]
 
 
-def incidents(times_s: Iterable[float], first: int, seed: int) -> Iterator[Incident]:
+def incidents(times_s: Iterable[float], first: int, seed: int, locations: int = LOCATIONS) -> Iterator[Incident]:
     """An incident at each of these times (seconds since 1970), numbered from ``first``: any place, any category."""
     chance = np.random.default_rng(seed)
-    places = Locations.from_cells(cells())
+    places = Locations.from_cells(cells(locations))
     longitude, latitude = places.longitude.tolist(), places.latitude.tolist()
     categories: list[Category] = [Category(stream) for stream in STREAMS[:4]]
     for number, time_s in enumerate(times_s, first):
-        place = int(chance.integers(LOCATIONS))
+        place = int(chance.integers(locations))
         yield Incident(
             id=f"incident-{number:010d}",
             occurred_at=datetime.fromtimestamp(time_s, UTC),

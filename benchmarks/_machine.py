@@ -50,9 +50,9 @@ def on_core(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def run_apart(script: str, *arguments: str, core: int) -> dict[str, Any]:
-    """Run a script of this folder in a fresh process on a core; returns the JSON that it prints."""
-    with on_core(core):
+def run_apart(script: str, *arguments: str, core: int | None) -> dict[str, Any]:
+    """Run a script of this folder in a fresh process, on a core or on any; returns the JSON that it prints."""
+    with on_core(core) if core is not None else contextlib.nullcontext():
         command = [sys.executable, str(HERE / script), *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     return dict(json.loads(done.stdout))

@@ -23,6 +23,8 @@ SIDE_BY_SIDE = 4
 """So many replications go side by side."""
 EXACT = 127
 """Up to so many cases the requirement is exact; above, what the bound by squares needs at least."""
+HALVINGS = 30
+"""So many times the search for an expected count halves what is left."""
 _HAIR = 1e-9
 
 
@@ -101,11 +103,11 @@ def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Float
 
 @compiled
 def _largest_means(total: float, min_cases: int, floor: float) -> Floats:
-    """The largest expected count for which each number of cases has an LLR above the floor, (EXACT + 1,)."""
+    """The largest expected count for which each number of cases has an LLR above the floor, or a hair more."""
     means = np.zeros(EXACT + 1)
     for cases in range(min_cases, EXACT + 1):
-        low, high = 0.0, float(min(cases, total))
-        for _ in range(60):
+        low, high = means[cases - 1], float(min(cases, total))
+        for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
             if log_likelihood_ratio(cases, middle, total, 0.0) > floor:
                 low = middle
@@ -137,12 +139,14 @@ def requirements(
     """The word of requirements of every shell, (shells,); a lane full but for its guard is never reached."""
     words = np.zeros(len(first) - 1, np.uint64)
     never = 1 << (bits - 1)
+    means = np.zeros(0)
     for column in range(WORD // bits):
         shift = np.uint64(bits * column)
         if column >= len(totals):
             words |= np.uint64(never) << shift
             continue
-        means = _largest_means(totals[column], min_cases, floor)
+        if column == 0 or totals[column] != totals[column - 1]:
+            means = _largest_means(totals[column], min_cases, floor)
         for centre in range(len(of) - 1):
             need = min_cases
             for which in range(of[centre], of[centre + 1]):

@@ -46,7 +46,7 @@ def standardised(
         ValueError: a class has cases but no person-time.
     """
     intervals = len(edges) - 1
-    expected = np.zeros((locations, intervals))
+    expected: NDArray[np.float64] | None = None
     groups: dict[int, list[Census]] = {}
     for census in censuses:
         groups.setdefault(census.group, []).append(census)
@@ -61,8 +61,11 @@ def standardised(
         if not whole > 0:
             raise ValueError(f"group {group} has {cases} cases and no population")
         time *= cases / whole
-        expected += time
-    return expected
+        if expected is None:
+            expected = time
+        else:
+            expected += time
+    return np.zeros((locations, intervals)) if expected is None else expected
 
 
 class PoissonModel:

@@ -1,0 +1,86 @@
+"""One problem in a fresh process: ``_scan_problem.py FOLDER MODEL REPLICATIONS THREADS`` prints what it cost, as JSON.
+
+``cold``: the first answer, kernels fetched from the cache included; ``warm``: the best of three more. CPU seconds for
+everything after the imports, reading included. ``floor``: of the replications, by the steps that none can do without.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks._yardstick import nanoseconds
+from detectors.shells import Shells
+from detectors.study import Question
+from streams.study import Report, Request, Study, read, scan
+
+RADIUS_KM, DAYS = 1.0, 7
+
+
+def answer(folder: Path, model: str, replications: int, threads: int) -> tuple[Study, Report]:
+    """The problem read and scanned."""
+    problem = json.loads((folder / "problem.json").read_text())
+    study = read(
+        Request(
+            cases=folder / "cases.csv",
+            locations=folder / "locations.csv",
+            population=folder / "population.csv" if model == "poisson" else None,
+            model="poisson" if model == "poisson" else "permutation",
+            first=date.fromisoformat(problem["study_start"]),
+            last=date.fromisoformat(problem["study_end"]),
+            interval="day",
+            max_radius_km=RADIUS_KM,
+            max_duration=DAYS,
+            question=Question(max_duration=DAYS, replications=replications, threads=threads),
+        )
+    )
+    return study, scan(study, lambda _: None)
+
+
+def floor_s(study: Study, replications: int, step_ns: float) -> float:
+    """The steps of the replications at the yardstick's pace.
+
+    For four replications side by side, one step for each shell that holds a place with cases, and one for each shell.
+    """
+    expected = study.model.expected(study.calendar.intervals - DAYS, study.calendar.intervals)
+    shells = Shells.cut(study.near, expected.sum(axis=1))
+    of_place = np.diff(shells.place_start)
+    has_cases = 1 - np.exp(-4 * expected.sum(axis=1)[shells.order])
+    steps = float((has_cases * of_place).sum()) + len(shells.first)
+    return steps * replications / 4 * step_ns * 1e-9
+
+
+def main(folder: Path, model: str, replications: int, threads: int) -> None:
+    """Measure and print."""
+    imported_mib = psutil.Process().memory_info().rss / 2**20
+    times = []
+    peak_mib = 0.0
+    for _ in range(4):
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        study, report = answer(folder, model, replications, threads)
+        times.append((time.process_time() - cpu_s, time.perf_counter() - wall_s))
+        # Of the first: the next ones begin while the answer before them is still held.
+        peak_mib = peak_mib or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    step_ns = nanoseconds()
+    warm = min(times[1:])
+    figures = {
+        "cold": times[0][0],
+        "warm": warm[0],
+        "wall": warm[1],
+        "peak_mib": peak_mib - imported_mib,
+        "step_ns": step_ns,
+        "floor": floor_s(study, replications, step_ns),
+        "llr": report.clusters[0].llr,
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

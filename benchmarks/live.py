@@ -1,0 +1,135 @@
+"""The live answer: from one incident to fresh clusters, and how its cost grows; a table and a plot.
+
+A Monitor with a full window gets one incident after the other, each in a tick of its own, which scans the two streams
+that it touches. Then an hour passes, which scans all five.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks._city import AREA, cells, history_s, incidents
+from benchmarks._machine import description
+from benchmarks._yardstick import nanoseconds
+from detectors.locations import Locations
+from detectors.monitor import Monitor
+from detectors.settings import AreaSettings
+
+PLOT = Path(__file__).resolve().parents[1] / "docs" / "images" / "live.svg"
+WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0
+DURATIONS = AreaSettings().durations_h
+SINGLE = 400
+"""So many single incidents are timed."""
+BOUNDARIES = 5
+
+
+class Case(NamedTuple):
+    """What is varied."""
+
+    window: int = WINDOW
+    locations: int = LOCATIONS
+    radius_m: float = RADIUS_M
+    durations_h: tuple[int, ...] = DURATIONS
+
+
+class Answer(NamedTuple):
+    """Milliseconds: of single incidents, median and 99th percentile; of boundaries, median and the longest."""
+
+    median: float
+    rare: float
+    boundary: float
+    replicated: float
+
+
+def measure(case: Case) -> Answer:
+    """Fill a window, then time single incidents and boundaries."""
+    places = Locations.from_cells(cells(case.locations))
+    settings = AreaSettings(max_radius_m=case.radius_m, durations_h=case.durations_h)
+    monitor = Monitor(AREA, settings, places)
+    now_s = int(time.time()) // 3600 * 3600 + 600
+    for offset, incident in enumerate(incidents(history_s(case.window, now_s), 0, 1, case.locations)):
+        monitor.refill(incident, offset, now_s)
+    later = incidents((now_s + 2 * each for each in range(SINGLE + 2)), case.window, 2, case.locations)
+    offset, times = case.window, []
+    for number, incident in enumerate(later):
+        started = time.perf_counter()
+        monitor.put(incident, offset, now_s + 2 * number)
+        monitor.flush()
+        times.append(1000 * (time.perf_counter() - started))
+        offset += 1
+    boundaries = []
+    for hour in range(1, BOUNDARIES + 1):
+        started = time.perf_counter()
+        closed = monitor.advance(now_s // 3600 * 3600 + 3600 * hour + 1)
+        boundaries.append(1000 * (time.perf_counter() - started) / len(closed))
+    single = np.array(times[2:])  # the first scan replicates every stream, the second may be the first of a stream
+    return Answer(
+        float(np.median(single)), float(np.quantile(single, 0.99)), float(np.median(boundaries)), max(boundaries)
+    )
+
+
+def variations() -> Iterator[tuple[str, str, float, Case]]:
+    """(what is varied, its value in words, its number, the case)."""
+    for window in (10_000, 25_000, 50_000, 100_000, 200_000, 500_000):
+        yield "incidents in the window", f"{window:,}", window, Case(window=window)
+    for locations in (5_000, 10_000, 15_000, 20_000):
+        yield "locations", f"{locations:,}", locations, Case(locations=locations)
+    for radius_m in (250.0, 500.0, 750.0, 1000.0):
+        yield "radius", f"{radius_m:.0f} m", radius_m, Case(radius_m=radius_m)
+    for durations in (DURATIONS[:2], DURATIONS[:4], DURATIONS, (*range(1, 9), *DURATIONS[3:])):
+        yield "durations", str(len(durations)), len(durations), Case(durations_h=durations)
+
+
+@click.command()
+def main() -> None:
+    """Measure, print a table in Markdown and draw the plot."""
+    found: dict[str, list[tuple[float, Answer]]] = {}
+    rows = []
+    with Progress(console=Console(stderr=True)) as bar:
+        for what, value, number, case in bar.track(list(variations()), description="live answer"):
+            answer = measure(case)
+            found.setdefault(what, []).append((number, answer))
+            rows.append(
+                f"| {what} | {value} | {answer.median:.1f} ms | {answer.rare:.1f} ms | {answer.boundary:.0f} ms | "
+                f"{answer.replicated:.0f} ms |"
+            )
+    print(f"{description()}; yardstick {nanoseconds():.1f} ns\n")
+    print("| varied | value | one incident, median | 99th percentile | hour passes, median | longest |")
+    print("\n".join(["|" + " --- |" * 6, *rows]))
+    draw(found)
+    usual = next(answer for number, answer in found["incidents in the window"] if number == WINDOW)
+    limits = (("median", usual.median, 5), ("99th percentile", usual.rare, 25), ("boundary", usual.boundary, 100))
+    missed = [f"{what}: {value:.1f} ms, wanted {most} ms" for what, value, most in limits if value > most]
+    if missed:
+        raise click.ClickException(f"not reached: {'; '.join(missed)}")
+
+
+def draw(found: dict[str, list[tuple[float, Answer]]]) -> None:
+    """One small plot for each thing varied."""
+    mpl.rcParams.update({"svg.hashsalt": "live", "font.size": 8})
+    figure, axes = pyplot.subplots(1, len(found), figsize=(11, 2.6), sharey=True, layout="constrained")
+    for axis, (what, answers) in zip(axes, found.items(), strict=True):
+        numbers = [number for number, _ in answers]
+        axis.plot(numbers, [answer.median for _, answer in answers], "o-", label="one incident, median")
+        axis.plot(numbers, [answer.rare for _, answer in answers], "o--", label="99th percentile")
+        axis.plot(numbers, [answer.boundary for _, answer in answers], "s-", label="an hour passes, all five streams")
+        axis.set_xlabel(what)
+        axis.set_yscale("log")
+        axis.grid(visible=True, which="both", alpha=0.3)
+    axes[0].set_ylabel("milliseconds")
+    axes[0].legend(loc="upper left", fontsize=7)
+    figure.savefig(PLOT, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
