@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
 
 import msgspec
 import numpy as np
@@ -16,7 +15,7 @@ from detectors.models.permutation import permutation, share_of_duration
 from detectors.neighbours import Neighbours
 from detectors.nulls import PermutationNull
 from detectors.replications import largest_by_chance
-from detectors.rescan import Rescan
+from detectors.rescan import NO_PLACE, Rescan
 from detectors.scan import TIE, Cylinder, apart
 from detectors.settings import STREAMS, AreaSettings
 from detectors.shells import Shells
@@ -109,11 +108,11 @@ class Scorer:
             rescan.forget()
 
     def clusters(
-        self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float, touched: Collection[int]
+        self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float, touched: NDArray[np.int64]
     ) -> list[Cluster]:
         """The stream's clusters of a score or more, best first.
 
-        ``touched``: the locations that had incidents of the stream put or taken since it was scanned last.
+        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -139,7 +138,7 @@ class Scorer:
         if null is None or (not is_fresh and null.gumbel.score(float(best.llr.max())) >= self._fresh_from):
             null = self.nulls[stream] = NullMaximum(window.now, self._replicated(window, cases, stream, model))
             if _floor(null, weakest_score) < floor:
-                best = rescan.best(model, share, (), _floor(null, weakest_score))
+                best = rescan.best(model, share, NO_PLACE, _floor(null, weakest_score))
         return [
             self._cluster(window, cases, cylinder, null.gumbel)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from detectors.clusters import NullMaximum, RecentCases, Scorer
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
+from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings
 from detectors.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.tracking import Alert, Tracker, TrackerState
@@ -215,9 +218,9 @@ class Monitor:
         refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting = []
         at_boundary = self._bucket is None or bucket > self._bucket
-        touched = dict(self.window.touched)
-        streams = sorted(range(ALL + 1) if at_boundary else touched)
-        self.window.touched.clear()
+        touched = {stream: np.flatnonzero(places) for stream, places in enumerate(self.window.touched) if places.any()}
+        streams = list(range(ALL + 1) if at_boundary else touched)
+        self.window.touched[:] = False
         self._open_s, self._closed_s, self._bucket = None, tick_s, bucket
         scanned, changes = self._scan(streams, touched, tick_s)
         checkpoint = self._checkpoint(tick_s, bucket)
@@ -247,7 +250,9 @@ class Monitor:
         self.accounts.unmapped += judged.category == UNMAPPED
         return None
 
-    def _scan(self, streams: list[int], touched: dict[int, set[int]], tick_s: int) -> tuple[list[int], list[Alert]]:
+    def _scan(
+        self, streams: list[int], touched: dict[int, NDArray[np.int64]], tick_s: int
+    ) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
         begins = self.window.baseline_begins()
         held = begins is not None and self.window.now - begins >= self.settings.min_baseline_days * 24
@@ -261,7 +266,9 @@ class Monitor:
         for stream in streams:
             weakest = self._tracker.weakest_score
             clusters = (
-                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, set())) if held else []
+                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE))
+                if held
+                else []
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
@@ -383,7 +390,7 @@ class Monitor:
         """Go on from a checkpoint once the window is refilled."""
         self._waiting.clear()
         self.window.advance(checkpoint.bucket)
-        self.window.touched.clear()
+        self.window.touched[:] = False
         self.accounts = msgspec.structs.replace(checkpoint.accounts)
         self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
         self._applied_next = self.expected_next = checkpoint.next_offset

@@ -8,7 +8,6 @@ bounded, and the bound kept for every centre. The answer is that of a full scan.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,8 @@ SLACK = 2.0
 
 MANY = 64
 """Where over one in so many places was touched, all centres are scanned: most of them would be in any case."""
+
+NO_PLACE = np.zeros(0, np.int64)
 
 
 class Rescan:
@@ -39,11 +40,11 @@ class Rescan:
         """Something changed that will not be told: the next scan is a full one."""
         self._at_most = None
 
-    def best(self, model: Expected, share: NDArray[np.float64], touched: Collection[int], floor: float) -> Best:
+    def best(self, model: Expected, share: NDArray[np.float64], touched: NDArray[np.int64], floor: float) -> Best:
         """The best window of every centre that has one with an LLR above ``floor``, 0 or more.
 
         ``share``: of each stratum's cases that falls into each duration, (S, D), from which the expected cases of
-        ``model`` follow. ``touched``: the locations that had cases put or taken since the last call, at any age.
+        ``model`` follow. ``touched``: the locations, (n,), that had cases put or taken since the last call, at any age.
         """
         total = float(model.totals[0])
         everyone = np.arange(len(self._near.size), dtype=np.int32)
@@ -55,7 +56,7 @@ class Rescan:
             if self._reach is None:
                 self._reach = self._cases_within(model, everyone)
             self._at_most = self._drifted(self._at_most, self._reach, share, total)
-            if touched:
+            if len(touched):
                 around = self._around(touched)
                 self._at_most[around] = np.inf
                 self._reach[around] = self._cases_within(model, around)
@@ -84,7 +85,7 @@ class Rescan:
         drift = reach * -math.log(least) + fewer * (reach / (total - reach)) ** 2
         return np.asarray(at_most + drift)
 
-    def _around(self, places: Collection[int]) -> NDArray[np.int64]:
+    def _around(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """The centres that have one of these places within reach: being a neighbour is mutual."""
         near = self._near
         return np.unique(np.concatenate([near.index[near.start[each] : near.start[each + 1]] for each in places]))

@@ -71,8 +71,8 @@ class SlidingWindow:
     ``by_stratum`` holds counts, int32, shape (5, locations, strata), planes 0 to 3 the categories and
     ``ALL`` their sum; ``in_bucket`` the area's totals, int32, shape (5, buckets kept), of bucket
     ``b`` at ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents stamped
-    a little ahead of the clock wait in their bucket until it is reached. ``touched`` gathers by plane the
-    locations whose counts changed, for the reader to look at and clear.
+    a little ahead of the clock wait in their bucket until it is reached. ``touched``, bool, shape (5, locations):
+    whose counts changed, for the reader to look at and clear.
     """
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
@@ -83,9 +83,9 @@ class SlidingWindow:
         self.in_bucket: NDArray[np.int32] = np.zeros((ALL + 1, self._ring), np.int32)
         self.stratum: NDArray[np.int32] = np.zeros(self._ring, np.int32)
         self._head: NDArray[np.int32] = np.full(self._ring, -1, np.int32)
-        self.touched: dict[int, set[int]] = {}
+        self.touched: NDArray[np.bool_] = np.zeros((ALL + 1, locations), np.bool_)
         # Cells of the arrays above, as memory views, for the same reason as those of the columns.
-        self._cases, self._in_bucket = self.by_stratum.data, self.in_bucket.data
+        self._cases, self._in_bucket, self._touched = self.by_stratum.data, self.in_bucket.data, self.touched.data
         self._stratum, self._heads = self.stratum.data, self._head.data
         self._ahead = ahead
         self._blocks, self._zone = blocks, zone
@@ -277,7 +277,7 @@ class SlidingWindow:
         slot = bucket % self._ring
         stratum = self._stratum[slot]
         for plane in (category, ALL):
-            self.touched.setdefault(plane, set()).add(location)
+            self._touched[plane, location] = True
             self._cases[plane, location, stratum] += sign
             self._in_bucket[plane, slot] += sign
 

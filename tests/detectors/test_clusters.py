@@ -16,6 +16,7 @@ from detectors.incident import Origin
 from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
 from detectors.locations import Locations
 from detectors.neighbours import neighbours
+from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings
 from detectors.strata import SCHEMES
 from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
@@ -76,7 +77,7 @@ def scanned(kept: Kept, stream: int) -> list[tuple[Version, int]]:
 def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
     window = window_of(kept)
     scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {})
-    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY, ())
+    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY, NO_PLACE)
     cases = scanned(kept, stream)
     if sum(age < 12 for _, age in cases) < SETTINGS.min_cases:
         assert found == []
@@ -116,7 +117,7 @@ def crowd(size: int, category: int = 0) -> Kept:
 
 
 def clusters(scorer: Scorer, window: SlidingWindow, weakest: float = ANY, stream: int = 0) -> list[Cluster]:
-    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest, ())
+    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest, NO_PLACE)
 
 
 def test_only_clusters_of_the_weakest_score_or_more():

@@ -6,12 +6,13 @@ import dataclasses
 import os
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import rescan as module
-from detectors.rescan import Rescan
+from detectors.rescan import NO_PLACE, Rescan
 from detectors.scan import best_windows
 from tests.detectors.problems import Problem, problems
 from tests.naive import scan as naive
@@ -39,7 +40,7 @@ def changed(problem: Problem, change: Change) -> tuple[Problem, set[int]]:
 
 def check(rescan: Rescan, problem: Problem, touched: set[int], floor: float) -> int:
     model = problem.model
-    found = rescan.best(model, problem.share, touched, floor)
+    found = rescan.best(model, problem.share, np.array(sorted(touched), np.int64), floor)
     full = best_windows(model, problem.near, 2, floor)
     ours = list(zip(found.centre.tolist(), found.llr, found.size.tolist(), found.column.tolist(), strict=True))
     assert ours == list(zip(full.centre.tolist(), full.llr, full.size.tolist(), full.column.tolist(), strict=True))
@@ -57,7 +58,7 @@ def check(rescan: Rescan, problem: Problem, touched: set[int], floor: float) -> 
 )
 def test_any_sequence_of_changes(problem: Problem, changes: list[Change], floors: list[float]):
     rescan = Rescan(problem.near, 2)
-    rescan.best(problem.model, problem.share, (), floors[0])
+    rescan.best(problem.model, problem.share, NO_PLACE, floors[0])
     for change, floor in zip(changes, floors, strict=False):
         problem, touched = changed(problem, change)
         check(rescan, problem, touched, floor)
