@@ -39,7 +39,7 @@ format: $(VENV)/.installed  ## lay the code out as `make lint` wants it
 	$(BIN)/ruff format
 
 kafka: setup  ## start a broker and a Redis for development, and print their addresses
-	@$(BIN)/hotspots services
+	@$(BIN)/hotspots services $(ARGS)
 
 check-debian: setup  ## run the tests that need Debian's prometheus and redis-tools
 	@for tool in promtool redis-cli; do \

@@ -246,7 +246,7 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
 
 @click.command()
 @click.option(
-    "--share", "shares", multiple=True, type=float, default=(0.8,), show_default=True, help="Of the empty rate."
+    "--share", "shares", multiple=True, type=float, default=(0.77,), show_default=True, help="Of the empty rate."
 )
 @click.option("--seconds", default=60, show_default=True, help="Length of live intake.")
 @click.option("--incidents", default=500_000, show_default=True, help="In the window that is rebuilt.")

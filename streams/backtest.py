@@ -65,11 +65,26 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Backtest:
-    """The finished run: its summary, incidents of an unknown category, and every published event in order."""
+    """The finished run: its summary, incidents of an unknown category, every published event in order.
+
+    ``refused``: by reason the number of rows, and what was wrong with the first of them. ``missing_days``: how much
+    history the window lacks before it is scanned at all, 0 if it was.
+    """
 
     summary: Summary
     unmapped: int
     events: list[bytes]
+    refused: dict[str, tuple[int, str]]
+    missing_days: float
+
+    def remarks(self) -> list[str]:
+        """What a reader of the result should know, one line each."""
+        lines = [f"{rows} rows rejected, {reason}: {first}" for reason, (rows, first) in sorted(self.refused.items())]
+        if self.missing_days > 0:
+            lines.append(
+                f"no scan was made: the window lacks {self.missing_days:.1f} days of history (min_baseline_days)"
+            )
+        return lines
 
     def features(self) -> list[AlertFeature]:
         """The last revision of every alert that reached the tier ``alert``, as GeoJSON."""
@@ -132,7 +147,12 @@ def backtest(
     last: dict[str, Alert] = {}
     strongest: dict[str, Alert] = {}
 
-    def publish(closed: Iterable[ClosedTick]) -> None:
+    refused: dict[str, tuple[int, str]] = {}
+
+    def publish(closed: list[ClosedTick]) -> None:
+        for _, reason, detail in (refusal for tick in closed for refusal in tick.refusals):
+            rows_so_far, first = refused.get(reason, (0, detail))
+            refused[reason] = (rows_so_far + 1, first)
         for change in (change for tick in closed for change in tick.changes):
             events.append(alert_event(change, plan.settings, monitor.configuration_id))
             last[change.id] = change
@@ -150,7 +170,10 @@ def backtest(
     alerts = [_summary(alert, strongest[alert.id]) for alert in last.values() if alert.alerted_s is not None]
     alerts.sort(key=lambda alert: (alert.opened_at, alert.id))
     accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
-    return Backtest(Summary(accounts, monitor.scans, alerts), monitor.accounts.unmapped, events)
+    begins = monitor.window.baseline_begins() if monitor.window.has_time else None
+    held_days = 0.0 if begins is None else (monitor.window.now - begins) / 24
+    missing_days = 0.0 if monitor.scans else plan.settings.min_baseline_days - held_days
+    return Backtest(Summary(accounts, monitor.scans, alerts), monitor.accounts.unmapped, events, refused, missing_days)
 
 
 def _summary(alert: Alert, strongest: Alert) -> AlertSummary:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from streams.configuration import Configuration, KafkaSettings, Topic, tls
 from streams.decode import partition_of
@@ -24,6 +25,7 @@ __all__ = [
     "partition_of",
     "producer_arguments",
     "retention_ms",
+    "said_of",
     "topics",
 ]
 
@@ -145,6 +147,13 @@ def check_topics(configuration: Configuration) -> list[str]:
             faults.append(f"{name}: has {partitions[name]} partitions; must be {right}, as kafka.partitions says")
         faults.extend(plan.faults({key: entry["value"] for key, entry in found[name].items()}))
     return faults
+
+
+def said_of(error: KafkaError, kafka: KafkaSettings) -> str:
+    """An error of Kafka's in words; if it cannot be reached, with what to do."""
+    if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
+        return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"
+    return str(error)
 
 
 def consumer_arguments(kafka: KafkaSettings) -> dict[str, Any]:

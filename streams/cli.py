@@ -72,7 +72,7 @@ def topics(config: Path | None, check: bool) -> None:
     """Create the topics that do not exist, and check those that do."""
     from kafka.errors import KafkaError
 
-    from streams.brokers import check_topics, create_topics
+    from streams.brokers import check_topics, create_topics, said_of
     from streams.configuration import ConfigurationError, load
 
     try:
@@ -81,11 +81,15 @@ def topics(config: Path | None, check: bool) -> None:
             for created in create_topics(configuration):
                 click.echo(f"created {created}")
         faults = check_topics(configuration)
-    except (ConfigurationError, KafkaError) as error:
+    except ConfigurationError as error:
         fail(error)
+    except KafkaError as error:
+        fail(said_of(error, configuration.kafka))
     for fault in faults:
         click.echo(fault, err=True)
-    sys.exit(1 if faults else 0)
+    if faults:
+        sys.exit(1)
+    click.echo("the topics are as they must be")
 
 
 @main.command("check-config")
@@ -147,6 +151,8 @@ def backtest(
             alerts.write_bytes(b"".join(event + b"\n" for event in result.events))
     except (ConfigurationError, TableError, OSError) as error:
         fail(error)
+    for remark in result.remarks():
+        click.echo(remark, err=True)
     print_backtest(result, output)
 
 

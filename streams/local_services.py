@@ -255,7 +255,10 @@ def serve(kafka_port: int = 9092, valkey_port: int = 6379, directory: Path | Non
             folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotspots-services-")))
             kafka = stack.enter_context(LocalKafka(folder / "kafka", kafka_port))
             valkey = stack.enter_context(LocalValkey(folder / "valkey", valkey_port))
-            click.echo(f"Kafka   {kafka.bootstrap}\nValkey  {valkey.url}\nData    {folder}\nCtrl-C stops both.")
+            click.echo(
+                f"Kafka   {kafka.bootstrap}\nValkey  {valkey.url}\n"
+                f"Data    {folder} (deleted at the end)\nCtrl-C stops both."
+            )
             while True:
                 for service in (kafka, valkey):
                     if service.process.poll() is not None:
@@ -272,7 +275,7 @@ def _free_port(name: str, port: int) -> int:
             probe.bind((HOST, port))
         except OSError as error:
             what = f"{name} cannot listen on {HOST}:{port} ({error.strerror})"
-            raise LocalServiceError(f"{what}: stop the program that uses this port, or choose another") from error
+            raise LocalServiceError(f"{what}: stop the program that uses this port, or choose another port") from error
         return int(probe.getsockname()[1])
 
 

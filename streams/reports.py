@@ -38,7 +38,9 @@ def print_backtest(result: Backtest, output: str) -> None:
         Console().print(_alert_table(result))
         accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
         unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
-        Console().print(f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts")
+        Console(soft_wrap=True).print(
+            f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts"
+        )
 
 
 def print_study(study: Study, report: Report, output: str) -> None:
@@ -60,8 +62,12 @@ def print_demo(summary: Summary) -> None:
     outcomes = ", ".join(f"{name} {facts[name]}" for name in OUTCOMES)
     console = Console(soft_wrap=True)
     console.print(f"accounts: read {summary.read} = {outcomes}")
-    console.print(f"alerts: {summary.opened} opened, {summary.ended} of them ended, {summary.watched} only watched")
-    console.print(found)
+    console.print(
+        f"alerts: {summary.opened} reached the tier alert, {summary.ended} of them ended; "
+        f"{summary.watched} stayed below it"
+    )
+    if summary.injected:
+        console.print(found)
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
 
 
@@ -97,11 +103,11 @@ def _cluster_table(report: Report) -> Table:
 
 
 def _alert_table(result: Backtest) -> Table:
-    table = Table(title="Alerts that reached the tier 'alert'")
+    table = Table(title="Alerts that reached the tier 'alert'", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("opened (UTC)", "category", "tier", "state", "where", "radius"):
-        table.add_column(heading)
-    for heading in ("observed", "expected", "once in"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True)
+    for heading in ("seen", "usual", "once in"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for alert in result.summary.alerts:
         table.add_row(
             f"{alert.opened_at:%Y-%m-%d %H:%M}",

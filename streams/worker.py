@@ -24,7 +24,7 @@ from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from streams.brokers import check_topics, faust_arguments
+from streams.brokers import check_topics, faust_arguments, said_of
 from streams.configuration import Configuration, ConfigurationError
 from streams.decode import decode
 from streams.engine import Engine
@@ -349,7 +349,10 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         gc.collect()
         gc.freeze()  # what is here from the start stays: no full collection need look at it again
         return asyncio.run(_run(configuration, areas))
-    except (ConfigurationError, KafkaError, LeaveError) as error:
+    except KafkaError as error:
+        log.critical("%s", said_of(error, configuration.kafka))
+        return FAILED
+    except (ConfigurationError, LeaveError) as error:
         log.critical("%s", error)
         return FAILED
 
@@ -375,6 +378,9 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
             try:
                 companion.start()
             except OSError as error:
-                raise LeaveError(f"metrics.port = {port}: cannot listen there on {host} ({error.strerror})") from None
+                raise LeaveError(
+                    f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
+                    "machine needs a metrics.port and a worker.instance_id of its own"
+                ) from None
             running.callback(companion.stop)
         return await worker.run()

@@ -53,10 +53,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a newcomer, with the files that the documents speak of."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
     (tmp_path / "boundary.geojson").write_bytes((ROOT / "config" / "boundary.geojson").read_bytes())
-    times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(48)]
+    times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(24 * 30)]
     for name in ("incidents.csv", "FILE.csv"):
         with (tmp_path / name).open("w", newline="") as file:
-            rows = [[f"i{time:%d%H}", time.isoformat(), "burglary", -1.5491, 53.7997] for time in times]
+            rows = [[f"i{time:%m%d%H}", time.isoformat(), "burglary", -1.5491, 53.7997] for time in times]
             csv.writer(file).writerows([["id", "occurred_at", "category", "longitude", "latitude"], *rows])
     (tmp_path / "places.csv").write_text("location_id,latitude,longitude\na,53.8,-1.55\nb,53.81,-1.55\n")
     days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))

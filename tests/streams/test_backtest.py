@@ -288,3 +288,17 @@ def test_the_table_names_the_accounts_and_categories_that_are_not_known(tmp_path
     told = shown(write_rows(tmp_path / "city.csv", rows), tmp_path, "table").stdout
     assert "read 60, added 59" in told
     assert "1 of an unknown category" in told
+
+
+def test_what_was_rejected_and_why_nothing_was_scanned_is_said(tmp_path: Path) -> None:
+    header: list[object] = ["id", "occurred_at", "category", "longitude", "latitude"]
+    days = [datetime(2024, 5, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(8)]
+    rows: Rows = [header]
+    rows += [[f"i{at.day}", at.isoformat(), "burglary", -1.5, 53.8] for at in days]
+    rows += [["x", "2024-05-08 10:00", "burglary", -1.5, 53.8], ["y", "2024-05-08 11:00", "burglary", -1.5, 53.8]]
+    result = CliRunner().invoke(main, ["backtest", str(write_rows(tmp_path / "rows.csv", rows)), "--output", "json"])
+    assert result.exit_code == 0
+    rejected, history = result.stderr.splitlines()
+    assert rejected == "2 rows rejected, wrong_type: occurred_at: must be an RFC 3339 time with a UTC offset"
+    assert history == "no scan was made: the window lacks 21.0 days of history (min_baseline_days)"
+    assert json.loads(result.stdout)["incidents"]["rejected"] == 2
