@@ -15,6 +15,7 @@ import click
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.ticker import EngFormatter, ScalarFormatter
 from rich.console import Console
 from rich.progress import Progress
 
@@ -85,7 +86,7 @@ def variations() -> Iterator[tuple[str, str, float, Case]]:
     for locations in (5_000, 10_000, 15_000, 20_000):
         yield "locations", f"{locations:,}", locations, Case(locations=locations)
     for radius_m in (250.0, 500.0, 750.0, 1000.0):
-        yield "radius", f"{radius_m:.0f} m", radius_m, Case(radius_m=radius_m)
+        yield "radius, m", f"{radius_m:.0f} m", radius_m, Case(radius_m=radius_m)
     for durations in (DURATIONS[:2], DURATIONS[:4], DURATIONS, (*range(1, 9), *DURATIONS[3:])):
         yield "durations", str(len(durations)), len(durations), Case(durations_h=durations)
 
@@ -121,13 +122,16 @@ def draw(found: dict[str, list[tuple[float, Answer]]]) -> None:
     for axis, (what, answers) in zip(axes, found.items(), strict=True):
         numbers = [number for number, _ in answers]
         axis.plot(numbers, [answer.median for _, answer in answers], "o-", label="one incident, median")
-        axis.plot(numbers, [answer.rare for _, answer in answers], "o--", label="99th percentile")
+        axis.plot(numbers, [answer.rare for _, answer in answers], "o--", label="one incident, 99th percentile")
         axis.plot(numbers, [answer.boundary for _, answer in answers], "s-", label="an hour passes, all five streams")
         axis.set_xlabel(what)
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_yscale("log")
+        axis.set_ylim(1, 200)
+        axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.grid(visible=True, which="both", alpha=0.3)
     axes[0].set_ylabel("milliseconds")
-    axes[0].legend(loc="upper left", fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     figure.savefig(PLOT, metadata={"Date": None})
 
 
