@@ -359,10 +359,11 @@ def scan(
 @main.command("compile")
 def compile_() -> None:
     """Compile the kernels into the cache, so that nothing waits for it later."""
-    from streams.warm_up import compile_kernels
+    from streams.warm_up import compile_kernels, compile_scan
 
     click.echo("Compiling the kernels (about half a minute the first time) ...")
     compile_kernels()
+    compile_scan()
 
 
 @main.command()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from detectors.incident import Incident
 from detectors.locations import Locations, cell_of
+from detectors.models.permutation import PermutationModel
+from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
+from detectors.neighbours import neighbours
 from detectors.settings import AreaSettings
+from detectors.study import Model, Question, answer
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 
@@ -28,3 +34,20 @@ def compile_kernels() -> int:
         monitor.put(incident, number, 0)
     monitor.flush()
     return monitor.scans
+
+
+def compile_scan() -> int:
+    """Answer small studies of each kind; returns the number of clusters that they found (more than 0)."""
+    place, interval = np.zeros(6, np.int32), np.array([0, 1, 3, 3, 3, 3], np.int32)
+    place[:2] = 1
+    near = neighbours(np.array([[0.0, 0.0], [1.0, 0.0]]), 2.0, np.array([4.0, 2.0]), 6.0)
+    models: list[Model] = [
+        PermutationModel(place, interval, np.zeros(6, np.int32), 2, 4),
+        PoissonModel(np.full((2, 4), 0.75), np.bincount(interval, minlength=4)),
+    ]
+    found = 0
+    for model in models:
+        for is_retrospective in (False, True):
+            question = Question(max_duration=2, is_retrospective=is_retrospective, replications=99)
+            found += len(answer(model, place, interval, 4, near, question).clusters)
+    return found

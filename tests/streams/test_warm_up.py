@@ -1,0 +1,10 @@
+"""What is compiled beforehand is what is run later: each step does something."""
+
+from __future__ import annotations
+
+from streams.warm_up import compile_kernels, compile_scan
+
+
+def test_the_small_monitor_scans_and_the_small_studies_find_something() -> None:
+    assert compile_kernels() > 0
+    assert compile_scan() > 0
