@@ -257,7 +257,7 @@ def serve(kafka_port: int = 9092, valkey_port: int = 6379, directory: Path | Non
             valkey = stack.enter_context(LocalValkey(folder / "valkey", valkey_port))
             click.echo(
                 f"Kafka   {kafka.bootstrap}\nValkey  {valkey.url}\n"
-                f"Data    {folder} (deleted at the end)\nCtrl-C stops both."
+                f"Data    {folder}\nCtrl-C stops both and deletes the data."
             )
             while True:
                 for service in (kafka, valkey):
