@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -104,7 +105,9 @@ class Publisher:
 
     def close(self) -> None:
         """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""
-        self._producer.close(timeout=1)
+        # After a broker has died, the library may not let go in time: nothing is asked of this producer any more.
+        with contextlib.suppress(KafkaTimeoutError):
+            self._producer.close(timeout=1)
 
 
 class Messages:
