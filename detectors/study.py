@@ -156,8 +156,11 @@ def answer(
     top = float(windows.llr[kept[0]]) if len(kept) else np.inf
     batches = in_batches(null, largest, question.replications, (question.seed,), question.threads)
     maxima, is_stopped = _replicated(batches, top, question, step)
-    found = [_found(model, place, interval, near, windows, int(which), maxima, is_stopped, top) for which in kept]
-    return Answer(tuple(_told(found, maxima)), maxima)
+    fitted = Gumbel.fit(maxima) if len(maxima) else None
+    found = [
+        _found(model, place, interval, near, windows, int(which), maxima, fitted, is_stopped, top) for which in kept
+    ]
+    return Answer(tuple(_told(found, maxima, fitted)), maxima)
 
 
 def _now(model: Model, place: NDArray[np.int32], interval: NDArray[np.int32], intervals: int, longest: int) -> Expected:
@@ -257,6 +260,7 @@ def _found(
     windows: _Windows,
     which: int,
     maxima: Maxima,
+    fitted: Gumbel | None,
     is_stopped: bool,
     top: float,
 ) -> Found:
@@ -265,13 +269,13 @@ def _found(
     zone = near.zone(centre, size)
     inside = np.isin(place, zone) & (interval >= begin) & (interval < end)
     by_rank, gumbel, counts = None, None, None
-    if len(maxima) >= LEAST_REPLICATIONS or is_stopped:
+    if fitted is not None and (len(maxima) >= LEAST_REPLICATIONS or is_stopped):
         rank = 1 + int(np.count_nonzero(maxima >= llr - TIE))
         by_rank = rank / (len(maxima) + 1)
         if is_stopped:
             above = np.count_nonzero(maxima > llr + TIE) if llr == top else rank - 1
             by_rank = float(above / len(maxima))
-        gumbel = p_value(Gumbel.fit(maxima).score(llr))
+        gumbel = p_value(fitted.score(llr))
         counts = gumbel if rank < GUMBEL_RANK else by_rank
     return Found(
         centre=centre,
@@ -287,13 +291,13 @@ def _found(
     )
 
 
-def _told(found: list[Found], maxima: Maxima) -> list[Found]:
+def _told(found: list[Found], maxima: Maxima, fitted: Gumbel | None) -> list[Found]:
     """The top cluster always; others unless they lie below all that chance does; without replications the first few.
 
     SaTScan leaves out what lies below every simulated maximum (METHOD.md section 4.6), so that its list depends on the
     lowest of them. Here the tail of the fitted Gumbel decides as well, and lists hardly differ between two seeds.
     """
-    if not len(maxima):
+    if fitted is None:
         return found[:MOST_WITHOUT_P]
-    lowest = min(float(maxima.min()) + TIE, Gumbel.fit(maxima).llr(LOWEST_SCORE))
+    lowest = min(float(maxima.min()) + TIE, fitted.llr(LOWEST_SCORE))
     return [each for number, each in enumerate(found) if number == 0 or each.llr > max(LEAST_LLR, lowest)]
