@@ -139,11 +139,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     rejected_value_bytes: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 16_384
     rejected_hash_only: bool = False
 
-    @property
-    def instance(self) -> str:
-        """What tells this worker from the others of its group: ``instance_id``, else the host's name."""
-        return self.instance_id or socket.gethostname()
-
 
 class Area(AreaSettings, frozen=True, kw_only=True):
     """One area: what its Monitor reads (:attr:`settings`), and the file that says where it is."""
@@ -192,6 +187,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.areas:
             raise ValueError("areas: must hold at least one area, such as [areas.leeds]")
+
+    @property
+    def instance(self) -> str:
+        """What tells this worker from the others of its group: ``worker.instance_id``, else host and metrics port."""
+        return self.worker.instance_id or f"{socket.gethostname()}-{self.metrics.port}"
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 LogFormat = Literal["text", "json"]
+
+OWN = "streams"
+REPEATED_AFTER_S = 60.0
+"""So long a warning is not said again."""
 
 
 class JsonLines(logging.Formatter):
@@ -27,13 +32,47 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class NoFlood(logging.Filter):
+    """Lets a warning or error pass once in ``REPEATED_AFTER_S``, with the number of those held back since the last.
+
+    Of ours the same text counts as a repetition, of a library whatever comes from the same line: with Kafka away,
+    the clients would write hundreds of lines a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}  # when let pass, and how many held back since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if not logging.WARNING <= record.levelno < logging.CRITICAL:
+            return True
+        is_own = record.name.split(".")[0] == OWN
+        kind = record.name, record.lineno, record.getMessage() if is_own else ""
+        passed_s, held_back = self._seen.get(kind, (float("-inf"), 0))
+        if record.created - passed_s < REPEATED_AFTER_S:
+            self._seen[kind] = passed_s, held_back + 1
+            return False
+        self._seen = {key: seen for key, seen in self._seen.items() if record.created - seen[0] < 10 * REPEATED_AFTER_S}
+        self._seen[kind] = record.created, 0
+        if held_back:
+            record.msg, record.args = f"{record.getMessage()} (and {held_back} more of this kind before)", ()
+        return True
+
+
+def _log_thread(died: threading.ExceptHookArgs) -> None:
+    logging.getLogger(__name__).error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value)
+
+
 def set_up_logging(log_format: LogFormat) -> None:
     """Log our own news, and of the libraries what is wrong."""
     handler = logging.StreamHandler()
+    handler.addFilter(NoFlood())
     if log_format == "json":
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("streams").setLevel(logging.INFO)
+    logging.getLogger(OWN).setLevel(logging.INFO)
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it takes a busy machine for a fault
+    threading.excepthook = _log_thread

@@ -104,6 +104,12 @@ DECLARED = (
         ("outcome",),
     ),
     Declared(
+        "hotspots_kafka_up",
+        "gauge",
+        "1 if Kafka answered when it was last asked, every 2 s, else 0; nothing is read or put on record meanwhile.",
+        (),
+    ),
+    Declared(
         "hotspots_redis_up",
         "gauge",
         "1 if the Redis feeder's last heartbeat reached Redis, else 0; alerts wait in Kafka meanwhile.",
@@ -241,6 +247,10 @@ class Metrics:
         """A Kafka transaction ended."""
         self._counters["hotspots_transactions_total"].labels(outcome).inc()
 
+    def kafka_up(self, up: bool) -> None:
+        """Whether Kafka answered when it was last asked."""
+        self._gauges["hotspots_kafka_up"].set(up)
+
     def redis_up(self, up: bool) -> None:
         """Whether Redis answered the feeder's last heartbeat."""
         self._gauges["hotspots_redis_up"].set(up)
@@ -301,7 +311,8 @@ _PREFACE = f"""\
 
 The worker serves them in Prometheus' text format under `/metrics`, on 127.0.0.1:9108 unless the section
 `[metrics]` of the configuration says otherwise. On the same port `/healthz` answers 200 while the worker
-makes progress and `/readyz` answers 200 once it has caught up; else both answer 503 and say why.
+makes progress and `/readyz` answers 200 once it has caught up and while Kafka answers; else both answer 503 and
+say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
 
 Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
 `property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected

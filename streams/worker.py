@@ -29,6 +29,7 @@ from streams.configuration import Configuration, ConfigurationError
 from streams.decode import decode
 from streams.engine import Engine
 from streams.intake import Intake, Record
+from streams.kafka_watch import KafkaWatch
 from streams.log_reader import Cancelled, StalledError
 from streams.logs import LogFormat, set_up_logging
 from streams.metrics import Metrics
@@ -46,6 +47,8 @@ DONE, FAILED, FENCED = 0, 1, 3
 
 OBSERVE_S = 0.5
 DRAIN_S = 20.0
+LEAVE_S = 10.0
+"""So long the worker waits, last of all, for its acknowledgements and for the group to let it go."""
 SUSPEND_S = 3.0
 """So long a rebalance waits for the engine's transaction; below every session time-out."""
 REBUILDS = 4
@@ -162,7 +165,7 @@ class Worker:
             topic_allow_declare=False,
             topic_disable_leader=True,
             consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=worker.instance,
+            consumer_group_instance_id=self._configuration.instance,
             broker_session_timeout=worker.session_timeout_s,
             broker_heartbeat_interval=worker.session_timeout_s / 5,
             broker_request_timeout=max(90, worker.session_timeout_s),
@@ -195,12 +198,19 @@ class Worker:
             log.info("leaving: putting on record what is read")
             if not await self._loop.run_in_executor(None, self.engine.drain, DRAIN_S):
                 log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
-            await app.commit({self._topic})
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
-        await app.stop()
+        farewell = asyncio.create_task(self._take_leave(app))
+        done, _ = await asyncio.wait({farewell}, timeout=LEAVE_S)
+        if not done:
+            log.error("leaving without a word to the group: Kafka has not answered for %s s", LEAVE_S)
         self._rebuilds.shutdown(wait=False, cancel_futures=True)
         return code
+
+    async def _take_leave(self, app: faust.App) -> None:
+        if self._failure is None:
+            await app.commit({self._topic})
+        await app.stop()
 
     def _fail(self, failure: BaseException | None) -> None:
         """Remember the first failure, report it, and leave."""
@@ -284,7 +294,7 @@ class Worker:
         known, times = self._generation
         self._generation = (generation, times + 1 if generation == known else 1)
         if self._generation[1] > SAME_GENERATION:
-            instance = self._configuration.worker.instance
+            instance = self._configuration.instance
             self._fail(SharedIdError(f"another worker uses the instance id {instance!r}; set worker.instance_id"))
 
     def _rebuild_soon(self, _number: int, intake: Intake) -> None:
@@ -365,12 +375,18 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
     host, port = configuration.metrics.host, configuration.metrics.port
     feeder = RedisFeeder(configuration, health=worker.engine.health, metrics=metrics)
 
+    kafka = KafkaWatch(configuration, metrics)
+
+    def not_ready() -> str | None:
+        return kafka.away() or worker.not_ready()
+
     def stalled() -> str | None:
         return worker.stalled() or (None if feeder.is_alive else "the thread that feeds Redis has ended")
 
     companions: Sequence[Companion] = (
         feeder,
-        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=worker.not_ready),
+        kafka,
+        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
         Watchdog(stalled),
     )
     with ExitStack() as running:
@@ -380,7 +396,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
             except OSError as error:
                 raise LeaveError(
                     f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
-                    "machine needs a metrics.port and a worker.instance_id of its own"
+                    "machine needs a metrics.port of its own"
                 ) from None
             running.callback(companion.stop)
         return await worker.run()

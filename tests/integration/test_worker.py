@@ -9,7 +9,6 @@ import socket
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import h3
 import msgspec
@@ -19,7 +18,6 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from streams.brokers import admin_arguments
 from streams.decode import REASONS, Rejection, partition_of
-from streams.local_services import LocalKafka
 from streams.messages import PROVENANCE_HEADER, Provenance
 from streams.scan_log import decode_scan
 from streams.watchdog import STALLED
@@ -29,7 +27,6 @@ from tests.integration.worker_process import (
     BEGIN,
     CENTRE,
     Row,
-    Site,
     WorkerProcess,
     areas_of_one_partition,
     incidents,
@@ -249,25 +246,6 @@ def test_a_worker_whose_engine_hangs_is_ended(new_site: NewSite) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_broker_that_dies_and_comes_back_is_waited_for(tmp_path: Path) -> None:
-    """In the midst of a replay: the worker goes on by itself."""
-    with LocalKafka(tmp_path / "kafka") as broker:
-        site = Site(tmp_path, broker.bootstrap, "dies-")
-        rows = [*incidents("leeds", 160, 1), tick("leeds", END)]
-        with WorkerProcess(site) as worker:
-            site.produce(rows[:80])
-            worker.until(lambda: site.covered()["leeds"] >= 40, "a part is on record")
-            site.close()  # before it finds the broker gone
-            broker.kill()
-            broker.start()
-            site.produce(rows[80:])
-            worker.until(site.is_covered, "every record is on record")
-            worker.until(lambda: sum(site.committed().values()) == 161, "every record is acknowledged")
-            assert worker.stop() == DONE
-        site.check()
-        site.close()
-
-
 def test_a_port_that_is_taken_is_named(new_site: NewSite) -> None:
     site = new_site()
     with socket.socket() as taken:

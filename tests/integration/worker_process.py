@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -317,15 +318,20 @@ class WorkerProcess:
             self.kill()
 
     def is_ready(self) -> bool:
-        """Whether ``/readyz`` says 200, on the one port that the process listens on."""
-        ports = self.ports()
-        if not ports:
-            return False
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/readyz", timeout=2) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        """Whether ``/readyz`` says 200."""
+        return self.asked("/readyz")[0] == 200
+
+    def asked(self, path: str) -> tuple[int, str]:
+        """Status and body of an answer on the one port that the process listens on; status 0 if there is none."""
+        for port in self.ports():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
+                    return response.status, response.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except OSError:
+                return 0, ""
+        return 0, ""
 
     def ports(self) -> list[int]:
         """Every port that the process listens on."""

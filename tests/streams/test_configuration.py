@@ -331,3 +331,10 @@ class TestLocations:
         assert str(raised.value).startswith(f"locations: {tmp_path}/places.csv: ")
         assert problem in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+def test_two_workers_of_one_machine_are_told_apart_by_their_ports() -> None:
+    ports = [{"HOTSPOTS_METRICS__PORT": port} for port in ("9108", "9109")]
+    first, second = (load(None, environ).instance for environ in ports)
+    assert first != second
+    assert load(None, ports[0] | {"HOTSPOTS_WORKER__INSTANCE_ID": "left"}).instance == "left"

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 
-from streams.logs import JsonLines
+from streams.logs import REPEATED_AFTER_S, JsonLines, NoFlood
 
 
 def line(message: str, *arguments: object, error: bool = False) -> str:
@@ -34,3 +34,31 @@ def test_an_error_brings_its_traceback_in_the_same_line() -> None:
         text = line("failed", error=True)
     assert "\n" not in text
     assert json.loads(text)["error"].endswith("ValueError: no such thing")
+
+
+def passed(
+    flood: NoFlood, logger: str, text: str, at_s: float, level: int = logging.WARNING, line_of: int = 1
+) -> str | None:
+    """What is written of a record, None if it is held back."""
+    record = logging.LogRecord(logger, level, __file__, line_of, text, (), None)
+    record.created = at_s
+    return record.getMessage() if flood.filter(record) else None
+
+
+def test_a_library_says_one_thing_once_a_minute() -> None:
+    flood = NoFlood()
+    assert passed(flood, "aiokafka", "no node 1", 0.0) == "no node 1"
+    assert passed(flood, "aiokafka", "no node 2", 1.0) is None
+    assert passed(flood, "aiokafka", "another place in its code", 1.0, line_of=2) is not None
+    assert passed(flood, "aiokafka", "no node 3", REPEATED_AFTER_S - 0.1) is None
+    assert passed(flood, "aiokafka", "no node 4", REPEATED_AFTER_S) == "no node 4 (and 2 more of this kind before)"
+    assert passed(flood, "aiokafka", "no node 5", 2 * REPEATED_AFTER_S) == "no node 5"
+
+
+def test_of_our_own_lines_only_the_very_same_is_held_back_and_news_never() -> None:
+    flood = NoFlood()
+    assert passed(flood, "streams.worker", "leeds is late", 0.0) is not None
+    assert passed(flood, "streams.worker", "hull is late", 0.0) is not None
+    assert passed(flood, "streams.worker", "leeds is late", 1.0) is None
+    for level in (logging.INFO, logging.CRITICAL):
+        assert [passed(flood, "streams.worker", "same", at_s, level) for at_s in (0.0, 1.0)] == ["same", "same"]

@@ -76,6 +76,7 @@ def all_driven(registry: CollectorRegistry) -> Metrics:
     metrics.rebuilt("leeds", 1.5)
     metrics.alert_committed("leeds", 1.2)
     metrics.transaction("committed")
+    metrics.kafka_up(True)
     metrics.redis_up(True)
     metrics.feeder_lag("leeds", 3)
     metrics.feeder_rewound("leeds")

@@ -1,0 +1,56 @@
+"""Kafka dies under a worker: it is said, waited for, and does not keep the worker from leaving."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from streams.local_services import LocalKafka
+from streams.worker import DONE
+from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
+
+END = BEGIN + timedelta(days=13)
+AWAY_S = 2.0
+FEW_LINES = 50
+STOP_S = 30.0
+"""Below the grace period of docker-compose.yml."""
+
+
+def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
+    """In the midst of a replay: the worker says that it is not ready, goes on by itself, and leaves when told."""
+    with LocalKafka(tmp_path / "kafka") as broker:
+        site = Site(tmp_path, broker.bootstrap, "dies-")
+        rows = [*incidents("leeds", 160, 1), tick("leeds", END)]
+        with WorkerProcess(site) as worker:
+
+            def own(part: str) -> int:
+                return sum(
+                    each["logger"] == "streams.kafka_watch" and part in each["message"] for each in worker.logged()
+                )
+
+            site.produce(rows[:80])
+            worker.until(lambda: site.covered()["leeds"] >= 40, "a part is on record")
+            site.close()  # before it finds the broker gone
+            broker.kill()
+            before = len(worker.logged())
+            worker.until(lambda: "does not answer" in worker.asked("/readyz")[1], "Kafka is missed")
+            assert worker.asked("/readyz") == (503, f"Kafka at {broker.bootstrap} does not answer\n")
+            assert worker.asked("/healthz") == (200, "ok\n")
+            time.sleep(AWAY_S)
+            assert own("does not answer") == 1
+            assert len(worker.logged()) - before < FEW_LINES
+
+            broker.start()
+            site.produce(rows[80:])
+            worker.until(site.is_covered, "every record is on record")
+            worker.until(lambda: sum(site.committed().values()) == 161, "every record is acknowledged")
+            worker.until(worker.is_ready, "ready again")
+            assert own("answers again") == 1
+            site.check()
+            site.close()
+
+            broker.kill()
+            begun_s = time.monotonic()
+            assert worker.stop() == DONE
+            assert time.monotonic() - begun_s < STOP_S
