@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,8 +25,8 @@ class Drawn(NamedTuple):
 class Null(Protocol):
     """How recent cases fall by chance."""
 
-    def draw(self, generators: Sequence[np.random.Generator]) -> Drawn:
-        """One replication from each generator."""
+    def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
+        """One replication from each generator, before the next is taken."""
 
 
 class PermutationNull:
@@ -48,15 +48,17 @@ class PermutationNull:
         order = np.lexsort((age, recent_stratum))
         self._age, self._stratum = age[order], recent_stratum[order]
 
-    def draw(self, generators: Sequence[np.random.Generator]) -> Drawn:
-        """One replication from each generator."""
+    def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
+        """One replication from each generator, before the next is taken."""
         cases = len(self._age)
-        place = np.empty((len(generators), cases), np.int32)
+        places: list[NDArray[np.int32]] = []
         pool = self._pool.copy()  # the kernel writes to it, and another thread may draw at the same time
-        for generator, row in zip(generators, place, strict=True):
-            redraw(pool, self._pool_start, self._stratum, generator.random(cases), row)
-        start = np.arange(len(generators) + 1, dtype=np.int64) * cases
-        return Drawn(start, place.ravel(), np.tile(self._age, len(generators)))
+        for generator in generators:
+            place = np.empty(cases, np.int32)
+            redraw(pool, self._pool_start, self._stratum, generator.random(cases), place)
+            places.append(place)
+        start = np.arange(len(places) + 1, dtype=np.int64) * cases
+        return Drawn(start, np.concatenate(places), np.tile(self._age, len(places)))
 
 
 class PoissonNull:
@@ -71,8 +73,8 @@ class PoissonNull:
         self._guide = guide(self._cumulative)
         self._numbers = numbers
 
-    def draw(self, generators: Sequence[np.random.Generator]) -> Drawn:
-        """One replication from each generator."""
+    def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
+        """One replication from each generator, before the next is taken."""
         places, intervals = [], []
         recent = np.arange(len(self._cumulative), dtype=np.int32)
         for generator in generators:

@@ -24,6 +24,8 @@ LOW = 0.05
 """The floor is set so that about this share of the replications does not reach it and is done again."""
 LOWER = 0.7
 """Then with this share of the floor."""
+JUMP = 210306068529402873165736369884012333109
+"""So far apart begin the random numbers of two replications: what :meth:`numpy.random.PCG64DXSM.jumped` jumps."""
 LANE_BITS = (8, 16)
 """Widths of the lanes in which cases are counted: eight durations to a word, and where those overflow four."""
 
@@ -43,7 +45,7 @@ def largest_by_chance(
 ) -> Maxima:
     """The largest LLR of each replication, float64, shape (replications,), 0 where no window is high.
 
-    Replication ``k`` has its own generator, seeded by ``(*seed, k)``; the number of threads changes nothing.
+    Replication ``k`` has random numbers of its own (:func:`generators`); the number of threads changes nothing.
     """
     largest = LargestNow(model, near, shells, min_cases, min_risk)
     return np.concatenate([np.empty(0), *in_batches(null, largest, replications, seed, threads)])
@@ -56,7 +58,7 @@ def in_batches(
 
     def batch(first: int) -> Maxima:
         numbers = range(first, min(first + AT_ONCE, replications))
-        return largest(null.draw([np.random.default_rng((*seed, number)) for number in numbers]))
+        return largest(null.draw(generators(seed, numbers)))
 
     firsts = range(0, replications, AT_ONCE)
     yield from map(batch, firsts[:1])
@@ -65,6 +67,19 @@ def in_batches(
         return
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(batch, firsts[1:])
+
+
+def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.random.Generator]:
+    """The generator of each of these replications, ``PCG64DXSM(seed).jumped(number)``, until the next one is taken.
+
+    One generator is moved, because making one takes longer than many a replication.
+    """
+    bits = np.random.PCG64DXSM(seed)
+    begin, generator = bits.state, np.random.Generator(bits)
+    for number in numbers:
+        bits.state = begin
+        bits.advance(number * JUMP)
+        yield generator
 
 
 class LargestNow:

@@ -176,10 +176,10 @@ def test_every_stream_and_bucket_draws_numbers_of_its_own():
 
 def test_a_crowd_stands_out_and_an_ordinary_hour_does_not():
     watch = score_for_interval(SETTINGS.tiers.watch)
-    (found, *_) = clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(8)))
+    (found, *_) = clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(9)))
     assert found.score > watch
     assert LOCATIONS.ids[7] in found.locations
-    assert {f"i{100 + number}" for number in range(8)} <= set(found.members)
+    assert {f"i{100 + number}" for number in range(9)} <= set(found.members)
     assert clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(1)), weakest=watch) == []
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from detectors.nulls import PermutationNull
-from detectors.replications import largest_by_chance
+from detectors.replications import generators, largest_by_chance
 from detectors.shells import Shells
 from tests.detectors.problems import Problem, int32
 from tests.detectors.satscan import PERMUTATION, reference
@@ -99,6 +99,16 @@ def test_the_largest_ratio_is_distributed_as_in_satscan_s_simulations(name: str)
     shells = Shells.cut(case.near, np.ones(len(case.ids)))
     ours = largest_by_chance(case.model, null, case.near, shells, 2, 999, (20240601,))
     assert stats.ks_2samp(ours, case.maxima).pvalue > CHANCE
+
+
+def test_every_replication_has_random_numbers_of_its_own():
+    seed, numbers = (7, 2**40), [0, 1, 2, 998, 10**6]
+    for number, generator in zip(numbers, generators(seed, numbers), strict=True):
+        own = np.random.Generator(np.random.PCG64DXSM(seed).jumped(number))
+        assert generator.random(50).tolist() == own.random(50).tolist()
+        assert (
+            generator.integers(9, size=3, dtype=np.uint32).tolist() == own.integers(9, size=3, dtype=np.uint32).tolist()
+        )
 
 
 def test_a_replication_depends_on_the_seed_and_its_number_alone():

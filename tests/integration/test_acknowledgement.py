@@ -33,11 +33,11 @@ def test_an_idle_area_holds_back_the_acknowledgement_of_its_neighbour(new_site: 
             lambda: nothing_unrecorded_is_acknowledged(site) and site.covered()[busy] == 40 + len(few) + 121,
             "the busy area is on record",
         )
-        worker.until(lambda: site.committed()[home] == open_offset, "acknowledged up to the open tick")
+        worker.until(lambda: site.committed().get(home) == open_offset, "acknowledged up to the open tick")
         worker.kill()
     with WorkerProcess(site) as worker:
         worker.until(worker.is_ready, "ready")
-        assert site.committed()[home] == open_offset
+        assert site.committed().get(home) == open_offset
         site.produce([tick(idle, END)])
         worker.until(lambda: nothing_unrecorded_is_acknowledged(site) and site.is_covered(), "all is on record")
         worker.until(lambda: site.committed()[home] == len(site.read("incidents")), "all is acknowledged")
