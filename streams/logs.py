@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,6 +15,8 @@ LogFormat = Literal["text", "json"]
 OWN = "streams"
 REPEATED_AFTER_S = 60.0
 """So long a warning is not said again."""
+
+log = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
@@ -61,11 +64,15 @@ class NoFlood(logging.Filter):
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:
-    logging.getLogger(__name__).error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value)
+    log.error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value)
+
+
+def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    log.warning("ignored in %r: %r", ignored.object, ignored.exc_value)
 
 
 def set_up_logging(log_format: LogFormat) -> None:
-    """Log our own news, and of the libraries what is wrong."""
+    """Log our own news, and of the libraries what is wrong, also where Python would write to standard error itself."""
     handler = logging.StreamHandler()
     handler.addFilter(NoFlood())
     if log_format == "json":
@@ -75,4 +82,4 @@ def set_up_logging(log_format: LogFormat) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(OWN).setLevel(logging.INFO)
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it takes a busy machine for a fault
-    threading.excepthook = _log_thread
+    threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable
