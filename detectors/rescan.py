@@ -43,8 +43,10 @@ class Rescan:
     def best(self, model: Expected, share: NDArray[np.float64], touched: NDArray[np.int64], floor: float) -> Best:
         """The best window of every centre that has one with an LLR above ``floor``, 0 or more.
 
-        ``share``: of each stratum's cases that falls into each duration, (S, D), from which the expected cases of
-        ``model`` follow. ``touched``: the locations, (n,), that had cases put or taken since the last call, at any age.
+        ``share``: what the expected cases of ``model`` are made of, since they are the sum over strata of something of
+        the place's own times it, (S, D): of each stratum's cases what falls into each duration, for the permutation
+        model; the area's cases or the hours of each stratum, where the place's own is a weight or a usual rate that
+        stays while this is kept. ``touched``: the locations, (n,), that had cases put or taken since the last call, at any age.
         """
         total = float(model.totals[0])
         everyone = np.arange(len(self._near.size), dtype=np.int32)
@@ -74,11 +76,11 @@ class Rescan:
         """The bounds, raised by what the new shares and the new total can have added to any window of each centre.
 
         Expected cases that shrink to a share g of what they were add at most n log(1/g) to the LLR of n cases. Fewer
-        cases in all add at most (n / (N - n))^2 for each, while N is over twice n.
+        cases in all add at most (n / (N - n))^2 for each, while N is over twice n, and nothing where N is infinite.
         """
         had = self._share > 0
         least = float(np.min(share[had] / self._share[had], initial=1.0))
-        fewer = max(0.0, self._total - total)
+        fewer = 0.0 if math.isinf(total) else max(0.0, self._total - total)
         most = float(reach.max(initial=0.0))
         if least <= 0.0 or total <= 2.0 * most:
             return np.full_like(at_most, np.inf)

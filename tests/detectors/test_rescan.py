@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from detectors import rescan as module
+from detectors.models.expected import Expected
 from detectors.rescan import NO_PLACE, Rescan
 from detectors.scan import best_windows
 from tests.detectors.problems import Problem, problems
@@ -21,6 +23,32 @@ EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
 NOISE = 1e-9
 
 Change = tuple[int, int, int]
+Live = tuple[Expected, NDArray[np.float64]]
+"""What a model says at one moment, and the shares that its expected cases are made of."""
+
+
+def permutation(problem: Problem) -> Live:
+    return problem.model, problem.share
+
+
+def poisson(problem: Problem) -> Live:
+    """All cases of the window, spread evenly over its buckets and over places by fixed weights."""
+    places, total = len(problem.points), len(problem.cases)
+    weight = (1.0 + np.arange(places) % 3)[:, None]
+    share = np.array([total * duration / len(problem.stratum) for duration in problem.durations])[None] / weight.sum()
+    return dataclasses.replace(problem.model, expected=weight @ share), share
+
+
+def expectation(problem: Problem) -> Live:
+    """Usual cases of a place in a bucket of each stratum, whatever is in the window."""
+    usual = (1.0 + np.arange(len(problem.points) * problem.strata) % 5).reshape(-1, problem.strata) / 20
+    stratum = np.array(problem.stratum)
+    share = np.array([np.bincount(stratum[-each:], minlength=problem.strata) for each in problem.durations], float).T
+    totals = np.full(len(problem.durations), np.inf)
+    return dataclasses.replace(problem.model, expected=usual @ share, totals=totals), share
+
+
+MODELS = {"permutation": permutation, "poisson": poisson, "expectation": expectation}
 
 
 def changed(problem: Problem, change: Change) -> tuple[Problem, set[int]]:
@@ -38,34 +66,37 @@ def changed(problem: Problem, change: Change) -> tuple[Problem, set[int]]:
     return dataclasses.replace(problem, cases=cases), touched
 
 
-def check(rescan: Rescan, problem: Problem, touched: set[int], floor: float) -> int:
-    model = problem.model
-    found = rescan.best(model, problem.share, np.array(sorted(touched), np.int64), floor)
+def check(rescan: Rescan, problem: Problem, touched: set[int], floor: float, name: str = "permutation") -> int:
+    model, share = MODELS[name](problem)
+    found = rescan.best(model, share, np.array(sorted(touched), np.int64), floor)
     full = best_windows(model, problem.near, 2, floor)
     ours = list(zip(found.centre.tolist(), found.llr, found.size.tolist(), found.column.tolist(), strict=True))
     assert ours == list(zip(full.centre.tolist(), full.llr, full.size.tolist(), full.column.tolist(), strict=True))
-    slow = naive.best_per_centre(problem.rows, model.counts.tolist(), model.expected.tolist(), len(problem.cases), 2)
+    total = float(model.totals[0])
+    slow = naive.best_per_centre(problem.rows, model.counts.tolist(), model.expected.tolist(), total, 2)
     above = [(centre, *best) for centre, best in enumerate(slow) if best[0] > max(floor, NOISE)]
     assert [one for one in ours if one[1] > max(floor, NOISE)] == above
     return len(ours)
 
 
+@pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(
     problem=problems(),
     changes=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(0, 30)), max_size=12),
     floors=st.lists(st.floats(0.05, 4), min_size=12, max_size=12),
 )
-def test_any_sequence_of_changes(problem: Problem, changes: list[Change], floors: list[float]):
+def test_any_sequence_of_changes(name: str, problem: Problem, changes: list[Change], floors: list[float]):
     rescan = Rescan(problem.near, 2)
-    rescan.best(problem.model, problem.share, NO_PLACE, floors[0])
+    rescan.best(*MODELS[name](problem), NO_PLACE, floors[0])
     for change, floor in zip(changes, floors, strict=False):
         problem, touched = changed(problem, change)
-        check(rescan, problem, touched, floor)
+        check(rescan, problem, touched, floor, name)
 
 
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("many", [1, 10**9])
-def test_a_city_for_a_while(many: int, monkeypatch: pytest.MonkeyPatch):
+def test_a_city_for_a_while(many: int, name: str, monkeypatch: pytest.MonkeyPatch):
     """Few centres are looked at, and whatever comes near the floor is found; ``many`` touched places or few."""
     monkeypatch.setattr(module, "MANY", many)
     chance = random.Random(4)
@@ -73,11 +104,11 @@ def test_a_city_for_a_while(many: int, monkeypatch: pytest.MonkeyPatch):
     cases = [(chance.randrange(144), chance.randrange(40)) for _ in range(900)]
     problem = Problem(points, 1.5, cases, [n % 3 for n in range(40)], 3, [1, 2, 5, 10])
     rescan = Rescan(problem.near, 2)
-    check(rescan, problem, set(), 3.0)
+    check(rescan, problem, set(), 3.0, name)
     found = 0
     for _ in range(60):
         kind = chance.choice([0, 0, 1, 2])
         place = chance.choice([40, chance.randrange(144)])
         problem, touched = changed(problem, (kind, place, chance.choice([0, 0, chance.randrange(40)])))
-        found += check(rescan, problem, touched, chance.uniform(2.5, 4.0))
+        found += check(rescan, problem, touched, chance.uniform(2.5, 4.0), name)
     assert found > 100
