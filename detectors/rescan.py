@@ -46,7 +46,8 @@ class Rescan:
         ``share``: what the expected cases of ``model`` are made of, since they are the sum over strata of something of
         the place's own times it, (S, D): of each stratum's cases what falls into each duration, for the permutation
         model; the area's cases or the hours of each stratum, where the place's own is a weight or a usual rate that
-        stays while this is kept. ``touched``: the locations, (n,), that had cases put or taken since the last call, at any age.
+        stays while this is kept. ``touched``: the locations, (n,), that had cases put or taken since the last call, at
+        any age.
         """
         total = float(model.totals[0])
         everyone = np.arange(len(self._near.size), dtype=np.int32)

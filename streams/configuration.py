@@ -133,6 +133,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     instance_id: Annotated[str, msgspec.Meta(max_length=200)] = ""
     session_timeout_s: Annotated[int, msgspec.Meta(ge=6, le=1800)] = 10
+    fetch_bytes: Annotated[int, msgspec.Meta(ge=4096, le=67_108_864)] = 4_194_304
     inbox_records: PositiveInt = 10_000
     watchdog_s: PositiveInt = 120
     max_record_bytes: Annotated[int, msgspec.Meta(ge=256, le=1_048_576)] = 65_536

@@ -1,16 +1,22 @@
-"""Faust's consumer, told not to wait long for partitions that have nothing.
+"""Faust's consumer, told not to wait long for partitions that have nothing, nor to make four tasks of every record.
 
 While the records of one fetch are being worked through, the client asks the same broker for the other partitions.
 Faust lets that request wait up to 1.5 s for records, and until it is answered the busy partition is not fetched.
+
+Each record is passed on in a race with the next rebalance, for which Faust makes four tasks: a fifth of its time.
+Nearly every record can be passed on at once, so that there is no race.
 """
 
 from __future__ import annotations
 
+import types
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 from faust.transport.drivers import aiokafka
+from mode.services import WaitResults
 
-FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 50
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
@@ -24,8 +30,40 @@ class _Consumer(aiokafka.Consumer):
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
+        """Which comes first. Of a record and a rebalance, it is the record that can be passed on without waiting."""
+        is_free = not (self._stopped.is_set() or self._crashed.is_set() or self.suspend_flow.is_set())
+        if len(waited) == 2 and timeout is None and is_free:
+            passing, rebalance = waited
+            try:
+                waits_for = passing.send(None)
+            except StopIteration as done:
+                rebalance.close()
+                return WaitResults([passing], [done.value], False)
+            waited = _rest(passing, waits_for), rebalance
+        return await super().wait_first(*waited, timeout=timeout)
+
+
+async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
+    return await _resumed(begun, waits_for)
+
+
+@types.coroutine
+def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Goes on with a coroutine that was begun by hand and waits for something."""
+    try:
+        while True:
+            try:
+                answer = yield waits_for
+            except BaseException as error:  # noqa: BLE001 (the coroutine decides)
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(answer)
+    except StopIteration as done:
+        return done.value
+
 
 class PromptTransport(aiokafka.Transport):
-    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS``."""
+    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS``, and which passes records on."""
 
     Consumer = _Consumer

@@ -165,6 +165,7 @@ class Worker:
             topic_allow_declare=False,
             topic_disable_leader=True,
             consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=worker.fetch_bytes,
             consumer_group_instance_id=self._configuration.instance,
             broker_session_timeout=worker.session_timeout_s,
             broker_heartbeat_interval=worker.session_timeout_s / 5,

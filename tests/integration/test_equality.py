@@ -86,7 +86,7 @@ def replayed(
         "metrics": {"port": 0},
     }
     deployment = Deployment(folder, toml(services) + (folder / "written.toml").read_text())
-    with WorkerProcess(deployment, environ={"CONSUMER_MAX_FETCH_SIZE": str(fetch_bytes)}) as worker:
+    with WorkerProcess(deployment, environ={"HOTSPOTS_WORKER__FETCH_BYTES": str(fetch_bytes)}) as worker:
         hotspots("replay", shared(FILE), "--config", deployment.file, "--to", end, "--speed", speed)
         worker.until(deployment.is_covered, "every record is on record", DEADLINE_S)
         assert worker.stop() == DONE
