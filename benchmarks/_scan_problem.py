@@ -1,7 +1,8 @@
-"""One problem in a fresh process: ``_scan_problem.py FOLDER MODEL REPLICATIONS THREADS`` prints what it cost, as JSON.
+"""One problem in a fresh process, ``_scan_problem.py FOLDER MODEL REPLICATIONS THREADS [RADIUS_KM DAYS]``: its cost.
 
-``cold``: the first answer, kernels fetched from the cache included; ``warm``: the best of three more. CPU seconds for
-everything after the imports, reading included. ``floor``: of the replications, by the steps that none can do without.
+Printed as JSON. ``cold``: the first answer, kernels fetched from the cache included; ``warm``: the best of three more.
+CPU seconds for everything after the imports, reading included. ``floor``: of the replications, by the steps that none
+can do without.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from detectors.shells import Shells
 from detectors.study import Question
 from streams.study import Report, Request, Study, read, scan
 
-RADIUS_KM, DAYS = 1.0, 7
+Limits = tuple[float, int]
+"""Radius in km and days."""
+USUAL: Limits = (1.0, 7)
 
 
-def answer(folder: Path, model: str, replications: int, threads: int) -> tuple[Study, Report]:
+def answer(folder: Path, model: str, replications: int, threads: int, limits: Limits) -> tuple[Study, Report]:
     """The problem read and scanned."""
+    radius_km, days = limits
     problem = json.loads((folder / "problem.json").read_text())
     study = read(
         Request(
@@ -36,20 +40,20 @@ def answer(folder: Path, model: str, replications: int, threads: int) -> tuple[S
             first=date.fromisoformat(problem["study_start"]),
             last=date.fromisoformat(problem["study_end"]),
             interval="day",
-            max_radius_km=RADIUS_KM,
-            max_duration=DAYS,
-            question=Question(max_duration=DAYS, replications=replications, threads=threads),
+            max_radius_km=radius_km,
+            max_duration=days,
+            question=Question(max_duration=days, replications=replications, threads=threads),
         )
     )
     return study, scan(study, lambda _: None)
 
 
-def floor_s(study: Study, replications: int, step_ns: float) -> float:
+def floor_s(study: Study, replications: int, days: int, step_ns: float) -> float:
     """The steps of the replications at the yardstick's pace.
 
     For four replications side by side, one step for each shell that holds a place with cases, and one for each shell.
     """
-    expected = study.model.expected(study.calendar.intervals - DAYS, study.calendar.intervals)
+    expected = study.model.expected(study.calendar.intervals - days, study.calendar.intervals)
     shells = Shells.cut(study.near, expected.sum(axis=1))
     of_place = np.diff(shells.place_start)
     has_cases = 1 - np.exp(-4 * expected.sum(axis=1)[shells.order])
@@ -57,14 +61,14 @@ def floor_s(study: Study, replications: int, step_ns: float) -> float:
     return steps * replications / 4 * step_ns * 1e-9
 
 
-def main(folder: Path, model: str, replications: int, threads: int) -> None:
+def main(folder: Path, model: str, replications: int, threads: int, limits: Limits) -> None:
     """Measure and print."""
     imported_mib = psutil.Process().memory_info().rss / 2**20
     times = []
     peak_mib = 0.0
     for _ in range(4):
         cpu_s, wall_s = time.process_time(), time.perf_counter()
-        study, report = answer(folder, model, replications, threads)
+        study, report = answer(folder, model, replications, threads, limits)
         times.append((time.process_time() - cpu_s, time.perf_counter() - wall_s))
         # Of the first: the next ones begin while the answer before them is still held.
         peak_mib = peak_mib or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -76,11 +80,12 @@ def main(folder: Path, model: str, replications: int, threads: int) -> None:
         "wall": warm[1],
         "peak_mib": peak_mib - imported_mib,
         "step_ns": step_ns,
-        "floor": floor_s(study, replications, step_ns),
+        "floor": floor_s(study, replications, limits[1], step_ns),
         "llr": report.clusters[0].llr,
     }
     print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    given = (float(sys.argv[5]), int(sys.argv[6])) if len(sys.argv) > 5 else USUAL
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), given)

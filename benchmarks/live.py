@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import click
-import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot
-from matplotlib.ticker import EngFormatter, ScalarFormatter
 from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks._city import AREA, cells, history_s, incidents
 from benchmarks._machine import description
+from benchmarks._plot import draw
 from benchmarks._yardstick import nanoseconds
 from detectors.locations import Locations
 from detectors.monitor import Monitor
 from detectors.settings import AreaSettings
 
-PLOT = Path(__file__).resolve().parents[1] / "docs" / "images" / "live.svg"
+LABELS = ("one incident, median", "one incident, 99th percentile", "an hour passes, all five streams")
 WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0
 DURATIONS = AreaSettings().durations_h
 SINGLE = 400
@@ -107,32 +104,12 @@ def main() -> None:
     print(f"{description()}; yardstick {nanoseconds():.1f} ns\n")
     print("| varied | value | one incident, median | 99th percentile | hour passes, median | longest |")
     print("\n".join(["|" + " --- |" * 6, *rows]))
-    draw(found)
+    draw("live", "milliseconds", LABELS, (1, 200), found)
     usual = next(answer for number, answer in found["incidents in the window"] if number == WINDOW)
     limits = (("median", usual.median, 5), ("99th percentile", usual.rare, 25), ("boundary", usual.boundary, 100))
     missed = [f"{what}: {value:.1f} ms, wanted {most} ms" for what, value, most in limits if value > most]
     if missed:
         raise click.ClickException(f"not reached: {'; '.join(missed)}")
-
-
-def draw(found: dict[str, list[tuple[float, Answer]]]) -> None:
-    """One small plot for each thing varied."""
-    mpl.rcParams.update({"svg.hashsalt": "live", "font.size": 8})
-    figure, axes = pyplot.subplots(1, len(found), figsize=(11, 2.6), sharey=True, layout="constrained")
-    for axis, (what, answers) in zip(axes, found.items(), strict=True):
-        numbers = [number for number, _ in answers]
-        axis.plot(numbers, [answer.median for _, answer in answers], "o-", label="one incident, median")
-        axis.plot(numbers, [answer.rare for _, answer in answers], "o--", label="one incident, 99th percentile")
-        axis.plot(numbers, [answer.boundary for _, answer in answers], "s-", label="an hour passes, all five streams")
-        axis.set_xlabel(what)
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axis.set_yscale("log")
-        axis.set_ylim(1, 200)
-        axis.yaxis.set_major_formatter(ScalarFormatter())
-        axis.grid(visible=True, which="both", alpha=0.3)
-    axes[0].set_ylabel("milliseconds")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    figure.savefig(PLOT, metadata={"Date": None})
 
 
 if __name__ == "__main__":

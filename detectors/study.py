@@ -57,6 +57,20 @@ class Model(Protocol):
         """How the cases of the intervals from ``first`` on fall by chance."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class StudyCases:
+    """The cases of a study of so many ``intervals``: location and interval of each, int32, (N,)."""
+
+    place: NDArray[np.int32]
+    interval: NDArray[np.int32]
+    intervals: int
+
+    def inside(self, zone: NDArray[np.int32], begin: int, end: int) -> int:
+        """How many lie in the locations of a zone and in the intervals ``begin`` to before ``end``."""
+        is_within = (self.interval >= begin) & (self.interval < end)
+        return int(np.count_nonzero(np.isin(self.place, zone) & is_within))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
     """What is asked of a study.
@@ -118,20 +132,19 @@ class _Windows:
 
 def answer(
     model: Model,
-    place: NDArray[np.int32],
-    interval: NDArray[np.int32],
-    intervals: int,
+    cases: StudyCases,
     near: Neighbours,
     question: Question,
     step: Callable[[int], object] = lambda _: None,
 ) -> Answer:
-    """Scan a study of so many intervals with these cases, (N,); ``step`` is told of replications as they are made."""
+    """Scan a study; ``step`` is told of replications as they are made."""
+    intervals = cases.intervals
     largest: Callable[[Drawn], Maxima]
     if question.is_retrospective:
-        windows = _all_spans(model, place, interval, intervals, near, question)
+        windows = _all_spans(model, cases, near, question)
         null, largest = model.null(0), _LargestOfSpans(model, intervals, 0, near, question)
     else:
-        now = _now(model, place, interval, intervals, question.max_duration)
+        now = _now(model, cases, question.max_duration)
         best = best_windows(now, near, question.min_cases, 0.0, question.min_risk)
         begin = intervals - now.durations[best.column]
         windows = _Windows(best.llr, best.centre, best.size, begin, np.full_like(begin, intervals))
@@ -157,20 +170,19 @@ def answer(
     batches = in_batches(null, largest, question.replications, (question.seed,), question.threads)
     maxima, is_stopped = _replicated(batches, top, question, step)
     fitted = Gumbel.fit(maxima) if len(maxima) else None
-    found = [
-        _found(model, place, interval, near, windows, int(which), maxima, fitted, is_stopped, top) for which in kept
-    ]
+    found = [_found(model, cases, near, windows, int(which), maxima, fitted, is_stopped, top) for which in kept]
     return Answer(tuple(_told(found, maxima, fitted)), maxima)
 
 
-def _now(model: Model, place: NDArray[np.int32], interval: NDArray[np.int32], intervals: int, longest: int) -> Expected:
+def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
     """Observed and expected of the windows that end with the study."""
+    intervals = cases.intervals
     durations = np.arange(1, longest + 1, dtype=np.int32)
-    age = (intervals - 1 - interval).astype(np.int32)
+    age = (intervals - 1 - cases.interval).astype(np.int32)
     is_recent = age < longest
     backwards = model.expected(intervals - longest, intervals)[:, ::-1]
     return Expected(
-        counts=recent_counts(place[is_recent], age[is_recent], durations, len(backwards)),
+        counts=recent_counts(cases.place[is_recent], age[is_recent], durations, len(backwards)),
         expected=np.cumsum(backwards, axis=1),
         totals=np.array([model.total(intervals - int(duration), intervals) for duration in durations]),
         durations=durations,
@@ -186,23 +198,16 @@ def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.floa
     return totals
 
 
-def _all_spans(
-    model: Model,
-    place: NDArray[np.int32],
-    interval: NDArray[np.int32],
-    intervals: int,
-    near: Neighbours,
-    question: Question,
-) -> _Windows:
+def _all_spans(model: Model, cases: StudyCases, near: Neighbours, question: Question) -> _Windows:
     return _Windows(
         *best_spans_per_centre(
-            place,
-            interval,
+            cases.place,
+            cases.interval,
             near.start,
             near.size,
             near.index,
-            np.ascontiguousarray(model.expected(0, intervals)),
-            _totals(model, 0, intervals, question.max_duration),
+            np.ascontiguousarray(model.expected(0, cases.intervals)),
+            _totals(model, 0, cases.intervals, question.max_duration),
             question.min_cases,
             question.min_risk,
             LEAST_SECOND_LLR,
@@ -254,8 +259,7 @@ def _replicated(
 
 def _found(
     model: Model,
-    place: NDArray[np.int32],
-    interval: NDArray[np.int32],
+    cases: StudyCases,
     near: Neighbours,
     windows: _Windows,
     which: int,
@@ -267,7 +271,6 @@ def _found(
     centre, size, llr = int(windows.centre[which]), int(windows.size[which]), float(windows.llr[which])
     begin, end = int(windows.begin[which]), int(windows.end[which])
     zone = near.zone(centre, size)
-    inside = np.isin(place, zone) & (interval >= begin) & (interval < end)
     by_rank, gumbel, counts = None, None, None
     if fitted is not None and (len(maxima) >= LEAST_REPLICATIONS or is_stopped):
         rank = 1 + int(np.count_nonzero(maxima >= llr - TIE))
@@ -282,7 +285,7 @@ def _found(
         size=size,
         begin=begin,
         end=end,
-        observed=int(np.count_nonzero(inside)),
+        observed=cases.inside(zone, begin, end),
         expected=float(model.expected(begin, end)[zone].sum()),
         llr=llr,
         p_value=by_rank,

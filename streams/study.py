@@ -16,7 +16,7 @@ from detectors.models.expectation import ExpectationModel, baseline
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel, standardised
 from detectors.neighbours import Neighbours, neighbours
-from detectors.study import Answer, Found, Model, Question, answer
+from detectors.study import Answer, Found, Model, Question, StudyCases, answer
 from streams.calendar import DAYS, Calendar, Unit, moment
 from streams.study_files import Cases, Places, StudyError, read_cases, read_places, read_population
 
@@ -112,16 +112,8 @@ def read(request: Request) -> Study:
 
 def scan(study: Study, step: Callable[[int], object]) -> Report:
     """Answer the question; ``step`` is told of replications as they are made."""
-    found = answer(
-        study.model,
-        study.cases.place,
-        study.cases.interval,
-        study.calendar.intervals,
-        study.near,
-        study.question,
-        step,
-    )
-    return _report(study, found)
+    cases = StudyCases(study.cases.place, study.cases.interval, study.calendar.intervals)
+    return _report(study, answer(study.model, cases, study.near, study.question, step))
 
 
 def features(study: Study, report: Report) -> list[dict[str, Any]]:

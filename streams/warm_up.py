@@ -13,7 +13,7 @@ from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
 from detectors.neighbours import neighbours
 from detectors.settings import AreaSettings
-from detectors.study import Model, Question, answer
+from detectors.study import Model, Question, StudyCases, answer
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 
@@ -49,5 +49,5 @@ def compile_scan() -> int:
     for model in models:
         for is_retrospective in (False, True):
             question = Question(max_duration=2, is_retrospective=is_retrospective, replications=99)
-            found += len(answer(model, place, interval, 4, near, question).clusters)
+            found += len(answer(model, StudyCases(place, interval, 4), near, question).clusters)
     return found

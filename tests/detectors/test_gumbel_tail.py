@@ -24,10 +24,11 @@ from detectors.shells import Shells
 from detectors.strata import SCHEMES
 
 RECORD = Path(__file__).with_suffix("").with_name("gumbel_tail.json")
-RARE = (1e-3, 1e-4)
 MILLION = 1_000_000
-FACTOR = 2.0
-"""What the issue of a false alert rate can bear; the fit itself is sure to some 40 % at 1e-4."""
+HEAVIER = {1e-3: 1.43, 1e-4: 2.17}
+"""So many times too large is the p-value of a Gumbel fitted to the million itself: the true tail is lighter."""
+SAMPLING = {1e-3: 1.5, 1e-4: 1.75}
+"""And by so much, either way, does a fit to 999 differ from that, in 95 of 100 seeds; these are fixed."""
 
 
 @functools.cache
@@ -59,17 +60,23 @@ def recorded() -> dict[str, float]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("p", RARE)
-def test_what_is_rare_is_said_to_be_as_rare(p: float, seed: int):
+@pytest.mark.parametrize("p", HEAVIER)
+def test_what_is_rare_is_said_to_be_hardly_less_rare(p: float, seed: int):
+    """At one in a thousand within a factor of two; at one in ten thousand mostly beyond it, on the safe side."""
     _, largest = city()
     gumbel = Gumbel.fit(largest(999, (seed, 999)))
-    said = p_value(gumbel.score(recorded()[f"{p:g}"]))
-    assert p / FACTOR < said < p * FACTOR
+    said = p_value(gumbel.score(recorded()[f"{p:g}"])) / p
+    assert HEAVIER[p] / SAMPLING[p] < said < HEAVIER[p] * SAMPLING[p]
+    assert said > 0.5
+    assert p < 1e-3 or said < 2.0
 
 
 @pytest.mark.long
 def test_the_record_is_what_a_million_replications_say():
     _, largest = city()
     maxima = largest(MILLION, (20240601,), threads=2)
-    found = {f"{p:g}": round(float(np.quantile(maxima, 1 - p)), 6) for p in RARE}
-    assert found == recorded()
+    exceeded = {p: float(np.quantile(maxima, 1 - p)) for p in HEAVIER}
+    assert {f"{p:g}": round(llr, 6) for p, llr in exceeded.items()} == recorded()
+    gumbel = Gumbel.fit(maxima)
+    for p, factor in HEAVIER.items():
+        assert p_value(gumbel.score(exceeded[p])) / p == pytest.approx(factor, abs=0.005)
