@@ -26,6 +26,7 @@ class Event(enum.StrEnum):
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
     HELD = "held"  # its cluster is there, with nothing new
+    DUE = "due"  # the same, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
     LAPSED = "lapsed"  # that has been so for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
@@ -39,18 +40,21 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.OPEN, Event.GREW): (AlertState.OPEN, "new_members"),
     (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
+    (AlertState.OPEN, Event.DUE): (AlertState.OPEN, "reminder"),
     (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
     (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
     (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
+    (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, "reminder"),
     (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
     (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
     (AlertState.EASING, Event.HELD): (AlertState.OPEN, "score_recovered"),
+    (AlertState.EASING, Event.DUE): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),
     (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, "quiet"),
     (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),

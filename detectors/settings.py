@@ -54,6 +54,14 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("watch, advisory, alert, urgent: must rise in this order (default 30, 100, 365, 1826.25)")
 
 
+class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an open alert speaks again: what counts as the same, and when it is brought to mind all the same."""
+
+    same_risk: Annotated[float, msgspec.Meta(ge=1)] = 1.5
+    same_area: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    reminder_h: Annotated[float, msgspec.Meta(ge=0)] = 24.0
+
+
 class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one area. Units are in the names; see ``config/monitor.toml`` for the notes."""
 
@@ -72,6 +80,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     tiers: TierSettings = TierSettings()
+    repeats: RepeatSettings = RepeatSettings()
     ease_below: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     end_after_h: PositiveFloat = 6.0
     cool_down_h: Annotated[float, msgspec.Meta(ge=0)] = 48.0

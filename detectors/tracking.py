@@ -14,6 +14,7 @@ from detectors.clusters import Cluster
 from detectors.inference import TIERS, score_for_interval, tier_of
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
+from detectors.repeats import Notice, Said, is_due, notice
 from detectors.settings import AreaSettings
 
 
@@ -21,9 +22,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert: everything the Monitor knows of it at the tick of the revision.
 
     Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
-    reached; ``tier`` the highest reached so far; ``start_s`` the start of the cylinder;
-    ``new_members`` those that no revision named before. While an alert eases and when it ends, the
-    figures are those of the revision before.
+    reached; ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything;
+    ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before. While an
+    alert eases and when it ends, the figures are those of the revision before.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     tier: str
     reason: str
+    notice: str
     opened_s: int
     alerted_s: int | None
     tick_s: int
@@ -56,11 +58,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """An open alert, all members told of so far, and since when no strong cluster has any (None: one does)."""
+    """An open alert, and what is remembered of it.
+
+    ``told``: all members that revisions told of; ``quiet_since_s``: since when no strong cluster has any, None if one
+    does; ``said``: its last notice; ``unsaid``: members that only silent revisions told of.
+    """
 
     alert: Alert
     told: tuple[str, ...]
     quiet_since_s: int | None
+    said: Said
+    unsaid: tuple[str, ...] = ()
 
 
 class CoolDown(msgspec.Struct, frozen=True):
@@ -150,6 +158,7 @@ class Tracker:
             state=AlertState.OPEN,
             tier=tier,
             reason=OPENED,
+            notice=Notice.OPENED,
             opened_s=tick_s,
             alerted_s=tick_s if _reached(tier, "alert") else None,
             tick_s=tick_s,
@@ -157,7 +166,7 @@ class Tracker:
             new_members=cluster.members,
             **_figures(cluster),
         )
-        self._followed[alert.id] = Followed(alert, alert.members, None)
+        self._followed[alert.id] = Followed(alert, alert.members, None, self._said(cluster, tick_s))
         return alert
 
     def _follow(self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]) -> Alert | None:
@@ -167,26 +176,40 @@ class Tracker:
         tier = alert.tier
         if event is Event.ROSE and cluster is not None:
             tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or tier
+        said, unsaid = followed.said, followed.unsaid
         if reason:
+            untold = _untold(followed, cluster) if cluster else ()
+            unsaid = _union(unsaid, untold)
+            has_news = cluster is not None and not {*unsaid}.isdisjoint(cluster.members)
+            now = self._said(cluster or alert, tick_s)
+            says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats)
             alert = msgspec.structs.replace(
                 alert,
                 revision=alert.revision + 1,
                 state=state,
                 tier=tier,
                 reason=reason,
+                notice=says,
                 alerted_s=tick_s if alert.alerted_s is None and _reached(tier, "alert") else alert.alerted_s,
                 tick_s=tick_s,
                 ended_s=tick_s if state in TERMINAL else None,
-                new_members=_untold(followed, cluster) if cluster else (),
+                new_members=untold,
                 **(_figures(cluster) if cluster else {}),
             )
+            if says:
+                said, unsaid = now, ()
         if state in TERMINAL:
             del self._followed[alert.id]
             until_s = tick_s + round(self._settings.cool_down_h * 3600)
             self._cool_downs.append(CoolDown(alert.stream, alert.longitude, alert.latitude, until_s))
         else:
-            self._followed[alert.id] = Followed(alert, _union(followed.told, alert.members), quiet_since_s)
+            told = _union(followed.told, alert.members)
+            self._followed[alert.id] = Followed(alert, told, quiet_since_s, said, unsaid)
         return alert if reason else None
+
+    def _said(self, cluster: Cluster | Alert, tick_s: int) -> Said:
+        tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
+        return Said(tick_s, tier or "", cluster.observed, cluster.expected, cluster.locations)
 
     def _event(
         self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]
@@ -196,7 +219,9 @@ class Tracker:
             tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
             if tier is not None and not _reached(alert.tier, tier):
                 return Event.ROSE, None
-            return (Event.GREW if _untold(followed, cluster) else Event.HELD), None
+            if _untold(followed, cluster):
+                return Event.GREW, None
+            return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
         if quiet_since_s is None:

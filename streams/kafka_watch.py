@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from kafka import KafkaConsumer, TopicPartition
@@ -22,18 +23,24 @@ log = logging.getLogger(__name__)
 
 
 class KafkaWatch:
-    """A thread that asks Kafka every ``ASK_S`` how far the topic of the incidents reaches.
+    """A thread that asks Kafka every ``ASK_S`` how far the ``owned`` partitions of the incidents reach, or else all.
 
-    One line is logged when there is no answer, and one when there is again. Nothing else depends on it: the worker's
-    clients wait for Kafka by themselves, and go on when it is back.
+    One line is logged when there is no answer, and one when there is again. The worker's clients do not depend on it:
+    they wait for Kafka by themselves, and go on when it is back.
     """
 
-    def __init__(self, configuration: Configuration, metrics: Metrics) -> None:
+    def __init__(self, configuration: Configuration, metrics: Metrics, owned: Callable[[], Sequence[int]]) -> None:
         self._kafka = configuration.kafka
         self._metrics = metrics
+        self._owned = owned
         self._away: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kafka-watch", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def away(self) -> str | None:
         """That Kafka does not answer, in one line; None while it does."""
@@ -60,8 +67,9 @@ class KafkaWatch:
 
     def _ask(self, consumer: KafkaConsumer) -> None:
         topic = self._kafka.topic("incidents")
-        partitions = [TopicPartition(topic, number) for number in range(self._kafka.partitions)]
         while not self._stopping.is_set():
+            numbers = self._owned() or range(self._kafka.partitions)
+            partitions = [TopicPartition(topic, number) for number in numbers]
             try:
                 consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
                 self._found(None)

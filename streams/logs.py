@@ -38,20 +38,25 @@ class JsonLines(logging.Formatter):
 class NoFlood(logging.Filter):
     """Lets a warning or error pass once in ``REPEATED_AFTER_S``, with the number of those held back since the last.
 
-    Of ours the same text counts as a repetition, of a library whatever comes from the same line: with Kafka away,
-    the clients would write hundreds of lines a second.
+    Of ours the same text counts as a repetition, of a library the same text before its arguments are put in: with
+    Kafka away, the clients would write hundreds of lines a second.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}  # when let pass, and how many held back since
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}  # when let pass, and how many held back since
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
         if not logging.WARNING <= record.levelno < logging.CRITICAL:
             return True
-        is_own = record.name.split(".")[0] == OWN
-        kind = record.name, record.lineno, record.getMessage() if is_own else ""
+        with self._lock:
+            return self._passes(record)
+
+    def _passes(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage() if record.name.split(".")[0] == OWN else str(record.msg)
+        kind = record.name, record.lineno, text, record.exc_info and record.exc_info[0]
         passed_s, held_back = self._seen.get(kind, (float("-inf"), 0))
         if record.created - passed_s < REPEATED_AFTER_S:
             self._seen[kind] = passed_s, held_back + 1
@@ -64,11 +69,13 @@ class NoFlood(logging.Filter):
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:
-    log.error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value)
+    error = (died.exc_type, died.exc_value, died.exc_traceback) if died.exc_value else None
+    log.error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value, exc_info=error)
 
 
 def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
-    log.warning("ignored in %r: %r", ignored.object, ignored.exc_value)
+    error = (ignored.exc_type, ignored.exc_value, ignored.exc_traceback) if ignored.exc_value else None
+    log.warning("%s %r: %r", ignored.err_msg or "ignored in", ignored.object, ignored.exc_value, exc_info=error)
 
 
 def set_up_logging(log_format: LogFormat) -> None:
@@ -82,4 +89,5 @@ def set_up_logging(log_format: LogFormat) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(OWN).setLevel(logging.INFO)
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it takes a busy machine for a fault
+    logging.captureWarnings(True)
     threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable

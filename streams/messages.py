@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from detectors.lifecycle import AlertState
+from detectors.repeats import Notice
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
 
@@ -51,6 +52,9 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     state: AlertState
     tier: Annotated[Tier, Meta(description="how rare it is; the highest reached so far")]
     reason: Annotated[str, Meta(description="why this revision was made")]
+    notice: Annotated[
+        Notice, Meta(description="what it tells a control room; empty: nothing that matters, do not sound")
+    ]
     status: Annotated[AlertStatus, Meta(description="exercise: a drill, nothing has happened")]
     category: Annotated[Category, Meta(description="the stream that was scanned; all: the four categories together")]
     area: str
@@ -141,6 +145,7 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         state=AlertState(alert.state),
         tier=alert.tier,  # type: ignore[arg-type]
         reason=alert.reason,
+        notice=Notice(alert.notice),
         status=status,
         category=alert.stream,  # type: ignore[arg-type]
         area=alert.area,

@@ -51,6 +51,7 @@ class _Properties(msgspec.Struct):
     revision: int
     state: str
     tier: str
+    notice: str
     recurrence_interval_days: float
 
 
@@ -121,7 +122,7 @@ class RedisCopy:
             told = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
             is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not _is_delayed(provenance)
-            speaks = told.tier in SPEAKING_TIERS and is_news
+            speaks = told.tier in SPEAKING_TIERS and is_news and bool(told.notice)
             entry = {
                 "id": alert.id,
                 "revision": told.revision,

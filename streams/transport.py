@@ -40,6 +40,9 @@ class _Consumer(aiokafka.Consumer):
             except StopIteration as done:
                 rebalance.close()
                 return WaitResults([passing], [done.value], False)
+            except BaseException:
+                rebalance.close()
+                raise
             waited = _rest(passing, waits_for), rebalance
         return await super().wait_first(*waited, timeout=timeout)
 

@@ -15,6 +15,19 @@ CHECK_S = 1.0
 log = logging.getLogger(__name__)
 
 
+def end_within(seconds: float, code: int) -> None:
+    """Let the process end by itself; after so long it is ended hard, with the exit code that it would have had."""
+
+    def end() -> None:
+        log.error("not everything has ended within %g s of leaving; ending it", seconds)
+        logging.shutdown()
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 class Watchdog:
     """A thread that asks ``stalled`` every second; an answer other than None, one line, is logged and ends the process.
 

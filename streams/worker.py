@@ -40,15 +40,15 @@ from streams.rebuild import RebuildError, WatchedArea, rebuild, watched_areas
 from streams.redis_feeder import RedisFeeder
 from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
-from streams.watchdog import Watchdog
+from streams.watchdog import Watchdog, end_within
 
 DONE, FAILED, FENCED = 0, 1, 3
 """Exit codes: drained, something failed, another worker has the partition or the instance id."""
 
 OBSERVE_S = 0.5
 DRAIN_S = 20.0
-LEAVE_S = 10.0
-"""So long the worker waits, last of all, for its acknowledgements and for the group to let it go."""
+LEAVE_S = 20.0
+"""So long may it take, last of all, to acknowledge, to leave the group and to end; with Kafka away it never does."""
 SUSPEND_S = 3.0
 """So long a rebalance waits for the engine's transaction; below every session time-out."""
 REBUILDS = 4
@@ -112,6 +112,10 @@ class Worker:
         self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
 
     # State, for health checks; asked from other threads
+
+    def owned(self) -> list[int]:
+        """The partitions that are assigned to this worker."""
+        return sorted(self._owned)
 
     def not_ready(self) -> str | None:
         """Why the worker is not ready, None if every partition that it owns has caught up."""
@@ -201,17 +205,12 @@ class Worker:
                 log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
-        farewell = asyncio.create_task(self._take_leave(app))
-        done, _ = await asyncio.wait({farewell}, timeout=LEAVE_S)
-        if not done:
-            log.error("leaving without a word to the group: Kafka has not answered for %s s", LEAVE_S)
-        self._rebuilds.shutdown(wait=False, cancel_futures=True)
-        return code
-
-    async def _take_leave(self, app: faust.App) -> None:
+        end_within(LEAVE_S, code)
         if self._failure is None:
             await app.commit({self._topic})
         await app.stop()
+        self._rebuilds.shutdown(wait=False, cancel_futures=True)
+        return code
 
     def _fail(self, failure: BaseException | None) -> None:
         """Remember the first failure, report it, and leave."""
@@ -376,13 +375,14 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
     host, port = configuration.metrics.host, configuration.metrics.port
     feeder = RedisFeeder(configuration, health=worker.engine.health, metrics=metrics)
 
-    kafka = KafkaWatch(configuration, metrics)
+    kafka = KafkaWatch(configuration, metrics, worker.owned)
 
     def not_ready() -> str | None:
         return kafka.away() or worker.not_ready()
 
     def stalled() -> str | None:
-        return worker.stalled() or (None if feeder.is_alive else "the thread that feeds Redis has ended")
+        ended = [name for name, each in (("feeds Redis", feeder), ("watches Kafka", kafka)) if not each.is_alive]
+        return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
 
     companions: Sequence[Companion] = (
         feeder,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,7 +25,6 @@ from detectors.shells import Shells
 from detectors.strata import SCHEMES
 
 RECORD = Path(__file__).with_suffix("").with_name("gumbel_tail.json")
-MILLION = 1_000_000
 HEAVIER = {1e-3: 1.43, 1e-4: 2.17}
 """So many times too large is the p-value of a Gumbel fitted to the million itself: the true tail is lighter."""
 SAMPLING = {1e-3: 1.5, 1e-4: 1.75}
@@ -56,7 +56,11 @@ def city() -> tuple[PermutationNull, functools.partial[NDArray[np.float64]]]:
 
 
 def recorded() -> dict[str, float]:
-    return {key: float(value) for key, value in json.loads(RECORD.read_text())["llr_exceeded_by"].items()}
+    return {key: float(value) for key, value in record()["llr_exceeded_by"].items()}
+
+
+def record() -> dict[str, Any]:
+    return dict(json.loads(RECORD.read_text()))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -67,14 +71,13 @@ def test_what_is_rare_is_said_to_be_hardly_less_rare(p: float, seed: int):
     gumbel = Gumbel.fit(largest(999, (seed, 999)))
     said = p_value(gumbel.score(recorded()[f"{p:g}"])) / p
     assert HEAVIER[p] / SAMPLING[p] < said < HEAVIER[p] * SAMPLING[p]
-    assert said > 0.5
     assert p < 1e-3 or said < 2.0
 
 
 @pytest.mark.long
 def test_the_record_is_what_a_million_replications_say():
     _, largest = city()
-    maxima = largest(MILLION, (20240601,), threads=2)
+    maxima = largest(record()["maxima"], (record()["seed"],), threads=2)
     exceeded = {p: float(np.quantile(maxima, 1 - p)) for p in HEAVIER}
     assert {f"{p:g}": round(llr, 6) for p, llr in exceeded.items()} == recorded()
     gumbel = Gumbel.fit(maxima)

@@ -241,6 +241,7 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
         state="open",
         tier=tier,
         reason="opened",
+        notice="opened",
         opened_s=tick_s,
         alerted_s=tick_s if alerted_s is None and tier in ("alert", "urgent") else alerted_s,
         tick_s=tick_s,

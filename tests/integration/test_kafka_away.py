@@ -6,6 +6,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from streams.local_services import LocalKafka
 from streams.worker import DONE
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
@@ -16,6 +18,7 @@ STOP_S = 30.0
 """Below the grace period of docker-compose.yml."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of clients in this process
 def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
     """In the midst of a replay: the worker says that it is not ready, goes on by itself, and leaves when told."""
     with LocalKafka(tmp_path / "kafka") as broker:
@@ -46,6 +49,8 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             worker.until(worker.is_ready, "ready again")
             assert own("answers again") == 1
             site.check()
+            site.produce([tick("leeds", END + timedelta(days=1))])
+            worker.until(site.is_covered, "there is something to acknowledge")
             site.close()
 
             broker.kill()

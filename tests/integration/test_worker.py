@@ -245,7 +245,6 @@ def test_a_worker_whose_engine_hangs_is_ended(new_site: NewSite) -> None:
         assert worker.logged()[-1]["message"].startswith("the engine has made no progress for 2 s")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_port_that_is_taken_is_named(new_site: NewSite) -> None:
     site = new_site()
     with socket.socket() as taken:

@@ -37,22 +37,30 @@ def test_an_error_brings_its_traceback_in_the_same_line() -> None:
 
 
 def passed(
-    flood: NoFlood, logger: str, text: str, at_s: float, level: int = logging.WARNING, line_of: int = 1
+    flood: NoFlood,
+    logger: str,
+    text: str,
+    at_s: float,
+    level: int = logging.WARNING,
+    line_of: int = 1,
+    arguments: tuple[object, ...] = (),
 ) -> str | None:
     """What is written of a record, None if it is held back."""
-    record = logging.LogRecord(logger, level, __file__, line_of, text, (), None)
+    record = logging.LogRecord(logger, level, __file__, line_of, text, arguments, None)
     record.created = at_s
     return record.getMessage() if flood.filter(record) else None
 
 
 def test_a_library_says_one_thing_once_a_minute() -> None:
     flood = NoFlood()
-    assert passed(flood, "aiokafka", "no node 1", 0.0) == "no node 1"
-    assert passed(flood, "aiokafka", "no node 2", 1.0) is None
-    assert passed(flood, "aiokafka", "another place in its code", 1.0, line_of=2) is not None
-    assert passed(flood, "aiokafka", "no node 3", REPEATED_AFTER_S - 0.1) is None
-    assert passed(flood, "aiokafka", "no node 4", REPEATED_AFTER_S) == "no node 4 (and 2 more of this kind before)"
-    assert passed(flood, "aiokafka", "no node 5", 2 * REPEATED_AFTER_S) == "no node 5"
+    assert passed(flood, "aiokafka", "no node %d", 0.0, arguments=(1,)) == "no node 1"
+    assert passed(flood, "aiokafka", "no node %d", 1.0, arguments=(2,)) is None
+    assert passed(flood, "aiokafka", "another text", 1.0) is not None
+    assert passed(flood, "aiokafka", "no node %d", 1.0, line_of=2, arguments=(1,)) is not None
+    assert passed(flood, "aiokafka", "no node %d", REPEATED_AFTER_S - 0.1, arguments=(3,)) is None
+    told = passed(flood, "aiokafka", "no node %d", REPEATED_AFTER_S, arguments=(4,))
+    assert told == "no node 4 (and 2 more of this kind before)"
+    assert passed(flood, "aiokafka", "no node %d", 2 * REPEATED_AFTER_S, arguments=(5,)) == "no node 5"
 
 
 def test_of_our_own_lines_only_the_very_same_is_held_back_and_news_never() -> None:

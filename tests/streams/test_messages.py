@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from detectors.incident import Incident
 from detectors.inference import TIERS
 from detectors.lifecycle import AlertState
+from detectors.repeats import Notice
 from detectors.settings import STREAMS, AreaSettings
 from detectors.tracking import Alert
 from streams.decode import Rejection
@@ -36,6 +37,7 @@ ALERT = Alert(
     state="escalated",
     tier="alert",
     reason="tier_rose",
+    notice="escalated",
     opened_s=1_782_864_000,  # 2026-07-01 00:00 UTC, in summer time
     alerted_s=1_782_867_600,
     tick_s=1_782_867_600,
@@ -66,6 +68,7 @@ ALERTS = st.builds(
     state=st.sampled_from([state.value for state in AlertState]),
     tier=st.sampled_from(TIERS),
     reason=IDS,
+    notice=st.sampled_from([notice.value for notice in Notice]),
     opened_s=MOMENTS,
     alerted_s=st.none() | MOMENTS,
     tick_s=MOMENTS,
@@ -121,6 +124,7 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
         "state": "escalated",
         "tier": "alert",
         "reason": "tier_rose",
+        "notice": "escalated",
         "status": "actual",
         "category": "property",
         "area": "leeds",

@@ -34,6 +34,7 @@ ALERT = Alert(
     state="open",
     tier="watch",
     reason="opened",
+    notice="opened",
     opened_s=0,
     alerted_s=None,
     tick_s=0,
