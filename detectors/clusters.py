@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
+from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.locations import Locations
 from detectors.models.expected import Expected
 from detectors.models.permutation import permutation, share_of_duration
@@ -32,7 +33,12 @@ class Cluster:
 
     ``centre`` and ``locations`` (the zone in rank order) are location ids; ``members`` incident ids
     in byte order; ``breakdown`` the members by category; ``interval_times`` how many members' time is
-    the end of an interval. Times in seconds since 1970.
+    the end of an interval; ``reported`` how many were reported and not discovered by patrols. Times in
+    seconds since 1970.
+
+    ``trigger_score`` is what opens an alert and raises its tier: the score that the cylinder would have
+    with its reported incidents alone, unless discovered ones may trigger. Patrols find most where they
+    look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
     """
 
     centre: str
@@ -50,6 +56,8 @@ class Cluster:
     members: tuple[str, ...]
     breakdown: dict[str, int]
     interval_times: int
+    reported: int
+    trigger_score: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,7 +148,7 @@ class Scorer:
             if _floor(null, weakest_score) < floor:
                 best = rescan.best(model, share, NO_PLACE, _floor(null, weakest_score))
         return [
-            self._cluster(window, cases, cylinder, null.gumbel)
+            self._cluster(window, cases, cylinder, float(model.totals[0]), null.gumbel)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if null.gumbel.score(cylinder.llr) >= weakest_score
         ]
@@ -165,10 +173,16 @@ class Scorer:
         )
         return Gumbel.fit(maxima)
 
-    def _cluster(self, window: SlidingWindow, cases: RecentCases, cylinder: Cylinder, gumbel: Gumbel) -> Cluster:
+    def _cluster(
+        self, window: SlidingWindow, cases: RecentCases, cylinder: Cylinder, total: float, gumbel: Gumbel
+    ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
         inside = np.isin(cases.location, zone) & (cases.age < cylinder.duration)
         score = gumbel.score(cylinder.llr)
+        rows = cases.row[inside]
+        reported = cylinder.observed - int(window.columns.discovered[rows].sum())
+        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported
+        trigger_llr = log_likelihood_ratio(triggering, cylinder.expected, total, 0.0)
         category, number = np.unique(cases.category[inside], return_counts=True)
         return Cluster(
             centre=self._locations.ids[cylinder.centre],
@@ -183,9 +197,11 @@ class Scorer:
             llr=cylinder.llr,
             score=score,
             recurrence_interval_days=recurrence_interval_days(score),
-            members=tuple(window.ids(cases.row[inside])),
+            members=tuple(window.ids(rows)),
             breakdown={STREAMS[which]: int(n) for which, n in zip(category, number, strict=True)},
-            interval_times=int(window.columns.interval[cases.row[inside]].sum()),
+            interval_times=int(window.columns.interval[rows].sum()),
+            reported=reported,
+            trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
         )
 
 

@@ -28,6 +28,7 @@ class Event(enum.StrEnum):
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # the same, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
+    MERGED = "merged"  # its cluster has become that of another alert
     LAPSED = "lapsed"  # that has been so for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
     EXCLUDED = "excluded"  # too few of its members are watched since the configuration changed
@@ -42,6 +43,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
     (AlertState.OPEN, Event.DUE): (AlertState.OPEN, "reminder"),
     (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
+    (AlertState.OPEN, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
@@ -49,6 +51,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
     (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, "reminder"),
     (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
+    (AlertState.ESCALATED, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
@@ -57,6 +60,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.EASING, Event.DUE): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),
     (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, "quiet"),
+    (AlertState.EASING, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.EASING, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
 }

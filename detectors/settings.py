@@ -76,6 +76,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     strata: Literal["none", "operational", "friday_saturday", "each_weekend_day"] = "operational"
     max_radius_m: Annotated[float, msgspec.Meta(gt=0, le=20_000)] = 500.0
     min_cases: Annotated[int, msgspec.Meta(ge=3)] = 3
+    discovered_may_trigger: bool = False
     max_clusters: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0

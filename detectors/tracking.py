@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from detectors.clusters import Cluster
-from detectors.inference import TIERS, score_for_interval, tier_of
+from detectors.inference import TIERS, recurrence_interval_days, score_for_interval, tier_of
+from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
 from detectors.repeats import Notice, Said, is_due, notice
@@ -23,8 +24,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
     reached; ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything;
-    ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before. While an
-    alert eases and when it ends, the figures are those of the revision before.
+    ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before;
+    ``split_from`` and ``merged_into`` ids of other alerts, empty for none. While an alert eases and when
+    it ends, the figures are those of the revision before.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     alerted_s: int | None
     tick_s: int
     ended_s: int | None
+    split_from: str
+    merged_into: str
     centre: str
     longitude: float
     latitude: float
@@ -55,6 +59,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     new_members: tuple[str, ...]
     breakdown: dict[str, int]
     interval_times: int
+    reported: int
+    trigger_score: float
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -136,20 +142,20 @@ class Tracker:
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
-        match, taken = _matches([followed.alert for followed in mine], clusters)
+        kin = Kinship.between([(each.alert.id, each.alert.members) for each in mine], clusters)
         changes = []
         for followed in mine:
-            change = self._follow(followed, match.get(followed.alert.id), tick_s, standing)
+            change = self._follow(followed, kin, tick_s, standing)
             if change is not None:
                 changes.append(change)
-        for position, cluster in enumerate(clusters):
-            if position not in taken and cluster.score >= self._open_at and not self._cooling(stream, cluster):
-                changes.append(self._open(stream, tick_s, cluster))
+        for cluster, split_from in kin.new:
+            if cluster.trigger_score >= self._open_at and not self._cooling(stream, cluster):
+                changes.append(self._open(stream, tick_s, cluster, split_from))
         self._reconfigured.discard(stream)
         return changes
 
-    def _open(self, stream: str, tick_s: int, cluster: Cluster) -> Alert:
-        tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or TIERS[0]
+    def _open(self, stream: str, tick_s: int, cluster: Cluster, split_from: str) -> Alert:
+        tier = self._tier(cluster) or TIERS[0]
         alert = Alert(
             id=alert_id(self._area, stream, tick_s, cluster.centre, cluster.members),
             revision=1,
@@ -163,19 +169,24 @@ class Tracker:
             alerted_s=tick_s if _reached(tier, "alert") else None,
             tick_s=tick_s,
             ended_s=None,
+            split_from=split_from,
+            merged_into="",
             new_members=cluster.members,
             **_figures(cluster),
         )
         self._followed[alert.id] = Followed(alert, alert.members, None, self._said(cluster, tick_s))
         return alert
 
-    def _follow(self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]) -> Alert | None:
+    def _follow(self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str]) -> Alert | None:
         alert = followed.alert
+        cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
         event, quiet_since_s = self._event(followed, cluster, tick_s, standing)
+        if merged_into and event in (Event.FELL, Event.LAPSED):
+            event = Event.MERGED
         state, reason = step(AlertState(alert.state), event)
         tier = alert.tier
         if event is Event.ROSE and cluster is not None:
-            tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers) or tier
+            tier = self._tier(cluster) or tier
         said, unsaid = followed.said, followed.unsaid
         if reason:
             untold = _untold(followed, cluster) if cluster else ()
@@ -193,6 +204,7 @@ class Tracker:
                 alerted_s=tick_s if alert.alerted_s is None and _reached(tier, "alert") else alert.alerted_s,
                 tick_s=tick_s,
                 ended_s=tick_s if state in TERMINAL else None,
+                merged_into=merged_into if event is Event.MERGED else "",
                 new_members=untold,
                 **(_figures(cluster) if cluster else {}),
             )
@@ -200,23 +212,26 @@ class Tracker:
                 said, unsaid = now, ()
         if state in TERMINAL:
             del self._followed[alert.id]
-            until_s = tick_s + round(self._settings.cool_down_h * 3600)
-            self._cool_downs.append(CoolDown(alert.stream, alert.longitude, alert.latitude, until_s))
+            if event is not Event.MERGED:  # its place is watched by the other alert
+                until_s = tick_s + round(self._settings.cool_down_h * 3600)
+                self._cool_downs.append(CoolDown(alert.stream, alert.longitude, alert.latitude, until_s))
         else:
             told = _union(followed.told, alert.members)
             self._followed[alert.id] = Followed(alert, told, quiet_since_s, said, unsaid)
         return alert if reason else None
 
+    def _tier(self, cluster: Cluster | Alert) -> str | None:
+        return tier_of(recurrence_interval_days(cluster.trigger_score), self._settings.tiers)
+
     def _said(self, cluster: Cluster | Alert, tick_s: int) -> Said:
-        tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
-        return Said(tick_s, tier or "", cluster.observed, cluster.expected, cluster.locations)
+        return Said(tick_s, self._tier(cluster) or "", cluster.observed, cluster.expected, cluster.locations)
 
     def _event(
         self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]
     ) -> tuple[Event, int | None]:
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
-            tier = tier_of(cluster.recurrence_interval_days, self._settings.tiers)
+            tier = self._tier(cluster)
             if tier is not None and not _reached(alert.tier, tier):
                 return Event.ROSE, None
             if _untold(followed, cluster):
@@ -252,25 +267,3 @@ def _reached(tier: str, wanted: str) -> bool:
 
 def _figures(cluster: Cluster) -> dict[str, Any]:
     return {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
-
-
-def _matches(alerts: Sequence[Alert], clusters: Sequence[Cluster]) -> tuple[dict[str, Cluster], set[int]]:
-    """Each alert's cluster by id, and the clusters that belong to an alert (and so open none).
-
-    A cluster goes to the alert with which it shares most members, the older one at a tie; an alert
-    takes one. A cluster that shares members with an alert but is not taken is part of it.
-    """
-    pairs = []
-    for age, alert in enumerate(alerts):
-        members = set(alert.members)
-        for position, cluster in enumerate(clusters):
-            shared = len(members.intersection(cluster.members))
-            if shared:
-                pairs.append((-shared, age, position))
-    match: dict[str, Cluster] = {}
-    given: set[int] = set()
-    for _, age, position in sorted(pairs):
-        if alerts[age].id not in match and position not in given:
-            match[alerts[age].id] = clusters[position]
-            given.add(position)
-    return match, {position for _, _, position in pairs}

@@ -64,6 +64,8 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     updated_at_local: Time
     alerted_at: Annotated[Time | UnsetType, Meta(description="tick at which the tier alert was first reached")] = UNSET
     ended_at: Annotated[Time | UnsetType, Meta(description="tick at which it ended or was withdrawn")] = UNSET
+    split_from: Annotated[str | UnsetType, Meta(description="id of the alert that it has split from")] = UNSET
+    merged_into: Annotated[str | UnsetType, Meta(description="id of the alert that its cluster has become")] = UNSET
     window_start: Annotated[Time, Meta(description="start of the cylinder")]
     duration_h: Annotated[int, Meta(description="length of the cylinder in whole hours, the current one included")]
     centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
@@ -86,6 +88,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
     breakdown: Annotated[dict[str, int], Meta(description="members by category")]
     interval_times: Annotated[int, Meta(description="members whose moment is not known: their interval's end is taken")]
+    reported: Annotated[int, Meta(description="members that were reported; the others were discovered by patrols")]
+    trigger_score: Annotated[
+        float, Meta(description="score without discovered incidents, unless these may trigger: it decides the tier")
+    ]
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -155,6 +161,8 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         updated_at_local=_time(alert.tick_s, zone),
         alerted_at=UNSET if alert.alerted_s is None else _time(alert.alerted_s),
         ended_at=UNSET if alert.ended_s is None else _time(alert.ended_s),
+        split_from=alert.split_from or UNSET,
+        merged_into=alert.merged_into or UNSET,
         window_start=_time(alert.start_s),
         duration_h=alert.duration_h,
         centre=alert.centre,
@@ -171,6 +179,8 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         new_members=alert.new_members,
         breakdown=alert.breakdown,
         interval_times=alert.interval_times,
+        reported=alert.reported,
+        trigger_score=_six_digits(alert.trigger_score),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

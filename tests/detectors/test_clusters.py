@@ -43,8 +43,9 @@ def window_of(kept: Kept, now: int = NOW) -> SlidingWindow:
 
 def incident(number: int, place: int, age: int, category: int) -> Version:
     occurred_s = (NOW - age) * 3600 + number % 3600
+    origin = Origin.DISCOVERED if number % 4 == 3 else Origin.REPORTED
     return Version(
-        f"i{number}", occurred_s, category, Origin.REPORTED, place, 0.0, 0.0, None, number, NOW * 3600, number % 3 == 0
+        f"i{number}", occurred_s, category, origin, place, 0.0, 0.0, None, number, NOW * 3600, number % 3 == 0
     )
 
 
@@ -99,6 +100,10 @@ def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
         by_category = {STREAMS[category]: sum(v.category == category for v in members) for category in range(ALL)}
         assert cluster.breakdown == {word: number for word, number in by_category.items() if number}
         assert cluster.interval_times == sum(version.is_interval for version in members)
+        reported = sum(version.origin is Origin.REPORTED for version in members)
+        alone = log_likelihood_ratio(reported, cluster.expected, len(cases))
+        assert cluster.reported == reported
+        assert cluster.trigger_score == pytest.approx(scorer.nulls[stream].gumbel.score(alone), abs=1e-6)
         assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
         assert cluster.radius_m == NEAR.radius(centre, len(zone))
         assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
@@ -181,6 +186,17 @@ def test_a_crowd_stands_out_and_an_ordinary_hour_does_not():
     assert LOCATIONS.ids[7] in found.locations
     assert {f"i{100 + number}" for number in range(9)} <= set(found.members)
     assert clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(1)), weakest=watch) == []
+
+
+def test_what_patrols_discover_counts_and_triggers_only_where_it_may():
+    window = window_of([msgspec.structs.replace(one, origin=Origin.DISCOVERED) for one in crowd(9)])
+    found = {}
+    for may in (False, True):
+        rules = msgspec.structs.replace(SETTINGS, discovered_may_trigger=may)
+        (found[may], *_) = clusters(Scorer(LOCATIONS, NEAR, rules, {}), window)
+    assert found[False].observed == found[True].observed >= 9
+    assert found[False].reported == found[True].reported == 0
+    assert found[False].trigger_score < 0 < found[False].score == found[True].score == found[True].trigger_score
 
 
 def test_recent_cases_are_those_of_the_longest_duration_by_stream():

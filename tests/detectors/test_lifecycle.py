@@ -22,7 +22,7 @@ def next_state(state: AlertState, event: Event) -> AlertState | None:
             return AlertState.EASING
         case Event.EMPTIED:
             return AlertState.WITHDRAWN
-        case Event.EXCLUDED:
+        case Event.EXCLUDED | Event.MERGED:
             return AlertState.ENDED
         case Event.LAPSED:
             return AlertState.ENDED if state is AlertState.EASING else None  # only a quiet alert runs out
@@ -51,7 +51,7 @@ def test_nothing_can_follow_the_end(state: AlertState):
 
 
 def test_a_forbidden_event_says_what_is_allowed():
-    with pytest.raises(ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, held, due, fell"):
+    with pytest.raises(ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, held, due, fell, merged"):
         step(AlertState.OPEN, Event.LAPSED)
 
 

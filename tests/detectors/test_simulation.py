@@ -246,6 +246,8 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
         alerted_s=tick_s if alerted_s is None and tier in ("alert", "urgent") else alerted_s,
         tick_s=tick_s,
         ended_s=None,
+        split_from="",
+        merged_into="",
         centre="8a1",
         longitude=-1.5,
         latitude=53.8,
@@ -262,6 +264,8 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
         new_members=(),
         breakdown={"drugs": len(members)},
         interval_times=0,
+        reported=len(members),
+        trigger_score=10.0,
     )
 
 

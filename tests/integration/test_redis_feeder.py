@@ -96,6 +96,8 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
                     alerted_s=None,
                     tick_s=60 * revision,
                     ended_s=None,
+                    split_from="",
+                    merged_into="",
                     centre="c",
                     longitude=longitude,
                     latitude=latitude,
@@ -112,6 +114,8 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
                     new_members=members,
                     breakdown={"violence": 3},
                     interval_times=0,
+                    reported=3,
+                    trigger_score=4.0,
                 )
                 for revision, state in enumerate(states, 1)
             ]

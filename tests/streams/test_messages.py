@@ -42,6 +42,8 @@ ALERT = Alert(
     alerted_s=1_782_867_600,
     tick_s=1_782_867_600,
     ended_s=None,
+    split_from="",
+    merged_into="",
     centre="8a194ac1a307fff",
     longitude=-1.54790123,
     latitude=53.79490456,
@@ -58,6 +60,8 @@ ALERT = Alert(
     new_members=("f",),
     breakdown={"property": 6},
     interval_times=2,
+    reported=4,
+    trigger_score=5.5,
 )
 ALERTS = st.builds(
     Alert,
@@ -73,6 +77,8 @@ ALERTS = st.builds(
     alerted_s=st.none() | MOMENTS,
     tick_s=MOMENTS,
     ended_s=st.none() | MOMENTS,
+    split_from=st.just("") | IDS,
+    merged_into=st.just("") | IDS,
     centre=IDS,
     longitude=st.floats(-180, 180),
     latitude=st.floats(-90, 90),
@@ -89,6 +95,8 @@ ALERTS = st.builds(
     new_members=st.lists(IDS, max_size=5).map(tuple),
     breakdown=st.dictionaries(IDS, st.integers(0, 99), max_size=4),
     interval_times=st.integers(0, 99),
+    reported=st.integers(0, 99),
+    trigger_score=st.floats(-1e9, 1e9),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -149,6 +157,8 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
         "new_members": ["f"],
         "breakdown": {"property": 6},
         "interval_times": 2,
+        "reported": 4,
+        "trigger_score": 5.5,
         "model": "space-time-permutation",
         "seed": 7,
         "configuration": "c0ffee",

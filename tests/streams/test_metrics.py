@@ -39,6 +39,8 @@ ALERT = Alert(
     alerted_s=None,
     tick_s=0,
     ended_s=None,
+    split_from="",
+    merged_into="",
     centre="c",
     longitude=-1.5,
     latitude=53.8,
@@ -55,6 +57,8 @@ ALERT = Alert(
     new_members=("i", "j", "k"),
     breakdown={"violence": 3},
     interval_times=0,
+    reported=3,
+    trigger_score=4.0,
 )
 HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="healthy")
 

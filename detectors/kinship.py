@@ -1,0 +1,57 @@
+"""Which cluster of a scan is which open alert's: by the incidents that they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from detectors.clusters import Cluster
+
+
+@dataclasses.dataclass(frozen=True)
+class Kinship:
+    """The clusters of one scan held against the open alerts of its stream.
+
+    ``cluster_of``: alert id -> the cluster that it goes on as; ``merged_into``: alert id -> the alert that goes on as
+    the cluster in which at least half of its members are; ``new``: clusters that are nobody's, each with the id of
+    the alert that it split from, empty for none.
+    """
+
+    cluster_of: dict[str, Cluster]
+    merged_into: dict[str, str]
+    new: tuple[tuple[Cluster, str], ...]
+
+    @classmethod
+    def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
+        """``alerts``: id and members, the oldest first; ``clusters``: the best first.
+
+        A cluster goes to the alert with which it shares most members, the older one at a tie; an alert takes one. A
+        cluster that is not taken has split off if fewer than half of its members are an alert's; else it is part of
+        that alert.
+        """
+        shared = [
+            (len({*members}.intersection(cluster.members)), age, position)
+            for age, (_, members) in enumerate(alerts)
+            for position, cluster in enumerate(clusters)
+        ]
+        closest = sorted((each for each in shared if each[0]), key=lambda each: (-each[0], each[1], each[2]))
+        taken: dict[int, int] = {}  # by cluster, the alert
+        for _, age, position in closest:
+            if age not in taken.values() and position not in taken:
+                taken[position] = age
+        cluster_of = {alerts[age][0]: clusters[position] for position, age in taken.items()}
+        merged_into: dict[str, str] = {}
+        split_from: dict[int, str] = {}
+        for number, age, position in closest:
+            alert_id, members = alerts[age]
+            if alert_id not in cluster_of and position in taken and 2 * number >= len(members):
+                merged_into.setdefault(alert_id, alerts[taken[position]][0])
+            if position not in taken:
+                split_from.setdefault(position, alert_id)
+        known = {member for _, members in alerts for member in members}
+        new = [
+            (cluster, split_from.get(position, ""))
+            for position, cluster in enumerate(clusters)
+            if position not in taken and 2 * len(known.intersection(cluster.members)) < len(cluster.members)
+        ]
+        return cls(cluster_of, merged_into, tuple(new))

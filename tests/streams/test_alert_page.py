@@ -1,0 +1,21 @@
+"""The page on the life of an alert says what the table says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detectors.lifecycle import TRANSITIONS
+from streams.alert_page import document
+
+
+def test_the_page_is_generated() -> None:
+    """To renew it: .venv/bin/python -m streams.alert_page > docs/alerts.md"""
+    assert (Path(__file__).parents[2] / "docs" / "alerts.md").read_text() == document()
+
+
+def test_every_transition_is_drawn_and_written() -> None:
+    page = document()
+    for (state, event), (following, _) in TRANSITIONS.items():
+        (drawn,) = [line for line in page.splitlines() if line.startswith(f"    {state} --> {following}: ")]
+        assert event in drawn.partition(": ")[2].split(", ")
+        assert f"| {state} | {event} | {following} |" in page
