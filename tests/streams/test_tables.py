@@ -37,7 +37,7 @@ def write(tmp_path: Path) -> Write:
     def write(*lines: str, name: str = "incidents.csv") -> Path:
         path = tmp_path / name
         content = "\n".join(lines).encode() + b"\n"
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
         return path
 
     return write
@@ -397,7 +397,7 @@ def test_many_deletions_over_many_deliveries_are_ordinary(write: Write) -> None:
         (b"id,occurred_at,longitude,latitude\na,2024-03-01,-1.5,53.8\n", "no row has a time with an offset"),
         (b"id,occurred_at,longitude,latitude\n\xff\xfe\n", "not UTF-8 text (invalid start byte)"),
         (b"id,occurred_at,longitude,latitude\n" + b"x" * 140_000, "line 2 is not CSV (field larger than field limit"),
-        (gzip.compress(b"id"), "not UTF-8 text"),
+        (gzip.compress(b"id", mtime=0), "not UTF-8 text"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_so_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -414,8 +414,8 @@ def test_a_file_that_cannot_be_used_says_so_in_one_line(tmp_path: Path, content:
     [
         (b"id,occurred_at\n", "not gzip data, although the name ends in .gz"),
         (b"", "the file is empty"),
-        (gzip.compress(bytes(range(97, 123)) * 99)[:-9], "the gzip data are damaged or cut short"),
-        (gzip.compress(b"id")[:-8] + bytes(8), "not gzip data"),
+        (gzip.compress(bytes(range(97, 123)) * 99, mtime=0)[:-9], "the gzip data are damaged or cut short"),
+        (gzip.compress(b"id", mtime=0)[:-8] + bytes(8), "not gzip data"),
     ],
 )
 def test_a_broken_gzip_file_says_so_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
