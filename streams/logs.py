@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
@@ -69,8 +70,15 @@ class NoFlood(logging.Filter):
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:
-    error = (died.exc_type, died.exc_value, died.exc_traceback) if died.exc_value else None
-    log.error("thread %s has died: %r", died.thread and died.thread.name, died.exc_value, exc_info=error)
+    is_cancelled = isinstance(died.exc_value, asyncio.CancelledError)  # a thread of Faust's that was told to stop
+    error = (died.exc_type, died.exc_value, died.exc_traceback) if died.exc_value and not is_cancelled else None
+    log.log(
+        logging.INFO if is_cancelled else logging.ERROR,
+        "thread %s has died: %r",
+        died.thread and died.thread.name,
+        died.exc_value,
+        exc_info=error,
+    )
 
 
 def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:

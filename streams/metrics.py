@@ -153,14 +153,14 @@ DECLARED = (
     Declared(
         "hotspots_feed_state",
         "gauge",
-        "1 for the state that the area's feed is in (healthy or catching_up), 0 for the others.",
+        "1 for the state that the area's feed is in (healthy, catching_up or kafka_away), 0 for the others.",
         ("area", "state"),
         at_scrape=True,
     ),
 )
 
 
-FeedState = Literal["healthy", "catching_up"]
+FeedState = Literal["healthy", "catching_up", "kafka_away"]
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,11 +15,14 @@ CHECK_S = 1.0
 log = logging.getLogger(__name__)
 
 
-def end_within(seconds: float, code: int) -> None:
-    """Let the process end by itself; after so long it is ended hard, with the exit code that it would have had."""
+def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
+    """Let the process end by itself; after so long it is ended hard, tidied, with the code that it would have had."""
 
     def end() -> None:
-        log.error("not everything has ended within %g s of leaving; ending it", seconds)
+        log.warning(
+            "not everything has ended within %g s of leaving; it is ended, and what is on record stays", seconds
+        )
+        tidy()
         logging.shutdown()
         os._exit(code)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shutil
 import signal
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol, cast
 
 import faust
+import msgspec
 from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
@@ -32,7 +34,7 @@ from streams.intake import Intake, Record
 from streams.kafka_watch import KafkaWatch
 from streams.log_reader import Cancelled, StalledError
 from streams.logs import LogFormat, set_up_logging
-from streams.metrics import Metrics
+from streams.metrics import AreaHealth, Metrics
 from streams.metrics_server import MetricsServer
 from streams.partition import Partition
 from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
@@ -143,7 +145,7 @@ class Worker:
         """Work until SIGTERM, SIGINT or a failure; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
-        with tempfile.TemporaryDirectory(prefix="hotspots-") as folder:
+        with tempfile.TemporaryDirectory(prefix="hotspots-", ignore_cleanup_errors=True) as folder:
             app = self._app(folder)
             self.engine.start()
             tasks = [asyncio.create_task(each) for each in (self._consume(app), self._observe(app), self._stop.wait())]
@@ -151,7 +153,7 @@ class Worker:
             for task in finished:
                 if task.exception() is not None:
                     self._fail(task.exception())
-            code = await self._leave(app)
+            code = await self._leave(app, folder)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -193,7 +195,7 @@ class Worker:
         await app.wait_until_stopped()
         raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
 
-    async def _leave(self, app: faust.App) -> int:
+    async def _leave(self, app: faust.App, folder: str) -> int:
         """Stop reading; unless something failed, close what is open and put it on record; leave the group."""
         self._is_draining = True
         for owned in self._owned.values():
@@ -205,7 +207,7 @@ class Worker:
                 log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
-        end_within(LEAVE_S, code)
+        end_within(LEAVE_S, code, lambda: shutil.rmtree(folder, ignore_errors=True))
         if self._failure is None:
             await app.commit({self._topic})
         await app.stop()
@@ -371,11 +373,17 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     worker = Worker(configuration, areas, metrics)
-    metrics.observe(worker.engine.open_alerts, worker.engine.health)
     host, port = configuration.metrics.host, configuration.metrics.port
-    feeder = RedisFeeder(configuration, health=worker.engine.health, metrics=metrics)
-
     kafka = KafkaWatch(configuration, metrics, worker.owned)
+
+    def health() -> Mapping[str, AreaHealth]:
+        known = worker.engine.health()
+        if kafka.away() is None:
+            return known
+        return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
+
+    metrics.observe(worker.engine.open_alerts, health)
+    feeder = RedisFeeder(configuration, health=health, metrics=metrics)
 
     def not_ready() -> str | None:
         return kafka.away() or worker.not_ready()

@@ -24,7 +24,9 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
     with LocalKafka(tmp_path / "kafka") as broker:
         site = Site(tmp_path, broker.bootstrap, "dies-")
         rows = [*incidents("leeds", 160, 1), tick("leeds", END)]
-        with WorkerProcess(site) as worker:
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        with WorkerProcess(site, environ={"TMPDIR": str(temporary)}) as worker:
 
             def own(part: str) -> int:
                 return sum(
@@ -39,6 +41,7 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             worker.until(lambda: "does not answer" in worker.asked("/readyz")[1], "Kafka is missed")
             assert worker.asked("/readyz") == (503, f"Kafka at {broker.bootstrap} does not answer\n")
             assert worker.asked("/healthz") == (200, "ok\n")
+            assert 'hotspots_feed_state{area="leeds",state="kafka_away"} 1.0' in worker.asked("/metrics")[1]
             assert own("does not answer") == 1
             assert len(worker.logged()) - before < FEW_LINES
 
@@ -56,4 +59,5 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             broker.kill()
             begun_s = time.monotonic()
             assert worker.stop() == DONE
+            assert list(temporary.iterdir()) == []
             assert time.monotonic() - begun_s < STOP_S
