@@ -15,7 +15,7 @@ from detectors.inference import TIERS, recurrence_interval_days, score_for_inter
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
-from detectors.repeats import Notice, Said, is_due, notice
+from detectors.repeats import Said, is_due, notice
 from detectors.settings import AreaSettings
 
 
@@ -156,6 +156,7 @@ class Tracker:
 
     def _open(self, stream: str, tick_s: int, cluster: Cluster, split_from: str) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
+        said = self._said(cluster, tick_s)
         alert = Alert(
             id=alert_id(self._area, stream, tick_s, cluster.centre, cluster.members),
             revision=1,
@@ -164,7 +165,7 @@ class Tracker:
             state=AlertState.OPEN,
             tier=tier,
             reason=OPENED,
-            notice=Notice.OPENED,
+            notice=notice(AlertState.OPEN, False, True, said, None, self._settings.repeats),
             opened_s=tick_s,
             alerted_s=tick_s if _reached(tier, "alert") else None,
             tick_s=tick_s,
@@ -174,7 +175,7 @@ class Tracker:
             new_members=cluster.members,
             **_figures(cluster),
         )
-        self._followed[alert.id] = Followed(alert, alert.members, None, self._said(cluster, tick_s))
+        self._followed[alert.id] = Followed(alert, alert.members, None, said)
         return alert
 
     def _follow(self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str]) -> Alert | None:
