@@ -59,6 +59,8 @@ REBUILDS = 4
 BUFFER_RECORDS = 65_536
 """What one fetch brings has room between Faust's reading and the agent: else each record waits for its place, at forty
 times its cost, and the partition is not fetched until most are worked off."""
+GARBAGE_AFTER = 50_000
+"""So many new objects are looked at for garbage at a time: thousands of records wait at any moment and are none."""
 SWITCH_S = 0.0005
 """So long one thread may keep the interpreter from another. The engine comes back from every kernel and socket to a
 busy event loop; with the 5 ms of Python itself, each time, a scan took twice as long as its work."""
@@ -368,6 +370,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         compile_kernels()
         gc.collect()
         gc.freeze()  # what is here from the start stays: no full collection need look at it again
+        gc.set_threshold(GARBAGE_AFTER)
         sys.setswitchinterval(SWITCH_S)
         return asyncio.run(_run(configuration, areas))
     except KafkaError as error:
