@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
+from detectors.calibration.margins import load
+from detectors.calibration.result import Calibration
+from detectors.inference import TIERS, Chance, Gumbel, Nominal
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.locations import Locations
 from detectors.models.expected import Expected
@@ -17,7 +19,7 @@ from detectors.neighbours import Neighbours
 from detectors.nulls import PermutationNull
 from detectors.replications import largest_by_chance
 from detectors.rescan import NO_PLACE, Rescan
-from detectors.scan import TIE, Cylinder, apart
+from detectors.scan import TIE, Best, Cylinder, apart
 from detectors.settings import STREAMS, AreaSettings
 from detectors.shells import Shells
 from detectors.strata import BUCKET_S
@@ -95,20 +97,27 @@ class NullMaximum(msgspec.Struct, frozen=True):
 class Scorer:
     """Scans one stream of the window at a time and says how rare its clusters are.
 
-    Without a calibration the scores rest on replications, made at most once for each stream and
-    bucket, and only when a cluster comes within ``MARGIN`` of the tier ``watch`` under the last ones.
-    ``nulls`` remembers them by stream index.
+    A calibration tells the score from the load of the stream. Without one it rests on replications,
+    made at most once for each stream and bucket, and only when a cluster comes within ``MARGIN`` of the
+    tier ``watch`` under the last ones. ``nulls`` remembers them by stream index.
     """
 
     def __init__(
-        self, locations: Locations, near: Neighbours, settings: AreaSettings, nulls: dict[int, NullMaximum]
+        self,
+        locations: Locations,
+        near: Neighbours,
+        settings: AreaSettings,
+        nulls: dict[int, NullMaximum],
+        calibration: Calibration | None = None,
     ) -> None:
         self.nulls = dict(nulls)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations = np.array(settings.durations_h, np.int32)
         self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
         self._bucket: int | None = None
-        self._fresh_from = score_for_interval(settings.tiers.watch) - MARGIN
+        self._calibration = calibration
+        self._chance: Chance = calibration or Nominal(settings.tiers)
+        self._fresh_from = self._chance.score_of(TIERS[0]) - MARGIN
 
     def forget(self) -> None:
         """The window changed and was not scanned."""
@@ -135,23 +144,41 @@ class Scorer:
         by_stratum = window.by_stratum[stream]
         share = share_of_duration(in_bucket, strata, by_stratum.shape[1], self._durations)
         model = permutation(by_stratum, share, int(in_bucket.sum()), cases.location, cases.age, self._durations)
-        null = self.nulls.get(stream)
+        if self._calibration is not None:
+            gumbel = self._calibration.margins[stream].gumbel(load(in_bucket))
+            best = rescan.best(model, share, touched, _floor(gumbel, weakest_score))
+        else:
+            best, gumbel = self._replicated_best(window, cases, stream, model, share, touched, weakest_score)
+        return [
+            self._cluster(window, cases, cylinder, float(model.totals[0]), gumbel)
+            for cylinder in apart(best, model, self._near, self._settings.max_clusters)
+            if gumbel.score(cylinder.llr) >= weakest_score
+        ]
+
+    def _replicated_best(
+        self,
+        window: SlidingWindow,
+        cases: RecentCases,
+        stream: int,
+        model: Expected,
+        share: NDArray[np.float64],
+        touched: NDArray[np.int64],
+        weakest_score: float,
+    ) -> tuple[Best, Gumbel]:
+        """The best windows down to a score, which replications tell."""
+        rescan, null = self._rescans[stream], self.nulls.get(stream)
         is_fresh = null is not None and null.bucket == window.now
         # What lies below has no effect: it is not told, and it is no reason for fresh replications.
         lowest = weakest_score if is_fresh else min(weakest_score, self._fresh_from)
-        floor = _floor(null, lowest)
+        floor = _floor(null.gumbel if null else None, lowest)
         best = rescan.best(model, share, touched, floor)
         if not len(best.llr):
-            return []
+            return best, Gumbel(0.0, 1.0)
         if null is None or (not is_fresh and null.gumbel.score(float(best.llr.max())) >= self._fresh_from):
             null = self.nulls[stream] = NullMaximum(window.now, self._replicated(window, cases, stream, model))
-            if _floor(null, weakest_score) < floor:
-                best = rescan.best(model, share, NO_PLACE, _floor(null, weakest_score))
-        return [
-            self._cluster(window, cases, cylinder, float(model.totals[0]), null.gumbel)
-            for cylinder in apart(best, model, self._near, self._settings.max_clusters)
-            if null.gumbel.score(cylinder.llr) >= weakest_score
-        ]
+            if _floor(null.gumbel, weakest_score) < floor:
+                best = rescan.best(model, share, NO_PLACE, _floor(null.gumbel, weakest_score))
+        return best, null.gumbel
 
     def _replicated(self, window: SlidingWindow, cases: RecentCases, stream: int, model: Expected) -> Gumbel:
         age = cases.age
@@ -196,7 +223,7 @@ class Scorer:
             expected=cylinder.expected,
             llr=cylinder.llr,
             score=score,
-            recurrence_interval_days=recurrence_interval_days(score),
+            recurrence_interval_days=self._chance.interval_days(score),
             members=tuple(window.ids(rows)),
             breakdown={STREAMS[which]: int(n) for which, n in zip(category, number, strict=True)},
             interval_times=int(window.columns.interval[rows].sum()),
@@ -205,6 +232,6 @@ class Scorer:
         )
 
 
-def _floor(null: NullMaximum | None, lowest_score: float) -> float:
+def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:
     """The LLR below which nothing has that score; a little lower, so that ties are ranked as in a full scan."""
-    return 0.0 if null is None else max(0.0, null.gumbel.llr(lowest_score) - 1000 * TIE)
+    return 0.0 if gumbel is None else max(0.0, gumbel.llr(lowest_score) - 1000 * TIE)

@@ -8,6 +8,7 @@ scans, not alerts: a calibration is what keeps a promised rate.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -69,3 +70,34 @@ def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
         if interval_days >= getattr(tiers, tier):
             reached = tier
     return reached
+
+
+class Chance(Protocol):
+    """How rare scores are, and from which one on a tier holds."""
+
+    def score_of(self, tier: str) -> float:
+        """The lowest score of a tier."""
+
+    def tier(self, score: float) -> str | None:
+        """The highest tier that a score reaches; None below ``watch``."""
+
+    def interval_days(self, score: float) -> float:
+        """By chance, a score at least this high is seen once in so many days."""
+
+
+class Nominal(msgspec.Struct, frozen=True):
+    """What is said without a calibration: intervals of one scan an hour, tiers by interval."""
+
+    tiers: TierSettings
+
+    def score_of(self, tier: str) -> float:
+        """See :class:`Chance`."""
+        return score_for_interval(getattr(self.tiers, tier))
+
+    def tier(self, score: float) -> str | None:
+        """See :class:`Chance`."""
+        return tier_of(self.interval_days(score), self.tiers)
+
+    def interval_days(self, score: float) -> float:
+        """See :class:`Chance`."""
+        return recurrence_interval_days(score)

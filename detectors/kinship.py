@@ -23,7 +23,7 @@ class Kinship:
 
     @classmethod
     def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
-        """``alerts``: id and members, the oldest first; ``clusters``: the best first.
+        """``alerts``: id and all members ever told, the oldest first; ``clusters``: the best first.
 
         A cluster goes to the alert with which it shares most members, the older one at a tie; an alert takes one. A
         cluster that is not taken has split off if fewer than half of its members are an alert's; else it is part of

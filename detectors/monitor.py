@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.calibration.result import Calibration
 from detectors.clusters import NullMaximum, RecentCases, Scorer
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
@@ -109,7 +110,14 @@ class Monitor:
     it scanned: on a watermark clock from the records alone.
     """
 
-    def __init__(self, area: str, settings: AreaSettings, locations: Locations, near: Neighbours | None = None) -> None:
+    def __init__(
+        self,
+        area: str,
+        settings: AreaSettings,
+        locations: Locations,
+        near: Neighbours | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.area, self.settings, self.locations = area, settings, locations
         self._categories = {
             word: OTHER if category is Category.OTHER else STREAMS.index(category)
@@ -128,8 +136,8 @@ class Monitor:
         self.scans = 0
         self.expected_next = 0
         self._applied_next = 0
-        self._tracker = Tracker(area, settings)
-        self._scorer = Scorer(locations, self.near, settings, {})
+        self._tracker = Tracker(area, settings, chance=calibration)
+        self._scorer = Scorer(locations, self.near, settings, {}, calibration)
         self._clock_s: int | None = None
         self._open_s: int | None = None
         self._closed_s: int | None = None
@@ -355,6 +363,7 @@ class Monitor:
         checkpoint: Checkpoint,
         near: Neighbours | None = None,
         is_reconfigured: bool = False,
+        calibration: Calibration | None = None,
     ) -> Monitor:
         """A Monitor at a checkpoint, its window still empty.
 
@@ -362,10 +371,11 @@ class Monitor:
         ``checkpoint.next_offset``, in order, then :meth:`resume`. ``is_reconfigured``: the checkpoint was made under
         other settings or locations; its alerts go on, what chance does is found out anew.
         """
-        monitor = cls(area, settings, locations, near)
+        monitor = cls(area, settings, locations, near, calibration)
         monitor.scans = checkpoint.scans
-        monitor._tracker = Tracker(area, settings, checkpoint.tracker, is_reconfigured)
-        monitor._scorer = Scorer(locations, monitor.near, settings, {} if is_reconfigured else checkpoint.nulls)
+        monitor._tracker = Tracker(area, settings, checkpoint.tracker, is_reconfigured, calibration)
+        nulls = {} if is_reconfigured else checkpoint.nulls
+        monitor._scorer = Scorer(locations, monitor.near, settings, nulls, calibration)
         monitor._applied_next = checkpoint.lowest_offset
         monitor._clock_s = checkpoint.lowest_clock_s
         return monitor

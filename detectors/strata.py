@@ -11,6 +11,9 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 BUCKET_S = 3600
 """Length of a bucket in seconds."""
 
@@ -43,6 +46,10 @@ class Blocks:
         # Wall-clock arithmetic on purpose: the operational day is what the clock on the wall says.
         shifted = local.replace(tzinfo=None) - timedelta(hours=self.start_hour)
         return self.weekday_class[shifted.weekday()] * (24 // self.hours) + shifted.hour // self.hours
+
+    def of_buckets(self, first: int, number: int, zone: ZoneInfo) -> NDArray[np.int32]:
+        """The strata of so many buckets from one on, shape (number,)."""
+        return np.array([self.of_bucket(bucket, zone) for bucket in range(first, first + number)], np.int32)
 
 
 SCHEMES: dict[str, Blocks] = {

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from detectors.clusters import Cluster
-from detectors.inference import TIERS, recurrence_interval_days, score_for_interval, tier_of
+from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
@@ -106,15 +106,22 @@ def alert_id(area: str, stream: str, opened_s: int, centre: str, members: Iterab
 class Tracker:
     """Matches the clusters of each scan to the alerts that are open, stream by stream.
 
-    ``is_reconfigured``: the state was kept under other settings or locations.
+    ``is_reconfigured``: the state was kept under other settings or locations. ``chance``: how rare scores are, the
+    calibration where there is one.
     """
 
     def __init__(
-        self, area: str, settings: AreaSettings, state: TrackerState | None = None, is_reconfigured: bool = False
+        self,
+        area: str,
+        settings: AreaSettings,
+        state: TrackerState | None = None,
+        is_reconfigured: bool = False,
+        chance: Chance | None = None,
     ) -> None:
         state = state or TrackerState()
         self._area, self._settings = area, settings
-        self._open_at = score_for_interval(settings.tiers.watch)
+        self._chance = chance or Nominal(settings.tiers)
+        self._open_at = self._chance.score_of(TIERS[0])
         self._followed = {followed.alert.id: followed for followed in state.followed}
         self._cool_downs = list(state.cool_downs)
         self._reconfigured = {followed.alert.stream for followed in state.followed} if is_reconfigured else set()
@@ -142,7 +149,7 @@ class Tracker:
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
-        kin = Kinship.between([(each.alert.id, each.alert.members) for each in mine], clusters)
+        kin = Kinship.between([(each.alert.id, each.told) for each in mine], clusters)
         changes = []
         for followed in mine:
             change = self._follow(followed, kin, tick_s, standing)
@@ -222,7 +229,7 @@ class Tracker:
         return alert if reason else None
 
     def _tier(self, cluster: Cluster | Alert) -> str | None:
-        return tier_of(recurrence_interval_days(cluster.trigger_score), self._settings.tiers)
+        return self._chance.tier(cluster.trigger_score)
 
     def _said(self, cluster: Cluster | Alert, tick_s: int) -> Said:
         return Said(tick_s, self._tier(cluster) or "", cluster.observed, cluster.expected, cluster.locations)

@@ -1,0 +1,186 @@
+"""What an area is like when nothing unusual happens, as far as its history can tell: a posterior to draw from.
+
+Each location has a gamma rate around that of its neighbours, a Dirichlet mix of categories and a Dirichlet clock over
+the strata; the hyperparameters by maximum likelihood from the history (empirical Bayes: Clayton and Kaldor 1987; Minka
+2000). To take the raw counts for the rates would make the null histories too uneven, and every threshold too low.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.spatial import cKDTree
+from scipy.special import gammaln
+
+from detectors.calibration.past import CATEGORIES, Past
+from detectors.strata import BUCKET_S, Blocks
+
+SMOOTHING_M = 400.0
+"""Neighbours count by a Gaussian of this width."""
+FARTHEST = 3.0
+"""So many widths away they count no more."""
+CITY_SHARE = 0.05
+"""A location is a little like the whole area: no rate is zero."""
+HOUR_CASES = 20.0
+"""From so many cases in an hour of the week on, that hour stands for itself rather than for its stratum."""
+SWING = 0.2
+"""Null histories rise and fall by this share over a year, so that the score knows levels that the past did not have."""
+YEAR_H = 365.25 * 24
+BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
+"""Every hour of the week by itself."""
+
+_Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawn:
+    """One area that may be behind the history: cases per bucket (L,), category mix (L, 4) and clock (L, S)."""
+
+    rate: _Floats
+    mix: _Floats
+    clock: _Floats
+
+
+class CityModel:
+    """The posterior of an area. ``points``: its locations in metres, (L, 3).
+
+    ``stratum``: that of each bucket of its past, (buckets,).
+
+    Raises:
+        ValueError: the history has no incident, or is shorter than a week.
+    """
+
+    def __init__(self, past: Past, points: _Floats, blocks: Blocks, zone: ZoneInfo) -> None:
+        if past.buckets < BY_HOUR.count:
+            raise ValueError(f"history: {past.buckets / 24:.1f} days; at least a week is needed, and 26 are better")
+        if not len(past):
+            raise ValueError("history: no incident of the four categories within the area")
+        self._blocks, self._zone, self._buckets = blocks, zone, past.buckets
+        places, strata = len(points), blocks.count
+        stratum, hour = self._calendar(past.first_bucket, past.buckets)
+        self.stratum = stratum
+        of_category = np.zeros((places, CATEGORIES))
+        np.add.at(of_category, (past.location, past.category), 1.0)
+        of_stratum = np.zeros((places, strata))
+        np.add.at(of_stratum, (past.location, stratum[past.bucket]), 1.0)
+        self.cases = of_category.sum(axis=1)
+        self.likely = _around(self.cases, points)
+        self.shape = _gamma_shape(self.cases, self.likely)
+        self._of_category, self._of_stratum = of_category, of_stratum
+        self._mix, self._clock = _shares(of_category.sum(axis=0)), _shares(of_stratum.sum(axis=0))
+        self.mix_cases = _concentration(of_category, self._mix)
+        self.clock_cases = _concentration(of_stratum, self._clock)
+        clock_of_category = np.zeros((CATEGORIES, strata))
+        np.add.at(clock_of_category, (past.category, stratum[past.bucket]), 1.0)
+        clock_of_category += HOUR_CASES * self._clock
+        self._tilt = clock_of_category / clock_of_category.sum(axis=1, keepdims=True) / self._clock
+        self._hour = _hours(stratum, hour, past.bucket)
+
+    def _calendar(self, first_bucket: int, buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Stratum and local hour of the week of some buckets, each (buckets,)."""
+        stratum = self._blocks.of_buckets(first_bucket, buckets, self._zone)
+        return stratum, BY_HOUR.of_buckets(first_bucket, buckets, self._zone)
+
+    def draw(self, generator: np.random.Generator) -> Drawn:
+        """One area out of the posterior."""
+        rate = generator.gamma(self.shape + self.cases) / (self.shape / self.likely + 1) / self._buckets
+        mix = _dirichlet(generator, self.mix_cases * self._mix + self._of_category)
+        clock = _dirichlet(generator, self.clock_cases * self._clock + self._of_stratum)
+        return Drawn(rate, mix, clock)
+
+    def history(self, drawn: Drawn, first_bucket: int, buckets: int, generator: np.random.Generator) -> Past:
+        """What happens in an area by chance, each incident by itself."""
+        stratum, hour = self._calendar(first_bucket, buckets)
+        level = 1 + SWING * np.sin(2 * np.pi * (np.arange(buckets) / YEAR_H + generator.random()))
+        number = generator.poisson(drawn.rate * level.sum())
+        place = np.repeat(np.arange(len(number)), number)
+        category = _pick(generator, drawn.mix[place])
+        of_stratum = _pick(generator, drawn.clock[place] * self._tilt[category])
+        weight = level * self._hour[hour]
+        bucket = np.empty(len(place), np.int64)
+        for each in range(self._blocks.count):
+            mine = np.flatnonzero(of_stratum == each)
+            those = np.flatnonzero(stratum == each)
+            bucket[mine] = those[_pick_one_of(generator, weight[those], len(mine))]
+        second = bucket * BUCKET_S + generator.integers(0, BUCKET_S, len(place))
+        return Past.of(first_bucket, buckets, second, place.astype(np.int32), category.astype(np.int8))
+
+
+def _around(cases: _Floats, points: _Floats) -> _Floats:
+    """The cases that a location's neighbours make likely for it, (L,): its own are left out."""
+    tree = cKDTree(points)
+    near = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix").tocsr()
+    near.setdiag(0.0)
+    near.eliminate_zeros()
+    near.data = np.exp(-0.5 * (near.data / SMOOTHING_M) ** 2)
+    weight = np.asarray(near.sum(axis=1)).ravel()
+    mean = cases.mean()
+    smooth = np.divide(near @ cases, weight, out=np.full(len(cases), mean), where=weight > 0)
+    likely = (1 - CITY_SHARE) * smooth + CITY_SHARE * mean
+    return np.asarray(likely * cases.sum() / likely.sum())
+
+
+def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
+    """The shape of the gamma rates, by the negative binomial likelihood of the counts."""
+
+    def loss(log_shape: float) -> float:
+        shape = np.exp(log_shape)
+        return float(
+            -(
+                gammaln(shape + cases)
+                - gammaln(shape)
+                + shape * np.log(shape / (shape + likely))
+                + cases * np.log(likely / (shape + likely))
+            ).sum()
+        )
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
+
+
+def _concentration(cases: _Floats, share: _Floats) -> float:
+    """From how many cases on a location's own shares count for more than the area's (Dirichlet-multinomial)."""
+    own = cases[cases.sum(axis=1) > 0]
+    number = own.sum(axis=1)
+
+    def loss(log_concentration: float) -> float:
+        prior = np.exp(log_concentration) * share
+        each = (gammaln(prior + own) - gammaln(prior)).sum(axis=1)
+        return float(-(each + gammaln(prior.sum()) - gammaln(prior.sum() + number)).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 10), method="bounded").x))
+
+
+def _shares(cases: _Floats) -> _Floats:
+    return np.asarray((cases + 0.5) / (cases + 0.5).sum())
+
+
+def _hours(stratum: NDArray[np.int32], hour: NDArray[np.int32], bucket: NDArray[np.int32]) -> _Floats:
+    """How busy each hour of the week is beside the others of its stratum, (168,)."""
+    length = np.bincount(hour, minlength=BY_HOUR.count)
+    cases = np.bincount(hour[bucket], minlength=BY_HOUR.count)
+    of_stratum = np.bincount(stratum[bucket], minlength=int(stratum.max()) + 1) / np.maximum(np.bincount(stratum), 1)
+    stratum_of = np.zeros(BY_HOUR.count, np.int64)
+    stratum_of[hour] = stratum
+    usual = np.maximum(of_stratum[stratum_of], 1e-9)  # cases of such a bucket, if all of its stratum were alike
+    return np.asarray((cases + HOUR_CASES) / (usual * length + HOUR_CASES))
+
+
+def _dirichlet(generator: np.random.Generator, weight: _Floats) -> _Floats:
+    drawn = np.maximum(generator.standard_gamma(weight), 1e-300)
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+
+def _pick(generator: np.random.Generator, weight: _Floats) -> NDArray[np.int64]:
+    """For each row one of its columns, with a chance in proportion to its weight."""
+    until = weight.cumsum(axis=1)
+    return np.asarray((generator.random(len(weight))[:, None] * until[:, -1:] >= until[:, :-1]).sum(axis=1))
+
+
+def _pick_one_of(generator: np.random.Generator, weight: _Floats, number: int) -> NDArray[np.int64]:
+    until = weight.cumsum()
+    chosen = np.searchsorted(until, generator.random(number) * until[-1], side="right")
+    return np.asarray(np.minimum(chosen, len(weight) - 1), np.int64)

@@ -1,0 +1,112 @@
+"""The margins score: what chance makes of the largest LLR, told from how busy a stream is at the moment.
+
+The null maximum of a scan is close to a Gumbel variable (Abrams, Kulldorff and Kleinman 2010), whose location and scale
+depend on the cases in the last hours and in the window. Learnt once on null histories, they give a score in
+microseconds, with no replications while incidents come in.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from detectors.inference import Gumbel
+from detectors.kernels.history import MARGIN_HOURS, Null, gumbel_of, load_of
+
+CENSORED = 0.5
+"""Maxima up to this LLR only say that they are small: a stream with hardly any cases has no window at all."""
+SHRINKAGE = 1e-4
+"""Of every coefficient, so that loads that hardly vary are not given a meaning."""
+
+
+HOURS = np.array(MARGIN_HOURS, np.int32)
+LOADS = len(HOURS) + 1
+
+
+def load(in_bucket: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The load of a stream, (LOADS,), from its cases in each bucket of the window, the current one last."""
+    return load_of(in_bucket, len(in_bucket) - 1, len(in_bucket), HOURS)
+
+
+class Margins(msgspec.Struct, frozen=True):
+    """Gumbel location and logarithm of the scale as polynomials of a stream's loads, which are held in range.
+
+    ``low`` and ``high``, (loads,): the range that was learnt from. ``location`` and ``scale``: a constant, then for
+    each load the factors of it and of its square. Loads as in :func:`detectors.kernels.history.load_of`.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    location: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def flat(cls) -> Margins:
+        """Scores are LLRs: with this the first histories are scanned."""
+        nothing = (0.0,) * (1 + 2 * LOADS)
+        return cls((0.0,) * LOADS, (0.0,) * LOADS, nothing, nothing)
+
+    @classmethod
+    def fit(cls, load: NDArray[np.float64], largest: NDArray[np.float64]) -> Margins:
+        """By maximum likelihood, from the loads of null scans, (scans, loads), and their largest LLRs, (scans,)."""
+        middle, spread = load.mean(axis=0), np.maximum(load.std(axis=0), 1e-3)
+        x = (load - middle) / spread
+        terms = np.column_stack((np.ones(len(x)), *(each**power for each in x.T for power in (1, 2))))
+        is_censored = largest <= CENSORED
+        value = np.maximum(largest, CENSORED)
+        begin = np.zeros(2 * terms.shape[1])
+        gumbel = Gumbel.fit(value)
+        begin[0], begin[terms.shape[1]] = gumbel.location, np.log(gumbel.scale)
+        found = minimize(_loss, begin, (terms, value, is_censored), method="L-BFGS-B", jac=True)
+        location, scale = np.split(found.x, 2)
+        return cls(
+            tuple(load.min(axis=0).tolist()),
+            tuple(load.max(axis=0).tolist()),
+            _of_raw_loads(location, middle, spread),
+            _of_raw_loads(scale, middle, spread),
+        )
+
+    @property
+    def null(self) -> Null:
+        """As the kernels take it."""
+        return Null(np.array(self.low), np.array(self.high), np.array(self.location), np.array(self.scale))
+
+    def gumbel(self, load: NDArray[np.float64]) -> Gumbel:
+        """What chance does to the largest LLR under a load, (loads,)."""
+        return Gumbel(*gumbel_of(load, self.null))
+
+
+def _loss(
+    coefficients: NDArray[np.float64],
+    terms: NDArray[np.float64],
+    value: NDArray[np.float64],
+    is_censored: NDArray[np.bool_],
+) -> tuple[float, NDArray[np.float64]]:
+    """Minus the mean log-likelihood, and its gradient: a value is a maximum, or the most that one can have been."""
+    location, log_scale = (terms @ each for each in np.split(coefficients, 2))
+    log_scale = np.clip(log_scale, -10, 10)
+    scale = np.exp(log_scale)
+    z = np.clip((value - location) / scale, -30, None)
+    tail = np.exp(-z)
+    by_z = np.where(is_censored, -tail, 1 - tail)
+    loss = np.where(is_censored, tail, log_scale + z + tail)
+    gradient = [terms.T @ (-by_z / scale), terms.T @ (np.where(is_censored, 0.0, 1.0) - by_z * z)]
+    shrunk = coefficients.copy()
+    shrunk[[0, len(shrunk) // 2]] = 0.0
+    number = len(value)
+    return (
+        float(loss.sum() / number + SHRINKAGE * shrunk @ shrunk),
+        np.concatenate(gradient) / number + 2 * SHRINKAGE * shrunk,
+    )
+
+
+def _of_raw_loads(
+    coefficients: NDArray[np.float64], middle: NDArray[np.float64], spread: NDArray[np.float64]
+) -> tuple[float, ...]:
+    """The same polynomial, of loads that are not standardised."""
+    first, second = coefficients[1::2] / spread, coefficients[2::2] / spread**2
+    constant = coefficients[0] + float((second * middle**2 - first * middle).sum())
+    factors = np.column_stack((first - 2 * second * middle, second)).ravel()
+    return (float(constant), *factors.tolist())

@@ -1,0 +1,63 @@
+"""What an area's history says, and what happens in a null history: incidents as columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.settings import STREAMS
+from detectors.strata import BUCKET_S
+
+CATEGORIES = len(STREAMS) - 1
+"""Only incidents of the four categories are scanned."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Past:
+    """Incidents in order of time: second since the first bucket began, location, category, each (n,).
+
+    ``buckets`` whole hours from ``first_bucket`` on (counted from 1970); all incidents lie within.
+    """
+
+    first_bucket: int
+    buckets: int
+    second: NDArray[np.int64]
+    location: NDArray[np.int32]
+    category: NDArray[np.int8]
+
+    @classmethod
+    def of(
+        cls,
+        first_bucket: int,
+        buckets: int,
+        second: NDArray[np.int64],
+        location: NDArray[np.int32],
+        category: NDArray[np.int8],
+    ) -> Past:
+        """Puts incidents into order and leaves out those outside."""
+        inside = (second >= 0) & (second < buckets * BUCKET_S)
+        order = np.flatnonzero(inside)[np.argsort(second[inside], kind="stable")]
+        return cls(
+            first_bucket,
+            buckets,
+            second[order].astype(np.int64),
+            location[order].astype(np.int32),
+            category[order].astype(np.int8),
+        )
+
+    def __len__(self) -> int:
+        return len(self.second)
+
+    @property
+    def bucket(self) -> NDArray[np.int32]:
+        """The bucket of each incident, from 0, (n,)."""
+        return (self.second // BUCKET_S).astype(np.int32)
+
+    def streams(self) -> Iterator[NDArray[np.int64]]:
+        """Per stream, the numbers of its incidents."""
+        for category in range(CATEGORIES):
+            yield np.flatnonzero(self.category == category)
+        yield np.arange(len(self))

@@ -1,0 +1,114 @@
+"""What a calibration gives: the score, where the tiers begin, and how often chance alone reaches a score."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.calibration.margins import Margins
+from detectors.calibration.near_repeats import WITHIN_M, WITHIN_S, Repeats
+from detectors.inference import TIERS
+from detectors.settings import STREAMS
+
+WEEK_DAYS = 7.0
+CURVE_POINTS = 200
+TAIL = 100
+"""Beyond the scores that chance has shown, the rate falls as it does over this many of the strongest alerts."""
+NORMAL_95 = 1.96
+
+
+class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
+    """What chance includes: followers per incident of each category; their shares by ring (m) and by lag (h)."""
+
+    followers: dict[str, float]
+    within_m: tuple[float, ...]
+    by_ring: tuple[float, ...]
+    within_h: tuple[float, ...]
+    by_lag: tuple[float, ...]
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that scoring and the promise rest on. Rates are alerts a week over all streams, by chance alone.
+
+    ``scores``: tier -> the score from which it holds; ``margins`` by stream; ``curve``: (score, rate), rising scores;
+    ``rate``: that of the tier ``alert``, measured on null histories that nothing was learnt from, with its 95 %
+    interval ``rate_low`` to ``rate_high``; ``dispersion``: variance over mean of the weekly number.
+    """
+
+    budget: float
+    scores: dict[str, float]
+    margins: tuple[Margins, ...]
+    curve: tuple[tuple[float, float], ...]
+    decay: float
+    rate: float
+    rate_low: float
+    rate_high: float
+    dispersion: float
+    near_repeats: NearRepeats
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        scores: Mapping[str, float],
+        margins: Sequence[Margins],
+        strongest: NDArray[np.float64],
+        weeks: int,
+        by_week: NDArray[np.int64],
+        budget: float,
+        repeats: Repeats,
+    ) -> Calibration:
+        """``strongest``: the highest score of each alert of ``weeks`` of chance; ``by_week``: how many were opened."""
+        falling = np.sort(strongest)[::-1]
+        rank = np.unique(np.geomspace(1, len(falling), CURVE_POINTS).astype(int))[::-1]
+        curve = tuple((float(falling[each - 1]), each / weeks) for each in rank.tolist())
+        tail = falling[: min(TAIL, len(falling))]
+        error = NORMAL_95 * math.sqrt(max(float(by_week.var(ddof=1)), 1.0 / len(by_week)) / len(by_week))
+        rate = float(by_week.mean())
+        return cls(
+            budget=budget,
+            scores=dict(scores),
+            margins=tuple(margins),
+            curve=curve,
+            decay=1.0 / max(float(tail.mean() - tail[-1]), 1e-3),
+            rate=rate,
+            rate_low=max(0.0, rate - error),
+            rate_high=rate + error,
+            dispersion=float(by_week.var(ddof=1) / rate) if rate else 0.0,
+            near_repeats=NearRepeats(
+                followers=dict(zip(STREAMS[:-1], repeats.rate.tolist(), strict=True)),
+                within_m=tuple(WITHIN_M.tolist()),
+                by_ring=tuple(repeats.by_ring.tolist()),
+                within_h=tuple((WITHIN_S / 3600).tolist()),
+                by_lag=tuple(repeats.by_lag.tolist()),
+            ),
+        )
+
+    def rate_of(self, score: float) -> float:
+        """How many alerts a week reach a score by chance alone; beyond the strongest seen it falls exponentially."""
+        scores, rates = zip(*self.curve, strict=True)
+        if score > scores[-1]:
+            return float(rates[-1] * math.exp(-self.decay * (score - scores[-1])))
+        return float(np.exp(np.interp(score, scores, np.log(rates))))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over all of it."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+    def score_of(self, tier: str) -> float:
+        """See :class:`detectors.inference.Chance`."""
+        return self.scores[tier]
+
+    def tier(self, score: float) -> str | None:
+        """See :class:`detectors.inference.Chance`."""
+        return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
+
+    def interval_days(self, score: float) -> float:
+        """By chance this area sees an alert at least this strong once in so many days."""
+        return WEEK_DAYS / self.rate_of(score)

@@ -1,0 +1,132 @@
+"""Every scan of a history, as the Monitor would make it, and what its tracker would make of the clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.calibration.margins import HOURS, Margins
+from detectors.calibration.past import Past
+from detectors.kernels.history import Events, Found, Rules, Zones, scan_history
+from detectors.kernels.track import Lives, Told, live, members_of, tell_apart
+from detectors.neighbours import Neighbours
+from detectors.settings import AreaSettings
+from detectors.strata import BUCKET_S, SCHEMES
+
+Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Of some scans of a stream: the loads, (scans, loads), and the largest LLRs, (scans,)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scanning:
+    """How an area is scanned: its settings, its places in metres, (L, 3), and their neighbours."""
+
+    settings: AreaSettings
+    points: NDArray[np.float64]
+    near: Neighbours
+
+    @property
+    def window(self) -> int:
+        """Buckets of the window: the scans of a history begin when it is full."""
+        return self.settings.window_days * 24
+
+    def stratum(self, first_bucket: int, buckets: int) -> NDArray[np.int32]:
+        """The stratum of each of some buckets, (buckets,)."""
+        return SCHEMES[self.settings.strata].of_buckets(first_bucket, buckets, ZoneInfo(self.settings.timezone))
+
+    def maxima(self, past: Past, stratum: NDArray[np.int32], step: int) -> list[Maxima]:
+        """Per stream, load (scans, loads) and largest LLR (scans,) when each ``step``-th bucket begins."""
+        flat, result = Margins.flat(), []
+        for numbers in past.streams():
+            found = self._scan(past, numbers, stratum, flat, 0.0, step, True)
+            largest = np.zeros(len(found.had))
+            np.maximum.at(largest, found.scan, found.llr)
+            result.append((found.load, largest))
+        return result
+
+    def told(self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float) -> list[Told]:
+        """Per stream, the clusters of every scan from the first full window on that have a score."""
+        result = []
+        for numbers, each in zip(past.streams(), margins, strict=True):
+            found = self._scan(past, numbers, stratum, each, score, 1, False)
+            result.append(self._told(past, numbers, found, each))
+        return result
+
+    def lives(self, told: Told, open_at: float, tier_at: float) -> Lives:
+        """The alerts of a stream under a score from which they open; ``tier_at``: the score of a tier to be dated."""
+        settings = self.settings
+        return live(
+            told,
+            self.points,
+            open_at,
+            settings.ease_below,
+            settings.end_after_h * 3600.0,
+            settings.cool_down_h * 3600.0,
+            settings.cool_down_m,
+            tier_at,
+        )
+
+    def _scan(
+        self,
+        past: Past,
+        numbers: NDArray[np.int64],
+        stratum: NDArray[np.int32],
+        margins: Margins,
+        score: float,
+        step: int,
+        only_boundaries: bool,
+    ) -> Found:
+        settings, near = self.settings, self.near
+        return scan_history(
+            Events(past.bucket[numbers], past.location[numbers], stratum),
+            Zones(near.start, near.size, near.index),
+            Rules(
+                first=self.window - 1,
+                step=step,
+                only_boundaries=only_boundaries,
+                window=self.window,
+                durations=np.array(settings.durations_h, np.int32),
+                strata=SCHEMES[settings.strata].count,
+                min_cases=settings.min_cases,
+                score=score,
+            ),
+            margins.null,
+            HOURS,
+        )
+
+    def _told(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Told:
+        near, scans = self.near, len(found.had)
+        first = np.searchsorted(found.scan, np.arange(scans + 1))
+        kept = tell_apart(
+            first,
+            found.centre,
+            found.llr,
+            found.size,
+            near.start,
+            near.index,
+            near.distance,
+            self.settings.max_clusters,
+        )
+        scan = found.scan[kept]
+        durations = np.array(self.settings.durations_h, np.int32)
+        begins, member = members_of(
+            past.bucket[numbers],
+            past.location[numbers],
+            found.had[scan],
+            found.bucket[scan],
+            durations[found.column[kept]],
+            found.centre[kept],
+            found.size[kept],
+            near.start,
+            near.index,
+        )
+        is_boundary = np.diff(found.bucket, prepend=-1) > 0
+        last = past.second[numbers[np.maximum(found.had, 1) - 1]] if len(numbers) else np.zeros(scans, np.int64)
+        tick_s = np.where(is_boundary, found.bucket.astype(np.int64) * BUCKET_S, last)
+        gumbel = [margins.gumbel(load) for load in found.load[scan]]
+        score = np.array([each.score(float(llr)) for each, llr in zip(gumbel, found.llr[kept], strict=True)])
+        return Told(tick_s, np.searchsorted(scan, np.arange(scans + 1)), score, found.centre[kept], begins, member)

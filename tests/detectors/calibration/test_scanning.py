@@ -1,0 +1,127 @@
+"""The scans and alerts of a whole history against the Monitor, which is told the same incidents one after the other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from detectors.calibration.margins import LOADS, Margins
+from detectors.calibration.near_repeats import Repeats
+from detectors.calibration.past import Past
+from detectors.calibration.result import Calibration
+from detectors.calibration.scanning import Scanning
+from detectors.incident import Incident
+from detectors.locations import Locations
+from detectors.monitor import Monitor
+from detectors.neighbours import neighbours
+from detectors.settings import STREAMS, AreaSettings, RepeatSettings
+from detectors.strata import BUCKET_S
+
+FIRST = 482_136  # a Monday, 00:00 UTC
+SETTINGS = AreaSettings(
+    window_days=15,
+    min_baseline_days=0,
+    max_radius_m=400.0,
+    ease_below=0.7,
+    end_after_h=5.0,
+    cool_down_h=9.0,
+    repeats=RepeatSettings(reminder_h=0.0),
+)
+WINDOW = SETTINGS.window_days * 24
+BUCKETS = WINDOW + 10 * 24
+
+
+def places(number: int, generator: np.random.Generator) -> Locations:
+    """A town of a kilometre or two across."""
+    east, north = generator.normal(0, 0.006, (2, number))
+    return Locations.from_places([f"p{each:03d}" for each in range(number)], -1.5 + east * 1.6, 53.8 + north, 500.0)
+
+
+def past(locations: Locations, incidents: int, generator: np.random.Generator) -> Past:
+    """Incidents of a town with uneven places and bursts, never two in one second, none as an hour begins."""
+    second = generator.choice(BUCKETS * BUCKET_S - 1, incidents, replace=False)
+    burst = generator.random(incidents) < 0.15
+    second[burst] = generator.integers(WINDOW * BUCKET_S, BUCKETS * BUCKET_S, 12)[
+        generator.integers(0, 12, burst.sum())
+    ] + generator.integers(0, 12 * BUCKET_S, burst.sum())
+    second = np.unique(second)
+    second = second[second % BUCKET_S != 0]
+    weight = generator.gamma(0.5, 1.0, len(locations))
+    location = generator.choice(len(locations), len(second), p=weight / weight.sum())
+    category = generator.choice(4, len(second), p=[0.4, 0.3, 0.1, 0.2])
+    return Past.of(FIRST, BUCKETS, second, location.astype(np.int32), category.astype(np.int8))
+
+
+def calibration(watch: float) -> Calibration:
+    """Scores that depend on the load, in a way of no meaning."""
+    steps = np.linspace(0.0, 0.02, 2 * LOADS)
+    margins = Margins((0.0,) * LOADS, (6.0,) * LOADS, (0.4, *steps.tolist()), (-0.3, *(steps / 20).tolist()))
+    return Calibration.of(
+        scores={"watch": watch, "advisory": watch + 1.0, "alert": watch + 1.5, "urgent": watch + 4.0},
+        margins=[margins] * len(STREAMS),
+        strongest=np.linspace(watch, watch + 6, 50),
+        weeks=20,
+        by_week=np.array([1, 2, 0, 3]),
+        budget=1.5,
+        repeats=Repeats.none(),
+    )
+
+
+def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, int, int | None]]:
+    """(stream, opened, reached the tier alert) of each alert."""
+    monitor = Monitor("town", SETTINGS, locations, calibration=chance)
+    alerts: dict[str, tuple[str, int, int | None]] = {}
+
+    def incident(number: int) -> Incident:
+        place = int(town.location[number])
+        return Incident(
+            id=f"i{number:06d}",
+            occurred_at=datetime(1970, 1, 1, tzinfo=UTC)
+            + timedelta(seconds=FIRST * BUCKET_S + int(town.second[number])),
+            category=STREAMS[town.category[number]],
+            location=locations.ids[place],
+        )
+
+    def note(closed: list[object]) -> None:
+        for tick in closed:
+            for change in tick.changes:  # type: ignore[attr-defined]
+                alerts[change.id] = (change.stream, change.opened_s, change.alerted_s)
+
+    begin_s = (WINDOW - 1) * BUCKET_S
+    offset = 0
+    for number in np.flatnonzero(town.second < begin_s).tolist():
+        monitor.refill(incident(number), offset, FIRST * BUCKET_S + int(town.second[number]))
+        offset += 1
+    # The first scan is that of the first full window, as its last hour begins: an incident that is not scanned asks for it.
+    beginning = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=FIRST * BUCKET_S + begin_s)
+    other = Incident(id="first", occurred_at=beginning, category="other", location=locations.ids[0])
+    note(monitor.put(other, offset, FIRST * BUCKET_S + begin_s))
+    for number in np.flatnonzero(town.second >= begin_s).tolist():
+        offset += 1
+        note(monitor.put(incident(number), offset, FIRST * BUCKET_S + int(town.second[number])))
+    note(monitor.advance((FIRST + BUCKETS) * BUCKET_S))
+    shown = FIRST * BUCKET_S
+    return {(name, opened - shown, None if at is None else at - shown) for name, opened, at in alerts.values()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_history_is_scanned_and_tracked_as_the_monitor_does_it(seed: int):
+    generator = np.random.default_rng(seed)
+    locations = places(60 + 40 * seed, generator)
+    town = past(locations, 600 + 150 * seed, generator)
+    near = neighbours(locations.points, SETTINGS.max_radius_m)
+    scanning = Scanning(SETTINGS, locations.points, near)
+    chance = calibration(watch=1.0 + 0.4 * (seed % 3))
+    clusters = scanning.told(
+        town, scanning.stratum(FIRST, BUCKETS), chance.margins, chance.scores["watch"] - SETTINGS.ease_below
+    )
+    alerts = set()
+    for stream, told in zip(STREAMS, clusters, strict=True):
+        lives = scanning.lives(told, chance.scores["watch"], chance.scores["alert"])
+        reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
+        alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
+    assert alerts == told_by_monitor(town, locations, chance)
+    assert len(alerts) > 10
+    assert any(at is not None for _, _, at in alerts)
