@@ -15,7 +15,8 @@ from pathlib import Path
 from benchmarks._city import AREA
 from streams.configuration import load
 from streams.decode import partition_of
-from streams.rebuild import rebuild, watched_areas
+from streams.rebuild import rebuild
+from streams.watched_area import watched_areas
 
 
 def main(file: Path, profile: bool) -> None:

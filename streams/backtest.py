@@ -6,23 +6,19 @@ file into a worker gives the same alerts byte for byte.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
-from detectors.locations import Locations
 from detectors.monitor import ClosedTick, Monitor
-from detectors.settings import AreaSettings
 from detectors.tracking import Alert
-from streams.configuration import Area, Configuration, ConfigurationError, load, locations
 from streams.decode import decode
 from streams.messages import AlertFeature, alert_event, read_alert
 from streams.metrics import OUTCOMES
-from streams.tables import Row, Table
+from streams.plan import Plan
+from streams.tables import Row
 
 
 class AlertSummary(msgspec.Struct, frozen=True):
@@ -55,15 +51,6 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What to run: an area with its settings on the watermark clock, and its frozen locations."""
-
-    area: str
-    settings: AreaSettings
-    locations: Locations
-
-
-@dataclasses.dataclass(frozen=True)
 class Backtest:
     """The finished run: its summary, incidents of an unknown category, every published event in order.
 
@@ -93,56 +80,11 @@ class Backtest:
         return list(last.values())
 
 
-def plan(
-    table: Table,
-    configuration: Path | None,
-    environ: Mapping[str, str],
-    area: str | None,
-    timezone: str | None,
-    seed: int | None,
-) -> Plan:
-    """The area to run: from the configuration file, else the occupied cells of the file itself.
-
-    Raises:
-        ConfigurationError: the configuration is wrong, or does not say which of its areas is meant.
-    """
-    loaded = load(configuration, environ)
-    name = area or _only_area(loaded)
-    if name not in loaded.areas:
-        raise ConfigurationError(f"area {name!r}: not configured; there is {', '.join(sorted(loaded.areas))}")
-    chosen = loaded.areas[name]
-    changes: dict[str, object] = {"clock": "watermark"}
-    if timezone is not None:
-        changes["timezone"] = timezone
-    if seed is not None:
-        changes["seed"] = seed
-    try:
-        settings = msgspec.structs.replace(chosen.settings, **changes)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-    return Plan(name, settings, _locations(chosen, table))
-
-
-def _only_area(configuration: Configuration) -> str:
-    if len(configuration.areas) > 1:
-        raise ConfigurationError(f"area: say which, one of {', '.join(sorted(configuration.areas))}")
-    return next(iter(configuration.areas))
-
-
-def _locations(area: Area, table: Table) -> Locations:
-    if area.cells_file or area.boundary_file or area.places_file:
-        return locations(area)
-    cells = table.cells(area.resolution)
-    if not cells:
-        raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")
-    return Locations.from_cells(cells)
-
-
 def backtest(
     rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: int, step: Callable[[], object]
 ) -> Backtest:
     """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
-    monitor = Monitor(plan.area, plan.settings, plan.locations)
+    monitor = Monitor(plan.area, plan.settings, plan.locations, calibration=plan.calibration)
     events: list[bytes] = []
     last: dict[str, Alert] = {}
     strongest: dict[str, Alert] = {}
@@ -154,7 +96,7 @@ def backtest(
             rows_so_far, first = refused.get(reason, (0, detail))
             refused[reason] = (rows_so_far + 1, first)
         for change in (change for tick in closed for change in tick.changes):
-            events.append(alert_event(change, plan.settings, monitor.configuration_id))
+            events.append(alert_event(change, plan.settings, monitor.configuration_id, plan.calibration))
             last[change.id] = change
             if change.id not in strongest or change.score > strongest[change.id].score:
                 strongest[change.id] = change
@@ -192,26 +134,3 @@ def _summary(alert: Alert, strongest: Alert) -> AlertSummary:
         expected=strongest.expected,
         recurrence_interval_days=strongest.recurrence_interval_days,
     )
-
-
-def write_configuration(path: Path, plan: Plan) -> None:
-    """Write the area as a configuration file, and its locations beside it, for a worker to run.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    defaults = msgspec.to_builtins(AreaSettings())
-    chosen = {name: value for name, value in msgspec.to_builtins(plan.settings).items() if value != defaults[name]}
-    beside = path.with_suffix(".cells.txt" if plan.locations.resolution is not None else ".places.csv")
-    if plan.locations.resolution is not None:
-        beside.write_text("".join(f"{cell}\n" for cell in plan.locations.ids), encoding="utf-8")
-        chosen["cells_file"] = beside.name
-    else:
-        degrees = (plan.locations.longitude.tolist(), plan.locations.latitude.tolist())
-        places = zip(plan.locations.ids, *degrees, strict=True)
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("id", "longitude", "latitude"), *places])
-        chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
-    chosen["timezone"] = plan.settings.timezone
-    note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
-    path.write_bytes(note.encode() + msgspec.toml.encode({"areas": {plan.area: chosen}}))

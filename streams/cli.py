@@ -114,6 +114,7 @@ def check_config(file: Path | None) -> None:
 @from_option
 @to_option
 @click.option("--seed", type=click.IntRange(min=0), help="Of the replications.")
+@click.option("--calibration", type=EXISTING_FILE, help="Calibration file of the area (see `hotspots calibrate`).")
 @click.option("--write-config", type=FILE, help="Write the configuration that a worker would run with.")
 @click.option("--alerts", type=FILE, help="Write every revision as it would be published, one line each.")
 @click.option("--output", type=click.Choice(["table", "json", "geojson"]), default="table", show_default=True)
@@ -125,35 +126,91 @@ def backtest(
     from_: str | None,
     to: str | None,
     seed: int | None,
+    calibration: Path | None,
     write_config: Path | None,
     alerts: Path | None,
     output: str,
 ) -> None:
     """Run the monitor over a CSV file of incidents, without a broker."""
     from streams import backtest as run
+    from streams.calibration_file import CalibrationError
     from streams.configuration import ConfigurationError, load
+    from streams.plan import plan as planned
+    from streams.plan import write_configuration
     from streams.reports import print_backtest, progress
     from streams.tables import Table, TableError
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
         table = Table.read(file)
-        plan = run.plan(table, config, os.environ, area, timezone, seed)
+        plan = planned(table, config, os.environ, area, timezone, seed, calibration)
         for refusal in table.refused:
             click.echo(str(refusal), err=True)
         if write_config is not None:
-            run.write_configuration(write_config, plan)
+            write_configuration(write_config, plan)
         rows = list(table.rows(plan.area, plan.settings, plan.locations, to=end))
         max_bytes = load(config, os.environ).worker.max_record_bytes
         with progress("backtest", len(rows)) as step:
             result = run.backtest(rows, plan, begin.timestamp() if begin else None, max_bytes, step)
         if alerts is not None:
             alerts.write_bytes(b"".join(event + b"\n" for event in result.events))
-    except (ConfigurationError, TableError, OSError) as error:
+    except (CalibrationError, ConfigurationError, TableError, OSError) as error:
         fail(error)
     for remark in result.remarks():
         click.echo(remark, err=True)
     print_backtest(result, output)
+
+
+@main.command()
+@click.argument("file", type=EXISTING_FILE)
+@config_option
+@area_option
+@click.option("--timezone", metavar="ZONE", help="IANA name, such as America/Chicago.")
+@from_option
+@to_option
+@click.option("--budget", help="Alerts that chance may open, such as '2 per week' (default: the area's).")
+@click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Of null histories.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the null histories.")
+@click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of what chance includes.")
+@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
+@click.option("--output", type=FILE, required=True, help="The calibration, JSON.")
+def calibrate(
+    file: Path,
+    config: Path | None,
+    area: str | None,
+    timezone: str | None,
+    from_: str | None,
+    to: str | None,
+    budget: str | None,
+    weeks: int,
+    seed: int,
+    no_near_repeats: bool,
+    threads: int | None,
+    output: Path,
+) -> None:
+    """Find from the history in a CSV file what keeps a budget of false alerts."""
+    from detectors.calibration.calibrate import blocks_of
+    from streams import calibrate as run
+    from streams.calibration_file import CalibrationError, write
+    from streams.configuration import ConfigurationError, alerts_per_week
+    from streams.plan import plan
+    from streams.reports import print_calibration, progress
+    from streams.tables import Table, TableError
+
+    begin, end = moment(from_, "--from"), moment(to, "--to")
+    try:
+        table = Table.read(file)
+        chosen = plan(table, config, os.environ, area, timezone, None)
+        wanted = alerts_per_week(budget or chosen.budget)
+        past = run.past_of(table.entries, chosen, begin, end)
+        with progress("null histories", blocks_of(weeks)) as step:
+            made = run.make(
+                past, chosen, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
+            )
+        write(output, made)
+    except (CalibrationError, ConfigurationError, TableError, OSError) as error:
+        fail(error)
+    print_calibration(made)
 
 
 @main.command()
@@ -165,8 +222,8 @@ def backtest(
 @speed_option
 def replay(file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float) -> None:
     """Send the incidents of a CSV file to Kafka, in order of arrival."""
-    from streams.backtest import plan
     from streams.configuration import ConfigurationError, load
+    from streams.plan import plan
     from streams.replay import FeedError
     from streams.sending import send
     from streams.tables import Table, TableError
@@ -210,8 +267,8 @@ def simulate(
     cells: Path | None,
 ) -> None:
     """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
-    from streams.backtest import plan
     from streams.configuration import ConfigurationError, load
+    from streams.plan import plan
     from streams.replay import FeedError
     from streams.sending import send
     from streams.simulator import RESOLUTION, Simulation, write_truth

@@ -36,6 +36,12 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Topic = Literal["incidents", "alerts", "scans", "settings", "rejected"]
 
 
+DEFAULT_BUDGET = "2 per week"
+_BUDGET = "such as '2 per week', also per day or month"
+Budget = Annotated[str, _text(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDGET)]
+"""How many alerts chance may open in an area, over all its streams."""
+WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
+
 MAX_LOCATIONS = 200_000
 """So many places of one area fit into a record of the topic ``settings``."""
 
@@ -142,13 +148,15 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Area(AreaSettings, frozen=True, kw_only=True):
-    """One area: what its Monitor reads (:attr:`settings`), and the file that says where it is."""
+    """One area: what its Monitor reads (:attr:`settings`), the file that says where it is, and what it was promised."""
 
     cells_file: str = ""
     boundary_file: str = ""
     resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 10
     places_file: str = ""
     max_place_distance_m: PositiveFloat = 500.0
+    budget: Budget = DEFAULT_BUDGET
+    calibration_file: str = ""
 
     def __post_init__(self) -> None:
         faults = []
@@ -174,6 +182,22 @@ class Area(AreaSettings, frozen=True, kw_only=True):
     def digest(self, locations: Locations) -> str:
         """That of the :attr:`settings`: the names of the files do not count."""
         return self.settings.digest(locations)
+
+
+def alerts_per_week(budget: str) -> float:
+    """The number of alerts a week that a budget such as "2 per week" means.
+
+    Raises:
+        ConfigurationError: it is none, or nothing.
+    """
+    try:
+        msgspec.convert(budget, Budget)
+    except msgspec.ValidationError:
+        raise ConfigurationError(f"budget = {budget!r}: must be {_BUDGET}") from None
+    number, _, period = budget.split()
+    if not float(number):
+        raise ConfigurationError(f"budget = {budget!r}: must be more than nothing")
+    return float(number) / WEEKS_OF[period]
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,7 @@ class Engine:
                 last_scan_s=area.last_scan_s,
                 lag=max(0, each.intake.end_offset - each.partition.next_offset),
                 feed="healthy" if each.is_caught_up else "catching_up",
+                promise=area.watched.promise,
             )
             for each in self._now()
             for name, area in each.partition.areas.items()

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from detectors.calibration.result import Calibration
 from detectors.lifecycle import AlertState
 from detectors.repeats import Notice
 from detectors.settings import AreaSettings
@@ -82,8 +83,15 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="by chance, a cluster at least this strong is seen once in so many days")
     ]
     interval_kind: Annotated[
-        Literal["nominal"], Meta(description="nominal: one scan an hour, p-value alone; not calibrated on this area")
+        Literal["nominal", "calibrated"],
+        Meta(
+            description="calibrated: measured on this area's null histories; nominal: one scan an hour, p-value alone"
+        ),
     ]
+    budget_per_week: Annotated[
+        float | UnsetType, Meta(description="alerts that chance may open in this area a week; absent if not calibrated")
+    ] = UNSET
+    calibration: Annotated[str | UnsetType, Meta(description="hash of the calibration; absent without one")] = UNSET
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
     breakdown: Annotated[dict[str, int], Meta(description="members by category")]
@@ -138,10 +146,17 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(AlertEvent)
 
 
-def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, status: AlertStatus = "actual") -> bytes:
+def alert_event(
+    alert: Alert,
+    settings: AreaSettings,
+    configuration_id: str,
+    calibration: Calibration | None,
+    status: AlertStatus = "actual",
+) -> bytes:
     """The event of one revision, ready to be published; equal arguments give equal bytes.
 
-    ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
+    ``settings``, ``configuration_id`` (the configuration hash) and ``calibration`` are those of the Monitor that made
+    the alert.
     """
     zone = ZoneInfo(settings.timezone)
     risk = alert.observed / alert.expected if alert.expected else math.inf
@@ -174,7 +189,9 @@ def alert_event(alert: Alert, settings: AreaSettings, configuration_id: str, sta
         llr=_six_digits(alert.llr),
         score=_six_digits(alert.score),
         recurrence_interval_days=_six_digits(alert.recurrence_interval_days),
-        interval_kind="nominal",
+        interval_kind="calibrated" if calibration else "nominal",
+        budget_per_week=calibration.budget if calibration else UNSET,
+        calibration=calibration.digest if calibration else UNSET,
         members=alert.members,
         new_members=alert.new_members,
         breakdown=alert.breakdown,

@@ -157,10 +157,40 @@ DECLARED = (
         ("area", "state"),
         at_scrape=True,
     ),
+    Declared(
+        "hotspots_calibration_timestamp_seconds",
+        "gauge",
+        "When the area's calibration was made; absent without one.",
+        at_scrape=True,
+    ),
+    Declared(
+        "hotspots_promised_alerts_per_week",
+        "gauge",
+        "The budget: how often chance may bring an alert of the area to the tier alert; absent without a calibration.",
+        at_scrape=True,
+    ),
+    Declared(
+        "hotspots_chance_alerts_per_week",
+        "gauge",
+        "How often chance did so in null histories on which nothing was tuned: mean, 95 % interval low to high.",
+        ("area", "estimate"),
+        at_scrape=True,
+    ),
 )
 
 
+ESTIMATES = ("mean", "low", "high")
 FeedState = Literal["healthy", "catching_up", "kafka_away"]
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calibration says: when it was made (seconds since 1970); alerts a week: budget, found, 95 % interval."""
+
+    made_s: float
+    budget: float
+    mean: float
+    low: float
+    high: float
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +200,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     last_scan_s: float | None
     lag: int
     feed: FeedState
+    promise: Promise | None = None
 
 
 HealthSource = Callable[[], Mapping[str, AreaHealth]]
@@ -288,6 +319,12 @@ class _StateCollector(Collector):
                 families["hotspots_last_record_timestamp_seconds"].add_metric([area], health.last_record_s)
             if health.last_scan_s is not None:
                 families["hotspots_last_scan_timestamp_seconds"].add_metric([area], health.last_scan_s)
+            if health.promise is not None:
+                families["hotspots_calibration_timestamp_seconds"].add_metric([area], health.promise.made_s)
+                families["hotspots_promised_alerts_per_week"].add_metric([area], health.promise.budget)
+                for estimate in ESTIMATES:
+                    chance: float = getattr(health.promise, estimate)
+                    families["hotspots_chance_alerts_per_week"].add_metric([area, estimate], chance)
         yield from families.values()
 
 
@@ -316,8 +353,8 @@ say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
 
 Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
 `property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected
-or a revision made, `outcome` what became of a transaction or of a record:
-{", ".join(f"`{each}`" for each in OUTCOMES)}.
+or a revision made, `estimate` one of {", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a
+transaction or of a record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
 
 Figures of the process (`process_`) and of Python (`python_`) come with the client library.
 This page is generated from `streams/metrics.py`.

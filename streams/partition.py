@@ -16,8 +16,9 @@ from detectors.monitor import ClosedTick, Monitor, Refusal
 from streams.intake import Record
 from streams.metrics import Metrics
 from streams.publish import Message, Messages, Publisher
-from streams.rebuild import Restored, WatchedArea
+from streams.rebuild import Restored
 from streams.scan_log import PartitionRecord, ScanRecord, scan_record
+from streams.watched_area import WatchedArea
 
 QUIET_S = 2
 """Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
@@ -92,7 +93,7 @@ class OwnedArea:
             while self._records and self._records[0].offset < closed.next_offset:
                 records.append(self._records.popleft())
             raw = [(each.key, each.value) for each in records]
-            record = scan_record(self.watched.name, self.watched.configuration_id, closed, self._digest, raw)
+            record = scan_record(self.watched.name, self.watched.ids, closed, self._digest, raw)
             self._digest = record.digest
             done.append(Done(self, closed, records, record, scan_s))
         return done
@@ -211,7 +212,7 @@ class Partition:
     def _messages_of(self, done: Done, now_s: float) -> list[Message]:
         """What a closed tick has to say; the scan record comes last."""
         watched, closed = done.area.watched, done.closed
-        messages = self._messages.alerts(watched.name, watched.settings, watched.configuration_id, closed, now_s)
+        messages = self._messages.alerts(watched, closed, now_s)
         if closed.refusals:
             records = {record.offset: record for record in done.records}
             for offset, reason, detail in closed.refusals:

@@ -12,7 +12,6 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from detectors.monitor import ClosedTick, Refusal
-from detectors.settings import AreaSettings
 from streams import scan_log
 from streams.brokers import MAX_REQUEST_BYTES, producer_arguments
 from streams.configuration import Configuration, KafkaSettings
@@ -20,6 +19,7 @@ from streams.decode import Rejection
 from streams.intake import Record
 from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
 from streams.scan_log import PartitionRecord, ScanRecord
+from streams.watched_area import WatchedArea
 
 DELAYED_AFTER_S = 60
 DELIVER_S = 25.0
@@ -118,9 +118,7 @@ class Messages:
         self._worker = configuration.worker
         self._partition = partition
 
-    def alerts(
-        self, area: str, settings: AreaSettings, configuration_id: str, closed: ClosedTick, now_s: float
-    ) -> list[Message]:
+    def alerts(self, watched: WatchedArea, closed: ClosedTick, now_s: float) -> list[Message]:
         """The revisions of a closed tick, each with its provenance beside it."""
         latency_s = now_s - closed.tick_s
         provenance = Provenance(
@@ -129,11 +127,14 @@ class Messages:
             partition=self._partition,
             next_offset=closed.next_offset,
             latency_s=round(latency_s, 3),
-            delayed=settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
+            delayed=watched.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
         )
         headers = ((PROVENANCE_HEADER, provenance.encode()),)
+        topic, key = self._kafka.topic("alerts"), watched.name.encode()
         return [
-            Message(self._kafka.topic("alerts"), area.encode(), alert_event(alert, settings, configuration_id), headers)
+            Message(
+                topic, key, alert_event(alert, watched.settings, watched.configuration_id, watched.calibration), headers
+            )
             for alert in closed.changes
         ]
 

@@ -11,71 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiokafka.errors
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.locations import Locations
 from detectors.monitor import Monitor
-from detectors.neighbours import Neighbours, neighbours
-from detectors.settings import AreaSettings
 from streams import scan_log
 from streams.brokers import UNCOMMITTED, consumer_arguments
-from streams.configuration import Configuration, ConfigurationError, KafkaSettings, locations
+from streams.configuration import Configuration, KafkaSettings
 from streams.decode import decode, partition_of
 from streams.log_reader import read_log
 from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
+from streams.watched_area import WatchedArea
 
 log = logging.getLogger(__name__)
 
 
 class RebuildError(Exception):
     """The log cannot be read, or does not hold what the scan records need."""
-
-
-@dataclass(frozen=True, eq=False)
-class WatchedArea:
-    """An area as this worker watches it: what its Monitor reads, built once."""
-
-    name: str
-    settings: AreaSettings
-    locations: Locations
-    near: Neighbours
-    configuration_id: str
-
-    def monitor(self, record: ScanRecord | None) -> Monitor:
-        """A Monitor at the checkpoint of a scan record, to be refilled, or a new one."""
-        if record is None:
-            return Monitor(self.name, self.settings, self.locations, self.near)
-        is_reconfigured = record.configuration != self.configuration_id
-        return Monitor.restore(self.name, self.settings, self.locations, record.checkpoint, self.near, is_reconfigured)
-
-    def written_in_full(self) -> tuple[bytes, bytes]:
-        """Key (area and configuration hash) and value, JSON, of its record in the topic ``settings``."""
-        whole = {
-            "area": self.name,
-            "id": self.configuration_id,
-            "settings": self.settings,
-            "locations": self.locations.written(),
-        }
-        return f"{self.name}:{self.configuration_id}".encode(), msgspec.json.encode(whole)
-
-
-def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
-    """Every configured area, with its locations and their neighbours.
-
-    Raises:
-        ConfigurationError: an area has no locations, or its file cannot be used.
-    """
-    watched = {}
-    for name, area in configuration.areas.items():
-        try:
-            places = locations(area)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"areas.{name}.{error}") from None
-        settings = area.settings
-        near = neighbours(places.points, settings.max_radius_m)
-        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places))
-    return watched
 
 
 @dataclass
@@ -110,7 +61,7 @@ def rebuild(
         record = last.get(name)
         restored.monitors[name] = area.monitor(record)
         restored.digests[name] = record.digest if record else NO_DIGEST
-        if record is None or record.configuration != area.configuration_id:
+        if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)

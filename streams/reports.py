@@ -13,9 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from streams.backtest import Backtest
+from streams.calibration_file import CalibrationFile
 from streams.demo_summary import Summary
 from streams.metrics import OUTCOMES
 from streams.study import Report, Study, features
+
+MANY_FOLLOWERS = 0.15
+"""From so many near repeats on a calibration warns: it has been seen to miss its promise by more."""
 
 
 @contextlib.contextmanager
@@ -41,6 +45,28 @@ def print_backtest(result: Backtest, output: str) -> None:
         Console(soft_wrap=True).print(
             f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts"
         )
+
+
+def print_calibration(file: CalibrationFile) -> None:
+    """What a calibration promises, in words and as a table of tiers."""
+    made, history = file.calibration, file.history
+    table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("tier", "score from", "by chance, a week"):
+        table.add_column(heading, justify="left" if heading == "tier" else "right")
+    for tier, score in made.scores.items():
+        table.add_row(tier, f"{score:.2f}", f"{made.rate_of(score):.2f}")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    days = (history.ends_at - history.begins_at).days
+    console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
+    followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
+    console.print(f"chance includes ordinary near repeats, followers an incident: {followed}")
+    if max(made.near_repeats.followers.values()) > MANY_FOLLOWERS:
+        console.print("many near repeats: the promise may be missed by 40 % rather than by 25 %")
+    console.print(
+        f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
+        f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
+    )
 
 
 def print_study(study: Study, report: Report, output: str) -> None:

@@ -32,7 +32,8 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A closed tick of an area.
 
     ``next_offsets``: by input topic, the first offset that is not in it. ``revisions``: alert id, a full
-    stop, the revision. ``configuration``: hash of the settings, written in full in the topic ``settings``.
+    stop, the revision. ``configuration`` and ``calibration`` (empty for none): hashes of what the Monitor went by, both
+    written in full in the topic ``settings``.
     """
 
     area: str
@@ -44,12 +45,25 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accounts: Accounts
     configuration: str
     checkpoint: Checkpoint
+    calibration: str = ""
     digest: str = NO_DIGEST
 
     @property
     def next_offset(self) -> int:
         """The first record of the topic ``incidents`` that this tick does not cover."""
         return self.next_offsets["incidents"]
+
+    @property
+    def ids(self) -> Ids:
+        """What the Monitor went by."""
+        return Ids(self.configuration, self.calibration)
+
+
+class Ids(NamedTuple):
+    """Hashes of the configuration and of the calibration (empty for none) that a Monitor goes by."""
+
+    configuration: str
+    calibration: str
 
 
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +85,7 @@ _scan_record = msgspec.json.Decoder(ScanRecord)
 _partition_record = msgspec.json.Decoder(PartitionRecord)
 
 
-def scan_record(
-    area: str, configuration: str, closed: ClosedTick, previous: str, raw: Iterable[KeyAndValue]
-) -> ScanRecord:
+def scan_record(area: str, ids: Ids, closed: ClosedTick, previous: str, raw: Iterable[KeyAndValue]) -> ScanRecord:
     """The record of a closed tick, linked to the digest of the area's previous one.
 
     ``raw``: key and value of each input record of the tick.
@@ -86,7 +98,8 @@ def scan_record(
         streams=closed.streams,
         revisions=tuple(f"{alert.id}.{alert.revision}" for alert in closed.changes),
         accounts=closed.accounts,
-        configuration=configuration,
+        configuration=ids.configuration,
+        calibration=ids.calibration,
         checkpoint=closed.checkpoint,
     )
     return msgspec.structs.replace(record, digest=chain(previous, raw, record))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from detectors.calibration.margins import LOADS, Margins, load
 from detectors.incident import Incident
 from detectors.locations import Locations, cell_of
 from detectors.models.permutation import PermutationModel
@@ -21,6 +22,8 @@ LONGITUDE, LATITUDE = -1.55, 53.8
 def compile_kernels() -> int:
     """Run a small Monitor through every step; returns the number of scans that it made (more than 0)."""
     settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99)
+    load(np.zeros(settings.window_days * 24, np.int32))
+    Margins.flat().gumbel(np.zeros(LOADS))
     monitor = Monitor("compile", settings, Locations.from_cells([cell_of(LONGITUDE, LATITUDE, 10)]))
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     for number in range(12):

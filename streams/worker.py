@@ -39,11 +39,12 @@ from streams.metrics import AreaHealth, Metrics
 from streams.metrics_server import MetricsServer
 from streams.partition import Partition
 from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
-from streams.rebuild import RebuildError, WatchedArea, rebuild, watched_areas
+from streams.rebuild import RebuildError, rebuild
 from streams.redis_feeder import RedisFeeder
 from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
 from streams.watchdog import Watchdog, end_within
+from streams.watched_area import WatchedArea, watched_areas
 
 DONE, FAILED, FENCED = 0, 1, 3
 """Exit codes: drained, something failed, another worker has the partition or the instance id."""
@@ -343,7 +344,8 @@ class Worker:
         publisher = Publisher(kafka, owned.number)
         try:
             restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
-            settings = [Message(kafka.topic("settings"), *area.written_in_full()) for area in restored.unwritten]
+            written = (each for area in restored.unwritten for each in area.written_in_full())
+            settings = [Message(kafka.topic("settings"), *each) for each in written]
             if settings:
                 publisher.commit(settings)
         except BaseException:

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Maxima, Scanning
 from detectors.inference import TIERS
 from detectors.kernels.track import Lives, Told
-from detectors.strata import BUCKET_S
+from detectors.strata import BUCKET_S, Blocks
 
 BLOCK_WEEKS = 26
 WEEK = 168
@@ -45,30 +46,42 @@ Result = TypeVar("Result")
 class Nulls:
     """Null histories of an area: number ``i`` is always the same for a seed.
 
-    ``with_repeats``: whether chance includes ordinary near repeats.
+    ``points``: the locations in metres, (L, 3); ``with_repeats``: whether chance includes ordinary near repeats.
+
+    Raises:
+        ValueError: the past is too short or empty.
     """
 
-    def __init__(self, past: Past, city: CityModel, points: NDArray[np.float64], seed: int, with_repeats: bool) -> None:
-        self._past, self._city, self._seed = past, city, seed
+    def __init__(
+        self,
+        past: Past,
+        points: NDArray[np.float64],
+        blocks: Blocks,
+        zone: ZoneInfo,
+        seed: int,
+        with_repeats: bool,
+    ) -> None:
+        self._past, self._seed = past, seed
+        self.city = CityModel(past, points, blocks, zone)
+        self.repeats = Repeats.none()
         self._knox: Knox | None = None
         if with_repeats:
-            self._knox = Knox(past, points, city.stratum, np.random.default_rng([seed, 0]))
-            self._surroundings = Surroundings(points)
-
-    @property
-    def repeats(self) -> Repeats:
-        """How incidents are followed, at best knowledge."""
-        return Repeats.none() if self._knox is None else self._knox.estimate()
+            self._knox = Knox(past, points)
+            self._surroundings = Surroundings(points, np.bincount(past.location, minlength=len(points)))
+            self.repeats = self._knox.estimate()
+            # Whether an incident followed another depends on what is usual at its place, and the other way round.
+            for _ in range(2):
+                alone = self._surroundings.alone(past, self.repeats, self.city.usual(past))
+                self.city = CityModel(past, points, blocks, zone, alone)
 
     def __call__(self, number: int, buckets: int) -> Past:
         """One null history, which begins where the past ends."""
-        generator = np.random.default_rng([self._seed, 1 + number])
-        past = self._city.history(
-            self._city.draw(generator), self._past.first_bucket + self._past.buckets, buckets, generator
-        )
-        if self._knox is None:
-            return past
-        return self._surroundings.followed(past, self._knox.estimate(generator), generator)
+        generator = np.random.default_rng([self._seed, number])
+        drawn = self.city.draw(generator)
+        repeats = self.repeats if self._knox is None else self._knox.estimate(generator)
+        part = (1 - repeats.rate) / (1 - self.repeats.rate)  # so that with the followers there are as many as ever
+        past = self.city.history(drawn, self._past.first_bucket + self._past.buckets, buckets, part, generator)
+        return past if self._knox is None else self._surroundings.followed(past, repeats, generator)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

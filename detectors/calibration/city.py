@@ -48,13 +48,16 @@ class Drawn:
 class CityModel:
     """The posterior of an area. ``points``: its locations in metres, (L, 3).
 
-    ``stratum``: that of each bucket of its past, (buckets,).
+    ``weight``: how much of each incident of the past counts, (n,), all of it if not given: what followed another says
+    little of its place. ``stratum``: that of each bucket of the past, (buckets,).
 
     Raises:
         ValueError: the history has no incident, or is shorter than a week.
     """
 
-    def __init__(self, past: Past, points: _Floats, blocks: Blocks, zone: ZoneInfo) -> None:
+    def __init__(
+        self, past: Past, points: _Floats, blocks: Blocks, zone: ZoneInfo, weight: _Floats | None = None
+    ) -> None:
         if past.buckets < BY_HOUR.count:
             raise ValueError(f"history: {past.buckets / 24:.1f} days; at least a week is needed, and 26 are better")
         if not len(past):
@@ -63,10 +66,11 @@ class CityModel:
         places, strata = len(points), blocks.count
         stratum, hour = self._calendar(past.first_bucket, past.buckets)
         self.stratum = stratum
+        weight = np.ones(len(past)) if weight is None else weight
         of_category = np.zeros((places, CATEGORIES))
-        np.add.at(of_category, (past.location, past.category), 1.0)
+        np.add.at(of_category, (past.location, past.category), weight)
         of_stratum = np.zeros((places, strata))
-        np.add.at(of_stratum, (past.location, stratum[past.bucket]), 1.0)
+        np.add.at(of_stratum, (past.location, stratum[past.bucket]), weight)
         self.cases = of_category.sum(axis=1)
         self.likely = _around(self.cases, points)
         self.shape = _gamma_shape(self.cases, self.likely)
@@ -75,7 +79,7 @@ class CityModel:
         self.mix_cases = _concentration(of_category, self._mix)
         self.clock_cases = _concentration(of_stratum, self._clock)
         clock_of_category = np.zeros((CATEGORIES, strata))
-        np.add.at(clock_of_category, (past.category, stratum[past.bucket]), 1.0)
+        np.add.at(clock_of_category, (past.category, stratum[past.bucket]), weight)
         clock_of_category += HOUR_CASES * self._clock
         self._tilt = clock_of_category / clock_of_category.sum(axis=1, keepdims=True) / self._clock
         self._hour = _hours(stratum, hour, past.bucket)
@@ -92,13 +96,26 @@ class CityModel:
         clock = _dirichlet(generator, self.clock_cases * self._clock + self._of_stratum)
         return Drawn(rate, mix, clock)
 
-    def history(self, drawn: Drawn, first_bucket: int, buckets: int, generator: np.random.Generator) -> Past:
-        """What happens in an area by chance, each incident by itself."""
+    def usual(self, past: Past) -> _Floats:
+        """How many incidents of its category are usual at the place and in the hour of each incident, (n,)."""
+        rate = (self.shape + self.cases) / (self.shape / self.likely + 1) / self._buckets
+        mix = self.mix_cases * self._mix + self._of_category
+        clock = self.clock_cases * self._clock + self._of_stratum
+        share = np.bincount(self.stratum, minlength=self._blocks.count) / self._buckets
+        place, stratum = past.location, self.stratum[past.bucket]
+        of_category = mix[place, past.category] / mix.sum(axis=1)[place]
+        return np.asarray(rate[place] * of_category * clock[place, stratum] / clock.sum(axis=1)[place] / share[stratum])
+
+    def history(
+        self, drawn: Drawn, first_bucket: int, buckets: int, part: _Floats, generator: np.random.Generator
+    ) -> Past:
+        """What happens in an area by chance, each incident by itself; of each category a ``part``, (4,)."""
         stratum, hour = self._calendar(first_bucket, buckets)
         level = 1 + SWING * np.sin(2 * np.pi * (np.arange(buckets) / YEAR_H + generator.random()))
-        number = generator.poisson(drawn.rate * level.sum())
+        of_category = drawn.mix * part
+        number = generator.poisson(drawn.rate * of_category.sum(axis=1) * level.sum())
         place = np.repeat(np.arange(len(number)), number)
-        category = _pick(generator, drawn.mix[place])
+        category = _pick(generator, of_category[place])
         of_stratum = _pick(generator, drawn.clock[place] * self._tilt[category])
         weight = level * self._hour[hour]
         bucket = np.empty(len(place), np.int64)

@@ -1,7 +1,8 @@
 """Near repeats: how often an incident is soon followed by another of its kind nearby, in the past and by chance.
 
-A Knox table (Knox 1964; Johnson et al. 2007) of pairs by distance and lag against what permuted times give, freed of
-the pairs that siblings and grandchildren make. No parametric form: a wrong one opens twice the alerts it promises.
+A Knox table (Knox 1964; Johnson et al. 2007) of pairs by distance and lag, freed of the pairs that siblings and
+grandchildren make. Held not against shuffled times but against pairs some weeks apart, which share place, clock and
+drift. No parametric form: a wrong one opens twice the alerts that it promises.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ from scipy.optimize import isotonic_regression
 from scipy.spatial import cKDTree
 
 from detectors.calibration.past import CATEGORIES, Past
-from detectors.kernels.pairs import pairs_by_lag
+from detectors.kernels.pairs import followed_by, pairs_by_lag, pairs_periods_apart
+from detectors.strata import BUCKET_S
 
 WITHIN_M = np.array([0.0, 180.0, 300.0, 430.0, 540.0])
 """Rings around an incident: its own location, and as far as the first four rings of H3 cells of resolution 10 reach."""
-WITHIN_S = (np.array([0.5, 1, 2, 6, 12, 24, 48, 72, 120, 168, 336]) * 3600).astype(np.int64)
-PERMUTATIONS = 8
+EVERYWHERE_M = np.append(WITHIN_M, np.inf)
+WITHIN_S = (np.array([0.5, 1, 2, 6, 12, 24, 48, 72, 120, 168]) * 3600).astype(np.int64)
+WEEK_S = 7 * 86_400
+FIRST_WEEKS, LAST_WEEKS = 4, 9
+"""Expected pairs lie beside so many weeks: far enough for nobody to follow, near enough for places to be the same."""
+LEAST = 1e-3
+"""So little may pairs that are expected weigh."""
 VARIANCE = 1.3
 """Of a number of pairs, in units of the number: pairs that share an incident come together."""
 ROUNDS = 10
@@ -46,56 +53,67 @@ class Repeats:
 
 
 class Knox:
-    """The pairs of a history, and what its locations have around them. ``stratum`` of each of its buckets."""
+    """The pairs of a history by category, ring and lag, observed and expected; ``points`` of the locations, (L, 3).
 
-    def __init__(self, past: Past, points: _Floats, stratum: NDArray[np.int32], generator: np.random.Generator) -> None:
+    Expected are as many as there are beside a whole number of weeks: with the same places, clocks and drift. A pair of
+    quiet places tells more than one of busy places, where many pairs are due to chance: locations of ``n`` and ``m``
+    incidents of the category weigh ``1 / (n + 1) + 1 / (m + 1)``, about as signal over variance.
+
+    Raises:
+        ValueError: the history is too short to tell.
+    """
+
+    def __init__(self, past: Past, points: _Floats) -> None:
+        weeks = past.buckets * BUCKET_S // WEEK_S
+        if weeks < FIRST_WEEKS + 4:
+            raise ValueError(
+                f"history: {weeks} weeks; near repeats cannot be told in fewer than {FIRST_WEEKS + 4}: leave them out"
+            )
+        around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
         self._cases = np.bincount(past.category, minlength=CATEGORIES).astype(float)
-        self.observed, self._ever = _tables(past, points)
-        shuffled = []
-        for _ in range(PERMUTATIONS):
-            second = past.second.copy()
-            kind = past.category.astype(np.int64) * (int(stratum.max()) + 1) + stratum[past.bucket]
-            for each in np.unique(kind):
-                mine = np.flatnonzero(kind == each)
-                second[mine] = generator.permutation(second[mine])
-            shuffled.append(_tables(dataclasses.replace(past, second=second), points)[0])
-        self.expected = np.maximum(np.mean(shuffled, axis=0), 1 / PERMUTATIONS)
-        tree = cKDTree(points)
+        tables = []
+        for category in range(CATEGORIES):
+            mine = past.category == category
+            second, location = past.second[mine], past.location[mine]
+            quiet = 1 / (np.bincount(location, minlength=len(points)) + 1.0)
+            within = (points[location], quiet[location], EVERYWHERE_M, WITHIN_S)
+            last = min(LAST_WEEKS, weeks - 4)
+            apart = pairs_periods_apart(second, *within, WEEK_S, FIRST_WEEKS, last, past.buckets * BUCKET_S)
+            near = pairs_by_lag(np.zeros(len(second), np.int64), second, *within)
+            tables.append((near, apart, around.weight_of_followers(location, quiet)))
+        near, apart, self._of_followers = (np.array(each) for each in zip(*tables, strict=True))
+        # What rises and falls in the whole area makes pairs at every distance: they say how many are usual at a lag.
+        rise = near.sum(axis=2, keepdims=True) / np.maximum(apart.sum(axis=2, keepdims=True), LEAST)
+        self.observed = near[:, 0, :-1]
+        self.expected = (apart * rise)[:, 0, :-1]
+        self._variance = VARIANCE * np.maximum(apart * rise, LEAST)[:, 1, :-1]
         places, times = np.unique(past.location, return_counts=True)
-        reached = [tree.query_ball_point(points[places], each + 1e-6, return_length=True) for each in WITHIN_M]
-        self._locations = np.diff(np.average(reached, axis=1, weights=times), prepend=0.0) if len(places) else WITHIN_M
+        self._locations = np.average(around.number[places], axis=0, weights=times)
 
     def estimate(self, generator: np.random.Generator | None = None) -> Repeats:
         """The followers that explain the pairs; with a generator, one draw of what they may be."""
-        observed = self.observed.astype(float)
+        observed = self.observed
         if generator is not None:
-            observed = generator.normal(observed, np.sqrt(VARIANCE * np.maximum(observed, 1.0)))
+            observed = generator.normal(observed, np.sqrt(self._variance))
         excess = observed - self.expected
-        # Permuted times spread the excess over all lags, so that the expected pairs hold a share of it.
-        ever = np.maximum(self._ever, 1.0)[:, :, None]
-        spread = self.expected / ever
-        excess = excess + spread * excess.sum(axis=2, keepdims=True) / np.maximum(
-            1 - spread.sum(axis=2, keepdims=True), 0.1
-        )
-        by_ring, by_lag = self._shape(excess.sum(axis=0), self.expected.sum(axis=0))
-        if not (by_ring.sum() and by_lag.sum()):
+        by_ring, by_lag = self._shape(excess.sum(axis=0))
+        shape = self._of_followers[:, :, None] * np.outer(by_ring, by_lag)
+        informed = (shape**2 / self._variance).sum(axis=(1, 2))
+        if not informed.all():
             return Repeats.none()
-        shape = np.outer(by_ring, by_lag)
-        informed = (shape**2 / self.expected).sum(axis=(1, 2)) * np.maximum(self._cases, 1.0)
-        pairs = np.maximum((shape * excess / self.expected).sum(axis=(1, 2)) / informed, 0.0)
+        pairs = np.maximum((shape * excess / self._variance).sum(axis=(1, 2)) / informed, 0.0)
         return _without_relatives(pairs, by_ring, by_lag, self._cases, self._locations, np.random.default_rng(0))
 
-    def _shape(self, excess: _Floats, expected: _Floats) -> tuple[_Floats, _Floats]:
+    def _shape(self, excess: _Floats) -> tuple[_Floats, _Floats]:
         """Shares by ring and by lag whose product fits best; neither grows with distance or with time, for its size."""
         sizes = np.maximum(self._locations, 1e-3), np.diff(WITHIN_S, prepend=0) / 3600
+        variance, followers = self._variance.sum(axis=0), self._of_followers.sum(axis=0)
         ring, lag = (each / each.sum() for each in sizes)
         for _ in range(ROUNDS):
-            ring = _falling((excess * lag / expected).sum(axis=1), (lag**2 / expected).sum(axis=1), sizes[0])
-            if not ring.sum():
-                break
-            lag = _falling((excess.T * ring / expected.T).sum(axis=1), (ring**2 / expected.T).sum(axis=1), sizes[1])
-            if not lag.sum():
-                break
+            by_lag = followers[:, None] * lag
+            ring = _falling((excess * by_lag / variance).sum(axis=1), (by_lag**2 / variance).sum(axis=1), sizes[0])
+            by_ring = (followers * ring)[:, None]
+            lag = _falling((excess * by_ring / variance).sum(axis=0), (by_ring**2 / variance).sum(axis=0), sizes[1])
         return ring, lag
 
 
@@ -106,18 +124,6 @@ def _falling(product: _Floats, weight: _Floats, size: _Floats) -> _Floats:
     share = np.maximum(fitted, 0.0) * size
     whole = share.sum()
     return np.asarray(share / whole if whole > 0 else share)
-
-
-def _tables(past: Past, points: _Floats) -> tuple[_Floats, _Floats]:
-    """Pairs by category, ring and lag, and by category and ring at any lag."""
-    tables = []
-    for category in range(CATEGORIES):
-        mine = np.flatnonzero(past.category == category)
-        second = past.second[mine]
-        order = np.argsort(second, kind="stable")
-        group = np.zeros(len(mine), np.int64)
-        tables.append(pairs_by_lag(group, second[order], points[past.location[mine[order]]], WITHIN_M, WITHIN_S))
-    return np.array([each for each, _ in tables]), np.array([each for _, each in tables], dtype=float)
 
 
 def _without_relatives(
@@ -160,8 +166,9 @@ def _pairs_of_trees(rate: float, ring: _Floats, lag: _Floats, generator: np.rand
         generations.append((root, second, where))
     root, second, where = (np.concatenate(each) for each in zip(*generations, strict=True))
     order = np.lexsort((second, root))
-    table, _ = pairs_by_lag(root[order], second[order].astype(np.int64), where[order], WITHIN_M + 1e-6, WITHIN_S)
-    return np.asarray(table / len(root))
+    each = np.full(len(root), 0.5)  # a pair counts as one
+    table = pairs_by_lag(root[order], second[order].astype(np.int64), where[order], each, WITHIN_M + 1e-6, WITHIN_S)
+    return np.asarray(table[0] / len(root))
 
 
 def _steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.Generator) -> tuple[_Floats, _Floats]:
@@ -175,9 +182,14 @@ def _steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.Genera
 
 
 class Surroundings:
-    """The locations in each ring around each location, for followers to fall on."""
+    """The locations in each ring around each location, for followers to fall on. ``points`` in metres, (L, 3).
 
-    def __init__(self, points: _Floats) -> None:
+    ``cases``, (L,): incidents of the past. Followers fall where there is something to do, which the past shows in part:
+    a location draws them by the root of its cases, and one more.
+    """
+
+    def __init__(self, points: _Floats, cases: NDArray[np.int64]) -> None:
+        self._points = points
         tree = cKDTree(points)
         pairs = tree.sparse_distance_matrix(tree, float(WITHIN_M[-1]) + 1e-6, output_type="coo_matrix")
         one = np.concatenate((pairs.row[pairs.row != pairs.col], np.arange(len(points))))
@@ -188,11 +200,43 @@ class Surroundings:
         order = np.argsort(key, kind="stable")
         self._other = other[order]
         self._start = np.searchsorted(key[order], np.arange(len(points) * len(WITHIN_M) + 1))
+        self._pull = np.sqrt(1.0 + cases)[self._other]
+        self._until = np.concatenate(([0.0], np.cumsum(self._pull)))
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """How many locations are in each ring around each, (L, rings)."""
+        return np.diff(self._start).reshape(-1, len(WITHIN_M))
+
+    def weight_of_followers(self, location: NDArray[np.int32], quiet: _Floats) -> _Floats:
+        """What the pairs of some incidents with one follower each in a ring weigh, (rings,); see :class:`Knox`."""
+        joined = 1 / (1 / quiet + 1)  # what a location weighs once the follower is there
+        until = np.concatenate(([0.0], np.cumsum(self._pull * joined[self._other])))
+        pulled = until[self._start[1:]] - until[self._start[:-1]]
+        pull = self._until[self._start[1:]] - self._until[self._start[:-1]]
+        there = np.divide(pulled, pull, out=np.repeat(joined, len(WITHIN_M)), where=pull > 0)
+        own = np.column_stack((joined, *[quiet] * (len(WITHIN_M) - 1)))
+        return np.asarray((there.reshape(-1, len(WITHIN_M)) + own)[location].sum(axis=0))
+
+    def alone(self, past: Past, repeats: Repeats, usual: _Floats) -> _Floats:
+        """The chance that an incident followed no other, (n,): stochastic declustering (Zhuang et al. 2002).
+
+        ``usual``: incidents of its category that are usual at its place in its hour, (n,).
+        """
+        chance = np.ones(len(past))
+        hours = np.diff(WITHIN_S, prepend=0) / 3600
+        around = self.number.mean(axis=0)
+        density = np.outer(repeats.by_ring / np.maximum(around, 1e-3), repeats.by_lag / hours)
+        for category in range(CATEGORIES):
+            mine = np.flatnonzero(past.category == category)
+            where = self._points[past.location[mine]]
+            followers = followed_by(past.second[mine], where, WITHIN_M, WITHIN_S, repeats.rate[category] * density)
+            chance[mine] = usual[mine] / (usual[mine] + followers)
+        return chance
 
     def followed(self, past: Past, repeats: Repeats, generator: np.random.Generator) -> Past:
-        """The history with followers, and theirs; incidents by themselves are thinned out so that the number stays."""
-        first = generator.random(len(past)) >= np.minimum(repeats.rate, MOST)[past.category]
-        second, location, category = past.second[first], past.location[first], past.category[first]
+        """The history with followers, and theirs."""
+        second, location, category = past.second, past.location, past.category
         generations = [(second, location, category)]
         while len(second):
             number = generator.poisson(repeats.rate[category])
@@ -201,10 +245,11 @@ class Surroundings:
             ring = generator.choice(len(WITHIN_M), len(second), p=repeats.by_ring)
             _, late = _steps(len(second), repeats.by_ring, repeats.by_lag, generator)
             row = location.astype(np.int64) * len(WITHIN_M) + ring
-            length = self._start[row + 1] - self._start[row]
-            chosen = self._start[row] + (generator.random(len(row)) * length).astype(np.int64)
+            first, end = self._start[row], self._start[row + 1]
+            drawn = self._until[first] + generator.random(len(row)) * (self._until[end] - self._until[first])
+            chosen = np.clip(np.searchsorted(self._until, drawn, side="right") - 1, first, np.maximum(end - 1, first))
             # Where a ring holds no location the follower falls on the parent's own.
-            location = np.where(length > 0, self._other[np.minimum(chosen, len(self._other) - 1)], location)
+            location = np.where(end > first, self._other[np.minimum(chosen, len(self._other) - 1)], location)
             second = second + late.astype(np.int64)
             generations.append((second, location, category))
         columns = [np.concatenate(each) for each in zip(*generations, strict=True)]

@@ -1,4 +1,4 @@
-"""Counting pairs of incidents by how near they are in space and in time."""
+"""Pairs of incidents by how near they are in space and in time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from detectors.kernels.ratio import Floats, Offsets, compiled
 
 @compiled
 def pairs_by_lag(
-    group: Offsets, second: Offsets, points: Floats, within_m: Floats, within_s: Offsets
-) -> tuple[Offsets, Offsets]:
-    """Pairs of the same group by distance and lag, shape (distances, lags), and by distance at any lag, (distances,).
+    group: Offsets, second: Offsets, points: Floats, weight: Floats, within_m: Floats, within_s: Offsets
+) -> Floats:
+    """Pairs of the same group by distance and lag: their weights, and the squares of these; (2, distances, lags).
 
     ``group`` and ``second``, (n,), in order of group, then of time; ``points`` in metres, (n, 2 or 3). A pair belongs
-    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed.
+    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed; it weighs what its two
+    incidents do, ``weight``, (n,).
     """
-    table = np.zeros((len(within_m), len(within_s)), np.int64)
-    ever = np.zeros(len(within_m), np.int64)
+    table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m
     for one in range(len(second)):
         lag = 0
@@ -26,6 +26,8 @@ def pairs_by_lag(
             apart_s = second[other] - second[one]
             while lag < len(within_s) and apart_s > within_s[lag]:
                 lag += 1
+            if lag == len(within_s):
+                break
             square = 0.0
             for axis in range(points.shape[1]):
                 square += (points[one, axis] - points[other, axis]) ** 2
@@ -33,8 +35,81 @@ def pairs_by_lag(
                 ring = 0
                 while square > square_within[ring]:
                     ring += 1
-                ever[ring] += 1
-                if lag < len(within_s):
-                    table[ring, lag] += 1
+                both = weight[one] + weight[other]
+                table[0, ring, lag] += both
+                table[1, ring, lag] += both * both
             other += 1
-    return table, ever
+    return table
+
+
+@compiled
+def pairs_periods_apart(
+    second: Offsets,
+    points: Floats,
+    weight: Floats,
+    within_m: Floats,
+    within_s: Offsets,
+    period_s: int,
+    first: int,
+    last: int,
+    long_s: int,
+) -> Floats:
+    """Pairs by distance and by lag beside a whole number of periods, from ``first`` to ``last``: the mean over these.
+
+    That is how many pairs there would be by lag if what happened had no effect: periods apart, places and hours are
+    the same. Weights and their squares as in :func:`pairs_by_lag`; ``second`` in order of time, within 0 to ``long_s``,
+    for which lags that fit in more often count less.
+    """
+    table = np.zeros((2, len(within_m), len(within_s)))
+    square_within = within_m * within_m
+    number = 2 * (last - first + 1)  # a lag can lie on either side
+    for one in range(len(second)):
+        for other in range(one + 1, len(second)):
+            apart_s = second[other] - second[one]
+            if apart_s > last * period_s + within_s[-1]:
+                break
+            if apart_s < first * period_s - within_s[-1]:
+                continue
+            square = 0.0
+            for axis in range(points.shape[1]):
+                square += (points[one, axis] - points[other, axis]) ** 2
+            if square > square_within[-1]:
+                continue
+            ring = 0
+            while square > square_within[ring]:
+                ring += 1
+            both = weight[one] + weight[other]
+            for periods in range(first, last + 1):
+                beside_s = abs(apart_s - periods * period_s)
+                if beside_s <= within_s[-1]:
+                    lag = 0
+                    while beside_s > within_s[lag]:
+                        lag += 1
+                    share = (long_s - beside_s) / (long_s - apart_s) / number
+                    table[0, ring, lag] += share * both
+                    table[1, ring, lag] += share * both * both
+    return table
+
+
+@compiled
+def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Offsets, value: Floats) -> Floats:
+    """For each incident the sum of ``value``, (distances, lags), over the pairs in which it is the later one, (n,)."""
+    total = np.zeros(len(second))
+    square_within = within_m * within_m
+    for one in range(len(second)):
+        lag = 0
+        for other in range(one + 1, len(second)):
+            apart_s = second[other] - second[one]
+            while lag < len(within_s) and apart_s > within_s[lag]:
+                lag += 1
+            if lag == len(within_s):
+                break
+            square = 0.0
+            for axis in range(points.shape[1]):
+                square += (points[one, axis] - points[other, axis]) ** 2
+            if square <= square_within[-1]:
+                ring = 0
+                while square > square_within[ring]:
+                    ring += 1
+                total[other] += value[ring, lag]
+    return total

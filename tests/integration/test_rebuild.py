@@ -18,8 +18,9 @@ from streams.brokers import consumer_arguments
 from streams.decode import decode, partition_of
 from streams.log_reader import Cancelled
 from streams.publish import AbortedError, FencedError, Message, Publisher
-from streams.rebuild import RebuildError, Restored, WatchedArea, rebuild, watched_areas
+from streams.rebuild import RebuildError, Restored, rebuild
 from streams.scan_log import FIRST_STEP, PartitionRecord, ScanRecord, decode_scan, last_records
+from streams.watched_area import WatchedArea, watched_areas
 from streams.worker import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, areas_of_one_partition, incidents, tick
@@ -116,7 +117,7 @@ def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict
         for closed in monitor.put(entry, record.offset, record.timestamp // 1000):
             of_tick = [pair for offset, pair in raw[area] if offset < closed.next_offset]
             raw[area] = [each for each in raw[area] if each[0] >= closed.next_offset]
-            done = scan_log.scan_record(area, areas[area].configuration_id, closed, digests[area], of_tick)
+            done = scan_log.scan_record(area, areas[area].ids, closed, digests[area], of_tick)
             digests[area] = done.digest
             written[area].append(scan_log.encode(done))
     return written

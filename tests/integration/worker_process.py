@@ -31,7 +31,7 @@ from streams.brokers import admin_arguments, consumer_arguments, create_topics
 from streams.configuration import Configuration, Topic, load
 from streams.decode import decode, partition_of
 from streams.messages import alert_event, read_alert
-from streams.rebuild import watched_areas
+from streams.watched_area import watched_areas
 
 BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CENTRE = (53.80, -1.55)
@@ -206,10 +206,12 @@ class Deployment:
             raw[name].append(record)
             for closed in monitors[name].put(entry, record.offset, record.timestamp // 1000):
                 area = areas[name]
-                alerts += [alert_event(each, area.settings, area.configuration_id) for each in closed.changes]
+                alerts += [
+                    alert_event(each, area.settings, area.configuration_id, area.calibration) for each in closed.changes
+                ]
                 of_tick = [(each.key, each.value) for each in raw[name] if each.offset < closed.next_offset]
                 raw[name] = [each for each in raw[name] if each.offset >= closed.next_offset]
-                done = scan_log.scan_record(name, area.configuration_id, closed, digests[name], of_tick)
+                done = scan_log.scan_record(name, area.ids, closed, digests[name], of_tick)
                 digests[name] = done.digest
                 scans.setdefault(name, []).append(scan_log.encode(done))
         return alerts, scans

@@ -28,8 +28,9 @@ from streams.intake import Intake, Record
 from streams.metrics import Metrics
 from streams.partition import MERGE_S, QUIET_S, UNOWNED_S, Partition
 from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
-from streams.rebuild import Restored, WatchedArea
+from streams.rebuild import Restored
 from streams.scan_log import NO_DIGEST, ScanRecord
+from streams.watched_area import WatchedArea
 
 CELL = "8a195da49b9ffff"
 NOW_S = 1_717_200_000.0

@@ -14,7 +14,7 @@ from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.incident import Incident
 from detectors.locations import Locations
-from detectors.monitor import Monitor
+from detectors.monitor import ClosedTick, Monitor
 from detectors.neighbours import neighbours
 from detectors.settings import STREAMS, AreaSettings, RepeatSettings
 from detectors.strata import BUCKET_S
@@ -84,9 +84,9 @@ def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> se
             location=locations.ids[place],
         )
 
-    def note(closed: list[object]) -> None:
+    def note(closed: list[ClosedTick]) -> None:
         for tick in closed:
-            for change in tick.changes:  # type: ignore[attr-defined]
+            for change in tick.changes:
                 alerts[change.id] = (change.stream, change.opened_s, change.alerted_s)
 
     begin_s = (WINDOW - 1) * BUCKET_S
@@ -94,7 +94,7 @@ def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> se
     for number in np.flatnonzero(town.second < begin_s).tolist():
         monitor.refill(incident(number), offset, FIRST * BUCKET_S + int(town.second[number]))
         offset += 1
-    # The first scan is that of the first full window, as its last hour begins: an incident that is not scanned asks for it.
+    # The first scan is that of the first full window, as its last hour begins: an incident of category other brings it.
     beginning = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=FIRST * BUCKET_S + begin_s)
     other = Incident(id="first", occurred_at=beginning, category="other", location=locations.ids[0])
     note(monitor.put(other, offset, FIRST * BUCKET_S + begin_s))

@@ -1,0 +1,97 @@
+"""A calibration as a file: what it holds, and whether it fits an area."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from detectors.calibration.result import Calibration
+from detectors.locations import Locations
+from detectors.settings import STREAMS, AreaSettings
+
+MATTERS = (
+    "timezone",
+    "window_days",
+    "durations_h",
+    "strata",
+    "max_radius_m",
+    "min_cases",
+    "max_clusters",
+    "ease_below",
+    "end_after_h",
+    "cool_down_h",
+    "cool_down_m",
+    "categories",
+)
+"""The settings that decide how often chance opens an alert."""
+
+
+class CalibrationError(ValueError):
+    """A calibration cannot be made or used; its text is one line for each fault."""
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calibration was learnt from."""
+
+    begins_at: datetime
+    ends_at: datetime
+    incidents: int
+
+
+class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A calibration and all that it depends on.
+
+    ``id``: SHA-256 over ``calibration``; ``settings``: the area's; ``places``: hash of the frozen locations;
+    ``weeks`` of null histories from ``seed``; ``seconds`` that it took.
+    """
+
+    id: str
+    area: str
+    calibration: Calibration
+    settings: AreaSettings
+    places: str
+    history: History
+    weeks: int
+    seed: int
+    made_at: datetime
+    seconds: float
+
+
+def read(path: Path, area: str, settings: AreaSettings, locations: Locations) -> CalibrationFile:
+    """The calibration of a file, for an area.
+
+    Raises:
+        CalibrationError: the file cannot be read, or was made for another area, other settings or other places.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
+    faults = [
+        f"{name} = {getattr(file.settings, name)!r} then, {getattr(settings, name)!r} now"
+        for name in MATTERS
+        if getattr(file.settings, name) != getattr(settings, name)
+    ]
+    if file.area != area:
+        faults.insert(0, f"area {file.area!r} then, {area!r} now")
+    if file.places != places_hash(locations):
+        faults.append("the places are others")
+    if file.id != file.calibration.digest:
+        faults.append("its id does not fit its content")
+    if len(file.calibration.margins) != len(STREAMS):
+        faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
+    if faults:
+        raise CalibrationError(f"{path}: made for something else, calibrate anew: {'; '.join(faults)}")
+    return file
+
+
+def write(path: Path, file: CalibrationFile) -> None:
+    """Write the file, JSON; raises OSError if it cannot be written."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
+
+
+def places_hash(locations: Locations) -> str:
+    """SHA-256 in hex over the frozen locations."""
+    return AreaSettings().digest(locations)

@@ -1,0 +1,103 @@
+"""What a command on a file of incidents is to run: which area, with which settings, places and calibration."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from detectors.calibration.result import Calibration
+from detectors.locations import Locations
+from detectors.settings import AreaSettings
+from streams.calibration_file import read
+from streams.configuration import DEFAULT_BUDGET, Area, Configuration, ConfigurationError, load, locations
+from streams.tables import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to run: an area with its settings on the watermark clock, its frozen locations, its calibration if any."""
+
+    area: str
+    settings: AreaSettings
+    locations: Locations
+    calibration: Calibration | None = None
+    budget: str = DEFAULT_BUDGET
+
+
+def plan(
+    table: Table,
+    configuration: Path | None,
+    environ: Mapping[str, str],
+    area: str | None,
+    timezone: str | None,
+    seed: int | None,
+    calibration: Path | None = None,
+) -> Plan:
+    """The area to run: from the configuration file, else the occupied cells of the file itself.
+
+    ``calibration``: a calibration file; where none is given, that of the configuration.
+
+    Raises:
+        ConfigurationError: the configuration is wrong, or does not say which of its areas is meant.
+        CalibrationError: the calibration cannot be read, or was made for something else.
+    """
+    loaded = load(configuration, environ)
+    name = area or _only_area(loaded)
+    if name not in loaded.areas:
+        raise ConfigurationError(f"area {name!r}: not configured; there is {', '.join(sorted(loaded.areas))}")
+    chosen = loaded.areas[name]
+    changes: dict[str, object] = {"clock": "watermark"}
+    if timezone is not None:
+        changes["timezone"] = timezone
+    if seed is not None:
+        changes["seed"] = seed
+    try:
+        settings = msgspec.structs.replace(chosen.settings, **changes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    places = _locations(chosen, table)
+    file = calibration or (Path(chosen.calibration_file) if chosen.calibration_file else None)
+    found = read(file, name, settings, places).calibration if file else None
+    return Plan(name, settings, places, found, chosen.budget)
+
+
+def _only_area(configuration: Configuration) -> str:
+    if len(configuration.areas) > 1:
+        raise ConfigurationError(f"area: say which, one of {', '.join(sorted(configuration.areas))}")
+    return next(iter(configuration.areas))
+
+
+def _locations(area: Area, table: Table) -> Locations:
+    if area.cells_file or area.boundary_file or area.places_file:
+        return locations(area)
+    cells = table.cells(area.resolution)
+    if not cells:
+        raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")
+    return Locations.from_cells(cells)
+
+
+def write_configuration(path: Path, plan: Plan) -> None:
+    """Write the area as a configuration file, and its locations beside it, for a worker to run.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    defaults = msgspec.to_builtins(AreaSettings())
+    chosen = {name: value for name, value in msgspec.to_builtins(plan.settings).items() if value != defaults[name]}
+    beside = path.with_suffix(".cells.txt" if plan.locations.resolution is not None else ".places.csv")
+    if plan.locations.resolution is not None:
+        beside.write_text("".join(f"{cell}\n" for cell in plan.locations.ids), encoding="utf-8")
+        chosen["cells_file"] = beside.name
+    else:
+        degrees = (plan.locations.longitude.tolist(), plan.locations.latitude.tolist())
+        places = zip(plan.locations.ids, *degrees, strict=True)
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("id", "longitude", "latitude"), *places])
+        chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
+    chosen["timezone"] = plan.settings.timezone
+    note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
+    path.write_bytes(note.encode() + msgspec.toml.encode({"areas": {plan.area: chosen}}))

@@ -1,0 +1,102 @@
+"""An area as a worker watches it, built once from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from detectors.calibration.result import Calibration
+from detectors.locations import Locations
+from detectors.monitor import Monitor
+from detectors.neighbours import Neighbours, neighbours
+from detectors.settings import AreaSettings
+from streams.calibration_file import CalibrationError, CalibrationFile, read
+from streams.configuration import Configuration, ConfigurationError, locations
+from streams.metrics import Promise
+from streams.scan_log import Ids, ScanRecord
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedArea:
+    """An area as this worker watches it: what its Monitor reads, built once."""
+
+    name: str
+    settings: AreaSettings
+    locations: Locations
+    near: Neighbours
+    configuration_id: str
+    calibration_file: CalibrationFile | None = None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How rare its scores are, if that was found out."""
+        return self.calibration_file.calibration if self.calibration_file else None
+
+    @property
+    def promise(self) -> Promise | None:
+        """What its calibration says of false alerts."""
+        if self.calibration_file is None:
+            return None
+        made = self.calibration_file.calibration
+        return Promise(
+            made_s=self.calibration_file.made_at.timestamp(),
+            budget=made.budget,
+            mean=made.rate,
+            low=made.rate_low,
+            high=made.rate_high,
+        )
+
+    @property
+    def ids(self) -> Ids:
+        """What its Monitor goes by."""
+        return Ids(self.configuration_id, self.calibration_file.id if self.calibration_file else "")
+
+    def monitor(self, record: ScanRecord | None) -> Monitor:
+        """A Monitor at the checkpoint of a scan record, to be refilled, or a new one."""
+        if record is None:
+            return Monitor(self.name, self.settings, self.locations, self.near, self.calibration)
+        is_reconfigured = record.configuration != self.configuration_id
+        return Monitor.restore(
+            self.name, self.settings, self.locations, record.checkpoint, self.near, is_reconfigured, self.calibration
+        )
+
+    def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
+        """Key (area and hash) and value, JSON, of its records in the topic ``settings``: configuration, calibration."""
+        ids = self.ids
+        whole = {
+            "area": self.name,
+            "id": ids.configuration,
+            "settings": self.settings,
+            "locations": self.locations.written(),
+        }
+        yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(whole)
+        if self.calibration_file is not None:
+            whole = {"area": self.name, "id": ids.calibration, "calibration": self.calibration_file}
+            yield f"{self.name}:{ids.calibration}".encode(), msgspec.json.encode(whole)
+
+
+def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
+    """Every configured area, with its locations and their neighbours.
+
+    Raises:
+        ConfigurationError: an area has no locations, or a file of it cannot be used.
+    """
+    watched = {}
+    for name, area in configuration.areas.items():
+        try:
+            places = locations(area)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"areas.{name}.{error}") from None
+        settings = area.settings
+        near = neighbours(places.points, settings.max_radius_m)
+        calibration = None
+        if area.calibration_file:
+            try:
+                calibration = read(Path(area.calibration_file), name, settings, places)
+            except CalibrationError as error:
+                raise ConfigurationError(f"areas.{name}.calibration_file: {error}") from None
+        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places), calibration)
+    return watched

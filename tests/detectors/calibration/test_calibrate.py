@@ -1,0 +1,120 @@
+"""A small area from history to promise: is the budget kept? `make honest` asks the same of whole cities."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate, opened_by_week
+from detectors.calibration.past import Past
+from detectors.calibration.result import Calibration
+from detectors.calibration.scanning import Scanning
+from detectors.inference import TIERS
+from detectors.locations import Locations
+from detectors.neighbours import neighbours
+from detectors.settings import AreaSettings
+from detectors.strata import BUCKET_S, SCHEMES
+
+SETTINGS = AreaSettings(window_days=28, durations_h=(2, 6, 12, 24, 48), max_radius_m=400.0)
+FIRST = 482_136
+WEEK = 168
+MEASURED_WEEKS = 104
+BUDGET = 3.0
+
+
+def town() -> tuple[Locations, Past]:
+    """Two and a half years of 12 incidents a day on 300 places, without any cluster; nights are busy in the middle."""
+    generator = np.random.default_rng(11)
+    east, north = np.divmod(np.arange(300), 20)
+    locations = Locations.from_places(
+        [f"p{each:03d}" for each in range(300)], (-1.5 + east * 0.0025).tolist(), (53.8 + north * 0.0015).tolist(), 500
+    )
+    buckets = (BLOCK_WEEKS + MEASURED_WEEKS) * WEEK
+    number = generator.poisson(12 / 24 * buckets)
+    weight = generator.gamma(0.4, 1.0, 300)
+    place = generator.choice(300, number, p=weight / weight.sum())
+    is_centre = (np.abs(east[place] - 7) < 3) & (np.abs(north[place] - 10) < 4)
+    night = np.concatenate((np.full(6, 3.0), np.full(14, 1.0), np.full(4, 3.0)))
+    by_night = generator.choice(24, number, p=night / night.sum())
+    hour = np.where(is_centre, by_night, generator.integers(0, 24, number))
+    day = generator.integers(0, buckets // 24, number)
+    second = (day * 24 + hour) * BUCKET_S + generator.integers(0, BUCKET_S, number)
+    category = generator.choice(4, number, p=[0.4, 0.3, 0.1, 0.2])
+    return locations, Past.of(FIRST, buckets, second, place.astype(np.int32), category.astype(np.int8))
+
+
+def cut(past: Past, first: int, end: int) -> Past:
+    """A part of a past, from one bucket to before another."""
+    return Past.of(past.first_bucket + first, end - first, past.second - first * BUCKET_S, past.location, past.category)
+
+
+@functools.cache
+def calibrated(threads: int) -> tuple[Scanning, Past, Calibration]:
+    locations, past = town()
+    scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
+    history = cut(past, 0, BLOCK_WEEKS * WEEK)
+    nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, True)
+    return scanning, past, calibrate(history, scanning, nulls, BUDGET, 234, threads, lambda: None)
+
+
+def test_the_budget_is_kept_in_the_years_that_follow():
+    """Of the ratio the standard error is about 0.11: 312 alerts, thresholds from 78 weeks."""
+    scanning, past, made = calibrated(2)
+    following = cut(past, BLOCK_WEEKS * WEEK - scanning.window + 1, past.buckets)
+    stratum = scanning.stratum(following.first_bucket, following.buckets)
+    told = scanning.told(following, stratum, made.margins, made.scores["watch"] - SETTINGS.ease_below)
+    lives = [scanning.lives(each, made.scores["watch"], made.scores["alert"]) for each in told]
+    by_week = sum(opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives)
+    assert by_week.mean() / BUDGET == pytest.approx(1.0, abs=0.33)
+    assert 0.5 < by_week.var() / by_week.mean() < 2.0
+    opened = sum(len(each.opened_s) for each in lives) / MEASURED_WEEKS
+    assert opened / (10 * BUDGET) == pytest.approx(1.0, abs=0.2)
+
+
+def test_what_it_promises_is_what_other_null_histories_show():
+    _, _, made = calibrated(2)
+    assert made.budget == BUDGET
+    assert made.rate_low < made.rate < made.rate_high
+    assert made.rate == pytest.approx(BUDGET, rel=0.35)
+    assert made.rate_of(made.scores["alert"]) == pytest.approx(BUDGET, rel=0.2)
+    assert made.rate_of(made.scores["watch"]) == pytest.approx(10 * BUDGET, rel=0.2)
+    assert max(made.near_repeats.followers.values()) < 0.1
+
+
+def test_higher_scores_are_rarer_and_tiers_rise():
+    _, _, made = calibrated(2)
+    scores = np.linspace(made.scores["watch"], made.scores["urgent"] + 20, 200)
+    rates = [made.rate_of(score) for score in scores]
+    assert all(rare <= often for often, rare in zip(rates, rates[1:], strict=False))
+    assert rates[-1] > 0
+    assert list(made.scores) == list(TIERS)
+    assert sorted(made.scores.values()) == list(made.scores.values())
+    assert [made.tier(made.scores[tier]) for tier in TIERS] == list(TIERS)
+    assert made.tier(made.scores["watch"] - 0.01) is None
+    assert made.interval_days(made.scores["alert"]) == pytest.approx(7 / BUDGET, rel=0.2)
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads():
+    assert calibrated(1)[2] == calibrated(2)[2]
+    assert calibrated(1)[2].digest == calibrated(2)[2].digest
+
+
+def test_null_histories_are_numbered():
+    locations, past = town()
+    history = cut(past, 0, BLOCK_WEEKS * WEEK)
+    nulls = [
+        Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), seed, True) for seed in (5, 5, 6)
+    ]
+    one, again, other = (each(3, 1000) for each in nulls)
+    assert all(np.array_equal(getattr(one, each.name), getattr(again, each.name)) for each in dataclasses.fields(Past))
+    assert not np.array_equal(one.second, other.second)
+    assert not np.array_equal(one.second, nulls[0](4, 1000).second)
+
+
+@pytest.mark.parametrize(("weeks", "blocks"), [(1, 3), (78, 3), (79, 6), (624, 24)])
+def test_blocks_come_in_three_equal_parts(weeks: int, blocks: int):
+    assert blocks_of(weeks) == blocks

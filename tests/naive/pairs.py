@@ -1,0 +1,61 @@
+"""Pairs of incidents counted one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Incidents = Sequence[tuple[int, float, float, float]]
+"""Second, two coordinates in metres, weight; in order of time."""
+
+
+def pairs_by_lag(incidents: Incidents, within_m: Sequence[float], within_s: Sequence[int]) -> NDArray[np.float64]:
+    """Weights of the pairs, and their squares, by distance and lag."""
+    table = np.zeros((2, len(within_m), len(within_s)))
+    for one, other in itertools.combinations(incidents, 2):
+        place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
+        lag = _first(within_s, other[0] - one[0])
+        if place is not None and lag is not None:
+            table[:, place, lag] += (one[3] + other[3], (one[3] + other[3]) ** 2)
+    return table
+
+
+def pairs_periods_apart(
+    incidents: Incidents,
+    within_m: Sequence[float],
+    within_s: Sequence[int],
+    period_s: int,
+    numbers: Sequence[int],
+    long_s: int,
+) -> NDArray[np.float64]:
+    """The same of pairs whose lag lies beside a number of periods, on either side; the mean over these."""
+    table = np.zeros((2, len(within_m), len(within_s)))
+    for one, other in itertools.combinations(incidents, 2):
+        place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
+        for number in numbers:
+            beside_s = abs(other[0] - one[0] - number * period_s)
+            lag = _first(within_s, beside_s)
+            if place is not None and lag is not None:
+                share = (long_s - beside_s) / (long_s - (other[0] - one[0])) / (2 * len(numbers))
+                table[:, place, lag] += (share * (one[3] + other[3]), share * (one[3] + other[3]) ** 2)
+    return table
+
+
+def followed_by(
+    incidents: Incidents, within_m: Sequence[float], within_s: Sequence[int], value: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """For each incident the value of the pairs in which it is the later one."""
+    total = np.zeros(len(incidents))
+    for (_, one), (number, other) in itertools.combinations(enumerate(incidents), 2):
+        place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
+        lag = _first(within_s, other[0] - one[0])
+        if place is not None and lag is not None:
+            total[number] += value[place, lag]
+    return total
+
+
+def _first(limits: Sequence[float], figure: float) -> int | None:
+    return next((number for number, limit in enumerate(limits) if figure <= limit), None)
