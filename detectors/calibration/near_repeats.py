@@ -29,6 +29,10 @@ LEAST = 1e-3
 """So little may pairs that are expected weigh."""
 VARIANCE = 1.3
 """Of a number of pairs, in units of the number: pairs that share an incident come together."""
+DIFFERENT = 0.5
+"""The rates of the categories differ by about this share of their mean."""
+FITTED = 4.0
+"""The shape was fitted too: by chance the mean rate is found to be about twice its standard error."""
 ROUNDS = 10
 TREE_ROUNDS = 4
 TREES = 20_000
@@ -101,7 +105,7 @@ class Knox:
         informed = (shape**2 / self._variance).sum(axis=(1, 2))
         if not informed.all():
             return Repeats.none()
-        pairs = np.maximum((shape * excess / self._variance).sum(axis=(1, 2)) / informed, 0.0)
+        pairs = _shrunk((shape * excess / self._variance).sum(axis=(1, 2)) / informed, 1 / informed)
         return _without_relatives(pairs, by_ring, by_lag, self._cases, self._locations, np.random.default_rng(0))
 
     def _shape(self, excess: _Floats) -> tuple[_Floats, _Floats]:
@@ -115,6 +119,17 @@ class Knox:
             by_ring = (followers * ring)[:, None]
             lag = _falling((excess * by_ring / variance).sum(axis=0), (by_ring**2 / variance).sum(axis=0), sizes[1])
         return ring, lag
+
+
+def _shrunk(rates: _Floats, variances: _Floats) -> _Floats:
+    """Rates drawn to their mean, which is drawn to nothing, the more the less they are known (James and Stein 1961)."""
+    mean = float(np.average(rates, weights=1 / variances))
+    of_mean = FITTED / float((1 / variances).sum())
+    if mean**2 <= of_mean or mean < 0:
+        return np.zeros(len(rates))
+    mean *= 1 - of_mean / mean**2
+    between = (DIFFERENT * mean) ** 2
+    return np.maximum(mean + (rates - mean) * between / (between + variances), 0.0)
 
 
 def _falling(product: _Floats, weight: _Floats, size: _Floats) -> _Floats:

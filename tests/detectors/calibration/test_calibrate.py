@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,7 +24,7 @@ SETTINGS = AreaSettings(window_days=28, durations_h=(2, 6, 12, 24, 48), max_radi
 FIRST = 482_136
 WEEK = 168
 MEASURED_WEEKS = 104
-BUDGET = 3.0
+BUDGET = 1.5
 
 
 def town() -> tuple[Locations, Past]:
@@ -57,39 +58,39 @@ def calibrated(threads: int) -> tuple[Scanning, Past, Calibration]:
     locations, past = town()
     scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
-    nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, True)
+    nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False)
     return scanning, past, calibrate(history, scanning, nulls, BUDGET, 234, threads, lambda: None)
 
 
 def test_the_budget_is_kept_in_the_years_that_follow():
-    """Of the ratio the standard error is about 0.11: 312 alerts, thresholds from 78 weeks."""
+    """Of the ratio the standard error is about 0.14: 156 alerts, thresholds from 78 weeks."""
     scanning, past, made = calibrated(2)
     following = cut(past, BLOCK_WEEKS * WEEK - scanning.window + 1, past.buckets)
     stratum = scanning.stratum(following.first_bucket, following.buckets)
     told = scanning.told(following, stratum, made.margins, made.scores["watch"] - SETTINGS.ease_below)
     lives = [scanning.lives(each, made.scores["watch"], made.scores["alert"]) for each in told]
-    by_week = sum(opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives)
-    assert by_week.mean() / BUDGET == pytest.approx(1.0, abs=0.33)
+    by_week = np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0)
+    assert by_week.mean() / BUDGET == pytest.approx(1.0, abs=0.42)
     assert 0.5 < by_week.var() / by_week.mean() < 2.0
     opened = sum(len(each.opened_s) for each in lives) / MEASURED_WEEKS
-    assert opened / (10 * BUDGET) == pytest.approx(1.0, abs=0.2)
+    assert opened / (10 * BUDGET) == pytest.approx(1.0, abs=0.25)
 
 
 def test_what_it_promises_is_what_other_null_histories_show():
     _, _, made = calibrated(2)
     assert made.budget == BUDGET
     assert made.rate_low < made.rate < made.rate_high
-    assert made.rate == pytest.approx(BUDGET, rel=0.35)
+    assert made.rate == pytest.approx(BUDGET, rel=0.45)
     assert made.rate_of(made.scores["alert"]) == pytest.approx(BUDGET, rel=0.2)
     assert made.rate_of(made.scores["watch"]) == pytest.approx(10 * BUDGET, rel=0.2)
-    assert max(made.near_repeats.followers.values()) < 0.1
+    assert set(made.near_repeats.followers.values()) == {0.0}
 
 
 def test_higher_scores_are_rarer_and_tiers_rise():
     _, _, made = calibrated(2)
     scores = np.linspace(made.scores["watch"], made.scores["urgent"] + 20, 200)
     rates = [made.rate_of(score) for score in scores]
-    assert all(rare <= often for often, rare in zip(rates, rates[1:], strict=False))
+    assert all(rare <= often for often, rare in itertools.pairwise(rates))
     assert rates[-1] > 0
     assert list(made.scores) == list(TIERS)
     assert sorted(made.scores.values()) == list(made.scores.values())
@@ -106,9 +107,8 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
 def test_null_histories_are_numbered():
     locations, past = town()
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
-    nulls = [
-        Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), seed, True) for seed in (5, 5, 6)
-    ]
+    points, blocks = locations.points, SCHEMES["operational"]
+    nulls = [Nulls(history, points, blocks, ZoneInfo("UTC"), seed, True) for seed in (5, 5, 6)]
     one, again, other = (each(3, 1000) for each in nulls)
     assert all(np.array_equal(getattr(one, each.name), getattr(again, each.name)) for each in dataclasses.fields(Past))
     assert not np.array_equal(one.second, other.second)
