@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from detectors.tracking import Alert
 CATEGORIES = (Category.VIOLENCE, Category.PROPERTY, Category.DRUGS, Category.DISORDER)
 REPEAT_RADIUS_M = 200.0
 REPEAT_WITHIN_S = 3 * 86_400
+REPEAT_FARTHEST_M, REPEAT_LATEST_S = 500.0, 14 * 86_400
+"""No repeat of the families without an end of their own is farther or later."""
+RepeatKernel = Literal["disc", "exponential", "power_law"]
 LONGEST_DELAY_S = 86_400
 SPACING_M = 1_000.0
 SPACING_S = 3 * 86_400
@@ -78,7 +82,9 @@ class Simulated:
 class City:
     """Places and their habits, drawn from ``seed``; everything else follows from seed and arguments.
 
-    ``near_repeats`` is the share of incidents that trigger another one within 200 m and 3 days;
+    ``near_repeats`` is the share of incidents that trigger another one: by the ``repeat_kernel`` a disc within 200 m and
+    3 days, exponential in distance (mean 100 m) and time (1 day), or half-normal in distance (150 m) and a power law in
+    time (2 h, exponent 1.5);
     ``annual_swing`` the relative height of the summer peak; ``delay_minutes`` the median time from an
     incident to its report (log-normal, at most a day). The clocks run in UTC.
 
@@ -97,6 +103,7 @@ class City:
         incidents_per_day: float = 45.0,
         annual_swing: float = 0.0,
         near_repeats: float = 0.05,
+        repeat_kernel: RepeatKernel = "disc",
         delay_minutes: float = 6.0,
         injection: Injection | None = None,
     ) -> None:
@@ -107,7 +114,7 @@ class City:
         self.seed = seed
         self.injection = injection or Injection()
         self._annual_swing = annual_swing
-        self._near_repeats = near_repeats
+        self._near_repeats, self._repeat_kernel = near_repeats, repeat_kernel
         self._delay_s = 60 * delay_minutes
 
         rng = self._generator(0)
@@ -192,12 +199,27 @@ class City:
         generations, parents = [events], events
         while parents.shape[1]:
             second, place, category = parents[:, rng.random(parents.shape[1]) < self._near_repeats]
-            place = self._near[first[place] + (rng.random(len(place)) * length[place]).astype(np.int64)]
-            # Most repeats follow soon: a beta(1, 3) share of the three days.
-            second = second + 1 + (rng.beta(1, 3, len(place)) * (REPEAT_WITHIN_S - 1)).astype(np.int64)
+            if self._repeat_kernel == "disc":
+                place = self._near[first[place] + (rng.random(len(place)) * length[place]).astype(np.int64)]
+                # Most repeats follow soon: a beta(1, 3) share of the three days.
+                late_s = rng.beta(1, 3, len(place)) * (REPEAT_WITHIN_S - 1)
+            else:
+                far_m, late_s = _steps(rng, self._repeat_kernel, len(place))
+                place = self._near_to(place, far_m, rng)
+            second = second + 1 + late_s.astype(np.int64)
             parents = np.stack((second, place, category))[:, second < end_s]
             generations.append(parents)
         return _in_order(np.concatenate(generations, axis=1))
+
+    def _near_to(self, place: _Integers, far_m: _Floats, rng: np.random.Generator) -> _Integers:
+        """The places nearest to points so far from some places, in any direction."""
+        here = self._points[place]
+        up = here / np.linalg.norm(here, axis=1, keepdims=True)
+        east = np.cross([0.0, 0.0, 1.0], up)
+        east /= np.linalg.norm(east, axis=1, keepdims=True)
+        angle = rng.uniform(0, 2 * np.pi, len(place))[:, None]
+        there = here + far_m[:, None] * (np.cos(angle) * east + np.sin(angle) * np.cross(up, east))
+        return np.asarray(self._tree.query(there)[1], dtype=np.int64)
 
     def _incidents(self, ids: list[str], events: _Events, rng: np.random.Generator, end_s: int) -> list[Incident]:
         """The events as incidents with their delays drawn; those reported after the end are left out."""
@@ -316,6 +338,17 @@ def _layout(rng: np.random.Generator, places: int, radius_m: float) -> tuple[_Fl
     x_m = middle_x[neighbourhood] + np.where(spread, distance * np.cos(angle), scatter_m[0])
     y_m = middle_y[neighbourhood] + np.where(spread, distance * np.sin(angle), scatter_m[1])
     return x_m, y_m, level[neighbourhood]
+
+
+def _steps(rng: np.random.Generator, kernel: RepeatKernel, number: int) -> tuple[_Floats, _Floats]:
+    """How far (m) and how late (s) repeats are, within the farthest and the latest."""
+    if kernel == "exponential":
+        far_m, late_s = rng.exponential(100.0, number), rng.exponential(86_400.0, number)
+    else:
+        far_m, late_s = np.abs(rng.normal(0.0, 150.0, number)), 7_200.0 * rng.pareto(0.5, number)
+    too_late = late_s >= REPEAT_LATEST_S
+    late_s[too_late] = 7_200.0 * rng.random(int(too_late.sum()))
+    return np.minimum(far_m, REPEAT_FARTHEST_M), late_s
 
 
 def _in_order(events: _Events) -> _Events:

@@ -103,9 +103,8 @@ class Knox:
         by_ring, by_lag = self._shape(excess.sum(axis=0))
         shape = self._of_followers[:, :, None] * np.outer(by_ring, by_lag)
         informed = (shape**2 / self._variance).sum(axis=(1, 2))
-        if not informed.all():
-            return Repeats.none()
-        pairs = _shrunk((shape * excess / self._variance).sum(axis=(1, 2)) / informed, 1 / informed)
+        fitted = (shape * excess / self._variance).sum(axis=(1, 2))
+        pairs = _shrunk(fitted, informed)
         return _without_relatives(pairs, by_ring, by_lag, self._cases, self._locations, np.random.default_rng(0))
 
     def _shape(self, excess: _Floats) -> tuple[_Floats, _Floats]:
@@ -121,15 +120,19 @@ class Knox:
         return ring, lag
 
 
-def _shrunk(rates: _Floats, variances: _Floats) -> _Floats:
-    """Rates drawn to their mean, which is drawn to nothing, the more the less they are known (James and Stein 1961)."""
-    mean = float(np.average(rates, weights=1 / variances))
-    of_mean = FITTED / float((1 / variances).sum())
-    if mean**2 <= of_mean or mean < 0:
-        return np.zeros(len(rates))
-    mean *= 1 - of_mean / mean**2
-    between = (DIFFERENT * mean) ** 2
-    return np.maximum(mean + (rates - mean) * between / (between + variances), 0.0)
+def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
+    """Rates ``fitted / informed``, variance ``1 / informed``, drawn to their mean and that to nothing.
+
+    The more the less they are known (James and Stein 1961).
+    """
+    whole = informed.sum()
+    mean = fitted.sum() / whole if whole > 0 else 0.0
+    if mean <= 0 or mean**2 * whole <= FITTED:
+        return np.zeros(len(fitted))
+    mean *= 1 - FITTED / (mean**2 * whole)
+    known = informed * (DIFFERENT * mean) ** 2
+    own = np.divide(fitted, informed, out=np.full(len(fitted), mean), where=informed > 0)
+    return np.asarray(np.maximum(mean + (own - mean) * known / (1 + known), 0.0))
 
 
 def _falling(product: _Floats, weight: _Floats, size: _Floats) -> _Floats:

@@ -1,0 +1,223 @@
+"""Is the promise kept? Cities without any cluster, calibrated on 26 weeks, over the 156 weeks that follow.
+
+Everything as the Monitor does it: its schedule, streams, zones and tracker, by the same scans as the calibration
+(`tests/detectors/calibration/test_scanning.py` holds them equal to the Monitor's).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks._machine import description
+from detectors.calibration.calibrate import Nulls, calibrate, opened_by_week
+from detectors.calibration.past import Past
+from detectors.calibration.result import Calibration
+from detectors.calibration.scanning import Scanning
+from detectors.incident import Incident
+from detectors.locations import Locations
+from detectors.monitor import Monitor
+from detectors.neighbours import neighbours
+from detectors.settings import STREAMS, AreaSettings
+from detectors.simulation import City, RepeatKernel
+from detectors.strata import BUCKET_S, SCHEMES
+
+SEEDS = (101, 102, 103, 104, 105)
+SPARSE = (104, 105)
+"""Cities with under one incident a cell in half a year."""
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+HISTORY_WEEKS, MEASURED_WEEKS, WITHOUT_WEEKS = 26, 156, 13
+WEEK_H = 168
+NULL_WEEKS = 624
+BUDGETS = (1.0, 2.0, 7.0)
+SETTINGS = AreaSettings()
+KERNELS: tuple[RepeatKernel, ...] = ("disc", "exponential", "power_law")
+
+
+class Case(NamedTuple):
+    """A city: how it differs from the plain one of its seed; ``level``: that of the weeks that are measured."""
+
+    seed: int
+    near_repeats: float = 0.0
+    kernel: RepeatKernel = "disc"
+    level: float = 1.0
+
+    def city(self, level: float = 1.0) -> City:
+        """The city at a level of incidents."""
+        sparse = {"places": 40_000, "radius_m": 14_000.0} if self.seed in SPARSE else {}
+        return City(
+            self.seed,
+            incidents_per_day=45.0 * level,
+            annual_swing=0.15,
+            near_repeats=self.near_repeats,
+            repeat_kernel=self.kernel,
+            delay_minutes=0.0,
+            **sparse,  # type: ignore[arg-type]
+        )
+
+
+class Result(NamedTuple):
+    """Opened alerts in each week, and the budget."""
+
+    by_week: NDArray[np.int64]
+    budget: float
+
+    @property
+    def ratio(self) -> float:
+        """Measured over promised."""
+        return float(self.by_week.mean() / self.budget)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the ratio, of sampling alone."""
+        return float(self.by_week.std() / np.sqrt(len(self.by_week)) / self.budget)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Site:
+    """A city's places and the way that they are scanned."""
+
+    locations: Locations
+    scanning: Scanning
+
+    @classmethod
+    def of(cls, city: City) -> Site:
+        """That of a city, at the default resolution."""
+        locations = Locations.from_cells(city.cells())
+        near = neighbours(locations.points, SETTINGS.max_radius_m)
+        return cls(locations, Scanning(SETTINGS, locations.points, near))
+
+    def past(self, incidents: Sequence[Incident], begin: datetime, weeks: float) -> Past:
+        """Incidents as columns."""
+        first = int(begin.timestamp()) // BUCKET_S
+        columns = [
+            (int(each.occurred.timestamp()) - first * BUCKET_S, place, STREAMS.index(each.category))
+            for each in incidents
+            if each.occurred is not None and (place := self.locations.locate(each)) is not None
+        ]
+        second, place, category = (np.array(column) for column in zip(*columns, strict=True))
+        return Past.of(first, int(weeks * WEEK_H), second, place.astype(np.int32), category.astype(np.int8))
+
+
+@functools.lru_cache(maxsize=4)
+def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Calibration]:
+    """A case's city, its history, and what was learnt from that; the level of later weeks is not known to it."""
+    city = case.city()
+    site = Site.of(city)
+    end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
+    history = site.past(city.simulate(BEGIN, end, inject=False).incidents, BEGIN, HISTORY_WEEKS)
+    nulls = Nulls(history, site.locations.points, SCHEMES[SETTINGS.strata], ZoneInfo("UTC"), case.seed, True)
+    made = calibrate(history, site.scanning, nulls, budget, NULL_WEEKS, threads, lambda: None)
+    return site, history, made
+
+
+def measure(case: Case, budget: float, threads: int) -> Result:
+    """Opened alerts of the weeks after the history."""
+    site, history, made = calibrated(case._replace(level=1.0), budget, threads)
+    scanning = site.scanning
+    end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
+    later = case.city(case.level).simulate(end, end + timedelta(weeks=MEASURED_WEEKS), inject=False)
+    measured = site.past(later.incidents, end, MEASURED_WEEKS)
+    # The window is filled from the history: the first scan is the first of the weeks that follow.
+    kept = scanning.window - 1
+    behind = kept * BUCKET_S
+    cut = history.buckets * BUCKET_S - behind
+    recent = history.second >= cut
+    whole = Past.of(
+        measured.first_bucket - kept,
+        measured.buckets + kept,
+        np.concatenate((history.second[recent] - cut, measured.second + behind)),
+        np.concatenate((history.location[recent], measured.location)),
+        np.concatenate((history.category[recent], measured.category)),
+    )
+    watch = made.scores["watch"]
+    stratum = scanning.stratum(whole.first_bucket, whole.buckets)
+    told = scanning.told(whole, stratum, made.margins, watch - SETTINGS.ease_below)
+    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in told]
+    return Result(np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0), budget)
+
+
+def without_calibration(seed: int, step: Callable[[], object]) -> Result:
+    """Alerts of the nominal tiers, by the Monitor itself."""
+    city = Case(seed).city()
+    site = Site.of(city)
+    begin = BEGIN + timedelta(weeks=HISTORY_WEEKS)
+    end = begin + timedelta(weeks=WITHOUT_WEEKS)
+    monitor = Monitor("city", SETTINGS, site.locations, site.scanning.near)
+    reached: dict[str, int] = {}
+    for offset, incident in enumerate(city.simulate(BEGIN, end, inject=False).incidents):
+        arrival_s = int((incident.reported_at or end).timestamp())
+        if arrival_s < begin.timestamp():
+            monitor.refill(incident, offset, arrival_s)
+            continue
+        for closed in monitor.put(incident, offset, arrival_s):
+            reached.update({each.id: each.alerted_s for each in closed.changes if each.alerted_s is not None})
+        step()
+    week = (np.array(list(reached.values()), np.int64) - int(begin.timestamp())) // (WEEK_H * BUCKET_S)
+    return Result(np.bincount(week, minlength=WITHOUT_WEEKS), 7 / SETTINGS.tiers.alert)
+
+
+def parts(seeds: Sequence[int]) -> Iterator[tuple[str, float, list[tuple[Case, float]]]]:
+    """(what is shown, how far the pooled rate may be off, the cases and their budgets)."""
+    for budget in BUDGETS:
+        yield f"no cluster, {budget:g} a week", 0.25, [(Case(seed), budget) for seed in seeds]
+    for share, limit in ((0.1, 0.25), (0.2, 0.4)):
+        for kernel in KERNELS:
+            yield f"{share:.0%} near repeats, {kernel}", limit, [(Case(seeds[0], share, kernel), 2.0)]
+    for level in (1.2, 0.8):
+        yield f"level {level - 1:+.0%} afterwards", 0.4, [(Case(seeds[0], level=level), 2.0)]
+
+
+@click.command()
+@click.option("--seeds", default=len(SEEDS), show_default=True, help="So many of the five cities.")
+@click.option("--threads", default=2, show_default=True)
+@click.option("--only", help="Parts whose name holds these words.")
+def main(seeds: int, threads: int, only: str | None) -> None:
+    """Measure, print a table in Markdown; exits non-zero where the promise is not kept."""
+    missed = []
+    rows = []
+    chosen = [part for part in parts(SEEDS[:seeds]) if only is None or only in part[0]]
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("honest", total=sum(len(cases) for _, _, cases in chosen))
+        for what, limit, cases in chosen:
+            results = []
+            for case, budget in cases:
+                bar.update(task, description=f"{what}, seed {case.seed}")
+                results.append(measure(case, budget, threads))
+                bar.advance(task)
+                bar.console.print(f"{what}, seed {case.seed}: {results[-1].ratio:.2f} ± {results[-1].error:.2f}")
+            pooled = Result(np.concatenate([each.by_week for each in results]), results[0].budget)
+            dispersion = float(pooled.by_week.var() / pooled.by_week.mean())
+            if abs(pooled.ratio - 1) > limit or not 0.5 <= dispersion <= 2.0:
+                missed.append(what)
+            each = ", ".join(f"{result.ratio:.2f} ± {result.error:.2f}" for result in results)
+            rows.append(
+                f"| {what} | {pooled.ratio:.2f} ± {pooled.error:.2f} | {1 - limit:.2f} to {1 + limit:.2f} | "
+                f"{dispersion:.2f} | {each} |"
+            )
+        if only is None:
+            task = bar.add_task("without calibration", total=None)
+            result = without_calibration(SEEDS[0], lambda: bar.advance(task))
+            rows.append(
+                f"| no calibration, nominal tiers, {WITHOUT_WEEKS} weeks | {result.by_week.mean():.2f} a week where an "
+                f"interval of {SETTINGS.tiers.alert:g} days promises {result.budget:.3f} | | | |"
+            )
+    print(f"{description()}\n")
+    print("| what | measured / promised | wanted | variance / mean | each seed |\n| --- | --- | --- | --- | --- |")
+    print("\n".join(rows))
+    if missed:
+        raise click.ClickException(f"the promise is not kept: {'; '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()
