@@ -82,9 +82,9 @@ class Simulated:
 class City:
     """Places and their habits, drawn from ``seed``; everything else follows from seed and arguments.
 
-    ``near_repeats`` is the share of incidents that trigger another one: by the ``repeat_kernel`` a disc within 200 m and
-    3 days, exponential in distance (mean 100 m) and time (1 day), or half-normal in distance (150 m) and a power law in
-    time (2 h, exponent 1.5);
+    ``near_repeats`` is the share of incidents that trigger another one; by the ``repeat_kernel`` a disc within 200 m
+    and 3 days, exponential in distance (mean 100 m) and time (1 day), or half-normal in distance (150 m) and a power
+    law in time (2 h, exponent 1.5);
     ``annual_swing`` the relative height of the summer peak; ``delay_minutes`` the median time from an
     incident to its report (log-normal, at most a day). The clocks run in UTC.
 

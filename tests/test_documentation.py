@@ -53,14 +53,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a newcomer, with the files that the documents speak of."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
     (tmp_path / "boundary.geojson").write_bytes((ROOT / "config" / "boundary.geojson").read_bytes())
-    times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(24 * 30)]
+    times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(24 * 70)]
     for name in ("incidents.csv", "FILE.csv"):
         with (tmp_path / name).open("w", newline="") as file:
-            rows = [[f"i{time:%m%d%H}", time.isoformat(), "burglary", -1.5491, 53.7997] for time in times]
+            rows = [
+                [f"i{time:%m%d%H}", time.isoformat(), "burglary", -1.5491 + 0.002 * (7 * time.hour % 12), 53.7997]
+                for time in times
+            ]
             csv.writer(file).writerows([["id", "occurred_at", "category", "longitude", "latitude"], *rows])
     (tmp_path / "places.csv").write_text("location_id,latitude,longitude\na,53.8,-1.55\nb,53.81,-1.55\n")
     days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))
     (tmp_path / "cases.csv").write_text(f"location_id,date,count\n{days}")
+    (tmp_path / "calibration.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,9 +90,12 @@ def test_every_command_is_there_with_its_options(arguments: list[str], folder: P
 
 
 @pytest.mark.parametrize(
-    "arguments", [call for call in CALLS if call[0] in ("backtest", "check-config", "scan")], ids=" ".join
+    "arguments", [call for call in CALLS if call[0] in ("backtest", "calibrate", "check-config", "scan")], ids=" ".join
 )
 def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folder: Path) -> None:
+    if "--calibration" in arguments:  # which the document makes before
+        calibrate = next(call for call in CALLS if call[0] == "calibrate")
+        assert CliRunner().invoke(main, calibrate).exit_code == 0
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stderr) == (0, "")
     if "--write-config" in arguments:

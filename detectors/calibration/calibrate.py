@@ -118,6 +118,9 @@ def calibrate(
 
     ``weeks`` of null histories, rounded up to three parts of whole blocks; ``step`` is called once a block, from any
     thread. The result does not depend on the number of threads.
+
+    Raises:
+        ValueError: chance brings no cluster at all.
     """
     blocks = blocks_of(weeks) // 3
     buckets = scanning.window - 1 + BLOCK_WEEKS * WEEK
@@ -187,5 +190,7 @@ def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Told]], wanted:
 
 def _score_of(falling: NDArray[np.float64], number: float) -> float:
     """The score that so many alerts reach or pass, between two of them where it is no whole number."""
+    if not len(falling):
+        raise ValueError("history: by chance no cluster ever comes; there are too few incidents, or too few places")
     rank = np.arange(1, len(falling) + 1)
     return float(np.interp(number, rank, falling))

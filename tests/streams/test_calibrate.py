@@ -1,0 +1,216 @@
+"""The command `hotspots calibrate`, what it writes, and who goes by it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from detectors.incident import Category, Incident
+from detectors.locations import Locations, cell_of
+from detectors.settings import AreaSettings
+from detectors.simulation import City
+from streams.calibrate import past_of
+from streams.calibration_file import CalibrationError, CalibrationFile, read
+from streams.cli import main
+from streams.configuration import ConfigurationError, alerts_per_week, load
+from streams.messages import read_alert
+from streams.plan import Plan
+from streams.tables import Table
+from streams.watched_area import watched_areas
+
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+WEEKS = 14
+AREA = """
+[areas.leeds]
+clock = "watermark"
+timezone = "Europe/London"
+cells_file = "cells.txt"
+resolution = 9
+window_days = 14
+min_baseline_days = 7
+durations_h = [4, 12, 24]
+{more}
+"""
+
+
+def hotspots(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small town's history, its configuration, and a calibration made of them by the command."""
+    folder = tmp_path_factory.mktemp("town")
+    city = City(3, places=200, radius_m=1500.0, incidents_per_day=15.0)
+    incidents = city.simulate(BEGIN, BEGIN + timedelta(weeks=WEEKS), inject=False).incidents
+    columns = ("id", "occurred_at", "reported_at", "category", "longitude", "latitude")
+    with (folder / "incidents.csv").open("w", newline="") as file:
+        rows = [[msgspec.to_builtins(each)[column] for column in columns] for each in incidents]
+        csv.writer(file).writerows([columns, *rows])
+    (folder / "cells.txt").write_text("\n".join(city.cells(9)))
+    (folder / "area.toml").write_text(AREA.format(more='budget = "2 per week"'))
+    made = hotspots(
+        "calibrate", folder / "incidents.csv", "--config", folder / "area.toml", "--weeks", 78, "--output",
+        folder / "calibration.json",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    (folder / "made.txt").write_text(made.output)
+    return folder
+
+
+def test_the_file_states_what_it_rests_on_and_what_it_promises(folder: Path) -> None:
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    assert (file.area, file.weeks, file.seed) == ("leeds", 78, 0)
+    assert file.id == file.calibration.digest
+    assert file.settings.durations_h == (4, 12, 24)
+    assert file.calibration.budget == 2.0
+    assert file.calibration.rate_low <= file.calibration.rate <= file.calibration.rate_high
+    assert file.history.begins_at >= BEGIN
+    assert file.history.ends_at <= BEGIN + timedelta(weeks=WEEKS)
+    assert file.history.incidents > 1000
+    assert len(file.calibration.margins) == 5
+    assert set(file.calibration.near_repeats.followers) == {"violence", "property", "drugs", "disorder"}
+
+
+def test_the_promise_is_said_in_words(folder: Path) -> None:
+    said = (folder / "made.txt").read_text()
+    for words in ("watch", "advisory", "alert", "urgent", "promised: 2 alerts a week", "near repeats", "history:"):
+        assert words in said
+
+
+def test_a_backtest_goes_by_it(folder: Path) -> None:
+    arguments = ("backtest", folder / "incidents.csv", "--config", folder / "area.toml")
+    plain, calibrated = folder / "plain.jsonl", folder / "calibrated.jsonl"
+    assert hotspots(*arguments, "--alerts", plain).exit_code == 0
+    done = hotspots(*arguments, "--calibration", folder / "calibration.json", "--alerts", calibrated)
+    assert done.exit_code == 0, done.output
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    told = [read_alert(line).data.properties for line in calibrated.read_bytes().splitlines()]
+    assert told
+    for each in told:
+        assert (each.interval_kind, each.calibration, each.budget_per_week) == ("calibrated", file.id, 2.0)
+        assert each.recurrence_interval_days == pytest.approx(file.calibration.interval_days(each.score), rel=1e-4)
+        if each.reason == "opened":
+            assert each.tier == file.calibration.tier(each.trigger_score)
+    assert all(b'"interval_kind":"nominal"' in line for line in plain.read_bytes().splitlines())
+
+
+def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
+    (folder / "live.toml").write_text(AREA.format(more='calibration_file = "calibration.json"'))
+    (area,) = watched_areas(load(folder / "live.toml", {})).values()
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    assert area.ids == (area.configuration_id, file.id)
+    keys = [key.decode() for key, _ in area.written_in_full()]
+    assert keys == [f"leeds:{area.configuration_id}", f"leeds:{file.id}"]
+    assert area.promise is not None
+    assert area.promise.budget == 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"max_radius_m": 400.0}, "max_radius_m = 500.0 then, 400.0 now"),
+        ({"durations_h": (4, 12)}, "durations_h = (4, 12, 24) then, (4, 12) now"),
+        ({"seed": 7}, None),
+        ({"clock": "wall"}, None),
+    ],
+)
+def test_one_made_for_other_settings_is_refused_by_key(
+    folder: Path, change: dict[str, object], fault: str | None
+) -> None:
+    area = load(folder / "area.toml", {}).areas["leeds"]
+    settings = msgspec.structs.replace(area.settings, **change)
+    places = Locations.from_cells((folder / "cells.txt").read_text().split())
+    if fault is None:
+        assert read(folder / "calibration.json", "leeds", settings, places)
+        return
+    with pytest.raises(CalibrationError) as raised:
+        read(folder / "calibration.json", "leeds", settings, places)
+    assert fault in str(raised.value)
+
+
+def test_one_of_another_place_or_changed_by_hand_is_refused(folder: Path) -> None:
+    settings = load(folder / "area.toml", {}).areas["leeds"].settings
+    cells = (folder / "cells.txt").read_text().split()
+    with pytest.raises(CalibrationError, match=r"area 'leeds' then, 'york' now; the places are others"):
+        read(folder / "calibration.json", "york", settings, Locations.from_cells(cells[1:]))
+    content = json.loads((folder / "calibration.json").read_text())
+    content["calibration"]["scores"]["alert"] += 0.5
+    (folder / "changed.json").write_text(json.dumps(content))
+    with pytest.raises(CalibrationError, match="its id does not fit its content"):
+        read(folder / "changed.json", "leeds", settings, Locations.from_cells(cells))
+    (folder / "none.json").write_text("{}")
+    refused = hotspots(
+        "backtest", folder / "incidents.csv", "--config", folder / "area.toml", "--calibration", folder / "none.json"
+    )
+    assert refused.exit_code == 2
+    assert "cannot be read as a calibration" in refused.output
+    assert len(refused.output.splitlines()) == 1
+
+
+def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
+    arguments = (
+        "calibrate",
+        folder / "incidents.csv",
+        "--config",
+        folder / "area.toml",
+        "--output",
+        folder / "no.json",
+    )
+    for more, words in (
+        (("--budget", "two a week"), "must be such as '2 per week'"),
+        (("--budget", "0 per week"), "must be more than nothing"),
+        (("--to", "2024-01-29"), "near repeats cannot be told in fewer than 8"),
+        (("--to", "2023-01-29"), "at least a week is needed"),
+    ):
+        refused = hotspots(*arguments, *more)
+        assert refused.exit_code == 2, refused.output
+        assert words in refused.output
+        assert len(refused.output.splitlines()) == 1
+    assert not (folder / "no.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("budget", "rate"), [("2 per week", 2.0), ("1 per day", 7.0), ("0.5 per week", 0.5), ("3 per month", 0.69)]
+)
+def test_a_budget_is_a_rate(budget: str, rate: float) -> None:
+    assert alerts_per_week(budget) == pytest.approx(rate, rel=0.01)
+
+
+def test_a_budget_is_checked() -> None:
+    for wrong in ("", "2", "2 per fortnight", "-1 per week", "2 per week "):
+        with pytest.raises(ConfigurationError):
+            alerts_per_week(wrong)
+
+
+def test_the_past_is_what_the_last_versions_say() -> None:
+    place = (-1.55, 53.8)
+    cell = cell_of(*place, 10)
+
+    def incident(id_: str, hours: float, **more: object) -> Incident:
+        fields = {"category": "violence", "longitude": place[0], "latitude": place[1]} | more
+        return Incident(id=id_, occurred_at=BEGIN + timedelta(hours=hours), **fields)  # type: ignore[arg-type]
+
+    rows = [
+        incident("moved", 1, reported_at=BEGIN + timedelta(hours=1)),
+        incident("moved", 5, reported_at=BEGIN + timedelta(hours=6)),
+        incident("gone", 2),
+        incident("gone", 2, status="cancelled", reported_at=BEGIN + timedelta(hours=9)),
+        incident("older", 3, revision=2, reported_at=BEGIN + timedelta(hours=3)),
+        incident("older", 8, revision=1, reported_at=BEGIN + timedelta(hours=8)),
+        incident("else", 4, category=Category.OTHER.value),
+        incident("far", 4, latitude=51.0),
+        incident("last", 9.5, category="drugs"),
+    ]
+    plan = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
+    past = past_of(Table.from_incidents(rows).entries, plan, BEGIN, BEGIN + timedelta(hours=10))
+    np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 9.5 * 3600])
+    np.testing.assert_array_equal(past.category, [0, 0, 2])
+    assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)
