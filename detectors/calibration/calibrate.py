@@ -33,8 +33,8 @@ STEP = 7
 PER_BUDGET = {"watch": 10.0, "advisory": 3.0, "alert": 1.0, "urgent": 0.1}
 """How often a tier is reached by chance, in units of the budget."""
 WATCH = TIERS[0]
-FIRST_LOOK = -3.0
-"""The lowest score of any use: below it nearly every scan has a cluster, and chance brings no more."""
+LEAST = 0.0
+"""Nothing opens below this score, whatever the budget: by chance most scans have a cluster as strong."""
 LOWER = 0.5
 """A first look at one block says from which score windows matter; they are kept from this far below."""
 HIGHEST = 60.0
@@ -129,15 +129,16 @@ def calibrate(
         part = Part(executor, nulls, buckets, blocks, step)
         margins = _learnt(part.worked(0, lambda null: scanning.maxima(null, stratum, STEP)))
         wanted = budget * PER_BUDGET[WATCH]
-        first = scanning.told(nulls(blocks, buckets), stratum, margins, FIRST_LOOK)
-        lowest = _opening_score(scanning, [first], wanted, FIRST_LOOK) - scanning.settings.ease_below - LOWER
+        ease = scanning.settings.ease_below
+        first = scanning.told(nulls(blocks, buckets), stratum, margins, LEAST - ease)
+        lowest = max(_opening_score(scanning, [first], wanted, LEAST) - LOWER, LEAST) - ease
         solved = part.worked(1, lambda null: scanning.told(null, stratum, margins, lowest))
-        watch = _opening_score(scanning, solved, wanted, lowest)
+        watch = _opening_score(scanning, solved, wanted, lowest + ease)
         by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)
-        lowest = watch - scanning.settings.ease_below
+        lowest = watch - ease
         measured = part.worked(
             2, lambda null: _lives(scanning, scanning.told(null, stratum, margins, lowest), watch, scores["alert"])
         )
@@ -177,9 +178,8 @@ def _lives(scanning: Scanning, block: Sequence[Told], watch: float, tier_at: flo
     return Lives(*(np.concatenate(column) for column in zip(*lives, strict=True)))
 
 
-def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Told]], wanted: float, lowest: float) -> float:
-    """The score from which so many alerts open a week, given the clusters down to ``lowest``; or as near as they go."""
-    least = lowest + scanning.settings.ease_below
+def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Told]], wanted: float, least: float) -> float:
+    """The score, ``least`` or more, from which so many alerts open a week, or fewer."""
 
     def too_many(score: float) -> float:
         opened = sum(len(_lives(scanning, block, score).opened_s) for block in blocks)

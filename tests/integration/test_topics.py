@@ -52,6 +52,7 @@ def test_topics_are_created_once_and_then_good(configuration: Configuration, adm
     assert create_topics(configuration) == []
     assert check_topics(configuration) == []
     admin.delete_topics([f"{prefix}scans"])
+    expect(configuration, [f"{prefix}scans: topic is missing; `hotspots topics` creates it"])
     assert create_topics(configuration) == [f"{prefix}scans"]
 
 

@@ -21,10 +21,10 @@ from detectors.locations import Locations
 from detectors.monitor import Accounts, ClosedTick, Monitor, TickMark
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
-from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, document
+from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, Promise, document
 from streams.metrics_server import MetricsServer
 
-BOUNDED = {"area", "category", "tier", "state", "reason", "outcome"}
+BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate"}
 
 ALERT = Alert(
     id="a",
@@ -60,7 +60,8 @@ ALERT = Alert(
     reported=3,
     trigger_score=4.0,
 )
-HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="healthy")
+PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
+HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="healthy", promise=PROMISE)
 
 
 def closed_tick() -> ClosedTick:
@@ -215,6 +216,10 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     assert samples(registry, "hotspots_lag_records") == {("leeds",): 7, ("york",): 0}
     assert samples(registry, "hotspots_last_record_timestamp_seconds") == {("leeds",): 1000.5}
     assert samples(registry, "hotspots_last_scan_timestamp_seconds") == {("leeds",): 1001.0}
+    assert samples(registry, "hotspots_calibration_timestamp_seconds") == {("leeds",): 900.0}
+    assert samples(registry, "hotspots_promised_alerts_per_week") == {("leeds",): 2.0}
+    chance = samples(registry, "hotspots_chance_alerts_per_week")
+    assert chance == {("leeds", "mean"): 1.9, ("leeds", "low"): 1.7, ("leeds", "high"): 2.1}
     states = samples(registry, "hotspots_feed_state")
     assert Counter(area for (area, _), value in states.items() if value) == {"leeds": 1, "york": 1}
     assert states["york", "catching_up"] == 1
