@@ -174,6 +174,9 @@ def backtest(
 @click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of what chance includes.")
 @click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
 @click.option("--output", type=FILE, required=True, help="The calibration, JSON.")
+@click.option(
+    "--picture", type=FILE, help="Draw how often chance reaches each score (SVG or PNG; needs the extra plots)."
+)
 def calibrate(
     file: Path,
     config: Path | None,
@@ -187,11 +190,13 @@ def calibrate(
     no_near_repeats: bool,
     threads: int | None,
     output: Path,
+    picture: Path | None,
 ) -> None:
     """Find from the history in a CSV file what keeps a budget of false alerts."""
     from detectors.calibration.calibrate import blocks_of
     from streams import calibrate as run
     from streams.calibration_file import CalibrationError, write
+    from streams.calibration_plot import NoPlotsError, draw
     from streams.configuration import ConfigurationError, alerts_per_week
     from streams.plan import plan
     from streams.reports import print_calibration, progress
@@ -208,7 +213,9 @@ def calibrate(
                 past, chosen, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
             )
         write(output, made)
-    except (CalibrationError, ConfigurationError, TableError, OSError) as error:
+        if picture is not None:
+            draw(made.calibration, picture)
+    except (CalibrationError, ConfigurationError, NoPlotsError, TableError, OSError) as error:
         fail(error)
     print_calibration(made)
 

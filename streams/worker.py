@@ -369,6 +369,9 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
             log.critical("%s", fault)
         if faults:
             return FAILED
+        for name, area in areas.items():
+            if area.calibration is None:
+                log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
         compile_kernels()
         gc.collect()
         gc.freeze()  # what is here from the start stays: no full collection need look at it again

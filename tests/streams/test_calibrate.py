@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "area.toml").write_text(AREA.format(more='budget = "2 per week"'))
     made = hotspots(
         "calibrate", folder / "incidents.csv", "--config", folder / "area.toml", "--weeks", 78, "--output",
-        folder / "calibration.json",
+        folder / "calibration.json", "--picture", folder / "curve.svg",
     )  # fmt: skip
     assert made.exit_code == 0, made.output
     (folder / "made.txt").write_text(made.output)
@@ -83,6 +83,12 @@ def test_the_promise_is_said_in_words(folder: Path) -> None:
     said = (folder / "made.txt").read_text()
     for words in ("watch", "advisory", "alert", "urgent", "promised: 2 alerts a week", "near repeats", "history:"):
         assert words in said
+
+
+def test_the_picture_shows_every_tier(folder: Path) -> None:
+    drawn = (folder / "curve.svg").read_text()
+    for words in ("watch", "advisory", "urgent", "promised 2 a week"):
+        assert f"<!-- {words}" in drawn
 
 
 def test_a_backtest_goes_by_it(folder: Path) -> None:

@@ -1,0 +1,51 @@
+"""A picture of a calibration: how often chance alone reaches each score, and where the tiers begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from detectors.calibration.result import Calibration
+
+BEYOND = 1.5
+"""The picture goes on so far beyond the score of the highest tier."""
+
+
+class NoPlotsError(Exception):
+    """What draws is not installed; its text says how to."""
+
+
+def draw(calibration: Calibration, path: Path) -> None:
+    """Write the curve of rate against score, as the file's ending says (``.svg``, ``.png``).
+
+    Raises:
+        NoPlotsError: matplotlib is not installed.
+        OSError, ValueError: the file cannot be written, or its ending is none that can be drawn.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise NoPlotsError("a picture needs matplotlib: pip install 'hotspot-monitor[plots]'") from None
+    first, last = calibration.scores["watch"], calibration.scores["urgent"] + BEYOND
+    scores = np.linspace(first, last, 300)
+    with mpl.rc_context({"svg.hashsalt": calibration.digest, "font.size": 9}):
+        figure = Figure(figsize=(7, 3.6), layout="constrained")
+        axis = figure.add_subplot()
+        axis.plot(scores, [calibration.rate_of(score) for score in scores])
+        for tier, score in calibration.scores.items():
+            rate = calibration.rate_of(score)
+            axis.plot([first, score, score], [rate, rate, 0], ":", color="grey", linewidth=0.8)
+            axis.annotate(f"{tier}: {rate:.3g} a week", (score, rate), textcoords="offset points", xytext=(6, 4))
+        axis.set_yscale("log")
+        axis.set_xlim(first, last)
+        axis.set_ylim(calibration.rate_of(last), calibration.rate_of(first) * 2)
+        axis.set_xlabel("score")
+        axis.set_ylabel("alerts a week by chance that reach it")
+        axis.set_title(
+            f"promised {calibration.budget:g} a week; measured {calibration.rate:.2f} "
+            f"({calibration.rate_low:.2f} to {calibration.rate_high:.2f}) on other null histories",
+            fontsize=9,
+        )
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
