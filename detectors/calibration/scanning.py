@@ -48,11 +48,16 @@ class Scanning:
             result.append((found.load, largest))
         return result
 
-    def told(self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float) -> list[Told]:
-        """Per stream, the clusters of every scan from the first full window on that have a score."""
+    def told(
+        self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
+    ) -> list[Told]:
+        """Per stream, the clusters of every scan from the first full window on that have a score.
+
+        ``step``: instead of every scan of the Monitor, one when each so many buckets have passed.
+        """
         result = []
         for numbers, each in zip(past.streams(), margins, strict=True):
-            found = self._scan(past, numbers, stratum, each, score, 1, False)
+            found = self._scan(past, numbers, stratum, each, score, step or 1, step is not None)
             result.append(self._told(past, numbers, found, each))
         return result
 

@@ -32,11 +32,14 @@ class Told(NamedTuple):
 
 
 class Lives(NamedTuple):
-    """The alerts of a stream in the order of opening: when opened, strongest score, when it reached a tier (or -1)."""
+    """The alerts of a stream in the order of opening: when opened, strongest score, when they reached a tier and as
+    which cluster (-1: never).
+    """
 
     opened_s: Offsets
     strongest: Floats
     reached_s: Offsets
+    reached_as: Offsets
 
 
 @compiled
@@ -143,6 +146,7 @@ def live(
     room = len(told.score) + 1
     opened_s, strongest = np.empty(room, np.int64), np.empty(room)
     reached_s, quiet_s = np.empty(room, np.int64), np.empty(room, np.int64)
+    reached_as = np.empty(room, np.int64)
     centre, members = np.empty(room, np.int32), np.zeros(room, np.int64)
     alerts = 0
     living = np.empty(room, np.int64)
@@ -205,7 +209,7 @@ def live(
                 quiet_s[alert] = -1
                 strongest[alert] = max(strongest[alert], told.score[cluster])
                 if reached_s[alert] < 0 and told.score[cluster] >= tier_at:
-                    reached_s[alert] = tick_s
+                    reached_s[alert], reached_as[alert] = tick_s, cluster
                 for place in range(told.begins[cluster], told.begins[cluster + 1]):
                     link, event = head[told.member[place]], told.member[place]
                     while link >= 0 and links_alert[link] != alert:
@@ -248,7 +252,8 @@ def live(
             if is_cooling:
                 continue
             opened_s[alerts], strongest[alerts], quiet_s[alerts] = tick_s, told.score[cluster], -1
-            reached_s[alerts] = tick_s if told.score[cluster] >= tier_at else -1
+            is_reached = told.score[cluster] >= tier_at
+            reached_s[alerts], reached_as[alerts] = (tick_s, cluster) if is_reached else (-1, -1)
             centre[alerts], members[alerts] = told.centre[cluster], number
             for place in range(told.begins[cluster], told.begins[cluster + 1]):
                 if links == len(links_after):
@@ -259,4 +264,4 @@ def live(
                 links += 1
             living[alive] = alerts
             alive, alerts = alive + 1, alerts + 1
-    return Lives(opened_s[:alerts], strongest[:alerts], reached_s[:alerts])
+    return Lives(opened_s[:alerts], strongest[:alerts], reached_s[:alerts], reached_as[:alerts])
