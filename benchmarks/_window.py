@@ -39,7 +39,7 @@ def main(number: int, end_s: int) -> None:
     _give_back()
     grown = process.memory_info().rss - before
     (closed,) = monitor.flush()
-    record = scan_log.scan_record(AREA, monitor.configuration_id, closed, scan_log.NO_DIGEST, [])
+    record = scan_log.scan_record(AREA, scan_log.Ids(monitor.configuration_id, ""), closed, scan_log.NO_DIGEST, [])
     print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan_log.encode(record).decode()}))
 
 
