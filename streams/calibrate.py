@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from detectors.calibration.calibrate import Nulls, calibrate
+from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
 from detectors.incident import Category, Incident, Status
@@ -21,6 +21,7 @@ from streams.plan import Plan
 from streams.tables import Entry
 
 MOST_DURATIONS = 8
+LONGEST_TICK_S = 60
 STRATA_OF_NONE = "operational"
 """Null histories have clocks even where the scan has no strata."""
 
@@ -84,6 +85,11 @@ def make(
         raise CalibrationError(
             f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {MOST_DURATIONS}"
         )
+    if settings.tick_s > LONGEST_TICK_S:
+        raise CalibrationError(
+            f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}, for null histories are scanned after every "
+            "incident"
+        )
     started = time.monotonic()
     points = plan.locations.points
     near = neighbours(points, settings.max_radius_m)
@@ -106,8 +112,9 @@ def make(
             ends_at=_time(past.first_bucket + past.buckets),
             incidents=len(past),
         ),
-        weeks=weeks,
+        weeks=blocks_of(weeks) * BLOCK_WEEKS,
         seed=seed,
+        with_near_repeats=with_repeats,
         made_at=datetime.now(UTC).replace(microsecond=0),
         seconds=round(time.monotonic() - started, 1),
     )

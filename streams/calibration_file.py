@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from detectors.settings import STREAMS, AreaSettings
 
 MATTERS = (
     "timezone",
+    "tick_s",
     "window_days",
     "durations_h",
     "strata",
@@ -44,7 +46,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     """A calibration and all that it depends on.
 
     ``id``: SHA-256 over ``calibration``; ``settings``: the area's; ``places``: hash of the frozen locations;
-    ``weeks`` of null histories from ``seed``; ``seconds`` that it took.
+    ``weeks`` of null histories from ``seed``, with near repeats or without; ``seconds`` that it took.
     """
 
     id: str
@@ -55,6 +57,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     weeks: int
     seed: int
+    with_near_repeats: bool
     made_at: datetime
     seconds: float
 
@@ -94,4 +97,4 @@ def write(path: Path, file: CalibrationFile) -> None:
 
 def places_hash(locations: Locations) -> str:
     """SHA-256 in hex over the frozen locations."""
-    return AreaSettings().digest(locations)
+    return hashlib.sha256(msgspec.json.encode(locations.written(), order="deterministic")).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,26 @@ BEYOND = 1.5
 """The picture goes on so far beyond the score of the highest tier."""
 
 
+ENDINGS = (".svg", ".png")
+
+
 class NoPlotsError(Exception):
-    """What draws is not installed; its text says how to."""
+    """No picture can be drawn; its text says why, and what would help."""
+
+
+def check(path: Path) -> None:
+    """Raises NoPlotsError if a picture of that name cannot be drawn: to be asked before long work."""
+    if path.suffix not in ENDINGS:
+        raise NoPlotsError(f"{path}: a picture's name must end in {' or '.join(ENDINGS)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise NoPlotsError("a picture needs matplotlib: pip install 'hotspot-monitor[plots]'")
 
 
 def draw(calibration: Calibration, path: Path) -> None:
-    """Write the curve of rate against score, as the file's ending says (``.svg``, ``.png``).
+    """Write the curve of rate against score, as the file's ending says; raises OSError if it cannot be written."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    Raises:
-        NoPlotsError: matplotlib is not installed.
-        OSError, ValueError: the file cannot be written, or its ending is none that can be drawn.
-    """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise NoPlotsError("a picture needs matplotlib: pip install 'hotspot-monitor[plots]'") from None
     first, last = calibration.scores["watch"], calibration.scores["urgent"] + BEYOND
     scores = np.linspace(first, last, 300)
     with mpl.rc_context({"svg.hashsalt": calibration.digest, "font.size": 9}):

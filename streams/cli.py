@@ -143,7 +143,7 @@ def backtest(
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
         table = Table.read(file)
-        plan = planned(table, config, os.environ, area, timezone, seed, calibration)
+        plan = planned(table, config, os.environ, area, timezone, seed, calibration, is_calibrated=True)
         for refusal in table.refused:
             click.echo(str(refusal), err=True)
         if write_config is not None:
@@ -196,7 +196,7 @@ def calibrate(
     from detectors.calibration.calibrate import blocks_of
     from streams import calibrate as run
     from streams.calibration_file import CalibrationError, write
-    from streams.calibration_plot import NoPlotsError, draw
+    from streams.calibration_plot import NoPlotsError, check, draw
     from streams.configuration import ConfigurationError, alerts_per_week
     from streams.plan import plan
     from streams.reports import print_calibration, progress
@@ -204,6 +204,8 @@ def calibrate(
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
+        if picture is not None:
+            check(picture)
         table = Table.read(file)
         chosen = plan(table, config, os.environ, area, timezone, None)
         wanted = alerts_per_week(budget or chosen.budget)
@@ -213,11 +215,11 @@ def calibrate(
                 past, chosen, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
             )
         write(output, made)
+        print_calibration(made)
         if picture is not None:
             draw(made.calibration, picture)
     except (CalibrationError, ConfigurationError, NoPlotsError, TableError, OSError) as error:
         fail(error)
-    print_calibration(made)
 
 
 @main.command()

@@ -26,6 +26,7 @@ class Plan:
     locations: Locations
     calibration: Calibration | None = None
     budget: str = DEFAULT_BUDGET
+    calibration_file: Path | None = None
 
 
 def plan(
@@ -36,10 +37,13 @@ def plan(
     timezone: str | None,
     seed: int | None,
     calibration: Path | None = None,
+    *,
+    is_calibrated: bool = False,
 ) -> Plan:
     """The area to run: from the configuration file, else the occupied cells of the file itself.
 
-    ``calibration``: a calibration file; where none is given, that of the configuration.
+    ``calibration``: a calibration file; where none is given, that of the configuration. It is read if the plan
+    ``is_calibrated``.
 
     Raises:
         ConfigurationError: the configuration is wrong, or does not say which of its areas is meant.
@@ -61,8 +65,9 @@ def plan(
         raise ConfigurationError(str(error)) from None
     places = _locations(chosen, table)
     file = calibration or (Path(chosen.calibration_file) if chosen.calibration_file else None)
-    found = read(file, name, settings, places).calibration if file else None
-    return Plan(name, settings, places, found, chosen.budget)
+    if file is None or not is_calibrated:
+        return Plan(name, settings, places, None, chosen.budget)
+    return Plan(name, settings, places, read(file, name, settings, places).calibration, chosen.budget, file)
 
 
 def _only_area(configuration: Configuration) -> str:
@@ -99,5 +104,9 @@ def write_configuration(path: Path, plan: Plan) -> None:
             csv.writer(file).writerows([("id", "longitude", "latitude"), *places])
         chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
     chosen["timezone"] = plan.settings.timezone
+    if plan.budget != DEFAULT_BUDGET:
+        chosen["budget"] = plan.budget
+    if plan.calibration_file is not None:
+        chosen["calibration_file"] = str(plan.calibration_file.absolute())
     note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
     path.write_bytes(note.encode() + msgspec.toml.encode({"areas": {plan.area: chosen}}))

@@ -60,7 +60,8 @@ def print_calibration(file: CalibrationFile) -> None:
     days = (history.ends_at - history.begins_at).days
     console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
     followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
-    console.print(f"chance includes ordinary near repeats, followers an incident: {followed}")
+    included = f"includes ordinary near repeats, followers an incident: {followed}"
+    console.print(f"chance {included if file.with_near_repeats else 'leaves near repeats out, as asked'}")
     if max(made.near_repeats.followers.values()) > MANY_FOLLOWERS:
         console.print("many near repeats: the promise may be missed by 40 % rather than by 25 %")
     console.print(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import bisect
 
 from detectors.calibration.city import CityModel
-from detectors.calibration.margins import Margins
+from detectors.calibration.margins import CENSORED, FEWEST, Margins
 from detectors.calibration.near_repeats import Knox, Repeats, Surroundings
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
@@ -37,7 +37,8 @@ LEAST = 0.0
 """Nothing opens below this score, whatever the budget: by chance most scans have a cluster as strong."""
 LOWER = 0.5
 """A first look at one block says from which score windows matter; they are kept from this far below."""
-HIGHEST = 60.0
+HIGHEST = 1e4
+NO_CLUSTER = "history: by chance hardly a cluster ever comes; there are too few incidents, or too few places"
 
 
 Result = TypeVar("Result")
@@ -135,6 +136,9 @@ def calibrate(
         solved = part.worked(1, lambda null: scanning.told(null, stratum, margins, lowest))
         watch = _opening_score(scanning, solved, wanted, lowest + ease)
         by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]
+        alerts = budget * blocks * BLOCK_WEEKS
+        if len(by_chance) < alerts:
+            raise ValueError(f"budget: chance brings no more than {len(by_chance) / alerts * budget:.3g} alerts a week")
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)
@@ -165,10 +169,21 @@ def opened_by_week(lives: Lives, scanning: Scanning, weeks: int) -> NDArray[np.i
 
 
 def _learnt(maxima: Sequence[Sequence[Maxima]]) -> list[Margins]:
-    """The margins of each stream, from its loads and largest LLRs in each block."""
+    """The margins of each stream, from its loads and largest LLRs in each block.
+
+    A stream that hardly has a cluster has those of all streams together.
+
+    Raises:
+        ValueError: not even these have enough.
+    """
+    of_stream = [
+        [np.concatenate(column) for column in zip(*blocks, strict=True)] for blocks in zip(*maxima, strict=True)
+    ]
+    if (of_stream[-1][1] > CENSORED).sum() < FEWEST:
+        raise ValueError(NO_CLUSTER)
+    together = Margins.fit(*of_stream[-1])
     return [
-        Margins.fit(np.concatenate([load for load, _ in blocks]), np.concatenate([largest for _, largest in blocks]))
-        for blocks in zip(*maxima, strict=True)
+        Margins.fit(load, largest) if (largest > CENSORED).sum() >= FEWEST else together for load, largest in of_stream
     ]
 
 
@@ -191,6 +206,6 @@ def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Told]], wanted:
 def _score_of(falling: NDArray[np.float64], number: float) -> float:
     """The score that so many alerts reach or pass, between two of them where it is no whole number."""
     if not len(falling):
-        raise ValueError("history: by chance no cluster ever comes; there are too few incidents, or too few places")
+        raise ValueError(NO_CLUSTER)
     rank = np.arange(1, len(falling) + 1)
     return float(np.interp(number, rank, falling))

@@ -130,13 +130,13 @@ class CityModel:
 def _around(cases: _Floats, points: _Floats) -> _Floats:
     """The cases that a location's neighbours make likely for it, (L,): its own are left out."""
     tree = cKDTree(points)
-    near = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix").tocsr()
-    near.setdiag(0.0)
-    near.eliminate_zeros()
-    near.data = np.exp(-0.5 * (near.data / SMOOTHING_M) ** 2)
-    weight = np.asarray(near.sum(axis=1)).ravel()
+    pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
+    others = pairs.row != pairs.col
+    row, col, close = pairs.row[others], pairs.col[others], np.exp(-0.5 * (pairs.data[others] / SMOOTHING_M) ** 2)
+    weight = np.bincount(row, weights=close, minlength=len(cases))
     mean = cases.mean()
-    smooth = np.divide(near @ cases, weight, out=np.full(len(cases), mean), where=weight > 0)
+    around = np.bincount(row, weights=close * cases[col], minlength=len(cases))
+    smooth = np.divide(around, weight, out=np.full(len(cases), mean), where=weight > 0)
     likely = (1 - CITY_SHARE) * smooth + CITY_SHARE * mean
     return np.asarray(likely * cases.sum() / likely.sum())
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from detectors.inference import Gumbel
-from detectors.kernels.history import MARGIN_HOURS, Null, gumbel_of, load_of
+from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of, load_of
 
 CENSORED = 0.5
 """Maxima up to this LLR only say that they are small: a stream with hardly any cases has no window at all."""
+FEWEST = 50
+"""From fewer maxima that say more than that, nothing is learnt."""
 SHRINKAGE = 1e-4
 """Of every coefficient, so that loads that hardly vary are not given a meaning."""
 
@@ -58,7 +60,7 @@ class Margins(msgspec.Struct, frozen=True):
         value = np.maximum(largest, CENSORED)
         begin = np.zeros(2 * terms.shape[1])
         gumbel = Gumbel.fit(value)
-        begin[0], begin[terms.shape[1]] = gumbel.location, np.log(gumbel.scale)
+        begin[0], begin[terms.shape[1]] = gumbel.location, np.log(max(gumbel.scale, LEAST_SCALE))
         found = minimize(_loss, begin, (terms, value, is_censored), method="L-BFGS-B", jac=True)
         location, scale = np.split(found.x, 2)
         return cls(
@@ -86,7 +88,7 @@ def _loss(
 ) -> tuple[float, NDArray[np.float64]]:
     """Minus the mean log-likelihood, and its gradient: a value is a maximum, or the most that one can have been."""
     location, log_scale = (terms @ each for each in np.split(coefficients, 2))
-    log_scale = np.clip(log_scale, -10, 10)
+    log_scale = np.clip(log_scale, np.log(LEAST_SCALE), 10)
     scale = np.exp(log_scale)
     z = np.clip((value - location) / scale, -30, None)
     tail = np.exp(-z)

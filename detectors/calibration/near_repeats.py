@@ -25,8 +25,8 @@ WITHIN_S = (np.array([0.5, 1, 2, 6, 12, 24, 48, 72, 120, 168]) * 3600).astype(np
 WEEK_S = 7 * 86_400
 FIRST_WEEKS, LAST_WEEKS = 4, 9
 """Expected pairs lie beside so many weeks: far enough for nobody to follow, near enough for places to be the same."""
-LEAST = 1e-3
-"""So little may pairs that are expected weigh."""
+LEAST = 0.02
+"""So little may the squares of pairs that are expected add up to: a part of a pair."""
 VARIANCE = 1.3
 """Of a number of pairs, in units of the number: pairs that share an incident come together."""
 DIFFERENT = 0.5
@@ -71,7 +71,8 @@ class Knox:
         weeks = past.buckets * BUCKET_S // WEEK_S
         if weeks < FIRST_WEEKS + 4:
             raise ValueError(
-                f"history: {weeks} weeks; near repeats cannot be told in fewer than {FIRST_WEEKS + 4}: leave them out"
+                f"history: {weeks} weeks; near repeats cannot be told in fewer than {FIRST_WEEKS + 4}: "
+                "--no-near-repeats leaves them out"
             )
         around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
         self._cases = np.bincount(past.category, minlength=CATEGORIES).astype(float)
@@ -90,7 +91,8 @@ class Knox:
         rise = near.sum(axis=2, keepdims=True) / np.maximum(apart.sum(axis=2, keepdims=True), LEAST)
         self.observed = near[:, 0, :-1]
         self.expected = (apart * rise)[:, 0, :-1]
-        self._variance = VARIANCE * np.maximum(apart * rise, LEAST)[:, 1, :-1]
+        self._variance = VARIANCE * np.maximum((apart * rise)[:, 1, :-1], LEAST)
+        self._of_observed = VARIANCE * np.maximum(near[:, 1, :-1], self._variance)
         places, times = np.unique(past.location, return_counts=True)
         self._locations = np.average(around.number[places], axis=0, weights=times)
 
@@ -98,7 +100,7 @@ class Knox:
         """The followers that explain the pairs; with a generator, one draw of what they may be."""
         observed = self.observed
         if generator is not None:
-            observed = generator.normal(observed, np.sqrt(self._variance))
+            observed = generator.normal(observed, np.sqrt(self._of_observed))
         excess = observed - self.expected
         by_ring, by_lag = self._shape(excess.sum(axis=0))
         shape = self._of_followers[:, :, None] * np.outer(by_ring, by_lag)

@@ -19,6 +19,10 @@ WEEK_DAYS = 7.0
 CURVE_POINTS = 200
 TAIL = 100
 """Beyond the scores that chance has shown, the rate falls as it does over this many of the strongest alerts."""
+STEEPEST = 0.1
+"""Over fewer score units than this the rate beyond them is not said to fall to a third."""
+RAREST = 1e-9
+"""Alerts a week: nothing is said to be rarer."""
 NORMAL_95 = 1.96
 
 
@@ -75,7 +79,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
             scores=dict(scores),
             margins=tuple(margins),
             curve=curve,
-            decay=1.0 / max(float(tail.mean() - tail[-1]), 1e-3),
+            decay=1.0 / max(float(tail.mean() - tail[-1]), STEEPEST),
             rate=rate,
             rate_low=max(0.0, rate - error),
             rate_high=rate + error,
@@ -93,7 +97,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         """How many alerts a week reach a score by chance alone; beyond the strongest seen it falls exponentially."""
         scores, rates = zip(*self.curve, strict=True)
         if score > scores[-1]:
-            return float(rates[-1] * math.exp(-self.decay * (score - scores[-1])))
+            return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
         return float(np.exp(np.interp(score, scores, np.log(rates))))
 
     @property

@@ -29,6 +29,9 @@ LARGEST = 64
 ROOT_STEPS = 50
 """More steps than any limit takes: each nearly doubles its digits."""
 
+LEAST_SCALE = 0.2
+"""No Gumbel scale of a largest LLR is smaller: that of a stream with hardly any cases cannot be told."""
+
 MARGIN_HOURS = (2, 8, 24, 48, 168)
 """The load of a stream is told by its cases of so many hours, and of the whole window."""
 LOADS = len(MARGIN_HOURS) + 1
@@ -121,7 +124,7 @@ def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Float
     """``log(1 + cases)`` of the last hours of each number, and of the window that ends with a bucket; (hours + 1,)."""
     load = np.empty(len(hours) + 1)
     for which in range(len(hours)):
-        load[which] = math.log1p(in_bucket[max(0, bucket - hours[which] + 1) : bucket + 1].sum())
+        load[which] = math.log1p(in_bucket[max(0, bucket - min(hours[which], window) + 1) : bucket + 1].sum())
     load[-1] = math.log1p(in_bucket[max(0, bucket - window + 1) : bucket + 1].sum())
     return load
 
@@ -134,7 +137,7 @@ def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
         x = min(max(load[which], null.low[which]), null.high[which])
         a += null.location[1 + 2 * which] * x + null.location[2 + 2 * which] * x * x
         b += null.scale[1 + 2 * which] * x + null.scale[2 + 2 * which] * x * x
-    return a, math.exp(b)
+    return a, max(math.exp(b), LEAST_SCALE)
 
 
 @compiled

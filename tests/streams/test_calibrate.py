@@ -21,7 +21,7 @@ from streams.calibration_file import CalibrationError, CalibrationFile, read
 from streams.cli import main
 from streams.configuration import ConfigurationError, alerts_per_week, load
 from streams.messages import read_alert
-from streams.plan import Plan
+from streams.plan import Plan, plan
 from streams.tables import Table
 from streams.watched_area import watched_areas
 
@@ -183,6 +183,34 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
     assert not (folder / "no.json").exists()
 
 
+def test_an_area_whose_calibration_is_old_or_not_there_yet_can_be_calibrated_and_replayed(folder: Path) -> None:
+    (folder / "old.json").write_text("{}")
+    (folder / "old.toml").write_text(AREA.format(more='calibration_file = "old.json"'))
+    table = Table.read(folder / "incidents.csv")
+    assert plan(table, folder / "old.toml", {}, None, None, None).calibration is None
+    with pytest.raises(CalibrationError):
+        plan(table, folder / "old.toml", {}, None, None, None, is_calibrated=True)
+
+
+def test_a_written_configuration_names_the_calibration(folder: Path) -> None:
+    found = folder / "found.toml"
+    done = hotspots(
+        "backtest", folder / "incidents.csv", "--config", folder / "area.toml", "--calibration",
+        folder / "calibration.json", "--write-config", found,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (area,) = watched_areas(load(found, {})).values()
+    assert area.calibration_file is not None
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(folder: Path) -> None:
+    output = folder / "no.json"
+    refused = hotspots("calibrate", folder / "incidents.csv", "--output", output, "--picture", folder / "curve.txt")
+    assert refused.exit_code == 2
+    assert "must end in .svg or .png" in refused.output
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("budget", "rate"), [("2 per week", 2.0), ("1 per day", 7.0), ("0.5 per week", 0.5), ("3 per month", 0.69)]
 )
@@ -215,8 +243,8 @@ def test_the_past_is_what_the_last_versions_say() -> None:
         incident("far", 4, latitude=51.0),
         incident("last", 9.5, category="drugs"),
     ]
-    plan = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
-    past = past_of(Table.from_incidents(rows).entries, plan, BEGIN, BEGIN + timedelta(hours=10))
+    leeds = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
+    past = past_of(Table.from_incidents(rows).entries, leeds, BEGIN, BEGIN + timedelta(hours=10))
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)

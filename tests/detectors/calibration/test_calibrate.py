@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate, opened_by_week
+from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
@@ -118,3 +119,41 @@ def test_null_histories_are_numbered():
 @pytest.mark.parametrize(("weeks", "blocks"), [(1, 3), (78, 3), (79, 6), (624, 24)])
 def test_blocks_come_in_three_equal_parts(weeks: int, blocks: int):
     assert blocks_of(weeks) == blocks
+
+
+def test_a_history_of_one_category_is_calibrated():
+    """The streams without incidents are scored as all together: nothing in them is certain to be urgent."""
+    locations, past = town()
+    history = cut(past, 0, BLOCK_WEEKS * WEEK)
+    one = dataclasses.replace(history, category=np.zeros(len(history), np.int8))
+    scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
+    nulls = Nulls(one, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, True)
+    made = calibrate(one, scanning, nulls, 1.0, 78, 2, lambda: None)
+    assert made.margins[1] == made.margins[2] == made.margins[3] == made.margins[4]
+    assert made.margins[1].gumbel(np.zeros(6)).score(12.0) < 40
+    assert made.near_repeats.followers["property"] < 0.2
+
+
+def test_a_budget_beyond_chance_is_refused_with_what_there_is():
+    locations, past = town()
+    history = cut(past, 0, BLOCK_WEEKS * WEEK)
+    scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
+    nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False)
+    with pytest.raises(ValueError, match=r"budget: chance brings no more than \d+\.?\d* alerts a week"):
+        calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
+
+
+@pytest.mark.parametrize("score", [1e2, 1e3, 1e10])
+def test_no_score_is_so_high_that_its_rarity_has_no_number(score: float):
+    _, _, made = calibrated(2)
+    for strongest in (np.array([3.0]), np.full(50, 3.0), np.linspace(0, 5, 50)):
+        degenerate = Calibration.of(
+            scores=made.scores,
+            margins=made.margins,
+            strongest=strongest,
+            weeks=20,
+            by_week=np.array([1, 0, 2]),
+            budget=1.0,
+            repeats=Repeats.none(),
+        )
+        assert 0 < degenerate.interval_days(score) < 1e11

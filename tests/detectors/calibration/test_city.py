@@ -114,3 +114,12 @@ def test_a_history_that_cannot_be_learnt_from_says_why():
         CityModel(Past.of(0, BUCKETS, *nothing), POINTS, BLOCKS, UTC)
     with pytest.raises(ValueError, match=r"2.0 days; at least a week"):
         CityModel(Past.of(0, 48, *nothing), POINTS, BLOCKS, UTC)
+
+
+def test_places_at_one_point_are_each_other_s_neighbours():
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [5000.0, 0.0]])
+    second = np.arange(30) * 50 * BUCKET_S
+    told = Past.of(FIRST, BUCKETS, second, np.repeat([0, 2], [20, 10]).astype(np.int32), np.zeros(30, np.int8))
+    likely = CityModel(told, points, BLOCKS, UTC).likely
+    assert likely[1] > likely[0]
+    assert likely[1] > likely[2]

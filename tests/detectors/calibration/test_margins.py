@@ -58,3 +58,16 @@ def test_the_load_counts_the_last_hours_and_the_window():
     in_bucket = np.zeros(300, np.int32)
     in_bucket[[299, 298, 295, 280, 260, 200, 0]] = [1, 2, 4, 8, 16, 32, 64]
     np.testing.assert_allclose(np.expm1(load(in_bucket)), [3, 7, 15, 31, 63, 127])
+
+
+def test_a_short_window_holds_the_loads():
+    in_bucket = np.ones(72, np.int32)
+    np.testing.assert_allclose(np.expm1(load(in_bucket)), [2, 8, 24, 48, 72, 72])
+
+
+@pytest.mark.parametrize("largest", [np.zeros(500), np.r_[np.zeros(495), np.full(5, 4.0)], np.full(500, 3.0)])
+def test_a_scale_that_cannot_be_told_is_no_certainty(largest: np.ndarray):
+    loads = np.random.default_rng(4).normal(1.0, 0.1, (500, LOADS))
+    gumbel = Margins.fit(loads, largest).gumbel(loads[0])
+    assert gumbel.scale >= 0.2
+    assert np.isfinite(gumbel.location)
