@@ -425,11 +425,12 @@ def scan(
 @main.command("compile")
 def compile_() -> None:
     """Compile the kernels into the cache, so that nothing waits for it later."""
-    from streams.warm_up import compile_kernels, compile_scan
+    from streams.warm_up import compile_calibration, compile_kernels, compile_scan
 
-    click.echo("Compiling the kernels (about half a minute the first time) ...")
+    click.echo("Compiling the kernels (about a minute the first time) ...")
     compile_kernels()
     compile_scan()
+    compile_calibration()
 
 
 @main.command()

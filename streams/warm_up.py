@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from detectors.calibration.margins import LOADS, Margins, load
+from detectors.calibration.past import Past
+from detectors.calibration.scanning import Scanning
 from detectors.incident import Incident
 from detectors.locations import Locations, cell_of
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
 from detectors.neighbours import neighbours
-from detectors.settings import AreaSettings
+from detectors.settings import STREAMS, AreaSettings
+from detectors.strata import BUCKET_S
 from detectors.study import Model, Question, StudyCases, answer
 
 LONGITUDE, LATITUDE = -1.55, 53.8
@@ -37,6 +40,21 @@ def compile_kernels() -> int:
         monitor.put(incident, number, 0)
     monitor.flush()
     return monitor.scans
+
+
+def compile_calibration() -> int:
+    """Scan and track a small history as a calibration does; returns the number of alerts (more than 0)."""
+    settings = AreaSettings(window_days=14)
+    points = np.array([[0.0, 0.0], [200.0, 0.0], [3000.0, 0.0]])
+    hours, burst = 20 * 24, 15 * 24 * BUCKET_S
+    second = np.concatenate((np.arange(hours) * BUCKET_S + 1, burst + np.arange(12) * 600))
+    place = np.concatenate((1 + np.arange(hours) % 2, np.zeros(12)))
+    past = Past.of(0, hours, second, place.astype(np.int32), np.zeros(len(second), np.int8))
+    scanning = Scanning(settings, points, neighbours(points, settings.max_radius_m))
+    stratum = scanning.stratum(0, hours)
+    scanning.maxima(past, stratum, hours)
+    told = scanning.told(past, stratum, [Margins.flat()] * len(STREAMS), 1.0)
+    return sum(len(scanning.lives(each, 2.0, 3.0).opened_s) for each in told)
 
 
 def compile_scan() -> int:
