@@ -13,6 +13,7 @@ from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calib
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
 from detectors.incident import Category, Incident, Status
+from detectors.kernels.history import LANES
 from detectors.neighbours import neighbours
 from detectors.settings import STREAMS
 from detectors.strata import BUCKET_S, SCHEMES
@@ -20,7 +21,6 @@ from streams.calibration_file import CalibrationError, CalibrationFile, History,
 from streams.plan import Plan
 from streams.tables import Entry
 
-MOST_DURATIONS = 8
 LONGEST_TICK_S = 60
 STRATA_OF_NONE = "operational"
 """Null histories have clocks even where the scan has no strata."""
@@ -81,10 +81,8 @@ def make(
         CalibrationError: the settings or the past do not allow it.
     """
     settings = plan.settings
-    if len(settings.durations_h) > MOST_DURATIONS:
-        raise CalibrationError(
-            f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {MOST_DURATIONS}"
-        )
+    if len(settings.durations_h) > LANES:
+        raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {LANES}")
     if settings.tick_s > LONGEST_TICK_S:
         raise CalibrationError(
             f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}, for null histories are scanned after every "

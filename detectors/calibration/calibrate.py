@@ -18,7 +18,7 @@ from scipy.optimize import bisect
 
 from detectors.calibration.city import CityModel
 from detectors.calibration.margins import CENSORED, FEWEST, Margins
-from detectors.calibration.near_repeats import Knox, Repeats, Surroundings
+from detectors.calibration.near_repeats import Knox, Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Maxima, Scanning
@@ -68,11 +68,10 @@ class Nulls:
         self._knox: Knox | None = None
         if with_repeats:
             self._knox = Knox(past, points)
-            self._surroundings = Surroundings(points, np.bincount(past.location, minlength=len(points)))
             self.repeats = self._knox.estimate()
             # Whether an incident followed another depends on what is usual at its place, and the other way round.
             for _ in range(2):
-                alone = self._surroundings.alone(past, self.repeats, self.city.usual(past))
+                alone = self._knox.around.alone(past, self.repeats, self.city.usual(past))
                 self.city = CityModel(past, points, blocks, zone, alone)
 
     def __call__(self, number: int, buckets: int) -> Past:
@@ -82,7 +81,7 @@ class Nulls:
         repeats = self.repeats if self._knox is None else self._knox.estimate(generator)
         part = (1 - repeats.rate) / (1 - self.repeats.rate)  # so that with the followers there are as many as ever
         past = self.city.history(drawn, self._past.first_bucket + self._past.buckets, buckets, part, generator)
-        return past if self._knox is None else self._surroundings.followed(past, repeats, generator)
+        return past if self._knox is None else self._knox.around.followed(past, repeats, generator)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -61,7 +61,8 @@ class Knox:
 
     Expected are as many as there are beside a whole number of weeks: with the same places, clocks and drift. A pair of
     quiet places tells more than one of busy places, where many pairs are due to chance: locations of ``n`` and ``m``
-    incidents of the category weigh ``1 / (n + 1) + 1 / (m + 1)``, about as signal over variance.
+    incidents of the category weigh ``1 / (n + 1) + 1 / (m + 1)``, about as signal over variance. ``around``: what the
+    locations have around them.
 
     Raises:
         ValueError: the history is too short to tell.
@@ -74,7 +75,7 @@ class Knox:
                 f"history: {weeks} weeks; near repeats cannot be told in fewer than {FIRST_WEEKS + 4}: "
                 "--no-near-repeats leaves them out"
             )
-        around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
+        self.around = around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
         self._cases = np.bincount(past.category, minlength=CATEGORIES).astype(float)
         tables = []
         for category in range(CATEGORIES):

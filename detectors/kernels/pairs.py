@@ -8,6 +8,20 @@ from detectors.kernels.ratio import Floats, Offsets, compiled
 
 
 @compiled
+def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
+    """The first of the squared distances that two points do not exceed; -1 if they are farther apart than all."""
+    square = 0.0
+    for axis in range(points.shape[1]):
+        square += (points[one, axis] - points[other, axis]) ** 2
+    if square > square_within[-1]:
+        return -1
+    ring = 0
+    while square > square_within[ring]:
+        ring += 1
+    return ring
+
+
+@compiled
 def pairs_by_lag(
     group: Offsets, second: Offsets, points: Floats, weight: Floats, within_m: Floats, within_s: Offsets
 ) -> Floats:
@@ -28,13 +42,8 @@ def pairs_by_lag(
                 lag += 1
             if lag == len(within_s):
                 break
-            square = 0.0
-            for axis in range(points.shape[1]):
-                square += (points[one, axis] - points[other, axis]) ** 2
-            if square <= square_within[-1]:
-                ring = 0
-                while square > square_within[ring]:
-                    ring += 1
+            ring = _ring(points, one, other, square_within)
+            if ring >= 0:
                 both = weight[one] + weight[other]
                 table[0, ring, lag] += both
                 table[1, ring, lag] += both * both
@@ -70,14 +79,9 @@ def pairs_periods_apart(
                 break
             if apart_s < first * period_s - within_s[-1]:
                 continue
-            square = 0.0
-            for axis in range(points.shape[1]):
-                square += (points[one, axis] - points[other, axis]) ** 2
-            if square > square_within[-1]:
+            ring = _ring(points, one, other, square_within)
+            if ring < 0:
                 continue
-            ring = 0
-            while square > square_within[ring]:
-                ring += 1
             both = weight[one] + weight[other]
             for periods in range(first, last + 1):
                 beside_s = abs(apart_s - periods * period_s)
@@ -104,12 +108,7 @@ def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Off
                 lag += 1
             if lag == len(within_s):
                 break
-            square = 0.0
-            for axis in range(points.shape[1]):
-                square += (points[one, axis] - points[other, axis]) ** 2
-            if square <= square_within[-1]:
-                ring = 0
-                while square > square_within[ring]:
-                    ring += 1
+            ring = _ring(points, one, other, square_within)
+            if ring >= 0:
                 total[other] += value[ring, lag]
     return total
