@@ -93,8 +93,9 @@ class Locations:
             raise ValueError("places: an id is given twice; each place needs its own")
         order = sorted(range(len(ids)), key=lambda position: ids[position])
         sorted_ids = tuple(ids[position] for position in order)
-        lon = np.asarray(longitude, dtype=np.float64)[order]
-        lat = np.asarray(latitude, dtype=np.float64)[order]
+        # As they are written down, so that places read again are these.
+        lon = np.asarray(longitude, dtype=np.float64)[order].round(7)
+        lat = np.asarray(latitude, dtype=np.float64)[order].round(7)
         index: dict[int | str, int] = {place: position for position, place in enumerate(sorted_ids)}
         return cls(sorted_ids, lon, lat, None, max_distance_m, index, cKDTree(to_sphere(lon, lat)))
 
@@ -115,6 +116,17 @@ class Locations:
             "longitude": self.longitude.round(7).tolist(),
             "latitude": self.latitude.round(7).tolist(),
         }
+
+    @classmethod
+    def from_written(cls, written: Mapping[str, Any]) -> Locations:
+        """The places that :meth:`written` has written down.
+
+        Raises:
+            ValueError: it holds no such places.
+        """
+        if written["resolution"] is not None:
+            return cls.from_cells(written["ids"])
+        return cls.from_places(written["ids"], written["longitude"], written["latitude"], written["max_distance_m"])
 
     def locate(self, incident: Incident) -> int | None:
         """The index of the incident's place; None when it lies outside the area."""

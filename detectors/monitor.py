@@ -7,6 +7,7 @@ worker, replay, backtest and calibration drive the same object.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.calibration.result import Calibration
 from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.feed import silent_from
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
@@ -72,7 +74,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     ``clock_s``: the area's clock; ``closed_s``: the last closed tick; ``bucket``: the last one
     scanned; ``lowest_offset`` and ``lowest_clock_s``: the first record to read again, and the clock
-    it met; ``next_offset``: the first record not yet taken.
+    it met; ``next_offset``: the first record not yet taken; ``heard_s``: the last tick with a record, None before.
     """
 
     clock_s: int
@@ -81,6 +83,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     lowest_offset: int
     lowest_clock_s: int
     next_offset: int
+    heard_s: int | None
     scans: int
     accounts: Accounts
     tracker: TrackerState
@@ -90,7 +93,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one tick: the revisions, the refusals, and where to go on.
 
-    ``refusals``: (offset, reason, detail) of every rejected record of the tick. ``streams``: scanned.
+    ``refusals``: (offset, reason, detail) of every rejected record of the tick. ``streams``: scanned. ``is_silent``:
+    nothing has come for so long that the feed may be dead.
     """
 
     tick_s: int
@@ -99,6 +103,7 @@ class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...]
     changes: tuple[Alert, ...]
     refusals: tuple[tuple[int, str, str], ...]
+    is_silent: bool
     accounts: Accounts
     checkpoint: Checkpoint
 
@@ -142,6 +147,8 @@ class Monitor:
         self._open_s: int | None = None
         self._closed_s: int | None = None
         self._bucket: int | None = None
+        self._heard_s: int | None = None
+        self.silent_from_s: int | None = None
         self._waiting: list[tuple[int, Version | TickMark | Refusal]] = []
 
     @property
@@ -187,6 +194,16 @@ class Monitor:
             closed += self.flush()
         return closed
 
+    def repeat(self, records: Iterable[tuple[Entry, int, int]], tick_s: int) -> ClosedTick:
+        """Close a tick as it was once closed: by what is on record of it, whatever the clock was.
+
+        ``records``: (entry, offset, arrival in seconds) of the tick, in order.
+        """
+        for entry, offset, arrival_s in records:
+            self._waiting.append((offset, self._judge(entry, offset, arrival_s)))
+            self.expected_next = offset + 1
+        return self._close(tick_s)
+
     def advance(self, time_s: int) -> list[ClosedTick]:
         """Wall clock: time has reached a moment; closes every tick that ended by then."""
         return self._reach(time_s // self.settings.tick_s * self.settings.tick_s)
@@ -223,6 +240,8 @@ class Monitor:
         """Put what waits into the window, scan what changed, and write down where things stand."""
         bucket = bucket_of(tick_s)
         self.window.advance(bucket)
+        if any(not isinstance(judged, TickMark) for _, judged in self._waiting):
+            self._heard_s = tick_s
         refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting = []
         at_boundary = self._bucket is None or bucket > self._bucket
@@ -230,7 +249,9 @@ class Monitor:
         streams = list(range(ALL + 1) if at_boundary else touched)
         self.window.touched[:] = False
         self._open_s, self._closed_s, self._bucket = None, tick_s, bucket
-        scanned, changes = self._scan(streams, touched, tick_s)
+        self.silent_from_s = self._silent_from()
+        is_silent = self.silent_from_s is not None and tick_s >= self.silent_from_s
+        scanned, changes = self._scan(streams, touched, tick_s, is_silent)
         checkpoint = self._checkpoint(tick_s, bucket)
         return ClosedTick(
             tick_s=tick_s,
@@ -239,9 +260,15 @@ class Monitor:
             streams=tuple(STREAMS[stream] for stream in scanned),
             changes=tuple(changes),
             refusals=tuple(refusals),
+            is_silent=is_silent,
             accounts=checkpoint.accounts,
             checkpoint=checkpoint,
         )
+
+    def _silent_from(self) -> int | None:
+        if self._heard_s is None:
+            return None
+        return silent_from(self.window, self._heard_s, self.settings.silent_after_gaps)
 
     def _apply(self, offset: int, judged: Version | TickMark | Refusal) -> tuple[int, str, str] | None:
         """Let one record take effect and count it; a refusal is handed back with its offset."""
@@ -259,7 +286,7 @@ class Monitor:
         return None
 
     def _scan(
-        self, streams: list[int], touched: dict[int, NDArray[np.int64]], tick_s: int
+        self, streams: list[int], touched: dict[int, NDArray[np.int64]], tick_s: int, is_silent: bool
     ) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
         begins = self.window.baseline_begins()
@@ -280,7 +307,7 @@ class Monitor:
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
-            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing)
+            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent)
         return streams, changes
 
     def _judge(self, entry: Entry, offset: int, arrival_s: int) -> Version | TickMark | Refusal:
@@ -348,6 +375,7 @@ class Monitor:
             lowest_offset=lowest_offset,
             lowest_clock_s=lowest_clock_s,
             next_offset=self._applied_next,
+            heard_s=self._heard_s,
             scans=self.scans,
             accounts=msgspec.structs.replace(self.accounts),
             tracker=self._tracker.state,
@@ -403,6 +431,8 @@ class Monitor:
         self.window.touched[:] = False
         self.accounts = msgspec.structs.replace(checkpoint.accounts)
         self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
+        self._heard_s = checkpoint.heard_s
+        self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset
 
 

@@ -85,6 +85,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ease_below: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     end_after_h: PositiveFloat = 6.0
     cool_down_h: Annotated[float, msgspec.Meta(ge=0)] = 48.0
+    silent_after_gaps: Annotated[float, msgspec.Meta(ge=0)] = 6.0
     cool_down_m: Annotated[float, msgspec.Meta(ge=0)] = 500.0
     categories: dict[str, Category] = {}
 

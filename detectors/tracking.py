@@ -141,18 +141,20 @@ class Tracker:
         """The open alerts, oldest first."""
         return tuple(followed.alert for followed in self._followed.values())
 
-    def update(self, stream: str, tick_s: int, clusters: Sequence[Cluster], standing: set[str]) -> list[Alert]:
+    def update(
+        self, stream: str, tick_s: int, clusters: Sequence[Cluster], standing: set[str], is_silent: bool = False
+    ) -> list[Alert]:
         """New revisions after one scan of a stream.
 
         ``clusters`` are those of :attr:`weakest_score` or more, best first; ``standing`` the members
-        of this stream's open alerts that still lie in the window.
+        of this stream's open alerts that still lie in the window. While the feed ``is_silent`` no quiet time passes.
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
         kin = Kinship.between([(each.alert.id, each.told) for each in mine], clusters)
         changes = []
         for followed in mine:
-            change = self._follow(followed, kin, tick_s, standing)
+            change = self._follow(followed, kin, tick_s, standing, is_silent)
             if change is not None:
                 changes.append(change)
         for cluster, split_from in kin.new:
@@ -185,10 +187,12 @@ class Tracker:
         self._followed[alert.id] = Followed(alert, alert.members, None, said)
         return alert
 
-    def _follow(self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str]) -> Alert | None:
+    def _follow(
+        self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str], is_silent: bool
+    ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
-        event, quiet_since_s = self._event(followed, cluster, tick_s, standing)
+        event, quiet_since_s = self._event(followed, cluster, tick_s, standing, is_silent)
         if merged_into and event in (Event.FELL, Event.LAPSED):
             event = Event.MERGED
         state, reason = step(AlertState(alert.state), event)
@@ -235,7 +239,7 @@ class Tracker:
         return Said(tick_s, self._tier(cluster) or "", cluster.observed, cluster.expected, cluster.locations)
 
     def _event(
-        self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str]
+        self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str], is_silent: bool
     ) -> tuple[Event, int | None]:
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
@@ -247,7 +251,7 @@ class Tracker:
             return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
-        if quiet_since_s is None:
+        if quiet_since_s is None or is_silent:
             return Event.FELL, tick_s
         lapsed = tick_s - quiet_since_s >= self._settings.end_after_h * 3600
         return (Event.LAPSED if lapsed else Event.FELL), quiet_since_s

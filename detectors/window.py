@@ -311,6 +311,10 @@ class SlidingWindow:
         """The stratum of each bucket from first to last, int32."""
         return self.stratum[np.arange(first, last + 1) % self._ring]
 
+    def stratum_of(self, bucket: int) -> int:
+        """The stratum of any bucket, also of one that lies ahead."""
+        return self._blocks.of_bucket(bucket, self._zone)
+
     def baseline_begins(self) -> int | None:
         """The first bucket by whose end over one in a hundred counted incidents have occurred; None for none.
 

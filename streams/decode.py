@@ -37,6 +37,9 @@ REASONS = (
 )
 """Why :func:`decode` refuses a record."""
 
+Headers = Iterable[tuple[str, bytes | None]] | None
+"""Of a Kafka record."""
+
 _INCIDENT = msgspec.json.Decoder(Incident)
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Incident)}
 
@@ -50,7 +53,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 def decode(
     key: bytes | None,
     value: bytes | None,
-    headers: Iterable[tuple[str, bytes | None]] | None,
+    headers: Headers,
     partition: int,
     partitions: int,
     areas: Container[str],
@@ -96,8 +99,13 @@ def _stranger(where: str, area: str, partition: int, partitions: int, areas: Con
     return Refusal("wrong_partition", f"{where}: {rule}")
 
 
-def _tick(headers: Iterable[tuple[str, bytes | None]] | None, area: str | None) -> TickMark | Refusal:
-    text = next((text for name, text in headers or () if name == TICK_HEADER), None)
+def tick_header(headers: Headers) -> bytes | None:
+    """The time that a tick record announces, as written; None if the record is none."""
+    return next((text for name, text in headers or () if name == TICK_HEADER), None)
+
+
+def _tick(headers: Headers, area: str | None) -> TickMark | Refusal:
+    text = tick_header(headers)
     if text is None:
         return Refusal("malformed_json", "value: empty; must be an incident in JSON, or have the header tick")
     if area is None:

@@ -15,8 +15,8 @@ from queue import SimpleQueue
 
 from detectors.tracking import Alert
 from streams.intake import Intake
-from streams.metrics import AreaHealth, Metrics
-from streams.partition import QUIET_S, Partition
+from streams.metrics import AreaHealth, FeedState, Metrics
+from streams.partition import QUIET_S, OwnedArea, Partition
 from streams.publish import DELAYED_AFTER_S, AbortedError, FencedError
 
 STEP_S = 0.2
@@ -120,7 +120,7 @@ class Engine:
                 last_record_s=area.last_record_s,
                 last_scan_s=area.last_scan_s,
                 lag=max(0, each.intake.end_offset - each.partition.next_offset),
-                feed="healthy" if each.is_caught_up else "catching_up",
+                feed=_feed(area, time.time()) if each.is_caught_up else "catching_up",
                 promise=area.watched.promise,
             )
             for each in self._now()
@@ -226,3 +226,10 @@ class Engine:
                 self._commit(each)
         for each in self._now():
             each.partition.close()
+
+
+def _feed(area: OwnedArea, now_s: float) -> FeedState:
+    """The feed of an area that has caught up: a wall clock tells of a silence before the next tick does."""
+    silent_from_s = area.monitor.silent_from_s
+    is_silent = area.is_wall and silent_from_s is not None and now_s >= silent_from_s
+    return "silent" if is_silent or area.is_silent else "healthy"

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from detectors.monitor import Entry
+from streams.decode import Headers
 
 SETTLED_S = 1.0
 LIMIT_BYTES = 64 * 2**20
@@ -36,6 +37,7 @@ class Record(NamedTuple):
     entry: Entry
     key: bytes | None
     value: bytes | None
+    headers: Headers = ()
 
 
 class Intake:

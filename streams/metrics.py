@@ -153,7 +153,7 @@ DECLARED = (
     Declared(
         "hotspots_feed_state",
         "gauge",
-        "1 for the state that the area's feed is in (healthy, catching_up or kafka_away), 0 for the others.",
+        "1 for the state that the area's feed is in (healthy, silent, catching_up or kafka_away), 0 for the others.",
         ("area", "state"),
         at_scrape=True,
     ),
@@ -180,7 +180,7 @@ DECLARED = (
 
 
 ESTIMATES = ("mean", "low", "high")
-FeedState = Literal["healthy", "catching_up", "kafka_away"]
+FeedState = Literal["healthy", "silent", "catching_up", "kafka_away"]
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):

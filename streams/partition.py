@@ -17,7 +17,7 @@ from streams.intake import Record
 from streams.metrics import Metrics
 from streams.publish import Message, Messages, Publisher
 from streams.rebuild import Restored
-from streams.scan_log import PartitionRecord, ScanRecord, scan_record
+from streams.scan_log import PartitionRecord, ScanRecord, raw, scan_record
 from streams.watched_area import WatchedArea
 
 QUIET_S = 2
@@ -41,14 +41,15 @@ class Done(NamedTuple):
 class OwnedArea:
     """An area of an owned partition: its Monitor, and the records that it has not yet put on record."""
 
-    def __init__(self, watched: WatchedArea, monitor: Monitor, digest: str) -> None:
+    def __init__(self, watched: WatchedArea, monitor: Monitor, last: ScanRecord | None) -> None:
         self.watched = watched
         self.monitor = monitor
         self.is_wall = watched.settings.clock == "wall"
         self.alerts = monitor.alerts
         self.last_record_s: float | None = None
         self.last_scan_s: float | None = None
-        self._digest = digest
+        self.is_silent = False
+        self._last = last
         self._records: deque[Record] = deque()
         self._open_since_s = 0.0
         self._accounts = msgspec.structs.replace(monitor.accounts)
@@ -92,9 +93,9 @@ class OwnedArea:
             records = []
             while self._records and self._records[0].offset < closed.next_offset:
                 records.append(self._records.popleft())
-            raw = [(each.key, each.value) for each in records]
-            record = scan_record(self.watched.name, self.watched.ids, closed, self._digest, raw)
-            self._digest = record.digest
+            inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in records]
+            record = scan_record(self.watched.name, self.watched.ids, closed, self._last, inputs)
+            self._last = record
             done.append(Done(self, closed, records, record, scan_s))
         return done
 
@@ -108,6 +109,7 @@ class OwnedArea:
         if closed.streams:
             self.last_scan_s = now_s
         self._accounts = closed.accounts
+        self.is_silent = closed.is_silent
         self.alerts = self.monitor.alerts
 
 
@@ -125,7 +127,8 @@ class Partition:
     ) -> None:
         self.number = number
         self.areas = {
-            name: OwnedArea(areas[name], monitor, restored.digests[name]) for name, monitor in restored.monitors.items()
+            name: OwnedArea(areas[name], monitor, restored.last.get(name))
+            for name, monitor in restored.monitors.items()
         }
         self.covered: dict[str | None, int] = {None: restored.own.next_offset}
         self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})

@@ -50,9 +50,7 @@ def plan(
         CalibrationError: the calibration cannot be read, or was made for something else.
     """
     loaded = load(configuration, environ)
-    name = area or _only_area(loaded)
-    if name not in loaded.areas:
-        raise ConfigurationError(f"area {name!r}: not configured; there is {', '.join(sorted(loaded.areas))}")
+    name = only_area(loaded, area)
     chosen = loaded.areas[name]
     changes: dict[str, object] = {"clock": "watermark"}
     if timezone is not None:
@@ -70,10 +68,19 @@ def plan(
     return Plan(name, settings, places, read(file, name, settings, places).calibration, chosen.budget, file)
 
 
-def _only_area(configuration: Configuration) -> str:
-    if len(configuration.areas) > 1:
-        raise ConfigurationError(f"area: say which, one of {', '.join(sorted(configuration.areas))}")
-    return next(iter(configuration.areas))
+def only_area(configuration: Configuration, area: str | None) -> str:
+    """The area that is meant: the one named, else the only one.
+
+    Raises:
+        ConfigurationError: it is not configured, or none is named and there are several.
+    """
+    known = ", ".join(sorted(configuration.areas))
+    if area is None and len(configuration.areas) > 1:
+        raise ConfigurationError(f"area: say which, one of {known}")
+    name = area or next(iter(configuration.areas))
+    if name not in configuration.areas:
+        raise ConfigurationError(f"area {name!r}: not configured; there is {known}")
+    return name
 
 
 def _locations(area: Area, table: Table) -> Locations:

@@ -17,7 +17,7 @@ from streams.brokers import MAX_REQUEST_BYTES, producer_arguments
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import Rejection
 from streams.intake import Record
-from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
+from streams.messages import PROVENANCE_HEADER, Provenance
 from streams.scan_log import PartitionRecord, ScanRecord
 from streams.watched_area import WatchedArea
 
@@ -131,12 +131,7 @@ class Messages:
         )
         headers = ((PROVENANCE_HEADER, provenance.encode()),)
         topic, key = self._kafka.topic("alerts"), watched.name.encode()
-        return [
-            Message(
-                topic, key, alert_event(alert, watched.settings, watched.configuration_id, watched.calibration), headers
-            )
-            for alert in closed.changes
-        ]
+        return [Message(topic, key, watched.event(alert), headers) for alert in closed.changes]
 
     def scan(self, record: ScanRecord) -> Message:
         """The record of a closed tick."""

@@ -19,7 +19,7 @@ from streams.brokers import UNCOMMITTED, consumer_arguments
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import decode, partition_of
 from streams.log_reader import read_log
-from streams.scan_log import NO_DIGEST, PartitionRecord, ScanRecord
+from streams.scan_log import PartitionRecord, ScanRecord
 from streams.watched_area import WatchedArea
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,14 @@ class RebuildError(Exception):
 
 @dataclass
 class Restored:
-    """Where a partition stands. ``unwritten``: areas whose settings no scan record has named yet."""
+    """Where a partition stands.
+
+    ``last``: each area's last scan record, if it has one; ``unwritten``: areas whose settings no scan record has named
+    yet.
+    """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
+    last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[WatchedArea] = field(default_factory=list)
     seconds: float = 0.0
@@ -56,11 +60,10 @@ def rebuild(
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
-    restored = Restored(own=own)
+    restored = Restored(own=own, last=last)
     for name, area in here.items():
         record = last.get(name)
         restored.monitors[name] = area.monitor(record)
-        restored.digests[name] = record.digest if record else NO_DIGEST
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
     if last:

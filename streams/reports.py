@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 
+import click
 import msgspec
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
+from streams.audit import Audit
 from streams.backtest import Backtest
 from streams.calibration_file import CalibrationFile
 from streams.demo_summary import Summary
+from streams.explanation import figures, paragraph
+from streams.messages import AlertFeature
 from streams.metrics import OUTCOMES
+from streams.reproduce import Reproduction
 from streams.study import Report, Study, features
 
 MANY_FOLLOWERS = 0.15
@@ -30,6 +44,50 @@ def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps=1: bar.advance(task, steps)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[Callable[[], object]]:
+    """How many steps were made so far, where their number is not known beforehand."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda: bar.advance(task)
+
+
+def print_explanation(feature: AlertFeature, output: str) -> None:
+    """An alert in one paragraph and the figures behind it."""
+    text = paragraph(feature)
+    if output == "json":
+        print_json({"text": text, "alert": feature})
+        return
+    click.echo(f"{textwrap.fill(text, 100)}\n")
+    for name, figure in figures(feature).items():
+        click.echo(f"{name:<25}{figure if isinstance(figure, str) else msgspec.json.encode(figure).decode()}")
+
+
+def print_reproduction(result: Reproduction, output: str) -> None:
+    """What was derived once more, and each figure that is another."""
+    if output == "json":
+        print_json(result)
+        return
+    for each in result.differences:
+        click.echo(f"{each.where}: {each.field}: {each.on_record}" + (f", but {each.derived}" if each.derived else ""))
+    outcome = f"{len(result.differences)} differences" if result.differences else "every figure is what the log says"
+    click.echo(f"{len(result.alerts)} alerts, {result.revisions} revisions, {result.scans} scan records: {outcome}")
+
+
+def print_audit(result: Audit, output: str) -> None:
+    """How far an area's chain of digests reaches, and where it breaks."""
+    if output == "json":
+        print_json(result)
+        return
+    for each in result.breaks:
+        click.echo(f"scan record at offset {each.offset}, {each.tick.isoformat()}: {each.fault}")
+    begins = "from the first on" if result.is_whole else "the first taken as given, since what it rests on is gone"
+    outcome = f"broken in {len(result.breaks)} places" if result.breaks else "unbroken"
+    click.echo(f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}")
 
 
 def print_backtest(result: Backtest, output: str) -> None:

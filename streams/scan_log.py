@@ -19,24 +19,28 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Accounts, Checkpoint, ClosedTick
 from streams.configuration import KafkaSettings
+from streams.decode import Headers, tick_header
 from streams.log_reader import Progress
 
 FIRST_STEP = 64
 POLL_MS = 500
 NO_DIGEST = ""
 
-KeyAndValue = tuple[bytes | None, bytes | None]
+Raw = tuple[bytes | None, ...]
+"""An input record as the chain of digests sees it: key, value, arrival and tick header, of :func:`raw`."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A closed tick of an area.
 
-    ``next_offsets``: by input topic, the first offset that is not in it. ``revisions``: alert id, a full
-    stop, the revision. ``configuration`` and ``calibration`` (empty for none): hashes of what the Monitor went by, both
-    written in full in the topic ``settings``.
+    ``number``: the area's records are counted from 1. ``next_offsets``: by input topic, the first offset that is not in
+    it. ``revisions``: alert id, a full stop, the revision. ``configuration`` and ``calibration`` (empty for none):
+    hashes of what the Monitor went by, both written in full in the topic ``settings``. ``is_silent``: the feed was.
+
     """
 
     area: str
+    number: int
     tick_s: int
     next_offsets: dict[str, int]
     lowest_offset: int
@@ -46,6 +50,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     configuration: str
     checkpoint: Checkpoint
     calibration: str = ""
+    is_silent: bool = False
     digest: str = NO_DIGEST
 
     @property
@@ -85,13 +90,16 @@ _scan_record = msgspec.json.Decoder(ScanRecord)
 _partition_record = msgspec.json.Decoder(PartitionRecord)
 
 
-def scan_record(area: str, ids: Ids, closed: ClosedTick, previous: str, raw: Iterable[KeyAndValue]) -> ScanRecord:
-    """The record of a closed tick, linked to the digest of the area's previous one.
+def scan_record(
+    area: str, ids: Ids, closed: ClosedTick, previous: ScanRecord | None, inputs: Iterable[Raw]
+) -> ScanRecord:
+    """The record of a closed tick, linked to the area's ``previous`` one, None for the first.
 
-    ``raw``: key and value of each input record of the tick.
+    ``inputs``: each input record of the tick, by :func:`raw`.
     """
     record = ScanRecord(
         area=area,
+        number=1 if previous is None else previous.number + 1,
         tick_s=closed.tick_s,
         next_offsets={"incidents": closed.next_offset},
         lowest_offset=closed.lowest_offset,
@@ -101,21 +109,27 @@ def scan_record(area: str, ids: Ids, closed: ClosedTick, previous: str, raw: Ite
         configuration=ids.configuration,
         calibration=ids.calibration,
         checkpoint=closed.checkpoint,
+        is_silent=closed.is_silent,
     )
-    return msgspec.structs.replace(record, digest=chain(previous, raw, record))
+    return msgspec.structs.replace(record, digest=chain(previous.digest if previous else NO_DIGEST, inputs, record))
 
 
-def chain(previous: str, raw: Iterable[KeyAndValue], record: ScanRecord) -> str:
-    """SHA-256 in hex over the previous digest, key and value of each input record, and the record without its digest.
+def chain(previous: str, inputs: Iterable[Raw], record: ScanRecord) -> str:
+    """SHA-256 in hex over the previous digest, each input record, and the record without its digest.
 
     Every part is led by its length in 8 bytes, an absent one by 8 bytes of 255.
     """
     digest = hashlib.sha256(bytes.fromhex(previous))
-    for each in raw:
+    for each in inputs:
         for part in each:
             digest.update(b"\xff" * 8 if part is None else len(part).to_bytes(8, "big") + part)
     digest.update(_encode(msgspec.structs.replace(record, digest=NO_DIGEST)))
     return digest.hexdigest()
+
+
+def raw(key: bytes | None, value: bytes | None, headers: Headers, timestamp_ms: int) -> Raw:
+    """All of an input record that the Monitor can see: its other headers are nobody's business."""
+    return key, value, str(timestamp_ms).encode(), None if value else tick_header(headers)
 
 
 def encode(record: ScanRecord | PartitionRecord) -> bytes:
@@ -168,7 +182,7 @@ def last_records(
     while start > first:
         before, start = start, max(first, start - step)
         step *= 2
-        for record in _committed(consumer, log, start, before, cancelled):
+        for record in records_between(consumer, log, start, before, cancelled):
             area = record.key.decode()
             if record.key == partition_key(partition):
                 if record.offset > own_offset:
@@ -180,16 +194,21 @@ def last_records(
     offsets = own.scans | offsets
     for area, offset in offsets.items():
         if area in areas and area not in scans:
-            (record,) = itertools.islice(_committed(consumer, log, offset, offset + 1, cancelled), 1)
+            (record,) = itertools.islice(records_between(consumer, log, offset, offset + 1, cancelled), 1)
             scans[area] = decode_scan(record.value)
     wanted = {area: record for area, record in scans.items() if area in areas}
     return Standing(msgspec.structs.replace(own, scans=offsets, previous=own_offset), wanted)
 
 
-def _committed(
+def records_between(
     consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
 ) -> Iterator[Any]:
-    """The committed records from offset ``start`` to before ``end``."""
+    """The records from offset ``start`` to before ``end`` that the consumer may see; its position is changed.
+
+    Raises:
+        Cancelled: ``cancelled`` was set meanwhile.
+        StalledError: Kafka gave no record for a long time.
+    """
     consumer.seek(log, start)
     progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
     while (position := consumer.position(log)) < end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,10 +14,29 @@ from detectors.locations import Locations
 from detectors.monitor import Monitor
 from detectors.neighbours import Neighbours, neighbours
 from detectors.settings import AreaSettings
+from detectors.tracking import Alert
 from streams.calibration_file import CalibrationError, CalibrationFile, read
 from streams.configuration import Configuration, ConfigurationError, locations
+from streams.messages import alert_event
 from streams.metrics import Promise
 from streams.scan_log import Ids, ScanRecord
+
+
+class WrittenConfiguration(msgspec.Struct, frozen=True):
+    """What the topic ``settings`` keeps of a Monitor's configuration; ``id`` is its hash."""
+
+    area: str
+    id: str
+    settings: AreaSettings
+    locations: dict[str, Any]
+
+
+class WrittenCalibration(msgspec.Struct, frozen=True):
+    """What the topic ``settings`` keeps of a calibration; ``id`` is its hash."""
+
+    area: str
+    id: str
+    calibration: CalibrationFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +86,30 @@ class WatchedArea:
     def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
         """Key (area and hash) and value, JSON, of its records in the topic ``settings``: configuration, calibration."""
         ids = self.ids
-        whole = {
-            "area": self.name,
-            "id": ids.configuration,
-            "settings": self.settings,
-            "locations": self.locations.written(),
-        }
-        yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(whole)
+        configuration = WrittenConfiguration(self.name, ids.configuration, self.settings, self.locations.written())
+        yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(configuration)
         if self.calibration_file is not None:
-            whole = {"area": self.name, "id": ids.calibration, "calibration": self.calibration_file}
-            yield f"{self.name}:{ids.calibration}".encode(), msgspec.json.encode(whole)
+            calibration = WrittenCalibration(self.name, ids.calibration, self.calibration_file)
+            yield f"{self.name}:{ids.calibration}".encode(), msgspec.json.encode(calibration)
+
+    @classmethod
+    def from_written(cls, configuration: bytes, calibration: bytes | None) -> WatchedArea:
+        """The area that :meth:`written_in_full` has written down.
+
+        Raises:
+            ValueError: the values are not of such records.
+        """
+        known = msgspec.json.decode(configuration, type=WrittenConfiguration)
+        places = Locations.from_written(known.locations)
+        near = neighbours(places.points, known.settings.max_radius_m)
+        made = msgspec.json.decode(calibration, type=WrittenCalibration).calibration if calibration else None
+        if made is not None and made.id != made.calibration.digest:
+            raise ValueError(f"calibration {made.id}: its id does not fit its content")
+        return cls(known.area, known.settings, places, near, known.settings.digest(places), made)
+
+    def event(self, alert: Alert) -> bytes:
+        """The event of one revision that its Monitor made."""
+        return alert_event(alert, self.settings, self.configuration_id, self.calibration)
 
 
 def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:

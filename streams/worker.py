@@ -251,7 +251,7 @@ class Worker:
             area, entry = decode(
                 message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
             )
-            record = Record(message.offset, message.timestamp, area, entry, message.key, message.value)
+            record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
             await owned.intake.take(record, event)
 
     def _cover(self, intake: Intake, covered: Mapping[str | None, int]) -> None:

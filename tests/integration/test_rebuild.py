@@ -23,7 +23,15 @@ from streams.scan_log import FIRST_STEP, PartitionRecord, ScanRecord, decode_sca
 from streams.watched_area import WatchedArea, watched_areas
 from streams.worker import DONE
 from tests.integration.conftest import NewSite
-from tests.integration.worker_process import BEGIN, Site, WorkerProcess, areas_of_one_partition, incidents, tick
+from tests.integration.worker_process import (
+    BEGIN,
+    Site,
+    WorkerProcess,
+    areas_of_one_partition,
+    incidents,
+    raw_of,
+    tick,
+)
 
 END = BEGIN + timedelta(days=13)
 SLOWER_THAN_SESSION = 3
@@ -105,20 +113,20 @@ def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
 def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict[str, list[bytes]]:
     """The scan records of the rest of the log."""
     written: dict[str, list[bytes]] = {area: [] for area in areas}
-    digests = dict(restored.digests)
-    raw: dict[str, list[tuple[int, tuple[bytes | None, bytes | None]]]] = {area: [] for area in areas}
+    last = dict(restored.last)
+    raw: dict[str, list[tuple[int, scan_log.Raw]]] = {area: [] for area in areas}
     for record in site.read("incidents"):
         area, entry = decode(record.key, record.value, record.headers, record.partition, 2, areas, 65_536)
         assert area is not None
         monitor = restored.monitors[area]
         if record.offset < monitor.expected_next:
             continue
-        raw[area].append((record.offset, (record.key, record.value)))
+        raw[area].append((record.offset, raw_of(record)))
         for closed in monitor.put(entry, record.offset, record.timestamp // 1000):
             of_tick = [pair for offset, pair in raw[area] if offset < closed.next_offset]
             raw[area] = [each for each in raw[area] if each[0] >= closed.next_offset]
-            done = scan_log.scan_record(area, areas[area].ids, closed, digests[area], of_tick)
-            digests[area] = done.digest
+            done = scan_log.scan_record(area, areas[area].ids, closed, last.get(area), of_tick)
+            last[area] = done
             written[area].append(scan_log.encode(done))
     return written
 

@@ -30,7 +30,7 @@ from streams import scan_log
 from streams.brokers import admin_arguments, consumer_arguments, create_topics
 from streams.configuration import Configuration, Topic, load
 from streams.decode import decode, partition_of
-from streams.messages import alert_event, read_alert
+from streams.messages import read_alert
 from streams.watched_area import watched_areas
 
 BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
@@ -193,7 +193,7 @@ class Deployment:
         """
         areas = watched_areas(self.configuration)
         monitors: dict[str, Monitor] = {name: area.monitor(None) for name, area in areas.items()}
-        digests = dict.fromkeys(areas, scan_log.NO_DIGEST)
+        last: dict[str, scan_log.ScanRecord] = {}
         raw: dict[str, list[ConsumerRecord]] = {name: [] for name in areas}
         alerts: list[bytes] = []
         scans: dict[str, list[bytes]] = {}
@@ -206,15 +206,18 @@ class Deployment:
             raw[name].append(record)
             for closed in monitors[name].put(entry, record.offset, record.timestamp // 1000):
                 area = areas[name]
-                alerts += [
-                    alert_event(each, area.settings, area.configuration_id, area.calibration) for each in closed.changes
-                ]
-                of_tick = [(each.key, each.value) for each in raw[name] if each.offset < closed.next_offset]
+                alerts += map(area.event, closed.changes)
+                of_tick = [raw_of(each) for each in raw[name] if each.offset < closed.next_offset]
                 raw[name] = [each for each in raw[name] if each.offset >= closed.next_offset]
-                done = scan_log.scan_record(name, area.ids, closed, digests[name], of_tick)
-                digests[name] = done.digest
+                done = scan_log.scan_record(name, area.ids, closed, last.get(name), of_tick)
+                last[name] = done
                 scans.setdefault(name, []).append(scan_log.encode(done))
         return alerts, scans
+
+
+def raw_of(record: ConsumerRecord) -> scan_log.Raw:
+    """A record as the chain of digests sees it."""
+    return scan_log.raw(record.key, record.value, record.headers, record.timestamp)
 
 
 class Site(Deployment):

@@ -29,7 +29,7 @@ from streams.metrics import Metrics
 from streams.partition import MERGE_S, QUIET_S, UNOWNED_S, Partition
 from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
 from streams.rebuild import Restored
-from streams.scan_log import NO_DIGEST, ScanRecord
+from streams.scan_log import ScanRecord
 from streams.watched_area import WatchedArea
 
 CELL = "8a195da49b9ffff"
@@ -76,9 +76,7 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall") -> WatchedA
 
 def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None = None) -> Partition:
     by_name = {area.name: area for area in areas}
-    restored = restored or Restored(
-        monitors={area.name: area.monitor(None) for area in areas}, digests=dict.fromkeys(by_name, NO_DIGEST)
-    )
+    restored = restored or Restored(monitors={area.name: area.monitor(None) for area in areas})
     metrics = Metrics(CollectorRegistry())
     return Partition(0, restored, by_name, cast(Publisher, ledger), Messages(Configuration(), 0), metrics)
 
@@ -206,7 +204,7 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     monitor.refill(incident(0, NOW_S), 0, 0)
     monitor.resume(last.checkpoint)
     again = Ledger()
-    restored = Restored(monitors={"leeds": monitor}, digests={"leeds": last.digest}, own=own)
+    restored = Restored(monitors={"leeds": monitor}, last={"leeds": last}, own=own)
     taken_over = partition_of(again, area, restored=restored)
     for each in (record(0, "leeds", NOW_S), refused, record(2, "leeds", NOW_S + 1), record(3, "leeds", NOW_S + 2)):
         taken_over.put(each, NOW_S + 5)

@@ -16,8 +16,8 @@ from detectors.settings import AreaSettings
 from streams.scan_log import (
     NO_DIGEST,
     Ids,
-    KeyAndValue,
     PartitionRecord,
+    Raw,
     ScanRecord,
     chain,
     decode_partition,
@@ -51,7 +51,7 @@ digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 @pytest.mark.parametrize("closed", TICKS, ids=lambda closed: str(closed.tick_s))
 def test_a_scan_record_is_read_back_whole(closed: ClosedTick) -> None:
-    record = scan_record("leeds", IDS, closed, NO_DIGEST, [(b"leeds", b"{}")])
+    record = scan_record("leeds", IDS, closed, None, [(b"leeds", b"{}")])
     again = decode_scan(encode(record))
     assert again == record
     assert again.next_offset == closed.next_offset
@@ -66,25 +66,25 @@ def test_a_partition_record_is_read_back_whole() -> None:
 
 def test_revisions_are_named_as_their_events_are() -> None:
     changes = [alert for closed in TICKS for alert in closed.changes]
-    records = [scan_record("leeds", IDS, closed, NO_DIGEST, []) for closed in TICKS]
+    records = [scan_record("leeds", IDS, closed, None, []) for closed in TICKS]
     named = [revision for record in records for revision in record.revisions]
     assert named == [f"{alert.id}.{alert.revision}" for alert in changes]
 
 
 @given(raw=raw_records, other=raw_records, digest=digests, other_digest=digests)
 def test_the_digest_tells_apart_whatever_differs(
-    raw: list[KeyAndValue], other: list[KeyAndValue], digest: str, other_digest: str
+    raw: list[Raw], other: list[Raw], digest: str, other_digest: str
 ) -> None:
     """Other bytes, the same bytes cut differently into key, value and record, or another past: another digest."""
-    record = scan_record("leeds", IDS, TICKS[0], NO_DIGEST, [])
+    record = scan_record("leeds", IDS, TICKS[0], None, [])
     assert (chain(digest, raw, record) == chain(digest, other, record)) == (raw == other)
     assert (chain(digest, raw, record) == chain(other_digest, raw, record)) == (digest == other_digest)
 
 
 @pytest.mark.parametrize("name", [name for name in ScanRecord.__struct_fields__ if name != "digest"])
 def test_the_digest_covers_every_field_of_the_record(name: str) -> None:
-    first = scan_record("leeds", IDS, TICKS[0], NO_DIGEST, [])
-    later = scan_record("york", Ids("decaf", "0ff"), TICKS[-1], NO_DIGEST, [])
+    first = scan_record("leeds", IDS, TICKS[0], None, [])
+    later = scan_record("york", Ids("decaf", "0ff"), TICKS[-1], scan_record("york", IDS, TICKS[0], None, []), [])
     if getattr(first, name) == getattr(later, name):
         later = msgspec.structs.replace(later, **{name: ("violence", "property")})
     changed = msgspec.structs.replace(first, **{name: getattr(later, name)})
@@ -92,13 +92,14 @@ def test_the_digest_covers_every_field_of_the_record(name: str) -> None:
 
 
 def test_a_chain_can_be_checked_from_what_is_written() -> None:
-    digest, written = NO_DIGEST, []
+    last: ScanRecord | None = None
+    written = []
     for number, closed in enumerate(TICKS):
-        record = scan_record("leeds", IDS, closed, digest, [(b"leeds", str(number).encode())])
-        digest = record.digest
-        written.append(encode(record))
+        last = scan_record("leeds", IDS, closed, last, [(b"leeds", str(number).encode())])
+        written.append(encode(last))
     previous = NO_DIGEST
     for number, value in enumerate(written):
         record = decode_scan(value)
+        assert record.number == number + 1
         assert record.digest == chain(previous, [(b"leeds", str(number).encode())], record)
         previous = record.digest

@@ -1,0 +1,41 @@
+"""Whether a feed is silent: for how long nothing came, against what usually comes at these hours.
+
+"No alerts" must not be taken for "no data": while a feed is silent no alert ends.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detectors.strata import BUCKET_S, bucket_of
+from detectors.window import ALL, SlidingWindow
+
+LONGEST_H = 168
+"""An area that has too few incidents within a week for its silence to say anything is never silent."""
+
+
+def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
+    """The moment, in seconds since 1970, from which an area is silent unless something comes; None: it never is.
+
+    ``heard_s``: when the last record came. ``gaps``: so many of the usual gaps, those of the hours that have passed,
+    are silence: as many incidents were to be expected since. The usual number in an hour is the mean of the window's
+    past hours of the same stratum. By chance, were incidents a Poisson process, a silence as long follows one record
+    in ``exp(gaps)``: 1 in 403 for 6.
+    """
+    begins = window.baseline_begins()
+    if begins is None or begins == window.now or not gaps:
+        return None
+    strata = window.strata(begins, window.now - 1)
+    hours = np.bincount(strata)
+    usual = np.bincount(strata, window.totals(begins, window.now - 1)[ALL]) / np.maximum(hours, 1)
+    missed, at_s = 0.0, heard_s
+    for bucket in range(bucket_of(heard_s), bucket_of(heard_s) + LONGEST_H + 1):
+        stratum = window.stratum_of(bucket)
+        rate = float(usual[stratum]) / BUCKET_S if stratum < len(usual) else 0.0
+        end_s = (bucket + 1) * BUCKET_S
+        if missed + rate * (end_s - at_s) >= gaps:
+            return at_s + math.ceil((gaps - missed) / rate)
+        missed, at_s = missed + rate * (end_s - at_s), end_s
+    return None

@@ -1,0 +1,86 @@
+"""The chain of digests through an area's scan records: each vouches for its input records and for all before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from detectors.monitor import Entry
+from streams.area_log import AreaLog, LogError, LogRecord, entry_of, scan_of
+from streams.scan_log import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
+
+
+class Input(NamedTuple):
+    """A record of the topic ``incidents`` that belongs to the area, and what it says."""
+
+    record: LogRecord
+    entry: Entry
+
+
+class Link(NamedTuple):
+    """A scan record with the input records of its tick. ``fault``: why the digest does not fit, empty if it does."""
+
+    offset: int
+    record: ScanRecord
+    inputs: list[Input]
+    fault: str
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no tick of the area came before this one."""
+        return self.record.number == 1
+
+    @property
+    def raw(self) -> list[Raw]:
+        """The input records as the digest saw them."""
+        return [raw(each.key, each.value, each.headers, each.timestamp_ms) for each, _ in self.inputs]
+
+
+def inputs(log: AreaLog, start: int) -> Iterator[Input]:
+    """The area's input records from an offset on.
+
+    Raises:
+        LogError: the log begins later.
+    """
+    begins = log.manifest.begins["incidents"]
+    if start < begins:
+        raise LogError(f"incidents: begin at offset {begins}, and are needed from {start}; retention has removed them")
+    for record in log.read("incidents", start):
+        entry = entry_of(log.manifest, record)
+        if entry is not None:
+            yield Input(record, entry)
+
+
+def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
+    """The scan records after ``previous`` (offset and record; None: from the beginning), held against what they state.
+
+    After a break the chain is taken up again from the digest that the record itself states.
+
+    Raises:
+        LogError: a scan record cannot be read, or the log lacks input records.
+    """
+    if previous is None:
+        offset, digest, start = -1, NO_DIGEST, log.manifest.begins["incidents"]
+    else:
+        offset, digest, start = previous[0], previous[1].digest, previous[1].next_offset
+    coming = inputs(log, start)
+    ahead = next(coming, None)
+    for each in log.read("scans", offset + 1):
+        record = scan_of(each)
+        mine: list[Input] = []
+        while ahead is not None and ahead.record.offset < record.next_offset:
+            mine.append(ahead)
+            ahead = next(coming, None)
+        link = Link(each.offset, record, mine, "")
+        yield link._replace(fault=_fault(link, each.value, digest))
+        digest = record.digest
+
+
+def _fault(link: Link, value: bytes | None, digest: str) -> str:
+    if encode(link.record) != value:
+        return "its bytes are not as a scan record of this version is written"
+    if chain(digest, link.raw, link.record) == link.record.digest:
+        return ""
+    offsets = [each.record.offset for each in link.inputs]
+    among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""
+    return f"its digest does not fit: a byte of it{among} was changed, or a record of the tick is missing"

@@ -1,0 +1,108 @@
+"""One revision of an alert in plain English: what, where, since when, how unusual, and what might be wrong with it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.area_log import AreaLog, LogError, alert_of
+from streams.messages import AlertFeature, AlertProperties
+
+NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+FIGURES = (
+    "observed",
+    "expected",
+    "relative_risk",
+    "llr",
+    "score",
+    "trigger_score",
+    "recurrence_interval_days",
+    "interval_kind",
+    "budget_per_week",
+    "radius_m",
+    "duration_h",
+    "breakdown",
+    "members",
+    "new_members",
+    "configuration",
+    "calibration",
+    "seed",
+)
+"""What is listed below the paragraph, where it is known."""
+
+
+def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
+    """A revision of an alert, the last if None is given, from an area's log.
+
+    Raises:
+        LogError: the log does not hold it, or something else than alerts.
+    """
+    found = None
+    for record in log.read("alerts"):
+        feature = alert_of(record).data
+        if feature.id == alert and revision in (None, feature.properties.revision):
+            found = feature
+    if found is None:
+        raise LogError(
+            f"{log.manifest.area} has no alert {alert}" + (f" with a revision {revision}" if revision else "")
+        )
+    return found
+
+
+def paragraph(feature: AlertFeature) -> str:
+    """The revision in one paragraph."""
+    alert = feature.properties
+    return " ".join((_what(alert, *feature.geometry.coordinates), _chance(alert), _life(alert), _doubts(alert)))
+
+
+def figures(feature: AlertFeature) -> dict[str, object]:
+    """The figures behind the paragraph, in a fixed order, those that are known."""
+    known = msgspec.to_builtins(feature.properties)
+    return {name: known[name] for name in FIGURES if name in known}
+
+
+def _what(alert: AlertProperties, longitude: float, latitude: float) -> str:
+    began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
+    kind = NAMES.get(alert.category, f"{alert.category} incidents")
+    places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m of" if len(alert.cells) > 1 else "one place at"
+    usual = (
+        f"{alert.expected:.2g} {'is' if round(alert.expected, 1) == 1 else 'are'} usual for this place and these hours"
+    )
+    ratio = f", {alert.relative_risk:.2g} times as many" if isinstance(alert.relative_risk, float) else ""
+    return (
+        f"{alert.area}: {alert.observed} {kind} at {places} {latitude:.5f}, {longitude:.5f} "
+        f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
+    )
+
+
+def _chance(alert: AlertProperties) -> str:
+    days = alert.recurrence_interval_days
+    interval = f"{days:.2g} days" if days < 100 else f"{days:,.0f} days"
+    if alert.interval_kind == "calibrated":
+        return (
+            f"By chance alone this area sees an alert at least this strong once in {interval}; "
+            f"it is set to open {alert.budget_per_week:g} a week by chance."
+        )
+    return (
+        f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
+        "scans and not alerts, so it will be more often."
+    )
+
+
+def _life(alert: AlertProperties) -> str:
+    opened = f"{alert.opened_at_local:%-d %B, %H:%M}"
+    reason = alert.reason.replace("_", " ")
+    return (
+        f"The alert opened on {opened} and is {alert.state.value} at the tier {alert.tier}, "
+        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason})."
+    )
+
+
+def _doubts(alert: AlertProperties) -> str:
+    doubts = []
+    if alert.interval_times:
+        doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end was taken")
+    if alert.reported < alert.observed:
+        doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
+    if alert.expected < 0.1:
+        doubts.append("hardly anything is usual here, so a few incidents weigh heavily")
+    return f"What might be wrong with it: {'; '.join(doubts)}." if doubts else "Nothing speaks against it."

@@ -1,0 +1,113 @@
+"""A small town's log as a worker would have written it, in a folder, without a broker."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import h3
+import msgspec
+
+from detectors.locations import Locations
+from detectors.monitor import ClosedTick, Monitor
+from detectors.neighbours import neighbours
+from detectors.settings import AreaSettings, TierSettings
+from streams.area_log import MANIFEST, LogRecord, LogTopic, Manifest
+from streams.decode import decode
+from streams.scan_log import ScanRecord, encode, raw, scan_record
+from streams.watched_area import WatchedArea
+from tests.integration.worker_process import BEGIN, CENTRE, Row, incidents, tick
+
+AREA = "leeds"
+LOW = TierSettings(watch=1.0, advisory=5.0, alert=30.0, urgent=365.0)
+
+
+def town(clock: str = "watermark", seed: int = 0, **settings: object) -> WatchedArea:
+    """61 cells, a window of a week, tiers that are soon reached."""
+    chosen = AreaSettings(
+        clock=clock,  # type: ignore[arg-type]
+        window_days=7,
+        min_baseline_days=3,
+        durations_h=(2, 4, 8, 24),
+        replications=99,
+        tiers=LOW,
+        seed=seed,
+        **settings,  # type: ignore[arg-type]
+    )
+    places = Locations.from_cells(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4))
+    near = neighbours(places.points, chosen.max_radius_m)
+    return WatchedArea(AREA, chosen, places, near, chosen.digest(places))
+
+
+def feed(number: int = 160, days: float = 6.0, seed: int = 1) -> list[tuple[Row, int]]:
+    """Rows with their arrival, milliseconds since 1970: incidents, a record that is refused, one cancelled, a tick."""
+    rows = incidents(AREA, number, seed, days)
+    chance = random.Random(seed)
+    arrived = []
+    for row in rows:
+        occurred = msgspec.json.decode(row[1])["occurred_at"]
+        arrived.append((row, int(msgspec.convert(occurred, type(BEGIN)).timestamp() * 1000) + chance.randrange(900)))
+    half = len(rows) // 2
+    cancelled = msgspec.json.encode({"id": msgspec.json.decode(rows[half - 3][1])["id"], "status": "cancelled"})
+    arrived.insert(half, ((AREA, cancelled, ()), arrived[half][1]))
+    arrived.insert(half, ((AREA, b"{", ()), arrived[half][1]))
+    end_ms = arrived[-1][1] + 3_600_000
+    end = tick(AREA, BEGIN.fromtimestamp(end_ms // 1000, BEGIN.tzinfo))
+    return [*arrived, (end, end_ms)]
+
+
+def ticks(watched: WatchedArea, rows: list[tuple[Row, int]], seed: int) -> Iterator[tuple[WatchedArea, ClosedTick]]:
+    """What a worker closes: a wall clock falls behind now and then, and time passes without records."""
+    monitor: Monitor = watched.monitor(None)
+    chance = random.Random(seed)
+    for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
+        _, entry = decode(area.encode(), value, headers, 0, 1, {AREA}, 65_536)
+        if watched.settings.clock == "wall" and chance.random() < 0.3:
+            for closed in monitor.advance(arrival_ms // 1000 - 2):
+                yield watched, closed
+        merge = watched.settings.clock == "wall" and chance.random() < 0.3
+        for closed in monitor.put(entry, offset, arrival_ms // 1000, merge):
+            yield watched, closed
+    for closed in monitor.flush():
+        yield watched, closed
+
+
+def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], seed: int = 0) -> None:
+    """The log of the town in a folder, as ``hotspots export`` writes it."""
+    log: dict[LogTopic, list[LogRecord]] = {"incidents": [], "scans": [], "alerts": [], "settings": []}
+
+    def add(topic: LogTopic, key: bytes, value: bytes) -> None:
+        log[topic].append(LogRecord(len(log[topic]), 0, key, value))
+
+    for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
+        log["incidents"].append(LogRecord(offset, arrival_ms, area.encode(), value, headers))
+    last: ScanRecord | None = None
+    waiting = list(log["incidents"])
+    for key, value in watched.written_in_full():
+        add("settings", key, value)
+    for by, closed in ticks(watched, rows, seed):
+        mine = [each for each in waiting if each.offset < closed.next_offset]
+        waiting = waiting[len(mine) :]
+        raws = [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in mine]
+        record = scan_record(AREA, by.ids, closed, last, raws)
+        last = record
+        add("scans", AREA.encode(), encode(record))
+        for alert in closed.changes:
+            add("alerts", AREA.encode(), by.event(alert))
+    folder.mkdir()
+    begins: dict[LogTopic, int] = dict.fromkeys(log, 0)
+    manifest = Manifest(area=AREA, partition=0, partitions=1, max_record_bytes=65_536, begins=begins)
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    for topic, records in log.items():
+        save(folder, topic, records)
+
+
+def load(folder: Path, topic: LogTopic) -> list[LogRecord]:
+    """The records of a topic in such a folder."""
+    return [msgspec.json.decode(line, type=LogRecord) for line in (folder / f"{topic}.jsonl").read_bytes().splitlines()]
+
+
+def save(folder: Path, topic: LogTopic, records: list[LogRecord]) -> None:
+    """Put records of a topic in the place of those that are there."""
+    (folder / f"{topic}.jsonl").write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in records))
