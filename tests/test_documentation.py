@@ -64,6 +64,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "places.csv").write_text("location_id,latitude,longitude\na,53.8,-1.55\nb,53.81,-1.55\n")
     days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))
     (tmp_path / "cases.csv").write_text(f"location_id,date,count\n{days}")
+    (tmp_path / "evidence").mkdir()
     (tmp_path / "calibration.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     return tmp_path

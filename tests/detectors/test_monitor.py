@@ -96,6 +96,16 @@ def drive(monitor: Monitor, feed: list[Record], first: int) -> list[ClosedTick]:
     return closed
 
 
+def repeated(monitor: Monitor, feed: list[Record], ticks: list[ClosedTick]) -> list[ClosedTick]:
+    """Ticks made once more from what is on record of each: its time, and which records are in it."""
+    again = []
+    for tick in ticks:
+        offsets = range(monitor.expected_next, tick.next_offset)
+        records = [(feed[offset].entry, offset, feed[offset].arrival_s) for offset in offsets]
+        again.append(monitor.repeat(records, tick.tick_s))
+    return again
+
+
 def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
     """A Monitor rebuilt from the last of some ticks, the checkpoint having been written and read."""
     checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
@@ -109,7 +119,9 @@ def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(feed=records(), data=st.data())
-def test_going_on_from_a_checkpoint_is_running_on(clock: str, feed: list[Record], data: st.DataObject) -> None:
+def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
+    clock: str, feed: list[Record], data: st.DataObject
+) -> None:
     ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
     if not ticks:
         return
@@ -118,9 +130,11 @@ def test_going_on_from_a_checkpoint_is_running_on(clock: str, feed: list[Record]
     went_on = drive(again, feed, again.expected_next)
     # A wall clock passes boundaries when the driver says so, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
-    assert [msgspec.json.encode(tick) for tick in went_on if tick.tick_s not in known] == [
-        msgspec.json.encode(tick) for tick in ticks[cut:]
-    ]
+    following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
+    assert [msgspec.json.encode(tick) for tick in went_on if tick.tick_s not in known] == following
+    assert [msgspec.json.encode(tick) for tick in repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:])] == (
+        following
+    )
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])

@@ -79,7 +79,7 @@ def test_a_replay_through_kafka_is_a_backtest(
 
 
 def check_log(deployment: Deployment, copy: Path, wanted: list[str]) -> None:
-    """Alerts are derived once more from the log in Kafka, one after the other, and one of them from an exported copy."""
+    """Each alert is derived once more from the log in Kafka, and one of them from an exported copy."""
     config = ("--config", deployment.file)
     audited = json.loads(hotspots("audit", *config, "--output", "json"))
     assert (audited["breaks"], audited["is_whole"]) == ([], True)
