@@ -94,7 +94,8 @@ class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one tick: the revisions, the refusals, and where to go on.
 
     ``refusals``: (offset, reason, detail) of every rejected record of the tick. ``streams``: scanned. ``is_silent``:
-    nothing has come for so long that the feed may be dead.
+    nothing has come for so long that the feed may be dead. ``calibration``: digest of the one that it went by, empty
+    for none.
     """
 
     tick_s: int
@@ -104,6 +105,7 @@ class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Alert, ...]
     refusals: tuple[tuple[int, str, str], ...]
     is_silent: bool
+    calibration: str
     accounts: Accounts
     checkpoint: Checkpoint
 
@@ -141,6 +143,7 @@ class Monitor:
         self.scans = 0
         self.expected_next = 0
         self._applied_next = 0
+        self._calibration, self._coming = calibration, calibration
         self._tracker = Tracker(area, settings, chance=calibration)
         self._scorer = Scorer(locations, self.near, settings, {}, calibration)
         self._clock_s: int | None = None
@@ -204,6 +207,15 @@ class Monitor:
             self.expected_next = offset + 1
         return self._close(tick_s)
 
+    def recalibrate(self, calibration: Calibration) -> None:
+        """Go by another calibration of these settings and locations from the next boundary on."""
+        self._coming = calibration
+
+    def _go_by(self, calibration: Calibration | None) -> None:
+        self._calibration = calibration
+        self._tracker = Tracker(self.area, self.settings, self._tracker.state, chance=calibration)
+        self._scorer = Scorer(self.locations, self.near, self.settings, self._scorer.nulls, calibration)
+
     def advance(self, time_s: int) -> list[ClosedTick]:
         """Wall clock: time has reached a moment; closes every tick that ended by then."""
         return self._reach(time_s // self.settings.tick_s * self.settings.tick_s)
@@ -245,6 +257,8 @@ class Monitor:
         refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting = []
         at_boundary = self._bucket is None or bucket > self._bucket
+        if at_boundary and self._coming is not self._calibration:
+            self._go_by(self._coming)
         touched = {stream: np.flatnonzero(places) for stream, places in enumerate(self.window.touched) if places.any()}
         streams = list(range(ALL + 1) if at_boundary else touched)
         self.window.touched[:] = False
@@ -261,6 +275,7 @@ class Monitor:
             changes=tuple(changes),
             refusals=tuple(refusals),
             is_silent=is_silent,
+            calibration=self._calibration.digest if self._calibration else "",
             accounts=checkpoint.accounts,
             checkpoint=checkpoint,
         )

@@ -1,9 +1,9 @@
-"""The command ``calibrate``: from a file of incidents to a calibration."""
+"""From the incidents of an area to its calibration."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -19,23 +19,21 @@ from detectors.settings import STREAMS
 from detectors.strata import BUCKET_S, SCHEMES
 from streams.calibration_file import CalibrationError, CalibrationFile, History, places_hash
 from streams.plan import Plan
-from streams.tables import Entry
 
 LONGEST_TICK_S = 60
 STRATA_OF_NONE = "operational"
 """Null histories have clocks even where the scan has no strata."""
 
 
-def past_of(entries: tuple[Entry, ...], plan: Plan, begin: datetime | None, end: datetime | None) -> Past:
+def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, end: datetime | None) -> Past:
     """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
 
     Raises:
         CalibrationError: there is none.
     """
     last: dict[str, Incident] = {}
-    for entry in entries:
-        incident = entry.incident
-        if incident is not None and (incident.id not in last or _is_later(incident, last[incident.id])):
+    for incident in incidents:
+        if incident.id not in last or _is_later(incident, last[incident.id]):
             last[incident.id] = incident
     known = plan.settings.category_map
     found: list[tuple[int, int, int]] = []

@@ -72,6 +72,14 @@ def read(path: Path, area: str, settings: AreaSettings, locations: Locations) ->
         file = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
     except (OSError, msgspec.DecodeError) as error:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
+    faults = misfits(file, area, settings, locations)
+    if faults:
+        raise CalibrationError(f"{path}: made for something else, calibrate anew: {'; '.join(faults)}")
+    return file
+
+
+def misfits(file: CalibrationFile, area: str, settings: AreaSettings, locations: Locations) -> list[str]:
+    """Why a calibration cannot be used for an area, key by key; empty if it can."""
     faults = [
         f"{name} = {getattr(file.settings, name)!r} then, {getattr(settings, name)!r} now"
         for name in MATTERS
@@ -85,9 +93,7 @@ def read(path: Path, area: str, settings: AreaSettings, locations: Locations) ->
         faults.append("its id does not fit its content")
     if len(file.calibration.margins) != len(STREAMS):
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
-    if faults:
-        raise CalibrationError(f"{path}: made for something else, calibrate anew: {'; '.join(faults)}")
-    return file
+    return faults
 
 
 def write(path: Path, file: CalibrationFile) -> None:

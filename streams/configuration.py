@@ -42,6 +42,9 @@ Budget = Annotated[str, _text(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDG
 """How many alerts chance may open in an area, over all its streams."""
 WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
 
+TimeOfDay = Annotated[str, _text(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
+"""A time of the area's own clock."""
+
 MAX_LOCATIONS = 200_000
 """So many places of one area fit into a record of the topic ``settings``."""
 
@@ -157,6 +160,8 @@ class Area(AreaSettings, frozen=True, kw_only=True):
     max_place_distance_m: PositiveFloat = 500.0
     budget: Budget = DEFAULT_BUDGET
     calibration_file: str = ""
+    recalibrate_at: TimeOfDay = "04:00"
+    recalibrate_weeks: Annotated[int, msgspec.Meta(ge=78, le=10_000)] = 624
 
     def __post_init__(self) -> None:
         faults = []

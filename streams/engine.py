@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from detectors.tracking import Alert
+from streams.calibration_file import CalibrationFile
 from streams.intake import Intake
 from streams.metrics import AreaHealth, FeedState, Metrics
 from streams.partition import QUIET_S, OwnedArea, Partition
 from streams.publish import DELAYED_AFTER_S, AbortedError, FencedError
+from streams.watched_area import WatchedArea
 
 STEP_S = 0.2
 STEP_RECORDS = 5000
@@ -85,6 +87,10 @@ class Engine:
         """The partition has another owner."""
         self._command(lambda: self._forget(number))
 
+    def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        """Let an area that is owned go by another calibration from its next boundary on."""
+        self._command(lambda: self._recalibrate(area, calibration))
+
     def suspend(self, deadline_s: float) -> None:
         """Partitions are being moved: begin no step; returns when the one at hand is finished, or at the deadline."""
         self._is_suspended = True
@@ -112,6 +118,10 @@ class Engine:
     def open_alerts(self) -> list[Alert]:
         """The alerts on record that have not ended."""
         return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
+
+    def watched(self) -> dict[str, WatchedArea]:
+        """The owned areas, by what each goes by now."""
+        return {name: area.watched for each in self._now() for name, area in each.partition.areas.items()}
 
     def health(self) -> dict[str, AreaHealth]:
         """How each owned and rebuilt area is doing."""
@@ -213,6 +223,11 @@ class Engine:
             return
         self._running[partition.number] = Running(partition, intake)
         self._covered(intake, dict(partition.covered))
+
+    def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        for each in self._now():
+            if area in each.partition.areas:
+                each.partition.recalibrate(area, calibration)
 
     def _forget(self, number: int) -> None:
         each = self._running.pop(number, None)

@@ -125,7 +125,7 @@ def calibrate(
         table = Table.read(file)
         chosen = plan(table, config, os.environ, area, timezone, None)
         wanted = alerts_per_week(budget or chosen.budget)
-        past = run.past_of(table.entries, chosen, begin, end)
+        past = run.past_of(table.incidents(), chosen, begin, end)
         with progress("null histories", blocks_of(weeks)) as step:
             made = run.make(
                 past, chosen, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step

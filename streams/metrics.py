@@ -126,6 +126,12 @@ DECLARED = (
         "Times that Redis had lost an area's alerts and was fed again from the topic.",
     ),
     Declared(
+        "hotspots_recalibrations_total",
+        "counter",
+        "Times that an area was to be calibrated anew, by what became of it.",
+        ("area", "outcome"),
+    ),
+    Declared(
         "hotspots_open_alerts",
         "gauge",
         "Alerts that have not ended.",
@@ -294,6 +300,10 @@ class Metrics:
         """Redis had lost alerts of the area."""
         self._counters["hotspots_redis_feeder_rewinds_total"].labels(area).inc()
 
+    def recalibrated(self, area: str, outcome: Literal["made", "failed"]) -> None:
+        """The area was to be calibrated anew."""
+        self._counters["hotspots_recalibrations_total"].labels(area, outcome).inc()
+
 
 class _StateCollector(Collector):
     """Computes the metrics that are declared ``at_scrape``."""
@@ -354,7 +364,7 @@ say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
 Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
 `property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected
 or a revision made, `estimate` one of {", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a
-transaction or of a record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
+transaction, a recalibration or a record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
 
 Figures of the process (`process_`) and of Python (`python_`) come with the client library.
 This page is generated from `streams/metrics.py`.

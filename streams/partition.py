@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import msgspec
 
 from detectors.monitor import ClosedTick, Monitor, Refusal
+from streams.calibration_file import CalibrationFile
 from streams.intake import Record
 from streams.metrics import Metrics
 from streams.publish import Message, Messages, Publisher
@@ -32,6 +34,7 @@ class Done(NamedTuple):
     """A closed tick that waits for its transaction, with its input records."""
 
     area: OwnedArea
+    watched: WatchedArea
     closed: ClosedTick
     records: list[Record]
     record: ScanRecord
@@ -50,6 +53,7 @@ class OwnedArea:
         self.last_scan_s: float | None = None
         self.is_silent = False
         self._last = last
+        self._coming: WatchedArea | None = None
         self._records: deque[Record] = deque()
         self._open_since_s = 0.0
         self._accounts = msgspec.structs.replace(monitor.accounts)
@@ -85,6 +89,12 @@ class OwnedArea:
         started = time.perf_counter()
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 
+    def recalibrate(self, calibration: CalibrationFile) -> WatchedArea:
+        """Go by another calibration from the next boundary on; returns the area as it is watched then."""
+        self._coming = replace(self.watched, calibration_file=calibration)
+        self.monitor.recalibrate(calibration.calibration)
+        return self._coming
+
     def _done(self, ticks: Iterable[ClosedTick], started: float) -> list[Done]:
         ticks = list(ticks)
         scan_s = (time.perf_counter() - started) / max(1, len(ticks))
@@ -93,10 +103,12 @@ class OwnedArea:
             records = []
             while self._records and self._records[0].offset < closed.next_offset:
                 records.append(self._records.popleft())
+            if self._coming is not None and closed.calibration == self._coming.ids.calibration:
+                self.watched, self._coming = self._coming, None
             inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in records]
             record = scan_record(self.watched.name, self.watched.ids, closed, self._last, inputs)
             self._last = record
-            done.append(Done(self, closed, records, record, scan_s))
+            done.append(Done(self, self.watched, closed, records, record, scan_s))
         return done
 
     def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
@@ -120,14 +132,13 @@ class Partition:
         self,
         number: int,
         restored: Restored,
-        areas: Mapping[str, WatchedArea],
         publisher: Publisher,
         messages: Messages,
         metrics: Metrics,
     ) -> None:
         self.number = number
         self.areas = {
-            name: OwnedArea(areas[name], monitor, restored.last.get(name))
+            name: OwnedArea(restored.watched[name], monitor, restored.last.get(name))
             for name, monitor in restored.monitors.items()
         }
         self.covered: dict[str | None, int] = {None: restored.own.next_offset}
@@ -139,6 +150,7 @@ class Partition:
         self._metrics = metrics
         self._clock_s = 0
         self._done: list[Done] = []
+        self._settings: list[Message] = []
         self._unowned: list[Record] = []
         self._unowned_since_s = 0.0
 
@@ -174,6 +186,10 @@ class Partition:
         for area in self.areas.values():
             self._done += area.advance(int(now_s) - QUIET_S)
 
+    def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        """Let an area go by another calibration from its next boundary on; that is put on record before."""
+        self._settings += self._messages.settings(self.areas[area].recalibrate(calibration))
+
     def flush(self) -> None:
         """Close every open tick of a wall clock."""
         for area in self.areas.values():
@@ -181,7 +197,11 @@ class Partition:
 
     def is_due(self, now_s: float) -> bool:
         """Whether there is something to commit."""
-        return bool(self._done) or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
+        return (
+            bool(self._done)
+            or bool(self._settings)
+            or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
+        )
 
     def commit(self, now_s: float) -> None:
         """Put everything that is done on record, in one transaction; afterwards :attr:`covered` holds.
@@ -191,7 +211,7 @@ class Partition:
             AbortedError: nothing was written; the partition must be rebuilt.
         """
         done, unowned = self._done, self._unowned
-        messages: list[Message] = []
+        messages = [*self._settings]
         scan_at = {}
         for each in done:
             messages += self._messages_of(each, now_s)
@@ -202,7 +222,7 @@ class Partition:
         offsets = self._publisher.commit(messages)
         scans = {name: offsets[index] for name, index in scan_at.items()}
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
-        self._done, self._unowned, self._own = [], [], own
+        self._done, self._settings, self._unowned, self._own = [], [], [], own
         self._metrics.transaction("committed")
         committed_s = time.time()
         for each in done:
@@ -214,7 +234,7 @@ class Partition:
 
     def _messages_of(self, done: Done, now_s: float) -> list[Message]:
         """What a closed tick has to say; the scan record comes last."""
-        watched, closed = done.area.watched, done.closed
+        watched, closed = done.watched, done.closed
         messages = self._messages.alerts(watched, closed, now_s)
         if closed.refusals:
             records = {record.offset: record for record in done.records}

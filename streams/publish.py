@@ -137,6 +137,10 @@ class Messages:
         """The record of a closed tick."""
         return Message(self._kafka.topic("scans"), record.area.encode(), scan_log.encode(record))
 
+    def settings(self, watched: WatchedArea) -> list[Message]:
+        """What an area's Monitor goes by, in full."""
+        return [Message(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
+
     def partition(self, record: PartitionRecord) -> Message:
         """The partition's own record."""
         return Message(self._kafka.topic("scans"), scan_log.partition_key(self._partition), scan_log.encode(record))

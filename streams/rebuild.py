@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiokafka.errors
@@ -15,12 +15,14 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Monitor
 from streams import scan_log
+from streams.area_log import KafkaLog, LogError
 from streams.brokers import UNCOMMITTED, consumer_arguments
+from streams.calibration_file import misfits
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import decode, partition_of
 from streams.log_reader import read_log
 from streams.scan_log import PartitionRecord, ScanRecord
-from streams.watched_area import WatchedArea
+from streams.watched_area import WatchedArea, calibration_on_record
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,12 @@ class RebuildError(Exception):
 class Restored:
     """Where a partition stands.
 
-    ``last``: each area's last scan record, if it has one; ``unwritten``: areas whose settings no scan record has named
-    yet.
+    ``watched``: its areas, each by the calibration last made for it; ``last``: each area's last scan record, if it has
+    one; ``unwritten``: areas whose settings no scan record has named yet.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
+    watched: dict[str, WatchedArea] = field(default_factory=dict)
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[WatchedArea] = field(default_factory=list)
@@ -61,8 +64,9 @@ def rebuild(
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
     restored = Restored(own=own, last=last)
-    for name, area in here.items():
+    for name, configured in here.items():
         record = last.get(name)
+        area = restored.watched[name] = as_calibrated(configuration, configured, record)
         restored.monitors[name] = area.monitor(record)
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
@@ -71,6 +75,25 @@ def rebuild(
         _refill(configuration, restored.monitors, last, incidents, _span(kafka, incidents, last), cancelled)
     restored.seconds = time.monotonic() - started
     return restored
+
+
+def as_calibrated(configuration: Configuration, area: WatchedArea, record: ScanRecord | None) -> WatchedArea:
+    """An area that is calibrated anew every night goes on by the calibration on record, if that is the later one."""
+    if record is None or area.nightly is None or record.calibration in ("", area.ids.calibration):
+        return area
+    try:
+        made = calibration_on_record(KafkaLog(configuration, area.name), record.calibration)
+    except LogError as error:
+        log.warning("area %s: %s; it goes on by its configured calibration, if any", area.name, error)
+        return area
+    faults = misfits(made, area.name, area.settings, area.locations)
+    if made.calibration.budget != area.nightly.budget:
+        faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
+    if faults:
+        log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
+        return area
+    configured = area.calibration_file
+    return area if configured and configured.made_at >= made.made_at else replace(area, calibration_file=made)
 
 
 def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from detectors.monitor import Monitor
 from streams.area_log import AreaLog, LogError, alert_of, scan_of
 from streams.chain import Link, inputs, links
 from streams.scan_log import Ids, ScanRecord, scan_record
-from streams.watched_area import WatchedArea
+from streams.watched_area import WatchedArea, settings_on_record
 
 SHOWN = 200
 """So many characters of a figure are shown."""
@@ -178,14 +178,9 @@ def written(log: AreaLog, ids: Ids) -> WatchedArea:
     Raises:
         LogError: they are not on record, or not what their hashes say.
     """
-    wanted = {f"{log.manifest.area}:{each}".encode(): each for each in ids if each}
-    found = {each.key: each.value for each in log.read("settings") if each.key in wanted}
-    for key, id_ in wanted.items():
-        if not found.get(key):
-            raise LogError(f"settings: nothing has the key {log.manifest.area}:{id_}, which scan records name")
-    values = [found.get(f"{log.manifest.area}:{each}".encode()) for each in ids]
+    calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
     try:
-        watched = WatchedArea.from_written(values[0] or b"", values[1])
+        watched = WatchedArea.from_written(settings_on_record(log, ids.configuration), calibration)
     except ValueError as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:

@@ -146,6 +146,10 @@ class Table:
         """Incidents that were made, not read, in order of arrival."""
         return cls(tuple(_entries(msgspec.to_builtins(incident) for incident in incidents)))
 
+    def incidents(self) -> Iterator[Incident]:
+        """The incidents of the valid rows, in order of arrival."""
+        return (entry.incident for entry in self.entries if entry.incident is not None)
+
     def cells(self, resolution: int = 10) -> tuple[str, ...]:
         """The locations of an area that has none of its own: occupied H3 cells, in hexadecimal, in rising order.
 

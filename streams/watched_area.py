@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,9 @@ from detectors.monitor import Monitor
 from detectors.neighbours import Neighbours, neighbours
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
+from streams.area_log import AreaLog, LogError
 from streams.calibration_file import CalibrationError, CalibrationFile, read
-from streams.configuration import Configuration, ConfigurationError, locations
+from streams.configuration import Configuration, ConfigurationError, alerts_per_week, locations
 from streams.messages import alert_event
 from streams.metrics import Promise
 from streams.scan_log import Ids, ScanRecord
@@ -39,9 +40,17 @@ class WrittenCalibration(msgspec.Struct, frozen=True):
     calibration: CalibrationFile
 
 
+class Nightly(NamedTuple):
+    """When an area is calibrated anew: HH:MM of its own clock, on so many null weeks, for so many alerts a week."""
+
+    at: str
+    weeks: int
+    budget: float
+
+
 @dataclass(frozen=True, eq=False)
 class WatchedArea:
-    """An area as this worker watches it: what its Monitor reads, built once."""
+    """An area as this worker watches it: what its Monitor reads, built once; ``nightly``: if it is calibrated anew."""
 
     name: str
     settings: AreaSettings
@@ -49,6 +58,7 @@ class WatchedArea:
     near: Neighbours
     configuration_id: str
     calibration_file: CalibrationFile | None = None
+    nightly: Nightly | None = None
 
     @property
     def calibration(self) -> Calibration | None:
@@ -132,5 +142,33 @@ def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
                 calibration = read(Path(area.calibration_file), name, settings, places)
             except CalibrationError as error:
                 raise ConfigurationError(f"areas.{name}.calibration_file: {error}") from None
-        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places), calibration)
+        nightly = None
+        if area.recalibrate_at and settings.clock == "wall":  # recorded time is repeated, and must give what it gave
+            nightly = Nightly(area.recalibrate_at, area.recalibrate_weeks, alerts_per_week(area.budget))
+        watched[name] = WatchedArea(name, settings, places, near, settings.digest(places), calibration, nightly)
     return watched
+
+
+def settings_on_record(log: AreaLog, id_: str) -> bytes:
+    """The record of the topic ``settings`` that has an area and a hash as its key.
+
+    Raises:
+        LogError: there is none.
+    """
+    key = f"{log.manifest.area}:{id_}"
+    found = [each.value for each in log.read("settings") if each.key == key.encode()]
+    if not found or not found[-1]:
+        raise LogError(f"settings: nothing has the key {key}, which scan records name")
+    return found[-1]
+
+
+def calibration_on_record(log: AreaLog, id_: str) -> CalibrationFile:
+    """A calibration, by its hash, from the topic ``settings``.
+
+    Raises:
+        LogError: it is not there, or is none.
+    """
+    try:
+        return msgspec.json.decode(settings_on_record(log, id_), type=WrittenCalibration).calibration
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LogError(f"settings: {log.manifest.area}:{id_}: is no calibration ({error})") from None

@@ -38,8 +38,9 @@ from streams.logs import LogFormat, set_up_logging
 from streams.metrics import AreaHealth, Metrics
 from streams.metrics_server import MetricsServer
 from streams.partition import Partition
-from streams.publish import VERSION, AbortedError, FencedError, Message, Messages, Publisher
+from streams.publish import VERSION, AbortedError, FencedError, Messages, Publisher
 from streams.rebuild import RebuildError, rebuild
+from streams.recalibration import Recalibrator
 from streams.redis_feeder import RedisFeeder
 from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
@@ -340,12 +341,11 @@ class Worker:
         """Take a partition over and bring its areas to where their scan records left them."""
         if owned.lost.is_set():
             raise Cancelled
-        kafka = self._configuration.kafka
-        publisher = Publisher(kafka, owned.number)
+        publisher = Publisher(self._configuration.kafka, owned.number)
         try:
             restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
-            written = (each for area in restored.unwritten for each in area.written_in_full())
-            settings = [Message(kafka.topic("settings"), *each) for each in written]
+            messages = Messages(self._configuration, owned.number)
+            settings = [each for area in restored.unwritten for each in messages.settings(area)]
             if settings:
                 publisher.commit(settings)
         except BaseException:
@@ -354,8 +354,7 @@ class Worker:
         for name in restored.monitors:
             self._metrics.rebuilt(name, restored.seconds)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
-        messages = Messages(self._configuration, owned.number)
-        return Partition(owned.number, restored, self._areas, publisher, messages, self._metrics)
+        return Partition(owned.number, restored, publisher, messages, self._metrics)
 
 
 def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
@@ -409,9 +408,11 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
         ended = [name for name, each in (("feeds Redis", feeder), ("watches Kafka", kafka)) if not each.is_alive]
         return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
 
+    recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)
     companions: Sequence[Companion] = (
         feeder,
         kafka,
+        recalibrator,
         MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
         Watchdog(stalled),
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h3
 import msgspec
 
+from detectors.calibration.margins import Margins
+from detectors.calibration.result import Calibration, NearRepeats
 from detectors.locations import Locations
 from detectors.monitor import ClosedTick, Monitor
 from detectors.neighbours import neighbours
-from detectors.settings import AreaSettings, TierSettings
+from detectors.settings import STREAMS, AreaSettings, TierSettings
 from streams.area_log import MANIFEST, LogRecord, LogTopic, Manifest
+from streams.calibration_file import CalibrationFile, History, places_hash
 from streams.decode import decode
 from streams.scan_log import ScanRecord, encode, raw, scan_record
 from streams.watched_area import WatchedArea
@@ -57,23 +61,60 @@ def feed(number: int = 160, days: float = 6.0, seed: int = 1) -> list[tuple[Row,
     return [*arrived, (end, end_ms)]
 
 
-def ticks(watched: WatchedArea, rows: list[tuple[Row, int]], seed: int) -> Iterator[tuple[WatchedArea, ClosedTick]]:
+def calibration(lowest: float) -> CalibrationFile:
+    """One whose scores are LLRs, and whose tiers begin at ``lowest``."""
+    made = Calibration(
+        budget=2.0,
+        scores={"watch": lowest, "advisory": lowest + 1, "alert": lowest + 2, "urgent": lowest + 4},
+        margins=(Margins.flat(),) * len(STREAMS),
+        curve=((lowest, 20.0), (lowest + 2, 2.0)),
+        decay=1.0,
+        rate=2.0,
+        rate_low=1.8,
+        rate_high=2.2,
+        dispersion=1.0,
+        near_repeats=NearRepeats(followers={}, within_m=(), by_ring=(), within_h=(), by_lag=()),
+    )
+    watched = town()
+    return CalibrationFile(
+        id=made.digest,
+        area=AREA,
+        calibration=made,
+        settings=watched.settings,
+        places=places_hash(watched.locations),
+        history=History(begins_at=BEGIN, ends_at=BEGIN, incidents=0),
+        weeks=0,
+        seed=0,
+        with_near_repeats=False,
+        made_at=BEGIN,
+        seconds=0.0,
+    )
+
+
+def ticks(
+    watched: WatchedArea, rows: list[tuple[Row, int]], seed: int, recalibrates: bool
+) -> Iterator[tuple[WatchedArea, ClosedTick]]:
     """What a worker closes: a wall clock falls behind now and then, and time passes without records."""
+    by = {"": watched}
     monitor: Monitor = watched.monitor(None)
+    coming = {len(rows) // 2: calibration(3.0), len(rows) * 3 // 4: calibration(4.0)} if recalibrates else {}
     chance = random.Random(seed)
     for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
+        if offset in coming:
+            monitor.recalibrate(coming[offset].calibration)
+            by[coming[offset].id] = replace(watched, calibration_file=coming[offset])
         _, entry = decode(area.encode(), value, headers, 0, 1, {AREA}, 65_536)
         if watched.settings.clock == "wall" and chance.random() < 0.3:
             for closed in monitor.advance(arrival_ms // 1000 - 2):
-                yield watched, closed
+                yield by[closed.calibration], closed
         merge = watched.settings.clock == "wall" and chance.random() < 0.3
         for closed in monitor.put(entry, offset, arrival_ms // 1000, merge):
-            yield watched, closed
+            yield by[closed.calibration], closed
     for closed in monitor.flush():
-        yield watched, closed
+        yield by[closed.calibration], closed
 
 
-def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], seed: int = 0) -> None:
+def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], recalibrates: bool = False) -> None:
     """The log of the town in a folder, as ``hotspots export`` writes it."""
     log: dict[LogTopic, list[LogRecord]] = {"incidents": [], "scans": [], "alerts": [], "settings": []}
 
@@ -84,9 +125,10 @@ def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], seed:
         log["incidents"].append(LogRecord(offset, arrival_ms, area.encode(), value, headers))
     last: ScanRecord | None = None
     waiting = list(log["incidents"])
-    for key, value in watched.written_in_full():
-        add("settings", key, value)
-    for by, closed in ticks(watched, rows, seed):
+    for by, closed in ticks(watched, rows, 0, recalibrates):
+        if last is None or by.ids != last.ids:
+            for key, value in by.written_in_full():
+                add("settings", key, value)
         mine = [each for each in waiting if each.offset < closed.next_offset]
         waiting = waiting[len(mine) :]
         raws = [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in mine]

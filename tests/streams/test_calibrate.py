@@ -244,7 +244,7 @@ def test_the_past_is_what_the_last_versions_say() -> None:
         incident("last", 9.5, category="drugs"),
     ]
     leeds = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
-    past = past_of(Table.from_incidents(rows).entries, leeds, BEGIN, BEGIN + timedelta(hours=10))
+    past = past_of(rows, leeds, BEGIN, BEGIN + timedelta(hours=10))
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)

@@ -31,6 +31,7 @@ from streams.publish import AbortedError, FencedError, Message, Messages, Publis
 from streams.rebuild import Restored
 from streams.scan_log import ScanRecord
 from streams.watched_area import WatchedArea
+from tests.streams.recorded import calibration
 
 CELL = "8a195da49b9ffff"
 NOW_S = 1_717_200_000.0
@@ -75,10 +76,11 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall") -> WatchedA
 
 
 def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None = None) -> Partition:
-    by_name = {area.name: area for area in areas}
-    restored = restored or Restored(monitors={area.name: area.monitor(None) for area in areas})
+    restored = restored or Restored(
+        watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
+    )
     metrics = Metrics(CollectorRegistry())
-    return Partition(0, restored, by_name, cast(Publisher, ledger), Messages(Configuration(), 0), metrics)
+    return Partition(0, restored, cast(Publisher, ledger), Messages(Configuration(), 0), metrics)
 
 
 def incident(number: int, at_s: float) -> Incident:
@@ -204,7 +206,7 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     monitor.refill(incident(0, NOW_S), 0, 0)
     monitor.resume(last.checkpoint)
     again = Ledger()
-    restored = Restored(monitors={"leeds": monitor}, last={"leeds": last}, own=own)
+    restored = Restored(watched={"leeds": area}, monitors={"leeds": monitor}, last={"leeds": last}, own=own)
     taken_over = partition_of(again, area, restored=restored)
     for each in (record(0, "leeds", NOW_S), refused, record(2, "leeds", NOW_S + 1), record(3, "leeds", NOW_S + 2)):
         taken_over.put(each, NOW_S + 5)
@@ -423,3 +425,27 @@ def test_draining_puts_the_open_tick_of_a_wall_clock_on_record() -> None:
     made.intake._loop.close()
     assert [scan.next_offset for scan in made.ledger.scans()] == [1]
     assert made.ledger.is_closed
+
+
+def test_another_calibration_is_put_on_record_and_then_named_from_a_boundary_on() -> None:
+    ledger, area = Ledger(), watched("leeds")
+    partition = partition_of(ledger, area)
+    for number in range(3):
+        partition.put(record(number, "leeds", NOW_S + number), NOW_S + number)
+    partition.commit(NOW_S + 3)
+    made = calibration(5.0)
+    partition.recalibrate("leeds", made)
+    assert partition.is_due(NOW_S + 3)
+    partition.commit(NOW_S + 3)
+    assert [each.key for each in ledger.of("settings")] == [
+        f"leeds:{area.configuration_id}".encode(),
+        f"leeds:{made.id}".encode(),
+    ]
+    boundary_s = (NOW_S // 3600 + 1) * 3600
+    for number, at_s in enumerate((NOW_S + 4, boundary_s - 2, boundary_s + 1, boundary_s + 5), 3):
+        partition.put(record(number, "leeds", at_s), at_s)
+    partition.commit(boundary_s + 5)
+    assert len(ledger.of("settings")) == 2
+    by_tick = {scan.tick_s: scan.calibration for scan in ledger.scans()}
+    assert {tick_s >= boundary_s for tick_s, id_ in by_tick.items() if id_ == made.id} == {True}
+    assert {tick_s < boundary_s for tick_s, id_ in by_tick.items() if not id_} == {True}

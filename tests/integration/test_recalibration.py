@@ -1,0 +1,91 @@
+"""The nightly calibration: when it is due, and that a process of its own makes it from the log in Kafka."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from streams import recalibration
+from streams.calibration_file import CalibrationFile
+from streams.metrics import Metrics
+from streams.recalibration import Recalibrator, is_due
+from streams.watched_area import Nightly, WatchedArea, watched_areas
+from tests.integration.conftest import NewSite
+from tests.integration.worker_process import Site, incidents
+
+LONDON = ZoneInfo("Europe/London")
+
+
+@pytest.mark.parametrize(
+    ("now", "made", "due"),
+    [
+        ("2024-07-02T03:30Z", "2024-06-30T04:00Z", True),  # 04:30 in London's summer
+        ("2024-07-02T02:30Z", "2024-07-01T04:00Z", False),  # 03:30: last night's still holds
+        ("2024-07-02T22:00Z", "2024-07-01T04:00Z", True),  # a night was missed
+        ("2024-07-02T22:00Z", "2024-07-02T03:05Z", False),
+        ("2024-07-02T03:30Z", None, True),
+        ("2024-07-02T22:00Z", None, False),
+    ],
+)
+def test_it_is_due_once_a_night_by_the_area_s_own_clock(now: str, made: str | None, due: bool) -> None:
+    made_at = None if made is None else datetime.fromisoformat(made)
+    assert is_due(datetime.fromisoformat(now), "04:00", LONDON, made_at) is due
+
+
+@contextmanager
+def running(site: Site, area: WatchedArea, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[CalibrationFile]]:
+    """A Recalibrator that looks at once, for an area that is due."""
+    monkeypatch.setattr(recalibration, "ASK_S", 0.05)
+    made: queue.Queue[CalibrationFile] = queue.Queue()
+    registry = CollectorRegistry()
+    recalibrator = Recalibrator(
+        site.configuration,
+        Metrics(registry),
+        watched=lambda: {area.name: area},
+        made=lambda _, calibration: made.put(calibration),
+    )
+    recalibrator.start()
+    try:
+        yield made
+    finally:
+        recalibrator.stop()
+
+
+def due_now(site: Site) -> WatchedArea:
+    """The site's area, with a window of thirty days: near repeats cannot be told in fewer than eight weeks."""
+    area, at = watched_areas(site.configuration)["leeds"], datetime.now(UTC).strftime("%H:%M")
+    settings = msgspec.structs.replace(area.settings, window_days=30)
+    return dataclasses.replace(area, settings=settings, nightly=Nightly(at, 78, 3.0))
+
+
+def test_a_calibration_is_made_from_the_log_in_a_process_of_its_own(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = new_site(clock="wall")
+    now = datetime.now(UTC)
+    site.produce(incidents("leeds", 600, 1, 60.0, now - timedelta(days=60)))
+    with running(site, due_now(site), monkeypatch) as made:
+        calibration = made.get(timeout=120)
+    assert calibration.area == "leeds"
+    assert calibration.calibration.budget == 3.0
+    assert calibration.seed == now.toordinal()
+    assert calibration.history.begins_at >= now - timedelta(days=61)
+    assert calibration.history.incidents > 550
+
+
+def test_a_past_that_is_too_short_leaves_things_as_they_are(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = new_site(clock="wall")
+    with running(site, due_now(site), monkeypatch) as made:
+        with pytest.raises(queue.Empty):
+            made.get(timeout=8)
+        assert "the log holds no incident" in caplog.text
