@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.artefacts import Artefacts, DenyList, Members, Zone, artefacts
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
 from detectors.inference import TIERS, Chance, Gumbel, Nominal
@@ -41,6 +42,8 @@ class Cluster:
     ``trigger_score`` is what opens an alert and raises its tier: the score that the cylinder would have
     with its reported incidents alone, unless discovered ones may trigger. Patrols find most where they
     look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
+
+    ``artefacts``: what else may explain it; it labels, and has no effect on anything.
     """
 
     centre: str
@@ -60,6 +63,7 @@ class Cluster:
     interval_times: int
     reported: int
     trigger_score: float
+    artefacts: Artefacts = dataclasses.field(default_factory=Artefacts)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,6 +117,7 @@ class Scorer:
         self.nulls = dict(nulls)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations = np.array(settings.durations_h, np.int32)
+        self._deny_list = DenyList.of(settings.deny_list)
         self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
         self._bucket: int | None = None
         self._calibration = calibration
@@ -150,7 +155,7 @@ class Scorer:
         else:
             best, gumbel = self._replicated_best(window, cases, stream, model, share, touched, weakest_score)
         return [
-            self._cluster(window, cases, cylinder, float(model.totals[0]), gumbel)
+            self._cluster(window, cases, stream, cylinder, float(model.totals[0]), gumbel)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if gumbel.score(cylinder.llr) >= weakest_score
         ]
@@ -201,7 +206,13 @@ class Scorer:
         return Gumbel.fit(maxima)
 
     def _cluster(
-        self, window: SlidingWindow, cases: RecentCases, cylinder: Cylinder, total: float, gumbel: Gumbel
+        self,
+        window: SlidingWindow,
+        cases: RecentCases,
+        stream: int,
+        cylinder: Cylinder,
+        total: float,
+        gumbel: Gumbel,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
         inside = np.isin(cases.location, zone) & (cases.age < cylinder.duration)
@@ -229,7 +240,41 @@ class Scorer:
             interval_times=int(window.columns.interval[rows].sum()),
             reported=reported,
             trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
+            artefacts=self._artefacts(window, stream, cylinder, zone, rows),
         )
+
+    def _artefacts(
+        self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]
+    ) -> Artefacts:
+        """The verdict on a cylinder with these ``rows`` as members."""
+        columns, near, centre = window.columns, self._near, cylinder.centre
+        longitude_e7, latitude_e7 = columns.longitude_e7[rows], columns.latitude_e7[rows]
+        has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that named its location alone has none
+        if not has_point.all():
+            location = columns.location[rows[~has_point]]
+            longitude_e7[~has_point] = np.rint(self._locations.longitude[location] * 1e7)
+            latitude_e7[~has_point] = np.rint(self._locations.latitude[location] * 1e7)
+        members = Members(
+            longitude_e7,
+            latitude_e7,
+            has_point,
+            columns.occurred_s[rows],
+            columns.category[rows],
+            columns.interval[rows],
+        )
+        # Places share out the ground between them: one place is as wide as its nearest neighbour is far.
+        has_next = cylinder.size < near.size[centre]
+        next_m = near.radius(centre, cylinder.size + 1) if has_next else self._settings.max_radius_m
+
+        def cases_at(longitude_e7: int, latitude_e7: int) -> int:
+            there = window.rows_at(longitude_e7, latitude_e7)
+            category = columns.category[there]
+            is_mine = category < OTHER if stream == ALL else category == stream
+            in_zone = (columns.location[there][:, None] == zone).any(axis=1)  # numpy.isin takes four times as long
+            return int(np.count_nonzero(is_mine & in_zone))
+
+        width_m = max(2.0 * near.radius(centre, cylinder.size), next_m)
+        return artefacts(members, Zone(width_m, int(window.by_stratum[stream][zone].sum()), cases_at), self._deny_list)
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:

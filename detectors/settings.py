@@ -62,6 +62,18 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reminder_h: Annotated[float, msgspec.Meta(ge=0)] = 24.0
 
 
+class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place whose coordinates say little: a police station, a hospital, the point of what has no address.
+
+    ``longitude`` and ``latitude`` in degrees WGS 84; alerts say how many of their incidents lie within ``radius_m``.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    radius_m: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 100.0
+
+
 class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one area. Units are in the names; see ``config/monitor.toml`` for the notes."""
 
@@ -88,6 +100,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     silent_after_gaps: Annotated[float, msgspec.Meta(ge=0)] = 6.0
     cool_down_m: Annotated[float, msgspec.Meta(ge=0)] = 500.0
     categories: dict[str, Category] = {}
+    deny_list: tuple[DeniedPlace, ...] = ()
 
     def __post_init__(self) -> None:
         faults = []

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from detectors.artefacts import Artefacts
 from detectors.clusters import Cluster
 from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
@@ -61,6 +62,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     interval_times: int
     reported: int
     trigger_score: float
+    artefacts: Artefacts = Artefacts()
 
 
 class Followed(msgspec.Struct, frozen=True):

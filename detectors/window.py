@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -299,7 +300,16 @@ class SlidingWindow:
         """The rows whose bucket lies in first..last, int32, in no particular order."""
         return rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
-    def ids(self, rows: Sequence[int] | NDArray[np.int32]) -> list[str]:
+    def rows_at(self, longitude_e7: int, latitude_e7: int) -> NDArray[np.int64]:
+        """The rows of the incidents in the window at exactly these coordinates, int64; looks at every row."""
+        columns, used = self.columns, len(self._ids)
+        here = (columns.longitude_e7[:used] == longitude_e7) & (columns.latitude_e7[:used] == latitude_e7)
+        rows: NDArray[np.int64] = np.flatnonzero(here)
+        bucket = columns.bucket[rows]  # of a free row one that has left the window
+        stands: NDArray[np.bool_] = (columns.location[rows] != NOWHERE) & (bucket >= self.first)
+        return rows[stands & (bucket <= self.now)]
+
+    def ids(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """The incident ids of rows, in byte order."""
         return sorted(self._ids[row] for row in rows)
 

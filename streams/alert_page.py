@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from detectors.artefacts import (
+    DUPLICATE_M,
+    DUPLICATE_S,
+    STACK_CHANCE,
+    STACK_MEMBERS,
+    STACK_SHARE,
+    VENUE_M,
+    VENUE_SHARE,
+    ArtefactKind,
+)
 from detectors.lifecycle import OPENED, TERMINAL, TRANSITIONS, AlertState
 
 _PREFACE = """\
@@ -24,6 +34,31 @@ tell nothing: after it has opened, an alert speaks on a higher tier, at its end,
 another tier, area or relative risk, and once in `reminder_h`. The last revision is always `ended` or `withdrawn`.
 """
 
+_ARTEFACTS = f"""\
+## What else may explain it
+
+Every revision says in `artefacts` what, apart from a hot spot, may explain its incidents, and in `artefact_score` the
+largest share of them that one of these explains, 0 to 1. Nothing is hidden, held back or ranked lower for it: an
+artefact opens, ends and silences no alert, and changes neither its score nor its tier. Each has a `kind`, the number of
+`members` that it explains, and as its `score` their share of all.
+
+- `{ArtefactKind.STACK}`: incidents at one exact coordinate, at least {STACK_MEMBERS} and {STACK_SHARE:.0%} of all,
+  where so many have a chance below {STACK_CHANCE:g}, given how many of this stream's incidents in the zone lie there
+  over the whole window. It may be a geocoder's default point, or one address that is busier than ever; a coordinate
+  that always has its share is none.
+- `{ArtefactKind.DUPLICATES}`: of incidents of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
+  other, in chains, all but one. Of ten calls about one fight that is nine. The end of an interval is no moment, and is
+  not looked at.
+- `{ArtefactKind.DENIED}`: incidents within `radius_m` of a place of the area's `deny_list`, whose name is in `place`;
+  one for each such place.
+- `{ArtefactKind.VENUE}`: one premises, with several coordinates: at least {VENUE_SHARE:.0%} of all within
+  {VENUE_M:g} m of one of them, and half at none, in a zone at least {4 * VENUE_M:g} m wide.
+
+Incidents that name their `location` and no coordinates are taken at its centre; stacks leave them out.
+`deny_list` is in [`config/monitor.toml`](../config/monitor.toml); a calibration does not depend on it.
+
+"""
+
 
 def document() -> str:
     """The page, from the table."""
@@ -38,8 +73,8 @@ def document() -> str:
         for (state, event), (following, reason) in TRANSITIONS.items()
     ]
     table = ["| state | what a scan says | state after it | reason |", "| --- | --- | --- | --- |", *rows]
-    end = "This page is generated from `detectors/lifecycle.py`."
-    return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", end, ""])
+    end = "This page is generated from `detectors/lifecycle.py` and `detectors/artefacts.py`."
+    return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", _ARTEFACTS + end, ""])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from detectors.artefacts import Artefact
 from detectors.calibration.result import Calibration
 from detectors.lifecycle import AlertState
 from detectors.repeats import Notice
@@ -100,6 +101,13 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     trigger_score: Annotated[
         float, Meta(description="score without discovered incidents, unless these may trigger: it decides the tier")
     ]
+    artefacts: Annotated[
+        tuple[Artefact, ...],
+        Meta(description="what, apart from a hot spot, may explain members, what explains most first; empty: nothing"),
+    ] = ()
+    artefact_score: Annotated[
+        float, Meta(description="the largest share of the members that one of the artefacts explains, 0 to 1")
+    ] = 0.0
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -198,6 +206,8 @@ def alert_event(
         interval_times=alert.interval_times,
         reported=alert.reported,
         trigger_score=_six_digits(alert.trigger_score),
+        artefacts=tuple(msgspec.structs.replace(each, score=_six_digits(each.score)) for each in alert.artefacts.found),
+        artefact_score=_six_digits(alert.artefacts.score),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

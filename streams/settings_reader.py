@@ -119,11 +119,16 @@ class SettingsReader:
         self.faults: list[str] = []
 
     def struct(self, kind: type[S], tables: Any, where: str = "") -> S:
-        """The settings of ``kind`` from its table; defaults stand in for whatever is at fault."""
+        """The settings of ``kind``, all with defaults, from its table; these stand in for whatever is at fault."""
+        settings = self._struct(kind, tables, where)
+        return kind() if settings is None else settings
+
+    def _struct(self, kind: type[S], tables: Any, where: str) -> S | None:
+        """The settings of ``kind`` from its table; None where they are no table, lack a key, or contradict."""
         tables = given(tables)
         if not isinstance(tables, dict):
             self.faults.append(f"{where.rstrip('.')} = {_shown(where, tables)}: must be a table of keys")
-            return kind()
+            return None
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         values: dict[str, Any] = {}
         at_fault: list[str] = []
@@ -140,13 +145,17 @@ class SettingsReader:
         for key in [key for key, field in fields.items() if field.type is Secret]:
             if values.get(f"{key}_file") and not values.get(key):
                 values[key] = self._secret_from(values[f"{key}_file"], f"{where}{key}_file")
+        required = [key for key, field in fields.items() if field.required]
+        self.faults.extend(f"{where}{key}: missing" for key in required if key not in tables)
+        if not values.keys() >= set(required):
+            return None
         try:
             return kind(**values)
         except ValueError as error:
             for line in str(error).splitlines():
                 if not any(re.search(rf"\b{re.escape(key)}\b", line) for key in at_fault):  # one mistake, one line
                     self.faults.append(where + line)
-            return kind()
+            return None
 
     def _value(self, annotation: Any, value: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
         if annotation is Secret:
@@ -156,6 +165,8 @@ class SettingsReader:
             return self.struct(accepted.cls, value, where + ".")
         if isinstance(accepted, inspect.DictType):
             return self._table(annotation, value, where)
+        if isinstance(accepted, inspect.VarTupleType) and isinstance(accepted.item_type, inspect.StructType):
+            return self._list(accepted.item_type.cls, value, where)
         value = self._scalar(annotation, value, where, default)
         return self._file(value, where) if value and default == "" and where.endswith("file") else value
 
@@ -173,6 +184,14 @@ class SettingsReader:
                 self.faults.append(f"{where}.{name}: its name must be {describe(inspect.type_info(names))}")
             values[name] = self._value(items, item, f"{where}.{name}")
         return values
+
+    def _list(self, kind: type[S], tables: Any, where: str) -> tuple[S, ...]:
+        tables = given(tables)
+        if not isinstance(tables, list):
+            self.faults.append(f"{where} = {_shown(where, tables)}: must be a list of tables (default [])")
+            return ()
+        read = [self._struct(kind, table, f"{where}[{number}].") for number, table in enumerate(tables)]
+        return tuple(each for each in read if each is not None)
 
     def _scalar(self, annotation: Any, written: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
         candidates = (given(written), written.text) if isinstance(written, Override) else (written,)

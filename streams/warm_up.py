@@ -15,7 +15,7 @@ from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
 from detectors.neighbours import neighbours
-from detectors.settings import STREAMS, AreaSettings
+from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
 from detectors.strata import BUCKET_S
 from detectors.study import Model, Question, StudyCases, answer
 
@@ -23,23 +23,27 @@ LONGITUDE, LATITUDE = -1.55, 53.8
 
 
 def compile_kernels() -> int:
-    """Run a small Monitor through every step; returns the number of scans that it made (more than 0)."""
-    settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99)
+    """Run a small Monitor through every step; returns the number of revisions that it made (more than 0)."""
+    near_by = DeniedPlace(name="here", longitude=LONGITUDE, latitude=LATITUDE)
+    tiers = TierSettings(watch=0.05)
+    settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99, tiers=tiers, deny_list=(near_by,))
     load(np.zeros(settings.window_days * 24, np.int32))
     Margins.flat().gumbel(np.zeros(LOADS))
-    monitor = Monitor("compile", settings, Locations.from_cells([cell_of(LONGITUDE, LATITUDE, 10)]))
+    longitudes = LONGITUDE, LONGITUDE + 0.1  # a quiet past there, then a crowd here
+    places = [cell_of(longitude, LATITUDE, 10) for longitude in longitudes]
+    monitor = Monitor("compile", settings, Locations.from_cells(places))
     begin = datetime(2024, 1, 1, tzinfo=UTC)
-    for number in range(12):
+    revisions = 0
+    for number in range(18):
         incident = Incident(
             id=str(number),
-            occurred_at=begin + timedelta(hours=4 * number if number < 8 else 32, seconds=number),
+            occurred_at=begin + timedelta(hours=min(number, 12), seconds=number),
             category="violence",
-            longitude=LONGITUDE,
+            longitude=longitudes[number < 12],
             latitude=LATITUDE,
         )
-        monitor.put(incident, number, 0)
-    monitor.flush()
-    return monitor.scans
+        revisions += sum(len(tick.changes) for tick in monitor.put(incident, number, 0))
+    return revisions
 
 
 def compile_calibration() -> int:

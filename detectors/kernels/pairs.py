@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.kernels.ratio import Floats, Offsets, compiled
+from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
+
+
+@compiled
+def _square_apart(points: Floats, one: int, others: Floats, other: int) -> float:
+    """The squared distance of two points."""
+    square = 0.0
+    for axis in range(points.shape[1]):
+        square += (points[one, axis] - others[other, axis]) ** 2
+    return square
 
 
 @compiled
 def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
     """The first of the squared distances that two points do not exceed; -1 if they are farther apart than all."""
-    square = 0.0
-    for axis in range(points.shape[1]):
-        square += (points[one, axis] - points[other, axis]) ** 2
+    square = _square_apart(points, one, points, other)
     if square > square_within[-1]:
         return -1
     ring = 0
@@ -112,3 +120,35 @@ def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Off
             if ring >= 0:
                 total[other] += value[ring, lag]
     return total
+
+
+@compiled
+def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
+    """How many points lie within a distance of each centre, ``within_m``, (c,); all in metres, (c or n, 2 or 3)."""
+    numbers = np.zeros(len(centres), np.int32)
+    for centre in range(len(centres)):
+        for point in range(len(points)):
+            if _square_apart(centres, centre, points, point) <= within_m[centre] ** 2:
+                numbers[centre] += 1
+    return numbers
+
+
+@compiled
+def linked_groups(kind: NDArray[np.int8], second: Offsets, points: Floats, within_m: float, within_s: int) -> int:
+    """The number of groups of incidents, (n,), linked in chains: of one kind, so near in space and so near in time."""
+    group = np.arange(len(second))
+    number = len(second)
+    for one in range(len(second)):
+        for other in range(one):
+            if (
+                group[one] != group[other]
+                and kind[one] == kind[other]
+                and abs(second[one] - second[other]) <= within_s
+                and _square_apart(points, one, points, other) <= within_m**2
+            ):
+                joined = group[other]
+                for each in range(one + 1):
+                    if group[each] == joined:
+                        group[each] = group[one]
+                number -= 1
+    return number

@@ -11,22 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.artefacts import ArtefactKind
 from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
 from detectors.incident import Origin
 from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
 from detectors.locations import Locations
 from detectors.neighbours import neighbours
 from detectors.rescan import NO_PLACE
-from detectors.settings import STREAMS, AreaSettings
+from detectors.settings import STREAMS, AreaSettings, DeniedPlace
 from detectors.strata import SCHEMES
 from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
+from tests.naive import artefacts as naive_artefacts
 from tests.naive.expected import permutation
 from tests.naive.scan import log_likelihood_ratio
 from tests.naive.strata import of_bucket
 
 LOCATIONS = Locations.from_cells(h3.grid_disk(h3.latlng_to_cell(53.8, -1.55, 10), 2))
 NEAR = neighbours(LOCATIONS.points, 300.0)
-SETTINGS = AreaSettings(window_days=2, durations_h=(1, 3, 12), replications=99, min_cases=2)
+STATION = DeniedPlace(name="Station", longitude=-1.55, latitude=53.8)
+SETTINGS = AreaSettings(window_days=2, durations_h=(1, 3, 12), replications=99, min_cases=2, deny_list=(STATION,))
 NOW = 475_000
 BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
 ANY = -1e9
@@ -44,9 +47,26 @@ def window_of(kept: Kept, now: int = NOW) -> SlidingWindow:
 def incident(number: int, place: int, age: int, category: int) -> Version:
     occurred_s = (NOW - age) * 3600 + number % 3600
     origin = Origin.DISCOVERED if number % 4 == 3 else Origin.REPORTED
+    # One in five named its location alone, the others lie at one of two coordinates in it.
+    longitude = round(float(LOCATIONS.longitude[place]) + 2e-4 * (number % 2), 7) if number % 5 else 0.0
+    latitude = round(float(LOCATIONS.latitude[place]), 7) if number % 5 else 0.0
+    ended = number % 3 == 0
     return Version(
-        f"i{number}", occurred_s, category, origin, place, 0.0, 0.0, None, number, NOW * 3600, number % 3 == 0
+        f"i{number}", occurred_s, category, origin, place, longitude, latitude, None, number, NOW * 3600, ended
     )
+
+
+def coordinate(version: Version) -> tuple[int, int] | None:
+    """That of an incident, in units of 1e-7 degrees, if it has one."""
+    return (round(version.longitude * 1e7), round(version.latitude * 1e7)) if version.longitude else None
+
+
+def member(version: Version) -> naive_artefacts.Member:
+    centre = LOCATIONS.longitude[version.location], LOCATIONS.latitude[version.location]
+    at = coordinate(version)
+    middle = round(float(centre[0]) * 1e7), round(float(centre[1]) * 1e7)
+    occurred_s = version.occurred_s or 0
+    return naive_artefacts.Member(at or middle, at is not None, occurred_s, version.category, version.is_interval)
 
 
 @st.composite
@@ -104,6 +124,17 @@ def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
         alone = log_likelihood_ratio(reported, cluster.expected, len(cases))
         assert cluster.reported == reported
         assert cluster.trigger_score == pytest.approx(scorer.nulls[stream].gumbel.score(alone), abs=1e-6)
+        beyond = NEAR.zone(centre, NEAR.size[centre])[len(zone) :]
+        points = LOCATIONS.points
+        next_m = np.linalg.norm(points[beyond[0]] - points[centre]) if len(beyond) else SETTINGS.max_radius_m
+        assert [
+            (each.kind.value, each.members, each.place) for each in cluster.artefacts.found
+        ] == naive_artefacts.artefacts(
+            [member(version) for version in members],
+            max(2 * cluster.radius_m, float(next_m)),
+            [coordinate(version) for version, _ in cases if version.location in zone],
+            SETTINGS.deny_list,
+        )
         assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
         assert cluster.radius_m == NEAR.radius(centre, len(zone))
         assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
@@ -197,6 +228,23 @@ def test_what_patrols_discover_counts_and_triggers_only_where_it_may():
     assert found[False].observed == found[True].observed >= 9
     assert found[False].reported == found[True].reported == 0
     assert found[False].trigger_score < 0 < found[False].score == found[True].score == found[True].trigger_score
+
+
+def test_the_share_of_a_coordinate_is_that_in_the_stream_and_the_zone():
+    def moved(versions: Kept) -> Kept:
+        return [msgspec.structs.replace(one, longitude=-1.5, latitude=53.8) for one in versions]
+
+    past = crowd(0) + [incident(400 + n, 7, 13 + n, 0) for n in range(30)]
+    calm = [incident(1000 + n, n % 7, 13 + n % 30, n % 2) for n in range(1000)]
+    kept = past + calm + moved(crowd(30)[60:])
+    few, many = (moved([incident(3000 + n, 7, 13 + n % 30, 1) for n in range(number)]) for number in (30, 300))
+    elsewhere = [msgspec.structs.replace(one, location=0, category=0) for one in few]
+    cases = [([], 0, True), ([], ALL, True), (few, 0, True), (elsewhere, 0, True), (many, ALL, False)]
+    for others, stream, is_stack in cases:
+        scorer = Scorer(LOCATIONS, neighbours(LOCATIONS.points, 1.0), SETTINGS, {})
+        found = clusters(scorer, window_of(kept + others), stream=stream)
+        (crowded,) = [cluster for cluster in found if cluster.locations == (LOCATIONS.ids[7],)]
+        assert (ArtefactKind.STACK in {each.kind for each in crowded.artefacts.found}) is is_stack
 
 
 def test_recent_cases_are_those_of_the_longest_duration_by_stream():

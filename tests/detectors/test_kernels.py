@@ -17,12 +17,14 @@ from scipy import stats
 
 from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
 from detectors.kernels.null import deal, guide, redraw
+from detectors.kernels.pairs import linked_groups, numbers_around
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.kernels.window import recent_counts, rows_in_buckets, stratified_expected
 from detectors.neighbours import Neighbours
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.naive import expected as naive_expected
 from tests.naive import neighbours as naive_neighbours
+from tests.naive import pairs as naive_pairs
 from tests.naive import replications as naive_replications
 from tests.naive import scan as naive_scan
 from tests.naive import spans as naive_spans
@@ -238,3 +240,26 @@ def test_deal(expected: list[list[float]], draws: list[float]):
     assert places.tolist() == [
         naive_replications.deal(cumulative[row].tolist(), draw) for row, draw in zip(interval, draws, strict=True)
     ]
+
+
+on_a_grid = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(lambda point: (float(point[0]), float(point[1])))
+
+
+@quickly
+@given(centres=st.lists(st.tuples(on_a_grid, st.integers(0, 5)), max_size=5), points=st.lists(on_a_grid, max_size=12))
+def test_numbers_around(centres: list[tuple[tuple[float, float], int]], points: list[tuple[float, float]]):
+    middles, within = [point for point, _ in centres], [float(limit) for _, limit in centres]
+    found = numbers_around(
+        np.array(middles, float).reshape(-1, 2), np.array(within), np.array(points, float).reshape(-1, 2)
+    )
+    assert found.tolist() == naive_pairs.numbers_around(middles, within, points)
+
+
+@quickly
+@given(cases=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), on_a_grid), max_size=16))
+def test_linked_groups(cases: list[tuple[int, int, tuple[float, float]]]):
+    kind, second, points = [one for one, _, _ in cases], [at for _, at, _ in cases], [where for _, _, where in cases]
+    found = linked_groups(
+        np.array(kind, np.int8), np.array(second, np.int64), np.array(points, float).reshape(-1, 2), 3.0, 5
+    )
+    assert found == naive_pairs.linked_groups(kind, second, points, 3.0, 5)

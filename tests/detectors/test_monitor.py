@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from detectors.incident import Incident, Status
 from detectors.locations import Locations
 from detectors.monitor import Accounts, Checkpoint, ClosedTick, Entry, Monitor, Refusal, TickMark
-from detectors.settings import AreaSettings, TierSettings
+from detectors.settings import AreaSettings, DeniedPlace, TierSettings
 
 BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
 CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)
@@ -167,6 +167,22 @@ def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: lis
 def test_ticks_only_move_forward_and_are_written_once(clock: str, feed: list[Record]) -> None:
     ticks = [tick.tick_s for tick in drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)]
     assert ticks == sorted(set(ticks))
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(feed=records())
+def test_a_deny_list_labels_alerts_and_hides_none(feed: list[Record]) -> None:
+    everywhere = DeniedPlace(name="all over", longitude=-1.55, latitude=53.8, radius_m=1000.0)
+    denying = msgspec.structs.replace(area("watermark"), deny_list=(everywhere,))
+    plain, labelled = (
+        [alert for tick in drive(Monitor("leeds", rules, LOCATIONS), feed, 0) for alert in tick.changes]
+        for rules in (area("watermark"), denying)
+    )
+    for before, after in zip(plain, labelled, strict=True):
+        assert msgspec.structs.replace(after, artefacts=before.artefacts) == before
+        (denied,) = [each for each in after.artefacts.found if each not in before.artefacts.found]
+        assert (denied.place, denied.members, denied.score) == ("all over", after.observed, 1.0)
+        assert after.artefacts.score == 1.0
 
 
 def incident(number: int, at: datetime, place: int = 0) -> Incident:

@@ -125,6 +125,9 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
                 assert name not in in_rows
                 in_rows[name] = row_of(window, row, bucket)
     assert in_rows == {name: row_of_twin(known) for name, known in twin.standing().items()}
+    for longitude in (-1.55, 1e-7):
+        there = window.ids(window.rows_at(round(longitude * 10**7), 538_000_000))
+        assert there == twin.names_at(longitude, 53.8)
 
 
 def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:

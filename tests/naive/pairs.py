@@ -57,5 +57,37 @@ def followed_by(
     return total
 
 
+def numbers_around(
+    centres: Sequence[tuple[float, float]], within_m: Sequence[float], points: Sequence[tuple[float, float]]
+) -> list[int]:
+    """How many points lie within the distance of each centre."""
+    return [
+        sum(np.hypot(centre[0] - x, centre[1] - y) <= limit for x, y in points)
+        for centre, limit in zip(centres, within_m, strict=True)
+    ]
+
+
+def linked_groups(
+    kind: Sequence[int], second: Sequence[int], points: Sequence[tuple[float, float]], within_m: float, within_s: int
+) -> int:
+    """The number of groups, each found by walking from one incident to all that can be reached from it."""
+    left = set(range(len(kind)))
+    groups = 0
+    while left:
+        groups += 1
+        reached = [left.pop()]
+        for one in reached:
+            near = {
+                other
+                for other in left
+                if kind[one] == kind[other]
+                and abs(second[one] - second[other]) <= within_s
+                and np.hypot(points[one][0] - points[other][0], points[one][1] - points[other][1]) <= within_m
+            }
+            left -= near
+            reached += near
+    return groups
+
+
 def _first(limits: Sequence[float], figure: float) -> int | None:
     return next((number for number, limit in enumerate(limits) if figure <= limit), None)

@@ -86,6 +86,14 @@ class SlidingWindow:
         """The incidents that were not cancelled and lie in the window or a little ahead."""
         return {name: known for name, known in self.known.items() if self.stands(name)}
 
+    def names_at(self, longitude: float, latitude: float) -> list[str]:
+        """The ids of those that the clock has reached, of any category, at exactly these coordinates."""
+        return sorted(
+            name
+            for name, known in self.standing().items()
+            if known.bucket <= self.now and (known.version.longitude, known.version.latitude) == (longitude, latitude)
+        )
+
     def counted(self) -> list[tuple[int, int, int]]:
         """(category, location, bucket) of what is scanned and has been reached by the clock."""
         return [

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from detectors.incident import Category, Incident
 from detectors.locations import Locations, cell_of
-from detectors.settings import AreaSettings
+from detectors.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
 from streams.calibrate import past_of
 from streams.calibration_file import CalibrationError, CalibrationFile, read
@@ -126,6 +126,7 @@ def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
         ({"durations_h": (4, 12)}, "durations_h = (4, 12, 24) then, (4, 12) now"),
         ({"seed": 7}, None),
         ({"clock": "wall"}, None),
+        ({"deny_list": (DeniedPlace(name="Hospital", longitude=-1.55, latitude=53.8),)}, None),
     ],
 )
 def test_one_made_for_other_settings_is_refused_by_key(

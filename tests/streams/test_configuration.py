@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.locations import Locations
-from detectors.settings import AreaSettings
+from detectors.settings import AreaSettings, DeniedPlace
 from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
 from streams.settings_reader import Secret, SettingsReader, add_environment
 
@@ -74,7 +74,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 
 SECTIONS = ["kafka", "redis", "worker", "areas", "leeds", "tiers", "categories", "topics", "Ä-b"]
-SETTINGS = ["timezone", "clock", "durations_h", "watch", "cells_file", "partitions", "password", "password_file", "url"]
+SETTINGS = ["timezone", "clock", "durations_h", "deny_list", "watch", "cells_file", "partitions"]
+SETTINGS += ["password", "password_file", "url"]
 KEYS = st.sampled_from(SECTIONS + SETTINGS)
 TEXT = st.text("ab1 {}[]=:/@'\"\n\0é", max_size=8)
 VALUES = st.booleans() | st.integers() | st.floats() | TEXT | st.datetimes()
@@ -114,6 +115,18 @@ def test_several_areas_in_one_file(tmp_path: Path) -> None:
     assert list(areas) == ["leeds", "den-ver"]
     assert areas["leeds"].max_radius_m == 400
     assert areas["den-ver"].category_map["Auto Theft"] == "property"
+
+
+def test_a_deny_list_is_part_of_what_the_monitor_reads(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.toml"
+    path.write_text(LEEDS + "[[areas.leeds.deny_list]]\nname = 'Hospital'\nlongitude = -1.52\nlatitude = 53.81\n")
+    station = "[{ name = 'Station', longitude = -1.55, latitude = 53.79, radius_m = 150 }]"
+    in_file, in_environment = load(path, {}), load(path, {"HOTSPOTS_AREAS__LEEDS__DENY_LIST": station})
+    hospital = DeniedPlace(name="Hospital", longitude=-1.52, latitude=53.81, radius_m=100.0)
+    assert in_file.areas["leeds"].settings.deny_list == (hospital,)
+    assert [place.radius_m for place in in_environment.areas["leeds"].deny_list] == [150.0]
+    places = Locations.from_places(["x"], [-1.5], [53.8], 100.0)
+    assert in_file.areas["leeds"].digest(places) != in_environment.areas["leeds"].digest(places)
 
 
 class TestEnvironment:

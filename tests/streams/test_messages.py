@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.artefacts import Artefact, ArtefactKind, Artefacts
 from detectors.incident import Incident
 from detectors.inference import TIERS
 from detectors.lifecycle import AlertState
@@ -62,6 +63,9 @@ ALERT = Alert(
     interval_times=2,
     reported=4,
     trigger_score=5.5,
+    artefacts=Artefacts(
+        (Artefact(ArtefactKind.DENIED, 4, 4 / 6, "Hospital"), Artefact(ArtefactKind.DUPLICATES, 1, 1 / 6))
+    ),
 )
 ALERTS = st.builds(
     Alert,
@@ -97,6 +101,12 @@ ALERTS = st.builds(
     interval_times=st.integers(0, 99),
     reported=st.integers(0, 99),
     trigger_score=st.floats(-1e9, 1e9),
+    artefacts=st.builds(
+        Artefacts,
+        st.lists(
+            st.builds(Artefact, st.sampled_from(ArtefactKind), st.integers(1, 99), st.floats(0, 1), IDS), max_size=3
+        ).map(tuple),
+    ),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -159,11 +169,22 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
         "interval_times": 2,
         "reported": 4,
         "trigger_score": 5.5,
+        "artefacts": [
+            {"kind": "denied_place", "members": 4, "score": 0.666667, "place": "Hospital"},
+            {"kind": "duplicate_calls", "members": 1, "score": 0.166667},
+        ],
+        "artefact_score": 0.666667,
         "model": "space-time-permutation",
         "seed": 7,
         "configuration": "c0ffee",
         "tick_s": 1_782_867_600,
     }
+
+
+def test_an_alert_that_nothing_else_explains_says_so() -> None:
+    properties = json.loads(alert_event(msgspec.structs.replace(ALERT, artefacts=Artefacts()), LONDON, "c0ffee", None))
+    found = properties["data"]["properties"]
+    assert (found["artefacts"], found["artefact_score"]) == ([], 0.0)
 
 
 def test_a_drill_is_marked() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streams.warm_up import compile_calibration, compile_kernels, compile_scan
 
 
-def test_the_small_monitor_scans_and_the_small_studies_find_something() -> None:
+def test_the_small_monitor_alerts_and_the_small_studies_find_something() -> None:
     assert compile_kernels() > 0
     assert compile_scan() > 0
     assert compile_calibration() > 0

@@ -1,0 +1,179 @@
+"""Artefacts: what, apart from a hot spot, may explain a cluster. It labels and scores; it never hides.
+
+Four kinds, each with the number of members that it explains and, as its score, their share of all members:
+
+- *geocoding stack*: members at one exact coordinate. Told of a coordinate that has at least ``STACK_MEMBERS`` of them
+  and ``STACK_SHARE`` of all, where so many are improbable (below ``STACK_CHANCE``) given how many of the stream's
+  incidents in the same zone lie there over the whole window: the one-sided exact test of Fisher (1935), a
+  hypergeometric tail. A coordinate that always has such a share is none.
+- *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
+  ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other, and all that are linked, also by way of others, are
+  one event; members beyond one for each event are explained. An interval's end is no moment and links nothing.
+- *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
+- *venue*: at least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of one of them, in a zone at least
+  twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of them: one premises, several addresses.
+
+So no cluster is a stack and a venue, but ten calls about one fight may be a stack as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.kernels.pairs import linked_groups, numbers_around
+from detectors.locations import to_sphere
+from detectors.settings import DeniedPlace
+
+STACK_MEMBERS = 3
+STACK_SHARE = 0.5
+STACK_CHANCE = 1e-3
+DUPLICATE_M = 50.0
+DUPLICATE_S = 600
+VENUE_M = 25.0
+VENUE_SHARE = 0.8
+
+_E7 = 1e7
+
+
+class ArtefactKind(enum.StrEnum):
+    """What may explain members of a cluster."""
+
+    STACK = "geocoding_stack"
+    DUPLICATES = "duplicate_calls"
+    DENIED = "denied_place"
+    VENUE = "venue"
+
+
+class Artefact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One explanation: how many members it explains, as ``score`` their share, and the name of a denied ``place``."""
+
+    kind: ArtefactKind
+    members: int
+    score: float
+    place: str = ""
+
+
+class Artefacts(msgspec.Struct, frozen=True):
+    """The verdict on one cluster: what may explain it, what explains most first."""
+
+    found: tuple[Artefact, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The largest share of members that one artefact explains, 0 to 1; 0 without any."""
+        return max((each.score for each in self.found), default=0.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Members:
+    """The members of a cylinder, each array (n,).
+
+    ``longitude_e7`` and ``latitude_e7`` in units of 1e-7 degrees WGS 84: a member's own where it ``has_point``, else
+    those of its location's centre. ``occurred_s`` in seconds; ``interval``: whether that is the end of an interval.
+    """
+
+    longitude_e7: NDArray[np.int32]
+    latitude_e7: NDArray[np.int32]
+    has_point: NDArray[np.bool_]
+    occurred_s: NDArray[np.int64]
+    category: NDArray[np.int8]
+    interval: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.occurred_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Zone:
+    """What is known of a cylinder's zone: metres across, and the stream's incidents in it over the whole window.
+
+    ``cases`` counts these, the members included; ``cases_at`` those of them at exactly a longitude and latitude in
+    units of 1e-7 degrees. It is asked only where a stack is suspected.
+    """
+
+    width_m: float
+    cases: int
+    cases_at: Callable[[int, int], int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DenyList:
+    """The places of a deny list: names, points on the sphere in metres, (p, 3), and radii in metres, (p,)."""
+
+    names: tuple[str, ...]
+    points: NDArray[np.float64]
+    radius_m: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, places: Iterable[DeniedPlace]) -> DenyList:
+        """The places of the settings, in their order."""
+        listed = tuple(places)
+        degrees = np.array([(each.longitude, each.latitude) for each in listed], np.float64).reshape(-1, 2)
+        radius_m = np.array([each.radius_m for each in listed], np.float64)
+        return cls(tuple(each.name for each in listed), to_sphere(degrees[:, 0], degrees[:, 1]), radius_m)
+
+
+def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
+    """The verdict on a cylinder; of equal scores the kinds in their order, denied places in that of the list."""
+    points = to_sphere(members.longitude_e7 / _E7, members.latitude_e7 / _E7)
+    places = zip(members.longitude_e7.tolist(), members.latitude_e7.tolist(), members.has_point.tolist(), strict=True)
+    at_coordinate = Counter(places)
+    explained = [
+        (ArtefactKind.STACK, _stacked(at_coordinate, len(members), zone), ""),
+        (ArtefactKind.DUPLICATES, _duplicates(members, points), ""),
+    ]
+    if deny_list.names:
+        near = numbers_around(deny_list.points, deny_list.radius_m, points)
+        explained += [(ArtefactKind.DENIED, int(near[each]), deny_list.names[each]) for each in np.flatnonzero(near)]
+    if zone.width_m >= 4 * VENUE_M and max(at_coordinate.values()) < STACK_SHARE * len(members):
+        explained.append((ArtefactKind.VENUE, _at_venue(points), ""))
+    explained.sort(key=lambda each: -each[1])
+    return Artefacts(
+        tuple(Artefact(kind, number, number / len(members), place) for kind, number, place in explained if number)
+    )
+
+
+def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: Zone) -> int:
+    """The members at coordinates with an improbable share; two coordinates can have half each."""
+    return sum(
+        number
+        for (longitude_e7, latitude_e7, has_point), number in at_coordinate.items()
+        if has_point
+        and number >= max(STACK_MEMBERS, STACK_SHARE * members)
+        and chance_of(number, members, zone.cases_at(longitude_e7, latitude_e7), zone.cases) < STACK_CHANCE
+    )
+
+
+def chance_of(number: int, drawn: int, marked: int, cases: int) -> float:
+    """The probability that ``number`` or more of so many ``drawn`` from ``cases``, without return, are ``marked``."""
+    unmarked = cases - marked
+    whole = _log_choose(cases, drawn)
+    return sum(
+        math.exp(_log_choose(marked, each) + _log_choose(unmarked, drawn - each) - whole)
+        for each in range(max(number, drawn - unmarked), min(drawn, marked) + 1)
+    )
+
+
+def _log_choose(total: int, taken: int) -> float:
+    """The logarithm of the number of ways to take some out of a total."""
+    return math.lgamma(total + 1) - math.lgamma(taken + 1) - math.lgamma(total - taken + 1)
+
+
+def _duplicates(members: Members, points: NDArray[np.float64]) -> int:
+    at = ~members.interval
+    number = int(np.count_nonzero(at))
+    groups = linked_groups(members.category[at], members.occurred_s[at], points[at], DUPLICATE_M, DUPLICATE_S)
+    return number - groups
+
+
+def _at_venue(points: NDArray[np.float64]) -> int:
+    most = int(numbers_around(points, np.full(len(points), VENUE_M), points).max())
+    return most if most / len(points) >= VENUE_SHARE else 0
