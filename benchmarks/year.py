@@ -1,0 +1,146 @@
+"""A year of real incidents, with and without near repeats in the null: what was promised, what a control room got.
+
+Chicago's aggravated assaults: calibrated on the first half year, backtested over the year that follows, by the Monitor
+itself; and over the rest of the file, by the scans of the calibration, the alerts that opened a week.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks._machine import description
+from detectors.calibration.calibrate import blocks_of, opened_by_week
+from detectors.calibration.past import Past
+from detectors.calibration.result import Calibration
+from detectors.calibration.scanning import Scanning
+from detectors.neighbours import neighbours
+from detectors.repeats import Notice
+from detectors.strata import BUCKET_S
+from streams.backtest import backtest
+from streams.calibrate import make, past_of
+from streams.messages import AlertProperties, read_alert
+from streams.plan import Plan, plan
+from streams.tables import Table
+
+FILE = Path(__file__).parents[2] / "shared/data/chicago_aggravated_assaults_2010_2013.csv.gz"
+ZONE = ZoneInfo("America/Chicago")
+BEGIN = datetime(2010, 1, 1, tzinfo=ZONE)
+HISTORY, YEAR, REST = timedelta(weeks=26), timedelta(weeks=52), timedelta(weeks=182)
+BUDGETS = (1.0, 2.0, 7.0)
+SHOWN_BUDGET = 2.0
+NULL_WEEKS = 624
+SHIFTS = 52 * 21
+LOWEST, HIGHEST = 0.6, 1.6
+"""What opens a week over the rest of the file must lie between so many times the promise."""
+MATERIAL = {Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK, Notice.REMINDER, Notice.ENDED}
+
+
+class Year(NamedTuple):
+    """What a control room got: alerts that reached the tier ``alert``, and its notices from that tier on."""
+
+    alerts: int
+    notices: collections.Counter[Notice]
+
+    @property
+    def messages(self) -> int:
+        """All notices."""
+        return self.notices.total()
+
+
+def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
+    """Alerts opened a week over the rest of the file."""
+    kept = scanning.window - 1
+    first = int(HISTORY.total_seconds()) // BUCKET_S - kept
+    buckets = int(REST.total_seconds()) // BUCKET_S + kept
+    rest = Past.of(past.first_bucket + first, buckets, past.second - first * BUCKET_S, past.location, past.category)
+    watch = made.scores["watch"]
+    told = scanning.told(rest, scanning.stratum(rest.first_bucket, rest.buckets), made.margins, watch - 1.0)
+    weeks = REST.days // 7
+    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in told]
+    return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
+
+
+def year_of(table: Table, chosen: Plan, made: Calibration, bar: Progress) -> Year:
+    """The year after the history, by the Monitor."""
+    calibrated = dataclasses.replace(chosen, calibration=made)
+    begin = BEGIN + HISTORY
+    rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, to=begin + YEAR))
+    task = bar.add_task("backtest", total=len(rows))
+    result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
+    revisions = [read_alert(event).data.properties for event in result.events]
+    sounding = [each for each in revisions if each.tier in ("alert", "urgent") and each.notice]
+    check(sounding)
+    return Year(len(result.summary.alerts), collections.Counter(each.notice for each in sounding))
+
+
+def check(sounding: Sequence[AlertProperties]) -> None:
+    """Fail where an alert speaks again without a material change."""
+    seen: set[str] = set()
+    for each in sounding:
+        if each.id in seen and each.notice not in MATERIAL:
+            raise click.ClickException(f"{each.id}.{each.revision} says {each.notice} once more")
+        seen.add(each.id)
+
+
+@click.command()
+@click.option("--threads", default=os.cpu_count() or 1, show_default=True)
+def main(threads: int) -> None:
+    """Measure, print two tables in Markdown; exits non-zero where the promise is not kept over the rest of the file."""
+    table = Table.read(FILE)
+    chosen = plan(table, None, {}, None, ZONE.key, None)
+    scanning = Scanning(
+        chosen.settings, chosen.locations.points, neighbours(chosen.locations.points, chosen.settings.max_radius_m)
+    )
+    history = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY)
+    whole = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY + REST)
+    rows, years, missed = [], [], []
+    with Progress(console=Console(stderr=True)) as bar:
+        for budget in BUDGETS:
+            for with_repeats in (True, False):
+                null = "with" if with_repeats else "without"
+                task = bar.add_task(f"{budget:g} a week, {null} near repeats", total=blocks_of(NULL_WEEKS))
+                step = lambda task=task: bar.advance(task)  # noqa: E731
+                made = make(history, chosen, budget, NULL_WEEKS, 0, with_repeats, threads, step).calibration
+                opened = rest_of(whole, scanning, made)
+                scores = " | ".join(f"{made.scores[tier]:.2f}" for tier in ("watch", "alert", "urgent"))
+                measured = f"{made.rate:.2f} ({made.rate_low:.2f} to {made.rate_high:.2f})"
+                rows.append(f"| {budget:g} | {null} | {measured} | {scores} | {opened:.2f} | {opened / budget:.2f} |")
+                bar.console.print(rows[-1])
+                if with_repeats and not LOWEST <= opened / budget <= HIGHEST:
+                    missed.append(f"{budget:g} a week")
+                if budget == SHOWN_BUDGET:
+                    year = year_of(table, chosen, made, bar)
+                    notices = ", ".join(f"{kind} {number}" for kind, number in year.notices.most_common())
+                    years.append(
+                        f"| {null} | {year.alerts} | {year.alerts / 52:.2f} | {year.messages / year.alerts:.1f} | "
+                        f"{year.messages / SHIFTS:.2f} | {notices} |"
+                    )
+                    bar.console.print(years[-1])
+    print(f"{description()}\n")
+    print(
+        "| promised a week | near repeats in the null | measured on null histories | watch | alert | urgent | ", end=""
+    )
+    print("opened a week, rest of the file | opened / promised |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("\n".join(rows))
+    print(f"\nThe year after the history, by the Monitor, {SHOWN_BUDGET:g} a week promised:\n")
+    print("| near repeats in the null | alerts | a week | messages an alert | messages a shift of 8 h | which |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    print("\n".join(years))
+    if missed:
+        raise click.ClickException(f"not within {LOWEST} to {HIGHEST} times the promise: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()
