@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from detectors.artefacts import ArtefactKind
 from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+ARTEFACTS = {
+    ArtefactKind.STACK: "lie at one coordinate, more than usual there, perhaps a default of the geocoder",
+    ArtefactKind.DUPLICATES: "may be further calls about the same event",
+    ArtefactKind.DENIED: "lie at the listed place",
+    ArtefactKind.VENUE: "lie at one venue",
+}
 FIGURES = (
     "observed",
     "expected",
@@ -21,6 +28,8 @@ FIGURES = (
     "radius_m",
     "duration_h",
     "breakdown",
+    "artefacts",
+    "artefact_score",
     "members",
     "new_members",
     "configuration",
@@ -98,11 +107,16 @@ def _life(alert: AlertProperties) -> str:
 
 
 def _doubts(alert: AlertProperties) -> str:
-    doubts = []
+    doubts = [
+        f"{each.members} of {alert.observed} {ARTEFACTS[each.kind]}{f' {each.place}' if each.place else ''}"
+        for each in alert.artefacts
+    ]
     if alert.interval_times:
         doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end was taken")
     if alert.reported < alert.observed:
         doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
     if alert.expected < 0.1:
         doubts.append("hardly anything is usual here, so a few incidents weigh heavily")
-    return f"What might be wrong with it: {'; '.join(doubts)}." if doubts else "Nothing speaks against it."
+    return (
+        f"What might be wrong with it: {'; '.join(doubts)}." if doubts else "Nothing that is known speaks against it."
+    )

@@ -1,0 +1,54 @@
+"""An alert in plain English: every figure of the paragraph is the alert's, and what speaks against it is said."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+
+from detectors.artefacts import Artefacts
+from detectors.tracking import Alert
+from streams.calibration_file import CalibrationFile
+from streams.explanation import figures, paragraph
+from streams.messages import AlertFeature, alert_event, read_alert
+from tests.streams.recorded import calibration
+from tests.streams.test_messages import ALERT, ALERTS, LONDON
+
+
+def feature(alert: Alert, file: CalibrationFile | None = None) -> AlertFeature:
+    return read_alert(alert_event(alert, LONDON, "c0ffee", file.calibration if file else None)).data
+
+
+def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
+    """In London's summer time: the cylinder began on 30 June at 21:00 UTC."""
+    text = paragraph(feature(ALERT))
+    assert text.startswith(
+        "leeds: 6 property incidents at 2 places within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, 22:00, "
+        "where 0.75 are usual for this place and these hours, 8 times as many."
+    )
+    assert "once in 400 days; without a calibration" in text
+    assert (
+        "opened on 1 July, 01:00 and is escalated at the tier alert, as of 1 July, 02:00 (revision 3: tier rose)"
+        in text
+    )
+
+
+def test_a_calibrated_one_says_what_was_promised() -> None:
+    assert "it is set to open 2 a week by chance" in paragraph(feature(ALERT, calibration(3.0)))
+
+
+def test_what_speaks_against_it_is_said() -> None:
+    text = paragraph(feature(ALERT))
+    assert "4 of 6 lie at the listed place Hospital" in text
+    assert "1 of 6 may be further calls about the same event" in text
+    assert "for 2 of the incidents only an interval is known" in text
+    assert "2 were discovered by patrols" in text
+    plain = msgspec.structs.replace(ALERT, artefacts=Artefacts(), interval_times=0, reported=6)
+    assert paragraph(feature(plain)).endswith("Nothing that is known speaks against it.")
+
+
+@given(alert=ALERTS)
+def test_any_alert_can_be_explained_and_its_figures_are_those_published(alert: Alert) -> None:
+    found = feature(alert)
+    assert f"{alert.observed} " in paragraph(found)
+    published = msgspec.to_builtins(found.properties)
+    assert all(published[name] == figure for name, figure in figures(found).items())
