@@ -322,6 +322,7 @@ class Monitor:
             offset=offset,
             clock_s=self._clock_s,
             is_interval=entry.is_interval,
+            delay_s=_delay_s(occurred_s, _seconds(entry.reported_at)),
         )
 
     def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
@@ -404,6 +405,10 @@ class Monitor:
         self.accounts = msgspec.structs.replace(checkpoint.accounts)
         self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
         self._applied_next = self.expected_next = checkpoint.next_offset
+
+
+def _delay_s(occurred_s: int | None, reported_s: int | None) -> int | None:
+    return None if occurred_s is None or reported_s is None else max(0, reported_s - occurred_s)
 
 
 def _seconds(time: datetime | None) -> int | None:
