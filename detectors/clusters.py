@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
+from detectors.completeness import Delays
 from detectors.inference import TIERS, Chance, Gumbel, Nominal
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.locations import Locations
@@ -41,6 +42,9 @@ class Cluster:
     ``trigger_score`` is what opens an alert and raises its tier: the score that the cylinder would have
     with its reported incidents alone, unless discovered ones may trigger. Patrols find most where they
     look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
+
+    ``completeness``: the share of the stream's reports from the cylinder's hours that has usually arrived by now; None
+    where that is not known.
     """
 
     centre: str
@@ -60,6 +64,7 @@ class Cluster:
     interval_times: int
     reported: int
     trigger_score: float
+    completeness: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,11 +130,18 @@ class Scorer:
             rescan.forget()
 
     def clusters(
-        self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float, touched: NDArray[np.int64]
+        self,
+        window: SlidingWindow,
+        recent: RecentCases,
+        stream: int,
+        weakest_score: float,
+        touched: NDArray[np.int64],
+        delays: Delays | None = None,
     ) -> list[Cluster]:
         """The stream's clusters of a score or more, best first.
 
-        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last.
+        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last;
+        ``delays``: from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -150,7 +162,7 @@ class Scorer:
         else:
             best, gumbel = self._replicated_best(window, cases, stream, model, share, touched, weakest_score)
         return [
-            self._cluster(window, cases, cylinder, float(model.totals[0]), gumbel)
+            self._cluster(window, cases, stream, cylinder, float(model.totals[0]), gumbel, delays)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if gumbel.score(cylinder.llr) >= weakest_score
         ]
@@ -201,7 +213,14 @@ class Scorer:
         return Gumbel.fit(maxima)
 
     def _cluster(
-        self, window: SlidingWindow, cases: RecentCases, cylinder: Cylinder, total: float, gumbel: Gumbel
+        self,
+        window: SlidingWindow,
+        cases: RecentCases,
+        stream: int,
+        cylinder: Cylinder,
+        total: float,
+        gumbel: Gumbel,
+        delays: Delays | None,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
         inside = np.isin(cases.location, zone) & (cases.age < cylinder.duration)
@@ -210,6 +229,7 @@ class Scorer:
         reported = cylinder.observed - int(window.columns.discovered[rows].sum())
         triggering = cylinder.observed if self._settings.discovered_may_trigger else reported
         trigger_llr = log_likelihood_ratio(triggering, cylinder.expected, total, 0.0)
+        start_s = (window.now - cylinder.duration + 1) * BUCKET_S
         category, number = np.unique(cases.category[inside], return_counts=True)
         return Cluster(
             centre=self._locations.ids[cylinder.centre],
@@ -218,7 +238,7 @@ class Scorer:
             radius_m=self._near.radius(cylinder.centre, cylinder.size),
             locations=tuple(self._locations.ids[location] for location in zone),
             duration_h=cylinder.duration,
-            start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
+            start_s=start_s,
             observed=cylinder.observed,
             expected=cylinder.expected,
             llr=cylinder.llr,
@@ -229,6 +249,7 @@ class Scorer:
             interval_times=int(window.columns.interval[rows].sum()),
             reported=reported,
             trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
+            completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
         )
 
 

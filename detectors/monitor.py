@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from detectors.calibration.result import Calibration
 from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.completeness import Delays
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
@@ -270,11 +271,12 @@ class Monitor:
             return [], []
         self.scans += 1
         recent = RecentCases.of(self.window, self.settings.durations_h[-1])
+        delays = None if begins is None else Delays.of(self.window, begins, tick_s + self.settings.tick_s)
         changes: list[Alert] = []
         for stream in streams:
             weakest = self._tracker.weakest_score
             clusters = (
-                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE))
+                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE), delays)
                 if held
                 else []
             )

@@ -61,6 +61,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     interval_times: int
     reported: int
     trigger_score: float
+    completeness: float | None = None
 
 
 class Followed(msgspec.Struct, frozen=True):

@@ -100,6 +100,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     trigger_score: Annotated[
         float, Meta(description="score without discovered incidents, unless these may trigger: it decides the tier")
     ]
+    completeness: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | UnsetType,
+        Meta(description="share of the category's reports from these hours that has usually come by now; if known"),
+    ] = UNSET
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -198,6 +202,7 @@ def alert_event(
         interval_times=alert.interval_times,
         reported=alert.reported,
         trigger_score=_six_digits(alert.trigger_score),
+        completeness=UNSET if alert.completeness is None else _six_digits(alert.completeness),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

@@ -62,6 +62,7 @@ ALERT = Alert(
     interval_times=2,
     reported=4,
     trigger_score=5.5,
+    completeness=0.87654321,
 )
 ALERTS = st.builds(
     Alert,
@@ -97,6 +98,7 @@ ALERTS = st.builds(
     interval_times=st.integers(0, 99),
     reported=st.integers(0, 99),
     trigger_score=st.floats(-1e9, 1e9),
+    completeness=st.none() | st.floats(0, 1),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -159,6 +161,7 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
         "interval_times": 2,
         "reported": 4,
         "trigger_score": 5.5,
+        "completeness": 0.876543,
         "model": "space-time-permutation",
         "seed": 7,
         "configuration": "c0ffee",
