@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.artefacts import Artefacts, DenyList, Members, Zone, artefacts
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
+from detectors.completeness import Delays
 from detectors.inference import TIERS, Chance, Gumbel, Nominal
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.locations import Locations
@@ -44,6 +45,8 @@ class Cluster:
     look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
 
     ``artefacts``: what else may explain it; it labels, and has no effect on anything.
+    ``completeness``: the share of the stream's reports from the cylinder's hours that has usually arrived by now; None
+    where that is not known.
     """
 
     centre: str
@@ -64,6 +67,7 @@ class Cluster:
     reported: int
     trigger_score: float
     artefacts: Artefacts = dataclasses.field(default_factory=Artefacts)
+    completeness: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,11 +134,18 @@ class Scorer:
             rescan.forget()
 
     def clusters(
-        self, window: SlidingWindow, recent: RecentCases, stream: int, weakest_score: float, touched: NDArray[np.int64]
+        self,
+        window: SlidingWindow,
+        recent: RecentCases,
+        stream: int,
+        weakest_score: float,
+        touched: NDArray[np.int64],
+        delays: Delays | None = None,
     ) -> list[Cluster]:
         """The stream's clusters of a score or more, best first.
 
-        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last.
+        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last;
+        ``delays``: from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -155,7 +166,7 @@ class Scorer:
         else:
             best, gumbel = self._replicated_best(window, cases, stream, model, share, touched, weakest_score)
         return [
-            self._cluster(window, cases, stream, cylinder, float(model.totals[0]), gumbel)
+            self._cluster(window, cases, stream, cylinder, float(model.totals[0]), gumbel, delays)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if gumbel.score(cylinder.llr) >= weakest_score
         ]
@@ -213,6 +224,7 @@ class Scorer:
         cylinder: Cylinder,
         total: float,
         gumbel: Gumbel,
+        delays: Delays | None,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
         inside = np.isin(cases.location, zone) & (cases.age < cylinder.duration)
@@ -221,6 +233,7 @@ class Scorer:
         reported = cylinder.observed - int(window.columns.discovered[rows].sum())
         triggering = cylinder.observed if self._settings.discovered_may_trigger else reported
         trigger_llr = log_likelihood_ratio(triggering, cylinder.expected, total, 0.0)
+        start_s = (window.now - cylinder.duration + 1) * BUCKET_S
         category, number = np.unique(cases.category[inside], return_counts=True)
         return Cluster(
             centre=self._locations.ids[cylinder.centre],
@@ -229,7 +242,7 @@ class Scorer:
             radius_m=self._near.radius(cylinder.centre, cylinder.size),
             locations=tuple(self._locations.ids[location] for location in zone),
             duration_h=cylinder.duration,
-            start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
+            start_s=start_s,
             observed=cylinder.observed,
             expected=cylinder.expected,
             llr=cylinder.llr,
@@ -241,6 +254,7 @@ class Scorer:
             reported=reported,
             trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
             artefacts=self._artefacts(window, stream, cylinder, zone, rows),
+            completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
         )
 
     def _artefacts(

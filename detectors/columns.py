@@ -19,6 +19,7 @@ _TYPES = {
     "latitude_e7": np.int32,
     "after": np.int32,
     "before": np.int32,
+    "delay_s": np.int32,
     "category": np.int8,
     "discovered": np.bool_,
     "interval": np.bool_,
@@ -39,6 +40,7 @@ class Cells:
     latitude_e7: memoryview
     after: memoryview
     before: memoryview
+    delay_s: memoryview
     category: memoryview
     discovered: memoryview
     interval: memoryview
@@ -48,8 +50,9 @@ class Columns:
     """Arrays of one length, shape (rows,), and ``at``, their cells. A free row needs no record.
 
     ``occurred_s`` and ``clock_s`` in seconds since 1970; ``bucket``: in whose list the row is linked, through
-    ``after`` and ``before`` (-1: none); ``remembered``: the last bucket in which the id is needed;
-    ``interval``: whether the time is an interval's end; ``longitude_e7`` and ``latitude_e7`` in units of 1e-7 degrees.
+    ``after`` and ``before`` (-1: none); ``remembered``: the last bucket in which the id is needed; ``delay_s``: from
+    occurrence to report (-1: not known); ``interval``: whether the time is an interval's end; ``longitude_e7`` and
+    ``latitude_e7`` in units of 1e-7 degrees.
     """
 
     occurred_s: NDArray[np.int64]
@@ -63,12 +66,14 @@ class Columns:
     latitude_e7: NDArray[np.int32]
     after: NDArray[np.int32]
     before: NDArray[np.int32]
+    delay_s: NDArray[np.int32]
     category: NDArray[np.int8]
     discovered: NDArray[np.bool_]
     interval: NDArray[np.bool_]
 
     NO_OFFSET = int(np.iinfo(np.int64).max)
     NO_BUCKET = int(np.iinfo(np.int32).min)
+    LONGEST_DELAY_S = int(np.iinfo(np.int32).max)
 
     def __init__(self, rows: int) -> None:
         self.at = Cells()
@@ -91,7 +96,7 @@ class Columns:
 
     def free(self, row: int) -> None:
         """Forget what a row says about the log."""
-        self.at.offset[row], self.at.remembered[row] = self.NO_OFFSET, self.NO_BUCKET
+        self.at.offset[row], self.at.remembered[row], self.at.delay_s[row] = self.NO_OFFSET, self.NO_BUCKET, -1
 
     def _set(self, name: str, column: NDArray[Any]) -> None:
         setattr(self, name, column)
@@ -100,3 +105,4 @@ class Columns:
     def _clear(self, first: int) -> None:
         self.offset[first:] = self.NO_OFFSET
         self.remembered[first:] = self.NO_BUCKET
+        self.delay_s[first:] = -1

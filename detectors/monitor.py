@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.calibration.result import Calibration
 from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.completeness import Delays
 from detectors.feed import silent_from
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
@@ -312,11 +313,12 @@ class Monitor:
             return [], []
         self.scans += 1
         recent = RecentCases.of(self.window, self.settings.durations_h[-1])
+        delays = None if begins is None else Delays.of(self.window, begins, tick_s + self.settings.tick_s)
         changes: list[Alert] = []
         for stream in streams:
             weakest = self._tracker.weakest_score
             clusters = (
-                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE))
+                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE), delays)
                 if held
                 else []
             )
@@ -364,6 +366,7 @@ class Monitor:
             offset=offset,
             clock_s=self._clock_s,
             is_interval=entry.is_interval,
+            delay_s=_delay_s(occurred_s, _seconds(entry.reported_at)),
         )
 
     def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
@@ -449,6 +452,10 @@ class Monitor:
         self._heard_s = checkpoint.heard_s
         self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset
+
+
+def _delay_s(occurred_s: int | None, reported_s: int | None) -> int | None:
+    return None if occurred_s is None or reported_s is None else max(0, reported_s - occurred_s)
 
 
 def _seconds(time: datetime | None) -> int | None:

@@ -63,6 +63,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     reported: int
     trigger_score: float
     artefacts: Artefacts = Artefacts()
+    completeness: float | None = None
 
 
 class Followed(msgspec.Struct, frozen=True):

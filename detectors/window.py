@@ -50,7 +50,8 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
     ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
     ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
-    nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval.
+    nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval; ``delay_s``: seconds from ``occurred_s`` to
+    the report, never negative (None: not known).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     offset: int
     clock_s: int | None
     is_interval: bool
+    delay_s: int | None = None
 
 
 class SlidingWindow:
@@ -239,11 +241,16 @@ class SlidingWindow:
 
         The id is remembered until the latest bucket of any of its versions has left the window. Where
         an earlier version said so, the log is needed from that one on.
+
+        The delay is that of the version from which the log is needed, so that reading it again gives the same: the
+        first one that the window saw, unless a later one moved the incident to a later bucket. What an amendment
+        says is its own delay.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision
-        if bucket >= at.remembered[row]:
+        if bucket > at.remembered[row]:
             at.remembered[row] = bucket
+            at.delay_s[row] = -1 if version.delay_s is None else min(version.delay_s, Columns.LONGEST_DELAY_S)
             at.offset[row] = version.offset
             at.clock_s[row] = self._now * BUCKET_S if version.clock_s is None else version.clock_s
 

@@ -90,6 +90,18 @@ def moment(text: str) -> float:
     return at.toordinal() + (at.hour * 3600 + at.minute * 60 + at.second) / 86_400
 
 
+def delay_s(occurred: str, reported: str) -> int:
+    """Seconds from when something occurred to when it was reported, none below 0, both as :func:`moment` takes a time.
+
+    Raises:
+        ValueError: one of them is no time, or only one has a UTC offset.
+    """
+    before, after = datetime.fromisoformat(occurred), datetime.fromisoformat(reported)
+    if (before.tzinfo is None) != (after.tzinfo is None):
+        raise ValueError("both or neither must have a UTC offset")
+    return max(0, int((after - before).total_seconds()))
+
+
 def _years_before(day: date, years: int) -> date:
     try:
         return day.replace(year=day.year - years)

@@ -9,6 +9,8 @@ from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+COMPLETE = 0.9
+"""Of reports that are less complete than this, a reader is told."""
 ARTEFACTS = {
     ArtefactKind.STACK: "lie at one coordinate, more than usual there, perhaps a default of the geocoder",
     ArtefactKind.DUPLICATES: "may be further calls about the same event",
@@ -28,6 +30,7 @@ FIGURES = (
     "radius_m",
     "duration_h",
     "breakdown",
+    "completeness",
     "artefacts",
     "artefact_score",
     "members",
@@ -111,6 +114,10 @@ def _doubts(alert: AlertProperties) -> str:
         f"{each.members} of {alert.observed} {ARTEFACTS[each.kind]}{f' {each.place}' if each.place else ''}"
         for each in alert.artefacts
     ]
+    if isinstance(alert.completeness, float) and alert.completeness < COMPLETE:
+        doubts.append(
+            f"usually {alert.completeness:.0%} of the reports from these hours have come by now, more may follow"
+        )
     if alert.interval_times:
         doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end was taken")
     if alert.reported < alert.observed:

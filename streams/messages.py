@@ -108,6 +108,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     artefact_score: Annotated[
         float, Meta(description="the largest share of the members that one of the artefacts explains, 0 to 1")
     ] = 0.0
+    completeness: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | UnsetType,
+        Meta(description="share of the category's reports from these hours that has usually come by now; if known"),
+    ] = UNSET
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -208,6 +212,7 @@ def alert_event(
         trigger_score=_six_digits(alert.trigger_score),
         artefacts=tuple(msgspec.structs.replace(each, score=_six_digits(each.score)) for each in alert.artefacts.found),
         artefact_score=_six_digits(alert.artefacts.score),
+        completeness=UNSET if alert.completeness is None else _six_digits(alert.completeness),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from datetime import date
@@ -11,14 +13,17 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.completeness import Delays
 from detectors.models.expectation import ExpectationModel, baseline
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel, standardised
 from detectors.neighbours import Neighbours, neighbours
 from detectors.study import Answer, Found, Model, Question, StudyCases, answer
+from detectors.window import ALL
 from streams.calendar import DAYS, Calendar, Unit, moment
-from streams.study_files import Cases, Places, StudyError, read_cases, read_places, read_population
+from streams.study_files import LONGEST_DELAY_S, Cases, Places, StudyError, read_cases, read_places, read_population
 
 ModelName = Literal["permutation", "poisson", "eb-poisson"]
 MAX_DURATION_SHARE = {"permutation": 0.5, "poisson": 0.9, "eb-poisson": 0.9}
@@ -96,7 +101,7 @@ def read(request: Request) -> Study:
         raise StudyError(f"--to {request.last}: {error}") from None
     question = _question(request, calendar)
     places = read_places(request.locations)
-    cases = read_cases(request.cases, places, calendar)
+    cases = read_cases(request.cases, places, calendar, with_delays=request.model == "eb-poisson")
     if request.model == "eb-poisson":
         near = _neighbours(request, places, np.bincount(cases.place, minlength=len(places.ids)).astype(np.float64))
         return Study(request, calendar, places, cases, near, _expectation(cases, calendar, near, question), question)
@@ -194,9 +199,22 @@ def _expectation(cases: Cases, calendar: Calendar, near: Neighbours, question: Q
     strata = calendar.strata()
     end = calendar.intervals if question.is_retrospective else calendar.intervals - question.max_duration
     is_history = cases.interval < end
-    length = np.bincount(strata[:end], minlength=int(strata.max()) + 1)
+    completeness = _completeness(cases, calendar)
+    length = np.bincount(strata[:end], completeness[:end], int(strata.max()) + 1).astype(np.float64)
     usual = baseline(cases.place[is_history], strata[cases.interval[is_history]], length, near)
-    return ExpectationModel(usual[:, strata])
+    return ExpectationModel(usual[:, strata], completeness)
+
+
+def _completeness(cases: Cases, calendar: Calendar) -> NDArray[np.float64]:
+    """Of each interval when the study ended, or when the last report in the file came; 1 where that is not known."""
+    edges_s = [round(86_400 * edge) for edge in calendar.edges]
+    now_s = max(edges_s[-1], round(86_400 * cases.reported_until))
+    longest_s = min((now_s - edges_s[0]) // 2, LONGEST_DELAY_S)
+    latest = bisect.bisect_right(edges_s, now_s - longest_s) - 2
+    columns = cases.delay_s, cases.interval, cases.place, np.zeros(len(cases.place), np.int8)
+    delays = Delays(*columns, latest, longest_s, now_s)
+    shares = [delays.completeness(ALL, begin_s, end_s) for begin_s, end_s in itertools.pairwise(edges_s)]
+    return np.array([1.0 if share is None else share for share in shares])
 
 
 def _report(study: Study, found: Answer) -> Report:

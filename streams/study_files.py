@@ -15,12 +15,13 @@ from scipy.spatial import cKDTree
 
 from detectors.locations import EARTH_RADIUS_M, to_sphere
 from detectors.models.poisson import Census
-from streams.calendar import Calendar, moment
+from streams.calendar import Calendar, delay_s, moment
 
 TIMES = ("date", "year", "occurred_at")
 POPULATIONS = ("population", "expected_weight")
 COORDINATES = (("longitude", "latitude"), ("x_km", "y_km"), ("x", "y"))
 INCIDENT_FIELDS = ("occurred_at", "longitude", "latitude")
+LONGEST_DELAY_S = 2**31 - 1
 
 
 class StudyError(ValueError):
@@ -64,7 +65,9 @@ class Places:
 class Cases:
     """One entry a case within the study: location, interval, class (index into ``groups``), int32, (N,).
 
-    ``covariates``: the columns whose values make a class. ``outside``: cases before or after the study.
+    ``covariates``: the columns whose values make a class. ``outside``: cases before or after the study. ``delay_s``:
+    seconds until each was reported, int32, (N,), -1 where not known; ``reported_until``: the moment of the file's last
+    report, days since 0001-01-01, 0 for none.
     """
 
     place: NDArray[np.int32]
@@ -73,6 +76,8 @@ class Cases:
     covariates: tuple[str, ...]
     groups: dict[tuple[str, ...], int]
     outside: int
+    delay_s: NDArray[np.int32]
+    reported_until: float
 
 
 def read_places(path: Path) -> Places:
@@ -106,11 +111,12 @@ def read_places(path: Path) -> Places:
     return Places(ids, np.ascontiguousarray(points), coordinates, pair, index)
 
 
-def read_cases(path: Path, places: Places, calendar: Calendar) -> Cases:
+def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool = False) -> Cases:
     """Cases from ``location_id, date`` (or ``year``), ``count`` and covariates, or from incidents with coordinates.
 
     Incidents (``occurred_at, longitude, latitude``; no ``location_id``) are those of the nearest location, at the time
-    that the clock there shows; their other columns are left out.
+    that the clock there shows; their other columns are left out. ``with_delays``: ``reported_at`` beside
+    ``occurred_at`` is read; it is never a covariate.
 
     Raises:
         StudyError: the file cannot be used.
@@ -120,7 +126,8 @@ def read_cases(path: Path, places: Places, calendar: Calendar) -> Cases:
     covariates: tuple[str, ...] = ()
     if "location_id" in header:
         id_at, time_at = header.index("location_id"), _time_column(path, header)
-        covariates = tuple(name for name in header if name not in ("location_id", "count", *TIMES))
+        taken = ("location_id", "count", *TIMES, *(("reported_at",) if header[time_at] == "occurred_at" else ()))
+        covariates = tuple(name for name in header if name not in taken)
 
         def locate(row: Row) -> int:
             found = places.index.get(row.fields[id_at])
@@ -138,29 +145,35 @@ def read_cases(path: Path, places: Places, calendar: Calendar) -> Cases:
             return int(tree.query(here)[1])
 
     count_at = header.index("count") if "count" in header else None
+    is_told = with_delays and "reported_at" in header and header[time_at] == "occurred_at"
+    reported_at = header.index("reported_at") if is_told else None
     group_at = [header.index(name) for name in covariates]
     groups: dict[tuple[str, ...], int] = {}
-    interval_of: dict[str, int | None] = {}
-    entries: list[tuple[int, int, int]] = []
+    moment_of: dict[str, float] = {}
+    entries: list[tuple[int, int, int, int]] = []
     counts: list[int] = []
-    outside = 0
+    outside, reported_until = 0, 0.0
     for row in rows:
         text = row.fields[time_at]
-        if text not in interval_of:
-            interval_of[text] = calendar.interval(_moment(path, row, time_at, header))
-        interval = interval_of[text]
+        if text not in moment_of:
+            moment_of[text] = _moment(path, row, time_at, header)
+        interval = calendar.interval(moment_of[text])
+        delay = -1
+        if reported_at is not None and row.fields[reported_at]:
+            delay = _delay_s(path, row, text, reported_at)
+            reported_until = max(reported_until, moment_of[text] + delay / 86_400)
         count = 1 if count_at is None else _count(path, row, count_at)
         place = locate(row)
         if interval is None:
             outside += count
             continue
         group = groups.setdefault(tuple(row.fields[each] for each in group_at), len(groups))
-        entries.append((place, interval, group))
+        entries.append((place, interval, group, min(delay, LONGEST_DELAY_S)))
         counts.append(count)
     if not sum(counts):
         raise StudyError(f"{path}: no case lies within the study")
     columns = np.repeat(np.array(entries, np.int32), counts, axis=0).T.copy()
-    return Cases(columns[0], columns[1], columns[2], covariates, groups, outside)
+    return Cases(columns[0], columns[1], columns[2], covariates, groups, outside, columns[3], reported_until)
 
 
 def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
@@ -254,6 +267,16 @@ def _moment(path: Path, row: Row, at: int, header: Sequence[str]) -> float:
         raise StudyError(
             f"{path}: line {row.line}: {header[at]} = {row.fields[at]!r}: must be such as 2025, 2025-12-31 or "
             "2025-12-31T23:10"
+        ) from None
+
+
+def _delay_s(path: Path, row: Row, occurred: str, at: int) -> int:
+    try:
+        return delay_s(occurred, row.fields[at])
+    except ValueError:
+        raise StudyError(
+            f"{path}: line {row.line}: reported_at = {row.fields[at]!r}: must be such as 2025-12-31T23:10, with a UTC "
+            f"offset if occurred_at = {occurred!r} has one, or empty"
         ) from None
 
 

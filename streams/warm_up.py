@@ -9,6 +9,7 @@ import numpy as np
 from detectors.calibration.margins import LOADS, Margins, load
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
+from detectors.completeness import Delays
 from detectors.incident import Incident
 from detectors.locations import Locations, cell_of
 from detectors.models.permutation import PermutationModel
@@ -43,6 +44,8 @@ def compile_kernels() -> int:
             latitude=LATITUDE,
         )
         revisions += sum(len(tick.changes) for tick in monitor.put(incident, number, 0))
+    now_s = (monitor.window.now + 1) * BUCKET_S
+    Delays.of(monitor.window, monitor.window.first, now_s).completeness(0, now_s - BUCKET_S, now_s)
     return revisions
 
 

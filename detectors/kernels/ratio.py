@@ -20,6 +20,7 @@ numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
 Function = TypeVar("Function")
 
 Counts = NDArray[np.int32]
+Categories = NDArray[np.int8]
 Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint64]

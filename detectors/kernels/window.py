@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.kernels.ratio import Counts, Floats, compiled
+from detectors.kernels.ratio import Categories, Counts, Floats, compiled
 
 
 @compiled
@@ -25,6 +25,42 @@ def rows_in_buckets(head: Counts, after: Counts, ring: int, first: int, last: in
             size += 1
             row = after[row]
     return rows
+
+
+@compiled
+def arrived(
+    delay_s: Counts,
+    bucket: Counts,
+    location: Counts,
+    category: Categories,
+    lowest: int,
+    highest: int,
+    latest: int,
+    longest_s: int,
+    age_s: int,
+) -> tuple[int, int]:
+    """How many incidents tell of reporting delays, and for how many seconds of their first ``age_s`` they were known.
+
+    Incidents in columns, (rows,): seconds from occurrence to report (negative: not known), bucket, location (negative:
+    does not stand), category. Of those that stand the ones tell whose category is ``lowest`` to ``highest``, whose
+    bucket is ``latest`` or earlier and whose delay is shorter than ``longest_s``. No branches, and bounds of the
+    columns' types, for vector instructions; whole numbers, so that the order of the rows does not matter.
+    """
+    low, high, last, below_s = np.int8(lowest), np.int8(highest), np.int32(latest), np.int32(longest_s)
+    number, seconds = 0, 0
+    for row in range(len(delay_s)):
+        delay = delay_s[row]
+        tells = int(
+            (bucket[row] <= last)
+            & (delay >= 0)
+            & (delay < below_s)
+            & (location[row] >= 0)
+            & (category[row] >= low)
+            & (category[row] <= high)
+        )
+        number += tells
+        seconds += tells * max(0, age_s - int(delay))
+    return number, seconds
 
 
 @compiled

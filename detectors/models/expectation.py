@@ -3,6 +3,9 @@
 The baseline is the usual number of cases of a place at such hours of the week, from the history before the windows:
 a gamma prior around what the area, the place and its neighbours make likely, and the place's own cases in that stratum
 (empirical Bayes, Clayton and Kaldor 1987). Thin places follow their neighbours, busy ones themselves.
+
+Nothing else cancels reports that have not come yet, so that where their delays are known, only that share of the usual
+cases is expected of an interval which has usually arrived: its completeness.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ NEAREST = 50
 
 
 def baseline(
-    place: NDArray[np.int32], stratum: NDArray[np.int32], length: NDArray[np.int64], near: Neighbours
+    place: NDArray[np.int32], stratum: NDArray[np.int32], length: NDArray[np.float64], near: Neighbours
 ) -> NDArray[np.float64]:
     """Usual cases of one interval of each stratum in each place, shape (L, S).
 
     ``place`` and ``stratum`` of every case of the history, (cases,); ``length``: intervals of the history in each
-    stratum, (S,). Both shrinkages keep the area's total.
+    stratum, each as far as it is complete, (S,). Both shrinkages keep the area's total.
     """
     locations, strata = len(near.size), len(length)
     cases = np.zeros((locations, strata))
@@ -50,18 +53,18 @@ def _rows(near: Neighbours) -> list[tuple[int, int]]:
 
 
 class ExpectationModel:
-    """``usual``: the usual cases per location and interval, (L, T)."""
+    """``usual``: cases per location and interval, (L, T); the share of them that has come: ``completeness``, (T,)."""
 
-    def __init__(self, usual: NDArray[np.float64]) -> None:
-        self._usual = usual
+    def __init__(self, usual: NDArray[np.float64], completeness: NDArray[np.float64] | None = None) -> None:
+        self._usual = usual if completeness is None else usual * completeness
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """What counts as the population of a location: its usual cases over the whole study, (L,)."""
+        """What counts as the population of a location: its expected cases over the whole study, (L,)."""
         return np.asarray(self._usual.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
-        """The usual cases of each interval of a time span, (L, end - begin)."""
+        """The expected cases of each interval of a time span, (L, end - begin)."""
         return self._usual[:, begin:end]
 
     def total(self, begin: int, end: int) -> float:  # noqa: ARG002 (other models need the span)

@@ -19,7 +19,7 @@ from detectors.kernels.centres import best_per_centre, hopeful_centres, without_
 from detectors.kernels.null import deal, guide, redraw
 from detectors.kernels.pairs import linked_groups, numbers_around
 from detectors.kernels.ratio import log_likelihood_ratio
-from detectors.kernels.window import recent_counts, rows_in_buckets, stratified_expected
+from detectors.kernels.window import arrived, recent_counts, rows_in_buckets, stratified_expected
 from detectors.neighbours import Neighbours
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.naive import expected as naive_expected
@@ -66,6 +66,23 @@ def test_rows_in_buckets(bucket_of_row: list[int], first: int, length: int):
     assert rows.tolist() == naive_window.rows_in_buckets(head.tolist(), after.tolist(), ring, first, last)
     if first >= -20 and last <= -8:
         assert sorted(rows.tolist()) == [row for row, b in enumerate(bucket_of_row) if first <= b <= last]
+
+
+@quickly
+@given(
+    columns=st.lists(
+        st.tuples(st.integers(-1, 12), st.integers(-2, 2), st.integers(-1, 1), st.integers(0, 6)), max_size=30
+    ),
+    categories=st.sampled_from([range(4), range(1, 2)]),
+    latest=st.integers(-3, 2),
+    longest_s=st.integers(0, 14),
+    age_s=st.integers(0, 15),
+)
+def test_arrived(columns: Any, categories: range, latest: int, longest_s: int, age_s: int):
+    delay_s, bucket, location, category = np.array(columns, np.int32).reshape(-1, 4).T.copy()
+    bounds = categories[0], categories[-1], latest, longest_s
+    found = arrived(delay_s, bucket, location, category.astype(np.int8), *bounds, age_s)
+    assert found == naive_window.arrived(columns, categories, latest, longest_s, age_s)
 
 
 @quickly

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors import completeness
 from detectors.incident import Incident, Status
 from detectors.locations import Locations
 from detectors.monitor import Accounts, Checkpoint, ClosedTick, Entry, Monitor, Refusal, TickMark
@@ -122,19 +123,20 @@ def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
 def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
     clock: str, feed: list[Record], data: st.DataObject
 ) -> None:
-    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
-    if not ticks:
-        return
-    cut = data.draw(st.integers(1, len(ticks)))
-    again = resumed(ticks[:cut], feed, clock)
-    went_on = drive(again, feed, again.expected_next)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completeness, "NEEDED", 1)  # so few records tell of completeness, too
+        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
+        if not ticks:
+            return
+        cut = data.draw(st.integers(1, len(ticks)))
+        again = resumed(ticks[:cut], feed, clock)
+        went_on = drive(again, feed, again.expected_next)
+        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:])
     # A wall clock passes boundaries when the driver says so, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
     following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
     assert [msgspec.json.encode(tick) for tick in went_on if tick.tick_s not in known] == following
-    assert [msgspec.json.encode(tick) for tick in repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:])] == (
-        following
-    )
+    assert [msgspec.json.encode(tick) for tick in made_again] == following
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
@@ -319,6 +321,43 @@ def test_an_offset_is_taken_once() -> None:
     monitor.put(incident(1, BEGIN), 5, 0)
     with pytest.raises(ValueError, match="offset 5: already taken, the next is 6"):
         monitor.put(incident(1, BEGIN), 5, 0)
+
+
+def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> None:
+    """By a plain recount of the records that had come: the older half of the days tells of the delays."""
+    end = BEGIN + timedelta(days=11)
+    quiet = [incident(number, BEGIN + timedelta(hours=number), number % 3) for number in range(11 * 24)]
+    crowd = [incident(1000 + number, end + timedelta(minutes=number)) for number in range(9)]
+    delays = [timedelta(minutes=minutes) for minutes in (0, 10, 0, 55, 120, 3000)]
+    feed = [
+        msgspec.structs.replace(each, reported_at=each.occurred_at + delays[number % 6])
+        for number, each in enumerate(quiet + crowd)
+        if each.occurred_at is not None
+    ]
+    feed.sort(key=lambda each: (each.reported_at, each.id))
+    rules = msgspec.structs.replace(area("watermark"), window_days=14, min_baseline_days=10)
+    monitor = Monitor("leeds", rules, LOCATIONS)
+    ticks = [tick for offset, each in enumerate(feed) for tick in monitor.put(each, offset, 0)]
+    # While an alert eases and when it ends, the figures are those of the revision before.
+    told = [(tick, change) for tick in ticks for change in tick.changes if change.state in ("open", "escalated")]
+    assert {change.stream for _, change in told} == {"violence", "all"}
+    for tick, change in told:
+        now_s = tick.tick_s + 1
+        known = [seconds(each) for each in feed[: tick.next_offset]]
+        begins_s = sorted(occurred_s // 3600 * 3600 for occurred_s, _ in known)[len(known) // 100]
+        longest_s = (now_s - begins_s) // 2
+        old = [delay_s for occurred_s, delay_s in known if occurred_s // 3600 * 3600 + 3600 <= now_s - longest_s]
+        telling = [delay_s for delay_s in old if delay_s < longest_s]
+        age_s = now_s - change.start_s
+        assert len(telling) >= completeness.NEEDED
+        mean = sum(max(0, age_s - delay_s) for delay_s in telling) / len(telling) / age_s
+        assert change.completeness == pytest.approx(mean)
+
+
+def seconds(incident: Incident) -> tuple[int, int]:
+    """When it occurred, since 1970, and how long after that it was reported."""
+    assert incident.occurred_at is not None and incident.reported_at is not None
+    return int(incident.occurred_at.timestamp()), int((incident.reported_at - incident.occurred_at).total_seconds())
 
 
 def test_the_feeds_do_raise_alerts() -> None:

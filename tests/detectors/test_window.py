@@ -71,6 +71,7 @@ def step_of(number: int) -> Step:
         "is_interval": pick(False, True),
         "longitude": pick(-1.55, 1e-7),
         "revision": pick(None, None, 0, 1, 2),
+        "delay_s": pick(None, 0, 60, 7000),
     }
     return "put", (pick(*"abc"), fields)
 
@@ -103,6 +104,12 @@ def totals_of(window: SlidingWindow) -> Counter[tuple[int, int]]:
     return Counter(
         {(plane, window.first + column): int(totals[plane, column]) for plane, column in np.argwhere(totals).tolist()}
     )
+
+
+def delays_of(window: SlidingWindow) -> dict[str, int]:
+    rows = window.rows(window.first, window.now + AHEAD)
+    standing = [row for row in rows if window.columns.location[row] != NOWHERE]
+    return {window.ids([row])[0]: int(window.columns.delay_s[row]) for row in standing}
 
 
 def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
@@ -139,6 +146,7 @@ def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
         (bool(window.columns.discovered[row]), bool(window.columns.interval[row])),
         int(window.columns.longitude_e7[row]),
         int(window.columns.revision[row]),
+        int(window.columns.delay_s[row]),
     )
 
 
@@ -147,7 +155,8 @@ def row_of_twin(known: naive.Remembered) -> tuple[Any, ...]:
     revision = -1 if held.revision is None else held.revision
     discovered = (held.origin is Origin.DISCOVERED, held.is_interval)
     e7 = round(held.longitude * 10**7)
-    return known.bucket, held.occurred_s, held.location, held.category, discovered, e7, revision
+    delay_s = -1 if known.delay_s is None else known.delay_s
+    return known.bucket, held.occurred_s, held.location, held.category, discovered, e7, revision, delay_s
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
@@ -216,6 +225,7 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: lis
         assert np.array_equal(window.by_stratum, refilled.by_stratum)
         assert totals_of(window) == totals_of(refilled)
         assert {name for name in "abc" if name in window} == {name for name in "abc" if name in refilled}
+        assert delays_of(window) == delays_of(refilled)
 
 
 def test_an_id_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
@@ -265,6 +275,37 @@ def test_a_version_that_keeps_an_id_remembered_is_read_again(earlier: Any, later
     refilled.advance(START + moved)
     assert refilled.put(version("a", offset=2, **again)) == window.put(version("a", offset=2, **again))
     assert np.array_equal(refilled.by_stratum, window.by_stratum)
+
+
+def test_the_delay_is_that_of_the_first_version_unless_a_later_one_moves_the_incident_to_a_later_bucket():
+    window, _ = windows()
+    window.put(version("a", START - 3, 0, delay_s=60))
+    for offset, bucket, location, delay_s, kept in [
+        (1, START - 3, 1, 9000, 60),  # amended
+        (2, START - 4, 1, 9999, 60),  # and moved back
+        (3, START - 2, 1, 5000, 5000),
+        (4, START - 2, 2, None, 5000),
+    ]:
+        window.put(version("a", bucket, offset, location=location, delay_s=delay_s))
+        assert delays_of(window) == {"a": kept}
+        assert (window.lowest() or (-1,))[0] == (0 if offset < 3 else 3)
+    window.put(version("b", START, 5))
+    window.put(version("c", START, 6, delay_s=2**40))
+    assert delays_of(window) == {"a": 5000, "b": -1, "c": 2**31 - 1}
+    window.advance(START + 6)
+    assert (window.columns.delay_s == -1).all()
+
+
+def test_a_delay_is_the_same_where_reading_again_begins_between_two_versions():
+    log = [version("a", START, 0), version("b", START, 1)]
+    log += [version("a", START, offset, delay_s=delay_s) for offset, delay_s in ((2, 60), (3, None))]
+    window, _ = windows()
+    for put in log:
+        window.put(put)
+    refilled, _ = windows()
+    for put in log[(window.lowest() or (0,))[0] :]:
+        refilled.put(put)
+    assert delays_of(refilled) == delays_of(window) == {"a": -1, "b": -1}
 
 
 def test_incidents_ahead_of_the_clock_wait_until_it_reaches_them():

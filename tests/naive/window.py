@@ -23,15 +23,28 @@ def rows_in_buckets(head: Sequence[int], after: Sequence[int], ring: int, first:
     return rows
 
 
+def arrived(
+    columns: Sequence[Sequence[int]], categories: range, latest: int, longest_s: int, age_s: int
+) -> tuple[int, int]:
+    """Looks at every second of the age of every incident that tells: was its report there?"""
+    telling = [
+        delay_s
+        for delay_s, bucket, location, category in columns
+        if 0 <= delay_s < longest_s and bucket <= latest and location >= 0 and category in categories
+    ]
+    return len(telling), sum(age >= delay_s for delay_s in telling for age in range(age_s))
+
+
 @dataclasses.dataclass
 class Remembered:
-    """What is known of an id: its latest version, where that lies, and until when the id is kept."""
+    """What is known of an id: its latest version, where that lies, until when the id is kept, and its delay."""
 
     version: Version
     bucket: int
     until: int
     cancelled: bool
     offsets: list[int]
+    delay_s: int | None
 
 
 class SlidingWindow:
@@ -61,7 +74,7 @@ class SlidingWindow:
         if known is None:
             if outside:
                 return Outcome.OUTSIDE
-            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset])
+            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset], version.delay_s)
             return Outcome.REMOVED if cancels else Outcome.ADDED
         until = max(known.until, bucket)
         stale = version.revision is not None and version.revision < (
@@ -70,9 +83,10 @@ class SlidingWindow:
         if stale:
             known.until = until
             return Outcome.DUPLICATE
+        delay_s = version.delay_s if bucket > known.until else known.delay_s
         stood, same = self.stands(version.id), _content(version) == _content(known.version)
         self.known[version.id] = Remembered(
-            version, bucket, until, cancels or outside, [*known.offsets, version.offset]
+            version, bucket, until, cancels or outside, [*known.offsets, version.offset], delay_s
         )
         if stood:
             if cancels or outside:

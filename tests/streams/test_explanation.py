@@ -42,7 +42,8 @@ def test_what_speaks_against_it_is_said() -> None:
     assert "1 of 6 may be further calls about the same event" in text
     assert "for 2 of the incidents only an interval is known" in text
     assert "2 were discovered by patrols" in text
-    plain = msgspec.structs.replace(ALERT, artefacts=Artefacts(), interval_times=0, reported=6)
+    assert "usually 88% of the reports from these hours have come by now" in text
+    plain = msgspec.structs.replace(ALERT, artefacts=Artefacts(), interval_times=0, reported=6, completeness=None)
     assert paragraph(feature(plain)).endswith("Nothing that is known speaks against it.")
 
 

@@ -66,6 +66,7 @@ ALERT = Alert(
     artefacts=Artefacts(
         (Artefact(ArtefactKind.DENIED, 4, 4 / 6, "Hospital"), Artefact(ArtefactKind.DUPLICATES, 1, 1 / 6))
     ),
+    completeness=0.87654321,
 )
 ALERTS = st.builds(
     Alert,
@@ -107,6 +108,7 @@ ALERTS = st.builds(
             st.builds(Artefact, st.sampled_from(ArtefactKind), st.integers(1, 99), st.floats(0, 1), IDS), max_size=3
         ).map(tuple),
     ),
+    completeness=st.none() | st.floats(0, 1),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -174,6 +176,7 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
             {"kind": "duplicate_calls", "members": 1, "score": 0.166667},
         ],
         "artefact_score": 0.666667,
+        "completeness": 0.876543,
         "model": "space-time-permutation",
         "seed": 7,
         "configuration": "c0ffee",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +308,82 @@ def test_the_command_prints_a_table_a_map_and_one_line_of_error(tmp_path: Path) 
     wrong = CliRunner().invoke(main, [*arguments, "--max-duration", "9"])
     assert wrong.exit_code == 2
     assert wrong.stderr.startswith("hotspots: --max-duration 9: must be at most 5")
+
+
+# Reports that come late
+
+
+def late_feed(generator: np.random.Generator, days: int) -> list[tuple[datetime, datetime, int]]:
+    """When each of forty cases a day occurred, was reported, and where of nine places; half of them take days."""
+    number = generator.poisson(40 * days)
+    second, place = generator.integers(0, days * 86_400, number), generator.integers(0, 9, number)
+    delay_s = np.where(generator.random(number) < 0.5, generator.exponential(2 * 86_400, number), 600)
+    occurred = [datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=each) for each in second.tolist()]
+    return [
+        (at, at + timedelta(seconds=round(delay)), where)
+        for at, delay, where in zip(occurred, delay_s.tolist(), place.tolist(), strict=True)
+    ]
+
+
+def late_study(folder: Path, feed: list[tuple[datetime, datetime, int]], columns: str, **options: Any) -> study.Study:
+    """A study of the last three of 30 days, with the columns location_id, occurred_at and reported_at or fewer."""
+    number = columns.count(",") + 1
+    rows = [",".join((f"p{where}", at.isoformat(), reported.isoformat())[:number]) for at, reported, where in feed]
+    places = "".join(f"p{number},{number % 3},{number // 3}\n" for number in range(9))
+    return study.read(
+        Request(
+            cases=write(folder, "cases.csv", "\n".join([columns, *rows])),
+            locations=write(folder, "places.csv", f"location_id,x,y\n{places}"),
+            population=None,
+            model="eb-poisson",
+            first=date(2025, 1, 1),
+            last=date(2025, 1, 30),
+            interval="day",
+            max_duration=3,
+            question=Question(max_duration=0),
+            **options,
+        )
+    )
+
+
+WITH_DELAYS, WITHOUT = "location_id,occurred_at,reported_at", "location_id,occurred_at"
+
+
+def test_where_reports_come_late_only_those_that_usually_have_come_are_expected(tmp_path: Path) -> None:
+    """Twenty feeds without a cluster: the standard error of observed / expected is below .03."""
+    generator, end = np.random.default_rng(8), datetime(2025, 1, 31, tzinfo=UTC)
+    observed, expected = 0, {WITH_DELAYS: 0.0, WITHOUT: 0.0}
+    for _ in range(20):
+        feed = [each for each in late_feed(generator, 30) if each[1] < end]
+        observed += sum(end - at <= timedelta(days=3) for at, _, _ in feed)
+        for columns in expected:
+            expected[columns] += late_study(tmp_path, feed, columns).model.expected(27, 30).sum()
+    error = math.sqrt(1 / observed)
+    assert error < 0.03
+    assert abs(observed / expected[WITH_DELAYS] - 1) < STANDARD_ERRORS * error
+    assert observed / expected[WITHOUT] < 1 - 2 * STANDARD_ERRORS * error
+
+
+def test_a_file_of_weeks_later_is_complete(tmp_path: Path) -> None:
+    """What was reported after the study's end has come as well; and too few delays tell nothing."""
+    feed = late_feed(np.random.default_rng(8), 50)
+    early = [each for each in feed if each[1] < datetime(2025, 1, 31, tzinfo=UTC)]
+    usual, late, few = (
+        late_study(tmp_path, cases, columns).model.expected(27, 30).sum()
+        for cases, columns in ((feed, WITHOUT), (feed, WITH_DELAYS), (early[:90], WITH_DELAYS))
+    )
+    assert late == pytest.approx(usual, rel=0.001)
+    assert few == late_study(tmp_path, early[:90], WITHOUT).model.expected(27, 30).sum()
+
+
+def test_a_report_needs_an_offset_where_its_incident_has_one(tmp_path: Path) -> None:
+    feed = late_feed(np.random.default_rng(8), 30)
+    naive = [(at, reported.replace(tzinfo=None), where) for at, reported, where in feed]
+    with pytest.raises(
+        StudyError, match=r"line 2: reported_at = '2025-.*': must be such as 2025-12-31T23:10, with a UTC"
+    ):
+        late_study(tmp_path, naive, WITH_DELAYS)
+    columns = "location_id,occurred_at,reported_at\na,2025-01-01T10:00,\nb,2025-01-05T10:00,never\n"
+    assert ask(tmp_path, columns).clusters == ()  # the permutation model does not need it
+    with pytest.raises(StudyError, match="line 3: reported_at = 'never'"):
+        ask(tmp_path, columns, model="eb-poisson")
