@@ -28,6 +28,8 @@ UNMAPPED = 6
 """Category index of a word that the settings do not know: kept like ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
+MISSING, ELSEWHERE = -2, -3
+"""Locations of a version that says no place, and of one whose place is none of the area's: the place held is kept."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)
@@ -41,14 +43,15 @@ class Outcome(enum.StrEnum):
     REMOVED = "removed"
     DUPLICATE = "duplicate"
     OUTSIDE = "outside"
+    UNPLACED = "unplaced"
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
     """One version of an incident as the window keeps it.
 
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
-    ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
-    ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
+    ``location`` an index, ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or
+    ``OTHER``; ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
     nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval.
     """
 
@@ -159,9 +162,37 @@ class SlidingWindow:
 
         A version with a lower revision than the one held changes nothing (``DUPLICATE``); without
         revisions the later arrival holds. A version older than the window is ``OUTSIDE``, and
-        removes an earlier version of its id that lies inside.
+        removes an earlier version of its id that lies inside. A version without a usable place is taken
+        at the place where its id stands; where it stands nowhere, the version is ``UNPLACED``.
         """
         row = self._row_of.get(version.id)
+        if version.location < NOWHERE:
+            return self._put_where_held(row, version)
+        return self._put(row, version)
+
+    def _put_where_held(self, row: int | None, version: Version) -> Outcome:
+        """Take a version with the place of the one held, from which on the log is still needed.
+
+        Where none is held, the known id keeps in mind which revision is the latest.
+        """
+        if row is None:
+            return Outcome.UNPLACED
+        at = self.columns.at
+        held = at.location[row]
+        outcome = self._put(
+            row,
+            msgspec.structs.replace(
+                version,
+                location=held,
+                longitude=at.longitude_e7[row] / _E7,
+                latitude=at.latitude_e7[row] / _E7,
+                offset=at.offset[row],
+                clock_s=at.clock_s[row],
+            ),
+        )
+        return Outcome.UNPLACED if held == NOWHERE else outcome
+
+    def _put(self, row: int | None, version: Version) -> Outcome:
         now = self.now
         bucket = now if version.occurred_s is None else bucket_of(version.occurred_s)
         cancelled = version.location == NOWHERE

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from detectors.incident import Origin
 from detectors.strata import SCHEMES
-from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
+from detectors.window import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
 from tests.naive import window as naive
 from tests.naive.strata import of_bucket
 
@@ -65,7 +65,7 @@ def step_of(number: int) -> Step:
     cancelled, timed = pick((False, True), (False, True), (False, True), (True, False), (True, True))
     fields = {
         "occurred_s": pick(*range(-BUCKETS - 2, AHEAD + 1)) * 3600 + pick(0, 3599) if timed else None,
-        "location": NOWHERE if cancelled else pick(*range(LOCATIONS)),
+        "location": NOWHERE if cancelled else pick(*range(LOCATIONS), MISSING, ELSEWHERE),
         "category": pick(0, 0, 1, 2, 3, OTHER, UNMAPPED),
         "origin": pick(*Origin),
         "is_interval": pick(False, True),
@@ -175,7 +175,7 @@ def test_touched_holds_every_place_whose_counts_changed(feed: list[Step]):
             after = planes_of(window)
             assert all(window.touched[plane].any() for plane in range(ALL + 1) if before[plane] != after[plane])
             assert window.touched[(counts != window.by_stratum).any(axis=2)].all()
-            if outcome in (Outcome.DUPLICATE, Outcome.OUTSIDE):
+            if outcome in (Outcome.DUPLICATE, Outcome.OUTSIDE, Outcome.UNPLACED):
                 assert not window.touched.any()
 
 
@@ -261,6 +261,26 @@ def test_a_version_that_keeps_an_id_remembered_is_read_again(earlier: Any, later
         refilled.put(put)
     refilled.advance(START + moved)
     assert refilled.put(version("a", offset=2, **again)) == window.put(version("a", offset=2, **again))
+    assert np.array_equal(refilled.by_stratum, window.by_stratum)
+
+
+def test_a_version_that_stood_nowhere_still_says_which_revision_is_the_latest():
+    """Else a window that is refilled from the second version on would keep the fourth and find the last one stale."""
+    window, _ = windows()
+    log = [
+        version("a", START - 1, 0, revision=2, location=NOWHERE),
+        version("z", START, 1),
+        version("a", START - 1, 2, revision=1),
+        version("a", START - 1, 3, revision=4, location=MISSING),
+        version("a", START, 4, revision=3),
+        version("a", START, 5, revision=4, location=1),
+    ]
+    outcomes = [window.put(put) for put in log]
+    assert outcomes[2:] == [Outcome.DUPLICATE, Outcome.UNPLACED, Outcome.DUPLICATE, Outcome.ADDED]
+    assert window.lowest() == (1, START * 3600)
+    refilled, _ = windows()
+    for put in log[1:]:
+        refilled.put(put)
     assert np.array_equal(refilled.by_stratum, window.by_stratum)
 
 

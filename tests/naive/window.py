@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from detectors.strata import Blocks
 from detectors.window import ALL, NOWHERE, OTHER, Outcome, Version
 from tests.naive.strata import of_bucket
@@ -25,13 +27,17 @@ def rows_in_buckets(head: Sequence[int], after: Sequence[int], ring: int, first:
 
 @dataclasses.dataclass
 class Remembered:
-    """What is known of an id: its latest version, where that lies, and until when the id is kept."""
+    """What is known of an id: its latest version, where that lies, and until when the id is kept.
+
+    ``needed``: the offset of the version that gave the place, or took it.
+    """
 
     version: Version
     bucket: int
     until: int
     cancelled: bool
     offsets: list[int]
+    needed: int
 
 
 class SlidingWindow:
@@ -59,20 +65,33 @@ class SlidingWindow:
         outside = bucket < self.first
         known = self.known.get(version.id)
         if known is None:
+            if version.location < NOWHERE:
+                return Outcome.UNPLACED
             if outside:
                 return Outcome.OUTSIDE
-            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset])
+            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset], version.offset)
             return Outcome.REMOVED if cancels else Outcome.ADDED
         until = max(known.until, bucket)
         stale = version.revision is not None and version.revision < (
             -1 if known.version.revision is None else known.version.revision
         )
+        stood = self.stands(version.id)
         if stale:
             known.until = until
-            return Outcome.DUPLICATE
-        stood, same = self.stands(version.id), _content(version) == _content(known.version)
+            return Outcome.UNPLACED if version.location < NOWHERE and not stood else Outcome.DUPLICATE
+        needed = version.offset
+        if version.location < NOWHERE:
+            if not stood:
+                known.version = msgspec.structs.replace(known.version, revision=version.revision)
+                known.until = until
+                return Outcome.UNPLACED
+            held, needed = known.version, known.needed
+            version = msgspec.structs.replace(
+                version, location=held.location, longitude=held.longitude, latitude=held.latitude
+            )
+        same = _content(version) == _content(known.version)
         self.known[version.id] = Remembered(
-            version, bucket, until, cancels or outside, [*known.offsets, version.offset]
+            version, bucket, until, cancels or outside, [*known.offsets, version.offset], needed
         )
         if stood:
             if cancels or outside:
@@ -116,12 +135,12 @@ class SlidingWindow:
         return buckets[len(buckets) // 100] if buckets else None
 
     def lowest_between(self) -> tuple[int, int] | None:
-        """Bounds of the lowest offset needed: no later than any latest version, no earlier than any version."""
+        """Bounds of the lowest offset needed: no later than what gave or took a place, no earlier than any version."""
         if not self.known:
             return None
         return (
             min(min(known.offsets) for known in self.known.values()),
-            min(known.offsets[-1] for known in self.known.values()),
+            min(known.needed for known in self.known.values()),
         )
 
 
