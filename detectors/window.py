@@ -193,33 +193,33 @@ class SlidingWindow:
         return Outcome.UNPLACED if held == NOWHERE else outcome
 
     def _put(self, row: int | None, version: Version) -> Outcome:
-        now = self.now
-        bucket = now if version.occurred_s is None else bucket_of(version.occurred_s)
-        cancelled = version.location == NOWHERE
-        if row is None:
-            if bucket < self._first:
-                return Outcome.OUTSIDE
-            self._enter(self._new_row(version.id), bucket, version)
-            return Outcome.REMOVED if cancelled else Outcome.ADDED
+        bucket = self.now if version.occurred_s is None else bucket_of(version.occurred_s)
+        cancelled, is_outside = version.location == NOWHERE, bucket < self._first
         at = self.columns.at
-        if version.revision is not None and version.revision < at.revision[row]:
+        if row is None:
+            if is_outside and version.revision is None:
+                return Outcome.OUTSIDE
+            outcome = Outcome.OUTSIDE if is_outside else Outcome.REMOVED if cancelled else Outcome.ADDED
+            row = self._new_row(version.id)
+        elif version.revision is not None and version.revision < at.revision[row]:
             # The version held must be remembered for as long as this one could come again.
-            at.remembered[row] = max(at.remembered[row], bucket)
+            at.remembered[row] = max(at.remembered[row], self._until(bucket, version))
             return Outcome.DUPLICATE
-        was_standing = at.location[row] != NOWHERE
-        if cancelled:
-            outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
-        elif bucket < self._first:
-            outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
-        elif not was_standing:
-            outcome = Outcome.ADDED
         else:
-            outcome = Outcome.DUPLICATE if self._equals(row, version) else Outcome.REPLACED
-        if outcome is Outcome.DUPLICATE and not cancelled:
-            self._stamp(row, bucket, version)
-            return outcome
-        self._leave(row)
-        if bucket < self._first:
+            was_standing = at.location[row] != NOWHERE
+            if cancelled:
+                outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
+            elif is_outside:
+                outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
+            elif not was_standing:
+                outcome = Outcome.ADDED
+            elif self._equals(row, version):
+                self._stamp(row, bucket, version)
+                return Outcome.DUPLICATE
+            else:
+                outcome = Outcome.REPLACED
+            self._leave(row)
+        if is_outside:
             version = msgspec.structs.replace(version, location=NOWHERE)
         self._enter(row, bucket, version)
         return outcome
@@ -264,16 +264,25 @@ class SlidingWindow:
         self._link(row)
         self._count(row, +1)
 
+    def _until(self, bucket: int, version: Version) -> int:
+        """The last bucket in which a version's id is needed.
+
+        Without a revision it is needed for as long as the version is. With one, for as long as an earlier revision may
+        lie in the window: it can still come, but it was reported by now, so it lies hardly later than now.
+        """
+        return bucket if version.revision is None else self._now + self._ahead
+
     def _stamp(self, row: int, bucket: int, version: Version) -> None:
         """Note the row's version, until when the id is remembered, and from where in the log that follows.
 
-        The id is remembered until the latest bucket of any of its versions has left the window. Where
-        an earlier version said so, the log is needed from that one on.
+        The id is remembered for as long as any of its versions needs it. Where an earlier version said
+        so, the log is needed from that one on.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision
-        if bucket >= at.remembered[row]:
-            at.remembered[row] = bucket
+        until = self._until(bucket, version)
+        if until >= at.remembered[row]:
+            at.remembered[row] = until
             at.offset[row] = version.offset
             at.clock_s[row] = self._now * BUCKET_S if version.clock_s is None else version.clock_s
 

@@ -31,7 +31,7 @@ Step = tuple[str, Any]
 def windows() -> tuple[SlidingWindow, naive.SlidingWindow]:
     window = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
     window.advance(START)
-    return window, naive.SlidingWindow(BUCKETS, BLOCKS, LONDON, START)
+    return window, naive.SlidingWindow(BUCKETS, AHEAD, BLOCKS, LONDON, START)
 
 
 def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Version:
@@ -215,25 +215,44 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: lis
         assert {name for name in "abc" if name in window} == {name for name in "abc" if name in refilled}
 
 
-def test_an_id_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
+def test_an_id_without_revisions_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
     window, _ = windows()
-    assert window.put(version("a", START, 0, revision=1)) == Outcome.ADDED
-    assert window.put(version("a", START - 5, 1, revision=2)) == Outcome.REPLACED
-    window.advance(START + 1)  # the bucket of revision 2 has left, that of revision 1 has not
+    assert window.put(version("a", START, 0)) == Outcome.ADDED
+    assert window.put(version("a", START - 5, 1)) == Outcome.REPLACED
+    window.advance(START + 1)  # the bucket of the second version has left, that of the first has not
     assert window.by_stratum.sum() == 0
-    assert window.put(version("a", START, 2, revision=1)) == Outcome.DUPLICATE
+    assert window.put(version("a", None, 2, location=NOWHERE)) == Outcome.DUPLICATE
     window.advance(START + 6)
+    assert len(window) == 1  # remembered again, since it was cancelled in a later bucket
+    window.advance(START + 7)
     assert len(window) == 0
+
+
+@pytest.mark.parametrize("back", [5, 9])
+def test_an_id_with_revisions_is_remembered_until_no_earlier_one_can_come_any_more(back: int):
+    """Whether the latest lies in the window when it comes, or before it."""
+    until = START + AHEAD  # reported by now, an earlier one can have been stamped a little ahead
+    for moved, known in ((until + BUCKETS - 1, 1), (until + BUCKETS, 0)):
+        window, _ = windows()
+        expected = Outcome.OUTSIDE if back >= BUCKETS else Outcome.ADDED
+        assert window.put(version("a", START - back, 0, revision=2)) == expected
+        window.advance(moved)
+        assert len(window) == known
+        assert "a" not in window
+        again = window.put(version("a", until, 1, revision=1))
+        assert again == (Outcome.DUPLICATE if known else Outcome.OUTSIDE)
+        assert "a" not in window
 
 
 def test_a_stale_version_keeps_its_id_remembered_for_as_long_as_it_could_come_again():
     window, _ = windows()
     assert window.put(version("a", START - 5, 0, revision=2)) == Outcome.ADDED
-    assert window.put(version("a", START, 1, revision=1)) == Outcome.DUPLICATE
-    window.advance(START + 1)  # the bucket of revision 2 has left
+    window.advance(START + 4)
+    assert window.put(version("a", START + 4, 1, revision=1)) == Outcome.DUPLICATE
+    window.advance(START + 4 + AHEAD + BUCKETS - 1)
     assert "a" not in window
-    assert window.put(version("a", START, 2, revision=1)) == Outcome.DUPLICATE
-    window.advance(START + 6)
+    assert len(window) == 1
+    window.advance(START + 4 + AHEAD + BUCKETS)
     assert len(window) == 0
 
 

@@ -41,10 +41,13 @@ class Remembered:
 
 
 class SlidingWindow:
-    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left."""
+    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left.
 
-    def __init__(self, buckets: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
-        self.buckets, self.blocks, self.zone, self.now = buckets, blocks, zone, now
+    With a revision it is kept until the latest bucket has left that any version could have said by then.
+    """
+
+    def __init__(self, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
+        self.buckets, self.ahead, self.blocks, self.zone, self.now = buckets, ahead, blocks, zone, now
         self.known: dict[str, Remembered] = {}
 
     @property
@@ -64,22 +67,25 @@ class SlidingWindow:
         cancels = version.location == NOWHERE
         outside = bucket < self.first
         known = self.known.get(version.id)
+        until = bucket if version.revision is None else self.now + self.ahead
         if known is None:
             if version.location < NOWHERE:
                 return Outcome.UNPLACED
+            if until >= self.first:
+                self.known[version.id] = Remembered(
+                    version, bucket, until, cancels or outside, [version.offset], version.offset
+                )
             if outside:
                 return Outcome.OUTSIDE
-            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset], version.offset)
             return Outcome.REMOVED if cancels else Outcome.ADDED
-        until = max(known.until, bucket)
         stale = version.revision is not None and version.revision < (
             -1 if known.version.revision is None else known.version.revision
         )
         stood = self.stands(version.id)
         if stale:
-            known.until = until
+            known.until = max(known.until, until)
             return Outcome.UNPLACED if version.location < NOWHERE and not stood else Outcome.DUPLICATE
-        needed = version.offset
+        needed, until = version.offset, max(known.until, until)
         if version.location < NOWHERE:
             if not stood:
                 known.version = msgspec.structs.replace(known.version, revision=version.revision)
