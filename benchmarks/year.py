@@ -76,7 +76,7 @@ def year_of(table: Table, chosen: Plan, made: Calibration, bar: Progress) -> Yea
     """The year after the history, by the Monitor."""
     calibrated = dataclasses.replace(chosen, calibration=made)
     begin = BEGIN + HISTORY
-    rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, to=begin + YEAR))
+    rows = list(table.rows(chosen.area, chosen.settings, to=begin + YEAR))
     task = bar.add_task("backtest", total=len(rows))
     result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
     revisions = [read_alert(event).data.properties for event in result.events]

@@ -41,11 +41,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     An active incident needs a time (``occurred_at``, or an interval whose end is taken) and a
     place (``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of one of the
-    operator's places). A cancelled one needs only its ``id``. ``category`` is the source's word;
-    the area's settings map it to a :class:`Category`.
+    operator's places); a later version without a place of the area keeps that of the earlier one.
+    A cancelled incident needs only its ``id``. ``category`` is the source's word; the area's
+    settings map it to a :class:`Category`.
 
     Raises:
-        ValueError: the time or the place of an active incident is missing or half given, or the
+        ValueError: the time of an active incident is missing, the place is half given, or the
             interval ends before it begins.
     """
 
@@ -73,17 +74,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.occurred_from is not None and self.occurred_to is not None:
             if self.occurred_to < self.occurred_from:
                 raise ValueError("occurred_to: must not be before occurred_from")
-        if self.status is Status.CANCELLED:
-            return
-        if self.occurred is None:
+        if self.status is Status.ACTIVE and self.occurred is None:
             raise ValueError("occurred_at: missing (or give occurred_from and occurred_to)")
-        if self.longitude is None and self.location is None:
-            raise ValueError("longitude and latitude: missing (or give location)")
 
     @property
     def occurred(self) -> datetime | None:
         """When it happened: the time given, else the end of the interval, else its start."""
         return self.occurred_at or self.occurred_to or self.occurred_from
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it says a place, of whatever area."""
+        return self.longitude is not None or self.location is not None
 
     @property
     def is_interval(self) -> bool:

@@ -26,7 +26,7 @@ from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings
 from detectors.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.tracking import Alert, Tracker, TrackerState
-from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
+from detectors.window import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 """The years 1900 to 2999: what an area's clock can show."""
@@ -51,6 +51,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 Entry = Incident | TickMark | Refusal
+
+_UNPLACED = {
+    MISSING: Refusal("wrong_type", "longitude and latitude: missing (or give location)"),
+    ELSEWHERE: Refusal("out_of_area", "the place is none of the area's locations"),
+}
+"""What is said of a version that stood nowhere before."""
 
 
 class Accounts(msgspec.Struct):
@@ -294,12 +300,17 @@ class Monitor:
             self.accounts.ticks += 1
             return None
         if isinstance(judged, Refusal):
-            self.accounts.rejected += 1
-            return offset, judged.reason, judged.detail
+            return self._reject(offset, judged)
         outcome = self.window.put(judged)
+        if outcome is Outcome.UNPLACED:
+            return self._reject(offset, _UNPLACED[judged.location])
         setattr(self.accounts, outcome, getattr(self.accounts, outcome) + 1)
         self.accounts.unmapped += judged.category == UNMAPPED
         return None
+
+    def _reject(self, offset: int, refusal: Refusal) -> tuple[int, str, str]:
+        self.accounts.rejected += 1
+        return offset, refusal.reason, refusal.detail
 
     def _scan(
         self, streams: list[int], touched: dict[int, NDArray[np.int64]], tick_s: int, is_silent: bool
@@ -328,7 +339,10 @@ class Monitor:
         return streams, changes
 
     def _judge(self, entry: Entry, offset: int, arrival_s: int) -> Version | TickMark | Refusal:
-        """Locate a record and hold it against the area's clock, which it may move."""
+        """Locate a record and hold it against the area's clock, which it may move.
+
+        Whether one without a usable place has an earlier version to keep the place of is known when its tick closes.
+        """
         wall = self.settings.clock == "wall"
         if wall:
             self._clock_s = arrival_s if self._clock_s is None else max(self._clock_s, arrival_s)
@@ -340,9 +354,6 @@ class Monitor:
             if not wall:
                 self._clock_s = entry.tick_s if self._clock_s is None else max(self._clock_s, entry.tick_s)
             return entry
-        location = NOWHERE if entry.status is Status.CANCELLED else self.locations.locate(entry)
-        if location is None:
-            return Refusal("out_of_area", "the place is none of the area's locations")
         occurred_s = _seconds(entry.occurred)
         clock_s = self._clock_s
         if not wall:
@@ -353,21 +364,29 @@ class Monitor:
             clock_s = reached
         if occurred_s is not None and clock_s is not None and occurred_s > clock_s + self.settings.max_ahead_s:
             return Refusal("future", f"occurred more than {self.settings.max_ahead_s} s after the area's clock")
-        self._clock_s = clock_s  # only now: a refused record moves no watermark
+        self._clock_s = clock_s  # only now: a record that is refused here moves no watermark
         return Version(
             id=entry.id,
             occurred_s=occurred_s,
             category=self._categories.get(entry.category, UNMAPPED),
             origin=entry.origin,
-            location=location,
+            location=self._location(entry),
             longitude=entry.longitude or 0.0,
             latitude=entry.latitude or 0.0,
             revision=entry.revision,
             offset=offset,
             clock_s=self._clock_s,
             is_interval=entry.is_interval,
-            delay_s=_delay_s(occurred_s, _seconds(entry.reported_at)),
+            delay_s=_delay_s(entry),
         )
+
+    def _location(self, incident: Incident) -> int:
+        if incident.status is Status.CANCELLED:
+            return NOWHERE
+        if not incident.has_place:
+            return MISSING
+        location = self.locations.locate(incident)
+        return ELSEWHERE if location is None else location
 
     def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
         """The clock after a stamp: the latest one, unless that is further ahead than a feed could be."""
@@ -454,8 +473,11 @@ class Monitor:
         self._applied_next = self.expected_next = checkpoint.next_offset
 
 
-def _delay_s(occurred_s: int | None, reported_s: int | None) -> int | None:
-    return None if occurred_s is None or reported_s is None else max(0, reported_s - occurred_s)
+def _delay_s(incident: Incident) -> int | None:
+    """Seconds from occurrence to report; None for a later revision, whose report is that of the amendment."""
+    occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
+    is_first = incident.revision is None or incident.revision <= 1
+    return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None
 
 
 def _seconds(time: datetime | None) -> int | None:

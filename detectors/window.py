@@ -29,6 +29,8 @@ UNMAPPED = 6
 """Category index of a word that the settings do not know: kept like ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
+MISSING, ELSEWHERE = -2, -3
+"""Locations of a version that says no place, and of one whose place is none of the area's: the place held is kept."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)
@@ -42,14 +44,15 @@ class Outcome(enum.StrEnum):
     REMOVED = "removed"
     DUPLICATE = "duplicate"
     OUTSIDE = "outside"
+    UNPLACED = "unplaced"
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
     """One version of an incident as the window keeps it.
 
     ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
-    ``location`` an index or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or ``OTHER``;
-    ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
+    ``location`` an index, ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or
+    ``OTHER``; ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
     nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval; ``delay_s``: seconds from ``occurred_s`` to
     the report, never negative (None: not known).
     """
@@ -162,36 +165,65 @@ class SlidingWindow:
 
         A version with a lower revision than the one held changes nothing (``DUPLICATE``); without
         revisions the later arrival holds. A version older than the window is ``OUTSIDE``, and
-        removes an earlier version of its id that lies inside.
+        removes an earlier version of its id that lies inside. A version without a usable place is taken
+        at the place where its id stands; where it stands nowhere, the version is ``UNPLACED``.
         """
         row = self._row_of.get(version.id)
-        now = self.now
-        bucket = now if version.occurred_s is None else bucket_of(version.occurred_s)
-        cancelled = version.location == NOWHERE
+        if version.location < NOWHERE:
+            return self._put_where_held(row, version)
+        return self._put(row, version)
+
+    def _put_where_held(self, row: int | None, version: Version) -> Outcome:
+        """Take a version with the place of the one held, from which on the log is still needed.
+
+        Where none is held, the known id keeps in mind which revision is the latest.
+        """
         if row is None:
-            if bucket < self._first:
-                return Outcome.OUTSIDE
-            self._enter(self._new_row(version.id), bucket, version)
-            return Outcome.REMOVED if cancelled else Outcome.ADDED
+            return Outcome.UNPLACED
         at = self.columns.at
-        if version.revision is not None and version.revision < at.revision[row]:
+        held = at.location[row]
+        outcome = self._put(
+            row,
+            msgspec.structs.replace(
+                version,
+                location=held,
+                longitude=at.longitude_e7[row] / _E7,
+                latitude=at.latitude_e7[row] / _E7,
+                offset=at.offset[row],
+                clock_s=at.clock_s[row],
+                delay_s=None if at.delay_s[row] < 0 else at.delay_s[row],
+            ),
+        )
+        return Outcome.UNPLACED if held == NOWHERE else outcome
+
+    def _put(self, row: int | None, version: Version) -> Outcome:
+        bucket = self.now if version.occurred_s is None else bucket_of(version.occurred_s)
+        cancelled, is_outside = version.location == NOWHERE, bucket < self._first
+        at = self.columns.at
+        if row is None:
+            if is_outside and version.revision is None:
+                return Outcome.OUTSIDE
+            outcome = Outcome.OUTSIDE if is_outside else Outcome.REMOVED if cancelled else Outcome.ADDED
+            row = self._new_row(version.id)
+        elif version.revision is not None and version.revision < at.revision[row]:
             # The version held must be remembered for as long as this one could come again.
-            at.remembered[row] = max(at.remembered[row], bucket)
+            at.remembered[row] = max(at.remembered[row], self._until(bucket, version))
             return Outcome.DUPLICATE
-        was_standing = at.location[row] != NOWHERE
-        if cancelled:
-            outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
-        elif bucket < self._first:
-            outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
-        elif not was_standing:
-            outcome = Outcome.ADDED
         else:
-            outcome = Outcome.DUPLICATE if self._equals(row, version) else Outcome.REPLACED
-        if outcome is Outcome.DUPLICATE and not cancelled:
-            self._stamp(row, bucket, version)
-            return outcome
-        self._leave(row)
-        if bucket < self._first:
+            was_standing = at.location[row] != NOWHERE
+            if cancelled:
+                outcome = Outcome.REMOVED if was_standing else Outcome.DUPLICATE
+            elif is_outside:
+                outcome = Outcome.REMOVED if was_standing else Outcome.OUTSIDE
+            elif not was_standing:
+                outcome = Outcome.ADDED
+            elif self._equals(row, version):
+                self._stamp(row, bucket, version)
+                return Outcome.DUPLICATE
+            else:
+                outcome = Outcome.REPLACED
+            self._leave(row)
+        if is_outside:
             version = msgspec.structs.replace(version, location=NOWHERE)
         self._enter(row, bucket, version)
         return outcome
@@ -236,20 +268,28 @@ class SlidingWindow:
         self._link(row)
         self._count(row, +1)
 
+    def _until(self, bucket: int, version: Version) -> int:
+        """The last bucket in which a version's id is needed.
+
+        Without a revision it is needed for as long as the version is. With one, for as long as an earlier revision may
+        lie in the window: it can still come, but it was reported by now, so it lies hardly later than now.
+        """
+        return bucket if version.revision is None else self._now + self._ahead
+
     def _stamp(self, row: int, bucket: int, version: Version) -> None:
         """Note the row's version, until when the id is remembered, and from where in the log that follows.
 
-        The id is remembered until the latest bucket of any of its versions has left the window. Where
-        an earlier version said so, the log is needed from that one on.
+        The id is remembered for as long as any of its versions needs it. Where an earlier version said
+        so, the log is needed from that one on.
 
-        The delay is that of the version from which the log is needed, so that reading it again gives the same: the
-        first one that the window saw, unless a later one moved the incident to a later bucket. What an amendment
-        says is its own delay.
+        The delay is that of the version from which the log is needed, so that reading it again gives the same. Without
+        revisions that is the first one that the window saw, unless a later one moved the incident to a later bucket.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision
-        if bucket > at.remembered[row]:
-            at.remembered[row] = bucket
+        until = self._until(bucket, version)
+        if until > at.remembered[row]:
+            at.remembered[row] = until
             at.delay_s[row] = -1 if version.delay_s is None else min(version.delay_s, Columns.LONGEST_DELAY_S)
             at.offset[row] = version.offset
             at.clock_s[row] = self._now * BUCKET_S if version.clock_s is None else version.clock_s

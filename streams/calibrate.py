@@ -28,21 +28,22 @@ STRATA_OF_NONE = "operational"
 def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, end: datetime | None) -> Past:
     """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
 
+    A version without a place of the area keeps that of the earlier one, as in the window.
+
     Raises:
         CalibrationError: there is none.
     """
-    last: dict[str, Incident] = {}
+    last: dict[str, tuple[Incident, int | None]] = {}
     for incident in incidents:
-        if incident.id not in last or _is_later(incident, last[incident.id]):
-            last[incident.id] = incident
-    known = plan.settings.category_map
+        known, held = last.get(incident.id, (None, None))
+        if known is None or _is_later(incident, known):
+            is_active = incident.status is Status.ACTIVE
+            own = plan.locations.locate(incident) if is_active else None
+            last[incident.id] = incident, held if is_active and own is None else own
     found: list[tuple[int, int, int]] = []
-    for incident in last.values():
-        category = known.get(incident.category, Category.OTHER)
-        if incident.status is Status.CANCELLED or category is Category.OTHER or incident.occurred is None:
-            continue
-        location = plan.locations.locate(incident)
-        if location is not None:
+    for incident, location in last.values():
+        category = plan.settings.category_map.get(incident.category, Category.OTHER)
+        if location is not None and category is not Category.OTHER and incident.occurred is not None:
             found.append((int(incident.occurred.timestamp()), location, STREAMS.index(category)))
     if not found:
         raise CalibrationError("history: no incident of the four categories lies within the area")

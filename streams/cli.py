@@ -129,7 +129,7 @@ def simulate(
             write_truth(truth, simulated.clusters)
         table = Table.from_incidents(simulated.incidents)
         chosen = plan(table, config, os.environ, area, None, None)
-        rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, from_=begin, to=end))
+        rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
         kafka, live_from_s = load(config, os.environ).kafka, simulation.live_from.timestamp()
         sent = send(rows, kafka, chosen.settings.tick_s, speed=speed, live_from_s=live_from_s)
     except (ConfigurationError, FeedError, OSError) as error:

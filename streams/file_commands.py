@@ -64,7 +64,7 @@ def backtest(
             click.echo(str(refusal), err=True)
         if write_config is not None:
             write_configuration(write_config, plan)
-        rows = list(table.rows(plan.area, plan.settings, plan.locations, to=end))
+        rows = list(table.rows(plan.area, plan.settings, to=end))
         max_bytes = load(config, os.environ).worker.max_record_bytes
         with progress("backtest", len(rows)) as step:
             result = run.backtest(rows, plan, begin.timestamp() if begin else None, max_bytes, step)
@@ -159,7 +159,7 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
         chosen = plan(table, config, os.environ, area, None, None)
         for refusal in table.refused:
             click.echo(str(refusal), err=True)
-        rows = list(table.rows(chosen.area, chosen.settings, chosen.locations, from_=begin, to=end))
+        rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
         sent = send(rows, load(config, os.environ).kafka, chosen.settings.tick_s, speed=speed)
     except (ConfigurationError, TableError, FeedError) as error:
         fail(error)

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from detectors.incident import Incident, Status
-from detectors.locations import Locations, cell_of, to_sphere
+from detectors.locations import cell_of, to_sphere
 from detectors.monitor import EARLIEST_S, LATEST_S
 from detectors.settings import AreaSettings
 from streams.decode import TICK_HEADER
@@ -174,7 +174,6 @@ class Table:
         self,
         area: str,
         settings: AreaSettings,
-        locations: Locations,
         *,
         from_: datetime | None = None,
         to: datetime | None = None,
@@ -183,8 +182,8 @@ class Table:
 
         A tick record goes into each real gap, a jump of more than ``settings.max_jump_days`` that at least ten
         rows and 1 % of the file follow, and one to the end, where it closes the last tick. A jump that fewer
-        rows follow is a wrong date, which the clock is left to refuse. A row that ``locations`` have no place
-        for does not move the clock, so many of them in a row are a gap as well.
+        rows follow is a wrong date, which the clock is left to refuse. A row that is no incident does not
+        move the clock, so many of them in a row are a gap as well.
         """
         key, jump_s = area.encode(), settings.max_jump_days * 86_400
         begin = 0 if from_ is None else self._position(from_)
@@ -194,7 +193,7 @@ class Table:
         clock_s: float | None = None  # time of the last row that surely moved the clock
         for position in range(begin, end):
             entry = self.entries[position]
-            moves = entry.dated and _has_place(entry.incident, locations)
+            moves = entry.dated and entry.incident is not None
             before = (row_s, clock_s if moves else None)
             jumps = any(time_s is not None and entry.time_s - time_s > jump_s for time_s in before)
             if jumps and len(self.entries) - position >= enough:
@@ -209,10 +208,6 @@ class Table:
 
     def _position(self, moment: datetime) -> int:
         return bisect.bisect_left(self.entries, moment.timestamp(), key=lambda entry: entry.time_s)
-
-
-def _has_place(incident: Incident | None, locations: Locations) -> bool:
-    return incident is not None and (incident.status is Status.CANCELLED or locations.locate(incident) is not None)
 
 
 def _open(path: Path) -> TextIO:

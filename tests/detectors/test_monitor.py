@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import h3
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,8 @@ from detectors import completeness
 from detectors.incident import Incident, Status
 from detectors.locations import Locations
 from detectors.monitor import Accounts, Checkpoint, ClosedTick, Entry, Monitor, Refusal, TickMark
-from detectors.settings import AreaSettings, DeniedPlace, TierSettings
+from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
+from detectors.window import ALL
 
 BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
 CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)
@@ -24,6 +27,7 @@ CELLS = h3.grid_disk(CENTRE, 4)
 LOCATIONS = Locations.from_cells(CELLS)
 BUSY = [h3.cell_to_latlng(cell) for cell in h3.grid_disk(CENTRE, 1)[:3]]
 AWAY = (10.0, 10.0)
+KINDS = ["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away", "lost"]
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 
 
@@ -57,7 +61,7 @@ def records(draw: st.DrawFn) -> list[Record]:
     made = []
     for _ in range(draw(st.integers(1, 40))):
         now += timedelta(seconds=draw(st.sampled_from([0, 0, 1, 20, 600, 1800, 3600, 5 * 3600, 60 * 3600])))
-        kind = draw(st.sampled_from(["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away"]))
+        kind = draw(st.sampled_from(KINDS))
         occurred = now - timedelta(minutes=draw(st.sampled_from([0, 0, 1, 30, 120, 900, 3 * 1440])))
         latitude, longitude = AWAY if kind == "away" else draw(st.sampled_from(BUSY))
         incident = Incident(
@@ -70,7 +74,9 @@ def records(draw: st.DrawFn) -> list[Record]:
             revision=draw(st.sampled_from([None, None, 0, 1, 2])),
         )
         entry: Entry = incident
-        if kind == "refusal":
+        if kind == "lost":
+            entry = msgspec.structs.replace(incident, longitude=None, latitude=None)
+        elif kind == "refusal":
             entry = Refusal("malformed_json", "value: must be JSON")
         elif kind == "mark":
             # Full hours are boundaries, where a tick and the time after it lie in different buckets.
@@ -292,6 +298,39 @@ def test_a_refused_record_moves_no_watermark() -> None:
     assert monitor.clock_s == int(BEGIN.timestamp())
     (closed,) = monitor.flush()
     assert closed.accounts.rejected == 19 and "i1" in monitor.window
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        ({"longitude": None, "latitude": None}, "wrong_type"),
+        ({"longitude": AWAY[1], "latitude": AWAY[0]}, "out_of_area"),
+        ({"longitude": None, "latitude": None, "location": "nowhere"}, "out_of_area"),
+    ],
+)
+def test_a_version_without_a_usable_place_keeps_the_last_good_one(lost: dict[str, Any], reason: str) -> None:
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    first, second, third = (incident(number, BEGIN, place=number) for number in range(3))
+    amended = msgspec.structs.replace(first, category="drugs", occurred_at=BEGIN - timedelta(hours=1), **lost)
+    feed = [
+        msgspec.structs.replace(second, **lost),
+        first,
+        amended,
+        third,
+        Incident(id=third.id, status=Status.CANCELLED),
+        msgspec.structs.replace(third, **lost),
+    ]
+    for offset, entry in enumerate(feed):
+        monitor.put(entry, offset, 0)
+    (closed,) = monitor.flush()
+    assert [(offset, why) for offset, why, _ in closed.refusals] == [(0, reason), (5, reason)]
+    assert closed.accounts == Accounts(read=6, added=2, replaced=1, removed=1, rejected=2)
+    window = monitor.window
+    drugs, place = STREAMS.index("drugs"), LOCATIONS.locate(first)
+    assert np.argwhere(window.by_stratum.sum(axis=2)).tolist() == [[drugs, place], [ALL, place]]
+    assert window.totals(window.now - 1, window.now)[ALL].tolist() == [1, 0]
+    # The place is in the log where the first version said it, and nowhere later.
+    assert closed.checkpoint.lowest_offset == 1
 
 
 def test_what_comes_before_any_time_is_refilled_when_time_begins() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from detectors.incident import Origin
 from detectors.strata import SCHEMES
-from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
+from detectors.window import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
 from tests.naive import window as naive
 from tests.naive.strata import of_bucket
 
@@ -31,7 +31,7 @@ Step = tuple[str, Any]
 def windows() -> tuple[SlidingWindow, naive.SlidingWindow]:
     window = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
     window.advance(START)
-    return window, naive.SlidingWindow(BUCKETS, BLOCKS, LONDON, START)
+    return window, naive.SlidingWindow(BUCKETS, AHEAD, BLOCKS, LONDON, START)
 
 
 def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Version:
@@ -65,7 +65,7 @@ def step_of(number: int) -> Step:
     cancelled, timed = pick((False, True), (False, True), (False, True), (True, False), (True, True))
     fields = {
         "occurred_s": pick(*range(-BUCKETS - 2, AHEAD + 1)) * 3600 + pick(0, 3599) if timed else None,
-        "location": NOWHERE if cancelled else pick(*range(LOCATIONS)),
+        "location": NOWHERE if cancelled else pick(*range(LOCATIONS), MISSING, ELSEWHERE),
         "category": pick(0, 0, 1, 2, 3, OTHER, UNMAPPED),
         "origin": pick(*Origin),
         "is_interval": pick(False, True),
@@ -187,7 +187,7 @@ def test_touched_holds_every_place_whose_counts_changed(feed: list[Step]):
             after = planes_of(window)
             assert all(window.touched[plane].any() for plane in range(ALL + 1) if before[plane] != after[plane])
             assert window.touched[(counts != window.by_stratum).any(axis=2)].all()
-            if outcome in (Outcome.DUPLICATE, Outcome.OUTSIDE):
+            if outcome in (Outcome.DUPLICATE, Outcome.OUTSIDE, Outcome.UNPLACED):
                 assert not window.touched.any()
 
 
@@ -228,25 +228,44 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: lis
         assert delays_of(window) == delays_of(refilled)
 
 
-def test_an_id_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
+def test_an_id_without_revisions_is_remembered_until_the_latest_bucket_it_was_seen_in_has_left():
     window, _ = windows()
-    assert window.put(version("a", START, 0, revision=1)) == Outcome.ADDED
-    assert window.put(version("a", START - 5, 1, revision=2)) == Outcome.REPLACED
-    window.advance(START + 1)  # the bucket of revision 2 has left, that of revision 1 has not
+    assert window.put(version("a", START, 0)) == Outcome.ADDED
+    assert window.put(version("a", START - 5, 1)) == Outcome.REPLACED
+    window.advance(START + 1)  # the bucket of the second version has left, that of the first has not
     assert window.by_stratum.sum() == 0
-    assert window.put(version("a", START, 2, revision=1)) == Outcome.DUPLICATE
+    assert window.put(version("a", None, 2, location=NOWHERE)) == Outcome.DUPLICATE
     window.advance(START + 6)
+    assert len(window) == 1  # remembered again, since it was cancelled in a later bucket
+    window.advance(START + 7)
     assert len(window) == 0
+
+
+@pytest.mark.parametrize("back", [5, 9])
+def test_an_id_with_revisions_is_remembered_until_no_earlier_one_can_come_any_more(back: int):
+    """Whether the latest lies in the window when it comes, or before it."""
+    until = START + AHEAD  # reported by now, an earlier one can have been stamped a little ahead
+    for moved, known in ((until + BUCKETS - 1, 1), (until + BUCKETS, 0)):
+        window, _ = windows()
+        expected = Outcome.OUTSIDE if back >= BUCKETS else Outcome.ADDED
+        assert window.put(version("a", START - back, 0, revision=2)) == expected
+        window.advance(moved)
+        assert len(window) == known
+        assert "a" not in window
+        again = window.put(version("a", until, 1, revision=1))
+        assert again == (Outcome.DUPLICATE if known else Outcome.OUTSIDE)
+        assert "a" not in window
 
 
 def test_a_stale_version_keeps_its_id_remembered_for_as_long_as_it_could_come_again():
     window, _ = windows()
     assert window.put(version("a", START - 5, 0, revision=2)) == Outcome.ADDED
-    assert window.put(version("a", START, 1, revision=1)) == Outcome.DUPLICATE
-    window.advance(START + 1)  # the bucket of revision 2 has left
+    window.advance(START + 4)
+    assert window.put(version("a", START + 4, 1, revision=1)) == Outcome.DUPLICATE
+    window.advance(START + 4 + AHEAD + BUCKETS - 1)
     assert "a" not in window
-    assert window.put(version("a", START, 2, revision=1)) == Outcome.DUPLICATE
-    window.advance(START + 6)
+    assert len(window) == 1
+    window.advance(START + 4 + AHEAD + BUCKETS)
     assert len(window) == 0
 
 
@@ -306,6 +325,30 @@ def test_a_delay_is_the_same_where_reading_again_begins_between_two_versions():
     for put in log[(window.lowest() or (0,))[0] :]:
         refilled.put(put)
     assert delays_of(refilled) == delays_of(window) == {"a": -1, "b": -1}
+
+
+def test_a_version_that_stood_nowhere_still_says_which_revision_is_the_latest():
+    """Else a window that is refilled from the second version on would keep the fourth and find the last one stale."""
+    window, _ = windows()
+    log = [
+        version("a", START - 1, 0, revision=2, location=NOWHERE),
+        version("z", START, 1),
+        version("a", START - 1, 2, revision=1),
+        version("a", START - 1, 3, revision=4, location=MISSING),
+        version("a", START, 4, revision=3),
+        version("a", START, 5, revision=4, location=1),
+    ]
+    outcomes = [window.put(put) for put in log[:-1]]
+    assert outcomes[2:] == [Outcome.DUPLICATE, Outcome.UNPLACED, Outcome.DUPLICATE]
+    window.advance(START + 1)  # which the log is then needed for from the last version on
+    assert window.put(log[-1]) == Outcome.ADDED
+    assert window.lowest() == (1, START * 3600)
+    refilled, _ = windows()
+    for put in log[1:-1]:
+        refilled.put(put)
+    refilled.advance(START + 1)
+    refilled.put(log[-1])
+    assert np.array_equal(refilled.by_stratum, window.by_stratum)
 
 
 def test_incidents_ahead_of_the_clock_wait_until_it_reaches_them():

@@ -14,7 +14,6 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 
 from detectors.incident import Incident
-from detectors.locations import Locations
 from detectors.monitor import TickMark
 from detectors.settings import AreaSettings
 from detectors.simulation import City
@@ -85,7 +84,7 @@ def tick(time_s: float, area: str = "leeds") -> Row:
 def city_rows(seed: int, area: str, days: int) -> list[Row]:
     city = City(seed, places=300)
     simulated = city.simulate(START, START + timedelta(days=days))
-    return list(Table.from_incidents(simulated.incidents).rows(area, SETTINGS, Locations.from_cells(city.cells())))
+    return list(Table.from_incidents(simulated.incidents).rows(area, SETTINGS))
 
 
 def test_records_arrive_whole_in_order_and_where_the_areas_live(settings: KafkaSettings) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from detectors.strata import Blocks
 from detectors.window import ALL, NOWHERE, OTHER, Outcome, Version
 from tests.naive.strata import of_bucket
@@ -37,21 +39,28 @@ def arrived(
 
 @dataclasses.dataclass
 class Remembered:
-    """What is known of an id: its latest version, where that lies, until when the id is kept, and its delay."""
+    """What is known of an id: its latest version, where that lies, until when the id is kept, and its delay.
+
+    ``needed``: the offset of the version that gave the place, or took it.
+    """
 
     version: Version
     bucket: int
     until: int
     cancelled: bool
     offsets: list[int]
+    needed: int
     delay_s: int | None
 
 
 class SlidingWindow:
-    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left."""
+    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left.
 
-    def __init__(self, buckets: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
-        self.buckets, self.blocks, self.zone, self.now = buckets, blocks, zone, now
+    With a revision it is kept until the latest bucket has left that any version could have said by then.
+    """
+
+    def __init__(self, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
+        self.buckets, self.ahead, self.blocks, self.zone, self.now = buckets, ahead, blocks, zone, now
         self.known: dict[str, Remembered] = {}
 
     @property
@@ -71,22 +80,38 @@ class SlidingWindow:
         cancels = version.location == NOWHERE
         outside = bucket < self.first
         known = self.known.get(version.id)
+        until = bucket if version.revision is None else self.now + self.ahead
         if known is None:
+            if version.location < NOWHERE:
+                return Outcome.UNPLACED
+            if until >= self.first:
+                self.known[version.id] = Remembered(
+                    version, bucket, until, cancels or outside, [version.offset], version.offset, version.delay_s
+                )
             if outside:
                 return Outcome.OUTSIDE
-            self.known[version.id] = Remembered(version, bucket, bucket, cancels, [version.offset], version.delay_s)
             return Outcome.REMOVED if cancels else Outcome.ADDED
-        until = max(known.until, bucket)
         stale = version.revision is not None and version.revision < (
             -1 if known.version.revision is None else known.version.revision
         )
+        stood = self.stands(version.id)
         if stale:
-            known.until = until
-            return Outcome.DUPLICATE
-        delay_s = version.delay_s if bucket > known.until else known.delay_s
-        stood, same = self.stands(version.id), _content(version) == _content(known.version)
+            known.until = max(known.until, until)
+            return Outcome.UNPLACED if version.location < NOWHERE and not stood else Outcome.DUPLICATE
+        delay_s = version.delay_s if until > known.until and version.location >= NOWHERE else known.delay_s
+        needed, until = version.offset, max(known.until, until)
+        if version.location < NOWHERE:
+            if not stood:
+                known.version = msgspec.structs.replace(known.version, revision=version.revision)
+                known.until = until
+                return Outcome.UNPLACED
+            held, needed = known.version, known.needed
+            version = msgspec.structs.replace(
+                version, location=held.location, longitude=held.longitude, latitude=held.latitude
+            )
+        same = _content(version) == _content(known.version)
         self.known[version.id] = Remembered(
-            version, bucket, until, cancels or outside, [*known.offsets, version.offset], delay_s
+            version, bucket, until, cancels or outside, [*known.offsets, version.offset], needed, delay_s
         )
         if stood:
             if cancels or outside:
@@ -138,12 +163,12 @@ class SlidingWindow:
         return buckets[len(buckets) // 100] if buckets else None
 
     def lowest_between(self) -> tuple[int, int] | None:
-        """Bounds of the lowest offset needed: no later than any latest version, no earlier than any version."""
+        """Bounds of the lowest offset needed: no later than what gave or took a place, no earlier than any version."""
         if not self.known:
             return None
         return (
             min(min(known.offsets) for known in self.known.values()),
-            min(known.offsets[-1] for known in self.known.values()),
+            min(known.needed for known in self.known.values()),
         )
 
 

@@ -242,10 +242,14 @@ def test_the_past_is_what_the_last_versions_say() -> None:
         incident("older", 8, revision=1, reported_at=BEGIN + timedelta(hours=8)),
         incident("else", 4, category=Category.OTHER.value),
         incident("far", 4, latitude=51.0),
+        incident("lost", 6),
+        incident("lost", 7, longitude=0.0, latitude=0.0, reported_at=BEGIN + timedelta(hours=8)),
+        incident("gone and lost", 6, status="cancelled"),
+        incident("gone and lost", 7, longitude=None, latitude=None),
         incident("last", 9.5, category="drugs"),
     ]
     leeds = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
     past = past_of(rows, leeds, BEGIN, BEGIN + timedelta(hours=10))
-    np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 9.5 * 3600])
-    np.testing.assert_array_equal(past.category, [0, 0, 2])
+    np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
+    np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)

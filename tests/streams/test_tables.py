@@ -18,6 +18,7 @@ from detectors.incident import Incident, Origin, Status
 from detectors.locations import Locations, cell_of
 from detectors.monitor import Accounts, Monitor, Refusal, TickMark
 from detectors.settings import AreaSettings
+from detectors.window import NOWHERE
 from streams.decode import decode
 from streams.tables import Row, Table, TableError
 from tests.shared_data import shared
@@ -48,8 +49,8 @@ def line(id_: str, occurred: datetime | str, longitude: object = LEEDS[0], latit
     return f"{id_},{moment},violence,{longitude},{latitude}"
 
 
-def records(table: Table, locations: Locations | None = None, **between: datetime) -> list[Row]:
-    return list(table.rows("leeds", WATERMARK, locations or Locations.from_cells(table.cells()), **between))
+def records(table: Table, **between: datetime) -> list[Row]:
+    return list(table.rows("leeds", WATERMARK, **between))
 
 
 def decoded(row: Row) -> Incident | TickMark | Refusal:
@@ -143,11 +144,7 @@ def test_a_bad_row_is_left_for_decoding_to_reject_and_its_neighbours_are_kept(
     table = Table.read(write(HEADER, line("a", START), row, "", line("c", START + DAY)))
     locations = Locations.from_cells(table.cells())
     monitor = Monitor("leeds", WATERMARK, locations)
-    closed = [
-        tick
-        for offset, record in enumerate(records(table, locations))
-        for tick in monitor.put(decoded(record), offset, 0)
-    ]
+    closed = [tick for offset, record in enumerate(records(table)) for tick in monitor.put(decoded(record), offset, 0)]
     assert [refusal[1] for tick in closed for refusal in tick.refusals] == [reason]
     accounts = closed[-1].accounts
     assert (accounts.read, accounts.added, accounts.rejected, accounts.ticks) == (4, 2, 1, 1)
@@ -177,7 +174,7 @@ def test_whatever_the_rows_hold_each_becomes_one_record(
     except UnicodeEncodeError:
         return
     written = list(csv.reader(io.StringIO(text.getvalue(), newline="")))[1:]
-    sent = records(Table.read(path), HERE)
+    sent = records(Table.read(path))
     assert sum(not row.is_tick for row in sent) == sum(bool(row) for row in written)
     for row in sent:
         decoded(row)
@@ -253,12 +250,20 @@ def test_cells_are_those_of_the_whole_file_near_its_median(write: Write) -> None
 # Gaps
 
 
+def test_rows_outside_the_area_move_its_clock(write: Write) -> None:
+    lines = [line("a", START)]
+    lines += [line(f"x{day}", START + day * DAY, LEEDS[0] + 0.1) for day in range(1, 12)]
+    lines += [line(f"b{n}", START + 12 * DAY) for n in range(10)]
+    accounts = accounts_of(records(Table.read(write(HEADER, *lines))), HERE)
+    assert (accounts.added, accounts.rejected, accounts.ticks) == (11, 11, 1)
+
+
 def test_a_real_gap_is_announced_and_nothing_is_refused(write: Write) -> None:
     lines = [line(f"a{n}", START + n * DAY) for n in range(5)]
     lines += [line(f"b{n}", START + (60 + n) * DAY) for n in range(10)]
     table = Table.read(write(HEADER, *lines))
     locations = Locations.from_cells(table.cells())
-    sent = records(table, locations)
+    sent = records(table)
     assert ticks(sent) == [
         (START + 60 * DAY).isoformat(),
         (START + 69 * DAY + timedelta(seconds=1)).isoformat(),
@@ -282,18 +287,18 @@ def test_a_jump_that_few_rows_follow_is_a_wrong_date(write: Write, before: int, 
     lines += [line(f"b{n}", datetime(2099, 1, 1, tzinfo=UTC)) for n in range(after)]
     table = Table.read(write(HEADER, *lines))
     locations = Locations.from_cells(table.cells())
-    sent = records(table, locations)
+    sent = records(table)
     assert len(ticks(sent)) == announced + 1
     assert ticks(sent)[-1] == ("2099-01-01T00:00:01+00:00" if announced else (last + timedelta(seconds=1)).isoformat())
     assert accounts_of(sent, locations).rejected == (0 if announced else after)
 
 
-def test_rows_outside_the_area_do_not_hide_a_gap(write: Write) -> None:
-    """They do not move the area's clock; unannounced, the first row inside would be refused, and all after it."""
+def test_rows_that_are_no_incidents_do_not_hide_a_gap(write: Write) -> None:
+    """They do not move the area's clock; unannounced, the first good row would be refused, and all after it."""
     lines = [line("a", START)]
-    lines += [line(f"x{day}", START + day * DAY, LEEDS[0] + 0.1) for day in range(1, 12)]
+    lines += [line(f"x{day}", START + day * DAY, "") for day in range(1, 12)]
     lines += [line(f"b{n}", START + 12 * DAY) for n in range(10)]
-    accounts = accounts_of(records(Table.read(write(HEADER, *lines)), HERE), HERE)
+    accounts = accounts_of(records(Table.read(write(HEADER, *lines))), HERE)
     assert (accounts.added, accounts.rejected, accounts.ticks) == (11, 11, 2)
 
 
@@ -318,7 +323,7 @@ def test_the_area_refuses_no_row_but_wrong_dates(
     path.write_text("\n".join(["id,occurred_at,longitude,latitude,status", *lines]))
     wanted = AreaSettings(clock="watermark", tick_s=tick_s, min_baseline_days=100_000)
     monitor = Monitor("leeds", wanted, HERE)
-    sent = list(Table.read(path).rows("leeds", wanted, HERE))
+    sent = list(Table.read(path).rows("leeds", wanted))
     closed = [tick for offset, row in enumerate(sent) for tick in monitor.put(decoded(row), offset, 0)]
     jumps = [offset for tick in closed for offset, reason, _ in tick.refusals if reason == "clock_jump"]
     # Only the last nine rows can be wrong dates.
@@ -456,12 +461,16 @@ def test_cells_of_a_real_file_leave_out_what_lies_far_away() -> None:
     table = Table.read(path)
     locations = Locations.from_cells(table.cells())
     assert far >= 210
-    assert reasons(records(table, locations), locations) == {"wrong_type": 5, "out_of_area": far}
+    assert reasons(records(table), locations) == {"wrong_type": 5, "out_of_area": far}
 
 
 def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
-    """What the rule of the area's clock makes of the rows, in plain words: a twin of the Monitor's."""
+    """What the rules of clock and place make of the rows, in plain words: a twin of the Monitor's.
+
+    It never forgets a place, so a file whose incidents come again after a window without one is not for it.
+    """
     clock_s, found = -float("inf"), Counter[str]()
+    placed: set[str] = set()
     for row in rows:
         entry = decoded(row)
         if isinstance(entry, TickMark):
@@ -470,9 +479,6 @@ def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
         if isinstance(entry, Refusal):
             found[entry.reason] += 1
             continue
-        if entry.status is Status.ACTIVE and locations.locate(entry) is None:
-            found["out_of_area"] += 1
-            continue
         stamp = entry.reported_at or entry.occurred
         if stamp is not None and stamp.timestamp() > clock_s + 7 * 86_400 > -float("inf"):
             found["clock_jump"] += 1
@@ -480,6 +486,12 @@ def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
         clock_s = clock_s if stamp is None else max(clock_s, stamp.timestamp())
         if entry.occurred is not None and entry.occurred.timestamp() > clock_s + 300:
             found["future"] += 1
+        elif entry.status is Status.CANCELLED:
+            placed.discard(entry.id)
+        elif locations.locate(entry) is not None:
+            placed.add(entry.id)
+        elif entry.id not in placed:
+            found["wrong_type" if entry.longitude is None else "out_of_area"] += 1
     return found
 
 
@@ -498,7 +510,7 @@ def test_a_real_file_is_taken_whole(name: str, rows: int, gaps: int, rejected: d
     table = Table.read(shared(f"data/{name}.csv.gz"))
     assert table.refused == ()
     locations = Locations.from_cells(table.cells())
-    sent = records(table, locations)
+    sent = records(table)
     assert sum(not row.is_tick for row in sent) == rows
     assert len(ticks(sent)) == gaps + 1
     refused = reasons(sent, locations)
@@ -508,17 +520,56 @@ def test_a_real_file_is_taken_whole(name: str, rows: int, gaps: int, rejected: d
 
 
 def test_the_philadelphia_feed_replays_to_its_live_incidents() -> None:
-    """9,387 rows of the opening, 3,169 inserts and 919 deletions leave 11,637 live incidents."""
-    table = Table.read(shared("data/philadelphia_feed_2021_2022.csv.gz"))
-    live: set[str] = set()
-    operations: Counter[str] = Counter()
-    for entry in table.entries:
-        fields = msgspec.json.decode(entry.value)
-        if fields["status"] == "cancelled":
-            operations["deleted"] += 1
-            live.remove(fields["id"])
-        else:
-            operations["new"] += fields["id"] not in live
-            live.add(fields["id"])
-    assert operations == {"new": 9_387 + 3_169, "deleted": 919}
-    assert len(live) == 11_637
+    """9,387 rows of the opening, 3,169 inserts and 919 deletions leave 11,637 live incidents, all since 2015.
+
+    A dictionary over the file tells what the window must hold: the last version of each that has a time, at the last
+    place in the city that a version had since it was inserted.
+    """
+    path = shared("data/philadelphia_feed_2021_2022.csv.gz")
+    live: dict[str, dict[str, str]] = {}
+    held: dict[str, tuple[datetime, float, float]] = {}
+    last_delivery, refused, kept = "", 0, 0
+    with gzip.open(path, "rt") as lines:
+        for row in csv.DictReader(lines):
+            id_, last_delivery = row["id"], row["seen_at"]
+            if row["op"] == "delete":
+                del live[id_]
+                held.pop(id_, None)
+                continue
+            live[id_] = row
+            # Lost coordinates are empty, and the default ones lie in Florida.
+            is_placed = row["latitude"] != "" and 39.8 < float(row["latitude"]) < 40.2
+            if row["occurred_at"] and (is_placed or id_ in held):
+                place = (float(row["longitude"]), float(row["latitude"])) if is_placed else held[id_][1:]
+                held[id_] = (datetime.fromisoformat(row["occurred_at"]), *place)
+                kept += not is_placed
+            else:
+                refused += 1
+    missing = [row for id_, row in live.items() if id_ not in held]
+    untimed = [row for row in missing if not row["occurred_at"]]
+    assert (len(held), len(untimed), len(missing) - len(untimed)) == (11_479, 110, 48)
+    assert len(held) + len(missing) == 11_637
+    assert (kept, refused) == (6_903, 2_356)
+
+    table = Table.read(path)
+    plan = AreaSettings(clock="watermark", timezone="America/New_York", window_days=2738, min_baseline_days=100_000)
+    monitor = Monitor("leeds", plan, Locations.from_cells(table.cells()))
+    begin_s = datetime.fromisoformat(last_delivery).timestamp() - 36 * 3600
+    for offset, record in enumerate(table.rows("leeds", plan)):
+        # Every hour between two deliveries is a tick, which takes longer than its records: only the last two have them.
+        take = monitor.refill if record.time_s < begin_s else monitor.put
+        take(decoded(record), offset, 0)
+    assert monitor.flush() == []
+    window, columns = monitor.window, monitor.window.columns
+    assert window.first * 3600 <= datetime(2015, 1, 1, 5, tzinfo=UTC).timestamp()
+    standing = {
+        window.ids([row])[0]: (int(columns.occurred_s[row]), monitor.locations.ids[columns.location[row]])
+        for row in window.rows(window.first, window.now).tolist()
+        if columns.location[row] != NOWHERE
+    }
+    assert standing == {
+        id_: (int(occurred.timestamp()), cell_of(longitude, latitude, 10))
+        for id_, (occurred, longitude, latitude) in held.items()
+    }
+    accounts = monitor.accounts
+    assert (accounts.read, accounts.rejected, accounts.outside) == (31_300 + 1, refused, 0)
