@@ -21,7 +21,8 @@ by the incidents that it shares with the clusters of each scan:
 
 Every revision has a `reason`, which is why it was made, and a `notice`, which is what it tells a control room. Most
 tell nothing: after it has opened, an alert speaks on a higher tier, at its end, when new members come together with
-another tier, area or relative risk, and once in `reminder_h`. The last revision is always `ended` or `withdrawn`.
+another tier, area or relative risk, when its members were relocated, and once in `reminder_h`. The last revision is
+always `ended` or `withdrawn`: withdrawn when too few of its members still stand, since the others were cancelled.
 """
 
 
