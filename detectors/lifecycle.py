@@ -25,6 +25,7 @@ class Event(enum.StrEnum):
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
+    MOVED = "moved"  # its members were relocated: its cluster lies at none of the places that were told
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # the same, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
@@ -40,6 +41,7 @@ OPENED = "opened"
 TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.OPEN, Event.GREW): (AlertState.OPEN, "new_members"),
+    (AlertState.OPEN, Event.MOVED): (AlertState.OPEN, "relocated"),
     (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
     (AlertState.OPEN, Event.DUE): (AlertState.OPEN, "reminder"),
     (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
@@ -48,6 +50,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
+    (AlertState.ESCALATED, Event.MOVED): (AlertState.ESCALATED, "relocated"),
     (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
     (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, "reminder"),
     (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
@@ -56,6 +59,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
+    (AlertState.EASING, Event.MOVED): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.HELD): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.DUE): (AlertState.OPEN, "score_recovered"),
     (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),

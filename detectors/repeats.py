@@ -17,7 +17,7 @@ class Notice(enum.StrEnum):
     OPENED = "opened"
     ESCALATED = "escalated"  # a higher tier than ever before
     TIER = "tier_changed"  # new members, and another tier than the last notice said
-    AREA = "area_changed"  # new members, and mostly other places
+    AREA = "area_changed"  # new or relocated members, and mostly other places
     RISK = "risk_changed"  # new members, and a relative risk that is another
     REMINDER = "reminder"
     ENDED = "ended"
@@ -38,8 +38,8 @@ def notice(
 ) -> Notice:
     """What a revision says.
 
-    ``has_risen``: to a tier that the alert never had; ``has_news``: members of which no notice has told; ``last``:
-    what the last notice said, None before the first.
+    ``has_risen``: to a tier that the alert never had; ``has_news``: members of which no notice has told, or that were
+    relocated; ``last``: what the last notice said, None before the first.
     """
     if last is None:
         return Notice.OPENED

@@ -206,7 +206,7 @@ class Tracker:
         if reason:
             untold = _untold(followed, cluster) if cluster else ()
             unsaid = _union(unsaid, untold)
-            has_news = cluster is not None and not {*unsaid}.isdisjoint(cluster.members)
+            has_news = (cluster is not None and not {*unsaid}.isdisjoint(cluster.members)) or event is Event.MOVED
             now = self._said(cluster or alert, tick_s)
             says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats)
             alert = msgspec.structs.replace(
@@ -251,6 +251,8 @@ class Tracker:
                 return Event.ROSE, None
             if _untold(followed, cluster):
                 return Event.GREW, None
+            if _has_moved(alert, cluster):
+                return Event.MOVED, None
             return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
@@ -270,6 +272,12 @@ class Tracker:
 
 def _untold(followed: Followed, cluster: Cluster) -> tuple[str, ...]:
     return tuple(sorted(set(cluster.members) - set(followed.told)))
+
+
+def _has_moved(alert: Alert, cluster: Cluster) -> bool:
+    """Whether members that the last revision named are now at none of the places that it named."""
+    is_elsewhere = {*alert.locations}.isdisjoint(cluster.locations)
+    return is_elsewhere and not {*alert.members}.isdisjoint(cluster.members)
 
 
 def _union(told: tuple[str, ...], members: tuple[str, ...]) -> tuple[str, ...]:

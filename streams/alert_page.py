@@ -31,14 +31,15 @@ by the incidents that it shares with the clusters of each scan:
 
 Every revision has a `reason`, which is why it was made, and a `notice`, which is what it tells a control room. Most
 tell nothing: after it has opened, an alert speaks on a higher tier, at its end, when new members come together with
-another tier, area or relative risk, and once in `reminder_h`. The last revision is always `ended` or `withdrawn`.
+another tier, area or relative risk, when its members were relocated, and once in `reminder_h`. The last revision is
+always `ended` or `withdrawn`: withdrawn when too few of its members still stand, since the others were cancelled.
 
 ## Reports that are still to come
 
 Incidents are reported after they occur, so that of the latest hours not all are known. `completeness` is the share of
 the reports of the alert's category from its hours, `window_start` to now, that has usually come by now: 0.8 says that
 for four incidents known a fifth is usually still on its way. It is learnt from `reported_at` less the time of
-occurrence, of each incident as the window first saw it, over the older half of what the window holds. Of recent
+occurrence, of each incident as the window first saw it (of versions that carry a `revision`, 0 and 1 only), over the older half of what the window holds. Of recent
 incidents only the quickly reported are known, so they tell nothing yet; a report that takes longer than that half is
 not waited for. With fewer than 100 known delays in the category the field is absent. What happens between
 `reported_at` and the topic, such as a transfer once a night, it does not know.

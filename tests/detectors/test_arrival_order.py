@@ -98,17 +98,17 @@ def reported(incident: Incident) -> datetime:
 END = BEGIN + timedelta(hours=SPAN_H)
 
 
-def played(versions: Sequence[Incident], **more: Any) -> tuple[Monitor, list[ClosedTick]]:
-    """A Monitor after versions in this order, its last tick the one at ``END``, and all that it closed."""
+def played(versions: Sequence[Incident], end: datetime = END, **more: Any) -> tuple[Monitor, list[ClosedTick]]:
+    """A Monitor after versions in this order, its last tick the one at ``end``, and all that it closed."""
     monitor = Monitor("leeds", msgspec.structs.replace(SETTINGS, **more), LOCATIONS, NEAR)
     closed: list[ClosedTick] = []
     arrival_s = 0
     for offset, version in enumerate(versions):
         arrival_s = max(arrival_s, int(reported(version).timestamp()))
         closed += monitor.put(version, offset, arrival_s)
-    closed += until(monitor, END)
+    closed += until(monitor, end)
     assert sum(len(tick.refusals) for tick in closed) == 0
-    assert monitor.window.now * 3600 == END.timestamp()
+    assert monitor.window.now * 3600 == end.timestamp()
     return monitor, closed
 
 
@@ -152,7 +152,7 @@ def scan(monitor: Monitor, weakest_score: float) -> dict[str, list[Cluster]]:
 def test_any_order_of_arrival_ends_in_the_same_window_and_scan(
     history: list[Incident], data: st.DataObject, clock: str
 ) -> None:
-    silent = {"clock": clock, "min_baseline_days": 100}
+    silent: dict[str, Any] = {"clock": clock, "min_baseline_days": 100}
     straight, _ = played(history, **silent)
     shuffled, _ = played(data.draw(st.permutations(history)), **silent)
     assert standing(shuffled.window) == standing(straight.window)

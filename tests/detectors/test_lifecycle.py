@@ -26,7 +26,7 @@ def next_state(state: AlertState, event: Event) -> AlertState | None:
             return AlertState.ENDED
         case Event.LAPSED:
             return AlertState.ENDED if state is AlertState.EASING else None  # only a quiet alert runs out
-        case Event.GREW | Event.HELD | Event.DUE:
+        case Event.GREW | Event.MOVED | Event.HELD | Event.DUE:
             return AlertState.OPEN if state is AlertState.EASING else state
 
 
@@ -40,8 +40,8 @@ def test_every_pair(state: AlertState, event: Event):
     else:
         after, reason = step(state, event)
         assert after is expected
-        # Silence where nothing is new: the same state, neither more members nor a higher tier, no reminder.
-        assert (reason == "") == (after is state and event not in (Event.ROSE, Event.GREW, Event.DUE))
+        # Silence where nothing is new: the same state, members and places, no higher tier, no reminder.
+        assert (reason == "") == (after is state and event not in (Event.ROSE, Event.GREW, Event.MOVED, Event.DUE))
 
 
 @pytest.mark.parametrize("state", TERMINAL)
@@ -51,7 +51,9 @@ def test_nothing_can_follow_the_end(state: AlertState):
 
 
 def test_a_forbidden_event_says_what_is_allowed():
-    with pytest.raises(ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, held, due, fell, merged"):
+    with pytest.raises(
+        ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, moved, held, due, fell, merged"
+    ):
         step(AlertState.OPEN, Event.LAPSED)
 
 

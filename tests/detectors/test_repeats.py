@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from tests.detectors.test_tracking import (
     Told,
     always,
     cluster,
+    has_moved,
     quiet,
     revisions_of,
     run,
@@ -87,15 +89,14 @@ def is_material(one: Alert, last: Alert) -> bool:
 def test_whatever_the_scans_no_two_notices_without_a_reason_and_none_is_left_out(scans: Told):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), [*scans, *quiet(scans)])).values():
         assert life[0].notice == "opened"
-        last, known, tier = life[0], set(life[0].members), life[0].tier
-        for one in life[1:]:
-            news = set(one.members) - known
-            must = one.state in TERMINAL or one.tier != tier
+        last, known = life[0], set(life[0].members)
+        for before, one in itertools.pairwise(life):
+            news = set(one.members) - known or has_moved(before, one)
+            must = one.state in TERMINAL or one.tier != before.tier
             may = one.state != "easing" and (
                 (bool(news) and is_material(one, last)) or one.tick_s - last.tick_s >= 24 * HOUR
             )
             assert bool(one.notice) == (must or may)
-            tier = one.tier
             if one.notice:
                 last, known = one, known | set(one.members)
         assert life[-1].notice == "ended"

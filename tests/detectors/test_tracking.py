@@ -165,6 +165,11 @@ def test_what_an_alert_is_stays_and_its_tier_never_falls(scans: Told):
             assert one.alerted_s == (first if first is not None and one.tick_s >= first else None)
 
 
+def has_moved(before: Alert, after: Alert) -> bool:
+    """Whether some incident is named by both, by each at other places."""
+    return bool(set(before.members) & set(after.members)) and not set(before.locations) & set(after.locations)
+
+
 @always
 @given(scans=told())
 def test_every_revision_has_news(scans: Told):
@@ -179,6 +184,7 @@ def test_every_revision_has_news(scans: Told):
                 or after.tier != before.tier
                 or after.state != before.state
                 or after.notice == "reminder"
+                or (after.reason == "relocated" and has_moved(before, after))
             )
 
 
@@ -338,6 +344,37 @@ def test_a_whole_life():
     assert changes[2][0].new_members == ("d",)
     assert changes[3][0].alerted_s == changes[-2][0].alerted_s == 3 * HOUR
     assert changes[-2][0].ended_s == 14 * HOUR
+
+
+def test_members_that_are_relocated_take_the_alert_along():
+    changes = follow(
+        (0, [cluster("abc", ALERT)]),
+        (1, [cluster("bc", WATCH, 2)]),
+        (2, [cluster("bc", WATCH, 2)]),
+        (3, [cluster("abd", WATCH, 0), cluster("c", WATCH, 2)]),
+        (4, [cluster("abd", WATCH, 2)]),
+        (5, []),
+        (6, [cluster("abd", WATCH, 0)]),
+    )
+    assert [[(one.reason, one.notice, one.locations) for one in scan] for scan in changes] == [
+        [("opened", "opened", ("cell0",))],
+        [("relocated", "tier_changed", ("cell2",))],
+        [],
+        [("new_members", "area_changed", ("cell0",))],
+        [("relocated", "area_changed", ("cell2",))],
+        [("score_fell", "", ("cell2",))],
+        [("score_recovered", "area_changed", ("cell0",))],
+    ]
+
+
+def test_a_cluster_elsewhere_of_members_told_before_is_no_relocation():
+    """The alert then has two clusters, and which is the better one may change with every scan."""
+    changes = follow(
+        (0, [cluster("abc", ALERT, 0)]),
+        (1, [cluster("acde", ALERT, 1)]),
+        (2, [cluster("b", ALERT, 0)]),
+    )
+    assert [[one.reason for one in scan] for scan in changes] == [["opened"], ["new_members"], []]
 
 
 def test_too_few_members_left_withdraw_it():
