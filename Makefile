@@ -23,7 +23,7 @@ demo: setup  ## watch incidents stream in and clusters come out: make demo SECON
 	@$(BIN)/hotspots demo $(addprefix --seconds ,$(SECONDS)) $(ARGS)
 
 test: setup  ## run every test that needs nothing but pip: make test ARGS="-k window"
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 long: setup  ## run the tests that take many minutes
 	$(BIN)/pytest -m long $(ARGS)
