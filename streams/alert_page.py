@@ -40,9 +40,9 @@ Incidents are reported after they occur, so that of the latest hours not all are
 the reports of the alert's category from its hours, `window_start` to now, that has usually come by now: 0.8 says that
 for four incidents known a fifth is usually still on its way. It is learnt from `reported_at` less the time of
 occurrence, of each incident as the window first saw it (of versions with a `revision`, 0 and 1 only), over the older
-half of what the window holds. Of recent incidents only the quickly reported are known, so they tell nothing yet; a report that takes longer than that half is
-not waited for. With fewer than 100 known delays in the category the field is absent. What happens between
-`reported_at` and the topic, such as a transfer once a night, it does not know.
+half of what the window holds. Of recent incidents only the quickly reported are known, so they tell nothing yet; a
+report that takes longer than that half is not waited for. With fewer than 100 known delays in the category the field is
+absent. What happens between `reported_at` and the topic, such as a transfer once a night, it does not know.
 
 It changes neither `expected` nor `score`. The permutation model compares a place with the whole area in the same hours,
 of which as much is missing, so that it needs completeness only where delays differ between places: one whose reports
