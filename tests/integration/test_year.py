@@ -38,9 +38,8 @@ urgent = 1826
 def test_every_alert_of_a_year_is_derived_once_more(tmp_path: Path, kafka: GivenKafka, topic_prefix: str) -> None:
     settings = tmp_path / "area.toml"
     settings.write_text(AREA)
-    hotspots(
-        "backtest", shared(FILE), "--config", settings, "--to", "2010-01-02", "--write-config", tmp_path / "w.toml"
-    )
+    written = tmp_path / "written.toml"
+    hotspots("backtest", shared(FILE), "--config", settings, "--to", "2010-01-02", "--write-config", written)
     services: dict[str, dict[str, Any]] = {
         "kafka": {"bootstrap": kafka.bootstrap, "topic_prefix": topic_prefix[-30:], "group": topic_prefix},
         "redis": {"url": "redis://127.0.0.1:1/0"},
