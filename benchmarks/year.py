@@ -25,8 +25,10 @@ from detectors.calibration.calibrate import blocks_of, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
+from detectors.lifecycle import TERMINAL
 from detectors.neighbours import neighbours
 from detectors.repeats import Notice
+from detectors.settings import RepeatSettings
 from detectors.strata import BUCKET_S
 from streams.backtest import backtest
 from streams.calibrate import make, past_of
@@ -44,7 +46,8 @@ NULL_WEEKS = 624
 SHIFTS = 52 * 21
 LOWEST, HIGHEST = 0.6, 1.6
 """What opens a week over the rest of the file must lie between so many times the promise."""
-MATERIAL = {Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK, Notice.REMINDER, Notice.ENDED}
+ROUNDING = 1e-5
+"""Published figures have six digits."""
 
 
 class Year(NamedTuple):
@@ -81,17 +84,37 @@ def year_of(table: Table, chosen: Plan, made: Calibration, bar: Progress) -> Yea
     result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
     revisions = [read_alert(event).data.properties for event in result.events]
     sounding = [each for each in revisions if each.tier in ("alert", "urgent") and each.notice]
-    check(sounding)
+    check(sounding, chosen.settings.repeats)
     return Year(len(result.summary.alerts), collections.Counter(each.notice for each in sounding))
 
 
-def check(sounding: Sequence[AlertProperties]) -> None:
-    """Fail where an alert speaks again without a material change."""
-    seen: set[str] = set()
+def check(sounding: Sequence[AlertProperties], settings: RepeatSettings) -> None:
+    """Fail where an alert speaks again without a material change, by the figures of what it said before."""
+    last: dict[str, AlertProperties] = {}
+    members: dict[str, set[str]] = collections.defaultdict(set)
     for each in sounding:
-        if each.id in seen and each.notice not in MATERIAL:
-            raise click.ClickException(f"{each.id}.{each.revision} says {each.notice} once more")
-        seen.add(each.id)
+        before = last.get(each.id)
+        if before is not None and not _is_material(before, each, members[each.id], settings):
+            raise click.ClickException(f"{each.id}.{each.revision} says {each.notice} without a material change")
+        last[each.id] = each
+        members[each.id] |= {*each.members}
+
+
+def _is_material(before: AlertProperties, now: AlertProperties, told: set[str], settings: RepeatSettings) -> bool:
+    if now.tier != before.tier or now.state in TERMINAL:
+        return True
+    if now.tick_s - before.tick_s >= settings.reminder_h * 3600:
+        return True
+    in_common = len({*now.cells} & {*before.cells}) / len({*now.cells, *before.cells})
+    ratio = (now.observed / max(now.expected, 1e-9)) / (before.observed / max(before.expected, 1e-9))
+    is_other_risk = not 1 / settings.same_risk * (1 - ROUNDING) <= ratio <= settings.same_risk * (1 + ROUNDING)
+    is_other_tier = _tier_of_notice(now) or _tier_of_notice(before)
+    return not told >= {*now.members} and (in_common < settings.same_area or is_other_risk or is_other_tier)
+
+
+def _tier_of_notice(each: AlertProperties) -> bool:
+    """Whether it was said that the cluster now has another tier, which the highest tier so far does not show."""
+    return each.notice is Notice.TIER
 
 
 @click.command()

@@ -44,6 +44,7 @@ class Cluster:
     with its reported incidents alone, unless discovered ones may trigger. Patrols find most where they
     look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
 
+    ``calibration``: the digest of the one that score and interval are by, empty for none, and its budget.
     ``artefacts``: what else may explain it; it labels, and has no effect on anything.
     ``completeness``: the share of the stream's reports from the cylinder's hours that has usually arrived by now; None
     where that is not known.
@@ -66,6 +67,8 @@ class Cluster:
     interval_times: int
     reported: int
     trigger_score: float
+    calibration: str = ""
+    budget_per_week: float | None = None
     artefacts: Artefacts = dataclasses.field(default_factory=Artefacts)
     completeness: float | None = None
 
@@ -253,6 +256,8 @@ class Scorer:
             interval_times=int(window.columns.interval[rows].sum()),
             reported=reported,
             trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
+            calibration=self._calibration.digest if self._calibration else "",
+            budget_per_week=self._calibration.budget if self._calibration else None,
             artefacts=self._artefacts(window, stream, cylinder, zone, rows),
             completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
         )

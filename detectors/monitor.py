@@ -90,7 +90,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     lowest_offset: int
     lowest_clock_s: int
     next_offset: int
-    heard_s: int | None
+    heard_s: int | None = None
     scans: int
     accounts: Accounts
     tracker: TrackerState
@@ -150,7 +150,8 @@ class Monitor:
         self.scans = 0
         self.expected_next = 0
         self._applied_next = 0
-        self._calibration, self._coming = calibration, calibration
+        self._calibration = calibration
+        self._coming: Calibration | None = None
         self._tracker = Tracker(area, settings, chance=calibration)
         self._scorer = Scorer(locations, self.near, settings, {}, calibration)
         self._clock_s: int | None = None
@@ -218,9 +219,9 @@ class Monitor:
         """Go by another calibration of these settings and locations from the next boundary on."""
         self._coming = calibration
 
-    def _go_by(self, calibration: Calibration | None) -> None:
-        self._calibration = calibration
-        self._tracker = Tracker(self.area, self.settings, self._tracker.state, chance=calibration)
+    def _go_by(self, calibration: Calibration) -> None:
+        self._calibration, self._coming = calibration, None
+        self._tracker.go_by(calibration)
         self._scorer = Scorer(self.locations, self.near, self.settings, self._scorer.nulls, calibration)
 
     def advance(self, time_s: int) -> list[ClosedTick]:
@@ -264,7 +265,7 @@ class Monitor:
         refusals = [refusal for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting = []
         at_boundary = self._bucket is None or bucket > self._bucket
-        if at_boundary and self._coming is not self._calibration:
+        if at_boundary and self._coming is not None:
             self._go_by(self._coming)
         touched = {stream: np.flatnonzero(places) for stream, places in enumerate(self.window.touched) if places.any()}
         streams = list(range(ALL + 1) if at_boundary else touched)

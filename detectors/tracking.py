@@ -62,6 +62,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     interval_times: int
     reported: int
     trigger_score: float
+    calibration: str = ""
+    budget_per_week: float | None = None
     artefacts: Artefacts = Artefacts()
     completeness: float | None = None
 
@@ -90,10 +92,11 @@ class CoolDown(msgspec.Struct, frozen=True):
 
 
 class TrackerState(msgspec.Struct, frozen=True):
-    """All that tracking remembers between scans."""
+    """All that tracking remembers between scans; ``reconfigured``: streams not scanned since the settings changed."""
 
     followed: tuple[Followed, ...] = ()
     cool_downs: tuple[CoolDown, ...] = ()
+    reconfigured: tuple[str, ...] = ()
 
 
 def alert_id(area: str, stream: str, opened_s: int, centre: str, members: Iterable[str]) -> str:
@@ -127,7 +130,14 @@ class Tracker:
         self._open_at = self._chance.score_of(TIERS[0])
         self._followed = {followed.alert.id: followed for followed in state.followed}
         self._cool_downs = list(state.cool_downs)
-        self._reconfigured = {followed.alert.stream for followed in state.followed} if is_reconfigured else set()
+        self._reconfigured = {*state.reconfigured}
+        if is_reconfigured:
+            self._reconfigured |= {followed.alert.stream for followed in state.followed}
+
+    def go_by(self, chance: Chance) -> None:
+        """Let scores be as rare as another calibration says."""
+        self._chance = chance
+        self._open_at = chance.score_of(TIERS[0])
 
     @property
     def weakest_score(self) -> float:
@@ -137,7 +147,8 @@ class Tracker:
     @property
     def state(self) -> TrackerState:
         """What must be kept to go on later as if nothing had happened."""
-        return TrackerState(tuple(self._followed.values()), tuple(self._cool_downs))
+        followed, cool_downs = tuple(self._followed.values()), tuple(self._cool_downs)
+        return TrackerState(followed, cool_downs, tuple(sorted(self._reconfigured)))
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -246,10 +257,12 @@ class Tracker:
     ) -> tuple[Event, int | None]:
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
-            tier = self._tier(cluster)
-            if tier is not None and not _reached(alert.tier, tier):
+            tier, has_grown = self._tier(cluster), bool(_untold(followed, cluster))
+            # Another calibration alone makes no alert rarer than it was: the tier rises when something happens.
+            is_same_measure = alert.calibration == cluster.calibration
+            if tier is not None and not _reached(alert.tier, tier) and (has_grown or is_same_measure):
                 return Event.ROSE, None
-            if _untold(followed, cluster):
+            if has_grown:
                 return Event.GREW, None
             if _has_moved(alert, cluster):
                 return Event.MOVED, None

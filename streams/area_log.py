@@ -40,7 +40,8 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What must be known to read an area's log: where it lies, and how its records are told from others.
 
-    ``begins``: by topic the first offset that the log still has.
+    ``begins`` and ``ends``: by topic the first offset that the log still has, and the one after its last. Those of
+    ``scans`` are older than the others, so that what its records name is there while a worker goes on.
     """
 
     area: str
@@ -48,6 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     max_record_bytes: int
     begins: dict[LogTopic, int]
+    ends: dict[LogTopic, int]
 
 
 class AreaLog(Protocol):
@@ -58,7 +60,7 @@ class AreaLog(Protocol):
         """What must be known to read it."""
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
-        """The area's records of a topic from an offset to its present end, in order.
+        """The area's records of a topic from an offset to its end, in order.
 
         Of ``incidents``, records of other areas may be among them.
         """
@@ -80,6 +82,8 @@ class KafkaLog:
             missing = {log.topic for log in self._logs.values()} - consumer.topics()
             if missing:
                 raise LogError(f"no topic {', '.join(sorted(missing))} at {self._kafka.bootstrap}")
+            scans_end = consumer.end_offsets([self._logs["scans"]])
+            ends = consumer.end_offsets(list(self._logs.values())) | scans_end
             begins = consumer.beginning_offsets(list(self._logs.values()))
         self.manifest = Manifest(
             area=area,
@@ -87,6 +91,7 @@ class KafkaLog:
             partitions=self._kafka.partitions,
             max_record_bytes=configuration.worker.max_record_bytes,
             begins={topic: int(begins[log]) for topic, log in self._logs.items()},
+            ends={topic: int(ends[log]) for topic, log in self._logs.items()},
         )
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
@@ -95,8 +100,7 @@ class KafkaLog:
         isolation = UNCOMMITTED if topic == "incidents" else {}
         with closing(KafkaConsumer(**consumer_arguments(self._kafka) | isolation)) as consumer:
             consumer.assign([log])
-            end = consumer.end_offsets([log])[log]
-            start = max(start, self.manifest.begins[topic])
+            start, end = max(start, self.manifest.begins[topic]), self.manifest.ends[topic]
             for record in records_between(consumer, log, start, end, threading.Event()):
                 if topic == "incidents" or _is_of(self.manifest.area, record.key):
                     yield LogRecord(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))

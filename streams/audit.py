@@ -22,16 +22,16 @@ class Break(msgspec.Struct, frozen=True):
 class Audit(msgspec.Struct, frozen=True):
     """What was looked at, from the first tick to the last, and where it does not hold together.
 
-    ``is_whole``: the chain begins with the area's first scan record; otherwise the first one in the log is taken as
-    given, because what it rests on is no longer kept.
+    ``given``: so many of the ``scans`` records, the first ones, are taken as given, since retention has removed what
+    they rest on.
     """
 
     area: str
     scans: int
+    given: int
     inputs: int
     first: datetime | None
     last: datetime | None
-    is_whole: bool
     breaks: list[Break]
 
 
@@ -42,17 +42,16 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
         LogError: the log cannot be read.
         KafkaError: Kafka cannot be reached, or refuses.
     """
-    scans = read = 0
+    scans = given = read = 0
     first = last = None
-    is_whole = True
     breaks: list[Break] = []
     for link in links(log, None):
         last = datetime.fromtimestamp(link.record.tick_s, UTC)
-        if first is None:
-            first, is_whole = last, link.is_first
-        if link.fault and (scans or is_whole):
+        first = first or last
+        if link.fault:
             breaks.append(Break(link.offset, last, link.fault))
         scans += 1
+        given += link.is_given
         read += len(link.inputs)
         step()
-    return Audit(log.manifest.area, scans, read, first, last, is_whole, breaks)
+    return Audit(log.manifest.area, scans, given, read, first, last, breaks)

@@ -96,7 +96,7 @@ def backtest(
             rows_so_far, first = refused.get(reason, (0, detail))
             refused[reason] = (rows_so_far + 1, first)
         for change in (change for tick in closed for change in tick.changes):
-            events.append(alert_event(change, plan.settings, monitor.configuration_id, plan.calibration))
+            events.append(alert_event(change, plan.settings, monitor.configuration_id))
             last[change.id] = change
             if change.id not in strongest or change.score > strongest[change.id].score:
                 strongest[change.id] = change

@@ -18,17 +18,17 @@ class Input(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A scan record with the input records of its tick. ``fault``: why the digest does not fit, empty if it does."""
+    """A scan record with the input records of its tick.
+
+    ``fault``: why the digest does not fit, empty if it does; ``is_given``: it cannot be verified, since retention has
+    removed what it rests on.
+    """
 
     offset: int
     record: ScanRecord
     inputs: list[Input]
-    fault: str
-
-    @property
-    def is_first(self) -> bool:
-        """Whether no tick of the area came before this one."""
-        return self.record.number == 1
+    fault: str = ""
+    is_given: bool = False
 
     @property
     def raw(self) -> list[Raw]:
@@ -59,11 +59,9 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
     Raises:
         LogError: a scan record cannot be read, or the log lacks input records.
     """
-    if previous is None:
-        offset, digest, start = -1, NO_DIGEST, log.manifest.begins["incidents"]
-    else:
-        offset, digest, start = previous[0], previous[1].digest, previous[1].next_offset
-    coming = inputs(log, start)
+    begins = log.manifest.begins["incidents"]
+    offset, last = (-1, None) if previous is None else previous
+    coming = inputs(log, begins if last is None else last.next_offset)
     ahead = next(coming, None)
     for each in log.read("scans", offset + 1):
         record = scan_of(each)
@@ -71,9 +69,13 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
         while ahead is not None and ahead.record.offset < record.next_offset:
             mine.append(ahead)
             ahead = next(coming, None)
-        link = Link(each.offset, record, mine, "")
-        yield link._replace(fault=_fault(link, each.value, digest))
-        digest = record.digest
+        link = Link(each.offset, record, mine)
+        has_past = last is not None or record.number == 1
+        if has_past and (last.next_offset if last else 0) >= begins:
+            yield link._replace(fault=_fault(link, each.value, last.digest if last else NO_DIGEST))
+        else:
+            yield link._replace(is_given=True)
+        last = record
 
 
 def _fault(link: Link, value: bytes | None, digest: str) -> str:

@@ -225,9 +225,11 @@ class Engine:
         self._covered(intake, dict(partition.covered))
 
     def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
-        for each in self._now():
-            if area in each.partition.areas:
-                each.partition.recalibrate(area, calibration)
+        owning = [each for each in self._now() if area in each.partition.areas]
+        for each in owning:
+            each.partition.recalibrate(area, calibration)
+        if not owning:
+            log.warning("area %s is not at work now; its new calibration is dropped, and made again", area)
 
     def _forget(self, number: int) -> None:
         each = self._running.pop(number, None)

@@ -76,10 +76,9 @@ def _what(alert: AlertProperties, longitude: float, latitude: float) -> str:
     began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
     kind = NAMES.get(alert.category, f"{alert.category} incidents")
     places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m of" if len(alert.cells) > 1 else "one place at"
-    usual = (
-        f"{alert.expected:.2g} {'is' if round(alert.expected, 1) == 1 else 'are'} usual for this place and these hours"
-    )
-    ratio = f", {alert.relative_risk:.2g} times as many" if isinstance(alert.relative_risk, float) else ""
+    verb = "is" if round(alert.expected, 1) == 1 else "are"
+    usual = f"{_plain(alert.expected)} {verb} usual for this place and these hours"
+    ratio = f", {_plain(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
     return (
         f"{alert.area}: {alert.observed} {kind} at {places} {latitude:.5f}, {longitude:.5f} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
@@ -87,8 +86,7 @@ def _what(alert: AlertProperties, longitude: float, latitude: float) -> str:
 
 
 def _chance(alert: AlertProperties) -> str:
-    days = alert.recurrence_interval_days
-    interval = f"{days:.2g} days" if days < 100 else f"{days:,.0f} days"
+    interval = f"{_plain(alert.recurrence_interval_days)} days"
     if alert.interval_kind == "calibrated":
         return (
             f"By chance alone this area sees an alert at least this strong once in {interval}; "
@@ -98,6 +96,11 @@ def _chance(alert: AlertProperties) -> str:
         f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
         "scans and not alerts, so it will be more often."
     )
+
+
+def _plain(figure: float) -> str:
+    """A figure with two digits that say something, or whole; never with an exponent."""
+    return f"{figure:,.0f}" if figure >= 99.5 else f"{figure:.2g}" if figure >= 1e-4 else "hardly any"
 
 
 def _life(alert: AlertProperties) -> str:

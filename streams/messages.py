@@ -17,7 +17,6 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from detectors.artefacts import Artefact
-from detectors.calibration.result import Calibration
 from detectors.lifecycle import AlertState
 from detectors.repeats import Notice
 from detectors.settings import AreaSettings
@@ -90,9 +89,12 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     budget_per_week: Annotated[
-        float | UnsetType, Meta(description="alerts that chance may open in this area a week; absent if not calibrated")
+        float | UnsetType,
+        Meta(description="alerts that chance may open in this area a week, by that calibration; absent without one"),
     ] = UNSET
-    calibration: Annotated[str | UnsetType, Meta(description="hash of the calibration; absent without one")] = UNSET
+    calibration: Annotated[
+        str | UnsetType, Meta(description="hash of the calibration that score and interval are by; absent without one")
+    ] = UNSET
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
     breakdown: Annotated[dict[str, int], Meta(description="members by category")]
@@ -162,13 +164,11 @@ def alert_event(
     alert: Alert,
     settings: AreaSettings,
     configuration_id: str,
-    calibration: Calibration | None,
     status: AlertStatus = "actual",
 ) -> bytes:
     """The event of one revision, ready to be published; equal arguments give equal bytes.
 
-    ``settings``, ``configuration_id`` (the configuration hash) and ``calibration`` are those of the Monitor that made
-    the alert.
+    ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
     """
     zone = ZoneInfo(settings.timezone)
     risk = alert.observed / alert.expected if alert.expected else math.inf
@@ -201,9 +201,9 @@ def alert_event(
         llr=_six_digits(alert.llr),
         score=_six_digits(alert.score),
         recurrence_interval_days=_six_digits(alert.recurrence_interval_days),
-        interval_kind="calibrated" if calibration else "nominal",
-        budget_per_week=calibration.budget if calibration else UNSET,
-        calibration=calibration.digest if calibration else UNSET,
+        interval_kind="calibrated" if alert.calibration else "nominal",
+        budget_per_week=UNSET if alert.budget_per_week is None else alert.budget_per_week,
+        calibration=alert.calibration or UNSET,
         members=alert.members,
         new_members=alert.new_members,
         breakdown=alert.breakdown,

@@ -141,6 +141,8 @@ class Partition:
             name: OwnedArea(restored.watched[name], monitor, restored.last.get(name))
             for name, monitor in restored.monitors.items()
         }
+        for name, calibration in restored.coming.items():
+            self.areas[name].recalibrate(calibration)
         self.covered: dict[str | None, int] = {None: restored.own.next_offset}
         self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
         self.next_offset = max(self.covered.values())

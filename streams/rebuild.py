@@ -15,14 +15,14 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Monitor
 from streams import scan_log
-from streams.area_log import KafkaLog, LogError
+from streams.area_log import KafkaLog
 from streams.brokers import UNCOMMITTED, consumer_arguments
-from streams.calibration_file import misfits
+from streams.calibration_file import CalibrationFile, misfits
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import decode, partition_of
 from streams.log_reader import read_log
 from streams.scan_log import PartitionRecord, ScanRecord
-from streams.watched_area import WatchedArea, calibration_on_record
+from streams.watched_area import WatchedArea, calibrations_on_record
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,14 @@ class RebuildError(Exception):
 class Restored:
     """Where a partition stands.
 
-    ``watched``: its areas, each by the calibration last made for it; ``last``: each area's last scan record, if it has
+    ``watched``: its areas, each by what it goes by now; ``coming``: calibrations that hold from their next
+    boundary on; ``last``: each area's last scan record, if it has
     one; ``unwritten``: areas whose settings no scan record has named yet.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
     watched: dict[str, WatchedArea] = field(default_factory=dict)
+    coming: dict[str, CalibrationFile] = field(default_factory=dict)
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[WatchedArea] = field(default_factory=list)
@@ -66,7 +68,10 @@ def rebuild(
     restored = Restored(own=own, last=last)
     for name, configured in here.items():
         record = last.get(name)
-        area = restored.watched[name] = as_calibrated(configuration, configured, record)
+        area, coming = as_calibrated(configuration, configured, record)
+        restored.watched[name] = area
+        if coming is not None:
+            restored.coming[name] = coming
         restored.monitors[name] = area.monitor(record)
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
@@ -77,23 +82,36 @@ def rebuild(
     return restored
 
 
-def as_calibrated(configuration: Configuration, area: WatchedArea, record: ScanRecord | None) -> WatchedArea:
-    """An area that is calibrated anew every night goes on by the calibration on record, if that is the later one."""
-    if record is None or area.nightly is None or record.calibration in ("", area.ids.calibration):
-        return area
-    try:
-        made = calibration_on_record(KafkaLog(configuration, area.name), record.calibration)
-    except LogError as error:
-        log.warning("area %s: %s; it goes on by its configured calibration, if any", area.name, error)
-        return area
-    faults = misfits(made, area.name, area.settings, area.locations)
-    if made.calibration.budget != area.nightly.budget:
-        faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
-    if faults:
-        log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
-        return area
-    configured = area.calibration_file
-    return area if configured and configured.made_at >= made.made_at else replace(area, calibration_file=made)
+def as_calibrated(
+    configuration: Configuration, area: WatchedArea, record: ScanRecord | None
+) -> tuple[WatchedArea, CalibrationFile | None]:
+    """An area that is calibrated anew every night as its last scan record leaves it, and what is to hold from its next
+    boundary on, None for what holds already.
+
+    The later of the configured and the recorded calibration holds, if that one fits; one that no scan record has named
+    yet is still to come.
+    """
+    if record is None or area.nightly is None:
+        return area, None
+    fitting = []
+    for made in calibrations_on_record(KafkaLog(configuration, area.name)):
+        faults = misfits(made, area.name, area.settings, area.locations)
+        if made.calibration.budget != area.nightly.budget:
+            faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
+        if not faults:
+            fitting.append(made)
+        elif made.id == record.calibration:
+            log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
+    fitting.sort(key=lambda made: made.made_at)
+    for made in fitting:
+        if made.id == record.calibration and _is_later(made, area.calibration_file):
+            area = replace(area, calibration_file=made)
+    latest = fitting[-1] if fitting else None
+    return area, latest if latest is not None and _is_later(latest, area.calibration_file) else None
+
+
+def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
+    return known is None or made.made_at > known.made_at
 
 
 def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:

@@ -28,8 +28,8 @@ WINDOWS = 2
 SHORTEST = 0.9
 """A past that is shorter than so much of the one that the calibration in use was learnt from does not replace it."""
 ASK_S = 60.0
-AGAIN_S = 3600.0
-"""So long after a calibration could not be made it is tried again."""
+AGAIN_S = 7200.0
+"""So long after a calibration was to be made none is made again: by then a new one holds, an hour after it was made."""
 KINDEST = 19
 """Detection goes first: the niceness of the process that calibrates."""
 
@@ -112,6 +112,11 @@ class Recalibrator:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="recalibrator", daemon=True)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
@@ -129,19 +134,15 @@ class Recalibrator:
                     continue
                 made_at = area.calibration_file.made_at if area.calibration_file else None
                 if is_due(now, area.nightly.at, ZoneInfo(area.settings.timezone), made_at):
-                    self._not_before[name] = now + timedelta(seconds=AGAIN_S)
-                    self._calibrate(area, area.nightly, now)
+                    self._recalibrate(area, area.nightly, now)
+                    self._not_before[name] = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
 
-    def _calibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> None:
+    def _recalibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> None:
         log.info("area %s is calibrated anew", area.name)
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_run, args=(self._configuration, area, nightly, now, there), daemon=True)
-        process.start()
-        there.close()
-        answer = self._answer(here)
-        process.terminate()
-        process.join()
+        try:
+            answer = self._calibrate(area, nightly, now)
+        except Exception as error:  # noqa: BLE001 (whatever it is, detection goes on, and it is tried again)
+            answer = f"{type(error).__name__}: {error}"
         if isinstance(answer, CalibrationFile):
             self._metrics.recalibrated(area.name, "made")
             log.info("area %s: a calibration was made in %.0f s", area.name, answer.seconds)
@@ -150,8 +151,13 @@ class Recalibrator:
             self._metrics.recalibrated(area.name, "failed")
             log.warning("area %s goes on as it is, no calibration could be made: %s", area.name, answer)
 
-    def _answer(self, here: Connection) -> CalibrationFile | str:
-        """What the process sends."""
+    def _calibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> CalibrationFile | str:
+        """What a process of its own sends."""
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_run, args=(self._configuration, area, nightly, now, there), daemon=True)
+        process.start()
+        there.close()
         try:
             while not self._stopping.is_set():
                 if here.poll(1.0):
@@ -159,4 +165,8 @@ class Recalibrator:
                     return answer
         except EOFError:
             return "the process has ended without an answer"
+        finally:
+            process.terminate()
+            process.join()
+            here.close()
         return "the worker leaves"

@@ -85,7 +85,7 @@ def print_audit(result: Audit, output: str) -> None:
         return
     for each in result.breaks:
         click.echo(f"scan record at offset {each.offset}, {each.tick.isoformat()}: {each.fault}")
-    begins = "from the first on" if result.is_whole else "the first taken as given, since what it rests on is gone"
+    begins = f"{result.given:,} taken as given, what they rest on is gone" if result.given else "from the first on"
     outcome = f"broken in {len(result.breaks)} places" if result.breaks else "unbroken"
     click.echo(f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}")
 

@@ -8,7 +8,7 @@ window before it are held against the chain of digests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,8 +52,10 @@ class _Outline(msgspec.Struct, frozen=True):
 class _Span(NamedTuple):
     """Which scan records matter: their digests are held against those after ``given`` (offset and record, None: from
     the beginning); the ticks from offset ``first`` to ``last`` are repeated, on top of the record ``before`` them.
+    ``named``: every revision that scan records name.
     """
 
+    named: Container[str]
     given: tuple[int, ScanRecord] | None
     before: ScanRecord | None
     first: int
@@ -68,22 +70,22 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
         KafkaError: Kafka cannot be reached, or refuses.
     """
     span = _span(log, alert)
-    published = {name: value for name, value in _published(log) if alert is None or name.startswith(f"{alert}.")}
+    published = {
+        name: value for name, value in _published(log, span.named) if alert is None or name.startswith(f"{alert}.")
+    }
     monitor = _RepeatedMonitor(log, span.before)
     derived: dict[str, bytes] = {}
     differences: list[Difference] = []
     scans = 0
-    reaches_back = span.given is not None
     for link in links(log, span.given):
         if link.offset > span.last:
             break
-        reaches_back = reaches_back or link.is_first
-        if not reaches_back:
+        if link.is_given:
             raise LogError("the log does not reach back to what the alert rests on; retention has removed it")
         step()
         where = f"scan record at offset {link.offset}"
         if link.fault:
-            differences.append(Difference(where, "digest", link.fault, ""))
+            return Reproduction([], 0, scans, [Difference(where, "digest", link.fault, "")])
         if link.offset < span.first:
             continue
         scans += 1
@@ -117,26 +119,30 @@ def _span(log: AreaLog, alert: str | None) -> _Span:
     if not named:
         raise LogError(f"no scan record of {log.manifest.area} names {'an alert' if alert is None else alert}")
     first = named[0]
+    revisions = frozenset(name for outline in outlines for name in outline.revisions)
     if not first:
-        return _Span(None, None, offsets[0], offsets[named[-1]])
+        return _Span(revisions, None, None, offsets[0], offsets[named[-1]])
     lowest = outlines[first - 1].lowest_offset
     below = [index for index, each in enumerate(outlines[:first]) if each.next_offsets["incidents"] <= lowest]
     given = (offsets[below[-1]], _scan_at(log, offsets[below[-1]])) if below else None
-    return _Span(given, _scan_at(log, offsets[first - 1]), offsets[first], offsets[named[-1]])
+    return _Span(revisions, given, _scan_at(log, offsets[first - 1]), offsets[first], offsets[named[-1]])
 
 
 def _scan_at(log: AreaLog, offset: int) -> ScanRecord:
     return scan_of(next(log.read("scans", offset)))
 
 
-def _published(log: AreaLog) -> Iterator[tuple[str, bytes]]:
-    """(alert id, full stop, revision) and event of every revision on record.
+def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
+    """(alert id, full stop, revision) and event of every revision on record, to the last that a scan record names.
+
+    What follows that one was written since the log was opened.
 
     Raises:
         LogError: a record is no alert.
     """
-    for record in log.read("alerts"):
-        yield alert_of(record).id, record.value or b""
+    found = [(alert_of(record).id, record.value or b"") for record in log.read("alerts")]
+    end = max((index for index, (name, _) in enumerate(found) if name in named), default=-1) + 1
+    return found[:end]
 
 
 class _RepeatedMonitor:

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -40,7 +40,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     area: str
-    number: int
+    number: int = 0
     tick_s: int
     next_offsets: dict[str, int]
     lowest_offset: int
@@ -51,7 +51,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checkpoint: Checkpoint
     calibration: str = ""
     is_silent: bool = False
-    digest: str = NO_DIGEST
+    digest: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = NO_DIGEST
 
     @property
     def next_offset(self) -> int:

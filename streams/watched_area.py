@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,7 @@ class WatchedArea:
 
     def event(self, alert: Alert) -> bytes:
         """The event of one revision that its Monitor made."""
-        return alert_event(alert, self.settings, self.configuration_id, self.calibration)
+        return alert_event(alert, self.settings, self.configuration_id)
 
 
 def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
@@ -162,13 +163,8 @@ def settings_on_record(log: AreaLog, id_: str) -> bytes:
     return found[-1]
 
 
-def calibration_on_record(log: AreaLog, id_: str) -> CalibrationFile:
-    """A calibration, by its hash, from the topic ``settings``.
-
-    Raises:
-        LogError: it is not there, or is none.
-    """
-    try:
-        return msgspec.json.decode(settings_on_record(log, id_), type=WrittenCalibration).calibration
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"settings: {log.manifest.area}:{id_}: is no calibration ({error})") from None
+def calibrations_on_record(log: AreaLog) -> Iterator[CalibrationFile]:
+    """Every calibration of an area in the topic ``settings``; what is none, or of another version, is left out."""
+    for record in log.read("settings"):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield msgspec.json.decode(record.value or b"", type=WrittenCalibration).calibration

@@ -405,7 +405,8 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
         return kafka.away() or worker.not_ready()
 
     def stalled() -> str | None:
-        ended = [name for name, each in (("feeds Redis", feeder), ("watches Kafka", kafka)) if not each.is_alive]
+        threads = (("feeds Redis", feeder), ("watches Kafka", kafka), ("calibrates anew", recalibrator))
+        ended = [name for name, each in threads if not each.is_alive]
         return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
 
     recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)

@@ -80,7 +80,7 @@ def check_log(deployment: Deployment, copy: Path, alert: str) -> None:
     """An alert is derived once more from the log in Kafka and from an exported copy."""
     config = ("--config", deployment.file)
     audited = json.loads(hotspots("audit", *config, "--output", "json"))
-    assert (audited["breaks"], audited["is_whole"]) == ([], True)
+    assert (audited["breaks"], audited["given"]) == ([], 0)
     told = json.loads(hotspots("reproduce", alert, *config, "--output", "json"))
     assert (told["differences"], told["alerts"]) == ([], [alert])
     hotspots("export", copy, *config)

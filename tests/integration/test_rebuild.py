@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 from contextlib import closing
@@ -15,11 +16,12 @@ from kafka.errors import ProducerFencedError
 
 from streams import scan_log
 from streams.brokers import consumer_arguments
+from streams.calibration_file import places_hash
 from streams.decode import decode, partition_of
 from streams.log_reader import Cancelled
-from streams.publish import AbortedError, FencedError, Message, Publisher
-from streams.rebuild import RebuildError, Restored, rebuild
-from streams.scan_log import FIRST_STEP, PartitionRecord, ScanRecord, decode_scan, last_records
+from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
+from streams.rebuild import RebuildError, Restored, as_calibrated, rebuild
+from streams.scan_log import FIRST_STEP, Ids, PartitionRecord, ScanRecord, decode_scan, last_records
 from streams.watched_area import WatchedArea, watched_areas
 from streams.worker import DONE
 from tests.integration.conftest import NewSite
@@ -32,6 +34,7 @@ from tests.integration.worker_process import (
     raw_of,
     tick,
 )
+from tests.streams.recorded import calibration
 
 END = BEGIN + timedelta(days=13)
 SLOWER_THAN_SESSION = 3
@@ -245,3 +248,39 @@ def test_a_rebuild_three_times_as_long_as_the_session_causes_no_second_rebalance
     assigned = [line for line in worker.logged() if line["message"].startswith("assigned partitions")]
     assert len(assigned) == 1
     site.check()
+
+
+def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_scan_has_named(
+    new_site: NewSite,
+) -> None:
+    """On record are two, of which the last scan record names the first."""
+    site = new_site(clock="wall")
+    plain = watched_areas(site.configuration)["leeds"]
+    assert plain.nightly is not None
+    home = partition_of(b"leeds", 2)
+    first, second, other = (
+        msgspec.structs.replace(
+            calibration(lowest),
+            settings=plain.settings,
+            places=places_hash(plain.locations),
+            made_at=BEGIN + timedelta(days=day),
+        )
+        for lowest, day in ((3.0, 1), (4.0, 2), (5.0, 3))
+    )
+    publisher = Publisher(site.kafka, home)
+    messages = Messages(site.configuration, home)
+    for made in (first, second):
+        publisher.commit(messages.settings(dataclasses.replace(plain, calibration_file=made)))
+    publisher.close()
+    closed = plain.monitor(None).repeat([], int(BEGIN.timestamp()))
+    record = scan_log.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
+
+    def calibrated(area: WatchedArea) -> tuple[str, str]:
+        found, coming = as_calibrated(site.configuration, area, record)
+        return found.ids.calibration, coming.id if coming else ""
+
+    assert calibrated(plain) == (first.id, second.id)
+    assert calibrated(dataclasses.replace(plain, calibration_file=other)) == (other.id, "")
+    assert calibrated(dataclasses.replace(plain, calibration_file=second)) == (second.id, "")
+    assert calibrated(dataclasses.replace(plain, nightly=plain.nightly._replace(budget=7.0))) == ("", "")
+    assert calibrated(dataclasses.replace(plain, nightly=None)) == ("", "")

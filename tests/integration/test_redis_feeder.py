@@ -124,7 +124,7 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
     while lives:
         life = chance.choice(lives)
         alert = life.pop(0)
-        revisions.append((alert.area, alert_event(alert, AreaSettings(), "0" * 64, None)))
+        revisions.append((alert.area, alert_event(alert, AreaSettings(), "0" * 64)))
         lives = [each for each in lives if each]
     return revisions
 

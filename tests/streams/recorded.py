@@ -139,7 +139,8 @@ def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], recal
             add("alerts", AREA.encode(), by.event(alert))
     folder.mkdir()
     begins: dict[LogTopic, int] = dict.fromkeys(log, 0)
-    manifest = Manifest(area=AREA, partition=0, partitions=1, max_record_bytes=65_536, begins=begins)
+    ends = {topic: len(records) for topic, records in log.items()}
+    manifest = Manifest(area=AREA, partition=0, partitions=1, max_record_bytes=65_536, begins=begins, ends=ends)
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     for topic, records in log.items():
         save(folder, topic, records)

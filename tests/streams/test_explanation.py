@@ -7,15 +7,13 @@ from hypothesis import given
 
 from detectors.artefacts import Artefacts
 from detectors.tracking import Alert
-from streams.calibration_file import CalibrationFile
 from streams.explanation import figures, paragraph
 from streams.messages import AlertFeature, alert_event, read_alert
-from tests.streams.recorded import calibration
 from tests.streams.test_messages import ALERT, ALERTS, LONDON
 
 
-def feature(alert: Alert, file: CalibrationFile | None = None) -> AlertFeature:
-    return read_alert(alert_event(alert, LONDON, "c0ffee", file.calibration if file else None)).data
+def feature(alert: Alert) -> AlertFeature:
+    return read_alert(alert_event(alert, LONDON, "c0ffee")).data
 
 
 def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
@@ -33,7 +31,19 @@ def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
 
 
 def test_a_calibrated_one_says_what_was_promised() -> None:
-    assert "it is set to open 2 a week by chance" in paragraph(feature(ALERT, calibration(3.0)))
+    calibrated = msgspec.structs.replace(ALERT, calibration="beef", budget_per_week=2.0)
+    assert "it is set to open 2 a week by chance" in paragraph(feature(calibrated))
+
+
+def test_figures_are_written_as_people_write_them() -> None:
+    many = msgspec.structs.replace(ALERT, observed=120, expected=0.0123, recurrence_interval_days=99.7)
+    text = paragraph(feature(many))
+    assert "0.012 are usual" in text
+    assert "9,756 times as many" in text
+    assert "once in 100 days" in text
+    crowded = msgspec.structs.replace(ALERT, observed=400, expected=123.4, recurrence_interval_days=0.25)
+    assert "where 123 are usual for this place and these hours, 3.2 times as many" in paragraph(feature(crowded))
+    assert "once in 0.25 days" in paragraph(feature(crowded))
 
 
 def test_what_speaks_against_it_is_said() -> None:

@@ -121,7 +121,7 @@ def schema(name: str) -> jsonschema.Draft202012Validator:
 
 
 def test_an_alert_reads_as_a_control_room_needs_it() -> None:
-    event = json.loads(alert_event(ALERT, LONDON, "c0ffee", None))
+    event = json.loads(alert_event(ALERT, LONDON, "c0ffee"))
     feature = event.pop("data")
     properties = feature.pop("properties")
     assert event == {
@@ -185,23 +185,21 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
 
 
 def test_an_alert_that_nothing_else_explains_says_so() -> None:
-    properties = json.loads(alert_event(msgspec.structs.replace(ALERT, artefacts=Artefacts()), LONDON, "c0ffee", None))
+    properties = json.loads(alert_event(msgspec.structs.replace(ALERT, artefacts=Artefacts()), LONDON, "c0ffee"))
     found = properties["data"]["properties"]
     assert (found["artefacts"], found["artefact_score"]) == ([], 0.0)
 
 
 def test_a_drill_is_marked() -> None:
-    assert (
-        read_alert(alert_event(ALERT, LONDON, "c0ffee", None, status="exercise")).data.properties.status == "exercise"
-    )
+    assert read_alert(alert_event(ALERT, LONDON, "c0ffee", status="exercise")).data.properties.status == "exercise"
 
 
 @given(ALERTS, ZONES)
 def test_equal_alerts_give_equal_bytes_that_read_back(alert: Alert, timezone: str) -> None:
     settings = AreaSettings(timezone=timezone)
-    value = alert_event(alert, settings, "c0ffee", None)
+    value = alert_event(alert, settings, "c0ffee")
     shuffled = msgspec.structs.replace(alert, breakdown=dict(reversed(alert.breakdown.items())))
-    assert alert_event(shuffled, settings, "c0ffee", None) == value
+    assert alert_event(shuffled, settings, "c0ffee") == value
     event = read_alert(value)
     assert read_alert(msgspec.json.encode(event, order="deterministic")) == event
     assert msgspec.json.encode(event, order="deterministic") == value
@@ -222,15 +220,15 @@ def test_an_event_holds_to_its_published_schema_and_no_null(alert: Alert) -> Non
             return any(map(nulls, part.values() if isinstance(part, dict) else part))
         return part is None
 
-    event = json.loads(alert_event(alert, LONDON, "c0ffee", None))
+    event = json.loads(alert_event(alert, LONDON, "c0ffee"))
     schema("alert").validate(event)
     assert not nulls(event)
 
 
 def test_what_newer_versions_add_is_ignored() -> None:
-    event = json.loads(alert_event(ALERT, LONDON, "c0ffee", None))
+    event = json.loads(alert_event(ALERT, LONDON, "c0ffee"))
     event["data"]["properties"]["trend"] = [1, 2]
-    assert read_alert(json.dumps(event).encode()) == read_alert(alert_event(ALERT, LONDON, "c0ffee", None))
+    assert read_alert(json.dumps(event).encode()) == read_alert(alert_event(ALERT, LONDON, "c0ffee"))
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b"\xff"])

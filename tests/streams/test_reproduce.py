@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.area_log import ExportedLog, LogError, LogRecord, LogTopic, alert_of, scan_of
+from streams.area_log import MANIFEST, ExportedLog, LogError, LogRecord, LogTopic, Manifest, alert_of, scan_of
 from streams.audit import audit
 from streams.cli import main
 from streams.reproduce import reproduce
@@ -69,7 +69,7 @@ def test_each_alert_is_derived_from_its_own_stretch_of_the_log(recorded: Path) -
 
 def test_the_chain_is_whole(recorded: Path) -> None:
     result = audit(ExportedLog(recorded), nothing)
-    assert (result.breaks, result.is_whole, result.area) == ([], True, AREA)
+    assert (result.breaks, result.given, result.area) == ([], 0, AREA)
     assert (result.scans, result.inputs) == (len(load(recorded, "scans")), len(load(recorded, "incidents")))
 
 
@@ -186,9 +186,51 @@ def test_a_log_that_begins_in_the_middle_is_said_to(small: Path) -> None:
     first = rests_on(small, alerts(small)[0])[1][0]
     save(copy, "scans", load(small, "scans")[first - 1 :])
     result = audit(ExportedLog(copy), nothing)
-    assert (result.is_whole, result.breaks) == (False, [])
+    assert (result.given, result.breaks) == (1, [])
     with pytest.raises(LogError, match="does not reach back"):
         reproduce(ExportedLog(copy), alerts(small)[0], nothing)
+
+
+def test_retention_is_not_taken_for_tampering(small: Path) -> None:
+    """The first input records are gone, and the scan records that covered them are still there."""
+    copy = spoiled(small, "alerts", 0, lambda record: record)
+    save(copy, "incidents", load(small, "incidents")[20:])
+    manifest = msgspec.json.decode((copy / MANIFEST).read_bytes(), type=Manifest)
+    begins = manifest.begins | {"incidents": 20}
+    (copy / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, begins=begins)))
+    result = audit(ExportedLog(copy), nothing)
+    unverified = [each for each in load(small, "scans") if scan_of(each).next_offset < 20]
+    assert result.breaks == []
+    assert len(unverified) <= result.given <= len(unverified) + 2
+    records = load(copy, "incidents")
+    save(copy, "incidents", [*records[:-1], msgspec.structs.replace(records[-1], timestamp_ms=0)])
+    assert audit(ExportedLog(copy), nothing).breaks
+
+
+def test_what_a_worker_writes_meanwhile_is_left_out(small: Path) -> None:
+    """The log is opened while it grows: the last scan record is not seen, its inputs and revisions are."""
+    scans = load(small, "scans")
+    last = next(i for i in range(len(scans) - 1, 0, -1) if scan_of(scans[i]).revisions)
+    copy = spoiled(small, "alerts", 0, lambda record: record)
+    save(copy, "scans", scans[:last])
+    assert audit(ExportedLog(copy), nothing).breaks == []
+    assert reproduce(ExportedLog(copy), None, nothing).differences == []
+
+
+@pytest.mark.parametrize(("field", "now"), [("digest", "g"), ("tick_s", "9")])
+def test_no_changed_field_of_a_scan_record_is_more_than_a_break(small: Path, field: str, now: str) -> None:
+    """A digest that is none, and a time that jumps."""
+    alert = alerts(small)[0]
+    index = rests_on(small, alert)[1][0]
+
+    def change(record: LogRecord) -> LogRecord:
+        value = (record.value or b"").decode()
+        at = value.rindex(f'"{field}":') + len(field) + 3 + (field == "digest")
+        return msgspec.structs.replace(record, value=(value[:at] + now + value[at + 1 :]).encode())
+
+    copy = ExportedLog(spoiled(small, "scans", index, change))
+    assert is_noticed(lambda: bool(reproduce(copy, alert, nothing).differences))
+    assert is_noticed(lambda: bool(audit(copy, nothing).breaks))
 
 
 def hotspots(*arguments: object) -> Result:
