@@ -8,7 +8,6 @@ worker, replay, backtest and calibration drive the same object.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,44 +18,14 @@ from detectors.calibration.result import Calibration
 from detectors.clusters import NullMaximum, RecentCases, Scorer
 from detectors.completeness import Delays
 from detectors.feed import silent_from
-from detectors.incident import Category, Incident, Status
+from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
 from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings
 from detectors.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.tracking import Alert, Tracker, TrackerState
-from detectors.window import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
-
-EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
-"""The years 1900 to 2999: what an area's clock can show."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class TickMark(msgspec.Struct, frozen=True):
-    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), however far that is.
-
-    On a watermark clock it closes every tick before that time, itself included.
-    """
-
-    tick_s: int
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """A record that cannot be taken, with the reason and what would be right."""
-
-    reason: str
-    detail: str
-
-
-Entry = Incident | TickMark | Refusal
-
-_UNPLACED = {
-    MISSING: Refusal("wrong_type", "longitude and latitude: missing (or give location)"),
-    ELSEWHERE: Refusal("out_of_area", "the place is none of the area's locations"),
-}
-"""What is said of a version that stood nowhere before."""
+from detectors.window import ALL, UNMAPPED, Outcome, SlidingWindow
 
 
 class Accounts(msgspec.Struct):
@@ -133,10 +102,6 @@ class Monitor:
         calibration: Calibration | None = None,
     ) -> None:
         self.area, self.settings, self.locations = area, settings, locations
-        self._categories = {
-            word: OTHER if category is Category.OTHER else STREAMS.index(category)
-            for word, category in settings.category_map.items()
-        }
         self.near = near or neighbours(locations.points, settings.max_radius_m)
         self.configuration_id = settings.digest(locations)
         self.window = SlidingWindow(
@@ -154,13 +119,13 @@ class Monitor:
         self._coming: Calibration | None = None
         self._tracker = Tracker(area, settings, chance=calibration)
         self._scorer = Scorer(locations, self.near, settings, {}, calibration)
-        self._clock_s: int | None = None
+        self._judge = Judge(settings, locations)
         self._open_s: int | None = None
         self._closed_s: int | None = None
         self._bucket: int | None = None
         self._heard_s: int | None = None
         self.silent_from_s: int | None = None
-        self._waiting: list[tuple[int, Version | TickMark | Refusal]] = []
+        self._waiting: list[tuple[int, Judged]] = []
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -170,7 +135,7 @@ class Monitor:
     @property
     def clock_s(self) -> int | None:
         """What the area's clock shows, in seconds since 1970; None before the first record."""
-        return self._clock_s
+        return self._judge.clock_s
 
     # Records and ticks
 
@@ -186,19 +151,19 @@ class Monitor:
         """
         if offset < self.expected_next:
             raise ValueError(f"offset {offset}: already taken, the next is {self.expected_next}")
-        before_s = self._clock_s
-        judged = self._judge(entry, offset, arrival_s)
+        before_s = self._judge.clock_s
+        judged = self._judge.take(entry, offset, arrival_s)
         closed: list[ClosedTick] = []
         is_mark = isinstance(judged, TickMark) and self.settings.clock == "watermark"
-        if self._clock_s is not None:
+        if self._judge.clock_s is not None:
             # A tick record belongs to the last tick before the time that it announces.
-            tick_s = self._tick(self._clock_s - self.settings.tick_s * is_mark)
+            tick_s = self._tick(self._judge.clock_s - self.settings.tick_s * is_mark)
             if merge and self._open_s is not None and bucket_of(self._open_s) == bucket_of(tick_s):
                 self._open_s = tick_s
             # What closes now is written down with the clock as it was before this record.
-            after_s, self._clock_s = self._clock_s, before_s
+            after_s, self._judge.clock_s = self._judge.clock_s, before_s
             closed = self._reach(tick_s)
-            self._clock_s, self._open_s = after_s, tick_s
+            self._judge.clock_s, self._open_s = after_s, tick_s
         self._waiting.append((offset, judged))
         self.expected_next = offset + 1
         if isinstance(judged, TickMark) and is_mark and (before_s is None or judged.tick_s >= before_s):
@@ -211,7 +176,7 @@ class Monitor:
         ``records``: (entry, offset, arrival in seconds) of the tick, in order.
         """
         for entry, offset, arrival_s in records:
-            self._waiting.append((offset, self._judge(entry, offset, arrival_s)))
+            self._waiting.append((offset, self._judge.take(entry, offset, arrival_s)))
             self.expected_next = offset + 1
         return self._close(tick_s)
 
@@ -293,7 +258,7 @@ class Monitor:
             return None
         return silent_from(self.window, self._heard_s, self.settings.silent_after_gaps)
 
-    def _apply(self, offset: int, judged: Version | TickMark | Refusal) -> tuple[int, str, str] | None:
+    def _apply(self, offset: int, judged: Judged) -> tuple[int, str, str] | None:
         """Let one record take effect and count it; a refusal is handed back with its offset."""
         self._applied_next = offset + 1
         self.accounts.read += 1
@@ -304,7 +269,7 @@ class Monitor:
             return self._reject(offset, judged)
         outcome = self.window.put(judged)
         if outcome is Outcome.UNPLACED:
-            return self._reject(offset, _UNPLACED[judged.location])
+            return self._reject(offset, UNPLACED[judged.location])
         setattr(self.accounts, outcome, getattr(self.accounts, outcome) + 1)
         self.accounts.unmapped += judged.category == UNMAPPED
         return None
@@ -339,72 +304,10 @@ class Monitor:
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent)
         return streams, changes
 
-    def _judge(self, entry: Entry, offset: int, arrival_s: int) -> Version | TickMark | Refusal:
-        """Locate a record and hold it against the area's clock, which it may move.
-
-        Whether one without a usable place has an earlier version to keep the place of is known when its tick closes.
-        """
-        wall = self.settings.clock == "wall"
-        if wall:
-            self._clock_s = arrival_s if self._clock_s is None else max(self._clock_s, arrival_s)
-        if isinstance(entry, Refusal):
-            return entry
-        if isinstance(entry, TickMark):
-            if not EARLIEST_S <= entry.tick_s <= LATEST_S:
-                return Refusal("clock_jump", "tick: must lie between the years 1900 and 2999")
-            if not wall:
-                self._clock_s = entry.tick_s if self._clock_s is None else max(self._clock_s, entry.tick_s)
-            return entry
-        occurred_s = _seconds(entry.occurred)
-        clock_s = self._clock_s
-        if not wall:
-            stamp_s = occurred_s if entry.reported_at is None else _seconds(entry.reported_at)
-            reached = self._watermark(stamp_s)
-            if isinstance(reached, Refusal):
-                return reached
-            clock_s = reached
-        if occurred_s is not None and clock_s is not None and occurred_s > clock_s + self.settings.max_ahead_s:
-            return Refusal("future", f"occurred more than {self.settings.max_ahead_s} s after the area's clock")
-        self._clock_s = clock_s  # only now: a record that is refused here moves no watermark
-        return Version(
-            id=entry.id,
-            occurred_s=occurred_s,
-            category=self._categories.get(entry.category, UNMAPPED),
-            origin=entry.origin,
-            location=self._location(entry),
-            longitude=entry.longitude or 0.0,
-            latitude=entry.latitude or 0.0,
-            revision=entry.revision,
-            offset=offset,
-            clock_s=self._clock_s,
-            is_interval=entry.is_interval,
-            delay_s=_delay_s(entry),
-        )
-
-    def _location(self, incident: Incident) -> int:
-        if incident.status is Status.CANCELLED:
-            return NOWHERE
-        if not incident.has_place:
-            return MISSING
-        location = self.locations.locate(incident)
-        return ELSEWHERE if location is None else location
-
-    def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
-        """The clock after a stamp: the latest one, unless that is further ahead than a feed could be."""
-        if stamp_s is None:
-            return self._clock_s
-        known_s = stamp_s if self._clock_s is None else self._clock_s
-        if stamp_s > known_s + self.settings.max_jump_days * 86_400:
-            days = self.settings.max_jump_days
-            return Refusal("clock_jump", f"over {days} days after the area's clock; a tick record announces a gap")
-        if not EARLIEST_S <= max(known_s, stamp_s) <= LATEST_S:
-            return Refusal("clock_jump", "the time must lie between the years 1900 and 2999")
-        return max(known_s, stamp_s)
-
     # Writing down and going on
 
     def _checkpoint(self, tick_s: int, bucket: int) -> Checkpoint:
-        clock_s = tick_s if self._clock_s is None else self._clock_s
+        clock_s = tick_s if self._judge.clock_s is None else self._judge.clock_s
         lowest_offset, lowest_clock_s = self.window.lowest() or (self._applied_next, clock_s)
         return Checkpoint(
             clock_s=clock_s,
@@ -443,7 +346,7 @@ class Monitor:
         nulls = {} if is_reconfigured else checkpoint.nulls
         monitor._scorer = Scorer(locations, monitor.near, settings, nulls, calibration)
         monitor._applied_next = checkpoint.lowest_offset
-        monitor._clock_s = checkpoint.lowest_clock_s
+        monitor._judge.clock_s = checkpoint.lowest_clock_s
         return monitor
 
     def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
@@ -451,11 +354,11 @@ class Monitor:
 
         A Monitor that is to begin with a filled window is refilled and then simply put to.
         """
-        judged = self._judge(entry, offset, arrival_s)
+        judged = self._judge.take(entry, offset, arrival_s)
         self.expected_next = offset + 1
         # A tick record's own tick may lie in the bucket before the time that it announces.
-        if self._clock_s is not None and not isinstance(judged, TickMark):
-            self.window.advance(bucket_of(self._clock_s))
+        if self._judge.clock_s is not None and not isinstance(judged, TickMark):
+            self.window.advance(bucket_of(self._judge.clock_s))
         self._waiting.append((offset, judged))
         if self.window.has_time:
             for waiting in self._waiting:
@@ -468,22 +371,7 @@ class Monitor:
         self.window.advance(checkpoint.bucket)
         self.window.touched[:] = False
         self.accounts = msgspec.structs.replace(checkpoint.accounts)
-        self._clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
+        self._judge.clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
         self._heard_s = checkpoint.heard_s
         self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset
-
-
-def _delay_s(incident: Incident) -> int | None:
-    """Seconds from occurrence to report; None for a later revision, whose report is that of the amendment."""
-    occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
-    is_first = incident.revision is None or incident.revision <= 1
-    return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None
-
-
-def _seconds(time: datetime | None) -> int | None:
-    """Seconds since 1970, rounded down."""
-    if time is None:
-        return None
-    since = time - _EPOCH
-    return since.days * 86_400 + since.seconds

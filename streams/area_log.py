@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.monitor import Entry
+from detectors.judge import Entry
 from streams.brokers import UNCOMMITTED, consumer_arguments, partition_of
 from streams.configuration import Configuration
 from streams.decode import decode

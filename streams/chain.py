@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from detectors.monitor import Entry
+from detectors.judge import Entry
 from streams.area_log import AreaLog, LogError, LogRecord, entry_of, scan_of
 from streams.scan_log import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
 

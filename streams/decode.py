@@ -18,7 +18,7 @@ from kafka.partitioner.default import murmur2
 from msgspec import inspect
 
 from detectors.incident import AwareTime, Incident
-from detectors.monitor import Entry, Refusal, TickMark
+from detectors.judge import Entry, Refusal, TickMark
 from streams.constraints import describe
 
 TICK_HEADER = "tick"

@@ -13,7 +13,8 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from detectors.monitor import ClosedTick, Monitor, Refusal
+from detectors.judge import Refusal
+from detectors.monitor import ClosedTick, Monitor
 from streams.calibration_file import CalibrationFile
 from streams.intake import Record
 from streams.metrics import Metrics

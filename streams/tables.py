@@ -23,8 +23,8 @@ import msgspec
 import numpy as np
 
 from detectors.incident import Incident, Status
+from detectors.judge import EARLIEST_S, LATEST_S
 from detectors.locations import cell_of, to_sphere
-from detectors.monitor import EARLIEST_S, LATEST_S
 from detectors.settings import AreaSettings
 from streams.decode import TICK_HEADER
 

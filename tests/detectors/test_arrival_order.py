@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from detectors.clusters import Cluster, RecentCases, Scorer
 from detectors.incident import Incident, Origin, Status
+from detectors.judge import TickMark
 from detectors.locations import Locations
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.monitor import ClosedTick, Monitor, TickMark
+from detectors.monitor import ClosedTick, Monitor
 from detectors.neighbours import neighbours
 from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings, TierSettings

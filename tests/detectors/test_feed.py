@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from detectors.feed import LONGEST_H, silent_from
 from detectors.incident import Incident, Origin
+from detectors.judge import TickMark
 from detectors.locations import Locations
-from detectors.monitor import ClosedTick, Monitor, TickMark
+from detectors.monitor import ClosedTick, Monitor
 from detectors.settings import AreaSettings
 from detectors.strata import SCHEMES
 from detectors.window import SlidingWindow, Version

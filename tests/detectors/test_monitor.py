@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from detectors import completeness
 from detectors.incident import Incident, Status
+from detectors.judge import Entry, Refusal, TickMark
 from detectors.locations import Locations
-from detectors.monitor import Accounts, Checkpoint, ClosedTick, Entry, Monitor, Refusal, TickMark
+from detectors.monitor import Accounts, Checkpoint, ClosedTick, Monitor
 from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
 from detectors.window import ALL
 

@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 
 from detectors.incident import Incident
-from detectors.monitor import TickMark
+from detectors.judge import TickMark
 from detectors.settings import AreaSettings
 from detectors.simulation import City
 from streams.brokers import admin_arguments, consumer_arguments, create_topics

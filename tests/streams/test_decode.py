@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.incident import Incident, Status
-from detectors.monitor import Refusal, TickMark
+from detectors.judge import Refusal, TickMark
 from streams.decode import REASONS, Rejection, decode, partition_of
 
 PARTITIONS = 8

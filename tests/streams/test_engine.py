@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from detectors.incident import Incident
+from detectors.judge import Entry, Refusal, TickMark
 from detectors.locations import Locations
-from detectors.monitor import Entry, Refusal, TickMark
 from detectors.neighbours import neighbours
 from detectors.settings import AreaSettings
 from streams import scan_log

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from detectors.judge import TickMark
 from detectors.locations import Locations
-from detectors.monitor import Accounts, ClosedTick, Monitor, TickMark
+from detectors.monitor import Accounts, ClosedTick, Monitor
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
 from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, Promise, document

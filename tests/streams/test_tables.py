@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.incident import Incident, Origin, Status
+from detectors.judge import Refusal, TickMark
 from detectors.locations import Locations, cell_of
-from detectors.monitor import Accounts, Monitor, Refusal, TickMark
+from detectors.monitor import Accounts, Monitor
 from detectors.settings import AreaSettings
 from detectors.window import NOWHERE
 from streams.decode import decode
