@@ -11,7 +11,7 @@ import msgspec
 
 from detectors.incident import Category, Incident, Status
 from detectors.locations import Locations
-from detectors.settings import STREAMS, AreaSettings
+from detectors.settings import STREAMS, AreaSettings, word_of
 from detectors.window import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
@@ -90,7 +90,7 @@ class Judge:
         return Version(
             id=entry.id,
             occurred_s=occurred_s,
-            category=self._categories.get(entry.category, UNMAPPED),
+            category=self._categories.get(word_of(entry.category), UNMAPPED),
             origin=entry.origin,
             location=self._location(entry),
             longitude=entry.longitude or 0.0,

@@ -5,6 +5,7 @@ Every field has a default, so that no file is needed to start. The zero value is
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ CATEGORY_MAP: dict[str, Category] = {
     "anti-social-behaviour": Category.DISORDER,
     "bicycle-theft": Category.PROPERTY,
     "burglary": Category.PROPERTY,
+    "criminal-damage-and-arson": Category.DISORDER,
     "criminal-damage-arson": Category.DISORDER,
     "other-crime": Category.OTHER,
     "other-theft": Category.PROPERTY,
@@ -34,9 +36,20 @@ CATEGORY_MAP: dict[str, Category] = {
     "shoplifting": Category.PROPERTY,
     "theft-from-the-person": Category.PROPERTY,
     "vehicle-crime": Category.PROPERTY,
+    "violence-and-sexual-offences": Category.VIOLENCE,
     "violent-crime": Category.VIOLENCE,
 }
-"""A source's word -> category; the words of data.police.uk are known from the start."""
+"""A source's word -> category; the words of data.police.uk, of its service and its files, are known from the start."""
+
+
+@functools.lru_cache(maxsize=4096)
+def word_of(category: str) -> str:
+    """A source's word as it is looked up: case, spaces, underscores and hyphens make no difference.
+
+    >>> word_of("Criminal damage_and arson")
+    'criminal-damage-and-arson'
+    """
+    return "-".join(category.casefold().replace("_", " ").replace("-", " ").split())
 
 
 class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,8 +138,8 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def category_map(self) -> dict[str, Category]:
-        """Every known word -> category: the operator's words, which go first, and those known from the start."""
-        return CATEGORY_MAP | self.categories
+        """Every known word (:func:`word_of`) -> category: the operator's, which go first, and those of the start."""
+        return CATEGORY_MAP | {word_of(word): category for word, category in self.categories.items()}
 
     def digest(self, locations: Locations) -> str:
         """The configuration hash: SHA-256 in hex over the settings and the frozen locations."""

@@ -34,6 +34,19 @@ tell nothing: after it has opened, an alert speaks on a higher tier, at its end,
 another tier, area or relative risk, when its members were relocated, and once in `reminder_h`. The last revision is
 always `ended` or `withdrawn`: withdrawn when too few of its members still stand, since the others were cancelled.
 
+| notice | what it tells |
+| --- | --- |
+| `opened` | the first revision: look at it |
+| `escalated` | rarer than ever before: `tier` has risen |
+| `tier_changed` | new members, and the cluster is of another tier now than was said last; `tier` keeps the highest |
+| `area_changed` | new or relocated members, mostly at other places |
+| `risk_changed` | new members, and a relative risk that is another by `same_risk` |
+| `reminder` | nothing new for `reminder_h`, and it is still there |
+| `ended` | it has ended, or was withdrawn |
+| empty | figures are kept fresh, nothing more: do not sound |
+
+A cluster of one category often stands out in the stream `all` as well, and is then two alerts with the same members.
+
 ## Reports that are still to come
 
 Incidents are reported after they occur, so that of the latest hours not all are known. `completeness` is the share of

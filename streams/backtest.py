@@ -67,6 +67,11 @@ class Backtest:
     def remarks(self) -> list[str]:
         """What a reader of the result should know, one line each."""
         lines = [f"{rows} rows rejected, {reason}: {first}" for reason, (rows, first) in sorted(self.refused.items())]
+        if self.unmapped:
+            lines.append(
+                f"{self.unmapped} incidents are of a category that the settings do not know, which is not scanned; "
+                "areas.NAME.categories maps a source's words"
+            )
         if self.missing_days > 0:
             lines.append(
                 f"no scan was made: the window lacks {self.missing_days:.1f} days of history (min_baseline_days)"

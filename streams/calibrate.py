@@ -15,7 +15,7 @@ from detectors.calibration.scanning import Scanning
 from detectors.incident import Category, Incident, Status
 from detectors.kernels.history import LANES
 from detectors.neighbours import neighbours
-from detectors.settings import STREAMS
+from detectors.settings import STREAMS, word_of
 from detectors.strata import BUCKET_S, SCHEMES
 from streams.calibration_file import CalibrationError, CalibrationFile, History, places_hash
 from streams.plan import Plan
@@ -40,13 +40,16 @@ def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, e
             is_active = incident.status is Status.ACTIVE
             own = plan.locations.locate(incident) if is_active else None
             last[incident.id] = incident, held if is_active and own is None else own
+    known_words = plan.settings.category_map
     found: list[tuple[int, int, int]] = []
     for incident, location in last.values():
-        category = plan.settings.category_map.get(incident.category, Category.OTHER)
+        category = known_words.get(word_of(incident.category), Category.OTHER)
         if location is not None and category is not Category.OTHER and incident.occurred is not None:
             found.append((int(incident.occurred.timestamp()), location, STREAMS.index(category)))
     if not found:
-        raise CalibrationError("history: no incident of the four categories lies within the area")
+        raise CalibrationError(
+            "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
+        )
     second, location_, category_ = (np.array(each) for each in zip(*found, strict=True))
     first = int(second.min()) if begin is None else int(begin.timestamp())
     last_s = int(second.max()) + 1 if end is None else int(end.timestamp())

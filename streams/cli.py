@@ -75,9 +75,15 @@ def topics(config: Path | None, check: bool) -> None:
 @click.argument("file", type=EXISTING_FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Say what is wrong with a configuration file and the environment, one line each."""
-    from streams.configuration import check
+    from streams.configuration import ConfigurationError, check, load
+    from streams.watched_area import watched_areas
 
     faults = check(file, os.environ)
+    if not faults:
+        try:
+            watched_areas(load(file, os.environ))
+        except ConfigurationError as error:
+            faults = str(error).splitlines()
     for fault in faults:
         click.echo(fault, err=True)
     if faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from detectors.artefacts import ArtefactKind
+from detectors.lifecycle import AlertState
 from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties
 
@@ -63,7 +64,12 @@ def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
 def paragraph(feature: AlertFeature) -> str:
     """The revision in one paragraph."""
     alert = feature.properties
-    return " ".join((_what(alert, *feature.geometry.coordinates), _chance(alert), _life(alert), _doubts(alert)))
+    what, chance = _what(alert, *feature.geometry.coordinates), _chance(alert)
+    if alert.state is AlertState.WITHDRAWN:
+        return (
+            f"Withdrawn, since too few of its incidents still stand. What had been said: {what} {chance} {_life(alert)}"
+        )
+    return f"{what} {chance} {_life(alert)} {_doubts(alert)}"
 
 
 def figures(feature: AlertFeature) -> dict[str, object]:

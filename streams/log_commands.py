@@ -59,10 +59,16 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
 def explain(
     alert: str, config: Path | None, area: str | None, folder: Path | None, revision: int | None, output: str
 ) -> None:
-    """Say in plain English what an alert means, and what might be wrong with it."""
+    """Say in plain English what an alert means, and what might be wrong with it.
+
+    ALERT is an alert's id, or the id of one of its revisions.
+    """
     from streams.explanation import find
     from streams.reports import print_explanation
 
+    alert, _, number = alert.partition(".")  # as events name it, with its revision
+    if number.isdecimal() and revision is None:
+        revision = int(number)
     with _opened(config, area, folder) as log:
         print_explanation(find(log, alert, revision), output)
 

@@ -114,7 +114,7 @@ def test_several_areas_in_one_file(tmp_path: Path) -> None:
     areas = load(path, {}).areas
     assert list(areas) == ["leeds", "den-ver"]
     assert areas["leeds"].max_radius_m == 400
-    assert areas["den-ver"].category_map["Auto Theft"] == "property"
+    assert areas["den-ver"].category_map["auto-theft"] == "property"
 
 
 def test_a_deny_list_is_part_of_what_the_monitor_reads(tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ def test_what_speaks_against_it_is_said() -> None:
     assert paragraph(feature(plain)).endswith("Nothing that is known speaks against it.")
 
 
+def test_a_withdrawn_one_says_so_first() -> None:
+    withdrawn = msgspec.structs.replace(ALERT, state="withdrawn", reason="members_cancelled")
+    assert paragraph(feature(withdrawn)).startswith("Withdrawn, since too few of its incidents still stand.")
+
+
 @given(alert=ALERTS)
 def test_any_alert_can_be_explained_and_its_figures_are_those_published(alert: Alert) -> None:
     found = feature(alert)
