@@ -13,6 +13,8 @@ from streams.worker import DONE
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
 
 END = BEGIN + timedelta(days=13)
+RECOVERY_S = 150.0
+"""A transaction that was under way when Kafka died is given up after 25 s, the clients back off besides."""
 FEW_LINES = 50
 STOP_S = 30.0
 """Below the grace period of docker-compose.yml."""
@@ -47,7 +49,7 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
 
             broker.start()
             site.produce(rows[80:])
-            worker.until(site.is_covered, "every record is on record")
+            worker.until(site.is_covered, "every record is on record", RECOVERY_S)
             worker.until(lambda: sum(site.committed().values()) == 161, "every record is acknowledged")
             worker.until(worker.is_ready, "ready again")
             assert own("answers again") == 1

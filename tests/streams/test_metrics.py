@@ -87,6 +87,7 @@ def all_driven(registry: CollectorRegistry) -> Metrics:
     metrics.redis_up(True)
     metrics.feeder_lag("leeds", 3)
     metrics.feeder_rewound("leeds")
+    metrics.recalibrated("leeds", "made")
     return metrics
 
 
