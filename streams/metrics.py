@@ -27,6 +27,7 @@ from prometheus_client import (
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from detectors.settings import STREAMS
 from detectors.tracking import Alert
 
 if TYPE_CHECKING:
@@ -96,6 +97,12 @@ DECLARED = (
         "counter",
         "Revisions of alerts committed to the topic alerts, by the stream, tier and reason of the revision.",
         ("area", "category", "tier", "reason"),
+    ),
+    Declared(
+        "hotspots_alerts_total",
+        "counter",
+        "Alerts that reached the tier alert for the first time, which is what the budget counts, by their stream.",
+        ("area", "category"),
     ),
     Declared(
         "hotspots_transactions_total",
@@ -186,6 +193,8 @@ DECLARED = (
 
 
 ESTIMATES = ("mean", "low", "high")
+TransactionOutcome = Literal["committed", "aborted"]
+RecalibrationOutcome = Literal["made", "failed"]
 FeedState = Literal["healthy", "silent", "catching_up", "kafka_away"]
 
 
@@ -217,7 +226,8 @@ class Metrics:
     """The figures of one worker, registered in ``registry`` together with those of the process and of Python.
 
     Everything that follows a tick is counted by :meth:`tick_committed` after its transaction, so that a tick
-    that is aborted and repeated counts once.
+    that is aborted and repeated counts once. What is counted of an area begins at 0 and not at the first event:
+    Prometheus sees no increase in a series that begins at 1.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -239,6 +249,8 @@ class Metrics:
             else:
                 build = Info(each.name.removesuffix("_info"), each.meaning, registry=registry)
                 build.info({"version": version("hotspot-monitor")})
+        for outcome in get_args(TransactionOutcome):
+            self._counters["hotspots_transactions_total"].labels(outcome)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -261,6 +273,8 @@ class Metrics:
             self._histograms["hotspots_scan_seconds"].labels(area).observe(scan_s)
         for alert in closed.changes:
             self._counters["hotspots_alert_revisions_total"].labels(area, alert.stream, alert.tier, alert.reason).inc()
+            if alert.alerted_s == alert.tick_s:
+                self._counters["hotspots_alerts_total"].labels(area, alert.stream).inc()
         for _offset, reason, _detail in closed.refusals:
             self.rejected(reason, area)
 
@@ -273,14 +287,15 @@ class Metrics:
         self._counters["hotspots_merged_ticks_total"].labels(area).inc()
 
     def rebuilt(self, area: str, seconds: float) -> None:
-        """The window of an area was rebuilt from the log."""
+        """The window of an area was rebuilt from the log, so it is ours from now on."""
+        self._begin(area)
         self._histograms["hotspots_rebuild_seconds"].labels(area).observe(seconds)
 
     def alert_committed(self, area: str, latency_s: float) -> None:
         """A revision was committed, so many seconds after the record behind it had arrived."""
         self._histograms["hotspots_detection_latency_seconds"].labels(area).observe(latency_s)
 
-    def transaction(self, outcome: Literal["committed", "aborted"]) -> None:
+    def transaction(self, outcome: TransactionOutcome) -> None:
         """A Kafka transaction ended."""
         self._counters["hotspots_transactions_total"].labels(outcome).inc()
 
@@ -295,14 +310,29 @@ class Metrics:
     def feeder_lag(self, area: str, records: int) -> None:
         """How far Redis is behind the topic ``alerts``."""
         self._gauges["hotspots_redis_feeder_lag_records"].labels(area).set(records)
+        self._counters["hotspots_redis_feeder_rewinds_total"].labels(area)
 
     def feeder_rewound(self, area: str) -> None:
         """Redis had lost alerts of the area."""
         self._counters["hotspots_redis_feeder_rewinds_total"].labels(area).inc()
 
-    def recalibrated(self, area: str, outcome: Literal["made", "failed"]) -> None:
+    def recalibrated(self, area: str, outcome: RecalibrationOutcome) -> None:
         """The area was to be calibrated anew."""
         self._counters["hotspots_recalibrations_total"].labels(area, outcome).inc()
+
+    def _begin(self, area: str) -> None:
+        """Show everything that is counted of an area, but for what is named as it comes: rejections and revisions."""
+        for name in ("unmapped_categories", "ticks", "merged_ticks"):
+            self._counters[f"hotspots_{name}_total"].labels(area)
+        for outcome in OUTCOMES:
+            self._counters["hotspots_records_total"].labels(area, outcome)
+        for stream in STREAMS:
+            self._counters["hotspots_scans_total"].labels(area, stream)
+            self._counters["hotspots_alerts_total"].labels(area, stream)
+        for made in get_args(RecalibrationOutcome):
+            self._counters["hotspots_recalibrations_total"].labels(area, made)
+        for histogram in self._histograms.values():
+            histogram.labels(area)
 
 
 class _StateCollector(Collector):

@@ -34,7 +34,7 @@ def configuration_of(name: str) -> Configuration:
 
 
 def scraped(job: str) -> dict[str, Any]:
-    jobs = yaml.safe_load((ROOT / "config" / "prometheus.yml").read_text())["scrape_configs"]
+    jobs = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     found: dict[str, Any] = next(found for found in jobs if found["job_name"] == job)["dns_sd_configs"][0]
     return found
 
@@ -47,7 +47,7 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "prometheus"}
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "prometheus", "grafana"}
     assert OURS == ["topics", "worker"]
 
 
@@ -162,8 +162,43 @@ def test_the_image_is_built_from_the_same_constraints() -> None:
     assert all(SERVICES[name]["user"] == f"{uid}:{uid}" for name in OURS)
 
 
+def inside(name: str) -> dict[str, Path]:
+    """Where the service finds what lies in this folder."""
+    mounts = [volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
+    assert all(mount[2:] == ["ro"] for mount in mounts)
+    return {mount[1]: ROOT / mount[0] for mount in mounts}
+
+
+def test_prometheus_finds_its_files() -> None:
+    mounts = inside("prometheus")
+    file = next(option.split("=")[1] for option in SERVICES["prometheus"]["command"] if "config.file" in option)
+    outside = mounts[str(Path(file).parent)] / Path(file).name
+    names = yaml.safe_load(outside.read_text())["rule_files"]
+    assert names and all((outside.parent / name).is_file() for name in names)
+
+
+def test_grafana_finds_the_dashboard_and_prometheus() -> None:
+    mounts = inside("grafana")
+    provisioning = mounts["/etc/grafana/provisioning"]
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    address = urlsplit(source["url"])
+    assert address.hostname in SERVICES
+    assert SERVICES[address.hostname]["ports"][0].rsplit(":", 1)[1] == str(address.port)
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "hotspots.yml").read_text())["providers"]
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert provider["options"]["path"] == str(home.parent)
+    assert (mounts[str(home.parent)] / home.name).is_file()
+
+
+def test_nobody_gets_into_grafana_without_the_password_that_was_chosen() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert re.fullmatch(r"\$\{GRAFANA_ADMIN_PASSWORD:\?.+\}", environment["GF_SECURITY_ADMIN_PASSWORD"])
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert environment["GF_USERS_ALLOW_SIGN_UP"] == "false"
+
+
 @pytest.mark.debian
 def test_prometheus_reads_its_file() -> None:
-    command = ["promtool", "check", "config", str(ROOT / "config" / "prometheus.yml")]
+    command = ["promtool", "check", "config", str(ROOT / "config" / "prometheus" / "prometheus.yml")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

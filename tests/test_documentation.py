@@ -37,11 +37,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(program: str) -> list[list[str]]:
-    """The arguments of every call of a program, in blocks of shell and in code between backticks."""
+    """The arguments of every call of a program, in blocks of shell and in code between backticks; each once."""
     code = [line for text in TEXTS.values() for block in blocks(text, "sh") for line in block.splitlines()]
     code += [inline for text in TEXTS.values() for inline in re.findall(r"`([^`\n]+)`", text)]
     lines = [shlex.split(line, comments=True) for line in code if program in line and "'" not in line]
-    return [line[1:] for line in lines if line and Path(line[0]).name == program]
+    calls = dict.fromkeys(tuple(line[1:]) for line in lines if line and Path(line[0]).name == program)
+    return [list(call) for call in calls]
 
 
 CALLS = commands("hotspots")

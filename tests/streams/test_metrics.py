@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from detectors.judge import TickMark
 from detectors.locations import Locations
 from detectors.monitor import Accounts, ClosedTick, Monitor
-from detectors.settings import AreaSettings
+from detectors.settings import STREAMS, AreaSettings
 from detectors.tracking import Alert
 from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, Promise, document
 from streams.metrics_server import MetricsServer
@@ -193,6 +193,35 @@ def test_a_tick_without_a_scan_leaves_the_scan_times_alone() -> None:
     metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), streams=()), 9.0)
     assert not samples(registry, "hotspots_scans_total")
     assert registry.get_sample_value("hotspots_scan_seconds_count", {"area": "leeds"}) is None
+
+
+def test_an_alert_counts_once_when_it_first_reaches_the_tier_alert() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    watch = msgspec.structs.replace(ALERT, tick_s=60)
+    alerted = msgspec.structs.replace(watch, revision=2, tick_s=120, tier="alert", alerted_s=120, reason="tier_rose")
+    urgent = msgspec.structs.replace(alerted, revision=3, tick_s=180, tier="urgent")
+    at_once = msgspec.structs.replace(watch, id="b", tier="urgent", alerted_s=60)
+    for changes in ((watch, at_once), (alerted,), (urgent,)):
+        metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), changes=changes), 0.0)
+    assert samples(registry, "hotspots_alerts_total") == {("leeds", "violence"): 2}
+    assert sum(samples(registry, "hotspots_alert_revisions_total").values()) == 4
+
+
+def test_what_is_counted_of_an_area_begins_at_0() -> None:
+    """Otherwise Prometheus would not see the first of anything as an increase."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.rebuilt("leeds", 0.5)
+    metrics.feeder_lag("leeds", 0)
+    begun = {each.name for each in DECLARED if each.kind == "counter" and samples(registry, each.name)}
+    assert {each.name for each in DECLARED if each.kind == "counter"} - begun == {
+        "hotspots_rejected_total",
+        "hotspots_alert_revisions_total",
+    }
+    assert not any(sum(samples(registry, name).values()) for name in begun)
+    assert samples(registry, "hotspots_alerts_total").keys() == {("leeds", stream) for stream in STREAMS}
+    assert registry.get_sample_value("hotspots_detection_latency_seconds_count", {"area": "leeds"}) == 0
 
 
 def test_an_alert_that_has_ended_vanishes_and_a_changed_one_moves() -> None:
