@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -21,6 +21,8 @@ from streams.scan_log import ScanRecord, decode_scan, records_between
 LogTopic = Literal["incidents", "scans", "settings", "alerts"]
 TOPICS: tuple[LogTopic, ...] = ("incidents", "scans", "settings", "alerts")
 MANIFEST = "manifest.json"
+
+T = TypeVar("T")
 
 
 class LogError(Exception):
@@ -185,10 +187,7 @@ def alert_of(record: LogRecord) -> AlertEvent:
     Raises:
         LogError: it holds none.
     """
-    try:
-        return read_alert(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"alerts, offset {record.offset}: is no alert ({error})") from None
+    return decoded(record, "alerts", "alert", read_alert)
 
 
 def scan_of(record: LogRecord) -> ScanRecord:
@@ -197,7 +196,16 @@ def scan_of(record: LogRecord) -> ScanRecord:
     Raises:
         LogError: it holds none.
     """
+    return decoded(record, "scans", "scan record", decode_scan)
+
+
+def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
+    """What a record of a topic holds, by a function that decodes its value.
+
+    Raises:
+        LogError: it holds something else.
+    """
     try:
-        return decode_scan(record.value or b"")
+        return decode(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"scans, offset {record.offset}: is no scan record ({error})") from None
+        raise LogError(f"{topic}, offset {record.offset}: is no {what} ({error})") from None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from detectors.monitor import Monitor
-from streams.area_log import AreaLog, LogError, alert_of, scan_of
+from streams.area_log import AreaLog, LogError, alert_of, decoded, scan_of
 from streams.chain import Link, inputs, links
 from streams.scan_log import Ids, ScanRecord, scan_record
 from streams.watched_area import WatchedArea, settings_on_record
@@ -106,10 +106,7 @@ def _span(log: AreaLog, alert: str | None) -> _Span:
     outlines: list[_Outline] = []
     decoder = msgspec.json.Decoder(_Outline)
     for each in log.read("scans"):
-        try:
-            outlines.append(decoder.decode(each.value or b""))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LogError(f"scans, offset {each.offset}: is no scan record ({error})") from None
+        outlines.append(decoded(each, "scans", "scan record", decoder.decode))
         offsets.append(each.offset)
     named = [
         index

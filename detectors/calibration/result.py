@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
     by_lag: tuple[float, ...]
 
 
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything that scoring and the promise rest on. Rates are alerts a week over all streams, by chance alone.
 
     ``scores``: tier -> the score from which it holds; ``margins`` by stream; ``curve``: (score, rate), rising scores;
@@ -100,9 +101,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
             return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
         return float(np.exp(np.interp(score, scores, np.log(rates))))
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 in hex over all of it."""
+        """SHA-256 in hex over all of it; every tick and cluster names it."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     def score_of(self, tier: str) -> float:
