@@ -82,6 +82,7 @@ class Simulated:
 class City:
     """Places and their habits, drawn from ``seed``; everything else follows from seed and arguments.
 
+    Most places lie in nine neighbourhoods, ``scatter_m`` (standard deviation) from their middles east and north.
     ``near_repeats`` is the share of incidents that trigger another one; by the ``repeat_kernel`` a disc within 200 m
     and 3 days, exponential in distance (mean 100 m) and time (1 day), or half-normal in distance (150 m) and a power
     law in time (2 h, exponent 1.5);
@@ -102,6 +103,7 @@ class City:
         places: int = 3_000,
         incidents_per_day: float = 45.0,
         annual_swing: float = 0.0,
+        scatter_m: float = 300.0,
         near_repeats: float = 0.05,
         repeat_kernel: RepeatKernel = "disc",
         delay_minutes: float = 6.0,
@@ -118,7 +120,7 @@ class City:
         self._delay_s = 60 * delay_minutes
 
         rng = self._generator(0)
-        x_m, y_m, level = _layout(rng, places, radius_m)
+        x_m, y_m, level = _layout(rng, places, radius_m, scatter_m)
         metres_per_degree = np.radians(1) * np.linalg.norm(to_sphere(np.array([longitude]), np.array([latitude])))
         self._longitude = np.round(longitude + x_m / (metres_per_degree * np.cos(np.radians(latitude))), 6)
         self._latitude = np.round(latitude + y_m / metres_per_degree, 6)
@@ -322,7 +324,9 @@ def found(cluster: InjectedCluster, revisions: Iterable[Alert]) -> int | None:
     return min(ticks, default=None)
 
 
-def _layout(rng: np.random.Generator, places: int, radius_m: float) -> tuple[_Floats, _Floats, _Floats]:
+def _layout(
+    rng: np.random.Generator, places: int, radius_m: float, scatter_m: float
+) -> tuple[_Floats, _Floats, _Floats]:
     """Places in metres from the middle, with the level of their neighbourhood.
 
     Neighbourhood 0 is the centre, 1 to 8 are districts, 9 is a thin spread over the whole disc.
@@ -332,11 +336,11 @@ def _layout(rng: np.random.Generator, places: int, radius_m: float) -> tuple[_Fl
     middle_y = np.concatenate(([0.0], distance * np.sin(angle), [0.0]))
     level = np.concatenate(([2.5], rng.lognormal(0, 0.5, 8), [0.5]))
     neighbourhood = rng.choice(10, places, p=(0.15, *(8 * [0.07]), 0.29))
-    scatter_m = 300 * rng.normal(0, 1, (2, places))
+    scattered_m = scatter_m * rng.normal(0, 1, (2, places))
     angle, distance = rng.uniform(0, 2 * np.pi, places), radius_m * np.sqrt(rng.uniform(0, 1, places))
     spread = neighbourhood == 9
-    x_m = middle_x[neighbourhood] + np.where(spread, distance * np.cos(angle), scatter_m[0])
-    y_m = middle_y[neighbourhood] + np.where(spread, distance * np.sin(angle), scatter_m[1])
+    x_m = middle_x[neighbourhood] + np.where(spread, distance * np.cos(angle), scattered_m[0])
+    y_m = middle_y[neighbourhood] + np.where(spread, distance * np.sin(angle), scattered_m[1])
     return x_m, y_m, level[neighbourhood]
 
 
