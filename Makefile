@@ -68,7 +68,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --no-build-isolation --editable '.[embedded,dev]'
+	  --no-build-isolation --editable '.[embedded,console,dev]'
 	@touch $@
 
 $(VENV)/.compiled: $(VENV)/.installed $(wildcard detectors/kernels/*.py)

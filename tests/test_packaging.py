@@ -18,7 +18,7 @@ import streams
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "hotspot-monitor"
-EXTRAS = ("embedded", "dev")
+EXTRAS = ("embedded", "console", "dev")
 PINS: dict[str, str] = {
     canonicalize_name(name): version
     for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
