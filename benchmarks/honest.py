@@ -30,7 +30,7 @@ from detectors.locations import Locations
 from detectors.monitor import Monitor
 from detectors.neighbours import neighbours
 from detectors.settings import STREAMS, AreaSettings
-from detectors.simulation import City, RepeatKernel
+from detectors.simulation import City, Injection, RepeatKernel
 from detectors.strata import BUCKET_S, SCHEMES
 from streams.calibration_plot import draw
 
@@ -49,15 +49,18 @@ KERNELS: tuple[RepeatKernel, ...] = ("disc", "exponential", "power_law")
 
 
 class Case(NamedTuple):
-    """A city: how it differs from the plain one of its seed; ``level``: that of the weeks that are measured."""
+    """A city: how it differs from the plain one of its seed; ``level``: that of the weeks that are measured;
+    ``places``: arguments of the city that say how its places lie.
+    """
 
     seed: int
     near_repeats: float = 0.0
     kernel: RepeatKernel = "disc"
     level: float = 1.0
+    places: tuple[tuple[str, float], ...] = ()
 
-    def city(self, level: float = 1.0) -> City:
-        """The city at a level of incidents."""
+    def city(self, level: float = 1.0, injection: Injection | None = None) -> City:
+        """The city at a level of incidents, with clusters if they are asked for."""
         sparse = {"places": 40_000, "radius_m": 14_000.0} if self.seed in SPARSE else {}
         return City(
             self.seed,
@@ -66,7 +69,8 @@ class Case(NamedTuple):
             near_repeats=self.near_repeats,
             repeat_kernel=self.kernel,
             delay_minutes=0.0,
-            **sparse,  # type: ignore[arg-type]
+            injection=injection,
+            **(sparse | dict(self.places)),  # type: ignore[arg-type]
         )
 
 

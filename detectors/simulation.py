@@ -170,6 +170,24 @@ class City:
         incidents.sort(key=lambda incident: (incident.reported_at, incident.id))
         return Simulated(tuple(incidents), tuple(clusters))
 
+    def expected(self, cluster: InjectedCluster, until_s: int) -> float:
+        """Incidents to be expected where and since when a cluster was injected, up to a moment, if it had not been."""
+        here = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
+        centre = int(self._tree.query(here)[1][0])
+        category = CATEGORIES.index(cluster.category)
+        return float(self._usual_within(centre, cluster.radius_m, category, cluster.start_s, until_s)[1].sum())
+
+    def _usual_within(
+        self, centre: int, radius_m: float, category: int, start_s: int, over_s: int
+    ) -> tuple[_Integers, _Floats]:
+        """The places around one, and the incidents of a category to be expected there: (places, hours)."""
+        zone = np.array(self._tree.query_ball_point(self._points[centre], radius_m, return_sorted=True))
+        hours = np.arange(start_s // 3600, -(-over_s // 3600))
+        share = (np.minimum((hours + 1) * 3600, over_s) - np.maximum(hours * 3600, start_s)) / 3600
+        of_clock = _CLOCKS[:, _hour_of_week(hours)] * self._level(hours) * share
+        of_place = self._rate[zone] * self._mix[zone, category] / 24
+        return zone, of_place[:, None] * of_clock[self._clock[zone]]
+
     def _generator(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
 
@@ -270,18 +288,14 @@ class City:
         asked = self.injection
         category = int(rng.integers(len(CATEGORIES)))
         radius_m, risk = rng.uniform(*asked.radius_m), rng.uniform(*asked.relative_risk)
-        zone = np.array(self._tree.query_ball_point(self._points[centre], radius_m, return_sorted=True))
+        zone, usual = self._usual_within(centre, radius_m, category, start_s, over_s)
         hours = np.arange(start_s // 3600, -(-over_s // 3600))
         begin_s, finish_s = np.maximum(hours * 3600, start_s), np.minimum((hours + 1) * 3600, over_s)
-        of_hour = self._level(hours) * (finish_s - begin_s) / 3600
-        of_clock = _CLOCKS[:, _hour_of_week(hours)] * of_hour
-        of_place = self._rate[zone] * self._mix[zone, category] / 24
-        added = (risk - 1) * float(of_place @ of_clock.sum(axis=1)[self._clock[zone]])
+        added = (risk - 1) * float(usual.sum())
         count = int(rng.poisson(added)) if added >= asked.expected else 0
         if count < 3:
             return None
-        usual = (of_place[:, None] * of_clock[self._clock[zone]]).ravel()
-        place, hour = np.divmod(rng.choice(len(usual), count, p=usual / usual.sum()), len(hours))
+        place, hour = np.divmod(rng.choice(usual.size, count, p=(usual / usual.sum()).ravel()), len(hours))
         second = begin_s[hour] + (rng.random(count) * (finish_s - begin_s)[hour]).astype(np.int64)
         events = _in_order(np.stack((second, zone[place], np.full(count, category))))
         ids = [f"{cluster_id}-{number:03d}" for number in range(count)]

@@ -55,7 +55,7 @@ class Backtest:
     """The finished run: its summary, incidents of an unknown category, every published event in order.
 
     ``refused``: by reason the number of rows, and what was wrong with the first of them. ``missing_days``: how much
-    history the window lacks before it is scanned at all, 0 if it was.
+    history the window lacks before it is scanned at all, 0 if it was. ``begins_late``: no row is as late as ``from_s``.
     """
 
     summary: Summary
@@ -63,6 +63,8 @@ class Backtest:
     events: list[bytes]
     refused: dict[str, tuple[int, str]]
     missing_days: float
+    interval_kind: str
+    begins_late: bool
 
     def remarks(self) -> list[str]:
         """What a reader of the result should know, one line each."""
@@ -72,7 +74,9 @@ class Backtest:
                 f"{self.unmapped} incidents are of a category that the settings do not know, which is not scanned; "
                 "areas.NAME.categories maps a source's words"
             )
-        if self.missing_days > 0:
+        if self.begins_late:
+            lines.append("nothing was scanned: no row is of --from or later")
+        elif self.missing_days > 0:
             lines.append(
                 f"no scan was made: the window lacks {self.missing_days:.1f} days of history (min_baseline_days)"
             )
@@ -95,6 +99,7 @@ def backtest(
     strongest: dict[str, Alert] = {}
 
     refused: dict[str, tuple[int, str]] = {}
+    begins_late = from_s is not None
 
     def publish(closed: list[ClosedTick]) -> None:
         for _, reason, detail in (refusal for tick in closed for refusal in tick.refusals):
@@ -111,6 +116,7 @@ def backtest(
         if from_s is not None and row.time_s < from_s:
             monitor.refill(entry, offset, int(row.time_s))
         else:
+            begins_late &= row.is_tick
             publish(monitor.put(entry, offset, int(row.time_s)))
         step()
     publish(monitor.flush())
@@ -120,7 +126,15 @@ def backtest(
     begins = monitor.window.baseline_begins() if monitor.window.has_time else None
     held_days = 0.0 if begins is None else (monitor.window.now - begins) / 24
     missing_days = 0.0 if monitor.scans else plan.settings.min_baseline_days - held_days
-    return Backtest(Summary(accounts, monitor.scans, alerts), monitor.accounts.unmapped, events, refused, missing_days)
+    return Backtest(
+        Summary(accounts, monitor.scans, alerts),
+        monitor.accounts.unmapped,
+        events,
+        refused,
+        missing_days,
+        "calibrated" if plan.calibration else "nominal",
+        begins_late,
+    )
 
 
 def _summary(alert: Alert, strongest: Alert) -> AlertSummary:

@@ -81,7 +81,7 @@ def read(path: Path, area: str, settings: AreaSettings, locations: Locations) ->
 def misfits(file: CalibrationFile, area: str, settings: AreaSettings, locations: Locations) -> list[str]:
     """Why a calibration cannot be used for an area, key by key; empty if it can."""
     faults = [
-        f"{name} = {getattr(file.settings, name)!r} then, {getattr(settings, name)!r} now"
+        f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(settings, name))} now"
         for name in MATTERS
         if getattr(file.settings, name) != getattr(settings, name)
     ]
@@ -94,6 +94,10 @@ def misfits(file: CalibrationFile, area: str, settings: AreaSettings, locations:
     if len(file.calibration.margins) != len(STREAMS):
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
     return faults
+
+
+def _as_written(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def write(path: Path, file: CalibrationFile) -> None:

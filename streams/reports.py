@@ -32,6 +32,8 @@ from streams.metrics import OUTCOMES
 from streams.reproduce import Reproduction
 from streams.study import Report, Study, features
 
+WHOLE = 160
+"""Characters that every table has room in."""
 MANY_FOLLOWERS = 0.15
 """From so many near repeats on a calibration warns: it has been seen to miss its promise by more."""
 
@@ -97,7 +99,7 @@ def print_backtest(result: Backtest, output: str) -> None:
     elif output == "geojson":
         print_json({"type": "FeatureCollection", "features": result.features()})
     else:
-        Console().print(_alert_table(result))
+        _print_table(_alert_table(result))
         accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
         unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
         Console(soft_wrap=True).print(
@@ -135,7 +137,7 @@ def print_study(study: Study, report: Report, output: str) -> None:
     elif output == "geojson":
         print_json({"type": "FeatureCollection", "features": features(study, report)})
     else:
-        Console().print(_cluster_table(report))
+        _print_table(_cluster_table(report))
 
 
 def print_demo(summary: Summary) -> None:
@@ -159,6 +161,12 @@ def print_demo(summary: Summary) -> None:
 def print_json(content: object) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
+
+
+def _print_table(table: Table) -> None:
+    """Fitted to the terminal; whole where there is none."""
+    console = Console()
+    console.print(table, width=None if console.is_terminal else WHOLE)
 
 
 def _cluster_table(report: Report) -> Table:
@@ -188,8 +196,9 @@ def _cluster_table(report: Report) -> Table:
 
 
 def _alert_table(result: Backtest) -> Table:
-    table = Table(title="Alerts that reached the tier 'alert'", box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("opened (UTC)", "category", "tier", "state", "where", "radius"):
+    title = f"Alerts that reached the tier 'alert'; {result.interval_kind} intervals"
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("alerted (UTC)", "category", "tier", "state", "where", "radius"):
         table.add_column(heading, no_wrap=True)
     for heading in ("seen", "usual", "once in"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -90,6 +90,7 @@ class Told:
             main, ["backtest", str(file), "--config", str(settings), "--output", "json", *written, *options]
         )
         assert result.exit_code == 0, result.output
+        self.stderr = result.stderr
         self.summary: dict[str, Any] = json.loads(result.stdout)
         self.lines = (folder / "alerts.jsonl").read_bytes().splitlines()
         self.events: list[AlertEvent] = [read_alert(line) for line in self.lines]
@@ -198,6 +199,12 @@ def test_rows_before_from_raise_nothing_and_fill_the_window(whole: Told, city: P
     assert 0 < told.summary["scans"] < whole.summary["scans"]
     # Two days of rows alone are no baseline: without those before there would be no alert.
     assert told.summary["alerts"]
+
+
+def test_a_from_after_every_row_is_said(city: Path, tmp_path: Path) -> None:
+    told = Told(tmp_path, city, "--from", (END + timedelta(days=30)).isoformat())
+    assert "no row is of --from or later" in told.stderr
+    assert told.summary["scans"] == 0
 
 
 def test_rows_from_to_on_are_left_out(whole: Told, city: Path, tmp_path: Path) -> None:

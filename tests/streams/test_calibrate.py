@@ -123,7 +123,7 @@ def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
     ("change", "fault"),
     [
         ({"max_radius_m": 400.0}, "max_radius_m = 500.0 then, 400.0 now"),
-        ({"durations_h": (4, 12)}, "durations_h = (4, 12, 24) then, (4, 12) now"),
+        ({"durations_h": (4, 12)}, "durations_h = [4,12,24] then, [4,12] now"),
         ({"seed": 7}, None),
         ({"clock": "wall"}, None),
         ({"deny_list": (DeniedPlace(name="Hospital", longitude=-1.55, latitude=53.8),)}, None),
