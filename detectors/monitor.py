@@ -28,6 +28,9 @@ from detectors.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.tracking import Alert, NoSuchAlert, Tracker, TrackerState
 from detectors.window import ALL, UNMAPPED, Outcome, SlidingWindow
 
+NO_SUCH_ALERT = Refusal("no_such_alert", "alert: must be the id of an open alert of this area")
+"""What is said to a response to any other alert."""
+
 
 class Accounts(msgspec.Struct):
     """What became of every record: ``read`` is the sum of the seven that follow it.
@@ -198,8 +201,8 @@ class Monitor:
         else:
             try:
                 alert = self._tracker.respond(said, tick_s)
-            except NoSuchAlert as error:
-                refusal = Refusal("no_such_alert", str(error))
+            except NoSuchAlert:
+                refusal = NO_SUCH_ALERT
             else:
                 changes = [alert] if alert else []
         self._standing = msgspec.structs.replace(

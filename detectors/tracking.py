@@ -20,7 +20,6 @@ from detectors.repeats import Notice, Said, is_due, notice
 from detectors.response import Action, Response, Responses
 from detectors.settings import AreaSettings
 
-
 ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
 
 
@@ -194,7 +193,7 @@ class Tracker:
         """
         followed = self._followed.get(response.alert)
         if followed is None:
-            raise NoSuchAlert("alert: must be the id of an open alert of this area")
+            raise NoSuchAlert(f"{response.alert}: is not the id of an open alert")
         alert = followed.alert
         responses = alert.responses.after(response)
         if responses is alert.responses:

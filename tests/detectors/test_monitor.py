@@ -111,7 +111,8 @@ def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
             continue
         alert = draw(st.sampled_from([*sorted(opened), "unheard-of"]))
         outcome = draw(st.sampled_from(["venue", "unknown"])) if action == "outcome" else ""
-        made.append((after, Response(alert, action, draw(st.sampled_from(["ann", "bob"])), after, outcome)))
+        fields: Any = (alert, action, draw(st.sampled_from(["ann", "bob"])), after, outcome)
+        made.append((after, Response(*fields)))
     return made
 
 
@@ -171,7 +172,9 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
             return
         cut = data.draw(st.integers(1, len(ticks)))
         again = resumed(ticks[:cut], feed, clock)
-        answered = 1 + max((tick.response_offset for tick in ticks[:cut] if tick.response_offset is not None), default=-1)
+        answered = 1 + max(
+            (tick.response_offset for tick in ticks[:cut] if tick.response_offset is not None), default=-1
+        )
         # A response before the first tick was refused by the driver, which keeps in mind how far it is.
         answered = max(answered, sum(after < again.expected_next for after, _ in said))
         went_on = drive(again, feed, again.expected_next, said, answered)
@@ -187,7 +190,9 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES // 4, deadline=None)
 @given(feed=records(), data=st.data())
-def test_whatever_is_answered_incidents_are_found_as_before(clock: str, feed: list[Record], data: st.DataObject) -> None:
+def test_whatever_is_answered_incidents_are_found_as_before(
+    clock: str, feed: list[Record], data: st.DataObject
+) -> None:
     """The same ticks, scans and clusters; revisions are counted on, and of what is acknowledged nobody is reminded."""
 
     def found(tick: ClosedTick) -> tuple[object, ...]:
