@@ -27,7 +27,6 @@ from streams.worker import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, incidents
 
-
 FED = 117
 """After so many incidents of the feed alerts are open."""
 
