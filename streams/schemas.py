@@ -12,6 +12,8 @@ import msgspec
 from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
+from streams.responses import Response
+from streams.usual import Usual
 
 Tick = Annotated[
     AwareTime,
@@ -27,6 +29,8 @@ PUBLISHED: dict[str, Any] = {
     "tick": Tick,
     "alert": AlertEvent,
     "provenance": Provenance,
+    "response": Response,
+    "usual": Usual,
     "rejection": Rejection,
 }
 """File name, without ``.json`` -> the type that it describes."""
