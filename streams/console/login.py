@@ -51,6 +51,11 @@ def identity(request: Request) -> Identity | None:
         user = request.headers.get(settings.proxy_user_header, "")[:100] if is_proxy else ""
         role = request.headers.get(settings.proxy_role_header, "") if settings.proxy_role_header else ""
         return Identity(user, "operator" if role == "operator" else "viewer") if user.isprintable() and user else None
+    return _begun(request, served)
+
+
+def _begun(request: Request, served: Console) -> Identity | None:
+    """The user of a session that was begun with a password that still holds."""
     user = served.passwords.users.get(request.session.get("user", "")) if served.passwords else None
     if user is None or not secrets.compare_digest(user.mark, str(request.session.get("mark", ""))):
         return None
