@@ -8,6 +8,7 @@ worker, replay, backtest and calibration drive the same object.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.calibration.result import Calibration
-from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
 from detectors.completeness import Delays
 from detectors.feed import silent_from
 from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.locations import Locations
+from detectors.lookback import Lookback
 from detectors.neighbours import Neighbours, neighbours
 from detectors.rescan import NO_PLACE
 from detectors.response import Response
@@ -345,8 +347,13 @@ class Monitor:
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
-            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent)
+            look_back = partial(self._look_back, stream)
+            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)
         return streams, changes
+
+    def _look_back(self, stream: int, cluster: Cluster) -> Lookback:
+        zone = self.locations.indices(cluster.locations)
+        return Lookback.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
 
     # Writing down and going on
 
