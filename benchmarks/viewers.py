@@ -1,7 +1,7 @@
 """Viewers of the console beside a busy worker: how late they hear of a change, and whether detection minds them.
 
 The worker has a core to itself; broker, Valkey, console, viewers and the feed share the other. The city's incidents
-come at a steady rate; beside it the same worker watches a small town, where clusters grow by the second, so that alerts
+come at a steady rate; beside it the same worker watches a village, where clusters grow by the second, so that alerts
 change all the time. Runs with and without viewers take turns, in an order in which neither is always the later, since
 the window grows.
 """
@@ -50,8 +50,8 @@ DELAY_S = 1.0
 """Wanted: 99 of 100 changes are with a viewer within that, from Redis on."""
 CHANGED = 0.2
 """Wanted: by no more than this share may viewers change the detection latency."""
-TOWN, TOWN_HISTORY = "town", 4000
-TOWN_CELLS = sorted(h3.grid_disk(h3.latlng_to_cell(53.2, -1.5, 10), 12))
+VILLAGE, VILLAGE_HISTORY = "village", 4000
+VILLAGE_CELLS = sorted(h3.grid_disk(h3.latlng_to_cell(53.2, -1.5, 10), 12))
 LAST_S = 2.0
 """What came so shortly before the end of a run may not have been heard yet."""
 READY_S = 120.0
@@ -79,7 +79,7 @@ class Written(threading.Thread):
         last: Any = b"$"
         while True:
             # The library's types leave open what comes back, since that depends on how the connection was made.
-            [[_, entries]] = cast(list[Any], self._redis.xread({area_key(TOWN, "alerts"): last}, block=0))
+            [[_, entries]] = cast(list[Any], self._redis.xread({area_key(VILLAGE, "alerts"): last}, block=0))
             moment = time.time()
             last = entries[-1][0]
             for _, fields in entries:
@@ -88,7 +88,7 @@ class Written(threading.Thread):
                 self.revisions.append((name, moment, told.latency_s))
 
 
-class Town(threading.Thread):
+class Village(threading.Thread):
     """A small area: its history, and from then on, until told to stop, an incident a second at each of a few places.
 
     So its alerts change with every tick, however busy the worker is with the city.
@@ -102,15 +102,15 @@ class Town(threading.Thread):
 
     def settings(self, file: Path) -> dict[str, str]:
         """Of its area; its cells are written into a file."""
-        file.write_text("\n".join(TOWN_CELLS))
+        file.write_text("\n".join(VILLAGE_CELLS))
         return {"timezone": "Europe/London", "cells_file": str(file)}
 
     def load(self) -> None:
         """Send its history."""
         chance = np.random.default_rng(3)
-        places = chance.integers(len(TOWN_CELLS), size=TOWN_HISTORY).tolist()
-        times = history_s(TOWN_HISTORY, time.time())
-        told = zip(times, places, range(TOWN_HISTORY), strict=True)
+        places = chance.integers(len(VILLAGE_CELLS), size=VILLAGE_HISTORY).tolist()
+        times = history_s(VILLAGE_HISTORY, time.time())
+        told = zip(times, places, range(VILLAGE_HISTORY), strict=True)
         feed((self._row(time_s, place, STREAMS[number % 4]) for time_s, place, number in told), self._kafka)
 
     def run(self) -> None:
@@ -126,16 +126,16 @@ class Town(threading.Thread):
                 return
 
     def _row(self, time_s: float, place: int, category: str) -> Row:
-        latitude, longitude = h3.cell_to_latlng(TOWN_CELLS[place])
+        latitude, longitude = h3.cell_to_latlng(VILLAGE_CELLS[place])
         self._number += 1
         incident = Incident(
-            id=f"town-{self._number}",
+            id=f"village-{self._number}",
             occurred_at=datetime.fromtimestamp(time_s, UTC),
             category=Category(category),
             longitude=longitude,
             latitude=latitude,
         )
-        return Row(TOWN.encode(), msgspec.json.encode(incident), time_s)
+        return Row(VILLAGE.encode(), msgspec.json.encode(incident), time_s)
 
 
 @contextmanager
@@ -180,11 +180,11 @@ def measure(url: str, console: psutil.Process, viewers: int, seconds: float, wri
 
 
 def bench(
-    site: Site, town: Town, rate: float, viewers: int, runs: int, seconds: float, bar: Progress
+    site: Site, village: Village, rate: float, viewers: int, runs: int, seconds: float, bar: Progress
 ) -> list[tuple[bool, Run]]:
     """All runs, each with whether it had viewers."""
+    village.load()
     site.load(HISTORY, bar)
-    town.load()
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
     fed_s = SETTLE_S + len(turns) * (seconds + 10)
     with ExitStack() as stack:
@@ -198,14 +198,14 @@ def bench(
         arguments = (str(site.file), str(rate), str(fed_s), str(HISTORY))
         feeding = feeder.submit(run_apart, "_feed.py", *arguments, core=OTHER_CORE)
         worker.until(lambda: lag.now() > 0, "the feed has begun", READY_S + fed_s)
-        town.start()
-        stack.callback(town.is_over.set)
+        village.start()
+        stack.callback(village.is_over.set)
         time.sleep(SETTLE_S)
         found = [
             (has_viewers, measure(url, console, viewers * has_viewers, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
-        town.is_over.set()
+        village.is_over.set()
         fed = feeding.result()["rate"]
         if fed < 0.95 * rate:
             raise click.ClickException(f"only {fed:,.0f} of {rate:,.0f} incidents/s could be fed")
@@ -225,9 +225,9 @@ def main(viewers: int, rate: float, runs: int, seconds: float) -> None:
         kafka = stack.enter_context(LocalKafka(folder / "kafka"))
         valkey = stack.enter_context(LocalValkey(folder / "valkey"))
         bar = stack.enter_context(Progress(console=Console(stderr=True)))
-        town = Town(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
-        site = Site(folder / "site", kafka, valkey, "viewers", {TOWN: town.settings(folder / "town.txt")})
-        found = bench(site, town, rate, viewers, runs, seconds, bar)
+        village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
+        site = Site(folder / "site", kafka, valkey, "viewers", {VILLAGE: village.settings(folder / "village.txt")})
+        found = bench(site, village, rate, viewers, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")
     print("|" + " --- |" * 5)

@@ -136,7 +136,11 @@ class Store:
             entries = await self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
             for entry in entries:
                 change = _change(area, *entry)
-                if change.glance.properties.tick_s < since_s:
+                try:
+                    tick_s = change.glance.properties.tick_s
+                except msgspec.DecodeError:  # not ours
+                    continue
+                if tick_s < since_s:
                     return
                 yield change
             if len(entries) < BATCH:
