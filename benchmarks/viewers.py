@@ -72,7 +72,7 @@ class Written(threading.Thread):
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self.revisions: list[tuple[str, float, float]] = []
-        self._redis = Redis.from_url(url)
+        self._redis = Redis.from_url(url, socket_timeout=None)
 
     def run(self) -> None:
         """Until the process ends."""
@@ -181,8 +181,8 @@ def measure(url: str, console: psutil.Process, viewers: int, seconds: float, wri
 
 def bench(
     site: Site, village: Village, rate: float, viewers: int, runs: int, seconds: float, bar: Progress
-) -> list[tuple[bool, Run]]:
-    """All runs, each with whether it had viewers."""
+) -> tuple[float, list[tuple[bool, Run]]]:
+    """The rate that was reached, and all runs, each with whether it had viewers."""
     village.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
@@ -206,10 +206,8 @@ def bench(
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
         village.is_over.set()
-        fed = feeding.result()["rate"]
-        if fed < 0.95 * rate:
-            raise click.ClickException(f"only {fed:,.0f} of {rate:,.0f} incidents/s could be fed")
-    return found
+        fed = float(feeding.result()["rate"])
+    return fed, found
 
 
 @click.command()
@@ -227,7 +225,7 @@ def main(viewers: int, rate: float, runs: int, seconds: float) -> None:
         bar = stack.enter_context(Progress(console=Console(stderr=True)))
         village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
         site = Site(folder / "site", kafka, valkey, "viewers", {VILLAGE: village.settings(folder / "village.txt")})
-        found = bench(site, village, rate, viewers, runs, seconds, bar)
+        fed, found = bench(site, village, rate, viewers, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")
     print("|" + " --- |" * 5)
@@ -243,13 +241,13 @@ def main(viewers: int, rate: float, runs: int, seconds: float) -> None:
     unheard = sum(run.unheard for _, run in found)
     with_viewers, without = (float(np.median(medians[has_viewers])) for has_viewers in (True, False))
     change = with_viewers / without - 1
-    print(f"\n{viewers} viewers, {rate:,.0f} incidents/s, {len(delays):,} receipts, {unheard} missing")
+    print(f"\n{viewers} viewers, {fed:,.0f} of {rate:,.0f} incidents/s, {len(delays):,} receipts, {unheard} missing")
     print(f"push delay, 99th percentile: {rare * 1000:.0f} ms, wanted under {DELAY_S * 1000:.0f} ms")
     print(
         f"detection latency, median of {runs} runs: {with_viewers:.2f} s with viewers, {without:.2f} s without, "
         f"{change:+.0%}, wanted within {CHANGED:.0%}"
     )
-    if rare >= DELAY_S or unheard or abs(change) > CHANGED:
+    if fed < 0.95 * rate or rare >= DELAY_S or unheard or abs(change) > CHANGED:
         raise click.ClickException("not reached")
 
 
