@@ -17,6 +17,7 @@ import msgspec
 
 from detectors.locations import Locations
 from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
+from streams.console_settings import ConsoleSettings
 from streams.location_files import read_boundary, read_cells, read_places
 from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml
 
@@ -213,6 +214,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
+    console: ConsoleSettings = ConsoleSettings()
     areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
 
     def __post_init__(self) -> None:
