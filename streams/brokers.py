@@ -21,6 +21,8 @@ __all__ = [
     "consumer_arguments",
     "create_topics",
     "faust_arguments",
+    "group_reader_arguments",
+    "letter_writer_arguments",
     "log_reader_arguments",
     "partition_of",
     "producer_arguments",
@@ -96,6 +98,7 @@ def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
         "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True, is_large=True),
         "settings": TopicPlan(name=name("settings"), compacted=True, is_large=True),
         "rejected": TopicPlan(name=name("rejected"), keep_ms=REJECTED_RETENTION_MS, short=True),
+        "undelivered": TopicPlan(name=name("undelivered"), keep_ms=keep_ms),
     }
 
 
@@ -178,6 +181,22 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 def log_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """For an ``aiokafka.AIOKafkaConsumer`` without a group: every record, uncommitted ones too."""
     return _connection(kafka) | UNCOMMITTED | {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
+
+
+def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
+    """For an ``aiokafka.AIOKafkaConsumer`` of a group: committed records only, positions committed by hand."""
+    return _connection(kafka) | {
+        "group_id": group,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "session_timeout_ms": 10_000,
+    }
+
+
+def letter_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """For an ``aiokafka.AIOKafkaProducer`` whose records are acknowledged by every replica in sync."""
+    return _connection(kafka) | {"acks": "all", "enable_idempotence": True}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:

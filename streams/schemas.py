@@ -12,6 +12,8 @@ import msgspec
 from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
+from streams.notification import Notification
+from streams.undelivered import Undelivered
 
 Tick = Annotated[
     AwareTime,
@@ -28,6 +30,8 @@ PUBLISHED: dict[str, Any] = {
     "alert": AlertEvent,
     "provenance": Provenance,
     "rejection": Rejection,
+    "notification": Notification,
+    "undelivered": Undelivered,
 }
 """File name, without ``.json`` -> the type that it describes."""
 

@@ -272,17 +272,25 @@ def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
 
 
 class WorkerProcess:
-    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`."""
+    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`.
+
+    Another long-running ``command`` is run in the same way.
+    """
 
     def __init__(
-        self, site: Deployment, fault: str = "", instance: str = "w1", environ: dict[str, str] | None = None
+        self,
+        site: Deployment,
+        fault: str = "",
+        instance: str = "w1",
+        environ: dict[str, str] | None = None,
+        command: str = "worker",
     ) -> None:
         self.log = site.folder / f"{instance}.log"
         faulty = [sys.executable, "-m", "tests.integration.faulty_worker", fault, str(site.file)]
-        command = faulty if fault else [str(HOTSPOTS), "worker", "--log", "json", "--config", str(site.file)]
+        program = faulty if fault else [str(HOTSPOTS), command, "--log", "json", "--config", str(site.file)]
         variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)} | (environ or {})
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, cwd=site.folder)
+            self.process = subprocess.Popen(program, stdout=log, stderr=log, env=variables, cwd=site.folder)
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
         """The exit code, once it has ended by itself."""
