@@ -9,7 +9,7 @@ WORKDIR /source
 COPY constraints.txt ./
 RUN pip install --constraint constraints.txt hatchling
 COPY . .
-RUN pip install --constraint constraints.txt --no-build-isolation .
+RUN pip install --constraint constraints.txt --no-build-isolation '.[console]'
 
 # Numba recognises its cache by the time stamp of the source, and an image keeps whole seconds only.
 RUN find /opt/hotspots/lib/python3.11/site-packages/detectors -name '*.py' -exec touch --date=2020-01-01 {} + \

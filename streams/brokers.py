@@ -190,7 +190,8 @@ def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
-        "session_timeout_ms": 10_000,
+        "session_timeout_ms": 6000,
+        "heartbeat_interval_ms": 2000,
     }
 
 

@@ -228,6 +228,22 @@ def schemas(folder: Path) -> None:
     write(folder)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/reference"))
+@click.option(
+    "--annotated",
+    type=EXISTING_FILE,
+    default=Path("config/monitor.toml"),
+    show_default=True,
+    help="Configuration whose comments say what each key means.",
+)
+def reference(folder: Path, annotated: Path) -> None:
+    """Write the reference pages of configuration, messages and command line into a folder."""
+    from streams.reference import write
+
+    write(folder, main, annotated.read_text(encoding="utf-8"))
+
+
 for module in (file_commands, log_commands):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -28,9 +28,14 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
+def environment_of(name: str) -> dict[str, str]:
+    """The service's environment where nobody has set a variable."""
+    return {key: re.sub(r"\$\{\w+:-\}", "", value) for key, value in SERVICES[name]["environment"].items()}
+
+
 def configuration_of(name: str) -> Configuration:
     """What the service's environment makes of the configuration file it is given."""
-    return load(ROOT / "config" / "monitor.toml", SERVICES[name]["environment"])
+    return load(ROOT / "config" / "monitor.toml", environment_of(name))
 
 
 def scraped(job: str) -> dict[str, Any]:
@@ -47,8 +52,8 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "prometheus", "grafana"}
-    assert OURS == ["topics", "worker"]
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "webhook", "prometheus", "grafana"}
+    assert OURS == ["topics", "webhook", "worker"]
 
 
 @each_service
@@ -115,15 +120,25 @@ def test_the_command_is_one_of_ours(name: str) -> None:
     main.commands[command].make_context(command, arguments)
 
 
+def test_the_webhook_starts_only_where_it_is_wanted_and_is_seen() -> None:
+    webhook = SERVICES["webhook"]
+    assert webhook["profiles"] == ["webhook"]
+    port = configuration_of("webhook").webhook.metrics_port
+    assert scraped("hotspots-webhook")["names"] == ["webhook"]
+    assert scraped("hotspots-webhook")["port"] == port
+    assert f"http://127.0.0.1:{port}/healthz" in webhook["healthcheck"]["test"][-1]
+    assert not any("webhook" in service.get("depends_on", {}) for service in SERVICES.values())
+
+
 @each_of_ours
 def test_the_environment_is_understood(name: str) -> None:
-    environment = SERVICES[name]["environment"]
+    environment = environment_of(name)
     configuration = configuration_of(name)
     assert configuration.kafka.bootstrap == environment["HOTSPOTS_KAFKA__BOOTSTRAP"]
     assert configuration.redis.url == environment["HOTSPOTS_REDIS__URL"]
     assert configuration.metrics.host == environment["HOTSPOTS_METRICS__HOST"]
     assert str(configuration.metrics.port) == environment["HOTSPOTS_METRICS__PORT"]
-    assert len(environment) == 4
+    assert environment.keys() >= SERVICES["worker"]["environment"].keys()
     with pytest.raises(ConfigurationError, match=r"(?i)bootstraps"):
         load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
 

@@ -17,6 +17,7 @@ from streams.cli import main
 from streams.configuration import Area, Configuration, load
 from streams.decode import decode
 from streams.metrics import DECLARED
+from streams.webhook_metrics import WEBHOOK_DECLARED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -53,6 +54,8 @@ each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a newcomer, with the files that the documents speak of."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "monitor.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
     (tmp_path / "boundary.geojson").write_bytes((ROOT / "config" / "boundary.geojson").read_bytes())
     times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(24 * 70)]
     for name in ("incidents.csv", "FILE.csv"):
@@ -144,7 +147,7 @@ def test_every_file_in_the_text_is_there(document: str) -> None:
 def test_every_environment_variable_is_a_key(document: str) -> None:
     keys = {
         f"HOTSPOTS_{section}__{key}".upper()
-        for section in ("kafka", "redis", "metrics", "worker")
+        for section in ("kafka", "redis", "metrics", "worker", "webhook")
         for key in getattr(Configuration(), section).__struct_fields__
     }
     pattern = r"HOTSPOTS_[A-Z0-9_]*[A-Z0-9]"
@@ -156,7 +159,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
 
 @each_document
 def test_every_metric_is_declared(document: str) -> None:
-    declared = {each.name for each in DECLARED} | {f"{each.name}_total" for each in DECLARED}
+    declared = {each.name for each in (*DECLARED, *WEBHOOK_DECLARED)}
     named = set(re.findall(r"\bhotspots_[a-z_]*[a-z]", TEXTS[document])) - {"hotspots_build_info"}
     assert named <= declared
 
