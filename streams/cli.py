@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from streams import file_commands, log_commands
+from streams import console_commands, file_commands, log_commands
 from streams.options import (
     EXISTING_FILE,
     FILE,
@@ -244,6 +244,6 @@ def reference(folder: Path, annotated: Path) -> None:
     write(folder, main, annotated.read_text(encoding="utf-8"))
 
 
-for module in (file_commands, log_commands):
+for module in (file_commands, log_commands, console_commands):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -17,8 +17,10 @@ import msgspec
 
 from detectors.locations import Locations
 from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
+from streams.console_settings import ConsoleSettings
 from streams.location_files import read_boundary, read_cells, read_places
 from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml
+from streams.webhook_settings import WebhookSettings
 
 
 def _text(pattern: str, description: str) -> msgspec.Meta:
@@ -33,7 +35,7 @@ TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Topic = Literal["incidents", "alerts", "scans", "settings", "rejected", "undelivered"]
+Topic = Literal["incidents", "alerts", "scans", "settings", "rejected", "responses", "undelivered"]
 
 
 DEFAULT_BUDGET = "2 per week"
@@ -61,6 +63,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     scans: TopicName = "scans"
     settings: TopicName = "settings"
     rejected: TopicName = "incidents.rejected"
+    responses: TopicName = "responses"
     undelivered: TopicName = "alerts.undelivered"
 
     def __post_init__(self) -> None:
@@ -151,50 +154,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     rejected_hash_only: bool = False
 
 
-class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ``hotspots webhook`` posts alerts for on-call tools; the address may hold a secret and is never shown."""
-
-    url: str = ""
-    token: Secret = Secret()
-    token_file: str = ""
-    ssl_cafile: str = ""
-    from_tier: Literal["watch", "advisory", "alert", "urgent"] = "alert"
-    receiver: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "hotspots"
-    console_url: str = ""
-    timeout_s: PositiveFloat = 10.0
-    give_up_min: PositiveFloat = 60.0
-    group: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    metrics_port: Port = 9109
-
-    def __post_init__(self) -> None:
-        faults = []
-        if self.url and not _is_web_address(self.url):
-            faults.append(
-                "url: must be http://... or https://..., without user and password; "
-                "a bearer token belongs into HOTSPOTS_WEBHOOK__TOKEN or webhook.token_file"
-            )
-        if self.console_url and not _is_web_address(self.console_url):
-            faults.append("console_url: must be http://... or https://..., without user and password")
-        if not (self.token.reveal().isascii() and self.token.reveal().isprintable()):
-            faults.append("token: must be of printable ASCII characters")
-        if faults:
-            raise ValueError("\n".join(faults))
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        address = urlsplit(text)
-        return (
-            address.scheme in ("http", "https")
-            and bool(address.hostname)
-            and address.port != 0
-            and "@" not in address.netloc
-            and not re.search(r"[\s#]", text)
-        )
-    except ValueError:  # a port that is none, or half a bracket
-        return False
-
-
 class Area(AreaSettings, frozen=True, kw_only=True):
     """One area: what its Monitor reads (:attr:`settings`), the file that says where it is, and what it was promised."""
 
@@ -257,6 +216,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
+    console: ConsoleSettings = ConsoleSettings()
     webhook: WebhookSettings = WebhookSettings()
     areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
 

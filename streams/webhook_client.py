@@ -18,9 +18,10 @@ import httpx
 import stamina
 import stamina.instrumentation
 
-from streams.configuration import WebhookSettings, webhook_tls
+from streams.configuration import webhook_tls
 from streams.undelivered import UndeliveredReason
 from streams.webhook_metrics import WebhookMetrics
+from streams.webhook_settings import WebhookSettings
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
