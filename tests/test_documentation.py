@@ -47,6 +47,16 @@ def commands(program: str) -> list[list[str]]:
 
 
 CALLS = commands("hotspots")
+WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "schemas", "reference")
+WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "export", "console")
+"""Run by ``tests/integration/test_documented_commands.py``."""
+TESTED_ALONE = {
+    "demo": "integration/test_demo.py",
+    "services": "integration/test_local_services.py",
+    "simulate": "integration/test_demo.py",
+    "password": "streams/console/test_login.py",
+    "webhook": "integration/test_webhook.py",
+}
 each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 
 
@@ -69,6 +79,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))
     (tmp_path / "cases.csv").write_text(f"location_id,date,count\n{days}")
     (tmp_path / "evidence").mkdir()
+    (tmp_path / "found.toml").write_bytes((tmp_path / "area.toml").read_bytes())
     (tmp_path / "calibration.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -94,9 +105,14 @@ def test_every_command_is_there_with_its_options(arguments: list[str], folder: P
     parse(arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments", [call for call in CALLS if call[0] in ("backtest", "calibrate", "check-config", "scan")], ids=" ".join
-)
+def test_every_command_is_run_by_some_test() -> None:
+    """Besides here: those that need servers, and those whose own tests run them."""
+    assert {call[0] for call in CALLS} <= {*WITHOUT_SERVERS, *WITH_SERVERS, *TESTED_ALONE}
+    for command, file in TESTED_ALONE.items():
+        assert re.search(rf"\b{command}\b", (ROOT / "tests" / file).read_text())
+
+
+@pytest.mark.parametrize("arguments", [call for call in CALLS if call[0] in WITHOUT_SERVERS], ids=" ".join)
 def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folder: Path) -> None:
     if "--calibration" in arguments:  # which the document makes before
         calibrate = next(call for call in CALLS if call[0] == "calibrate")

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,10 +96,20 @@ class Deployment:
     """A folder with a configuration, its topics, and what is in them."""
 
     def __init__(self, folder: Path, text: str) -> None:
-        self.folder = folder
-        self.file = folder / "monitor.toml"
-        self.file.write_text(text)
-        self.configuration: Configuration = load(self.file, {})
+        file = folder / "monitor.toml"
+        file.write_text(text)
+        self._open(file, {})
+
+    @classmethod
+    def at(cls, file: Path, environ: Mapping[str, str]) -> Self:
+        """That of a file which is there already, under the variables of an environment."""
+        deployment = cls.__new__(cls)
+        deployment._open(file, environ)
+        return deployment
+
+    def _open(self, file: Path, environ: Mapping[str, str]) -> None:
+        self.folder, self.file = file.parent, file
+        self.configuration: Configuration = load(file, environ)
         self.kafka = self.configuration.kafka
         self._readers: dict[Topic, KafkaConsumer] = {}
         self._records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
