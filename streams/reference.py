@@ -169,7 +169,7 @@ def _type(field: dict[str, Any]) -> str:
     if kind == "array":
         item = field.get("items") or field.get("prefixItems", [{}])[0]
         return f"list of {_type(item)}" if item else "list"
-    return {"date-time": "time", None: kind}.get(field.get("format"), kind)
+    return "time" if field.get("format") == "date-time" else str(kind)
 
 
 # Command line
@@ -184,8 +184,9 @@ def commands_page(main: click.Group) -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    settings = command.context_settings | {"help_option_names": ["-h", "--help"]}
-    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH, **settings)
+    context = click.Context(
+        command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"]
+    )
     text = command.get_help(context).replace("`", "")
     return f"```text\n{text}\n```"
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
+from detectors.incident import Incident
 from streams.cli import main
+from streams.decode import decode
 from streams.local_services import LocalValkey
 from streams.messages import read_alert
 from tests.conftest import GivenKafka
+from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Deployment, WorkerProcess, incidents
-from tests.test_documentation import CALLS, WITH_SERVERS
+from tests.test_documentation import CALLS, TEXTS, WITH_SERVERS
 
 SHOWN = "7fa07be1fe6fc33edb57cd6d8a5ac2ea"
 
@@ -36,8 +43,8 @@ def works(call: list[str], alert: str = "") -> str:
 
 
 def write_incidents(path: Path) -> None:
-    """Five weeks of a small town."""
-    rows = [json.loads(value) for _, value, _ in incidents("i", 420, 1, days=35.0)]
+    """Nine days of a small town."""
+    rows = [json.loads(value) for _, value, _ in incidents("i", 160, 1, days=9.0)]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
@@ -56,6 +63,9 @@ def test_the_tutorial_with_own_incidents(
             "HOTSPOTS_REDIS__URL": valkey.url,
             "HOTSPOTS_METRICS__PORT": "0",
             "HOTSPOTS_CONSOLE__PORT": "0",
+            "HOTSPOTS_AREAS__DEFAULT__TIMEZONE": "Europe/London",
+            "HOTSPOTS_AREAS__DEFAULT__MIN_BASELINE_DAYS": "3",  # instead of four weeks, for speed
+            "HOTSPOTS_AREAS__DEFAULT__REPLICATIONS": "99",
         }
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
@@ -83,6 +93,19 @@ def test_the_tutorial_with_own_incidents(
             for call in sorted(documented(command), key=len):
                 works(call, alert)
         assert "incidents" in works(["explain", SHOWN, "--config", "area.toml"], alert)
+
+
+def test_the_feed_in_python_sends_an_incident(new_site: NewSite) -> None:
+    site = new_site("default")
+    (code,) = re.findall(r"```python\n(.*?)```", TEXTS["docs/how-to/connect-a-feed.md"], re.DOTALL)
+    here = textwrap.dedent(code).replace("127.0.0.1:9092", site.kafka.bootstrap)
+    here = here.replace('"incidents"', repr(site.kafka.topic("incidents")))
+    subprocess.run([sys.executable, "-W", "ignore", "-c", here], check=True, timeout=60)
+    (record,) = site.read("incidents")
+    partitions = site.kafka.partitions
+    area, incident = decode(record.key, record.value, (), record.partition, partitions, {"default"}, 65_536)
+    assert area == "default"
+    assert isinstance(incident, Incident)
 
 
 def test_each_of_them_is_run() -> None:

@@ -68,7 +68,7 @@ def test_a_control_room_that_crashes_finishes_what_it_had_begun(
     valkey: GivenValkey, feed: Feed, tmp_path: Path
 ) -> None:
     area, output = new_area(), tmp_path / "output"
-    example = [sys.executable, ROOT / "docs" / "examples" / "control_room.py", valkey.url, area, "desk-1"]
+    example = [sys.executable, str(ROOT / "docs" / "examples" / "control_room.py"), valkey.url, area, "desk-1"]
     with Redis.from_url(valkey.url) as redis, output.open("w") as file:
         stream, group = area_key(area, "alerts"), "control-room"
         redis.xgroup_create(stream, group, mkstream=True)

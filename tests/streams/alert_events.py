@@ -30,5 +30,5 @@ def event(name: str, revision: int = 1, *, status: AlertStatus = "actual", **cha
 def ended(name: str, revision: int = 2, **changed: Any) -> bytes:
     """The last revision of an alert."""
     tick_s = OPENED_S + 60 * revision
-    usual = {"state": "ended", "reason": "quiet", "notice": "ended", "ended_s": tick_s}
+    usual: dict[str, Any] = {"state": "ended", "reason": "quiet", "notice": "ended", "ended_s": tick_s}
     return event(name, revision, **(usual | changed))
