@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,18 +16,23 @@ from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
-from detectors.repeats import Said, is_due, notice
+from detectors.lookback import Lookback
+from detectors.repeats import Notice, Said, is_due, notice
+from detectors.response import Action, Response, Responses
 from detectors.settings import AreaSettings
+
+ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert: everything the Monitor knows of it at the tick of the revision.
 
-    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
-    reached; ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything;
-    ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before;
-    ``split_from`` and ``merged_into`` ids of other alerts, empty for none. While an alert eases and when
-    it ends, the figures are those of the revision before.
+    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first reached;
+    ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything; ``start_s`` the start
+    of the cylinder; ``new_members`` those that no revision named before; ``split_from`` and ``merged_into`` ids of
+    other alerts, empty for none; ``responses`` what people did about it; ``trend`` and ``profile`` what its zone
+    has seen (:class:`detectors.lookback.Lookback`). While an alert eases, when it is answered and when it ends, the
+    figures are those of the revision before.
     """
 
     id: str
@@ -66,6 +71,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     budget_per_week: float | None = None
     artefacts: Artefacts = Artefacts()
     completeness: float | None = None
+    responses: Responses = Responses()
+    trend: tuple[int, ...] = ()
+    profile: tuple[int, ...] = ()
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -89,6 +97,10 @@ class CoolDown(msgspec.Struct, frozen=True):
     longitude: float
     latitude: float
     until_s: int
+
+
+class NoSuchAlert(ValueError):
+    """A response to an alert that is not open; nothing is changed."""
 
 
 class TrackerState(msgspec.Struct, frozen=True):
@@ -156,28 +168,64 @@ class Tracker:
         return tuple(followed.alert for followed in self._followed.values())
 
     def update(
-        self, stream: str, tick_s: int, clusters: Sequence[Cluster], standing: set[str], is_silent: bool = False
+        self,
+        stream: str,
+        tick_s: int,
+        clusters: Sequence[Cluster],
+        standing: set[str],
+        is_silent: bool = False,
+        look_back: Callable[[Cluster], Lookback] = lambda _: Lookback(),
     ) -> list[Alert]:
         """New revisions after one scan of a stream.
 
         ``clusters`` are those of :attr:`weakest_score` or more, best first; ``standing`` the members
         of this stream's open alerts that still lie in the window. While the feed ``is_silent`` no quiet time passes.
+        ``look_back`` tells what a cluster's zone has seen, and is asked for clusters of which there is a revision.
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
         kin = Kinship.between([(each.alert.id, each.told) for each in mine], clusters)
         changes = []
         for followed in mine:
-            change = self._follow(followed, kin, tick_s, standing, is_silent)
+            change = self._follow(followed, kin, tick_s, standing, is_silent, look_back)
             if change is not None:
                 changes.append(change)
         for cluster, split_from in kin.new:
             if cluster.trigger_score >= self._open_at and not self._cooling(stream, cluster):
-                changes.append(self._open(stream, tick_s, cluster, split_from))
+                changes.append(self._open(stream, tick_s, cluster, split_from, look_back))
         self._reconfigured.discard(stream)
         return changes
 
-    def _open(self, stream: str, tick_s: int, cluster: Cluster, split_from: str) -> Alert:
+    def respond(self, response: Response, tick_s: int) -> Alert | None:
+        """The revision of an open alert that is answered, None if that is nothing new. No notice: people know.
+
+        Raises:
+            NoSuchAlert: it is not open.
+        """
+        followed = self._followed.get(response.alert)
+        if followed is None:
+            raise NoSuchAlert(f"{response.alert}: is not the id of an open alert")
+        alert = followed.alert
+        responses = alert.responses.after(response)
+        if responses is alert.responses:
+            return None
+        state, reason = step(AlertState(alert.state), ANSWERS[response.action])
+        alert = msgspec.structs.replace(
+            alert,
+            revision=alert.revision + 1,
+            state=state,
+            reason=reason,
+            notice=Notice.SILENT,
+            tick_s=tick_s,
+            new_members=(),
+            responses=responses,
+        )
+        self._followed[alert.id] = msgspec.structs.replace(followed, alert=alert)
+        return alert
+
+    def _open(
+        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, look_back: Callable[[Cluster], Lookback]
+    ) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
         said = self._said(cluster, tick_s)
         alert = Alert(
@@ -196,13 +244,19 @@ class Tracker:
             split_from=split_from,
             merged_into="",
             new_members=cluster.members,
-            **_figures(cluster),
+            **_figures(cluster, look_back),
         )
         self._followed[alert.id] = Followed(alert, alert.members, None, said)
         return alert
 
     def _follow(
-        self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str], is_silent: bool
+        self,
+        followed: Followed,
+        kin: Kinship,
+        tick_s: int,
+        standing: set[str],
+        is_silent: bool,
+        look_back: Callable[[Cluster], Lookback],
     ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
@@ -219,7 +273,8 @@ class Tracker:
             unsaid = _union(unsaid, untold)
             has_news = (cluster is not None and not {*unsaid}.isdisjoint(cluster.members)) or event is Event.MOVED
             now = self._said(cluster or alert, tick_s)
-            says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats)
+            is_muted = bool(alert.responses.acknowledged_by)
+            says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats, is_muted)
             alert = msgspec.structs.replace(
                 alert,
                 revision=alert.revision + 1,
@@ -232,7 +287,7 @@ class Tracker:
                 ended_s=tick_s if state in TERMINAL else None,
                 merged_into=merged_into if event is Event.MERGED else "",
                 new_members=untold,
-                **(_figures(cluster) if cluster else {}),
+                **(_figures(cluster, look_back) if cluster else {}),
             )
             if says:
                 said, unsaid = now, ()
@@ -266,7 +321,8 @@ class Tracker:
                 return Event.GREW, None
             if _has_moved(alert, cluster):
                 return Event.MOVED, None
-            return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats) else Event.HELD), None
+            is_muted = bool(alert.responses.acknowledged_by)
+            return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats, is_muted) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
         if quiet_since_s is None or is_silent:
@@ -301,5 +357,6 @@ def _reached(tier: str, wanted: str) -> bool:
     return TIERS.index(tier) >= TIERS.index(wanted)
 
 
-def _figures(cluster: Cluster) -> dict[str, Any]:
-    return {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
+def _figures(cluster: Cluster, look_back: Callable[[Cluster], Lookback]) -> dict[str, Any]:
+    figures = {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
+    return figures | look_back(cluster)._asdict()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
+from detectors.response import Action
 from streams.metrics import DECLARED, ESTIMATES, OUTCOMES, Declared
 from streams.webhook_metrics import WEBHOOK_DECLARED
 
@@ -17,8 +19,9 @@ say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
 
 Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
 `property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected
-or a revision made, `estimate` one of {", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a
-transaction, a recalibration or a record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
+or a revision made, `action` one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
+{", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a transaction, a recalibration or a
+record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
 """
 
 WEBHOOK = """\

@@ -13,7 +13,9 @@ from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
 from streams.notification import Notification
+from streams.responses import Response
 from streams.undelivered import Undelivered
+from streams.usual import Usual
 
 Tick = Annotated[
     AwareTime,
@@ -29,6 +31,8 @@ PUBLISHED: dict[str, Any] = {
     "tick": Tick,
     "alert": AlertEvent,
     "provenance": Provenance,
+    "response": Response,
+    "usual": Usual,
     "rejection": Rejection,
     "notification": Notification,
     "undelivered": Undelivered,

@@ -29,8 +29,12 @@ each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """The service's environment where nobody has set a variable."""
-    return {key: re.sub(r"\$\{\w+:-\}", "", value) for key, value in SERVICES[name]["environment"].items()}
+    """The service's environment where nobody has set a variable; what is not shipped in ``config/`` is this file."""
+    environment: dict[str, str] = SERVICES[name]["environment"]
+    return {
+        key: re.sub(r"\$\{\w+:-\}", "", value).replace("/etc/hotspots/users", str(FILE))
+        for key, value in environment.items()
+    }
 
 
 def configuration_of(name: str) -> Configuration:
@@ -52,8 +56,8 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "webhook", "prometheus", "grafana"}
-    assert OURS == ["topics", "webhook", "worker"]
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "console", "webhook", "prometheus", "grafana"}
+    assert OURS == ["console", "topics", "webhook", "worker"]
 
 
 @each_service
@@ -141,6 +145,19 @@ def test_the_environment_is_understood(name: str) -> None:
     assert environment.keys() >= SERVICES["worker"]["environment"].keys()
     with pytest.raises(ConfigurationError, match=r"(?i)bootstraps"):
         load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
+
+
+def test_nobody_gets_into_the_console_without_a_password() -> None:
+    console = SERVICES["console"]
+    settings = configuration_of("console").console
+    assert settings.login == "password" and not settings.is_loopback
+    folder = inside("console")[str(Path(console["environment"]["HOTSPOTS_CONSOLE__PASSWORD_FILE"]).parent)]
+    assert not (folder / "users").exists(), "no password is shipped"
+    assert "config/users" in (ROOT / ".gitignore").read_text().splitlines()
+    (port,) = console["ports"]
+    assert port == f"127.0.0.1:{settings.port}:{settings.port}"
+    assert f"http://127.0.0.1:{settings.port}/healthz" in console["healthcheck"]["test"][-1]
+    assert "[console]" in next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if "isolation" in line)
 
 
 def test_addresses_lead_to_services() -> None:

@@ -16,7 +16,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from streams.configuration import ConfigurationError
 from streams.console.models import Role
 
-USER = r"[^\x00-\x1f\x7f:]{1,100}"
+USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
 """So long after a wrong password the next of the same user is not looked at."""
