@@ -143,7 +143,7 @@ def check_topics(configuration: Configuration) -> list[str]:
         ]
         found = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
     for name, plan in plans.items():
-        if not partitions[name]:
+        if not partitions[name] or not found.get(name):  # it may go while it is looked at
             faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
             continue
         if partitions[name] != configuration.kafka.partitions:
@@ -191,8 +191,7 @@ def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
-        "session_timeout_ms": 6000,
-        "heartbeat_interval_ms": 2000,
+        "session_timeout_ms": 10_000,
     }
 
 

@@ -178,11 +178,11 @@ def test_an_end_is_told_after_a_restart_and_nothing_is_lost_while_the_desk_or_th
         process.kill()  # with both still on their way
     publish(site, event("third"))
     with webhook(site, port) as process, open_desk(port) as desk:
-        process.until(lambda: len(desk.taken) >= 3, "all is told")
-        assert sorted(desk.taken) == [
+        process.until(lambda: len({*desk.taken}) >= 3, "all is told")
+        assert {*desk.taken} == {  # at least once: a busy machine may lose and regain the partition
             ("first", "resolved", "ended"),
             ("second", "firing", "opened"),
             ("third", "firing", "opened"),
-        ]
+        }
         until(lambda: "lag_records" not in counted(process), "nothing waits")
         assert process.stop() == 0
