@@ -12,7 +12,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 
@@ -36,6 +36,9 @@ DONE, FAILED = 0, 1
 POLL_MS = 500
 PAUSE_S = 1.0
 STALLED_S = 120.0
+ASK_S = 5.0
+LEAVE_S = 5.0
+"""A Kafka that is away keeps the process from leaving for no longer, at each of three steps."""
 MAX_IN_FLIGHT = 1000
 """So many notifications may wait in memory; the others wait in Kafka."""
 
@@ -54,6 +57,7 @@ class WebhookSink:
         self._committed: dict[TopicPartition, int] = {}
         self._away: str | None = "not connected to Kafka yet"
         self._moved_s = time.monotonic()
+        self._asked_s = 0.0
 
     def not_ready(self) -> str | None:
         """Why nothing is read at present; None while alerts are read."""
@@ -81,9 +85,9 @@ class WebhookSink:
         self._producer = AIOKafkaProducer(**brokers.letter_writer_arguments(kafka))
         consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(self._producer.stop)
+            closing.push_async_callback(_soon, self._producer.stop)
             await self._producer.start()
-            closing.push_async_callback(consumer.stop)
+            closing.push_async_callback(_soon, consumer.stop)
             await consumer.start()
             closing.push_async_callback(self.let_go, consumer)
             while True:
@@ -99,9 +103,32 @@ class WebhookSink:
             for record in records:
                 self._take(record)
         self._in_flight.check()
-        await self._commit(consumer)
         self._moved_s = time.monotonic()
-        self._away = None if owned else "no partition is ours yet, or another process has them all"
+        try:
+            async with asyncio.timeout(ASK_S):
+                await self._commit(consumer)
+        except TimeoutError:
+            self._away = self._missed()
+            return
+        if not owned:
+            self._away = "no partition is ours yet, or another process has them all"
+        elif self._moved_s - self._asked_s > ASK_S:
+            self._away = await self._ask(consumer)
+            self._asked_s = time.monotonic()
+
+    async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
+        """What is wrong with Kafka, which a consumer without news waits for in silence."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                await consumer.end_offsets(consumer.assignment())
+        except (KafkaError, TimeoutError):
+            return self._missed()
+        return None
+
+    def _missed(self) -> str:
+        away = f"Kafka at {self._configuration.kafka.bootstrap} does not answer"
+        log.warning("%s: alerts wait there until it does", away)
+        return away
 
     def _take(self, record: ConsumerRecord) -> None:
         """Begin the delivery of a record, or pass it over. It does not wait: no rebalance can come between."""
@@ -173,9 +200,16 @@ class WebhookSink:
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Put on record what is done and drop the rest: whoever has the partitions next delivers it."""
         with suppress(KafkaError):
-            await self._commit(consumer)
+            await _soon(self._commit, consumer)
         await self._in_flight.cancel()
         self._committed.clear()
+
+
+async def _soon(work: Callable[..., Coroutine[None, None, None]], *arguments: object) -> None:
+    """Do it, or give it up after ``LEAVE_S``: what is not put on record is delivered again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_S):
+            await work(*arguments)
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
