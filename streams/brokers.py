@@ -21,6 +21,8 @@ __all__ = [
     "consumer_arguments",
     "create_topics",
     "faust_arguments",
+    "group_reader_arguments",
+    "letter_writer_arguments",
     "log_reader_arguments",
     "partition_of",
     "producer_arguments",
@@ -97,6 +99,7 @@ def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
         "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True, is_large=True),
         "settings": TopicPlan(name=name("settings"), compacted=True, is_large=True),
         "rejected": TopicPlan(name=name("rejected"), keep_ms=REJECTED_RETENTION_MS, short=True),
+        "undelivered": TopicPlan(name=name("undelivered"), keep_ms=keep_ms),
     }
 
 
@@ -140,7 +143,7 @@ def check_topics(configuration: Configuration) -> list[str]:
         ]
         found = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
     for name, plan in plans.items():
-        if not partitions[name]:
+        if not partitions[name] or not found.get(name):  # it may go while it is looked at
             faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
             continue
         if partitions[name] != configuration.kafka.partitions:
@@ -179,6 +182,22 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 def log_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """For an ``aiokafka.AIOKafkaConsumer`` without a group: every record, uncommitted ones too."""
     return _connection(kafka) | UNCOMMITTED | {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
+
+
+def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
+    """For an ``aiokafka.AIOKafkaConsumer`` of a group: committed records only, positions committed by hand."""
+    return _connection(kafka) | {
+        "group_id": group,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "session_timeout_ms": 10_000,
+    }
+
+
+def letter_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """For an ``aiokafka.AIOKafkaProducer`` whose records are acknowledged by every replica in sync."""
+    return _connection(kafka) | {"acks": "all", "enable_idempotence": True}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:

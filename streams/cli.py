@@ -46,6 +46,26 @@ def worker(config: Path | None, log: Literal["text", "json"]) -> None:
 
 @main.command()
 @config_option
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def webhook(config: Path | None, log: Literal["text", "json"]) -> None:
+    """Post alerts from Kafka to an on-call tool, as Alertmanager does."""
+    from streams.configuration import ConfigurationError, load
+
+    try:
+        configuration = load(config, os.environ)
+    except ConfigurationError as error:
+        fail(error)
+    if not configuration.webhook.url:
+        fail("webhook.url: missing; set it, or HOTSPOTS_WEBHOOK__URL, to the address of an on-call tool")
+    try:
+        from streams.webhook import run_webhook
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is missing: pip install 'hotspot-monitor[console]'")
+    sys.exit(run_webhook(configuration, log))
+
+
+@main.command()
+@config_option
 @click.option("--check", is_flag=True, help="Change nothing; say what differs from what is needed.")
 def topics(config: Path | None, check: bool) -> None:
     """Create the topics that do not exist, and check those that do."""
@@ -206,6 +226,22 @@ def schemas(folder: Path) -> None:
     from streams.schemas import write
 
     write(folder)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/reference"))
+@click.option(
+    "--annotated",
+    type=EXISTING_FILE,
+    default=Path("config/monitor.toml"),
+    show_default=True,
+    help="Configuration whose comments say what each key means.",
+)
+def reference(folder: Path, annotated: Path) -> None:
+    """Write the reference pages of configuration, messages and command line into a folder."""
+    from streams.reference import write
+
+    write(folder, main, annotated.read_text(encoding="utf-8"))
 
 
 for module in (file_commands, log_commands, console_commands):

@@ -20,6 +20,7 @@ from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
 from streams.console_settings import ConsoleSettings
 from streams.location_files import read_boundary, read_cells, read_places
 from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml
+from streams.webhook_settings import WebhookSettings
 
 
 def _text(pattern: str, description: str) -> msgspec.Meta:
@@ -34,7 +35,7 @@ TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "rejected"]
+Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "rejected", "undelivered"]
 
 
 DEFAULT_BUDGET = "2 per week"
@@ -63,6 +64,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     scans: TopicName = "scans"
     settings: TopicName = "settings"
     rejected: TopicName = "incidents.rejected"
+    undelivered: TopicName = "alerts.undelivered"
 
     def __post_init__(self) -> None:
         names = msgspec.structs.asdict(self)
@@ -215,6 +217,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
     console: ConsoleSettings = ConsoleSettings()
+    webhook: WebhookSettings = WebhookSettings()
     areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
 
     def __post_init__(self) -> None:
@@ -225,6 +228,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     def instance(self) -> str:
         """What tells this worker from the others of its group: ``worker.instance_id``, else host and metrics port."""
         return self.worker.instance_id or f"{socket.gethostname()}-{self.metrics.port}"
+
+    @property
+    def webhook_group(self) -> str:
+        """The consumer group of ``hotspots webhook``: ``webhook.group``, else that of the workers and ``-webhook``."""
+        return self.webhook.group or f"{self.kafka.group}-webhook"
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
@@ -304,6 +312,15 @@ def tls(kafka: KafkaSettings) -> ssl.SSLContext | None:
     return context
 
 
+def webhook_tls(webhook: WebhookSettings) -> ssl.SSLContext:
+    """What the webhook's certificate is verified with.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    return _trusting("webhook", webhook.ssl_cafile)
+
+
 def _trusting(table: str, cafile: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=cafile or None)
@@ -321,6 +338,7 @@ def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
     try:
         tls(configuration.kafka)
         _trusting("redis", configuration.redis.ssl_cafile)
+        webhook_tls(configuration.webhook)
     except ConfigurationError as error:
         lines.append(str(error))
     for name, area in configuration.areas.items():

@@ -2,7 +2,7 @@
 
 Counters and histograms are driven by the worker's parts through :class:`Metrics`; what is a state (open
 alerts, lag, last record) is computed at each scrape from the engine's own snapshot, so that what has
-ended vanishes instead of lingering at its last value. ``docs/metrics.md`` is :func:`document`.
+ended vanishes instead of lingering at its last value. ``docs/metrics.md`` is made by ``streams.metrics_page``.
 """
 
 from __future__ import annotations
@@ -392,35 +392,3 @@ def _families() -> dict[str, GaugeMetricFamily]:
     return {
         each.name: GaugeMetricFamily(each.name, each.meaning, labels=each.labels) for each in DECLARED if each.at_scrape
     }
-
-
-def document() -> str:
-    """The page ``docs/metrics.md``, from the declarations."""
-    rows = [
-        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.meaning} |"
-        for each in DECLARED
-    ]
-    return "\n".join([_PREFACE, "| metric | kind | labels | meaning |", "| --- | --- | --- | --- |", *rows, ""])
-
-
-_PREFACE = f"""\
-# Metrics
-
-The worker serves them in Prometheus' text format under `/metrics`, on 127.0.0.1:9108 unless the section
-`[metrics]` of the configuration says otherwise. On the same port `/healthz` answers 200 while the worker
-makes progress and `/readyz` answers 200 once it has caught up and while Kafka answers; else both answer 503 and
-say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
-
-Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
-`property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected
-or a revision made, `action` one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
-{", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a transaction, a recalibration or a
-record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
-
-Figures of the process (`process_`) and of Python (`python_`) come with the client library.
-This page is generated from `streams/metrics.py`.
-"""
-
-
-if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201

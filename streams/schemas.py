@@ -12,7 +12,9 @@ import msgspec
 from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
+from streams.notification import Notification
 from streams.responses import Response
+from streams.undelivered import Undelivered
 from streams.usual import Usual
 
 Tick = Annotated[
@@ -32,6 +34,8 @@ PUBLISHED: dict[str, Any] = {
     "response": Response,
     "usual": Usual,
     "rejection": Rejection,
+    "notification": Notification,
+    "undelivered": Undelivered,
 }
 """File name, without ``.json`` -> the type that it describes."""
 

@@ -29,9 +29,11 @@ each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """The service's environment; what it looks for in ``config/`` and is not shipped stands for itself."""
+    """The service's environment where nobody has set a variable; what is not shipped in ``config/`` is this file."""
+    environment: dict[str, str] = SERVICES[name]["environment"]
     return {
-        key: value.replace("/etc/hotspots/users", str(FILE)) for key, value in SERVICES[name]["environment"].items()
+        key: re.sub(r"\$\{\w+:-\}", "", value).replace("/etc/hotspots/users", str(FILE))
+        for key, value in environment.items()
     }
 
 
@@ -54,8 +56,8 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "console", "prometheus", "grafana"}
-    assert OURS == ["console", "topics", "worker"]
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "console", "webhook", "prometheus", "grafana"}
+    assert OURS == ["console", "topics", "webhook", "worker"]
 
 
 @each_service
@@ -120,6 +122,16 @@ def test_the_command_is_one_of_ours(name: str) -> None:
     for inside, outside in mounts.items():
         arguments = [argument.replace(inside, str(ROOT / outside)) for argument in arguments]
     main.commands[command].make_context(command, arguments)
+
+
+def test_the_webhook_starts_only_where_it_is_wanted_and_is_seen() -> None:
+    webhook = SERVICES["webhook"]
+    assert webhook["profiles"] == ["webhook"]
+    port = configuration_of("webhook").webhook.metrics_port
+    assert scraped("hotspots-webhook")["names"] == ["webhook"]
+    assert scraped("hotspots-webhook")["port"] == port
+    assert f"http://127.0.0.1:{port}/healthz" in webhook["healthcheck"]["test"][-1]
+    assert not any("webhook" in service.get("depends_on", {}) for service in SERVICES.values())
 
 
 @each_of_ours

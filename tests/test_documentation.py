@@ -19,6 +19,7 @@ from streams.configuration import Area, Configuration, load
 from streams.decode import decode
 from streams.metrics import DECLARED
 from streams.responses import decode_response
+from streams.webhook_metrics import WEBHOOK_DECLARED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -48,6 +49,14 @@ def commands(program: str) -> list[list[str]]:
 
 
 CALLS = commands("hotspots")
+WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "schemas", "reference")
+WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "export", "console")
+"""Run by ``tests/integration/test_documented_commands.py``."""
+TESTED_ALONE = {
+    "demo": "integration/test_demo.py",
+    "password": "streams/console/test_login.py",
+    "webhook": "integration/test_webhook.py",
+}
 each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 
 
@@ -55,6 +64,8 @@ each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a newcomer, with the files that the documents speak of."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "monitor.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
     (tmp_path / "boundary.geojson").write_bytes((ROOT / "config" / "boundary.geojson").read_bytes())
     times = [datetime(2024, 5, 1, tzinfo=UTC) + timedelta(hours=hours) for hours in range(24 * 70)]
     for name in ("incidents.csv", "FILE.csv"):
@@ -68,6 +79,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     days = "".join(f"{'ab'[day % 2]},2024-05-{day:02},1\n" for day in range(1, 32))
     (tmp_path / "cases.csv").write_text(f"location_id,date,count\n{days}")
     (tmp_path / "evidence").mkdir()
+    (tmp_path / "found.toml").write_bytes((tmp_path / "area.toml").read_bytes())
     (tmp_path / "calibration.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -93,9 +105,14 @@ def test_every_command_is_there_with_its_options(arguments: list[str], folder: P
     parse(arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments", [call for call in CALLS if call[0] in ("backtest", "calibrate", "check-config", "scan")], ids=" ".join
-)
+def test_every_command_is_run_by_some_test() -> None:
+    """Besides here: those that need servers, and those whose own tests run them."""
+    assert {call[0] for call in CALLS} <= {*WITHOUT_SERVERS, *WITH_SERVERS, *TESTED_ALONE}
+    for command, file in TESTED_ALONE.items():
+        assert re.search(rf"\b{command}\b", (ROOT / "tests" / file).read_text())
+
+
+@pytest.mark.parametrize("arguments", [call for call in CALLS if call[0] in WITHOUT_SERVERS], ids=" ".join)
 def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folder: Path) -> None:
     if "--calibration" in arguments:  # which the document makes before
         calibrate = next(call for call in CALLS if call[0] == "calibrate")
@@ -146,7 +163,7 @@ def test_every_file_in_the_text_is_there(document: str) -> None:
 def test_every_environment_variable_is_a_key(document: str) -> None:
     keys = {
         f"HOTSPOTS_{section}__{key}".upper()
-        for section in ("kafka", "redis", "metrics", "worker")
+        for section in ("kafka", "redis", "metrics", "worker", "console", "webhook")
         for key in getattr(Configuration(), section).__struct_fields__
     }
     pattern = r"HOTSPOTS_[A-Z0-9_]*[A-Z0-9]"
@@ -158,7 +175,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
 
 @each_document
 def test_every_metric_is_declared(document: str) -> None:
-    declared = {each.name for each in DECLARED} | {f"{each.name}_total" for each in DECLARED}
+    declared = {each.name for each in (*DECLARED, *WEBHOOK_DECLARED)}
     named = set(re.findall(r"\bhotspots_[a-z_]*[a-z]", TEXTS[document])) - {"hotspots_build_info"}
     assert named <= declared
 
@@ -166,7 +183,8 @@ def test_every_metric_is_declared(document: str) -> None:
 @each_document
 def test_every_redis_key_is_written(document: str) -> None:
     code = (ROOT / "streams" / "redis_copy.py").read_text().split('"""', 2)[2]
-    named = re.findall(r"hotspots:\{(?:area|leeds)\}:([a-z<>:]+)", TEXTS[document])
+    text = re.sub(r"[0-9a-f]{32}", "<id>", TEXTS[document])
+    named = re.findall(r"hotspots:\{(?:area|leeds)\}:([a-z<>:]+)", text)
     assert [name for name in named if f'"{name.replace("<id>", "{alert.id}")}"' not in code] == []
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus with our configuration reads a running worker: the dashboard has its figures, and nothing fires."""
+"""A real Prometheus reads a running worker and a webhook: the dashboard has its figures, and nothing fires."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from streams.calibration_file import write
 from streams.local_services import launch
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite
+from tests.integration.test_webhook import open_desk, webhook
 from tests.integration.worker_process import WorkerProcess, incidents, tick
 from tests.operations.promql import ROOT, RULES, queries
 from tests.streams.recorded import calibration
@@ -30,18 +31,20 @@ MAY_BE_EMPTY = "ALERTS{"
 
 
 class Prometheus:
-    """The program of Debian's package on a free port of loopback, with our files: one worker, and every second."""
+    """The program of Debian's package on a free port of loopback, with our files: one of each, and every second."""
 
-    def __init__(self, folder: Path, worker_port: int) -> None:
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         rules = yaml.safe_load(RULES.read_text())
         for group in rules["groups"]:
             group.pop("interval", None)
         configuration = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
         configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        (hotspots,) = (job for job in configuration["scrape_configs"] if job["job_name"] == "hotspots")
-        del hotspots["dns_sd_configs"]
-        hotspots["static_configs"] = [{"targets": [f"127.0.0.1:{worker_port}"]}]
-        configuration["scrape_configs"] = [hotspots]
+        ours = [job for job in configuration["scrape_configs"] if job["job_name"] in ports]
+        assert len(ours) == len(ports)
+        for job in ours:
+            del job["dns_sd_configs"]
+            job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]
+        configuration["scrape_configs"] = ours
         (folder / "rules.yml").write_text(yaml.safe_dump(rules))
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
         program = shutil.which("prometheus")
@@ -85,9 +88,10 @@ def test_the_dashboard_shows_a_running_worker_and_nothing_fires(
     rows = incidents(area, 160, 2)
     ends_at = datetime.fromisoformat(json.loads(rows[-1][1])["occurred_at"])  # while two alerts are open
     site.produce([*rows, (area, b"{", ()), tick(area, ends_at + timedelta(seconds=1))])
-    with WorkerProcess(site) as worker:
+    with open_desk() as desk, WorkerProcess(site) as worker, webhook(site, desk.server_port) as told:
         (port,) = worker.until(worker.ports, "it listens")
-        with Prometheus(tmp_path, port) as prometheus:
+        (webhook_port,) = told.until(told.ports, "it listens")
+        with Prometheus(tmp_path, {"hotspots": port, "hotspots-webhook": webhook_port}) as prometheus:
             worker.until(site.is_covered, "every record is on record")
             worker.until(lambda: prometheus.asked("targets"), "Prometheus listens")
             worker.until(

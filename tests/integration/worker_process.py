@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,10 +96,20 @@ class Deployment:
     """A folder with a configuration, its topics, and what is in them."""
 
     def __init__(self, folder: Path, text: str) -> None:
-        self.folder = folder
-        self.file = folder / "monitor.toml"
-        self.file.write_text(text)
-        self.configuration: Configuration = load(self.file, {})
+        file = folder / "monitor.toml"
+        file.write_text(text)
+        self._open(file, {})
+
+    @classmethod
+    def at(cls, file: Path, environ: Mapping[str, str]) -> Self:
+        """That of a file which is there already, under the variables of an environment."""
+        deployment = cls.__new__(cls)
+        deployment._open(file, environ)
+        return deployment
+
+    def _open(self, file: Path, environ: Mapping[str, str]) -> None:
+        self.folder, self.file = file.parent, file
+        self.configuration: Configuration = load(file, environ)
         self.kafka = self.configuration.kafka
         self._readers: dict[Topic, KafkaConsumer] = {}
         self._records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
@@ -272,17 +282,25 @@ def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
 
 
 class WorkerProcess:
-    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`."""
+    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`.
+
+    Another long-running ``command`` is run in the same way.
+    """
 
     def __init__(
-        self, site: Deployment, fault: str = "", instance: str = "w1", environ: dict[str, str] | None = None
+        self,
+        site: Deployment,
+        fault: str = "",
+        instance: str = "w1",
+        environ: dict[str, str] | None = None,
+        command: str = "worker",
     ) -> None:
         self.log = site.folder / f"{instance}.log"
         faulty = [sys.executable, "-m", "tests.integration.faulty_worker", fault, str(site.file)]
-        command = faulty if fault else [str(HOTSPOTS), "worker", "--log", "json", "--config", str(site.file)]
+        program = faulty if fault else [str(HOTSPOTS), command, "--log", "json", "--config", str(site.file)]
         variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)} | (environ or {})
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables, cwd=site.folder)
+            self.process = subprocess.Popen(program, stdout=log, stderr=log, env=variables, cwd=site.folder)
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
         """The exit code, once it has ended by itself."""

@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from streams.metrics import DECLARED
-from tests.operations.promql import DASHBOARD, ROOT, declared_in, faults, panels, queries
+from tests.operations.promql import DASHBOARD, DECLARED, ROOT, declared_in, faults, panels, queries
 
 WHOLE = json.loads(DASHBOARD.read_text())
 SOURCES = ROOT / "config" / "grafana" / "provisioning" / "datasources" / "prometheus.yml"

@@ -232,6 +232,13 @@ class TestSecrets:
             "[redis]\nurl = ':tell-no-one@localhost:6379'",
             "[redis]\nurl = 'redis:/u:tell-no-one@localhost'",
             "[redis]\nurl = 'redis://localhost/0?password=tell-no-one'",
+            "[webhook]\ntoken = 'tell-no-one'",
+            "[webhook]\nurl = 'https://u:tell-no-one@localhost/'",
+            "[webhook]\nurl = 'ftp://localhost/tell-no-one'",
+            "[webhook]\nurl = 'localhost:80/tell-no-one'",
+            "[webhook]\nurl = 'https://localhost:99999/tell-no-one'",
+            "[webhook]\nurl = 'https://localhost/tell-no-one #'",
+            "[webhook]\nconsole_url = 'https://u:tell-no-one@localhost/'",
         ],
     )
     def test_no_fault_repeats_one(self, tmp_path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import http.client
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from detectors.monitor import Accounts, ClosedTick, Monitor
 from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
 from detectors.tracking import Alert
-from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, Promise, document
+from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
+from streams.metrics_page import document
 from streams.metrics_server import MetricsServer
+from streams.webhook_metrics import WEBHOOK_DECLARED, WebhookMetrics
 
 BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
 
@@ -128,30 +130,35 @@ def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], flo
 
 
 def test_the_page_is_generated() -> None:
-    """To renew it: .venv/bin/python -m streams.metrics > docs/metrics.md"""
+    """To renew it: .venv/bin/python -m streams.metrics_page > docs/metrics.md"""
     assert (Path(__file__).parents[2] / "docs" / "metrics.md").read_text() == document()
 
 
 def test_declarations_keep_to_the_rules() -> None:
-    names = [each.name for each in DECLARED]
+    names = [each.name for each in (*DECLARED, *WEBHOOK_DECLARED)]
     assert len(set(names)) == len(names)
-    for each in DECLARED:
+    for each in (*DECLARED, *WEBHOOK_DECLARED):
         assert each.name.startswith("hotspots_")
         assert (each.kind == "counter") == each.name.endswith("_total")
         assert set(each.labels) <= BOUNDED or each.name == "hotspots_build_info"
         assert bool(each.buckets) == (each.kind == "histogram")
 
 
-def test_what_is_served_is_what_is_declared() -> None:
+@pytest.mark.parametrize(
+    ("driven", "declared"), [(all_driven, DECLARED), (WebhookMetrics, WEBHOOK_DECLARED)], ids=["worker", "webhook"]
+)
+def test_what_is_served_is_what_is_declared(
+    driven: Callable[[CollectorRegistry], object], declared: Sequence[Declared]
+) -> None:
     registry = CollectorRegistry()
-    all_driven(registry)
+    driven(registry)
     served = {
         family.name: family
         for family in text_string_to_metric_families(scrape(registry))
         if family.name.startswith("hotspots_")
     }
-    assert served.keys() == {each.name.removesuffix("_total") for each in DECLARED}
-    for each in DECLARED:
+    assert served.keys() == {each.name.removesuffix("_total") for each in declared}
+    for each in declared:
         family = served[each.name.removesuffix("_total")]
         assert family.documentation == each.meaning
         assert family.type == ("gauge" if each.kind == "info" else each.kind)
@@ -303,11 +310,12 @@ def test_it_listens_on_loopback_alone_and_leaves_the_port() -> None:
 
 
 @pytest.mark.debian
-def test_promtool_has_no_complaint() -> None:
+@pytest.mark.parametrize("driven", [all_driven, WebhookMetrics], ids=["worker", "webhook"])
+def test_promtool_has_no_complaint(driven: Callable[[CollectorRegistry], object]) -> None:
     promtool = shutil.which("promtool")
     assert promtool, "apt-get install --no-install-recommends prometheus"
     registry = CollectorRegistry()
-    all_driven(registry)
+    driven(registry)
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=scrape(registry), capture_output=True, text=True, check=False
     )

@@ -1,0 +1,60 @@
+"""Work that goes on at once, in order for each key, and how far each partition is done without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable
+
+from aiokafka import TopicPartition
+
+
+class InFlight:
+    """Tasks that were begun for records, each known by partition and offset."""
+
+    def __init__(self) -> None:
+        self._of: dict[TopicPartition, dict[int, asyncio.Task[None]]] = defaultdict(dict)
+        self._last: dict[str, asyncio.Task[None]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def begin(
+        self, partition: TopicPartition, offset: int, key: str, work: Callable[[], Coroutine[None, None, None]]
+    ) -> None:
+        """Do the work of a record when that of the record before it with this key is done."""
+        task = asyncio.create_task(_after(self._last.get(key), work))
+        self._last[key] = self._of[partition][offset] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            if self._last.get(key) is task:
+                del self._last[key]
+            if not task.cancelled() and task.exception() is None:
+                self._of[partition].pop(offset, None)
+
+        task.add_done_callback(done)
+
+    def position(self, partition: TopicPartition, begun: int) -> int:
+        """Below which offset all is done, where every record below ``begun`` was begun or passed over."""
+        return min((*self._of[partition], begun))
+
+    def check(self) -> None:
+        """Raise the error of a task that has failed, if one has."""
+        for tasks in self._of.values():
+            for task in tasks.values():
+                if task.done():
+                    task.result()
+
+    async def cancel(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        """End what is not done, of these partitions or of all, and forget it."""
+        chosen = list(self._of) if partitions is None else list(partitions)
+        tasks = [task for partition in chosen for task in self._of.pop(partition, {}).values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _after(before: asyncio.Task[None] | None, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    if before is not None:
+        await before  # what it raises is raised here too: nothing overtakes it
+    await work()
