@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -30,6 +30,7 @@ import msgspec
 import numpy as np
 import psutil
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -75,7 +76,11 @@ class Written(threading.Thread):
         self._redis = Redis.from_url(url, socket_timeout=None)
 
     def run(self) -> None:
-        """Until the process ends."""
+        """Until Redis ends."""
+        with suppress(RedisConnectionError):
+            self._read()
+
+    def _read(self) -> None:
         last: Any = b"$"
         while True:
             # The library's types leave open what comes back, since that depends on how the connection was made.
