@@ -65,10 +65,10 @@ def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
     return found
 
 
-def paragraph(feature: AlertFeature) -> str:
-    """The revision in one paragraph."""
+def paragraph(feature: AlertFeature, place: str = "") -> str:
+    """The revision in one paragraph; ``place``: what people call where it is, such as "near High Street"."""
     alert = feature.properties
-    what, chance = _what(alert, *feature.geometry.coordinates), _chance(alert)
+    what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
     if alert.state is AlertState.WITHDRAWN:
         return (
             f"Withdrawn, since too few of its incidents still stand. What had been said: {what} {chance} {_life(alert)}"
@@ -82,15 +82,17 @@ def figures(feature: AlertFeature) -> dict[str, object]:
     return {name: known[name] for name in FIGURES if name in known}
 
 
-def _what(alert: AlertProperties, longitude: float, latitude: float) -> str:
+def _what(alert: AlertProperties, longitude: float, latitude: float, place: str) -> str:
     began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
     kind = NAMES.get(alert.category, f"{alert.category} incidents")
-    places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m of" if len(alert.cells) > 1 else "one place at"
+    places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m" if len(alert.cells) > 1 else "one place"
+    of = "of" if len(alert.cells) > 1 else "at"
+    where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
     verb = "is" if round(alert.expected, 1) == 1 else "are"
     usual = f"{_plain(alert.expected)} {verb} usual for this place and these hours"
     ratio = f", {_plain(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
     return (
-        f"{alert.area}: {alert.observed} {kind} at {places} {latitude:.5f}, {longitude:.5f} "
+        f"{alert.area}: {alert.observed} {kind} at {places}{where} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
     )
 

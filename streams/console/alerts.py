@@ -76,7 +76,7 @@ def _urgency(change: Change) -> tuple[bool, float]:
 async def card(served: Served, _: Viewer, alert: AlertId) -> Any:
     """All about one alert."""
     change = await found(served, alert)
-    feature = read_alert(change.event).data
+    feature, shown = read_alert(change.event).data, served.shown(change)
     told = feature.properties
     related = {each for each in (told.split_from, told.merged_into) if isinstance(each, str)}
     for other in await served.store.open_alerts(change.area):
@@ -85,8 +85,8 @@ async def card(served: Served, _: Viewer, alert: AlertId) -> Any:
             related.add(theirs.id)
     return Json(
         {
-            "alert": served.shown(change),
-            "explanation": paragraph(feature),
+            "alert": shown,
+            "explanation": paragraph(feature, shown["properties"].get("place", "")),
             "cells": outlines(told.cells, served.places[change.area]),
             "related": sorted(related - {alert}),
         }

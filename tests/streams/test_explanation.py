@@ -30,6 +30,11 @@ def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
     )
 
 
+def test_where_it_is_is_said_as_people_call_it() -> None:
+    text = paragraph(feature(ALERT), "near High Street, beat 12")
+    assert text.startswith("leeds: 6 property incidents at 2 places within 212 m, near High Street, beat 12, since ")
+
+
 def test_a_calibrated_one_says_what_was_promised() -> None:
     calibrated = msgspec.structs.replace(ALERT, calibration="beef", budget_per_week=2.0)
     assert "it is set to open 2 a week by chance" in paragraph(feature(calibrated))

@@ -145,7 +145,8 @@ def test_the_card(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(4, areas[1], members=members))  # ids of another area are other incidents
     card = client.get(f"/api/alerts/{1:032x}").json()
     assert card["related"] == [f"{2:032x}", f"{7:032x}"]
-    assert card["explanation"] == paragraph(msgspec.convert(card["alert"], AlertFeature))
+    place = card["alert"]["properties"].get("place", "")
+    assert card["explanation"] == paragraph(msgspec.convert(card["alert"], AlertFeature), place)
     cells = card["cells"]["features"]
     assert [cell["properties"] for cell in cells] == [{"id": each} for each in h3.grid_disk(CELL, 1)]
     for cell in cells:
