@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from streams import file_commands, log_commands
+from streams import console_commands, file_commands, log_commands
 from streams.options import (
     EXISTING_FILE,
     FILE,
@@ -208,6 +208,6 @@ def schemas(folder: Path) -> None:
     write(folder)
 
 
-for module in (file_commands, log_commands):
+for module in (file_commands, log_commands, console_commands):
     for command in module.COMMANDS:
         main.add_command(command)

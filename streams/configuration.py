@@ -17,6 +17,7 @@ import msgspec
 
 from detectors.locations import Locations
 from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
+from streams.console_settings import ConsoleSettings
 from streams.location_files import read_boundary, read_cells, read_places
 from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml
 
@@ -33,7 +34,7 @@ TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Topic = Literal["incidents", "alerts", "scans", "settings", "rejected"]
+Topic = Literal["incidents", "alerts", "scans", "settings", "rejected", "responses"]
 
 
 DEFAULT_BUDGET = "2 per week"
@@ -61,6 +62,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     scans: TopicName = "scans"
     settings: TopicName = "settings"
     rejected: TopicName = "incidents.rejected"
+    responses: TopicName = "responses"
 
     def __post_init__(self) -> None:
         names = msgspec.structs.asdict(self)
@@ -212,6 +214,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     metrics: MetricsSettings = MetricsSettings()
     worker: WorkerSettings = WorkerSettings()
+    console: ConsoleSettings = ConsoleSettings()
     areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
 
     def __post_init__(self) -> None:

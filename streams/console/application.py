@@ -1,0 +1,107 @@
+"""The application: routes, what stands before them, and how it answers what went wrong."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from redis import RedisError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from xstatic.pkg import leaflet
+
+from streams.configuration import Configuration
+from streams.console import actions, alerts, base_map, login, stream
+from streams.console.guards import BodyLimit, SecurityHeaders
+from streams.console.models import Json, Problem, components
+from streams.console.state import Console
+
+COOKIE = "hotspots_session"
+STATIC = str(files("streams.console").joinpath("static"))
+
+
+def application(configuration: Configuration) -> FastAPI:
+    """The console as an ASGI application.
+
+    Raises:
+        ConfigurationError: a file that it needs cannot be used.
+    """
+    console = Console(configuration)
+    settings = console.settings
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await console.start()
+        yield
+        await console.stop()
+
+    app = FastAPI(
+        title="Hotspot monitor console",
+        version=console.version,
+        description="Alerts of the hotspot monitor, read from Redis; what operators do goes to Kafka.",
+        lifespan=lifespan,
+        docs_url=None,  # these pages fetch their scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.console = console
+    for module in (login, alerts, actions, base_map, stream):
+        app.include_router(module.router)
+    app.get("/", include_in_schema=False)(_page)
+    app.mount("/static/leaflet", StaticFiles(directory=leaflet.BASE_DIR))
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(RedisError, _without_redis)
+    app.openapi = _described(app.openapi)  # type: ignore[method-assign]
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=settings.session_secret.reveal() or secrets.token_urlsafe(32),
+        session_cookie=COOKIE,
+        max_age=int(settings.session_hours * 3600),
+        same_site="strict",
+        https_only=settings.is_secure,
+    )
+    app.add_middleware(BodyLimit)
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False)
+    app.add_middleware(SecurityHeaders, settings=settings)
+    return app
+
+
+async def _page() -> FileResponse:
+    return FileResponse(f"{STATIC}/index.html")
+
+
+async def _refused(_: Request, error: Exception) -> Json:
+    refused = error if isinstance(error, HTTPException) else HTTPException(500)
+    return Json(Problem(refused.detail), refused.status_code, refused.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Json:
+    """Says where the fault is, and not what was sent: it may be a password."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    return Json(Problem("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)), 422)
+
+
+async def _without_redis(_request: Request, _error: Exception) -> Json:
+    return Json(Problem("Redis is away: nothing is known of the alerts at the moment"), 503, {"Retry-After": "2"})
+
+
+def _described(openapi: Any) -> Any:
+    """OpenAPI with the types that msgspec describes."""
+
+    def described() -> dict[str, Any]:
+        schema: dict[str, Any] = openapi()
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(components())
+        return schema
+
+    return described

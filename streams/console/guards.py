@@ -1,0 +1,78 @@
+"""What stands before every request: the size of its body, and the headers that browsers keep to."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streams.console.models import Json, Problem
+from streams.console_settings import ConsoleSettings
+
+MAX_BODY_BYTES = 4096
+"""The longest body is a name and a password."""
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """Answers 413 to a body of more than ``MAX_BODY_BYTES``, whether or not it says how long it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise _TooLarge
+            return message
+
+        try:
+            if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+                raise _TooLarge
+            await self._app(scope, limited, send)
+        except _TooLarge:
+            problem = Problem(f"the body must be at most {MAX_BODY_BYTES} bytes long")
+            await Json(problem, 413, {"Connection": "close"})(scope, receive, send)
+
+
+class SecurityHeaders:
+    """Adds to every answer what keeps pages of others out of ours, and ours out of theirs."""
+
+    def __init__(self, app: ASGIApp, settings: ConsoleSettings) -> None:
+        self._app = app
+        images = " ".join(filter(None, ("'self'", "data:", settings.tiles_origin)))
+        self._headers = {
+            "Content-Security-Policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; "
+                f"img-src {images}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                # Static files are asked for again each time, the rest is never kept: it may be an alert.
+                headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,209 @@
+"""One reader of the streams of changes for all viewers: each change is read and encoded once, however many look.
+
+A viewer's place in the streams travels in the id of each event, so that it goes on where it was after any
+interruption: what it missed is read for it alone, and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from fastapi.sse import format_sse_event
+from redis import RedisError
+
+from streams.console.health import health
+from streams.console.store import Change, Store
+
+HEALTH_S = 5.0
+PAUSE_S = 0.5
+"""So long after a failure Redis is tried again."""
+QUEUE = 500
+"""So many events may wait for a viewer; one that falls further behind is let go, and resumes."""
+MAX_VIEWERS = 500
+
+log = logging.getLogger(__name__)
+
+
+class Message(NamedTuple):
+    """An event, ready to be sent; ``area`` is empty for health, which belongs to all."""
+
+    area: str
+    text: bytes
+
+
+class Viewer:
+    """One open event stream: what waits for it."""
+
+    def __init__(self, areas: frozenset[str], joined: Mapping[str, str] | None) -> None:
+        self.areas = areas
+        self.joined = joined  # entry of each area after which its queue holds everything; None: not known yet
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE)
+        self._is_slow = False
+
+    def tell(self, message: Message) -> None:
+        """Put an event into the queue, if it concerns the viewer."""
+        if message.area and message.area not in self.areas:
+            return
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self._is_slow = True
+
+    async def heard(self) -> AsyncIterator[Message]:
+        """What it is told, until it has been too slow."""
+        while not self._is_slow:
+            yield await self._queue.get()
+
+
+class Hub:
+    """Follows the streams of changes of all areas; ``shown`` makes of a change what viewers see."""
+
+    def __init__(self, store: Store, shown: Callable[[Change], dict[str, Any]]) -> None:
+        self._store = store
+        self._shown = shown
+        self._viewers: set[Viewer] = set()
+        self._positions: dict[str, str] | None = None
+        self._is_up = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are ``MAX_VIEWERS``."""
+        return len(self._viewers) >= MAX_VIEWERS
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._beat())]
+
+    async def stop(self) -> None:
+        """Follow no longer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncIterator[bytes]:
+        """What a viewer of these areas is sent: health at once, then what is new.
+
+        ``resumed``: the entry of each area that it has seen; None for nothing but what is new from now on.
+        """
+        viewer = Viewer(areas, self._positions and dict(self._positions))
+        self._viewers.add(viewer)
+        try:
+            yield (await self._told_health()).text
+            held: list[Message] = []
+            async for message in self._woken(viewer) if resumed is not None else viewer.heard():
+                if resumed is None:
+                    yield message.text
+                    continue
+                if message.area:
+                    held.append(message)  # it comes after what was missed
+                elif message.text:
+                    yield message.text
+                if len(held) > QUEUE:
+                    return
+                if self._is_up and viewer.joined is not None:
+                    with suppress(RedisError):
+                        async for missed, seen in self._missed(viewer, resumed):
+                            yield missed
+                            resumed = seen
+                        resumed = None
+                        for each in held:
+                            yield each.text
+        finally:
+            self._viewers.discard(viewer)
+
+    async def _woken(self, viewer: Viewer) -> AsyncIterator[Message]:
+        """What the viewer is told, after one message that says nothing: to begin with."""
+        yield Message("", b"")
+        async for message in viewer.heard():
+            yield message
+
+    async def _missed(self, viewer: Viewer, seen: Mapping[str, str]) -> AsyncIterator[tuple[bytes, dict[str, str]]]:
+        """The changes between what the viewer has seen and what its queue holds, each with what it has seen then."""
+        positions = dict(viewer.joined or {}) | dict(seen)
+        for area in sorted(viewer.areas & seen.keys()):
+            async for change in self._store.between(area, seen[area], (viewer.joined or {})[area]):
+                positions = positions | {area: change.entry}
+                if (text := self._event(change, positions)) is not None:
+                    yield text, positions
+            positions = positions | {area: (viewer.joined or {})[area]}
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                if self._positions is None:
+                    self._place(await self._store.positions())
+                await self._read(self._positions or {})
+            except RedisError as error:
+                log.warning("Redis cannot be read, will try again: %s", error)
+                if self._is_up:
+                    self._is_up = False
+                    await self._tell_health()
+                await asyncio.sleep(PAUSE_S)
+
+    def _place(self, positions: dict[str, str]) -> None:
+        self._positions = positions
+        for viewer in self._viewers:
+            viewer.joined = dict(positions)
+
+    async def _read(self, positions: dict[str, str]) -> None:
+        changes = await self._store.news(positions)
+        if not self._is_up:
+            self._is_up = True
+            await self._tell_health()
+        for change in changes:
+            positions[change.area] = change.entry
+            if (text := self._event(change, positions)) is not None:
+                self._tell(Message(change.area, text))
+
+    def _event(self, change: Change, positions: Mapping[str, str]) -> bytes | None:
+        try:
+            data = msgspec.json.encode(self._shown(change)).decode()
+        except (msgspec.DecodeError, LookupError, TypeError) as error:
+            log.warning("area %s, entry %s: not an alert, left out: %s", change.area, change.entry, error)
+            return None
+        return format_sse_event(event="alert", id=written(positions), data_str=data)
+
+    def _tell(self, message: Message) -> None:
+        for viewer in self._viewers:
+            viewer.tell(message)
+
+    async def _told_health(self) -> Message:
+        data = msgspec.json.encode(await health(self._store)).decode()
+        return Message("", format_sse_event(event="health", data_str=data, retry=2000))
+
+    async def _tell_health(self) -> None:
+        if self._viewers:
+            self._tell(await self._told_health())
+
+    async def _beat(self) -> None:
+        """Tell the health again and again: it also keeps the connections alive."""
+        while True:
+            await asyncio.sleep(HEALTH_S)
+            await self._tell_health()
+
+
+def written(positions: Mapping[str, str]) -> str:
+    """The entry of each area as the id of an event."""
+    return ",".join(f"{area}={entry}" for area, entry in sorted(positions.items()))
+
+
+def read(event_id: str) -> dict[str, str]:
+    """What :func:`written` has written.
+
+    Raises:
+        ValueError: it is no such id.
+    """
+    positions = {}
+    for part in event_id.split(","):
+        area, _, entry = part.partition("=")
+        number, _, sequence = entry.partition("-")
+        if not area or not all(each.isascii() and each.isdigit() and len(each) <= 18 for each in (number, sequence)):
+            raise ValueError("must be the id of an event of this stream")
+        positions[area] = entry
+    return positions

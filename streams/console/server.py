@@ -1,0 +1,58 @@
+"""The process of ``hotspots console``: one event loop that serves everything."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import uvicorn
+
+from streams.configuration import Configuration
+from streams.console.application import application
+from streams.logs import LogFormat, set_up_logging
+
+STOP_S = 3
+"""So long open streams may take to end."""
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Say where it answers, once it does; with port 0 nobody knows before."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            scheme = "https" if self.config.is_ssl else "http"
+            log.info("the console is at %s://%s:%d/", scheme, f"[{host}]" if ":" in host else host, port)
+
+
+def run_console(configuration: Configuration, port: int | None, log_format: LogFormat) -> int:
+    """Serve until SIGTERM or Ctrl-C; returns the exit code.
+
+    Raises:
+        ConfigurationError: a file that it needs cannot be used.
+    """
+    settings = configuration.console
+    if port is not None:
+        settings = msgspec.structs.replace(settings, port=port)
+        configuration = msgspec.structs.replace(configuration, console=settings)
+    app = application(configuration)
+    set_up_logging(log_format)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host.strip("[]"),
+            port=settings.port,
+            log_config=None,
+            access_log=False,  # addresses carry ids and boxes of alerts
+            server_header=False,
+            proxy_headers=False,  # who asks is told by the addresses of the configuration alone
+            ssl_certfile=settings.ssl_certfile or None,
+            ssl_keyfile=settings.ssl_keyfile or None,
+            timeout_graceful_shutdown=STOP_S,
+            limit_concurrency=1000,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1

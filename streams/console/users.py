@@ -1,0 +1,127 @@
+"""The password file: one line ``user:role:argon2 hash`` for each user."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from streams.configuration import ConfigurationError
+from streams.console.models import Role
+
+USER = r"[^\x00-\x1f\x7f:]{1,100}"
+MAX_PASSWORD = 1000
+FAILED_S = 1.0
+"""So long after a wrong password the next of the same user is not looked at."""
+MAX_WAITING = 20
+"""More sign-ins at a time are turned away."""
+
+_hasher = PasswordHasher()
+
+
+class User(NamedTuple):
+    """One line of the file."""
+
+    name: str
+    role: Role
+    hash: str
+
+    @property
+    def mark(self) -> str:
+        """Changes with the password: a session that was begun with another one ends."""
+        return hashlib.sha256(self.hash.encode()).hexdigest()[:16]
+
+
+class Busy(Exception):
+    """Too many people sign in at once."""
+
+
+def password_line(user: str, role: Role, password: str) -> str:
+    """The line of a user for the password file.
+
+    Raises:
+        ValueError: the name cannot be one, or the password is too short or long.
+    """
+    if not re.fullmatch(USER, user):
+        raise ValueError(f"user {user!r}: must be 1 to 100 characters, no colon and no control characters")
+    if not 8 <= len(password) <= MAX_PASSWORD:
+        raise ValueError(f"the password must be 8 to {MAX_PASSWORD} characters long")
+    return f"{user}:{role}:{_hasher.hash(password)}"
+
+
+def read_users(path: Path) -> dict[str, User]:
+    """The users of a password file, by name; empty lines and those that begin with # are passed over.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a line is none of ``hotspots password``.
+    """
+    users: dict[str, User] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"console.password_file: {path}: cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, role, hashed = [*line.strip().split(":"), "", ""][:3]
+        try:
+            extract_parameters(hashed)
+            is_hash = True
+        except InvalidHashError:
+            is_hash = False
+        if not is_hash or role not in get_args(Role) or not re.fullmatch(USER, name) or name in users:
+            raise ConfigurationError(
+                f"console.password_file: {path}, line {number}: must be user:role:hash, each user once, "
+                "as `hotspots password USER --role operator` prints it"
+            )
+        users[name] = User(name, role, hashed)
+    if not users:
+        raise ConfigurationError(
+            f"console.password_file: {path}: holds no user; `hotspots password USER --role operator` prints a line"
+        )
+    return users
+
+
+class Passwords:
+    """Checks passwords, one at a time since each costs memory and time, and those of one user slowly."""
+
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self.users = users
+        self._nobody = User("", "viewer", _hasher.hash("nobody's"))
+        self._turn = {name: asyncio.Lock() for name in ("", *users)}
+        self._checking = asyncio.Semaphore(1)
+        self._waiting = 0
+
+    async def check(self, name: str, password: str) -> User | None:
+        """The user, if that is the password; a name that is not known takes as long as one that is.
+
+        Raises:
+            Busy: too many are waiting already.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise Busy
+        user = self.users.get(name, self._nobody)
+        self._waiting += 1
+        try:
+            async with self._turn[user.name]:
+                async with self._checking:
+                    is_right = await asyncio.to_thread(_is_right, user, password)
+                if is_right and user is not self._nobody:
+                    return user
+                await asyncio.sleep(FAILED_S)
+                return None
+        finally:
+            self._waiting -= 1
+
+
+def _is_right(user: User, password: str) -> bool:
+    try:
+        return _hasher.verify(user.hash, password)
+    except Argon2Error:
+        return False
