@@ -31,7 +31,20 @@ BEATS = (
 )
 ROADS = ("Abbey", "Priory", "Beacon", "Moor", "Forge", "Harbour", "Quarry", "Wharf")
 STREETS = (
-    *("Elm", "Mill", "Bridge", "Chapel", "Station", "Market", "Church", "Albion", "Victoria", "Garden", "Well", "Orchard"),
+    *(
+        "Elm",
+        "Mill",
+        "Bridge",
+        "Chapel",
+        "Station",
+        "Market",
+        "Church",
+        "Albion",
+        "Victoria",
+        "Garden",
+        "Well",
+        "Orchard",
+    ),
     *("King", "Queen", "Castle", "Cross", "Water", "Tanner", "Cooper", "Saddler", "Weaver", "Mason", "Baker", "Glover"),
     *("Hazel", "Rowan", "Alder", "Birch", "Maple", "Willow", "Holly", "Laurel", "Heather", "Bramble", "Clover", "Ivy"),
 )

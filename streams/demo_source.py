@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from detectors.simulation import InjectedCluster
+from streams.demo_places import write_layers
 from streams.simulator import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
 from streams.tables import Table
 
@@ -28,17 +29,22 @@ class Source(ABC):
     cells: tuple[str, ...]
     baseline_days: int
     """Scans begin when the window holds so much, that is at the end of the history."""
+    is_invented: bool
+    """Its streets and beats have to be invented too."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
-        """Write the worker's configuration and the area's cells; returns the file. Raises OSError."""
+        """Write the configuration, the area's cells and what lies on its map; returns the file. Raises OSError."""
         cells = folder / "cells.txt"
         cells.write_text("".join(f"{cell}\n" for cell in self.cells))
         host, _, port = metrics.rpartition(":")
         area = {"clock": "watermark", "min_baseline_days": self.baseline_days, "cells_file": cells.name}
+        files = write_layers(folder) if self.is_invented else {}
+        layers = [{"name": kind, "kind": kind, "file": str(file)} for kind, file in files.items()]
         tables = {
             "kafka": {"bootstrap": kafka, "partitions": 1},
             "redis": {"url": redis_url},
             "metrics": {"host": host, "port": int(port)},
+            "console": {"layers": layers},
             "areas": {AREA: area},
         }
         path = folder / "demo.toml"
@@ -60,6 +66,8 @@ class Source(ABC):
 
 class SimulatedCity(Source):
     """The city of a seed, with or without injected clusters."""
+
+    is_invented = True
 
     def __init__(self, seed: int, inject: bool, seconds: float | None) -> None:
         days = UNENDING_DAYS if seconds is None else seconds * SPEED / 86_400
@@ -100,6 +108,8 @@ class RecordedCity(Source):
     Raises:
         TableError: the file cannot be read as incidents.
     """
+
+    is_invented = False
 
     def __init__(self, path: Path, seconds: float | None) -> None:
         table = Table.read(path)

@@ -115,9 +115,10 @@ class LiveView:
         if self._redis is not None:
             self._redis.close()
 
-    def connect(self, kafka: str, redis_url: str, metrics: str) -> None:
-        """Say where the parts are; the view reads the latter two from now on."""
-        self._addresses = {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
+    def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None) -> None:
+        """Say where the parts are; the view reads Redis and the metrics from now on."""
+        self._addresses = {} if console is None else {"console": f"http://{console}/"}
+        self._addresses |= {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
         self._metrics = metrics
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
 

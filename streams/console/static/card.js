@@ -5,7 +5,7 @@ import { shareBar, trendBars, weekStrip } from "./charts.js";
 import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
 import { h } from "./dom.js";
 import {
-  OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isTerminal, noticeWords, placeWords, plural,
+  OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
   reasonWords, riskWords,
 } from "./words.js";
 
@@ -132,7 +132,7 @@ export class Card {
       number(figure(alert.expected), "usual here then"),
       number(riskWords(alert), "as many as usual"),
       number(intervalWords(alert.recurrence_interval_days), `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
-      h("p", { class: `verdict ${artefact ? "doubtful" : ""}` }, artefact ? `May be an artefact: ${artefact}` : "No artefact found"),
+      h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${artefact}` : "No artefact found"),
       alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Incidents a day, last 14 days: ${alert.trend.join(", ")}` },
         trendBars(alert.trend, 150, 34), h("figcaption", {}, "incidents a day, last 14 days")));
   }
@@ -156,7 +156,7 @@ export class Card {
         h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.answer("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
         h("button", { type: "button", id: "take", disabled: busy, onclick: () => this.answer("take") }, response.taken_by ? "Take over" : "Take"),
         h("span", { class: "outcome" }, select,
-          h("button", { type: "button", id: "note-outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note outcome"))),
+          h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
       this.waiting !== null && h("p", { class: "muted", role: "status" }, busy ? "Sent. Waiting for the worker to take it …" : "Sent, but the worker has not taken it yet."));
   }
 

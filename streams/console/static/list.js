@@ -4,7 +4,7 @@ import { trendBars } from "./charts.js";
 import { areaNow, fullTime, localTime } from "./clock.js";
 import { h } from "./dom.js";
 import {
-  artefactWords, categoryWords, chanceWords, countWords, duration, isTerminal, placeWords, reasonWords, responseWords,
+  artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
   riskWords,
 } from "./words.js";
 
@@ -95,7 +95,7 @@ export class List {
         h("span", { class: `category category-${alert.category}` }, categoryWords(alert.category)),
         h("b", {}, countWords(alert)), " ", h("span", { class: "risk" }, riskWords(alert))),
       h("span", { class: "how-sure" }, `by chance ${chanceWords(alert.recurrence_interval_days)}`,
-        artefact && h("span", { class: "artefact" }, `may be ${artefact}`)),
+        artefact && h("span", { class: `artefact ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact)),
       h("span", { class: "latest" }, this.#latest(alert)),
       responses.length > 0 && h("span", { class: "responses" }, responses.join(" · ")),
     ];

@@ -29,6 +29,7 @@ export class AlertMap {
     }
     L.control.zoom({ position: "bottomleft" }).addTo(this.map);
     L.control.scale({ position: "bottomleft", imperial: false }).addTo(this.map);
+    this.#wholeArea();
     this.#scale();
     this.zones = new Map();
     this.cells = new Map();
@@ -175,6 +176,16 @@ export class AlertMap {
     const element = marker.getElement();
     element.className = `leaflet-marker-icon marker leaflet-interactive ${looks}`;
     marker.setZIndexOffset(order * 100);
+  }
+
+  #wholeArea() {
+    const whole = L.control({ position: "bottomleft" });
+    whole.onAdd = () => {
+      const button = h("button", { type: "button", class: "whole-area", title: "key m", onclick: () => this.showAll() }, "Whole area");
+      L.DomEvent.disableClickPropagation(button);
+      return button;
+    };
+    whole.addTo(this.map);
   }
 
   /** What the shades of the ground say. */

@@ -37,11 +37,13 @@ const NOTICES = {
 };
 
 const ARTEFACTS = {
-  geocoding_stack: "one coordinate",
-  duplicate_calls: "duplicate calls",
-  denied_place: "listed place",
-  venue: "one venue",
+  geocoding_stack: "at one coordinate",
+  duplicate_calls: "may be duplicate calls",
+  denied_place: "at a listed place",
+  venue: "at one venue",
 };
+/** From this share of the incidents on, an artefact is a doubt that catches the eye. */
+const DOUBTFUL = 0.3;
 
 const plain = (word) => word.replaceAll("_", " ");
 export const reasonWords = (reason) => REASONS[reason] ?? plain(reason);
@@ -49,13 +51,15 @@ export const noticeWords = (notice) => NOTICES[notice] ?? plain(notice);
 export const categoryWords = (category) => (category === "all" ? "all incidents" : category);
 export const isTerminal = (alert) => alert.state === "ended" || alert.state === "withdrawn";
 
-/** "duplicate calls 40%", or "" if nothing is known that explains it otherwise. */
+/** "40% may be duplicate calls", or "" if nothing is known that explains it otherwise. */
 export function artefactWords(alert) {
   const [first] = alert.artefacts ?? [];
   if (!first) return "";
-  const name = first.kind === "denied_place" && first.place ? first.place : (ARTEFACTS[first.kind] ?? plain(first.kind));
-  return `${name} ${Math.round(first.score * 100)}%`;
+  const what = first.kind === "denied_place" && first.place ? `at ${first.place}` : (ARTEFACTS[first.kind] ?? plain(first.kind));
+  return `${Math.round(first.score * 100)}% ${what}`;
 }
+
+export const isDoubtful = (alert) => (alert.artefact_score ?? 0) >= DOUBTFUL;
 
 /** Where it is: its place name, else what tells it apart without one. */
 export function placeWords(feature) {
