@@ -149,6 +149,9 @@ def simulate(
 @click.option("--no-inject", is_flag=True, help="Hide no clusters in it.")
 @click.option("--data", type=EXISTING_FILE, help="Replay recorded incidents, a CSV file, instead.")
 @click.option("--picture", type=FILE, help="Save the last view as an SVG picture.")
+@click.option(
+    "--speed", type=click.FloatRange(0.01, 24), default=4.0, show_default=True, help="Hours of city time in a second."
+)
 @click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Of the web page (default: a free one).")
 @click.option("--no-console", is_flag=True, help="Serve no web page.")
 def demo(
@@ -157,6 +160,7 @@ def demo(
     no_inject: bool,
     data: Path | None,
     picture: Path | None,
+    speed: float,
     console_port: int,
     no_console: bool,
 ) -> None:
@@ -170,7 +174,9 @@ def demo(
     from streams.tables import TableError
 
     try:
-        source = SimulatedCity(seed, not no_inject, seconds) if data is None else RecordedCity(data, seconds)
+        source = (
+            SimulatedCity(seed, not no_inject, seconds, speed) if data is None else RecordedCity(data, seconds, speed)
+        )
         summary = run(Console(), source, seconds, picture, None if no_console else console_port)
     except (DemoError, TableError) as error:
         click.echo(f"hotspots: {error}", err=True)

@@ -2,8 +2,8 @@
 
 Kafka, Valkey, the worker, the console and what feeds them are child processes on loopback and free ports, with all
 their files in one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then
-city time runs at ``SPEED``. What is reported in the end is held against the log: every record sent has become exactly
-one thing.
+city time runs at the source's speed. What is reported in the end is held against the log: every record sent has
+become exactly one thing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rich.console import Console
 
 from streams.brokers import consumer_arguments, create_topics
 from streams.configuration import load
-from streams.demo_source import AREA, SPEED, Source
+from streams.demo_source import AREA, Source
 from streams.demo_summary import DemoError, ScanLog, Summary, summary
 from streams.live_view import Figures, LiveView
 from streams.local_services import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
@@ -165,7 +165,9 @@ class _Demo:
         if self._console is not None:
             self._wait(lambda: _answers(f"{self._console}/healthz"), "the console answers", START_S)
         ready = f"Ready after {time.monotonic() - started_s:.1f} s"
-        self._view.say(", ".join([ready, *page, f"{metrics}/metrics", f"city time x {SPEED:,}"]))
+        self._view.say(
+            ", ".join([ready, *page, f"{metrics}/metrics", f"{self._source.speed:g} h of city time a second"])
+        )
 
     def watch(self, seconds: float | None) -> None:
         """Feed at the stated speed and show it, until the feed ends."""

@@ -15,15 +15,15 @@ from streams.simulator import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
 from streams.tables import Table
 
 AREA = "city"
-SPEED = 4 * 3600
-"""Seconds of city time in a second."""
+SPEED = 4.0
+"""Hours of city time in a second."""
 UNENDING_DAYS = 365.0
 LEAST_BASELINE_DAYS = 28
 GAP_S = 7 * 86_400
 
 
 class Source(ABC):
-    """What is sent, as commands of `hotspots`: first the history, then the time that is shown."""
+    """What is sent, as commands of `hotspots`: first the history, then the time that is shown, at ``speed``."""
 
     title: str
     cells: tuple[str, ...]
@@ -31,6 +31,8 @@ class Source(ABC):
     """Scans begin when the window holds so much, that is at the end of the history."""
     is_invented: bool
     """Its streets and beats have to be invented too."""
+    speed: float
+    """Hours of city time in a second."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
         """Write the configuration, the area's cells and what lies on its map; returns the file. Raises OSError."""
@@ -57,7 +59,7 @@ class Source(ABC):
 
     @abstractmethod
     def live(self, configuration: Path) -> list[str]:
-        """Arguments of `hotspots` that send what is shown, at ``SPEED``."""
+        """Arguments of `hotspots` that send what is shown, at its speed."""
 
     @abstractmethod
     def clusters(self) -> tuple[InjectedCluster, ...]:
@@ -69,10 +71,11 @@ class SimulatedCity(Source):
 
     is_invented = True
 
-    def __init__(self, seed: int, inject: bool, seconds: float | None) -> None:
-        days = UNENDING_DAYS if seconds is None else seconds * SPEED / 86_400
+    def __init__(self, seed: int, inject: bool, seconds: float | None, speed: float = SPEED) -> None:
+        days = UNENDING_DAYS if seconds is None else seconds * speed / 24
         self._simulation = Simulation(seed, days, inject)
         self._truth: Path | None = None
+        self.speed = speed
         self.title = f"a simulated city, seed {seed}{'' if inject else ', nothing injected'}"
         self.cells = self._simulation.city.cells(RESOLUTION)
         self.baseline_days = HISTORY_DAYS - 1
@@ -84,7 +87,7 @@ class SimulatedCity(Source):
 
     def live(self, configuration: Path) -> list[str]:
         """See `Source`."""
-        return [*self._command(configuration), "--from", self._ready, "--speed", str(SPEED)]
+        return [*self._command(configuration), "--from", self._ready, "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`."""
@@ -111,11 +114,12 @@ class RecordedCity(Source):
 
     is_invented = False
 
-    def __init__(self, path: Path, seconds: float | None) -> None:
+    def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
         table = Table.read(path)
         times = [entry.time_s for entry in table.entries]
-        shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * SPEED
+        shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * 3600 * speed
         ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
+        self.speed = speed
         self._path = path.absolute()
         self._ready = datetime.fromtimestamp(ready_s, UTC)
         self._begin = self._ready - timedelta(days=HISTORY_DAYS)
@@ -130,7 +134,7 @@ class RecordedCity(Source):
 
     def live(self, configuration: Path) -> list[str]:
         """See `Source`."""
-        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", str(SPEED)]
+        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`: nobody knows them."""

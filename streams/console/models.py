@@ -93,6 +93,7 @@ class LayerName(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: LayerKind
+    label: Annotated[str, Meta(description="the property with the name of a feature")]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +106,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     csrf: Annotated[str, Meta(description="to be sent as X-CSRF-Token with every POST")]
     areas: list[str]
     time_zones: Annotated[dict[str, str], Meta(description="IANA name of each area's")]
+    clocks: Annotated[
+        dict[str, Literal["wall", "watermark"]],
+        Meta(description="watermark: the area lives in the time of its records"),
+    ]
     tiles: Annotated[str, Meta(description="URL template of map tiles; empty: none")]
     attribution: str
     layers: list[LayerName]
@@ -116,9 +121,10 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     area: str
     worker: Annotated[Literal["alive", "dead"], Meta(description="dead: no heartbeat for 30 s")]
-    feed: Literal["catching_up", "healthy", "silent"] | UnsetType = UNSET
+    feed: Literal["catching_up", "healthy", "kafka_away", "silent"] | UnsetType = UNSET
     last_record: datetime | UnsetType = UNSET
     last_scan: datetime | UnsetType = UNSET
+    clock: Annotated[datetime | UnsetType, Meta(description="the area's own time")] = UNSET
     lag: Annotated[int | UnsetType, Meta(description="records of the area that wait for their tick")] = UNSET
     written_at: datetime | UnsetType = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET

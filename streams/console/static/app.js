@@ -3,7 +3,7 @@
 import { Alerts } from "./alerts.js";
 import * as api from "./api.js";
 import { Card } from "./card.js";
-import { areaNow, fullTime, hearServer, hearTick, isWatermark, setAreas } from "./clock.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "./clock.js";
 import { byId, h } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Health } from "./health.js";
@@ -237,7 +237,7 @@ class Page {
   #tellClock() {
     const area = this.alerts.filter.area || this.areas[0];
     if (!area) return;
-    setText("clock", `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
+    setText("clock", !isTimed(area) ? "" : `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
   }
 
   /** A screen reader hears of few news one by one, and of many only how many. */

@@ -25,7 +25,10 @@ export const serverNow = () => Date.now() + skew;
 
 export const isWatermark = (area) => kinds[area] === "watermark";
 
-/** Milliseconds since 1970 on the area's clock. */
+/** Whether the area's time is known. */
+export const isTimed = (area) => !isWatermark(area) || ticks.has(area);
+
+/** Milliseconds since 1970 on the area's clock; the server's while that is not known. */
 export function areaNow(area) {
   const tick = ticks.get(area) ?? 0;
   return isWatermark(area) && tick ? tick : Math.max(serverNow(), tick);

@@ -83,7 +83,7 @@ export class AlertMap {
       pointToLayer: (_, place) => L.circleMarker(place, { renderer, radius: 2, interactive: false }),
     }).addTo(this.map);
     drawn.eachLayer((each) => this.painted.push([each, look]));
-    if (drawn.getBounds().isValid() && kind === "boundary") this.extent.extend(drawn.getBounds());
+    if (drawn.getBounds().isValid()) this.extent.extend(drawn.getBounds());
     this.layers.push({ drawn, kind, label: label || "name" });
     this.#label();
   }

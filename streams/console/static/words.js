@@ -64,7 +64,7 @@ export const isDoubtful = (alert) => (alert.artefact_score ?? 0) >= DOUBTFUL;
 /** Where it is: its place name, else what tells it apart without one. */
 export function placeWords(feature) {
   const alert = feature.properties;
-  if (alert.place) return alert.place;
+  if (alert.place) return alert.place[0].toUpperCase() + alert.place.slice(1);
   const [longitude, latitude] = feature.geometry.coordinates;
   return `${latitude.toFixed(4)}, ${longitude.toFixed(4)}`;
 }
