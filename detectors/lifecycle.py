@@ -21,7 +21,7 @@ class AlertState(enum.StrEnum):
 
 
 class Event(enum.StrEnum):
-    """What a scan says of an open alert."""
+    """What a scan, or somebody who answers it, says of an open alert."""
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
@@ -33,6 +33,9 @@ class Event(enum.StrEnum):
     LAPSED = "lapsed"  # that has been so for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
     EXCLUDED = "excluded"  # too few of its members are watched since the configuration changed
+    ACKNOWLEDGED = "acknowledged"  # somebody has seen it
+    TAKEN = "taken"  # somebody has made it theirs
+    NOTED = "noted"  # somebody has said what came of it
 
 
 OPENED = "opened"
@@ -48,6 +51,9 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
+    (AlertState.OPEN, Event.ACKNOWLEDGED): (AlertState.OPEN, "acknowledged"),
+    (AlertState.OPEN, Event.TAKEN): (AlertState.OPEN, "taken"),
+    (AlertState.OPEN, Event.NOTED): (AlertState.OPEN, "outcome_noted"),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
     (AlertState.ESCALATED, Event.MOVED): (AlertState.ESCALATED, "relocated"),
@@ -57,6 +63,9 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.ESCALATED, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
+    (AlertState.ESCALATED, Event.ACKNOWLEDGED): (AlertState.ESCALATED, "acknowledged"),
+    (AlertState.ESCALATED, Event.TAKEN): (AlertState.ESCALATED, "taken"),
+    (AlertState.ESCALATED, Event.NOTED): (AlertState.ESCALATED, "outcome_noted"),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
     (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
     (AlertState.EASING, Event.MOVED): (AlertState.OPEN, "score_recovered"),
@@ -67,6 +76,9 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.EASING, Event.MERGED): (AlertState.ENDED, "merged"),
     (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
     (AlertState.EASING, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
+    (AlertState.EASING, Event.ACKNOWLEDGED): (AlertState.EASING, "acknowledged"),
+    (AlertState.EASING, Event.TAKEN): (AlertState.EASING, "taken"),
+    (AlertState.EASING, Event.NOTED): (AlertState.EASING, "outcome_noted"),
 }
 """An empty reason means that there is nothing to say: no revision is made."""
 

@@ -22,10 +22,14 @@ from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
 from detectors.rescan import NO_PLACE
+from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
 from detectors.strata import BUCKET_S, SCHEMES, bucket_of
-from detectors.tracking import Alert, Tracker, TrackerState
+from detectors.tracking import Alert, NoSuchAlert, Tracker, TrackerState
 from detectors.window import ALL, UNMAPPED, Outcome, SlidingWindow
+
+NO_SUCH_ALERT = Refusal("no_such_alert", "alert: must be the id of an open alert of this area")
+"""What is said to a response to any other alert."""
 
 
 class Accounts(msgspec.Struct):
@@ -67,11 +71,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one tick: the revisions, the refusals, and where to go on.
+    """What came of one tick, or of a response: the revisions, the refusals, and where to go on.
 
     ``refusals``: (offset, reason, detail) of every rejected record of the tick. ``streams``: scanned. ``is_silent``:
     nothing has come for so long that the feed may be dead. ``calibration``: digest of the one that it went by, empty
-    for none.
+    for none. ``response_offset``: that of the response, None for a tick; ``next_offset`` and ``lowest_offset`` are
+    of incidents, and stay where they are at a response.
     """
 
     tick_s: int
@@ -84,13 +89,14 @@ class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     calibration: str
     accounts: Accounts
     checkpoint: Checkpoint
+    response_offset: int | None = None
 
 
 class Monitor:
     """Steps 2 to 6 of an incident's path, for one area.
 
     The alerts follow from the settings, the locations, the records in order and the ticks at which
-    it scanned: on a watermark clock from the records alone.
+    it scanned (on a watermark clock from the records alone), and from the responses with the tick of each.
     """
 
     def __init__(
@@ -126,6 +132,7 @@ class Monitor:
         self._heard_s: int | None = None
         self.silent_from_s: int | None = None
         self._waiting: list[tuple[int, Judged]] = []
+        self._standing: Checkpoint | None = None
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -179,6 +186,30 @@ class Monitor:
             self._waiting.append((offset, self._judge.take(entry, offset, arrival_s)))
             self.expected_next = offset + 1
         return self._close(tick_s)
+
+    def respond(self, said: Response | Refusal, offset: int) -> ClosedTick | None:
+        """Let a response take effect at the last closed tick; None if none was closed yet, so that no alert is open.
+
+        Nothing is scanned, no waiting record is applied and no clock moves: incidents are found at the same ticks
+        whether or not anybody answers. ``offset``: the response's, in a log of its own; a refused one is handed back.
+        """
+        if self._standing is None:
+            return None
+        tick_s, changes, refusal = self._standing.closed_s, list[Alert](), None
+        if isinstance(said, Refusal):
+            refusal = said
+        else:
+            try:
+                alert = self._tracker.respond(said, tick_s)
+            except NoSuchAlert:
+                refusal = NO_SUCH_ALERT
+            else:
+                changes = [alert] if alert else []
+        self._standing = msgspec.structs.replace(
+            self._standing, tracker=self._tracker.state, nulls=dict(self._scorer.nulls)
+        )
+        refusals = [(offset, refusal.reason, refusal.detail)] if refusal else []
+        return self._closed(self._standing, [], changes, refusals, offset)
 
     def recalibrate(self, calibration: Calibration) -> None:
         """Go by another calibration of these settings and locations from the next boundary on."""
@@ -237,21 +268,34 @@ class Monitor:
         self.window.touched[:] = False
         self._open_s, self._closed_s, self._bucket = None, tick_s, bucket
         self.silent_from_s = self._silent_from()
-        is_silent = self.silent_from_s is not None and tick_s >= self.silent_from_s
-        scanned, changes = self._scan(streams, touched, tick_s, is_silent)
-        checkpoint = self._checkpoint(tick_s, bucket)
+        scanned, changes = self._scan(streams, touched, tick_s, self._is_silent(tick_s))
+        self._standing = self._checkpoint(tick_s, bucket)
+        return self._closed(self._standing, scanned, changes, refusals)
+
+    def _closed(
+        self,
+        checkpoint: Checkpoint,
+        scanned: list[int],
+        changes: list[Alert],
+        refusals: list[tuple[int, str, str]],
+        response_offset: int | None = None,
+    ) -> ClosedTick:
         return ClosedTick(
-            tick_s=tick_s,
+            tick_s=checkpoint.closed_s,
             next_offset=checkpoint.next_offset,
             lowest_offset=checkpoint.lowest_offset,
             streams=tuple(STREAMS[stream] for stream in scanned),
             changes=tuple(changes),
             refusals=tuple(refusals),
-            is_silent=is_silent,
+            is_silent=self._is_silent(checkpoint.closed_s),
             calibration=self._calibration.digest if self._calibration else "",
             accounts=checkpoint.accounts,
             checkpoint=checkpoint,
+            response_offset=response_offset,
         )
+
+    def _is_silent(self, tick_s: int) -> bool:
+        return self.silent_from_s is not None and tick_s >= self.silent_from_s
 
     def _silent_from(self) -> int | None:
         if self._heard_s is None:
@@ -375,3 +419,4 @@ class Monitor:
         self._heard_s = checkpoint.heard_s
         self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset
+        self._standing = checkpoint

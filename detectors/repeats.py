@@ -34,12 +34,18 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def notice(
-    state: AlertState, has_risen: bool, has_news: bool, now: Said, last: Said | None, settings: RepeatSettings
+    state: AlertState,
+    has_risen: bool,
+    has_news: bool,
+    now: Said,
+    last: Said | None,
+    settings: RepeatSettings,
+    is_muted: bool = False,
 ) -> Notice:
     """What a revision says.
 
     ``has_risen``: to a tier that the alert never had; ``has_news``: members of which no notice has told, or that were
-    relocated; ``last``: what the last notice said, None before the first.
+    relocated; ``last``: what the last notice said, None before the first; ``is_muted``: it need not be brought to mind.
     """
     if last is None:
         return Notice.OPENED
@@ -56,12 +62,12 @@ def notice(
             return Notice.AREA
         if not 1 / settings.same_risk <= _ratio_of_risks(now, last) <= settings.same_risk:
             return Notice.RISK
-    return Notice.REMINDER if is_due(now.tick_s, last, settings) else Notice.SILENT
+    return Notice.REMINDER if is_due(now.tick_s, last, settings, is_muted) else Notice.SILENT
 
 
-def is_due(tick_s: int, last: Said, settings: RepeatSettings) -> bool:
-    """Whether the last notice was so long ago that the alert should be brought to mind."""
-    return 0 < settings.reminder_h * 3600 <= tick_s - last.tick_s
+def is_due(tick_s: int, last: Said, settings: RepeatSettings, is_muted: bool = False) -> bool:
+    """Whether the last notice was so long ago that the alert should be brought to mind; never where ``is_muted``."""
+    return not is_muted and 0 < settings.reminder_h * 3600 <= tick_s - last.tick_s
 
 
 def _share_in_common(some: tuple[str, ...], others: tuple[str, ...]) -> float:

@@ -16,8 +16,11 @@ from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
-from detectors.repeats import Said, is_due, notice
+from detectors.repeats import Notice, Said, is_due, notice
+from detectors.response import Action, Response, Responses
 from detectors.settings import AreaSettings
+
+ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +29,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
     reached; ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything;
     ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before;
-    ``split_from`` and ``merged_into`` ids of other alerts, empty for none. While an alert eases and when
-    it ends, the figures are those of the revision before.
+    ``split_from`` and ``merged_into`` ids of other alerts, empty for none; ``responses`` what people did about it.
+    While an alert eases, when it is answered and when it ends, the figures are those of the revision before.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     budget_per_week: float | None = None
     artefacts: Artefacts = Artefacts()
     completeness: float | None = None
+    responses: Responses = Responses()
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -89,6 +93,10 @@ class CoolDown(msgspec.Struct, frozen=True):
     longitude: float
     latitude: float
     until_s: int
+
+
+class NoSuchAlert(ValueError):
+    """A response to an alert that is not open; nothing is changed."""
 
 
 class TrackerState(msgspec.Struct, frozen=True):
@@ -177,6 +185,33 @@ class Tracker:
         self._reconfigured.discard(stream)
         return changes
 
+    def respond(self, response: Response, tick_s: int) -> Alert | None:
+        """The revision of an open alert that is answered, None if that is nothing new. No notice: people know.
+
+        Raises:
+            NoSuchAlert: it is not open.
+        """
+        followed = self._followed.get(response.alert)
+        if followed is None:
+            raise NoSuchAlert(f"{response.alert}: is not the id of an open alert")
+        alert = followed.alert
+        responses = alert.responses.after(response)
+        if responses is alert.responses:
+            return None
+        state, reason = step(AlertState(alert.state), ANSWERS[response.action])
+        alert = msgspec.structs.replace(
+            alert,
+            revision=alert.revision + 1,
+            state=state,
+            reason=reason,
+            notice=Notice.SILENT,
+            tick_s=tick_s,
+            new_members=(),
+            responses=responses,
+        )
+        self._followed[alert.id] = msgspec.structs.replace(followed, alert=alert)
+        return alert
+
     def _open(self, stream: str, tick_s: int, cluster: Cluster, split_from: str) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
         said = self._said(cluster, tick_s)
@@ -219,7 +254,8 @@ class Tracker:
             unsaid = _union(unsaid, untold)
             has_news = (cluster is not None and not {*unsaid}.isdisjoint(cluster.members)) or event is Event.MOVED
             now = self._said(cluster or alert, tick_s)
-            says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats)
+            is_muted = bool(alert.responses.acknowledged_by)
+            says = notice(state, event is Event.ROSE, has_news, now, said, self._settings.repeats, is_muted)
             alert = msgspec.structs.replace(
                 alert,
                 revision=alert.revision + 1,
@@ -266,7 +302,8 @@ class Tracker:
                 return Event.GREW, None
             if _has_moved(alert, cluster):
                 return Event.MOVED, None
-            return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats) else Event.HELD), None
+            is_muted = bool(alert.responses.acknowledged_by)
+            return (Event.DUE if is_due(tick_s, followed.said, self._settings.repeats, is_muted) else Event.HELD), None
         if sum(member in standing for member in alert.members) < self._settings.min_cases:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
         if quiet_since_s is None or is_silent:

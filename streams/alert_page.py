@@ -45,6 +45,21 @@ always `ended` or `withdrawn`: withdrawn when too few of its members still stand
 | `ended` | it has ended, or was withdrawn |
 | empty | figures are kept fresh, nothing more: do not sound |
 
+## What people do about it
+
+Whoever reads an alert can acknowledge it, take it, or note what came of it, by a record in the topic `responses`
+([schema](schemas/response.json), key = area). Each makes a silent revision, which keeps state, tier and figures and has
+in `response` who did each of the three last, and when. Acknowledging mutes reminders for the rest of the alert's life,
+and nothing else: it still speaks when it escalates, changes in a way that matters, or ends. The same by the same user
+once more makes no revision. Only an alert that is open can be answered: a response to any other is rejected as
+`no_such_alert`, one that cannot be read as `bad_response`.
+
+A response takes effect at the last closed tick, and a scan record of its own names that tick (see
+[evidence](evidence.md)). Nothing is scanned for it, so incidents are found at the same ticks whether or not anybody
+answers.
+
+## One cluster in two streams
+
 A cluster of one category often stands out in the stream `all` as well, and is then two alerts with the same members.
 
 ## Reports that are still to come
@@ -102,7 +117,7 @@ def document() -> str:
         f"| {state} | {event} | {following} | {f'`{reason}`' if reason else 'no revision'} |"
         for (state, event), (following, reason) in TRANSITIONS.items()
     ]
-    table = ["| state | what a scan says | state after it | reason |", "| --- | --- | --- | --- |", *rows]
+    table = ["| state | event | state after it | reason |", "| --- | --- | --- | --- |", *rows]
     end = "This page is generated from `detectors/lifecycle.py` and `detectors/artefacts.py`."
     return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", _ARTEFACTS + end, ""])
 

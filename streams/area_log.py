@@ -1,4 +1,4 @@
-"""An area's log, in Kafka or in an exported copy: the four topics from which everything can be derived again."""
+"""An area's log, in Kafka or in an exported copy: the five topics from which everything can be derived again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.judge import Entry
+from detectors.judge import Entry, Refusal
+from detectors.response import Response
 from streams.brokers import UNCOMMITTED, consumer_arguments, partition_of
 from streams.configuration import Configuration
 from streams.decode import decode
 from streams.messages import AlertEvent, read_alert
+from streams.responses import decode_response
 from streams.scan_log import ScanRecord, decode_scan, records_between
 
-LogTopic = Literal["incidents", "scans", "settings", "alerts"]
-TOPICS: tuple[LogTopic, ...] = ("incidents", "scans", "settings", "alerts")
+LogTopic = Literal["incidents", "responses", "scans", "settings", "alerts"]
+TOPICS: tuple[LogTopic, ...] = ("incidents", "responses", "scans", "settings", "alerts")
 MANIFEST = "manifest.json"
 
 T = TypeVar("T")
@@ -109,7 +111,7 @@ class KafkaLog:
 
 
 def _is_of(area: str, key: bytes | None) -> bool:
-    """Whether a key of ``scans`` and ``alerts`` (the area) or ``settings`` (area and hash) is the area's."""
+    """Whether a key of a topic (the area), or of ``settings`` (area and hash), is the area's."""
     return key is not None and key.partition(b":")[0] == area.encode()
 
 
@@ -179,6 +181,12 @@ def entry_of(manifest: Manifest, record: LogRecord) -> Entry | None:
         manifest.max_record_bytes,
     )
     return None if area is None else entry
+
+
+def response_of(manifest: Manifest, record: LogRecord) -> Response | Refusal | None:
+    """What a record of ``responses`` says to the area; None if it is not one of the area's."""
+    area, said = decode_response(record.key, record.value, manifest.partition, manifest.partitions, {manifest.area})
+    return None if area is None else said
 
 
 def alert_of(record: LogRecord) -> AlertEvent:

@@ -23,7 +23,7 @@ class Audit(msgspec.Struct, frozen=True):
     """What was looked at, from the first tick to the last, and where it does not hold together.
 
     ``given``: so many of the ``scans`` records, the first ones, are taken as given, since retention has removed what
-    they rest on.
+    they rest on; ``inputs``: records of incidents and responses.
     """
 
     area: str
@@ -52,6 +52,6 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
             breaks.append(Break(link.offset, last, link.fault))
         scans += 1
         given += link.is_given
-        read += len(link.inputs)
+        read += len(link.raw)
         step()
     return Audit(log.manifest.area, scans, given, read, first, last, breaks)

@@ -93,6 +93,7 @@ def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
     return {
         "incidents": TopicPlan(name=name("incidents"), keep_ms=keep_ms),
         "alerts": TopicPlan(name=name("alerts"), keep_ms=keep_ms, is_large=True),
+        "responses": TopicPlan(name=name("responses"), keep_ms=keep_ms),
         "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True, is_large=True),
         "settings": TopicPlan(name=name("settings"), compacted=True, is_large=True),
         "rejected": TopicPlan(name=name("rejected"), keep_ms=REJECTED_RETENTION_MS, short=True),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from detectors.judge import Entry
-from streams.area_log import AreaLog, LogError, LogRecord, entry_of, scan_of
+from detectors.judge import Entry, Refusal
+from detectors.response import Response
+from streams.area_log import AreaLog, LogError, LogRecord, entry_of, response_of, scan_of
 from streams.scan_log import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
 
 
@@ -17,8 +18,15 @@ class Input(NamedTuple):
     entry: Entry
 
 
+class Answer(NamedTuple):
+    """A record of the topic ``responses`` that belongs to the area, and what it says."""
+
+    record: LogRecord
+    said: Response | Refusal
+
+
 class Link(NamedTuple):
-    """A scan record with the input records of its tick.
+    """A scan record with the input records of its tick, or with the response that it is the record of.
 
     ``fault``: why the digest does not fit, empty if it does; ``is_given``: it cannot be verified, since retention has
     removed what it rests on.
@@ -27,13 +35,15 @@ class Link(NamedTuple):
     offset: int
     record: ScanRecord
     inputs: list[Input]
+    answer: Answer | None = None
     fault: str = ""
     is_given: bool = False
 
     @property
     def raw(self) -> list[Raw]:
-        """The input records as the digest saw them."""
-        return [raw(each.key, each.value, each.headers, each.timestamp_ms) for each, _ in self.inputs]
+        """The input records, or the response, as the digest saw them."""
+        read = [each.record for each in self.inputs] + ([self.answer.record] if self.answer else [])
+        return [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in read]
 
 
 def inputs(log: AreaLog, start: int) -> Iterator[Input]:
@@ -51,6 +61,19 @@ def inputs(log: AreaLog, start: int) -> Iterator[Input]:
             yield Input(record, entry)
 
 
+def answers(log: AreaLog, start: int) -> Iterator[Answer]:
+    """The area's responses from an offset on; none of a log that was exported before there were any.
+
+    Raises:
+        LogError: they cannot be read.
+    """
+    if "responses" in log.manifest.begins:
+        for record in log.read("responses", start):
+            said = response_of(log.manifest, record)
+            if said is not None:
+                yield Answer(record, said)
+
+
 def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
     """The scan records after ``previous`` (offset and record; None: from the beginning), held against what they state.
 
@@ -63,15 +86,25 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
     offset, last = (-1, None) if previous is None else previous
     coming = inputs(log, begins if last is None else last.next_offset)
     ahead = next(coming, None)
+    responses = answers(log, last.next_response if last else 0)
+    reply = next(responses, None)
+    responses_begin = log.manifest.begins.get("responses", 0)
     for each in log.read("scans", offset + 1):
         record = scan_of(each)
         mine: list[Input] = []
         while ahead is not None and ahead.record.offset < record.next_offset:
             mine.append(ahead)
             ahead = next(coming, None)
-        link = Link(each.offset, record, mine)
+        is_answer = record.next_response != (last.next_response if last else 0)
+        # Those in between came when there was no tick yet at which they could take effect, and are in no digest.
+        while reply is not None and reply.record.offset < record.next_response - 1:
+            reply = next(responses, None)
+        is_there = reply is not None and reply.record.offset == record.next_response - 1
+        answer = reply if is_answer and is_there else None
+        link = Link(each.offset, record, mine, answer)
         has_past = last is not None or record.number == 1
-        if has_past and (last.next_offset if last else 0) >= begins:
+        is_kept = not is_answer or record.next_response > responses_begin
+        if has_past and is_kept and (last.next_offset if last else 0) >= begins:
             yield link._replace(fault=_fault(link, each.value, last.digest if last else NO_DIGEST))
         else:
             yield link._replace(is_given=True)
@@ -85,4 +118,6 @@ def _fault(link: Link, value: bytes | None, digest: str) -> str:
         return ""
     offsets = [each.record.offset for each in link.inputs]
     among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""
+    if link.answer is not None:
+        among = f", or of the response at the offset {link.answer.record.offset},"
     return f"its digest does not fit: a byte of it{among} was changed, or a record of the tick is missing"

@@ -34,7 +34,7 @@ TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Topic = Literal["incidents", "alerts", "scans", "settings", "rejected", "responses"]
+Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "rejected"]
 
 
 DEFAULT_BUDGET = "2 per week"
@@ -59,6 +59,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
 
     incidents: TopicName = "incidents"
     alerts: TopicName = "alerts"
+    responses: TopicName = "responses"
     scans: TopicName = "scans"
     settings: TopicName = "settings"
     rejected: TopicName = "incidents.rejected"

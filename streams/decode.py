@@ -67,8 +67,9 @@ def decode(
     area = None
     if key:
         area = key.decode("utf-8", "replace")
-        if area not in areas or partition_of(key, partitions) != partition:
-            return None, _stranger("key", area, partition, partitions, areas)
+        refusal = stranger("key", area, partition, partitions, areas)
+        if refusal is not None:
+            return None, refusal
     if not value:
         return area, _tick(headers, area)
     if len(value) > max_bytes:
@@ -83,18 +84,21 @@ def decode(
         if incident.area is None:
             return None, Refusal("no_area", "key: missing; must be the area's name (or give the field area)")
         area = incident.area
-        if area not in areas or partition_of(area.encode(), partitions) != partition:
-            return None, _stranger("area", area, partition, partitions, areas)
+        refusal = stranger("area", area, partition, partitions, areas)
+        if refusal is not None:
+            return None, refusal
     elif incident.area is not None and incident.area != area:
         return area, Refusal("area_contradiction", "area: must be the same as the record's key")
     return area, incident
 
 
-def _stranger(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal:
-    """A record of an area that is unknown, or at home in another partition."""
+def stranger(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
+    """Why a record of an area is refused that is unknown, or at home in another partition; None for any other."""
     if area not in areas:
         return Refusal("unknown_area", f"{where}: must be the name of a configured area")
     home = partition_of(area.encode(), partitions)
+    if home == partition:
+        return None
     rule = f"belongs to partition {home}, not {partition}; key by area, with the murmur2 partitioner of Kafka"
     return Refusal("wrong_partition", f"{where}: {rule}")
 

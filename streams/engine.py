@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -19,6 +19,7 @@ from streams.intake import Intake
 from streams.metrics import AreaHealth, FeedState, Metrics
 from streams.partition import QUIET_S, OwnedArea, Partition
 from streams.publish import DELAYED_AFTER_S, AbortedError, FencedError
+from streams.responses import ResponseRecord
 from streams.watched_area import WatchedArea
 
 STEP_S = 0.2
@@ -90,6 +91,10 @@ class Engine:
     def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
         """Let an area that is owned go by another calibration from its next boundary on."""
         self._command(lambda: self._recalibrate(area, calibration))
+
+    def respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
+        """Let responses take effect, unless the partition was lost or is rebuilt by now; then ``taken`` is called."""
+        self._command(lambda: self._respond(partition, responses, taken))
 
     def suspend(self, deadline_s: float) -> None:
         """Partitions are being moved: begin no step; returns when the one at hand is finished, or at the deadline."""
@@ -230,6 +235,13 @@ class Engine:
             each.partition.recalibrate(area, calibration)
         if not owning:
             log.warning("area %s is not at work now; its new calibration is dropped, and made again", area)
+
+    def _respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
+        running = self._running.get(partition.number)
+        if running is not None and running.partition is partition:
+            for response in responses:
+                partition.respond(response)
+        taken()
 
     def _forget(self, number: int) -> None:
         each = self._running.pop(number, None)

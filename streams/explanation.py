@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from detectors.artefacts import ArtefactKind
 from detectors.lifecycle import AlertState
 from streams.area_log import AreaLog, LogError, alert_of
-from streams.messages import AlertFeature, AlertProperties
+from streams.messages import AlertFeature, AlertProperties, AlertResponse
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
 COMPLETE = 0.9
@@ -32,6 +34,7 @@ FIGURES = (
     "duration_h",
     "breakdown",
     "completeness",
+    "response",
     "artefacts",
     "artefact_score",
     "members",
@@ -114,8 +117,24 @@ def _life(alert: AlertProperties) -> str:
     reason = alert.reason.replace("_", " ")
     return (
         f"The alert opened on {opened} and is {alert.state.value} at the tier {alert.tier}, "
-        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason})."
+        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason}).{_done_about(alert)}"
     )
+
+
+def _done_about(alert: AlertProperties) -> str:
+    """What people did about it."""
+    if not isinstance(alert.response, AlertResponse):
+        return ""
+    done, zone = alert.response, alert.updated_at_local.tzinfo
+    each = (
+        ("acknowledged", done.acknowledged_by, done.acknowledged_at),
+        ("taken", done.taken_by, done.taken_at),
+        (f"noted as {str(done.outcome).replace('_', ' ')}", done.outcome_by, done.outcome_at),
+    )
+    said = [
+        f"{what} by {who} on {at.astimezone(zone):%-d %B, %H:%M}" for what, who, at in each if isinstance(at, datetime)
+    ]
+    return f" It was {', '.join(said)}."
 
 
 def _doubts(alert: AlertProperties) -> str:

@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 from detectors.artefacts import Artefact
 from detectors.lifecycle import AlertState
 from detectors.repeats import Notice
+from detectors.response import Outcome, Responses
 from detectors.settings import AreaSettings
 from detectors.tracking import Alert
 
@@ -40,6 +41,38 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
     """
 
     coordinates: tuple[float, float]
+
+
+class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What people did about an alert, the last of each action; what nobody did is absent."""
+
+    acknowledged_by: str | UnsetType = UNSET
+    acknowledged_at: Annotated[Time | UnsetType, Meta(description="by the clock of who did it, as the other two")] = (
+        UNSET
+    )
+    taken_by: str | UnsetType = UNSET
+    taken_at: Time | UnsetType = UNSET
+    outcome: Annotated[Outcome | UnsetType, Meta(description="what came of the alert")] = UNSET
+    outcome_by: str | UnsetType = UNSET
+    outcome_at: Time | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, responses: Responses) -> AlertResponse | UnsetType:
+        """The responses of an alert; unset where there are none."""
+        if responses == Responses():
+            return UNSET
+        by = (responses.acknowledged_by, responses.taken_by, responses.outcome_by)
+        at_s = (responses.acknowledged_s, responses.taken_s, responses.outcome_s)
+        acknowledged_at, taken_at, outcome_at = (_time(s) if who else UNSET for who, s in zip(by, at_s, strict=True))
+        return cls(
+            acknowledged_by=responses.acknowledged_by or UNSET,
+            acknowledged_at=acknowledged_at,
+            taken_by=responses.taken_by or UNSET,
+            taken_at=taken_at,
+            outcome=responses.outcome or UNSET,
+            outcome_by=responses.outcome_by or UNSET,
+            outcome_at=outcome_at,
+        )
 
 
 class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +147,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
         Meta(description="share of the category's reports from these hours that has usually come by now; if known"),
     ] = UNSET
+    response: Annotated[AlertResponse | UnsetType, Meta(description="absent until somebody answered")] = UNSET
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
@@ -148,7 +182,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     partition: Annotated[int, Meta(description="of the topic incidents")]
     next_offset: Annotated[int, Meta(description="first offset of it that the scan had not seen")]
-    latency_s: Annotated[float, Meta(description="seconds from the tick to publication")]
+    latency_s: Annotated[
+        float, Meta(description="seconds to publication, from the tick or from the response's arrival")
+    ]
     delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock; do not sound")]
 
     def encode(self) -> bytes:
@@ -213,6 +249,7 @@ def alert_event(
         artefacts=tuple(msgspec.structs.replace(each, score=_six_digits(each.score)) for each in alert.artefacts.found),
         artefact_score=_six_digits(alert.artefacts.score),
         completeness=UNSET if alert.completeness is None else _six_digits(alert.completeness),
+        response=AlertResponse.of(alert.responses),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,

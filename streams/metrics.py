@@ -27,6 +27,8 @@ from prometheus_client import (
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from detectors.judge import Refusal
+from detectors.response import Action, Response
 from detectors.settings import STREAMS
 from detectors.tracking import Alert
 
@@ -97,6 +99,12 @@ DECLARED = (
         "counter",
         "Revisions of alerts committed to the topic alerts, by the stream, tier and reason of the revision.",
         ("area", "category", "tier", "reason"),
+    ),
+    Declared(
+        "hotspots_responses_total",
+        "counter",
+        "Responses to open alerts that are on record, by action; one that says nothing new makes no revision.",
+        ("area", "action"),
     ),
     Declared(
         "hotspots_alerts_total",
@@ -272,9 +280,19 @@ class Metrics:
         if closed.streams:
             self._histograms["hotspots_scan_seconds"].labels(area).observe(scan_s)
         for alert in closed.changes:
-            self._counters["hotspots_alert_revisions_total"].labels(area, alert.stream, alert.tier, alert.reason).inc()
             if alert.alerted_s == alert.tick_s:
                 self._counters["hotspots_alerts_total"].labels(area, alert.stream).inc()
+        self._told(area, closed)
+
+    def response_committed(self, area: str, said: Response | Refusal, closed: ClosedTick) -> None:
+        """A response is on record; ``closed``: what came of it."""
+        if isinstance(said, Response) and not closed.refusals:
+            self._counters["hotspots_responses_total"].labels(area, said.action).inc()
+        self._told(area, closed)
+
+    def _told(self, area: str, closed: ClosedTick) -> None:
+        for alert in closed.changes:
+            self._counters["hotspots_alert_revisions_total"].labels(area, alert.stream, alert.tier, alert.reason).inc()
         for _offset, reason, _detail in closed.refusals:
             self.rejected(reason, area)
 
@@ -329,6 +347,8 @@ class Metrics:
         for stream in STREAMS:
             self._counters["hotspots_scans_total"].labels(area, stream)
             self._counters["hotspots_alerts_total"].labels(area, stream)
+        for action in get_args(Action):
+            self._counters["hotspots_responses_total"].labels(area, action)
         for made in get_args(RecalibrationOutcome):
             self._counters["hotspots_recalibrations_total"].labels(area, made)
         for histogram in self._histograms.values():
@@ -393,8 +413,9 @@ say why. A Kafka that is away is waited for, so it leaves `/healthz` at 200.
 
 Every label takes few values: `area` one of the configured areas, `category` the name of a stream (`violence`,
 `property`, `drugs`, `disorder`, `all`), `tier` and `state` those of an alert, `reason` why a record was rejected
-or a revision made, `estimate` one of {", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a
-transaction, a recalibration or a record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
+or a revision made, `action` one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
+{", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a transaction, a recalibration or a
+record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
 
 Figures of the process (`process_`) and of Python (`python_`) come with the client library.
 This page is generated from `streams/metrics.py`.

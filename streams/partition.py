@@ -14,12 +14,13 @@ from typing import NamedTuple, cast
 import msgspec
 
 from detectors.judge import Refusal
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import NO_SUCH_ALERT, ClosedTick, Monitor
 from streams.calibration_file import CalibrationFile
 from streams.intake import Record
 from streams.metrics import Metrics
 from streams.publish import Message, Messages, Publisher
 from streams.rebuild import Restored
+from streams.responses import ResponseRecord
 from streams.scan_log import PartitionRecord, ScanRecord, raw, scan_record
 from streams.watched_area import WatchedArea
 
@@ -32,12 +33,13 @@ UNOWNED_S = 1.0
 
 
 class Done(NamedTuple):
-    """A closed tick that waits for its transaction, with its input records."""
+    """A closed tick that waits for its transaction, with its input records, or with the response that it is."""
 
     area: OwnedArea
     watched: WatchedArea
     closed: ClosedTick
     records: list[Record]
+    response: ResponseRecord | None
     record: ScanRecord
     scan_s: float
 
@@ -90,13 +92,19 @@ class OwnedArea:
         started = time.perf_counter()
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 
+    def respond(self, response: ResponseRecord) -> list[Done]:
+        """Let a response take effect; nothing where no tick was closed yet, so that no alert is open."""
+        started = time.perf_counter()
+        closed = self.monitor.respond(response.said, response.offset)
+        return [] if closed is None else self._done([closed], started, response)
+
     def recalibrate(self, calibration: CalibrationFile) -> WatchedArea:
         """Go by another calibration from the next boundary on; returns the area as it is watched then."""
         self._coming = replace(self.watched, calibration_file=calibration)
         self.monitor.recalibrate(calibration.calibration)
         return self._coming
 
-    def _done(self, ticks: Iterable[ClosedTick], started: float) -> list[Done]:
+    def _done(self, ticks: Iterable[ClosedTick], started: float, response: ResponseRecord | None = None) -> list[Done]:
         ticks = list(ticks)
         scan_s = (time.perf_counter() - started) / max(1, len(ticks))
         done = []
@@ -106,16 +114,20 @@ class OwnedArea:
                 records.append(self._records.popleft())
             if self._coming is not None and closed.calibration == self._coming.ids.calibration:
                 self.watched, self._coming = self._coming, None
-            inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in records]
+            read: list[Record | ResponseRecord] = [*records] if response is None else [response]
+            inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in read]
             record = scan_record(self.watched.name, self.watched.ids, closed, self._last, inputs)
             self._last = record
-            done.append(Done(self, self.watched, closed, records, record, scan_s))
+            done.append(Done(self, self.watched, closed, records, response, record, scan_s))
         return done
 
     def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
         """A closed tick is on record."""
         name, closed = self.watched.name, done.closed
-        metrics.tick_committed(name, self._accounts, closed, done.scan_s)
+        if done.response is not None:
+            metrics.response_committed(name, done.response.said, closed)
+        else:
+            metrics.tick_committed(name, self._accounts, closed, done.scan_s)
         if closed.changes and done.records:
             for _ in closed.changes:
                 metrics.alert_committed(name, now_s - done.records[-1].arrival_s)
@@ -147,6 +159,7 @@ class Partition:
         self.covered: dict[str | None, int] = {None: restored.own.next_offset}
         self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
         self.next_offset = max(self.covered.values())
+        self.next_response = restored.own.next_response
         self._own = restored.own
         self._publisher = publisher
         self._messages = messages
@@ -156,6 +169,7 @@ class Partition:
         self._settings: list[Message] = []
         self._unowned: list[Record] = []
         self._unowned_since_s = 0.0
+        self._unanswerable: list[tuple[ResponseRecord, Refusal]] = []
 
     @property
     def waiting(self) -> int:
@@ -184,6 +198,17 @@ class Partition:
                 if other is not area:
                     self._done += other.advance(self._clock_s)
 
+    def respond(self, response: ResponseRecord) -> None:
+        """Take the next response, of whichever area, unless a committed transaction covers it."""
+        if response.offset < self.next_response:
+            return
+        self.next_response = response.offset + 1
+        done = [] if response.area is None else self.areas[response.area].respond(response)
+        if not done:
+            refusal = response.said if isinstance(response.said, Refusal) else NO_SUCH_ALERT
+            self._unanswerable.append((response, refusal))
+        self._done += done
+
     def quiet(self, now_s: float) -> None:
         """Nothing is left to read: the clocks on the wall go on without records."""
         for area in self.areas.values():
@@ -203,6 +228,7 @@ class Partition:
         return (
             bool(self._done)
             or bool(self._settings)
+            or bool(self._unanswerable)
             or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
         )
 
@@ -213,19 +239,21 @@ class Partition:
             FencedError: the partition has another owner.
             AbortedError: nothing was written; the partition must be rebuilt.
         """
-        done, unowned = self._done, self._unowned
+        done, unowned, unanswerable = self._done, self._unowned, self._unanswerable
         messages = [*self._settings]
         scan_at = {}
         for each in done:
             messages += self._messages_of(each, now_s)
             scan_at[each.area.watched.name] = len(messages) - 1
-        messages += [self._messages.rejection(record, _refusal(record)) for record in unowned]
+        messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
+        messages += [self._messages.rejection("responses", *each) for each in unanswerable]
         own = _with_rejected(self._own, unowned) if unowned else self._own
+        own = msgspec.structs.replace(own, next_response=self.next_response)
         messages.append(self._messages.partition(own))
         offsets = self._publisher.commit(messages)
         scans = {name: offsets[index] for name, index in scan_at.items()}
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
-        self._done, self._settings, self._unowned, self._own = [], [], [], own
+        self._done, self._settings, self._unowned, self._unanswerable, self._own = [], [], [], [], own
         self._metrics.transaction("committed")
         committed_s = time.time()
         for each in done:
@@ -233,16 +261,24 @@ class Partition:
             self.covered[each.area.watched.name] = each.closed.next_offset
         for record in unowned:
             self._metrics.rejected(_refusal(record).reason)
+        for response, refusal in unanswerable:
+            self._metrics.rejected(refusal.reason, response.area or "")
         self.covered[None] = own.next_offset
 
     def _messages_of(self, done: Done, now_s: float) -> list[Message]:
         """What a closed tick has to say; the scan record comes last."""
         watched, closed = done.watched, done.closed
-        messages = self._messages.alerts(watched, closed, now_s)
+        response = done.response
+        since_s = closed.tick_s if response is None else response.arrival_s
+        messages = self._messages.alerts(watched, closed, since_s, now_s)
         if closed.refusals:
             records = {record.offset: record for record in done.records}
             for offset, reason, detail in closed.refusals:
-                messages.append(self._messages.rejection(records[offset], Refusal(reason, detail)))
+                refusal = Refusal(reason, detail)
+                if response is None:
+                    messages.append(self._messages.rejection("incidents", records[offset], refusal))
+                else:
+                    messages.append(self._messages.rejection("responses", response, refusal))
         messages.append(self._messages.scan(done.record))
         return messages
 

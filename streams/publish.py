@@ -15,10 +15,11 @@ from detectors.judge import Refusal
 from detectors.monitor import ClosedTick
 from streams import scan_log
 from streams.brokers import MAX_REQUEST_BYTES, producer_arguments
-from streams.configuration import Configuration, KafkaSettings
+from streams.configuration import Configuration, KafkaSettings, Topic
 from streams.decode import Rejection
 from streams.intake import Record
 from streams.messages import PROVENANCE_HEADER, Provenance
+from streams.responses import ResponseRecord
 from streams.scan_log import PartitionRecord, ScanRecord
 from streams.watched_area import WatchedArea
 
@@ -119,9 +120,11 @@ class Messages:
         self._worker = configuration.worker
         self._partition = partition
 
-    def alerts(self, watched: WatchedArea, closed: ClosedTick, now_s: float) -> list[Message]:
-        """The revisions of a closed tick, each with its provenance beside it."""
-        latency_s = now_s - closed.tick_s
+    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[Message]:
+        """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
+        arrival.
+        """
+        latency_s = now_s - since_s
         provenance = Provenance(
             version=VERSION,
             host=HOST,
@@ -146,12 +149,12 @@ class Messages:
         """The partition's own record."""
         return Message(self._kafka.topic("scans"), scan_log.partition_key(self._partition), scan_log.encode(record))
 
-    def rejection(self, record: Record, refusal: Refusal) -> Message:
-        """The dead letter of a refused record."""
+    def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> Message:
+        """The dead letter of a refused record of a topic."""
         letter = Rejection.of(
             refusal,
             record.area,
-            self._kafka.topic("incidents"),
+            self._kafka.topic(topic),
             self._partition,
             record.offset,
             record.key,

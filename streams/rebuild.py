@@ -65,6 +65,7 @@ def rebuild(
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
+        _check_responses(kafka, consumer, partition, own)
     restored = Restored(own=own, last=last)
     for name, configured in here.items():
         record = last.get(name)
@@ -80,6 +81,15 @@ def rebuild(
         _refill(configuration, restored.monitors, last, incidents, _span(kafka, incidents, last), cancelled)
     restored.seconds = time.monotonic() - started
     return restored
+
+
+def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, own: PartitionRecord) -> None:
+    responses = TopicPartition(kafka.topic("responses"), partition)
+    if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
+        raise RebuildError(
+            f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
+            f"took effect; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+        )
 
 
 def as_calibrated(

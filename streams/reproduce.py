@@ -1,9 +1,9 @@
 """The command ``reproduce``: every figure of an alert, derived once more from the log alone.
 
 From the last scan record before the alert on, the recorded ticks are repeated with the input records of each, by the
-settings and the calibration that they name. What comes out must be what was written, byte for byte: the alert's
-revisions and, as its tracker's state is in them, the scan records. The input records and scan records of the whole
-window before it are held against the chain of digests.
+settings and the calibration that they name; what was answered is answered again. What comes out must be what was
+written, byte for byte: the alert's revisions and, as its tracker's state is in them, the scan records. The input
+records and scan records of the whole window before it are held against the chain of digests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.monitor import Monitor
+from detectors.monitor import ClosedTick, Monitor
 from streams.area_log import AreaLog, LogError, alert_of, decoded, scan_of
 from streams.chain import Link, inputs, links
 from streams.scan_log import Ids, ScanRecord, scan_record
@@ -155,8 +155,7 @@ class _RepeatedMonitor:
     def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
         """The scan record of a link's tick, and by name the events of its revisions, as they are derived."""
         watched, monitor = self._at(link.record.ids)
-        entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
-        closed = monitor.repeat(entries, link.record.tick_s)
+        closed = _repeated(monitor, link)
         derived = scan_record(watched.name, watched.ids, closed, self._on_record, link.raw)
         self._last, self._on_record = derived, link.record
         return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in closed.changes}
@@ -173,6 +172,21 @@ class _RepeatedMonitor:
                     self._monitor.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
                 self._monitor.resume(self._last.checkpoint)
         return self._watched, self._monitor
+
+
+def _repeated(monitor: Monitor, link: Link) -> ClosedTick:
+    """A link's tick, or what came of its response.
+
+    Raises:
+        LogError: a response was answered before there was any tick.
+    """
+    if link.answer is None:
+        entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
+        return monitor.repeat(entries, link.record.tick_s)
+    closed = monitor.respond(link.answer.said, link.answer.record.offset)
+    if closed is None:
+        raise LogError(f"scans, offset {link.offset}: is of a response, and there is no tick before it")
+    return closed
 
 
 def written(log: AreaLog, ids: Ids) -> WatchedArea:

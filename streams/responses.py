@@ -1,29 +1,109 @@
-"""What an operator does about an alert, as a record of the topic ``responses``; its key is the area."""
+"""The topic ``responses``: what people did about alerts. A Kafka record -> a response, or a refusal with its reason.
+
+As with incidents, nothing can make reading raise, and a refusal never repeats what the record holds.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+import math
+import re
+from collections.abc import Container
+from datetime import UTC, datetime
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+
+from detectors import response
+from detectors.judge import EARLIEST_S, LATEST_S, Refusal
+from streams.decode import Headers, stranger
+
+MAX_BYTES = 4096
+"""Longer than any response."""
+
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 Action = Literal["acknowledge", "take", "outcome"]
 Outcome = Literal["genuine_series", "venue", "data_artefact", "unknown"]
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """One action of one user; ``outcome`` with the action outcome, and only with it."""
+    """What somebody did about an open alert. It holds no free text.
 
-    id: Annotated[str, Meta(min_length=1, max_length=64, description="UUID, in lower case")]
+    Raises:
+        ValueError: the action is ``outcome`` and none is given, or it is another and one is.
+    """
+
+    id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
     alert: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="id of the alert")]
     action: Action
     user: Annotated[
-        str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,100}\Z", description="1 to 100 characters, no control characters")
+        str,
+        Meta(min_length=1, max_length=100, pattern=_NO_CONTROLS, description="who did it; no control characters"),
     ]
-    at: Annotated[datetime, Meta(tz=True)]
-    outcome: Outcome | UnsetType = UNSET
+    at: Annotated[datetime, Meta(tz=True, description="when, by the sender's clock")]
+    outcome: Annotated[
+        Outcome | UnsetType,
+        Meta(description="what came of the alert; given with the action outcome, and with no other"),
+    ] = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.action == "outcome") is (self.outcome is UNSET):
+            raise ValueError("outcome: must be given with the action outcome, and with no other")
 
     def encode(self) -> bytes:
         """The record's value, JSON."""
         return msgspec.json.encode(self)
+
+
+class ResponseRecord(NamedTuple):
+    """A decoded record of the topic ``responses``; ``area`` is None for one that belongs to none of the partition."""
+
+    offset: int
+    arrival_s: float
+    area: str | None
+    said: response.Response | Refusal
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+_decoder = msgspec.json.Decoder(Response)
+
+
+def decode_response(
+    key: bytes | None, value: bytes | None, partition: int, partitions: int, areas: Container[str]
+) -> tuple[str | None, response.Response | Refusal]:
+    """What a record of the topic ``responses`` says, and to which of the ``areas``.
+
+    The area is None for a record that belongs to no area of this partition; such a record is always refused.
+    """
+    if not key:
+        return None, Refusal("no_area", "key: missing; must be the area's name")
+    area = key.decode("utf-8", "replace")
+    refusal = stranger("key", area, partition, partitions, areas)
+    if refusal is not None:
+        return None, refusal
+    if len(value or b"") > MAX_BYTES:
+        return area, _bad(f"value: must be at most {MAX_BYTES} bytes")
+    try:
+        said = _decoder.decode(value or b"")
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ValueError):  # raised by Response itself
+            return area, _bad(str(error.__cause__))
+        place = re.search(r" - at `\$\.(\w+)`\Z", str(error))
+        return area, _bad(f"{place[1] if place else 'value'}: must be as the JSON Schema of a response says")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return area, _bad("value: must be a response in JSON, UTF-8")
+    at_s = math.floor((said.at - _EPOCH).total_seconds())
+    if not EARLIEST_S <= at_s <= LATEST_S:
+        return area, _bad("at: must lie between the years 1900 and 2999")
+    outcome: response.Outcome | Literal[""] = "" if said.outcome is UNSET else said.outcome
+    return area, response.Response(said.alert, said.action, said.user, at_s, outcome)
+
+
+def _bad(detail: str) -> Refusal:
+    return Refusal("bad_response", detail)

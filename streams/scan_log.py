@@ -33,10 +33,12 @@ Raw = tuple[bytes | None, ...]
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A closed tick of an area.
 
-    ``number``: the area's records are counted from 1. ``next_offsets``: by input topic, the first offset that is not in
-    it. ``revisions``: alert id, a full stop, the revision. ``configuration`` and ``calibration`` (empty for none):
-    hashes of what the Monitor went by, both written in full in the topic ``settings``. ``is_silent``: the feed was.
+    A response has a record of its own, which names the last closed tick, as it takes effect there.
 
+    ``number``: the area's records are counted from 1. ``next_offsets``: by input topic, the first offset that is
+    not in it; without ``responses`` there was none. ``revisions``: alert id, a full stop, the revision.
+    ``configuration`` and ``calibration`` (empty for none): hashes of what the Monitor went by, both written in full
+    in the topic ``settings``. ``is_silent``: the feed was.
     """
 
     area: str
@@ -59,6 +61,11 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.next_offsets["incidents"]
 
     @property
+    def next_response(self) -> int:
+        """The first record of the topic ``responses`` after those that this record and those before it cover."""
+        return self.next_offsets.get("responses", 0)
+
+    @property
     def ids(self) -> Ids:
         """What the Monitor went by."""
         return Ids(self.configuration, self.calibration)
@@ -75,11 +82,13 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where a partition stands.
 
     ``next_offset``: the first record of no area that is not yet rejected; ``rejected``: how many were, by reason;
+    ``next_response``: the first record of the topic ``responses``, of whichever area, that did not yet take effect;
     ``scans``: by area, the offset in this topic of its last record before this transaction; ``previous``: that of the
     partition's own last record, -1 for none.
     """
 
     next_offset: int = 0
+    next_response: int = 0
     rejected: dict[str, int] = {}
     scans: dict[str, int] = {}
     previous: int = -1
@@ -95,13 +104,19 @@ def scan_record(
 ) -> ScanRecord:
     """The record of a closed tick, linked to the area's ``previous`` one, None for the first.
 
-    ``inputs``: each input record of the tick, by :func:`raw`.
+    ``inputs``: each input record of the tick, or the response, by :func:`raw`.
     """
+    next_offsets = {"incidents": closed.next_offset}
+    next_response = previous.next_response if previous else 0
+    if closed.response_offset is not None:
+        next_response = closed.response_offset + 1
+    if next_response:
+        next_offsets["responses"] = next_response
     record = ScanRecord(
         area=area,
         number=1 if previous is None else previous.number + 1,
         tick_s=closed.tick_s,
-        next_offsets={"incidents": closed.next_offset},
+        next_offsets=next_offsets,
         lowest_offset=closed.lowest_offset,
         streams=closed.streams,
         revisions=tuple(f"{alert.id}.{alert.revision}" for alert in closed.changes),

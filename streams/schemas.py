@@ -12,6 +12,7 @@ import msgspec
 from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
+from streams.responses import Response
 
 Tick = Annotated[
     AwareTime,
@@ -27,6 +28,7 @@ PUBLISHED: dict[str, Any] = {
     "tick": Tick,
     "alert": AlertEvent,
     "provenance": Provenance,
+    "response": Response,
     "rejection": Rejection,
 }
 """File name, without ``.json`` -> the type that it describes."""

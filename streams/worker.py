@@ -42,6 +42,7 @@ from streams.publish import VERSION, AbortedError, FencedError, Messages, Publis
 from streams.rebuild import RebuildError, rebuild
 from streams.recalibration import Recalibrator
 from streams.redis_feeder import RedisFeeder
+from streams.response_reader import ResponseReader
 from streams.transport import PromptTransport
 from streams.warm_up import compile_kernels
 from streams.watchdog import Watchdog, end_within
@@ -123,6 +124,7 @@ class Worker:
         self._generation = (0, 0)
         self._beat_s = time.monotonic()
         self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
+        self.responses = ResponseReader(configuration, areas, self.engine.respond)
 
     # State, for health checks; asked from other threads
 
@@ -297,6 +299,7 @@ class Worker:
             owned.lost.set()
             owned.intake.close()
             self.engine.forget(number)
+            self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
             owned = Owned(number, Intake(self._configuration.worker.inbox_records, self._loop))
             self._owned[number] = owned
@@ -336,6 +339,8 @@ class Worker:
                 self._fail(error)
             return
         self.engine.adopt(partition, owned.intake)
+        if not owned.lost.is_set():
+            self.responses.follow(partition)
 
     def _rebuilt(self, owned: Owned) -> Partition:
         """Take a partition over and bring its areas to where their scan records left them."""
@@ -405,7 +410,12 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
         return kafka.away() or worker.not_ready()
 
     def stalled() -> str | None:
-        threads = (("feeds Redis", feeder), ("watches Kafka", kafka), ("calibrates anew", recalibrator))
+        threads = (
+            ("feeds Redis", feeder),
+            ("watches Kafka", kafka),
+            ("calibrates anew", recalibrator),
+            ("reads responses", worker.responses),
+        )
         ended = [name for name, each in threads if not each.is_alive]
         return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
 
@@ -414,6 +424,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
         feeder,
         kafka,
         recalibrator,
+        worker.responses,
         MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
         Watchdog(stalled),
     )

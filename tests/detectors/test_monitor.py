@@ -19,6 +19,7 @@ from detectors.incident import Incident, Status
 from detectors.judge import Entry, Refusal, TickMark
 from detectors.locations import Locations
 from detectors.monitor import Accounts, Checkpoint, ClosedTick, Monitor
+from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
 from detectors.window import ALL
 
@@ -94,20 +95,53 @@ def records(draw: st.DrawFn) -> list[Record]:
     return made
 
 
-def drive(monitor: Monitor, feed: list[Record], first: int) -> list[ClosedTick]:
-    """Put records from an offset on; a wall clock closes what ended before each arrival."""
+Answers = list[tuple[int, Response | Refusal]]
+"""Responses in order, each after the record at an offset."""
+
+
+@st.composite
+def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
+    """Responses to the alerts that a feed opens, while they are open and at any other time, and one that is none."""
+    opened = {alert.id for tick in drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0) for alert in tick.changes}
+    made: Answers = []
+    for after in sorted(draw(st.lists(st.integers(0, len(feed) - 1), max_size=8))):
+        action = draw(st.sampled_from(["acknowledge", "take", "outcome", "broken"]))
+        if action == "broken":
+            made.append((after, Refusal("bad_response", "value: must be JSON")))
+            continue
+        alert = draw(st.sampled_from([*sorted(opened), "unheard-of"]))
+        outcome = draw(st.sampled_from(["venue", "unknown"])) if action == "outcome" else ""
+        fields: Any = (alert, action, draw(st.sampled_from(["ann", "bob"])), after, outcome)
+        made.append((after, Response(*fields)))
+    return made
+
+
+def drive(
+    monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, answered: int = 0
+) -> list[ClosedTick]:
+    """Put records from an offset on; a wall clock closes what ended before each arrival. So many were answered."""
     closed = []
+    said = said or []
     for offset, record in enumerate(feed[first:], first):
         if monitor.settings.clock == "wall" and first < offset:
             closed += monitor.advance(feed[offset - 1].arrival_s)
         closed += monitor.put(record.entry, offset, record.arrival_s)
+        for number, (after, response) in enumerate(said):
+            if after == offset and number >= answered and (answer := monitor.respond(response, number)):
+                closed.append(answer)
     return closed
 
 
-def repeated(monitor: Monitor, feed: list[Record], ticks: list[ClosedTick]) -> list[ClosedTick]:
-    """Ticks made once more from what is on record of each: its time, and which records are in it."""
+def repeated(
+    monitor: Monitor, feed: list[Record], ticks: list[ClosedTick], said: Answers | None = None
+) -> list[ClosedTick]:
+    """Ticks made once more from what is on record of each: its time, and which records or which response is in it."""
     again = []
     for tick in ticks:
+        if tick.response_offset is not None and said:
+            answer = monitor.respond(said[tick.response_offset][1], tick.response_offset)
+            again += [answer] if answer else []
+            continue
         offsets = range(monitor.expected_next, tick.next_offset)
         records = [(feed[offset].entry, offset, feed[offset].arrival_s) for offset in offsets]
         again.append(monitor.repeat(records, tick.tick_s))
@@ -132,18 +166,63 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completeness, "NEEDED", 1)  # so few records tell of completeness, too
-        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
+        said = data.draw(answers(feed, clock))
+        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, said)
         if not ticks:
             return
         cut = data.draw(st.integers(1, len(ticks)))
         again = resumed(ticks[:cut], feed, clock)
-        went_on = drive(again, feed, again.expected_next)
-        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:])
+        answered = 1 + max(
+            (tick.response_offset for tick in ticks[:cut] if tick.response_offset is not None), default=-1
+        )
+        # A response before the first tick was refused by the driver, which keeps in mind how far it is.
+        answered = max(answered, sum(after < again.expected_next for after, _ in said))
+        went_on = drive(again, feed, again.expected_next, said, answered)
+        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], said)
     # A wall clock passes boundaries when the driver says so, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
     following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
-    assert [msgspec.json.encode(tick) for tick in went_on if tick.tick_s not in known] == following
+    went_on = [tick for tick in went_on if tick.tick_s not in known or tick.response_offset is not None]
+    assert [msgspec.json.encode(tick) for tick in went_on] == following
     assert [msgspec.json.encode(tick) for tick in made_again] == following
+
+
+@pytest.mark.parametrize("clock", ["watermark", "wall"])
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(feed=records(), data=st.data())
+def test_whatever_is_answered_incidents_are_found_as_before(
+    clock: str, feed: list[Record], data: st.DataObject
+) -> None:
+    """The same ticks, scans and clusters; revisions are counted on, and of what is acknowledged nobody is reminded."""
+
+    def found(tick: ClosedTick) -> tuple[object, ...]:
+        alerts = [
+            (alert.id, alert.state, alert.tier, alert.reason, alert.tick_s, alert.members, alert.score)
+            for alert in tick.changes
+            if alert.reason != "reminder"
+        ]
+        return tick.tick_s, tick.next_offset, tick.lowest_offset, tick.streams, tick.refusals, tick.accounts, alerts
+
+    unanswered = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
+    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, data.draw(answers(feed, clock)))
+    assert [found(tick) for tick in ticks if tick.response_offset is None] == list(map(found, unanswered))
+    closed_s = None
+    for tick in ticks:
+        if tick.response_offset is not None:
+            assert (tick.tick_s, tick.streams) == (closed_s, ())
+            assert len(tick.changes) + len(tick.refusals) <= 1
+        closed_s = tick.tick_s
+    by_alert: dict[str, list[int]] = {}
+    for tick in ticks:
+        for alert in tick.changes:
+            by_alert.setdefault(alert.id, []).append(alert.revision)
+    assert all(revisions == list(range(1, len(revisions) + 1)) for revisions in by_alert.values())
+
+
+def test_nothing_can_be_answered_before_the_first_tick() -> None:
+    monitor = Monitor("leeds", area("wall"), LOCATIONS)
+    monitor.put(incident(0, BEGIN), 0, int(BEGIN.timestamp()))
+    assert monitor.respond(Response("0" * 32, "take", "ann", 0), 0) is None
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])

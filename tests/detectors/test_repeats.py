@@ -13,6 +13,7 @@ from detectors.clusters import Cluster
 from detectors.inference import tier_of
 from detectors.lifecycle import TERMINAL, AlertState
 from detectors.repeats import Notice, Said, is_due, notice
+from detectors.response import Response
 from detectors.settings import RepeatSettings
 from detectors.tracking import Alert, Tracker
 from tests.detectors.test_tracking import (
@@ -74,6 +75,26 @@ def test_the_first_the_rise_and_the_end_are_always_told():
 def test_reminders_can_be_left_out():
     assert is_due(24 * HOUR, LAST, RULES)
     assert not is_due(10**9, LAST, RepeatSettings(reminder_h=0))
+    assert not is_due(10**9, LAST, RULES, is_muted=True)
+    late = msgspec.structs.replace(LAST, tick_s=24 * HOUR)
+    assert notice(OPEN, False, True, late, LAST, RULES, is_muted=True) is Notice.SILENT
+    assert notice(OPEN, False, True, msgspec.structs.replace(late, observed=10), LAST, RULES, True) is Notice.RISK
+
+
+def test_an_alert_that_is_acknowledged_is_not_brought_to_mind_and_tells_of_everything_else():
+    tracker = Tracker("leeds", SETTINGS)
+    (opened,) = tracker.update("all", 0, [cluster("abc", WATCH)], EVERYONE)
+    answer = tracker.respond(Response(opened.id, "acknowledge", "ann", 5), 0)
+    assert answer and (answer.revision, answer.reason, answer.notice, answer.state) == (2, "acknowledged", "", "open")
+    later = [(25, "abc", WATCH), (26, "abcd", WATCH), (27, "abcd", ALERT), (60, "abcd", ALERT)]
+    scans = [tracker.update("all", hour * HOUR, [cluster(ids, score)], EVERYONE) for hour, ids, score in later]
+    scans += [tracker.update("all", hour * HOUR, [], EVERYONE) for hour in (61, 70)]
+    assert [(change.reason, change.notice) for changes in scans for change in changes] == [
+        ("new_members", ""),
+        ("tier_rose", "escalated"),
+        ("score_fell", ""),
+        ("quiet", "ended"),
+    ]
 
 
 def is_material(one: Alert, last: Alert) -> bool:

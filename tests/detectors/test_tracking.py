@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from detectors.clusters import Cluster
 from detectors.inference import TIERS, recurrence_interval_days, score_for_interval
 from detectors.lifecycle import TERMINAL, TRANSITIONS, AlertState
+from detectors.response import Action, Response
 from detectors.settings import AreaSettings, TierSettings
-from detectors.tracking import Alert, Tracker, TrackerState, alert_id
+from detectors.tracking import Alert, NoSuchAlert, Tracker, TrackerState, alert_id
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 HOUR = 3600
@@ -297,6 +298,55 @@ def test_written_down_and_read_again_at_every_scan_is_running_on(scans: Told):
     once = run(Tracker("leeds", SETTINGS), scans)
     again = run(Tracker("leeds", SETTINGS), scans, restored)
     assert [msgspec.json.encode(scan.changes) for scan in once] == [msgspec.json.encode(s.changes) for s in again]
+
+
+@always
+@given(scans=told(), data=st.data())
+def test_an_open_alert_keeps_the_last_of_each_response_whatever_the_scans(scans: Told, data: st.DataObject):
+    """Against dictionaries; only something new makes a revision, and no state, figure or member changes by it."""
+    tracker = Tracker("leeds", SETTINGS)
+    expected: dict[str, dict[str, object]] = {}
+    last: dict[str, Alert] = {}
+    for stream, tick_s, clusters, standing in scans + quiet(scans):
+        changes = tracker.update(stream, tick_s, clusters, standing)
+        for number in range(data.draw(st.integers(0, 3))):
+            action: Action = data.draw(st.sampled_from(["acknowledge", "take", "outcome"]))
+            user = data.draw(st.sampled_from(["ann", "bob"]))
+            alert = data.draw(st.sampled_from([*sorted(last), *(one.id for one in changes), "0" * 32]))
+            outcome = "venue" if action == "outcome" and number else "unknown" if action == "outcome" else ""
+            response = Response(alert, action, user, tick_s + number, outcome)  # type: ignore[arg-type]
+            before = {one.id: one for one in tracker.alerts}
+            if alert not in before:
+                with pytest.raises(NoSuchAlert, match="open alert"):
+                    tracker.respond(response, tick_s)
+                assert list(before.values()) == list(tracker.alerts)
+                continue
+            answer = tracker.respond(response, tick_s)
+            mine = expected.setdefault(alert, {})
+            is_known = mine.get(action) == (user, outcome)
+            assert (answer is None) == is_known
+            if answer is not None:
+                mine |= {action: (user, outcome), f"{action}_s": tick_s + number}
+                changes.append(answer)
+                assert answer == msgspec.structs.replace(
+                    before[alert],
+                    revision=answer.revision,
+                    reason={"acknowledge": "acknowledged", "take": "taken", "outcome": "outcome_noted"}[action],
+                    notice="",
+                    tick_s=tick_s,
+                    new_members=(),
+                    responses=answer.responses,
+                )
+        for change in changes:
+            assert change.revision == (last[change.id].revision if change.id in last else 0) + 1
+            last[change.id] = change
+        for alert, one in last.items():
+            had, has = expected.get(alert, {}), one.responses
+            assert (has.acknowledged_by, "") == had.get("acknowledge", ("", ""))
+            assert (has.taken_by, "") == had.get("take", ("", ""))
+            assert (has.outcome_by, has.outcome) == had.get("outcome", ("", ""))
+            times = (has.acknowledged_s, has.taken_s, has.outcome_s)
+            assert times == tuple(had.get(f"{action}_s", 0) for action in ("acknowledge", "take", "outcome"))
 
 
 # The rules one by one

@@ -15,7 +15,7 @@ from streams.configuration import Area, Configuration, KafkaSettings
 from tests.conftest import GivenKafka
 from tests.integration.worker_process import until
 
-TOPICS = ["alerts", "incidents", "incidents.rejected", "scans", "settings"]
+TOPICS = ["alerts", "incidents", "incidents.rejected", "responses", "scans", "settings"]
 
 
 @pytest.fixture

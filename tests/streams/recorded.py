@@ -15,10 +15,12 @@ from detectors.calibration.result import Calibration, NearRepeats
 from detectors.locations import Locations
 from detectors.monitor import ClosedTick, Monitor
 from detectors.neighbours import neighbours
+from detectors.response import Action
 from detectors.settings import STREAMS, AreaSettings, TierSettings
-from streams.area_log import MANIFEST, LogRecord, LogTopic, Manifest
+from streams.area_log import MANIFEST, TOPICS, LogRecord, LogTopic, Manifest
 from streams.calibration_file import CalibrationFile, History, places_hash
 from streams.decode import decode
+from streams.responses import Response, decode_response
 from streams.scan_log import ScanRecord, encode, raw, scan_record
 from streams.watched_area import WatchedArea
 from tests.integration.worker_process import BEGIN, CENTRE, Row, incidents, tick
@@ -91,14 +93,36 @@ def calibration(lowest: float) -> CalibrationFile:
     )
 
 
+def answer(monitor: Monitor, number: int) -> bytes | None:
+    """What somebody does about an alert now: about an open one, an unknown one, or what cannot be read."""
+    if number % 9 == 7:
+        return b"{"
+    if not monitor.alerts:
+        return None
+    alert = "0" * 32 if number % 9 == 5 else monitor.alerts[number % len(monitor.alerts)].id
+    action: Action = ("acknowledge", "take", "outcome")[number % 3]
+    response = Response(
+        id=f"00000000-0000-4000-8000-{number:012}",
+        alert=alert,
+        action=action,
+        user=("ann", "bob")[number % 2],
+        at=BEGIN,
+        outcome="venue" if action == "outcome" else msgspec.UNSET,
+    )
+    return response.encode()
+
+
 def ticks(
-    watched: WatchedArea, rows: list[tuple[Row, int]], seed: int, recalibrates: bool
+    watched: WatchedArea, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
 ) -> Iterator[tuple[WatchedArea, ClosedTick]]:
-    """What a worker closes: a wall clock falls behind now and then, and time passes without records."""
+    """What a worker closes: a wall clock falls behind now and then, and time passes without records.
+
+    Now and then somebody answers, by one more record in ``responses``.
+    """
     by = {"": watched}
     monitor: Monitor = watched.monitor(None)
     coming = {len(rows) // 2: calibration(3.0), len(rows) * 3 // 4: calibration(4.0)} if recalibrates else {}
-    chance = random.Random(seed)
+    chance, answers = random.Random(seed), random.Random(seed + 1)
     for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
         if offset in coming:
             monitor.recalibrate(coming[offset].calibration)
@@ -110,13 +134,30 @@ def ticks(
         merge = watched.settings.clock == "wall" and chance.random() < 0.3
         for closed in monitor.put(entry, offset, arrival_ms // 1000, merge):
             yield by[closed.calibration], closed
+        if responses is None or answers.random() > 0.3:
+            continue
+        reply = answer(monitor, len(responses) // 2)
+        if reply is not None:
+            # Another area's response lies before it, in the same partition.
+            responses.append(LogRecord(len(responses), arrival_ms, b"york", reply))
+            responses.append(LogRecord(len(responses), arrival_ms, AREA.encode(), reply))
+            _, said = decode_response(AREA.encode(), reply, 0, 1, {AREA})
+            answered = monitor.respond(said, len(responses) - 1)
+            if answered is not None:
+                yield by[answered.calibration], answered
     for closed in monitor.flush():
         yield by[closed.calibration], closed
 
 
-def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], recalibrates: bool = False) -> None:
+def write(
+    folder: Path,
+    watched: WatchedArea,
+    rows: list[tuple[Row, int]],
+    recalibrates: bool = False,
+    with_responses: bool = True,
+) -> None:
     """The log of the town in a folder, as ``hotspots export`` writes it."""
-    log: dict[LogTopic, list[LogRecord]] = {"incidents": [], "scans": [], "alerts": [], "settings": []}
+    log: dict[LogTopic, list[LogRecord]] = {topic: [] for topic in TOPICS}
 
     def add(topic: LogTopic, key: bytes, value: bytes) -> None:
         log[topic].append(LogRecord(len(log[topic]), 0, key, value))
@@ -125,13 +166,14 @@ def write(folder: Path, watched: WatchedArea, rows: list[tuple[Row, int]], recal
         log["incidents"].append(LogRecord(offset, arrival_ms, area.encode(), value, headers))
     last: ScanRecord | None = None
     waiting = list(log["incidents"])
-    for by, closed in ticks(watched, rows, 0, recalibrates):
+    for by, closed in ticks(watched, rows, 0, recalibrates, log["responses"] if with_responses else None):
         if last is None or by.ids != last.ids:
             for key, value in by.written_in_full():
                 add("settings", key, value)
         mine = [each for each in waiting if each.offset < closed.next_offset]
         waiting = waiting[len(mine) :]
-        raws = [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in mine]
+        read = mine if closed.response_offset is None else [log["responses"][closed.response_offset]]
+        raws = [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in read]
         record = scan_record(AREA, by.ids, closed, last, raws)
         last = record
         add("scans", AREA.encode(), encode(record))

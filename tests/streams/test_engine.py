@@ -19,16 +19,19 @@ from detectors.incident import Incident
 from detectors.judge import Entry, Refusal, TickMark
 from detectors.locations import Locations
 from detectors.neighbours import neighbours
+from detectors.response import Response
 from detectors.settings import AreaSettings
 from streams import scan_log
 from streams.configuration import Configuration
 from streams.decode import Rejection
 from streams.engine import ABORTS, Engine
 from streams.intake import Intake, Record
+from streams.messages import PROVENANCE_HEADER, Provenance, read_alert
 from streams.metrics import Metrics
 from streams.partition import MERGE_S, QUIET_S, UNOWNED_S, Partition
 from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
 from streams.rebuild import Restored
+from streams.responses import ResponseRecord
 from streams.scan_log import ScanRecord
 from streams.watched_area import WatchedArea
 from tests.streams.recorded import calibration
@@ -213,6 +216,77 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     taken_over.commit(NOW_S + 5)
     assert again.rejections() == []
     assert [(scan.next_offset, scan.accounts.read) for scan in again.scans()] == [(3, 2)]
+
+
+def answer(offset: int, area: str, alert: str, user: str = "ann") -> ResponseRecord:
+    said = Response(alert, "acknowledge", user, 0)
+    return ResponseRecord(offset, NOW_S + 9 * 3600, area, said, area.encode(), b"y")
+
+
+def with_an_alert(partition: Partition, area: str) -> str:
+    """Twelve incidents at one place, four hours apart and then together; returns the alert's id."""
+    for offset in range(12):
+        partition.put(record(offset, area, NOW_S + 4 * 3600 * min(offset, 8) + offset), NOW_S)
+    partition.commit(NOW_S)
+    ((alert, *_),) = [partition.areas[area].alerts]
+    return alert.id
+
+
+def test_a_response_goes_on_record_by_itself_and_once() -> None:
+    ledger = Ledger()
+    partition = partition_of(ledger, watched("leeds", "watermark"), watched("york", "watermark"))
+    alert = with_an_alert(partition, "leeds")
+    before = ledger.scans()[-1]
+    for _ in range(2):  # handed over twice, as after a change of partitions
+        partition.respond(answer(0, "york", alert))
+        partition.respond(answer(3, "leeds", alert))
+        partition.respond(answer(4, "leeds", alert, "bob"))
+        partition.respond(answer(5, "leeds", alert, "bob"))
+        partition.respond(answer(6, "leeds", "0" * 32))
+    assert partition.is_due(NOW_S)
+    partition.commit(NOW_S + 9 * 3600 + 1)
+    answered = ledger.scans()[-4:]
+    assert [scan.next_offsets for scan in answered] == [
+        {"incidents": before.next_offset, "responses": following} for following in (4, 5, 6, 7)
+    ]
+    assert [(scan.number, scan.tick_s, scan.streams) for scan in answered] == [
+        (before.number + 1 + more, before.tick_s, ()) for more in range(4)
+    ]
+    assert [len(scan.revisions) for scan in answered] == [1, 1, 0, 0]
+    assert scan_log.chain(before.digest, [scan_log.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
+        answered[0].digest
+    )
+    events = [read_alert(each.value) for each in ledger.of("alerts")[-2:]]
+    assert [each.data.properties.reason for each in events] == ["acknowledged", "acknowledged"]
+    provenance = msgspec.json.decode(dict(ledger.of("alerts")[-1].headers)[PROVENANCE_HEADER], type=Provenance)
+    assert (provenance.latency_s, provenance.delayed) == (1.0, False)
+    # Where no tick was ever closed, nothing is open; that goes on record as the partition's own.
+    rejected = [(each.area, each.topic, each.offset, each.reason) for each in ledger.rejections()]
+    assert sorted(rejected) == [
+        ("leeds", "responses", 6, "no_such_alert"),
+        ("york", "responses", 0, "no_such_alert"),
+    ]
+    own = scan_log.decode_partition(ledger.of("scans")[-1].value)
+    assert own.next_response == 7
+    again = partition_of(
+        ledger,
+        restored=Restored(
+            watched={"leeds": watched("leeds")}, monitors={"leeds": watched("leeds").monitor(None)}, own=own
+        ),
+    )
+    again.respond(answer(6, "leeds", alert))
+    assert not again.is_due(NOW_S)
+
+
+def test_a_response_of_no_area_is_rejected_at_once() -> None:
+    ledger = Ledger()
+    partition = partition_of(ledger, watched("leeds"))
+    partition.respond(ResponseRecord(2, NOW_S, None, Refusal("unknown_area", "key: must be one"), b"hull", b"y"))
+    assert partition.is_due(NOW_S)
+    partition.commit(NOW_S)
+    (rejected,) = ledger.rejections()
+    assert (rejected.topic, rejected.offset, rejected.reason) == ("responses", 2, "unknown_area")
+    assert scan_log.decode_partition(ledger.of("scans")[-1].value).next_response == 3
 
 
 def test_every_rejection_goes_with_its_tick_and_holds_the_original_bytes() -> None:
@@ -449,3 +523,18 @@ def test_another_calibration_is_put_on_record_and_then_named_from_a_boundary_on(
     by_tick = {scan.tick_s: scan.calibration for scan in ledger.scans()}
     assert {tick_s >= boundary_s for tick_s, id_ in by_tick.items() if id_ == made.id} == {True}
     assert {tick_s < boundary_s for tick_s, id_ in by_tick.items() if not id_} == {True}
+
+
+def test_responses_of_a_partition_that_was_rebuilt_meanwhile_are_not_taken(bench: Bench) -> None:
+    """They are read again from where the new one stands."""
+    bench.adopt()
+    bench.until(lambda: bool(bench.covered))
+    other = partition_of(Ledger(), watched("leeds"))
+    taken = threading.Event()
+    bench.engine.respond(other, [answer(0, "leeds", "0" * 32)], taken.set)
+    assert taken.wait(10)
+    assert other.next_response == 0
+    bench.until(lambda: not bench.ledger.rejections())
+    mine = bench.engine._running[0].partition
+    bench.engine.respond(mine, [answer(0, "leeds", "0" * 32)], taken.set)
+    bench.until(lambda: [each.reason for each in bench.ledger.rejections()] == ["no_such_alert"])

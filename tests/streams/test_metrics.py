@@ -20,12 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from detectors.judge import TickMark
 from detectors.locations import Locations
 from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
 from detectors.tracking import Alert
 from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Metrics, Promise, document
 from streams.metrics_server import MetricsServer
 
-BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate"}
+BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
 
 ALERT = Alert(
     id="a",
@@ -78,6 +79,7 @@ def all_driven(registry: CollectorRegistry) -> Metrics:
     metrics.observe(lambda: [ALERT], lambda: {"leeds": HEALTH})
     full = {"streams": ("violence", "all"), "changes": (ALERT,), "refusals": ((4, "future", "occurred too late"),)}
     metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), **full), 0.003)
+    metrics.response_committed("leeds", Response("a", "take", "ann", 61), closed_tick())
     metrics.rejected("malformed_json")
     metrics.tick_merged("leeds")
     metrics.rebuilt("leeds", 1.5)
@@ -206,6 +208,25 @@ def test_an_alert_counts_once_when_it_first_reaches_the_tier_alert() -> None:
         metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), changes=changes), 0.0)
     assert samples(registry, "hotspots_alerts_total") == {("leeds", "violence"): 2}
     assert sum(samples(registry, "hotspots_alert_revisions_total").values()) == 4
+
+
+def test_a_response_counts_by_its_action_and_as_no_tick_and_its_alert_no_second_time() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    alerted = msgspec.structs.replace(ALERT, tick_s=60, tier="alert", alerted_s=60)
+    answered = msgspec.structs.replace(alerted, revision=2, reason="acknowledged")
+    closed = closed_tick()
+    metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed, changes=(alerted,)), 0.0)
+    said = Response("a", "acknowledge", "ann", 61)
+    metrics.response_committed("leeds", said, msgspec.structs.replace(closed, changes=(answered,)))
+    metrics.response_committed("leeds", said, closed)
+    refused = msgspec.structs.replace(closed, refusals=((3, "no_such_alert", "alert: is none"),))
+    metrics.response_committed("leeds", said, refused)
+    assert samples(registry, "hotspots_responses_total") == {("leeds", "acknowledge"): 2}
+    assert samples(registry, "hotspots_rejected_total") == {("leeds", "no_such_alert"): 1}
+    assert samples(registry, "hotspots_alerts_total") == {("leeds", "violence"): 1}
+    assert samples(registry, "hotspots_ticks_total") == {("leeds",): 1}
+    assert sum(samples(registry, "hotspots_alert_revisions_total").values()) == 2
 
 
 def test_what_is_counted_of_an_area_begins_at_0() -> None:

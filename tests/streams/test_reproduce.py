@@ -16,6 +16,7 @@ from streams.area_log import MANIFEST, ExportedLog, LogError, LogRecord, LogTopi
 from streams.audit import audit
 from streams.cli import main
 from streams.reproduce import reproduce
+from streams.scan_log import ScanRecord
 from tests.streams.recorded import AREA, feed, load, save, town, write
 
 
@@ -70,7 +71,26 @@ def test_each_alert_is_derived_from_its_own_stretch_of_the_log(recorded: Path) -
 def test_the_chain_is_whole(recorded: Path) -> None:
     result = audit(ExportedLog(recorded), nothing)
     assert (result.breaks, result.given, result.area) == ([], 0, AREA)
-    assert (result.scans, result.inputs) == (len(load(recorded, "scans")), len(load(recorded, "incidents")))
+    inputs = len(load(recorded, "incidents")) + len(answers(recorded))
+    assert (result.scans, result.inputs) == (len(load(recorded, "scans")), inputs)
+
+
+def answers(folder: Path) -> dict[int, ScanRecord]:
+    """By offset, the responses that have a scan record, with it."""
+    scans = [scan_of(record) for record in load(folder, "scans")]
+    pairs = zip([0, *(scan.next_response for scan in scans)], scans, strict=False)
+    return {scan.next_response - 1: scan for before, scan in pairs if scan.next_response > before}
+
+
+def test_responses_have_scan_records_that_name_what_came_of_them(recorded: Path) -> None:
+    by_name = {
+        f"{each.subject}.{each.data.properties.revision}": each for each in map(alert_of, load(recorded, "alerts"))
+    }
+    answered = answers(recorded)
+    reasons = [by_name[name].data.properties.reason for scan in answered.values() for name in scan.revisions]
+    assert set(reasons) == {"acknowledged", "taken", "outcome_noted"}
+    assert all(scan.streams == () and len(scan.revisions) <= 1 for scan in answered.values())
+    assert len(reasons) < len(answered)  # some were refused, or said nothing new
 
 
 def spoiled(folder: Path, topic: LogTopic, index: int, change: Callable[[LogRecord], LogRecord]) -> Path:
@@ -114,11 +134,14 @@ def rests_on(folder: Path, alert: str) -> tuple[range, range]:
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_one_changed_byte_that_an_alert_rests_on_is_noticed(small: Path, data: st.DataObject) -> None:
-    """Of an input record in its window, or of one of its scan records."""
+    """Of an input record in its window, of a response while it is open, or of one of its scan records."""
     alert = data.draw(st.sampled_from(alerts(small)))
     of_inputs, of_scans = rests_on(small, alert)
-    topic: LogTopic = data.draw(st.sampled_from(["incidents", "scans"]))
-    index = data.draw(st.sampled_from(of_inputs if topic == "incidents" else of_scans))
+    scans = [scan_of(record) for record in load(small, "scans")[of_scans.start : of_scans.stop]]
+    of_responses = [offset for offset, scan in answers(small).items() if scan in scans]
+    topic: LogTopic = data.draw(st.sampled_from(["incidents", "scans", *["responses"][: len(of_responses)]]))
+    indices = {"incidents": of_inputs, "scans": of_scans, "responses": of_responses}
+    index = data.draw(st.sampled_from(indices[topic]))
     change = with_other_byte(data.draw(st.integers(0, 5000)), data.draw(st.integers(1, 255)))
     if topic == "incidents" and not load(small, "incidents")[index].value:
         return  # a tick record has no bytes there
@@ -148,6 +171,28 @@ def test_the_time_that_a_tick_record_announces_is_noticed(small: Path) -> None:
     other = msgspec.structs.replace(records[-1], headers=(("tick", b"2024-03-20T00:00:00+00:00"),))
     copy = ExportedLog(spoiled(small, "incidents", len(records) - 1, lambda _: other))
     assert audit(copy, nothing).breaks
+
+
+def test_a_missing_response_is_noticed_and_the_next_is_found(small: Path) -> None:
+    first, *others = answers(small)
+    copy = spoiled(small, "alerts", 0, lambda record: record)
+    save(copy, "responses", [each for each in load(small, "responses") if each.offset != first])
+    assert others
+    (broken,) = audit(ExportedLog(copy), nothing).breaks
+    assert broken.tick.timestamp() == answers(small)[first].tick_s
+    assert reproduce(ExportedLog(copy), None, nothing).differences
+
+
+def test_a_log_from_before_there_were_responses_is_whole(tmp_path: Path) -> None:
+    quiet = tmp_path / "log"
+    write(quiet, town(), feed(100, 5.0), with_responses=False)
+    (quiet / "responses.jsonl").unlink()
+    manifest = msgspec.json.decode((quiet / MANIFEST).read_bytes(), type=Manifest)
+    begins = {topic: begin for topic, begin in manifest.begins.items() if topic != "responses"}
+    (quiet / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, begins=begins)))
+    assert audit(ExportedLog(quiet), nothing).breaks == []
+    assert reproduce(ExportedLog(quiet), None, nothing).differences == []
+    assert all(scan_of(record).next_offsets.keys() == {"incidents"} for record in load(quiet, "scans"))
 
 
 def test_an_altered_alert_is_noticed_with_the_figure_that_was_altered(small: Path) -> None:

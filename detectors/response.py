@@ -1,0 +1,53 @@
+"""What people do about an alert: acknowledge it, take it, note what came of it.
+
+An alert keeps the last of each action. None of them changes a state, a tier or a score.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Action = Literal["acknowledge", "take", "outcome"]
+Outcome = Literal["genuine_series", "venue", "data_artefact", "unknown"]
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One action of a ``user`` on an alert; ``at_s`` by the user's clock, seconds since 1970 UTC.
+
+    ``outcome``: what came of the alert, empty unless that is the action.
+    """
+
+    alert: str
+    action: Action
+    user: str
+    at_s: int
+    outcome: Outcome | Literal[""] = ""
+
+
+class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was done about an alert, last: who, when (seconds since 1970 UTC), with what outcome; empty for nobody."""
+
+    acknowledged_by: str = ""
+    acknowledged_s: int = 0
+    taken_by: str = ""
+    taken_s: int = 0
+    outcome: Outcome | Literal[""] = ""
+    outcome_by: str = ""
+    outcome_s: int = 0
+
+    def after(self, response: Response) -> Responses:
+        """With one more; the same object where the same user did the same before."""
+        by, at_s = response.user, response.at_s
+        match response.action:
+            case "acknowledge":
+                changed = msgspec.structs.replace(self, acknowledged_by=by, acknowledged_s=at_s)
+                is_news = self.acknowledged_by != by
+            case "take":
+                changed = msgspec.structs.replace(self, taken_by=by, taken_s=at_s)
+                is_news = self.taken_by != by
+            case "outcome":
+                changed = msgspec.structs.replace(self, outcome=response.outcome, outcome_by=by, outcome_s=at_s)
+                is_news = (self.outcome, self.outcome_by) != (response.outcome, by)
+        return changed if is_news else self

@@ -1,0 +1,107 @@
+"""Responses over the wire: what is right is taken, and whatever is wrong is refused without repeating it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors import response
+from detectors.judge import Refusal
+from streams.decode import partition_of
+from streams.responses import MAX_BYTES, Response, decode_response
+
+AT = datetime(2026, 7, 1, 22, 15, 30, 900_000, tzinfo=timezone(timedelta(hours=1)))
+RIGHT = {
+    "id": "5f0c9a54-9a6c-4b52-8d3b-0f6f0f8f2c11",
+    "alert": "0123456789abcdef" * 2,
+    "action": "acknowledge",
+    "user": "Ann Example",
+    "at": AT.isoformat(),
+}
+
+
+def decoded(fields: dict[str, Any]) -> response.Response | Refusal:
+    area, said = decode_response(b"leeds", msgspec.json.encode(fields), 0, 1, {"leeds"})
+    assert area == "leeds"
+    return said
+
+
+def test_what_is_sent_is_what_is_taken() -> None:
+    sent = Response(id=RIGHT["id"], alert=RIGHT["alert"], action="outcome", user="Zoë", at=AT, outcome="venue")
+    at_s = int(datetime(2026, 7, 1, 21, 15, 30, tzinfo=UTC).timestamp())
+    said = response.Response(RIGHT["alert"], "outcome", "Zoë", at_s, "venue")
+    assert decode_response(b"leeds", sent.encode(), 0, 1, {"leeds"}) == ("leeds", said)
+    assert decoded(RIGHT) == response.Response(RIGHT["alert"], "acknowledge", "Ann Example", at_s)
+    assert decoded(RIGHT | {"comment": "what is not known is left aside"}) == decoded(RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": "5f0c9a54-9a6c-1b52-8d3b-0f6f0f8f2c11"}, "id"),
+        ({"alert": "0123"}, "alert"),
+        ({"alert": RIGHT["alert"] + "\n"}, "alert"),
+        ({"action": "secret"}, "action"),
+        ({"action": "outcome"}, "outcome"),
+        ({"outcome": "venue"}, "outcome"),
+        ({"action": "outcome", "outcome": "secret"}, "outcome"),
+        ({"user": ""}, "user"),
+        ({"user": "secret" * 17}, "user"),
+        ({"user": "secret\n"}, "user"),
+        ({"user": "sec\u2028ret"}, "user"),
+        ({"user": 7}, "user"),
+        ({"at": "2026-07-01T22:15:30"}, "at"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "at"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "at"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_repeated(change: dict[str, Any], field: str) -> None:
+    said = decoded(RIGHT | change)
+    assert isinstance(said, Refusal)
+    assert said.reason == "bad_response"
+    assert said.detail.startswith(f"{field}: ")
+    assert "secret" not in said.detail
+
+
+@pytest.mark.parametrize(
+    ("key", "partition", "reason"),
+    [
+        (None, 0, "no_area"),
+        (b"hull", 0, "unknown_area"),
+        (b"leeds", 1, "wrong_partition"),
+        (b"\xff", 0, "unknown_area"),
+    ],
+)
+def test_a_record_of_no_area_of_the_partition_is_refused(key: bytes | None, partition: int, reason: str) -> None:
+    partitions = 1
+    if reason == "wrong_partition":
+        partitions, partition = 2, 1 - partition_of(b"leeds", 2)
+    area, said = decode_response(key, msgspec.json.encode(RIGHT), partition, partitions, {"leeds"})
+    assert area is None
+    assert isinstance(said, Refusal)
+    assert said.reason == reason
+
+
+@given(
+    value=st.none()
+    | st.binary(max_size=80)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(RIGHT)), inner, max_size=5),
+    ).map(msgspec.json.encode)
+)
+def test_nothing_makes_it_raise(value: bytes | None) -> None:
+    area, said = decode_response(b"leeds", value, 0, 1, {"leeds"})
+    assert area == "leeds"
+    assert isinstance(said, Refusal)
+    assert said.reason == "bad_response"
+
+
+def test_what_is_too_long_is_not_looked_at() -> None:
+    said = decoded(RIGHT | {"comment": "x" * MAX_BYTES})
+    assert said == Refusal("bad_response", f"value: must be at most {MAX_BYTES} bytes")
