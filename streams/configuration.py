@@ -63,7 +63,6 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
     scans: TopicName = "scans"
     settings: TopicName = "settings"
     rejected: TopicName = "incidents.rejected"
-    responses: TopicName = "responses"
 
     def __post_init__(self) -> None:
         names = msgspec.structs.asdict(self)
