@@ -78,12 +78,12 @@ export const riskWords = (alert) => (alert.relative_risk ? `×${figure(alert.rel
 /** "9 against 1.2 usual" */
 export const countWords = (alert) => `${alert.observed} against ${figure(alert.expected)} usual`;
 
-/** How long it takes chance to show as much: "90 days", "over 1,000 years" */
+/** How long it takes chance to show as much: "90 days", "1,000+ years" */
 export function intervalWords(days) {
   if (days < 2) return `${figure(days * 24)} hours`;
   if (days < 730) return `${figure(days)} days`;
   const years = days / 365.25;
-  return years < 1000 ? `${figure(years)} years` : "1,000 years or more";
+  return years < 1000 ? `${figure(years)} years` : "1,000+ years";
 }
 
 export const chanceWords = (days) => `once in ${intervalWords(days)}`;
