@@ -11,13 +11,14 @@ from msgspec import UNSET, UnsetType
 from pydantic import BaseModel, ConfigDict
 
 from detectors.lifecycle import TERMINAL
+from detectors.response import Action, Outcome
 from streams.console.alerts import found
 from streams.console.login import Identity, Operator, Served
 from streams.console.models import Json, Sent, answers
 from streams.console.queries import AlertId
 from streams.console.responder import NotTaken
 from streams.console.state import Console
-from streams.responses import Action, Outcome, Response
+from streams.responses import Response
 
 router = APIRouter(prefix="/api/alerts/{alert}")
 ANSWERS = answers(

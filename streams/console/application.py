@@ -25,7 +25,6 @@ from streams.console.guards import BodyLimit, SecurityHeaders
 from streams.console.models import Json, Problem, components
 from streams.console.state import Console
 
-COOKIE = "hotspots_session"
 STATIC = str(files("streams.console").joinpath("static"))
 
 
@@ -65,7 +64,7 @@ def application(configuration: Configuration) -> FastAPI:
     app.add_middleware(
         SessionMiddleware,
         secret_key=settings.session_secret.reveal() or secrets.token_urlsafe(32),
-        session_cookie=COOKIE,
+        session_cookie=login.COOKIE,
         max_age=int(settings.session_hours * 3600),
         same_site="strict",
         https_only=settings.is_secure,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import h3
 import msgspec
 
-from streams.console.models import Cell, CellProperties, Cells, Point, Polygon
+from streams.console.models import Cell, CellProperties, Cells, Polygon
+from streams.messages import Point
 
 WEEK_DAYS = 7.0
 DIGITS = 6

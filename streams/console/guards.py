@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.console.models import Json, Problem
@@ -10,10 +11,7 @@ from streams.console_settings import ConsoleSettings
 
 MAX_BODY_BYTES = 4096
 """The longest body is a name and a password."""
-
-
-class _TooLarge(Exception):
-    pass
+TOO_LARGE = f"the body must be at most {MAX_BODY_BYTES} bytes long"
 
 
 class BodyLimit:
@@ -35,16 +33,13 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
-                raise _TooLarge
+                raise HTTPException(413, TOO_LARGE)
             return message
 
-        try:
-            if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
-                raise _TooLarge
+        if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+            await Json(Problem(TOO_LARGE), 413, {"Connection": "close"})(scope, receive, send)
+        else:
             await self._app(scope, limited, send)
-        except _TooLarge:
-            problem = Problem(f"the body must be at most {MAX_BODY_BYTES} bytes long")
-            await Json(problem, 413, {"Connection": "close"})(scope, receive, send)
 
 
 class SecurityHeaders:

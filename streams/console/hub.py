@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -86,7 +86,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncIterator[bytes]:
+    async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
         """What a viewer of these areas is sent: health at once, then what is new.
 
         ``resumed``: the entry of each area that it has seen; None for nothing but what is new from now on.

@@ -6,14 +6,17 @@ import secrets
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security
+from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, ConfigDict, Field
 
 from streams.console.models import Json, LayerName, Role, Session, answers
 from streams.console.state import Console
 from streams.console.users import MAX_PASSWORD, Busy
 
+COOKIE = "hotspots_session"
 CSRF_HEADER = "X-CSRF-Token"
+_cookie = APIKeyCookie(name=COOKIE, scheme_name="session", description="where a login is asked for", auto_error=False)
 
 router = APIRouter()
 
@@ -51,13 +54,18 @@ def identity(request: Request) -> Identity | None:
         user = request.headers.get(settings.proxy_user_header, "")[:100] if is_proxy else ""
         role = request.headers.get(settings.proxy_role_header, "") if settings.proxy_role_header else ""
         return Identity(user, "operator" if role == "operator" else "viewer") if user.isprintable() and user else None
+    return _begun(request, served)
+
+
+def _begun(request: Request, served: Console) -> Identity | None:
+    """The user of a session that was begun with a password that still holds."""
     user = served.passwords.users.get(request.session.get("user", "")) if served.passwords else None
     if user is None or not secrets.compare_digest(user.mark, str(request.session.get("mark", ""))):
         return None
     return Identity(user.name, user.role)
 
 
-def viewer(request: Request) -> Identity:
+def viewer(request: Request, _: Annotated[str | None, Security(_cookie)] = None) -> Identity:
     """Anybody who is signed in; else 401."""
     found = identity(request)
     if found is None:
@@ -65,19 +73,21 @@ def viewer(request: Request) -> Identity:
     return found
 
 
-def own_page(request: Request) -> None:
+def own_page(
+    request: Request,
+    token: Annotated[str, Header(alias=CSRF_HEADER, max_length=200, description="of /api/session")] = "",
+) -> None:
     """403 unless the request carries the session's token and comes from no other origin."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
         raise HTTPException(403, "another site's page sent this")
-    token = str(request.session.get("csrf", ""))
-    if not token or not secrets.compare_digest(token.encode(), request.headers.get(CSRF_HEADER, "").encode()):
+    right = str(request.session.get("csrf", ""))
+    if not right or not secrets.compare_digest(right.encode(), token.encode()):
         raise HTTPException(403, f"the header {CSRF_HEADER} must be the token that /api/session gives")
 
 
-def operator(request: Request, who: Annotated[Identity, Depends(viewer)]) -> Identity:
+def operator(who: Annotated[Identity, Depends(viewer)], _: Annotated[None, Depends(own_page)]) -> Identity:
     """Somebody who may act, from our own page; else 401 or 403."""
-    own_page(request)
     if who.role != "operator":
         raise HTTPException(403, "a viewer may look and not act")
     return who

@@ -14,7 +14,7 @@ from streams.console.store import Change
 from streams.messages import Category, Tier, Time
 
 MAX_ALERTS = 1000
-_NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,12})?"
+_NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,18})?"
 
 
 def _moment(text: Any) -> datetime:

@@ -78,9 +78,11 @@ class Store:
     """Redis as the console sees it; every method raises ``redis.RedisError`` while it is away."""
 
     def __init__(self, settings: RedisSettings, areas: Sequence[str]) -> None:
-        tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
+        tls: dict[str, Any] = (
+            {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
+        )
 
-        def client(timeout_s: float) -> Redis:
+        def client(timeout_s: float) -> Any:  # the types of the library leave open what it answers with
             return Redis.from_url(
                 settings.url,
                 username=settings.username or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Annotated
 
@@ -73,7 +73,7 @@ async def stream(
     return EventStream(_bounded(served.hub, areas, seen), headers={"X-Accel-Buffering": "no"})
 
 
-async def _bounded(hub: Hub, areas: frozenset[str], seen: dict[str, str] | None) -> AsyncIterator[bytes]:
+async def _bounded(hub: Hub, areas: frozenset[str], seen: dict[str, str] | None) -> AsyncGenerator[bytes]:
     clock = asyncio.get_running_loop().time
     ends = clock() + LONGEST_S
     async with aclosing(hub.events(areas, seen)) as events:

@@ -7,15 +7,16 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
+import msgspec
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from streams.configuration import ConfigurationError
 from streams.console.models import Role
 
-USER = r"[^\x00-\x1f\x7f:]{1,100}"
+USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
 """So long after a wrong password the next of the same user is not looked at."""
@@ -69,23 +70,27 @@ def read_users(path: Path) -> dict[str, User]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        name, role, hashed = [*line.strip().split(":"), "", ""][:3]
-        try:
-            extract_parameters(hashed)
-            is_hash = True
-        except InvalidHashError:
-            is_hash = False
-        if not is_hash or role not in get_args(Role) or not re.fullmatch(USER, name) or name in users:
+        user = _user(line.strip().split(":"))
+        if user is None or user.name in users:
             raise ConfigurationError(
                 f"console.password_file: {path}, line {number}: must be user:role:hash, each user once, "
                 "as `hotspots password USER --role operator` prints it"
             )
-        users[name] = User(name, role, hashed)
+        users[user.name] = user
     if not users:
         raise ConfigurationError(
             f"console.password_file: {path}: holds no user; `hotspots password USER --role operator` prints a line"
         )
     return users
+
+
+def _user(fields: list[str]) -> User | None:
+    try:
+        user = msgspec.convert(fields, User)
+        extract_parameters(user.hash)
+    except (msgspec.ValidationError, InvalidHashError):
+        return None
+    return user if re.fullmatch(USER, user.name) else None
 
 
 class Passwords:

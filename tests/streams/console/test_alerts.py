@@ -1,0 +1,226 @@
+"""What the API says of alerts, against the alerts that were put into Redis."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import h3
+import msgspec
+import pytest
+from redis import Redis
+
+from detectors.tracking import Alert
+from streams.explanation import paragraph
+from streams.messages import AlertFeature
+from streams.redis_copy import area_key
+from tests.streams.console.site import CELL, LATITUDE, LONGITUDE, START_S, Client, Feed, alert
+
+TIERS = ["watch", "advisory", "alert", "urgent"]
+STREAMS = ["violence", "property", "drugs", "disorder", "all"]
+STATES = ["open", "escalated", "easing", "ended", "withdrawn"]
+OPEN = ("open", "escalated", "easing")
+
+
+def rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def ids(client: Client, **query: Any) -> list[str]:
+    answer = client.get("/api/alerts", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["type"] == "FeatureCollection"
+    return [feature["id"] for feature in answer.json()["features"]]
+
+
+@pytest.fixture
+def city(feed: Feed, areas: tuple[str, str]) -> list[Alert]:
+    """Forty alerts that differ in everything a filter looks at; of each two revisions, of which the second counts."""
+    told = [
+        alert(
+            number,
+            areas[number % 2],
+            revision=2,
+            tier=TIERS[number // 2 % 4],
+            stream=STREAMS[number % 5],
+            state=STATES[number // 3 % 5],
+            longitude=LONGITUDE + number / 100,
+        )
+        for number in range(40)
+    ]
+    for each in told:
+        feed.put(alert(int(each.id, 16), each.area, tick_s=each.tick_s - 7, stream=each.stream))
+        feed.put(each)
+    return told
+
+
+BOX = f"{LONGITUDE - 0.001},{LATITUDE - 1},{LONGITUDE + 0.205},{LATITUDE + 1}"
+
+
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        ({}, lambda each: each.state in OPEN),
+        ({"state": "open"}, lambda each: each.state == "open"),
+        ({"state": ["easing", "ended"]}, lambda each: each.state in ("easing", "ended")),
+        ({"tier": ["alert", "urgent"]}, lambda each: each.state in OPEN and each.tier in ("alert", "urgent")),
+        ({"category": "all"}, lambda each: each.state in OPEN and each.stream == "all"),
+        ({"bbox": BOX}, lambda each: each.state in OPEN and int(each.id, 16) <= 20),
+        ({"bbox": "179,-90,-179,90"}, lambda each: False),
+        ({"bbox": "1,-90,-1,90"}, lambda each: each.state in OPEN and abs(each.longitude) >= 1),
+        ({"since": rfc3339(START_S + 60 * 17)}, lambda each: each.tick_s >= START_S + 60 * 17),
+        (
+            {"since": rfc3339(START_S + 60 * 17), "state": "withdrawn", "tier": "watch"},
+            lambda each: each.tick_s >= START_S + 60 * 17 and each.state == "withdrawn" and each.tier == "watch",
+        ),
+    ],
+)
+def test_filters(client: Client, city: list[Alert], query: dict[str, Any], matches: Any) -> None:
+    right = {each.id for each in city if matches(each)}
+    assert set(ids(client, **query)) == right
+
+
+def test_areas(client: Client, city: list[Alert], areas: tuple[str, str]) -> None:
+    assert set(ids(client, area=areas[1])) == {e.id for e in city if e.area == areas[1] and e.state in OPEN}
+    assert set(ids(client, area=areas)) == set(ids(client))
+    assert client.get("/api/alerts", params={"area": "nowhere"}).status_code == 404
+
+
+def test_the_rarest_comes_first_and_what_is_over_last(client: Client, city: list[Alert]) -> None:
+    told = {each.id: each for each in city}
+    listed = [told[each] for each in ids(client, state=STATES)]
+    live = [each for each in listed if each.state in OPEN]
+    over = listed[len(live) :]
+    assert live == sorted(live, key=lambda each: -each.recurrence_interval_days)
+    assert over == sorted(over, key=lambda each: -each.tick_s)
+    assert ids(client, state=STATES, limit=7) == [each.id for each in listed[:7]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"state": "asleep"},
+        {"tier": "red"},
+        {"category": "other"},
+        {"bbox": "1,2,3"},
+        {"bbox": "1,2,3,x"},
+        {"bbox": "1,2,3,٤"},
+        {"since": "yesterday"},
+        {"since": "2026-01-01"},
+        {"since": "2026-01-01T00:00:00"},
+        {"since": "0"},
+        {"limit": 0},
+        {"limit": 1001},
+        {"limit": "many"},
+        {"colour": "red"},
+        {"area": "x" * 65},
+        {"area": ["x"] * 101},
+    ],
+)
+def test_what_is_no_filter_is_refused(client: Client, query: dict[str, Any]) -> None:
+    answer = client.get("/api/alerts", params=query)
+    assert answer.status_code == 422
+    assert next(iter(query)) in answer.json()["detail"]
+
+
+def test_a_feature_is_that_of_the_event(client: Client, feed: Feed, areas: tuple[str, str], valkey: Any) -> None:
+    """Every property of the event is there as it stands in it, those of newer workers too."""
+    feed.put(alert(1, areas[0]), delayed=True)
+    key = area_key(areas[0], f"alert:{1:032x}")
+    with Redis.from_url(valkey.url) as redis:
+        event = msgspec.json.decode(redis.hget(key, "event"))
+        event["data"]["properties"]["trend"] = [0] * 14
+        redis.hset(key, "event", msgspec.json.encode(event))
+    (feature,) = client.get("/api/alerts").json()["features"]
+    assert feature["properties"].pop("delayed") is True
+    assert feature == event["data"]
+
+
+def test_the_card(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    members = ("1-0", "1-1", "1-2")
+    feed.put(alert(1, areas[0], split_from=f"{7:032x}"))
+    feed.put(alert(2, areas[0], stream="all", members=(*members[1:], "other")))
+    feed.put(alert(3, areas[0]))
+    feed.put(alert(4, areas[1], members=members))  # ids of another area are other incidents
+    card = client.get(f"/api/alerts/{1:032x}").json()
+    assert card["related"] == [f"{2:032x}", f"{7:032x}"]
+    assert card["explanation"] == paragraph(msgspec.convert(card["alert"], AlertFeature))
+    cells = card["cells"]["features"]
+    assert [cell["properties"] for cell in cells] == [{"id": each} for each in h3.grid_disk(CELL, 1)]
+    for cell in cells:
+        (ring,) = cell["geometry"]["coordinates"]
+        assert ring[0] == ring[-1]
+        corners = h3.cell_to_boundary(cell["properties"]["id"])
+        assert [tuple(corner) for corner in ring[:-1]] == [(round(x, 6), round(y, 6)) for y, x in corners]
+
+
+def test_revisions_come_oldest_first(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    for revision in range(1, 6):
+        feed.put(alert(1, areas[0], revision=revision, tick_s=START_S + revision))
+    features = client.get(f"/api/alerts/{1:032x}/revisions").json()["features"]
+    assert [feature["properties"]["revision"] for feature in features] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("path", ["", "/revisions"])
+def test_an_alert_that_is_not_there(client: Client, path: str) -> None:
+    assert client.get(f"/api/alerts/{5:032x}{path}").status_code == 404
+    assert client.get(f"/api/alerts/nonsense{path}").status_code == 422
+
+
+def test_the_shift(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    """Of each alert its life before and after the time that is asked for."""
+    lives = {
+        1: (["open"], []),
+        2: (["open"], ["open"]),
+        3: ([], ["open"]),
+        4: ([], ["open", "ended"]),
+        5: (["open"], ["easing", "withdrawn"]),
+        6: (["open", "ended"], []),
+        7: ([], ["open", "escalated"]),
+    }
+    since_s = START_S + 1000
+    revisions = dict.fromkeys(lives, 0)
+    for tick_s, part in ((since_s - 1, 0), (since_s, 1)):
+        for number, life in lives.items():
+            for state in life[part]:
+                revisions[number] += 1
+                feed.put(alert(number, areas[0], revision=revisions[number], state=state, tick_s=tick_s))
+    shift = client.get("/api/shift", params={"since": rfc3339(since_s), "area": areas[0]}).json()
+    groups = {name: {int(each["id"], 16) for each in shift[name]} for name in ("opened", "changed", "ended")}
+    assert groups == {"opened": {3, 4, 7}, "changed": {2}, "ended": {4, 5}}
+    assert all(each["properties"]["revision"] == revisions[int(each["id"], 16)] for each in shift["opened"])
+    assert datetime.fromisoformat(shift["since"]).timestamp() == since_s
+    assert client.get("/api/shift").status_code == 422
+
+
+def test_health_tells_the_dead_from_the_living(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    feed.beat(areas[0])
+    feed.beat(areas[1], datetime.now(UTC) - timedelta(seconds=31))
+    health = client.get("/api/health").json()
+    assert health["redis"] is True
+    told = {each["area"]: each for each in health["areas"]}
+    assert [told[area]["worker"] for area in areas] == ["alive", "dead"]
+    assert told[areas[0]]["seconds"] < 10 < 31 <= told[areas[1]]["seconds"]
+    assert told[areas[0]]["lag"] == 7 and told[areas[0]]["feed"] == "healthy"
+    assert datetime.fromisoformat(told[areas[0]]["last_record"]).timestamp() == START_S + 0.5
+    assert "last_scan" not in told[areas[0]]
+
+
+def test_an_area_without_a_heartbeat_is_dead(client: Client, areas: tuple[str, str]) -> None:
+    told = client.get("/api/health").json()["areas"]
+    assert told == [{"area": area, "worker": "dead"} for area in areas]
+
+
+def test_what_is_usual(client: Client, areas: tuple[str, str], valkey: Any) -> None:
+    written = {"written_at": "2026-01-01T00:00:00Z", "resolution": 10, "days": 14, "cells": {CELL: 30}}
+    own = written | {"resolution": None, "cells": {"gate": 7}, "places": {"gate": [-1.5, 53.5]}}
+    assert client.get("/api/usual", params={"area": areas[0]}).status_code == 404
+    with Redis.from_url(valkey.url) as redis:
+        redis.set(area_key(areas[0], "usual"), msgspec.json.encode(written))
+        redis.set(area_key(areas[1], "usual"), msgspec.json.encode(own))
+    (cell,) = client.get("/api/usual", params={"area": areas[0]}).json()["features"]
+    assert cell["properties"] == {"id": CELL, "count": 30, "per_week": 15.0}
+    assert cell["geometry"]["type"] == "Polygon"
+    (place,) = client.get("/api/usual", params={"area": areas[1]}).json()["features"]
+    assert place["geometry"] == {"type": "Point", "coordinates": [-1.5, 53.5]}
+    assert client.get("/api/usual").status_code == 404  # there are two areas
