@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,8 +41,7 @@ def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: O
     expect(card.locator("section > .timeline")).to_contain_text("acknowledged by local")
     expect(other.locator(f'[data-alert="{alert}"] .responses').first).to_contain_text("acknowledged by local")
 
-    hash_ = site.redis.hgetall(area_key(AREA, f"alert:{alert}"))
-    stored = msgspec.json.decode(hash_["event"])  # type: ignore[index]
+    stored = msgspec.json.decode(str(site.redis.hget(area_key(AREA, f"alert:{alert}"), "event")))
     assert stored["data"]["properties"]["response"]["acknowledged_by"] == "local"
     [sent] = [each for each in records(site, "responses") if each["alert"] == alert]
     assert (sent["action"], sent["user"]) == ("acknowledge", "local")
@@ -194,8 +194,8 @@ def behind_login(site: Site, tmp_path: Path) -> Iterator[str]:
             env=os.environ | {"HOTSPOTS_CONSOLE__PASSWORD_FILE": str(passwords)},
         )
     try:
-        said = until(lambda: "the console is at " in log.read_text() and log.read_text(), "the console answers")
-        yield said.partition("the console is at ")[2].split()[0]
+        until(lambda: "the console is at " in log.read_text(), "the console answers")
+        yield log.read_text().partition("the console is at ")[2].split()[0]
     finally:
         process.terminate()
         process.wait(20)
@@ -214,7 +214,7 @@ def serious(page: Page) -> None:
     assert [(each["id"], each["help"], [node["html"] for node in each["nodes"]][:3]) for each in bad] == []
 
 
-def records(site: Site, topic: str) -> list[dict[str, object]]:
+def records(site: Site, topic: str) -> list[dict[str, Any]]:
     """All values of a topic so far, decoded."""
     with closing(
         KafkaConsumer(topic, bootstrap_servers=site.kafka, auto_offset_reset="earliest", consumer_timeout_ms=3_000)

@@ -38,7 +38,7 @@ from streams.redis_feeder import RedisFeeder
 
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
-HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy")
+HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy", clock_s=1_700_000_001.0)
 
 Revision = tuple[str, bytes]
 Contents = dict[str, Any]
@@ -528,6 +528,7 @@ def test_the_heartbeat_tells_silence_from_death(configuration: Configuration, va
     assert told == {
         b"last_record": b"2023-11-14T22:13:20.250+00:00",
         b"last_scan": b"",
+        b"clock": b"2023-11-14T22:13:21.000+00:00",
         b"lag": b"12",
         b"feed": b"healthy",
     }
