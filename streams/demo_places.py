@@ -19,7 +19,7 @@ REACH_M = (0.0, 900.0, 2_500.0, 5_500.0)
 """Where the centre, the inner and the outer beats begin, and where the city ends, in metres from the middle."""
 SECTORS = 8
 SPACING_M = 260.0
-STEP_M = 20.0
+STEP_M = 40.0
 LEAST_M = 150.0
 """A shorter street is left out."""
 METRES_PER_DEGREE = 111_195.0
