@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { duration, plural } from "./words.js";
 
 const PILLS = 4;
+const QUIET_MS = 60_000;
 
 /** How one area is doing: level is good, warning or bad; `short` for a pill, `long` for the banner. */
 function verdict(area) {
@@ -24,7 +25,9 @@ function verdict(area) {
     return { level: "warning", short: "catching up", long: `${name} is catching up, ${plural(area.lag, "record")} behind: alerts come late, some are still missing.` };
   }
   if (area.feed === "healthy") {
-    return { level: "good", short: `healthy, last record ${ago(area.last_record)}`, long: "" };
+    // The heartbeat is up to 10 s old; only a gap beyond that says something.
+    const isLongAgo = area.last_record && serverNow() - Date.parse(area.last_record) > QUIET_MS;
+    return { level: "good", short: isLongAgo ? `healthy, last record ${ago(area.last_record)}` : "healthy", long: "" };
   }
   return { level: "warning", short: area.feed || "not known", long: `How the feed of ${name} is doing is not known yet.` };
 }
