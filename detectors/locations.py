@@ -7,6 +7,7 @@ configuration lives, whatever arrives first.
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -127,6 +128,10 @@ class Locations:
         if written["resolution"] is not None:
             return cls.from_cells(written["ids"])
         return cls.from_places(written["ids"], written["longitude"], written["latitude"], written["max_distance_m"])
+
+    def indices(self, ids: Iterable[str]) -> NDArray[np.int64]:
+        """The indices of places by their ids, (n,); each must be one of the area's."""
+        return np.array([bisect_left(self.ids, each) for each in ids], np.int64)
 
     def locate(self, incident: Incident) -> int | None:
         """The index of the incident's place; None when it lies outside the area."""

@@ -8,6 +8,7 @@ worker, replay, backtest and calibration drive the same object.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.calibration.result import Calibration
-from detectors.clusters import NullMaximum, RecentCases, Scorer
+from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
 from detectors.completeness import Delays
 from detectors.feed import silent_from
 from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.locations import Locations
 from detectors.neighbours import Neighbours, neighbours
+from detectors.past import Past
 from detectors.rescan import NO_PLACE
 from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
@@ -345,8 +347,13 @@ class Monitor:
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
-            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent)
+            past = partial(self._past, stream)
+            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, past)
         return streams, changes
+
+    def _past(self, stream: int, cluster: Cluster) -> Past:
+        zone = self.locations.indices(cluster.locations)
+        return Past.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
 
     # Writing down and going on
 

@@ -16,11 +16,18 @@ from numpy.typing import NDArray
 
 BUCKET_S = 3600
 """Length of a bucket in seconds."""
+HOURS_OF_WEEK = 168
 
 
 def bucket_of(time_s: int) -> int:
     """The bucket that holds a moment, both counted from 1970 UTC."""
     return time_s // BUCKET_S
+
+
+def hour_of_week(bucket: int, zone: ZoneInfo) -> int:
+    """The hour of the local week in which a bucket starts, 0 from Monday 00:00 to 167."""
+    local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
+    return local.weekday() * 24 + local.hour
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
+from detectors.past import Past
 from detectors.repeats import Notice, Said, is_due, notice
 from detectors.response import Action, Response, Responses
 from detectors.settings import AreaSettings
@@ -26,11 +27,12 @@ ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert: everything the Monitor knows of it at the tick of the revision.
 
-    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first
-    reached; ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything;
-    ``start_s`` the start of the cylinder; ``new_members`` those that no revision named before;
-    ``split_from`` and ``merged_into`` ids of other alerts, empty for none; ``responses`` what people did about it.
-    While an alert eases, when it is answered and when it ends, the figures are those of the revision before.
+    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the tier ``alert`` was first reached;
+    ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything; ``start_s`` the start
+    of the cylinder; ``new_members`` those that no revision named before; ``split_from`` and ``merged_into`` ids of
+    other alerts, empty for none; ``responses`` what people did about it; ``trend`` and ``profile`` what its zone
+    has seen (:class:`detectors.past.Past`). While an alert eases, when it is answered and when it ends, the figures
+    are those of the revision before.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     artefacts: Artefacts = Artefacts()
     completeness: float | None = None
     responses: Responses = Responses()
+    trend: tuple[int, ...] = ()
+    profile: tuple[int, ...] = ()
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -164,24 +168,31 @@ class Tracker:
         return tuple(followed.alert for followed in self._followed.values())
 
     def update(
-        self, stream: str, tick_s: int, clusters: Sequence[Cluster], standing: set[str], is_silent: bool = False
+        self,
+        stream: str,
+        tick_s: int,
+        clusters: Sequence[Cluster],
+        standing: set[str],
+        is_silent: bool = False,
+        past: Callable[[Cluster], Past] = lambda _: Past(),
     ) -> list[Alert]:
         """New revisions after one scan of a stream.
 
         ``clusters`` are those of :attr:`weakest_score` or more, best first; ``standing`` the members
         of this stream's open alerts that still lie in the window. While the feed ``is_silent`` no quiet time passes.
+        ``past`` tells what a cluster's zone has seen, and is asked for clusters of which there is a revision.
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
         kin = Kinship.between([(each.alert.id, each.told) for each in mine], clusters)
         changes = []
         for followed in mine:
-            change = self._follow(followed, kin, tick_s, standing, is_silent)
+            change = self._follow(followed, kin, tick_s, standing, is_silent, past)
             if change is not None:
                 changes.append(change)
         for cluster, split_from in kin.new:
             if cluster.trigger_score >= self._open_at and not self._cooling(stream, cluster):
-                changes.append(self._open(stream, tick_s, cluster, split_from))
+                changes.append(self._open(stream, tick_s, cluster, split_from, past))
         self._reconfigured.discard(stream)
         return changes
 
@@ -212,7 +223,9 @@ class Tracker:
         self._followed[alert.id] = msgspec.structs.replace(followed, alert=alert)
         return alert
 
-    def _open(self, stream: str, tick_s: int, cluster: Cluster, split_from: str) -> Alert:
+    def _open(
+        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, past: Callable[[Cluster], Past]
+    ) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
         said = self._said(cluster, tick_s)
         alert = Alert(
@@ -231,13 +244,19 @@ class Tracker:
             split_from=split_from,
             merged_into="",
             new_members=cluster.members,
-            **_figures(cluster),
+            **_figures(cluster, past),
         )
         self._followed[alert.id] = Followed(alert, alert.members, None, said)
         return alert
 
     def _follow(
-        self, followed: Followed, kin: Kinship, tick_s: int, standing: set[str], is_silent: bool
+        self,
+        followed: Followed,
+        kin: Kinship,
+        tick_s: int,
+        standing: set[str],
+        is_silent: bool,
+        past: Callable[[Cluster], Past],
     ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
@@ -268,7 +287,7 @@ class Tracker:
                 ended_s=tick_s if state in TERMINAL else None,
                 merged_into=merged_into if event is Event.MERGED else "",
                 new_members=untold,
-                **(_figures(cluster) if cluster else {}),
+                **(_figures(cluster, past) if cluster else {}),
             )
             if says:
                 said, unsaid = now, ()
@@ -338,5 +357,6 @@ def _reached(tier: str, wanted: str) -> bool:
     return TIERS.index(tier) >= TIERS.index(wanted)
 
 
-def _figures(cluster: Cluster) -> dict[str, Any]:
-    return {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
+def _figures(cluster: Cluster, past: Callable[[Cluster], Past]) -> dict[str, Any]:
+    figures = {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
+    return figures | past(cluster)._asdict()

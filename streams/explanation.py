@@ -34,6 +34,7 @@ FIGURES = (
     "duration_h",
     "breakdown",
     "completeness",
+    "trend",
     "response",
     "artefacts",
     "artefact_score",

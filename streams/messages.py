@@ -18,9 +18,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detectors.artefacts import Artefact
 from detectors.lifecycle import AlertState
+from detectors.past import DAYS
 from detectors.repeats import Notice
 from detectors.response import Outcome, Responses
 from detectors.settings import AreaSettings
+from detectors.strata import HOURS_OF_WEEK
 from detectors.tracking import Alert
 
 MODEL = "space-time-permutation"
@@ -147,6 +149,20 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
         Meta(description="share of the category's reports from these hours that has usually come by now; if known"),
     ] = UNSET
+    trend: Annotated[
+        Annotated[tuple[int, ...], Meta(min_length=DAYS, max_length=DAYS)] | UnsetType,
+        Meta(
+            description="incidents of the category in the zone on each of the last 14 times 24 h, the last of which "
+            "ends with this revision's hour, partly filled; absent in events of older versions"
+        ),
+    ] = UNSET
+    profile: Annotated[
+        Annotated[tuple[int, ...], Meta(min_length=HOURS_OF_WEEK, max_length=HOURS_OF_WEEK)] | UnsetType,
+        Meta(
+            description="incidents of the category in the zone over the window by hour of the week, local time, the "
+            "first from Monday 00:00 to 01:00; absent in events of older versions"
+        ),
+    ] = UNSET
     response: Annotated[AlertResponse | UnsetType, Meta(description="absent until somebody answered")] = UNSET
     model: Annotated[str, Meta(description="that gave the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
@@ -249,6 +265,8 @@ def alert_event(
         artefacts=tuple(msgspec.structs.replace(each, score=_six_digits(each.score)) for each in alert.artefacts.found),
         artefact_score=_six_digits(alert.artefacts.score),
         completeness=UNSET if alert.completeness is None else _six_digits(alert.completeness),
+        trend=alert.trend or UNSET,
+        profile=alert.profile or UNSET,
         response=AlertResponse.of(alert.responses),
         model=MODEL,
         seed=settings.seed,

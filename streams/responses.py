@@ -21,8 +21,10 @@ from streams.decode import Headers, stranger
 MAX_BYTES = 4096
 """Longer than any response."""
 
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z"
+_END = r"(?![\s\S])"  # $ would let a line feed pass, and JSON Schema knows no \Z
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}" + _END
+_ALERT = r"^[0-9a-f]{32}" + _END
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+" + _END
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,7 +40,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
-    alert: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="id of the alert")]
+    alert: Annotated[str, Meta(pattern=_ALERT, description="id of the alert")]
     action: Action
     user: Annotated[
         str,

@@ -13,10 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from detectors.incident import Incident
+from detectors.response import Response
 from streams.cli import main
 from streams.configuration import Area, Configuration, load
 from streams.decode import decode
 from streams.metrics import DECLARED
+from streams.responses import decode_response
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -177,8 +179,11 @@ def test_every_topic_is_one_of_ours(document: str) -> None:
 # The message
 
 
-def test_the_message_in_the_readme_is_an_incident() -> None:
-    [message] = blocks(TEXTS["README.md"], "json")
+def test_the_messages_in_the_readme_are_an_incident_and_a_response() -> None:
+    message, response = blocks(TEXTS["README.md"], "json")
+    area, said = decode_response(b"leeds", response.encode(), 0, 1, {"leeds"})
+    assert area == "leeds"
+    assert isinstance(said, Response)
     area, incident = decode(b"leeds", message.encode(), (), 0, 1, {"leeds"}, 65_536)
     assert area == "leeds"
     assert isinstance(incident, Incident)

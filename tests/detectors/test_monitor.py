@@ -21,6 +21,7 @@ from detectors.locations import Locations
 from detectors.monitor import Accounts, Checkpoint, ClosedTick, Monitor
 from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
+from detectors.tracking import Alert
 from detectors.window import ALL
 
 BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
@@ -247,6 +248,22 @@ def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: lis
     assert len(told) == len(set(told)) == accounts.rejected
     # Only records that came before the area's clock was ever set may still wait at the end.
     assert waiting == 0 or monitor.clock_s is None
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(feed=records())
+def test_every_revision_tells_what_its_zone_has_seen(feed: list[Record]) -> None:
+    """The members among it, as the durations are short; that of the revision before, where no cluster is left."""
+    last: dict[str, Alert] = {}
+    for tick in drive(Monitor("leeds", area("watermark"), LOCATIONS), feed, 0):
+        for alert in tick.changes:
+            assert (len(alert.trend), len(alert.profile)) == (14, 168)
+            assert sum(alert.profile) == sum(alert.trend)  # the window is shorter than 14 days
+            if alert.state == "easing" or alert.reason in ("quiet", "merged", "members_cancelled"):
+                assert (alert.trend, alert.profile) == (last[alert.id].trend, last[alert.id].profile)
+            else:
+                assert sum(alert.trend[-1:]) >= alert.observed
+            last[alert.id] = alert
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])

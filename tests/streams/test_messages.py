@@ -18,6 +18,7 @@ from detectors.incident import Incident
 from detectors.inference import TIERS
 from detectors.lifecycle import AlertState
 from detectors.repeats import Notice
+from detectors.response import Responses
 from detectors.settings import STREAMS, AreaSettings
 from detectors.tracking import Alert
 from streams.decode import Rejection
@@ -109,6 +110,17 @@ ALERTS = st.builds(
         ).map(tuple),
     ),
     completeness=st.none() | st.floats(0, 1),
+    responses=st.builds(
+        Responses,
+        acknowledged_by=st.just("") | IDS,
+        acknowledged_s=MOMENTS,
+        outcome=st.just("unknown"),
+        outcome_by=IDS,
+        outcome_s=MOMENTS,
+    )
+    | st.just(Responses()),
+    trend=st.just(()) | st.just(tuple(range(14))),
+    profile=st.just(()) | st.just(tuple(range(168))),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -225,9 +237,23 @@ def test_an_event_holds_to_its_published_schema_and_no_null(alert: Alert) -> Non
     assert not nulls(event)
 
 
+def test_what_people_did_is_told_and_what_nobody_did_is_absent() -> None:
+    responses = Responses(taken_by="Ann", taken_s=1_782_867_700, outcome="venue", outcome_by="Bob", outcome_s=0)
+    event = json.loads(alert_event(msgspec.structs.replace(ALERT, responses=responses), LONDON, "c0ffee"))
+    assert event["data"]["properties"]["response"] == {
+        "taken_by": "Ann",
+        "taken_at": "2026-07-01T01:01:40Z",
+        "outcome": "venue",
+        "outcome_by": "Bob",
+        "outcome_at": "1970-01-01T00:00:00Z",
+    }
+    quiet = json.loads(alert_event(ALERT, LONDON, "c0ffee"))["data"]["properties"]
+    assert not {"response", "trend", "profile"} & quiet.keys()
+
+
 def test_what_newer_versions_add_is_ignored() -> None:
     event = json.loads(alert_event(ALERT, LONDON, "c0ffee"))
-    event["data"]["properties"]["trend"] = [1, 2]
+    event["data"]["properties"]["patrols"] = [1, 2]
     assert read_alert(json.dumps(event).encode()) == read_alert(alert_event(ALERT, LONDON, "c0ffee"))
 
 
@@ -257,6 +283,14 @@ def test_records_hold_to_their_schemas() -> None:
     schema("rejection").validate(json.loads(letter.encode()[1]))
     provenance = Provenance(version="0.1.0", host="a", partition=0, next_offset=5, latency_s=0.5, delayed=False)
     schema("provenance").validate(json.loads(provenance.encode()))
+    response = {
+        "id": "5f0c9a54-9a6c-4b52-8d3b-0f6f0f8f2c11",
+        "alert": "0f" * 16,
+        "user": "Zoë",
+        "at": "2026-01-01T00:00:00Z",
+    }
+    schema("response").validate(response | {"action": "take"})
+    assert not schema("response").is_valid(response | {"action": "take", "user": "Zoë\n"})
 
 
 @pytest.mark.parametrize(
@@ -266,6 +300,7 @@ def test_records_hold_to_their_schemas() -> None:
         ("incident", {"id": "a", "longitude": 181}),
         ("alert", {"id": "a", "specversion": "1.0"}),
         ("rejection", {"reason": "oversize"}),
+        ("response", {"action": "take", "user": "Zoë"}),
     ],
 )
 def test_a_schema_refuses_what_the_decoder_refuses(name: str, bad: dict[str, object]) -> None:
