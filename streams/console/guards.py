@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streams.console.models import Json, Problem
 from streams.console_settings import ConsoleSettings
 
-MAX_BODY_BYTES = 4096
-"""The longest body is a name and a password."""
+MAX_BODY_BYTES = 32_768
+"""The longest body is a name and a password, every character of it escaped."""
 TOO_LARGE = f"the body must be at most {MAX_BODY_BYTES} bytes long"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from contextlib import suppress
 
 import msgspec
 import uvicorn
@@ -54,5 +56,7 @@ def run_console(configuration: Configuration, port: int | None, log_format: LogF
             limit_concurrency=1000,
         )
     )
-    server.run()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server hands on what ended it
+    with suppress(KeyboardInterrupt):
+        server.run()
     return 0 if server.started else 1

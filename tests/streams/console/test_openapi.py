@@ -71,14 +71,13 @@ def run(client: Client, folder: Path, *options: str) -> int:
     assert result.returncode == 0, result.stdout + result.stderr
     found = re.search(r"([\d,]+) generated", result.stdout)
     assert found is not None, result.stdout
-    sys.stderr.write(result.stdout[-1500:])
     return int(found[1].replace(",", ""))
 
 
 def test_every_answer_is_as_described(described: Client, tmp_path: Path) -> None:
-    assert run(described, tmp_path, "--max-examples", "5", "--phases", "fuzzing") >= 100
+    assert run(described, tmp_path, "--max-examples", "7", "--phases", "fuzzing") >= 100
 
 
 @pytest.mark.long
 def test_two_thousand_answers_are_as_described(described: Client, tmp_path: Path) -> None:
-    assert run(described, tmp_path, "--max-examples", "150") >= 2000
+    assert run(described, tmp_path, "--max-examples", "180") >= 2000
