@@ -17,7 +17,8 @@ from streams.tables import Table
 AREA = "city"
 SPEED = 4.0
 """Hours of city time in a second."""
-UNENDING_DAYS = 365.0
+UNENDING_S = 2_190.0
+"""A demo that is to go on has so long to show: a year at the usual speed."""
 LEAST_BASELINE_DAYS = 28
 GAP_S = 7 * 86_400
 
@@ -72,7 +73,7 @@ class SimulatedCity(Source):
     is_invented = True
 
     def __init__(self, seed: int, inject: bool, seconds: float | None, speed: float = SPEED) -> None:
-        days = UNENDING_DAYS if seconds is None else seconds * speed / 24
+        days = (seconds or UNENDING_S) * speed / 24
         self._simulation = Simulation(seed, days, inject)
         self._truth: Path | None = None
         self.speed = speed
@@ -117,7 +118,7 @@ class RecordedCity(Source):
     def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
         table = Table.read(path)
         times = [entry.time_s for entry in table.entries]
-        shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * 3600 * speed
+        shown_s = (seconds or UNENDING_S) * speed * 3600
         ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
         self.speed = speed
         self._path = path.absolute()

@@ -20,8 +20,8 @@ from tests.integration.demo_process import Demo
 
 CHROMIUM = "chromium"
 SIZE = {"width": 1280, "height": 800}
-SPEED = "1"
-"""Hours of city time a second: an alert lives long enough to be answered."""
+PACE = ("--speed", "2", "--seconds", "600")
+"""Hours of city time a second, few enough that an alert lives until it is answered; and far more than is needed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +40,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with closing(Demo(tmp_path_factory.mktemp("demo"), "--speed", SPEED)) as demo:
+    with closing(Demo(tmp_path_factory.mktemp("demo"), *PACE)) as demo:
         demo.wait_for("Ready after")
         page, kafka, redis = (
             match[1]
