@@ -199,6 +199,7 @@ class Page {
     this.map.show(listed, this.selected);
     this.filters.show();
     this.health.show();
+    this.card.tick();
     this.#summarise(listed);
     this.#tellClock();
     this.#announce();

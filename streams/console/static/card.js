@@ -62,6 +62,13 @@ export class Card {
     }
   }
 
+  /** The age goes on between revisions. */
+  tick() {
+    const alert = this.alerts.byId.get(this.id)?.properties;
+    const age = document.getElementById("card-age");
+    if (alert && age) age.textContent = this.#age(alert);
+  }
+
   /** Gives an answer: acknowledge, take, or outcome with its word. */
   async answer(action, word) {
     const alert = this.alerts.byId.get(this.id)?.properties;
@@ -106,6 +113,10 @@ export class Card {
     return alert.reason === reason || response[`${reason === "outcome_noted" ? "outcome" : reason}_by`] !== undefined;
   }
 
+  #age(alert) {
+    return `${duration(areaNow(alert.area) - Date.parse(alert.opened_at))} old`;
+  }
+
   #head(feature) {
     const alert = feature.properties;
     return h("header", {},
@@ -118,10 +129,9 @@ export class Card {
       alert.status === "exercise" && h("p", { class: "exercise-banner" }, "Exercise: a drill, nothing has happened"),
       h("h2", { tabindex: "-1", id: "card-title" }, placeWords(feature)),
       h("p", { class: "under-title" },
-        `${alert.area} · ${categoryWords(alert.category)} · opened ${fullTime(alert.area, alert.opened_at)}`,
-        isTerminal(alert)
-          ? ` · ${alert.state} ${fullTime(alert.area, alert.ended_at)}`
-          : ` · ${duration(areaNow(alert.area) - Date.parse(alert.opened_at))} old`));
+        `${alert.area} · ${categoryWords(alert.category)} · opened `,
+        h("time", { datetime: alert.opened_at, title: fullTime(alert.area, alert.opened_at) }, localTime(alert.area, alert.opened_at)), " · ",
+        isTerminal(alert) ? `${alert.state} ${localTime(alert.area, alert.ended_at)}` : h("span", { id: "card-age" }, this.#age(alert))));
   }
 
   #numbers(alert) {
