@@ -21,8 +21,8 @@ from detectors.completeness import Delays
 from detectors.feed import silent_from
 from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.locations import Locations
+from detectors.lookback import Lookback
 from detectors.neighbours import Neighbours, neighbours
-from detectors.past import Past
 from detectors.rescan import NO_PLACE
 from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
@@ -347,13 +347,13 @@ class Monitor:
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
             standing = {member for member in members if member in self.window}
-            past = partial(self._past, stream)
-            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, past)
+            look_back = partial(self._look_back, stream)
+            changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)
         return streams, changes
 
-    def _past(self, stream: int, cluster: Cluster) -> Past:
+    def _look_back(self, stream: int, cluster: Cluster) -> Lookback:
         zone = self.locations.indices(cluster.locations)
-        return Past.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
+        return Lookback.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
 
     # Writing down and going on
 

@@ -16,7 +16,7 @@ from detectors.inference import TIERS, Chance, Nominal
 from detectors.kinship import Kinship
 from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
 from detectors.locations import to_sphere
-from detectors.past import Past
+from detectors.lookback import Lookback
 from detectors.repeats import Notice, Said, is_due, notice
 from detectors.response import Action, Response, Responses
 from detectors.settings import AreaSettings
@@ -31,8 +31,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything; ``start_s`` the start
     of the cylinder; ``new_members`` those that no revision named before; ``split_from`` and ``merged_into`` ids of
     other alerts, empty for none; ``responses`` what people did about it; ``trend`` and ``profile`` what its zone
-    has seen (:class:`detectors.past.Past`). While an alert eases, when it is answered and when it ends, the figures
-    are those of the revision before.
+    has seen (:class:`detectors.lookback.Lookback`). While an alert eases, when it is answered and when it ends, the
+    figures are those of the revision before.
     """
 
     id: str
@@ -174,25 +174,25 @@ class Tracker:
         clusters: Sequence[Cluster],
         standing: set[str],
         is_silent: bool = False,
-        past: Callable[[Cluster], Past] = lambda _: Past(),
+        look_back: Callable[[Cluster], Lookback] = lambda _: Lookback(),
     ) -> list[Alert]:
         """New revisions after one scan of a stream.
 
         ``clusters`` are those of :attr:`weakest_score` or more, best first; ``standing`` the members
         of this stream's open alerts that still lie in the window. While the feed ``is_silent`` no quiet time passes.
-        ``past`` tells what a cluster's zone has seen, and is asked for clusters of which there is a revision.
+        ``look_back`` tells what a cluster's zone has seen, and is asked for clusters of which there is a revision.
         """
         self._cool_downs = [place for place in self._cool_downs if place.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
         kin = Kinship.between([(each.alert.id, each.told) for each in mine], clusters)
         changes = []
         for followed in mine:
-            change = self._follow(followed, kin, tick_s, standing, is_silent, past)
+            change = self._follow(followed, kin, tick_s, standing, is_silent, look_back)
             if change is not None:
                 changes.append(change)
         for cluster, split_from in kin.new:
             if cluster.trigger_score >= self._open_at and not self._cooling(stream, cluster):
-                changes.append(self._open(stream, tick_s, cluster, split_from, past))
+                changes.append(self._open(stream, tick_s, cluster, split_from, look_back))
         self._reconfigured.discard(stream)
         return changes
 
@@ -224,7 +224,7 @@ class Tracker:
         return alert
 
     def _open(
-        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, past: Callable[[Cluster], Past]
+        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, look_back: Callable[[Cluster], Lookback]
     ) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
         said = self._said(cluster, tick_s)
@@ -244,7 +244,7 @@ class Tracker:
             split_from=split_from,
             merged_into="",
             new_members=cluster.members,
-            **_figures(cluster, past),
+            **_figures(cluster, look_back),
         )
         self._followed[alert.id] = Followed(alert, alert.members, None, said)
         return alert
@@ -256,7 +256,7 @@ class Tracker:
         tick_s: int,
         standing: set[str],
         is_silent: bool,
-        past: Callable[[Cluster], Past],
+        look_back: Callable[[Cluster], Lookback],
     ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
@@ -287,7 +287,7 @@ class Tracker:
                 ended_s=tick_s if state in TERMINAL else None,
                 merged_into=merged_into if event is Event.MERGED else "",
                 new_members=untold,
-                **(_figures(cluster, past) if cluster else {}),
+                **(_figures(cluster, look_back) if cluster else {}),
             )
             if says:
                 said, unsaid = now, ()
@@ -357,6 +357,6 @@ def _reached(tier: str, wanted: str) -> bool:
     return TIERS.index(tier) >= TIERS.index(wanted)
 
 
-def _figures(cluster: Cluster, past: Callable[[Cluster], Past]) -> dict[str, Any]:
+def _figures(cluster: Cluster, look_back: Callable[[Cluster], Lookback]) -> dict[str, Any]:
     figures = {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
-    return figures | past(cluster)._asdict()
+    return figures | look_back(cluster)._asdict()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.columns import Columns
 from detectors.incident import Origin
-from detectors.kernels.window import rows_in_buckets
+from detectors.kernels.window import in_zone, rows_in_buckets
 from detectors.strata import BUCKET_S, Blocks, bucket_of
 
 ALL = 4
@@ -355,6 +355,15 @@ class SlidingWindow:
         bucket = columns.bucket[rows]  # of a free row one that has left the window
         stands: NDArray[np.bool_] = (columns.location[rows] != NOWHERE) & (bucket >= self.first)
         return rows[stands & (bucket <= self.now)]
+
+    def in_zone(self, stream: int, zone: NDArray[np.int64]) -> NDArray[np.int32]:
+        """A stream's incidents in a zone of these locations, by bucket from ``first`` to ``now``; int32, (buckets,)."""
+        columns, used = self.columns, len(self._ids)
+        is_in_zone = np.zeros(self.by_stratum.shape[1], np.bool_)
+        is_in_zone[zone] = True
+        lowest, highest = (0, ALL - 1) if stream == ALL else (stream, stream)
+        at = columns.bucket[:used], columns.location[:used], columns.category[:used]
+        return in_zone(*at, is_in_zone, lowest, highest, self.first, self.buckets)
 
     def ids(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """The incident ids of rows, in byte order."""

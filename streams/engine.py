@@ -20,6 +20,7 @@ from streams.metrics import AreaHealth, FeedState, Metrics
 from streams.partition import QUIET_S, OwnedArea, Partition
 from streams.publish import DELAYED_AFTER_S, AbortedError, FencedError
 from streams.responses import ResponseRecord
+from streams.usual import Usual
 from streams.watched_area import WatchedArea
 
 STEP_S = 0.2
@@ -143,6 +144,11 @@ class Engine:
             for name, area in each.partition.areas.items()
         }
 
+    def usual(self) -> dict[str, Usual]:
+        """What is usual in each owned area, as it was when that was last seen; only of those that have caught up."""
+        areas = [area for each in self._now() for area in each.partition.areas.items()]
+        return {name: area.usual for name, area in areas if area.usual is not None}
+
     def caught_up(self) -> set[int]:
         """The partitions that are rebuilt and read to their end, or nearly so."""
         return {each.partition.number for each in self._now() if each.is_caught_up}
@@ -195,6 +201,9 @@ class Engine:
         if was_at_end and not taken:
             partition.quiet(time.time())
         self._commit(each)
+        if each.is_caught_up:
+            for area in partition.areas.values():
+                area.see_usual(time.monotonic())
         return bool(intake.inbox)
 
     def _commit(self, each: Running) -> None:

@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detectors.artefacts import Artefact
 from detectors.lifecycle import AlertState
-from detectors.past import DAYS
+from detectors.lookback import DAYS
 from detectors.repeats import Notice
 from detectors.response import Outcome, Responses
 from detectors.settings import AreaSettings

@@ -22,6 +22,7 @@ from streams.publish import Message, Messages, Publisher
 from streams.rebuild import Restored
 from streams.responses import ResponseRecord
 from streams.scan_log import PartitionRecord, ScanRecord, raw, scan_record
+from streams.usual import Usual
 from streams.watched_area import WatchedArea
 
 QUIET_S = 2
@@ -30,6 +31,10 @@ MERGE_S = 2.0
 """Behind on the wall clock: so long records are gathered into one tick before it is scanned."""
 UNOWNED_S = 1.0
 """So long rejections that belong to no area wait for a tick's transaction."""
+
+
+USUAL_S = 10.0
+"""A clock that runs faster than time, as in a replay, passes many hours meanwhile."""
 
 
 class Done(NamedTuple):
@@ -55,6 +60,9 @@ class OwnedArea:
         self.last_record_s: float | None = None
         self.last_scan_s: float | None = None
         self.is_silent = False
+        self.usual: Usual | None = None
+        self._usual_bucket: int | None = None
+        self._usual_s = float("-inf")
         self._last = last
         self._coming: WatchedArea | None = None
         self._records: deque[Record] = deque()
@@ -120,6 +128,13 @@ class OwnedArea:
             self._last = record
             done.append(Done(self, self.watched, closed, records, response, record, scan_s))
         return done
+
+    def see_usual(self, monotonic_s: float) -> None:
+        """See anew what is usual, once in each hour of the area's clock, and no more often than every ``USUAL_S``."""
+        window = self.monitor.window
+        if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
+            return
+        self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
 
     def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
         """A closed tick is on record."""

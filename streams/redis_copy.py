@@ -9,6 +9,7 @@ The keys of an area share the hash tag ``{area}``, so that one script may touch 
     hotspots:{area}:where                 geo set: ids of open alerts by their centre
     hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
     hotspots:{area}:health                hash: the heartbeat
+    hotspots:{area}:usual                 string: what is usual there, place by place, JSON
 
 Hashes and entries of alerts have the fields id, revision, state, tier, event and provenance; ``event``, which
 is also what the channel carries, is the record's value, byte for byte. ``alerts`` keeps what the topic keeps.
@@ -33,6 +34,7 @@ from detectors.lifecycle import TERMINAL
 from streams.configuration import RedisSettings
 from streams.messages import PROVENANCE_HEADER
 from streams.metrics import AreaHealth
+from streams.usual import Usual
 
 SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
 """The channel speaks from the tier ``alert`` on, and not of what is marked as delayed."""
@@ -154,6 +156,10 @@ class RedisCopy:
             pipeline.hset(area_key(area, "health"), mapping=told)
             pipeline.expire(area_key(area, "health"), self._expiry_s)
             pipeline.execute()
+
+    def tell_usual(self, area: str, usual: Usual, now: datetime) -> None:
+        """Write what is usual in an area."""
+        self._redis.set(area_key(area, "usual"), usual.encode(now), ex=self._expiry_s)
 
     def close(self) -> None:
         """Close the connections."""

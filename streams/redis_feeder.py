@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -26,6 +27,7 @@ from streams.brokers import consumer_arguments, partition_of, retention_ms
 from streams.configuration import Configuration
 from streams.metrics import HealthSource, Metrics
 from streams.redis_copy import RedisCopy, RedisLost, area_key
+from streams.usual import Usual
 
 EXPIRY_MARGIN_S = 7 * 86_400
 """So much longer than a record stays in the topic lives a key of Redis: none goes before what it is made from."""
@@ -43,7 +45,8 @@ class RedisFeeder:
     """Feeds the alerts of the configured areas into Redis: in a thread by :meth:`start`, or by :meth:`run` alone.
 
     Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is
-    written by the worker that owns it, whose ``health`` knows it.
+    written by the worker that owns it, whose ``health`` knows it, and with it what is ``usual`` there, where that is
+    new.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class RedisFeeder:
         configuration: Configuration,
         *,
         health: HealthSource,
+        usual: Callable[[], Mapping[str, Usual]],
         metrics: Metrics,
         heartbeat_s: float = 10.0,
     ) -> None:
@@ -61,12 +65,14 @@ class RedisFeeder:
             "reconnect_backoff_max_ms": KAFKA_BACKOFF_MS,
         }
         self._health = health
+        self._usual = usual
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s
         self._copy = RedisCopy(configuration.redis, retention_ms(configuration) // 1000 + EXPIRY_MARGIN_S)
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
+        self._told: dict[str, Usual] = {}  # what Redis was last told to be usual in each area
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="redis-feeder", daemon=True)
 
@@ -131,6 +137,7 @@ class RedisFeeder:
 
     def _place(self, consumer: KafkaConsumer) -> None:
         """Go to where Redis stands."""
+        self._told.clear()
         for area in self._areas:
             stored = self._copy.offset(area)
             if stored < self._stored.get(area, 0):
@@ -165,6 +172,10 @@ class RedisFeeder:
         now = datetime.now(UTC)
         for area, health in self._health().items():
             self._copy.beat(area, health, now)
+        for area, usual in self._usual().items():
+            if self._told.get(area) is not usual:
+                self._copy.tell_usual(area, usual, now)
+                self._told[area] = usual
         for area, partition in self._partition.items():
             position = consumer.position(partition, timeout_ms=KAFKA_TIMEOUT_MS)
             if position is not None:

@@ -13,6 +13,7 @@ from detectors.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
 from streams.responses import Response
+from streams.usual import Usual
 
 Tick = Annotated[
     AwareTime,
@@ -29,6 +30,7 @@ PUBLISHED: dict[str, Any] = {
     "alert": AlertEvent,
     "provenance": Provenance,
     "response": Response,
+    "usual": Usual,
     "rejection": Rejection,
 }
 """File name, without ``.json`` -> the type that it describes."""

@@ -404,7 +404,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -
         return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
 
     metrics.observe(worker.engine.open_alerts, health)
-    feeder = RedisFeeder(configuration, health=health, metrics=metrics)
+    feeder = RedisFeeder(configuration, health=health, usual=worker.engine.usual, metrics=metrics)
 
     def not_ready() -> str | None:
         return kafka.away() or worker.not_ready()

@@ -24,6 +24,7 @@ Categories = NDArray[np.int8]
 Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
 
 
 def compiled(function: Function) -> Function:

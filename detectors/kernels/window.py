@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.kernels.ratio import Categories, Counts, Floats, compiled
+from detectors.kernels.ratio import Categories, Counts, Flags, Floats, compiled
 
 
 @compiled
@@ -61,6 +61,31 @@ def arrived(
         number += tells
         seconds += tells * max(0, age_s - int(delay))
     return number, seconds
+
+
+@compiled
+def in_zone(
+    bucket: Counts,
+    location: Counts,
+    category: Categories,
+    is_in_zone: Flags,
+    lowest: int,
+    highest: int,
+    first: int,
+    number: int,
+) -> Counts:
+    """Cases per bucket, (number,) of them from ``first`` on, from each case's bucket, location and category.
+
+    Those count whose location is flagged, (L,), and whose category is ``lowest`` to ``highest``; a negative location
+    does not stand.
+    """
+    counts = np.zeros(number, np.int32)
+    for case in range(len(bucket)):
+        ahead = bucket[case] - first
+        if 0 <= ahead < number and location[case] >= 0 and is_in_zone[location[case]]:
+            if lowest <= category[case] <= highest:
+                counts[ahead] += 1
+    return counts
 
 
 @compiled

@@ -35,9 +35,11 @@ from streams.messages import PROVENANCE_HEADER, alert_event, read_alert
 from streams.metrics import AreaHealth, Metrics
 from streams.redis_copy import RedisCopy, area_key
 from streams.redis_feeder import RedisFeeder
+from streams.usual import Usual
 
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
+USUAL = Usual(resolution=10, days=28.5, cells={"8a195da49b9ffff": 7})
 HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy", clock_s=1_700_000_001.0)
 
 Revision = tuple[str, bytes]
@@ -162,9 +164,11 @@ class Feeding:
 
     def __init__(self, configuration: Configuration, heartbeat_s: float = 0.2) -> None:
         self.registry = CollectorRegistry()
+        self.usual = {"leeds": USUAL}
         self.feeder = RedisFeeder(
             configuration,
             health=lambda: {"leeds": HEALTH},
+            usual=lambda: self.usual,
             metrics=Metrics(self.registry),
             heartbeat_s=heartbeat_s,
         )
@@ -207,7 +211,9 @@ def contents(client: Any) -> Contents:
         "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
     }
     keys = sorted(key.decode() for key in client.scan_iter())
-    return {key: read[client.type(key).decode()](key) for key in keys if not key.endswith((":health", ":offset"))}
+    return {
+        key: read[client.type(key).decode()](key) for key in keys if not key.endswith((":health", ":offset", ":usual"))
+    }
 
 
 def model(revisions: Sequence[Revision], offsets: dict[str, list[int]]) -> Contents:
@@ -533,6 +539,33 @@ def test_the_heartbeat_tells_silence_from_death(configuration: Configuration, va
         b"feed": b"healthy",
     }
     assert not valkey_client.exists(area_key("york", "health"))  # another worker's
+
+
+def test_what_is_usual_is_told_when_it_is_new_and_again_after_a_flush(
+    configuration: Configuration, valkey_client: Any
+) -> None:
+    key = area_key("leeds", "usual")
+
+    def told() -> dict[str, Any]:
+        return msgspec.json.decode(valkey_client.get(key) or b"{}")  # type: ignore[no-any-return]
+
+    def cells() -> dict[str, int] | None:
+        return told().get("cells")
+
+    with feeding(configuration) as running:
+        publish(configuration, history(3, 5, ["leeds"]))
+        wait_for(lambda: cells() == USUAL.cells, "what is usual")
+        first = told()
+        assert first.pop("written_at").endswith("Z")
+        assert first == {"resolution": 10, "days": 28.5, "cells": {"8a195da49b9ffff": 7}}
+        assert valkey_client.ttl(key) > 86_400
+        beat = valkey_client.hget(area_key("leeds", "health"), "written_at")
+        wait_for(lambda: valkey_client.hget(area_key("leeds", "health"), "written_at") > beat, "the next heartbeat")
+        assert told() == first | {"written_at": told()["written_at"]}
+        running.usual = {"leeds": msgspec.structs.replace(USUAL, cells={"8a195da49b9ffff": 8})}
+        wait_for(lambda: cells() == {"8a195da49b9ffff": 8}, "what is usual now")
+        valkey_client.flushall()
+        wait_for(lambda: cells() == {"8a195da49b9ffff": 8}, "what is usual after a flush")
 
 
 def test_the_stream_keeps_what_the_topic_keeps(configuration: Configuration, valkey_client: Any) -> None:

@@ -23,6 +23,7 @@ from streams.redis_copy import area_key
 from streams.reproduce import reproduce
 from streams.responses import Response
 from streams.scan_log import decode_scan
+from streams.usual import Usual
 from streams.worker import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, incidents
@@ -98,6 +99,9 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
             revision = str(latest.data.properties.revision).encode()
             worker.until(lambda: client.hget(key, "revision") == revision, "Redis has the last revision")
             assert read_alert(client.hget(key, "event")) == latest
+            worker.until(lambda: client.exists(area_key("leeds", "usual")), "Redis has what is usual")
+            usual = msgspec.json.decode(client.get(area_key("leeds", "usual")), type=Usual)
+            assert 0 < sum(usual.cells.values()) < FED  # of a week
         assert 'hotspots_responses_total{action="take",area="leeds"} 1.0' in worker.asked("/metrics")[1]
         assert worker.stop() == DONE
     assert [event.data.properties.revision for event in revisions_of(site, alert)] == list(range(1, before + 14))

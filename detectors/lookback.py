@@ -1,0 +1,35 @@
+"""What a zone has seen of late and over the window, for people to look at beside an alert; nothing is scored by it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.strata import HOURS_OF_WEEK, hour_of_week
+from detectors.window import SlidingWindow
+
+DAYS = 14
+
+
+class Lookback(NamedTuple):
+    """Incidents of a stream in a zone.
+
+    ``trend``: on each of the last ``DAYS`` times 24 h, the last of which ends with the current bucket; ``profile``: by
+    local hour of the week over the window, 168 of them from Monday 00:00 on.
+    """
+
+    trend: tuple[int, ...] = ()
+    profile: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> Lookback:
+        """That of the zone with these locations, (n,); looks at every incident in the window."""
+        in_bucket = window.in_zone(stream, zone)
+        days = np.concatenate((np.zeros(DAYS * 24, np.int32), in_bucket))[-DAYS * 24 :].reshape(DAYS, 24)
+        profile = [0] * HOURS_OF_WEEK
+        for bucket in np.flatnonzero(in_bucket).tolist():
+            profile[hour_of_week(window.first + bucket, timezone)] += int(in_bucket[bucket])
+        return cls(tuple(days.sum(axis=1).tolist()), tuple(profile))

@@ -1,0 +1,50 @@
+"""What is usual in an area, place by place, for maps: how many incidents its window holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, UnsetType
+
+from detectors.monitor import Monitor
+from detectors.window import ALL
+
+
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """The incidents of the four categories in an area's window by place; places with none are left out."""
+
+    written_at: Annotated[datetime | UnsetType, Meta(description="by the clock of the machine")] = UNSET
+    resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the operator's own places")]
+    days: Annotated[float, Meta(description="of the window for which there are incidents")]
+    cells: Annotated[dict[str, int], Meta(description="incidents by the id of their place")]
+    places: Annotated[
+        dict[str, tuple[float, float]] | UnsetType,
+        Meta(description="longitude and latitude of each of the operator's own places; absent for H3 cells"),
+    ] = UNSET
+
+    @classmethod
+    def of(cls, monitor: Monitor) -> Usual | None:
+        """That of an area now, None before its first incident; only the thread that owns the Monitor may ask."""
+        window, locations = monitor.window, monitor.locations
+        begins = window.baseline_begins() if window.has_time else None
+        if begins is None:
+            return None
+        cases = window.by_stratum[ALL].sum(axis=1)
+        (busy,) = np.nonzero(cases)
+        places: dict[str, tuple[float, float]] | UnsetType = UNSET
+        if locations.resolution is None:
+            degrees = zip(locations.longitude.tolist(), locations.latitude.tolist(), strict=True)
+            places = dict(zip(locations.ids, degrees, strict=True))
+        return cls(
+            resolution=locations.resolution,
+            days=round((window.now + 1 - begins) / 24, 2),
+            cells={locations.ids[place]: int(cases[place]) for place in busy.tolist()},
+            places=places,
+        )
+
+    def encode(self, now: datetime) -> bytes:
+        """The key's value in Redis, JSON."""
+        return msgspec.json.encode(msgspec.structs.replace(self, written_at=now))
