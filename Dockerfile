@@ -1,4 +1,4 @@
-# The worker's image, built from the same constraints as every other installation.
+# The image of workers and console, built from the same constraints as every other installation.
 FROM python:3.11.14-slim-bookworm AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -9,7 +9,7 @@ WORKDIR /source
 COPY constraints.txt ./
 RUN pip install --constraint constraints.txt hatchling
 COPY . .
-RUN pip install --constraint constraints.txt --no-build-isolation .
+RUN pip install --constraint constraints.txt --no-build-isolation '.[console]'
 
 # Numba recognises its cache by the time stamp of the source, and an image keeps whole seconds only.
 RUN find /opt/hotspots/lib/python3.11/site-packages/detectors -name '*.py' -exec touch --date=2020-01-01 {} + \
@@ -26,6 +26,6 @@ ENV PATH=/opt/hotspots/bin:$PATH NUMBA_CACHE_DIR=/var/cache/hotspots PYTHONUNBUF
 
 USER hotspots
 WORKDIR /var/lib/hotspots
-EXPOSE 9108
+EXPOSE 9108 8080
 ENTRYPOINT ["hotspots"]
 CMD ["worker", "--log", "json"]

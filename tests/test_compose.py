@@ -28,9 +28,16 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
+def environment_of(name: str) -> dict[str, str]:
+    """The service's environment; what it looks for in ``config/`` and is not shipped stands for itself."""
+    return {
+        key: value.replace("/etc/hotspots/users", str(FILE)) for key, value in SERVICES[name]["environment"].items()
+    }
+
+
 def configuration_of(name: str) -> Configuration:
     """What the service's environment makes of the configuration file it is given."""
-    return load(ROOT / "config" / "monitor.toml", SERVICES[name]["environment"])
+    return load(ROOT / "config" / "monitor.toml", environment_of(name))
 
 
 def scraped(job: str) -> dict[str, Any]:
@@ -47,8 +54,8 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "prometheus", "grafana"}
-    assert OURS == ["topics", "worker"]
+    assert set(SERVICES) == {"kafka", "topics", "redis", "worker", "console", "prometheus", "grafana"}
+    assert OURS == ["console", "topics", "worker"]
 
 
 @each_service
@@ -117,15 +124,28 @@ def test_the_command_is_one_of_ours(name: str) -> None:
 
 @each_of_ours
 def test_the_environment_is_understood(name: str) -> None:
-    environment = SERVICES[name]["environment"]
+    environment = environment_of(name)
     configuration = configuration_of(name)
     assert configuration.kafka.bootstrap == environment["HOTSPOTS_KAFKA__BOOTSTRAP"]
     assert configuration.redis.url == environment["HOTSPOTS_REDIS__URL"]
     assert configuration.metrics.host == environment["HOTSPOTS_METRICS__HOST"]
     assert str(configuration.metrics.port) == environment["HOTSPOTS_METRICS__PORT"]
-    assert len(environment) == 4
+    assert environment.keys() >= SERVICES["worker"]["environment"].keys()
     with pytest.raises(ConfigurationError, match=r"(?i)bootstraps"):
         load(None, {**environment, "HOTSPOTS_KAFKA__BOOTSTRAPS": "kafka:9092"})
+
+
+def test_nobody_gets_into_the_console_without_a_password() -> None:
+    console = SERVICES["console"]
+    settings = configuration_of("console").console
+    assert settings.login == "password" and not settings.is_loopback
+    folder = inside("console")[str(Path(console["environment"]["HOTSPOTS_CONSOLE__PASSWORD_FILE"]).parent)]
+    assert not (folder / "users").exists(), "no password is shipped"
+    assert "config/users" in (ROOT / ".gitignore").read_text().splitlines()
+    (port,) = console["ports"]
+    assert port == f"127.0.0.1:{settings.port}:{settings.port}"
+    assert f"http://127.0.0.1:{settings.port}/healthz" in console["healthcheck"]["test"][-1]
+    assert "[console]" in next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if "isolation" in line)
 
 
 def test_addresses_lead_to_services() -> None:

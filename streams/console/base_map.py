@@ -9,11 +9,12 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from streams.console.alerts import NO_AREA, NO_REDIS, NO_SIGN_IN
-from streams.console.cells import Usual, usual_cells
+from streams.console.cells import usual_cells
 from streams.console.health import health
 from streams.console.login import Served, Viewer
 from streams.console.models import Alive, Cells, Health, Json, answers
 from streams.console.queries import OneAreaQuery, chosen
+from streams.usual import Usual
 
 router = APIRouter()
 LayerName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="as /api/session lists them")]

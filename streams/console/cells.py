@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import h3
-import msgspec
+from msgspec import UNSET, UnsetType
 
 from streams.console.models import Cell, CellProperties, Cells, Polygon
 from streams.messages import Point
+from streams.usual import Usual
 
 WEEK_DAYS = 7.0
 DIGITS = 6
 """Of degrees: 0.1 m."""
-
-
-class Usual(msgspec.Struct):
-    """What a worker has written of what is usual in an area."""
-
-    days: float
-    cells: dict[str, int]
-    places: dict[str, tuple[float, float]] = {}
 
 
 def outlines(ids: Iterable[str], places: Mapping[str, tuple[float, float]]) -> Cells:
@@ -30,10 +23,10 @@ def outlines(ids: Iterable[str], places: Mapping[str, tuple[float, float]]) -> C
 
 def usual_cells(usual: Usual, places: Mapping[str, tuple[float, float]]) -> Cells:
     """What is usual in each cell or place that has had incidents."""
-    known = {**places, **usual.places}
+    known = places if isinstance(usual.places, UnsetType) else usual.places
     weeks = usual.days / WEEK_DAYS
     told = (
-        CellProperties(id=each, count=count, per_week=float(f"{count / weeks:.6g}") if weeks else msgspec.UNSET)
+        CellProperties(id=each, count=count, per_week=float(f"{count / weeks:.6g}") if weeks else UNSET)
         for each, count in usual.cells.items()
     )
     return Cells(features=[cell for each in told if (cell := _cell(each, known)) is not None])

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from streams.console_settings import LayerKind, LoginMode
 from streams.messages import AlertProperties, Point
+from streams.metrics import FeedState
 
 Role = Literal["viewer", "operator"]
 Degrees = tuple[float, float]
@@ -121,7 +122,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     area: str
     worker: Annotated[Literal["alive", "dead"], Meta(description="dead: no heartbeat for 30 s")]
-    feed: Literal["catching_up", "healthy", "kafka_away", "silent"] | UnsetType = UNSET
+    feed: FeedState | UnsetType = UNSET
     last_record: datetime | UnsetType = UNSET
     last_scan: datetime | UnsetType = UNSET
     clock: Annotated[datetime | UnsetType, Meta(description="the area's own time")] = UNSET

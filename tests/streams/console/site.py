@@ -23,7 +23,7 @@ from streams.configuration import Area, Configuration, KafkaSettings, RedisSetti
 from streams.console.application import application
 from streams.console_settings import ConsoleSettings
 from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
-from streams.metrics import AreaHealth
+from streams.metrics import AreaHealth, FeedState
 from streams.redis_copy import RedisCopy
 
 NO_KAFKA = KafkaSettings(bootstrap="127.0.0.1:1")
@@ -90,9 +90,9 @@ class Feed:
         self._copy.advance(told.area, offset, offset + 1, 0, record)
         self._offset[told.area] = offset + 1
 
-    def beat(self, area: str, written_at: datetime | None = None) -> None:
+    def beat(self, area: str, written_at: datetime | None = None, feed: FeedState = "healthy") -> None:
         """A worker's sign of life."""
-        told = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed="healthy")
+        told = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed=feed)
         self._copy.beat(area, told, written_at or datetime.now(UTC))
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import h3
 import msgspec
@@ -13,6 +13,7 @@ from redis import Redis
 from detectors.tracking import Alert
 from streams.explanation import paragraph
 from streams.messages import AlertFeature
+from streams.metrics import FeedState
 from streams.redis_copy import area_key
 from tests.streams.console.site import CELL, LATITUDE, LONGITUDE, START_S, Client, Feed, alert
 
@@ -204,6 +205,13 @@ def test_health_tells_the_dead_from_the_living(client: Client, feed: Feed, areas
     assert told[areas[0]]["lag"] == 7 and told[areas[0]]["feed"] == "healthy"
     assert datetime.fromisoformat(told[areas[0]]["last_record"]).timestamp() == START_S + 0.5
     assert "last_scan" not in told[areas[0]]
+
+
+@pytest.mark.parametrize("state", get_args(FeedState))
+def test_every_state_of_a_feed_is_told(client: Client, feed: Feed, areas: tuple[str, str], state: FeedState) -> None:
+    feed.beat(areas[0], feed=state)
+    told = client.get("/api/health").json()["areas"][0]
+    assert (told["worker"], told["feed"]) == ("alive", state)
 
 
 def test_an_area_without_a_heartbeat_is_dead(client: Client, areas: tuple[str, str]) -> None:
