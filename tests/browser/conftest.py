@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 from redis import Redis
@@ -36,6 +37,7 @@ class Site:
     kafka: str
     redis: Redis
     configuration: Path
+    console: psutil.Process
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
         [file] = demo.temporary.rglob("demo.toml")
         with Redis.from_url(f"redis://{redis}/0", decode_responses=True) as client:
-            yield Site(page, kafka, client, file)
+            yield Site(page, kafka, client, file, demo.child("console"))
 
 
 @pytest.fixture(scope="session")

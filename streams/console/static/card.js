@@ -144,7 +144,7 @@ export class Card {
       number(intervalWords(alert.recurrence_interval_days), `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
       h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${artefact}` : "No artefact found"),
       alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Incidents a day, last 14 days: ${alert.trend.join(", ")}` },
-        trendBars(alert.trend, 150, 34), h("figcaption", {}, "incidents a day, last 14 days")));
+        trendBars(alert.trend, 150, 34), h("figcaption", {}, "a day, last 14 days")));
   }
 
   #answers(alert) {
@@ -159,13 +159,13 @@ export class Card {
     if (isTerminal(alert)) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "It is over: no more answers."));
     if (!this.mayAnswer) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "You are signed in as a viewer: answers are for operators."));
     const busy = this.waiting !== null && Date.now() < this.waiting.until;
-    const select = h("select", { id: "outcome", "aria-label": "Outcome" },
+    const select = h("select", { id: "outcome" },
       Object.entries(OUTCOMES).map(([value, text]) => h("option", { value }, text)));
     return h("section", { class: "answers", "aria-label": "Answers" }, list,
       h("div", { class: "buttons" },
         h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.answer("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
         h("button", { type: "button", id: "take", disabled: busy, onclick: () => this.answer("take") }, response.taken_by ? "Take over" : "Take"),
-        h("span", { class: "outcome" }, select,
+        h("span", { class: "outcome" }, h("label", { for: "outcome" }, "Outcome"), select,
           h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
       this.waiting !== null && h("p", { class: "muted", role: "status" }, busy ? "Sent. Waiting for the worker to take it …" : "Sent, but the worker has not taken it yet."));
   }
@@ -197,7 +197,7 @@ export class Card {
       h("time", { datetime: each.updated_at }, localTime(each.area, each.updated_at)),
       h("span", { class: "tier" }, each.tier),
       h("span", {}, h("b", {}, what), why && ` · ${why}`, who && ` by ${who}`, each.reason === "outcome_noted" && `: ${OUTCOMES[each.response?.outcome] ?? ""}`,
-        h("span", { class: "muted" }, ` ${each.observed} against ${figure(each.expected)}${added}`)));
+        h("span", { class: "muted figures-then" }, `${each.observed} against ${figure(each.expected)}${added}`)));
   }
 
   #profile(alert) {

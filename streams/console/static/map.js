@@ -110,6 +110,7 @@ export class AlertMap {
   /** The exact cells of the alert whose card is open. */
   showCells(collection, tier) {
     this.selectedCells.clearLayers();
+    this.element.classList.toggle("chosen-one", collection !== null);
     if (!collection) return;
     L.geoJSON(collection, {
       pane: "zones", interactive: false,
