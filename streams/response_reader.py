@@ -66,11 +66,11 @@ class ResponseReader:
         self._thread.join()
 
     def follow(self, partition: Partition) -> None:
-        """Read a partition from where it stands (any thread)."""
+        """Read a partition from where it stands; always from one and the same thread."""
         self._followed = self._followed | {partition.number: partition}
 
     def leave(self, number: int) -> None:
-        """Read a partition no more (any thread, the one that calls :meth:`follow`)."""
+        """Read a partition no more (the thread that calls :meth:`follow`)."""
         self._followed = {known: partition for known, partition in self._followed.items() if known != number}
 
     def _run(self) -> None:

@@ -176,6 +176,16 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
         rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
 
 
+def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    home = partition_of(b"leeds", 2)
+    publisher = Publisher(site.kafka, home)
+    publisher.commit([Messages(site.configuration, home).partition(PartitionRecord(next_response=5))])
+    publisher.close()
+    with pytest.raises(RebuildError, match=r"responses, partition \d: ends before offset 5"):
+        rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
+
+
 def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
     site = new_site("leeds")
     site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
