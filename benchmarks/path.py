@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -77,9 +77,14 @@ class Live(NamedTuple):
 
 
 class Site(Deployment):
-    """One area of 20,000 locations on a wall clock, everything else by default, with topics of its own."""
+    """One area of 20,000 locations on a wall clock, everything else by default, with topics of its own.
 
-    def __init__(self, folder: Path, kafka: LocalKafka, valkey: LocalValkey, name: str) -> None:
+    ``others``: the settings of further areas, whose files are there already.
+    """
+
+    def __init__(
+        self, folder: Path, kafka: LocalKafka, valkey: LocalValkey, name: str, others: dict[str, Any] | None = None
+    ) -> None:
         folder.mkdir()
         (folder / "cells.txt").write_text("\n".join(cells()))
         tables = {
@@ -87,6 +92,7 @@ class Site(Deployment):
             "redis": {"url": valkey.url},
             "metrics": {"port": 0},
             f"areas.{AREA}": {"timezone": "Europe/London", "cells_file": "cells.txt"},
+            **{f"areas.{other}": settings for other, settings in (others or {}).items()},
         }
         super().__init__(folder, toml(tables))
         self.partition = partition_of(AREA.encode(), self.kafka.partitions)

@@ -62,7 +62,9 @@ async def areas_health(served: Served, _: Viewer) -> Any:
     return Json(await health(served.store))
 
 
-@router.get("/healthz", response_class=Json, responses=answers(Alive, 200))
-async def alive() -> Any:
-    """Whether the server answers; of Redis and Kafka it says nothing."""
+@router.get("/healthz", response_class=Json, responses=answers(Alive, 200, _503="it must be started again"))
+async def alive(served: Served) -> Any:
+    """Whether the server works; of Redis and Kafka it says nothing."""
+    if not served.hub.is_alive:
+        raise HTTPException(503, "the event stream has died: start the console again")
     return Json(Alive())

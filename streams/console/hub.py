@@ -76,9 +76,16 @@ class Hub:
         """Whether there are ``MAX_VIEWERS``."""
         return len(self._viewers) >= MAX_VIEWERS
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it follows Redis, or waits for it; for good if not."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
     def start(self) -> None:
         """Begin to follow."""
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._beat())]
+        for task in self._tasks:
+            task.add_done_callback(_say)
 
     async def stop(self) -> None:
         """Follow no longer."""
@@ -186,6 +193,11 @@ class Hub:
         while True:
             await asyncio.sleep(HEALTH_S)
             await self._tell_health()
+
+
+def _say(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("viewers hear of nothing any more, start the console again", exc_info=error)
 
 
 def written(positions: Mapping[str, str]) -> str:

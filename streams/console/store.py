@@ -136,7 +136,11 @@ class Store:
             entries = await self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
             for entry in entries:
                 change = _change(area, *entry)
-                if change.glance.properties.tick_s < since_s:
+                try:
+                    tick_s = change.glance.properties.tick_s
+                except msgspec.DecodeError:  # not ours
+                    continue
+                if tick_s < since_s:
                     return
                 yield change
             if len(entries) < BATCH:
@@ -156,12 +160,7 @@ class Store:
         areas = {area_key(area, "alerts"): area for area in positions}
         streams: dict[Any, Any] = {key: positions[area] for key, area in areas.items()}
         answer = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
-        read = answer.items() if isinstance(answer, dict) else answer  # RESP3 answers with a dict
-        return [
-            _change(areas[key.decode()], *entry)
-            for key, batches in read
-            for entry in (batches if not isinstance(answer, dict) else batches[0])
-        ]
+        return [_change(areas[key.decode()], *entry) for key, entries in answer for entry in entries]
 
     async def between(self, area: str, after: str, upto: str) -> AsyncIterator[Change]:
         """The area's changes after one entry up to another, oldest first."""
@@ -191,4 +190,4 @@ class Store:
 
 
 def _change(area: str, entry: bytes, fields: Mapping[bytes, bytes]) -> Change:
-    return Change(area, fields[b"event"], fields.get(b"provenance", b""), entry.decode())
+    return Change(area, fields.get(b"event", b""), fields.get(b"provenance", b""), entry.decode())

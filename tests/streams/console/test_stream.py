@@ -157,6 +157,29 @@ def test_redis_goes_away_and_comes_back(tmp_path: Path) -> None:
         feed.close()
 
 
+def test_an_entry_that_is_no_alert_is_passed_over(
+    client: Client, feed: Feed, areas: tuple[str, str], valkey: Any
+) -> None:
+    with watching(client) as events, Redis.from_url(valkey.url) as redis:
+        redis.xadd(area_key(areas[0], "alerts"), {"event": "nonsense"}, id="1-0")
+        redis.xadd(area_key(areas[0], "alerts"), {"other": "{}"}, id="2-0")
+        feed.put(alert(1, areas[1]))
+        assert numbers(alerts_of(events, 1)) == [1]
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_reader_that_has_died_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: Any) -> list[Change]:
+        raise ZeroDivisionError
+
+    hub = client.app.state.console.hub
+    monkeypatch.setattr(hub._store, "news", fail)
+    deadline = time.monotonic() + 5
+    while client.get("/healthz").status_code == 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.get("/healthz").status_code == 503
+
+
 def test_a_viewer_that_is_too_slow_is_let_go() -> None:
     async def run() -> list[Told]:
         viewer = Viewer(frozenset({"a"}), {})

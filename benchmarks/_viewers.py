@@ -1,0 +1,51 @@
+"""So many viewers of the console's event stream: ``_viewers.py URL NUMBER``, in a process of their own.
+
+Says "ready" once all have heard something. When its input ends, it prints, as one JSON object, for each alert and
+revision ("ID REVISION") the moments at which viewers had it, in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+from collections import defaultdict
+
+import httpx
+
+REVISION = re.compile(r'"id":"([0-9a-f]{32})","revision":(\d+)')
+
+
+async def view(client: httpx.AsyncClient, moments: dict[str, list[float]], heard: asyncio.Semaphore) -> None:
+    """One viewer, until it is cancelled."""
+    async with client.stream("GET", "/api/stream", timeout=None) as answer:
+        answer.raise_for_status()
+        is_new = True
+        async for line in answer.aiter_lines():
+            if line.startswith("data: ") and (found := REVISION.search(line)):
+                moments[" ".join(found.groups())].append(time.time())
+            if is_new:
+                heard.release()
+                is_new = False
+
+
+async def main(url: str, number: int) -> None:
+    """Look until the input ends."""
+    moments: dict[str, list[float]] = defaultdict(list)
+    heard = asyncio.Semaphore(0)
+    async with httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=number)) as client:
+        viewers = [asyncio.create_task(view(client, moments, heard)) for _ in range(number)]
+        for _ in viewers:
+            await heard.acquire()
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        for viewer in viewers:
+            viewer.cancel()
+        await asyncio.gather(*viewers, return_exceptions=True)
+    print(json.dumps(moments))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
