@@ -4,7 +4,7 @@ import { Alerts } from "./alerts.js";
 import * as api from "./api.js";
 import { Card } from "./card.js";
 import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "./clock.js";
-import { byId, h } from "./dom.js";
+import { byId, h, setText } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Health } from "./health.js";
 import { listenToKeys } from "./keys.js";
@@ -210,8 +210,9 @@ class Page {
     const fresh = listed.filter(({ properties }) => this.alerts.isNew(properties)).length;
     const changed = listed.filter(({ properties }) => this.alerts.isChanged(properties)).length;
     const said = [`${open.length} open`, fresh && `${fresh} new`, changed && `${changed} changed`].filter(Boolean).join(", ");
-    setText("summary", this.isLoaded ? said : "loading …");
-    document.title = fresh ? `(${fresh} new) Hotspot monitor` : "Hotspot monitor";
+    setText(byId("summary"), this.isLoaded ? said : "loading …");
+    const title = fresh ? `(${fresh} new) Hotspot monitor` : "Hotspot monitor";
+    if (document.title !== title) document.title = title;
     const hidden = open.length - listed.length;
     const note = byId("hidden-by-filters");
     note.hidden = hidden === 0;
@@ -238,7 +239,7 @@ class Page {
   #tellClock() {
     const area = this.alerts.filter.area || this.areas[0];
     if (!area) return;
-    setText("clock", !isTimed(area) ? "" : `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
+    setText(byId("clock"), !isTimed(area) ? "" : `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
   }
 
   /** A screen reader hears of few news one by one, and of many only how many. */
@@ -247,11 +248,6 @@ class Page {
     byId("announcements").textContent = this.news.length > MUCH_NEWS ? `${this.news.length} alerts are new or changed` : this.news.join(". ");
     this.news = [];
   }
-}
-
-function setText(id, text) {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Resolves with a session that is signed in. */

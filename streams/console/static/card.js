@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { shareBar, trendBars, weekStrip } from "./charts.js";
 import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
-import { h } from "./dom.js";
+import { h, setText } from "./dom.js";
 import {
   OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
   reasonWords, riskWords,
@@ -66,7 +66,7 @@ export class Card {
   tick() {
     const alert = this.alerts.byId.get(this.id)?.properties;
     const age = document.getElementById("card-age");
-    if (alert && age) age.textContent = this.#age(alert);
+    if (alert && age) setText(age, this.#age(alert));
   }
 
   /** Gives an answer: acknowledge, take, or outcome with its word. */

@@ -18,6 +18,15 @@ export const h = (tag, attributes, ...children) => make(document.createElement(t
 /** An SVG element. */
 export const svg = (tag, attributes, ...children) => make(document.createElementNS(SVG, tag), attributes, children);
 
+/** Changes a text or an attribute only if it is another: what stays costs nothing, and is not announced again. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
 export const byId = (id) => document.getElementById(id);
 
 /** What was remembered on this screen, or the default. */

@@ -1,6 +1,6 @@
 // Filters by area, tier and category; the tiers' switches count what is open, and so are the legend as well.
 
-import { h } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import { CATEGORIES, TIERS, categoryWords } from "./words.js";
 
 export class Filters {
@@ -38,10 +38,10 @@ export class Filters {
   show() {
     const open = this.alerts.open();
     for (const [tier, element] of this.counts) {
-      element.textContent = open.filter(({ properties }) => properties.tier === tier).length;
+      setText(element, String(open.filter(({ properties }) => properties.tier === tier).length));
     }
     for (const [set, group] of this.sets) {
-      for (const button of group.children) button.setAttribute("aria-pressed", String(set.has(button.dataset.word)));
+      for (const button of group.children) setAttribute(button, "aria-pressed", String(set.has(button.dataset.word)));
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import { trendBars } from "./charts.js";
 import { areaNow, fullTime, localTime } from "./clock.js";
-import { h } from "./dom.js";
+import { h, setAttribute } from "./dom.js";
 import {
   artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
   riskWords,
@@ -55,8 +55,8 @@ export class List {
     const marks = this.#marks(alert);
     const age = duration(areaNow(alert.area) - Date.parse(isTerminal(alert) ? alert.ended_at : alert.opened_at));
     const drawn = [alert.revision, age, marks.join(), this.alerts.sinceLooked(alert), shownAreas].join("|");
-    button.className = `row tier-${alert.tier} ${alert.state} ${marks.join(" ")}`;
-    if (alert.id === selected) button.setAttribute("aria-current", "true");
+    setAttribute(button, "class", ["row", `tier-${alert.tier}`, alert.state, ...marks].join(" "));
+    if (alert.id === selected) setAttribute(button, "aria-current", "true");
     else button.removeAttribute("aria-current");
     if (button.dataset.drawn !== drawn) {
       button.dataset.drawn = drawn;

@@ -139,12 +139,9 @@ export class AlertMap {
     ].filter(Boolean).join(" ");
     const drawn = `${alert.revision}|${looks}|${this.cells.size}`;
     let known = this.zones.get(alert.id);
-    if (known?.drawn === drawn) {
-      known.marker.setZIndexOffset(order * 100);
-      return;
-    }
+    if (known?.drawn === drawn && known.order === order) return;
     if (known?.revision === alert.revision && known.cellsKnown === this.cells.size) {
-      known.drawn = drawn;
+      Object.assign(known, { drawn, order });
       this.#dress(known, feature, looks, order);
       return;
     }
@@ -163,7 +160,7 @@ export class AlertMap {
       L.polygon(this.cells.get(id), { pane: "zones", className: `cell tier-${alert.tier}`, interactive: false }));
     const group = L.layerGroup([...cells, zone, marker]).addTo(this.map);
     for (const each of [zone, marker]) each.on("click", () => this.on.open(alert.id));
-    known = { group, zone, marker, drawn, revision: alert.revision, cellsKnown: this.cells.size };
+    known = { group, zone, marker, drawn, order, revision: alert.revision, cellsKnown: this.cells.size };
     this.zones.set(alert.id, known);
     marker.getElement().setAttribute("aria-label", said);
     marker.getElement().dataset.alert = alert.id;
