@@ -72,7 +72,7 @@ class Written(threading.Thread):
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self.revisions: list[tuple[str, float, float]] = []
-        self._redis = Redis.from_url(url)
+        self._redis = Redis.from_url(url, socket_timeout=None)  # a busy worker may say nothing for a while
 
     def run(self) -> None:
         """Until the process ends."""
