@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -30,6 +30,7 @@ import msgspec
 import numpy as np
 import psutil
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -72,10 +73,14 @@ class Written(threading.Thread):
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self.revisions: list[tuple[str, float, float]] = []
-        self._redis = Redis.from_url(url, socket_timeout=None)  # a busy worker may say nothing for a while
+        self._redis = Redis.from_url(url, socket_timeout=None)
 
     def run(self) -> None:
-        """Until the process ends."""
+        """Until Redis ends."""
+        with suppress(RedisConnectionError):
+            self._read()
+
+    def _read(self) -> None:
         last: Any = b"$"
         while True:
             # The library's types leave open what comes back, since that depends on how the connection was made.
@@ -181,8 +186,8 @@ def measure(url: str, console: psutil.Process, kind: str, viewers: int, seconds:
 
 def bench(
     site: Site, village: Village, rate: float, kind: str, viewers: int, runs: int, seconds: float, bar: Progress
-) -> list[tuple[bool, Run]]:
-    """All runs, each with whether it had viewers."""
+) -> tuple[float, list[tuple[bool, Run]]]:
+    """The rate that was reached, and all runs, each with whether it had viewers."""
     village.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
@@ -206,10 +211,8 @@ def bench(
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
         village.is_over.set()
-        fed = feeding.result()["rate"]
-        if fed < 0.95 * rate:
-            raise click.ClickException(f"only {fed:,.0f} of {rate:,.0f} incidents/s could be fed")
-    return found
+        fed = float(feeding.result()["rate"])
+    return fed, found
 
 
 @click.command()
@@ -228,7 +231,8 @@ def main(viewers: int, pages: bool, rate: float, runs: int, seconds: float) -> N
         bar = stack.enter_context(Progress(console=Console(stderr=True)))
         village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
         site = Site(folder / "site", kafka, valkey, "viewers", {VILLAGE: village.settings(folder / "village.txt")})
-        found = bench(site, village, rate, "_pages.py" if pages else "_viewers.py", viewers, runs, seconds, bar)
+        kind = "_pages.py" if pages else "_viewers.py"
+        fed, found = bench(site, village, rate, kind, viewers, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")
     print("|" + " --- |" * 5)
@@ -244,13 +248,13 @@ def main(viewers: int, pages: bool, rate: float, runs: int, seconds: float) -> N
     unheard = sum(run.unheard for _, run in found)
     with_viewers, without = (float(np.median(medians[has_viewers])) for has_viewers in (True, False))
     change = with_viewers / without - 1
-    print(f"\n{viewers} viewers, {rate:,.0f} incidents/s, {len(delays):,} receipts, {unheard} missing")
+    print(f"\n{viewers} viewers, {fed:,.0f} of {rate:,.0f} incidents/s, {len(delays):,} receipts, {unheard} missing")
     print(f"push delay, 99th percentile: {rare * 1000:.0f} ms, wanted under {DELAY_S * 1000:.0f} ms")
     print(
         f"detection latency, median of {runs} runs: {with_viewers:.2f} s with viewers, {without:.2f} s without, "
         f"{change:+.0%}, wanted within {CHANGED:.0%}"
     )
-    if rare >= DELAY_S or unheard or abs(change) > CHANGED:
+    if fed < 0.95 * rate or rare >= DELAY_S or unheard or abs(change) > CHANGED:
         raise click.ClickException("not reached")
 
 

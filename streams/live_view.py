@@ -97,6 +97,7 @@ class LiveView:
         self._area = area
         self._title = title
         self._addresses: dict[str, str] = {}
+        self._page = ""
         self._redis: Redis | None = None
         self._live = Live(console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False)
         self._counted: deque[tuple[float, int]] = deque()
@@ -117,8 +118,8 @@ class LiveView:
 
     def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None) -> None:
         """Say where the parts are; the view reads Redis and the metrics from now on."""
-        self._addresses = {} if console is None else {"console": f"http://{console}/"}
-        self._addresses |= {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
+        self._addresses = {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
+        self._page = "" if console is None else f"the console: http://{console}/"
         self._metrics = metrics
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
 
@@ -172,7 +173,8 @@ class LiveView:
             ended.add_row(*_cells(each), told.state, _duration(clock - (told.ended_at or clock)) + " ago", style="dim")
         footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
         left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
-        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), Text(footer, style="dim"))
+        page = [Text(self._page, style="bold")] if self._page else []
+        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), *page, Text(footer, style="dim"))
         return Panel(Group(*parts), title=self._title, title_align="left", subtitle=left, subtitle_align="right")
 
 
