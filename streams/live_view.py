@@ -173,8 +173,8 @@ class LiveView:
             ended.add_row(*_cells(each), told.state, _duration(clock - (told.ended_at or clock)) + " ago", style="dim")
         footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
         left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
-        page = [Text(self._page, style="bold")] if self._page else []
-        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), *page, Text(footer, style="dim"))
+        foot = Text(f"{self._page}\n" if self._page else "").append(footer, style="dim")
+        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), foot)
         return Panel(Group(*parts), title=self._title, title_align="left", subtitle=left, subtitle_align="right")
 
 
