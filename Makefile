@@ -12,7 +12,7 @@ SECONDS :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long lint format kafka check-debian bench honest clean
+.PHONY: help setup demo test long lint format kafka check-debian browser bench honest clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ check-debian: setup  ## run the tests that need Debian's prometheus and redis-to
 	  { echo "$$tool is missing: apt-get install --no-install-recommends prometheus redis-tools" >&2; exit 1; }; \
 	done
 	$(BIN)/pytest -m debian $(ARGS)
+
+browser: setup  ## drive the console with Debian's chromium: make browser ARGS=--screenshots
+	@command -v chromium > /dev/null || \
+	  { echo "chromium is missing: apt-get install --no-install-recommends chromium" >&2; exit 1; }
+	$(BIN)/pytest tests/browser -m browser $(ARGS)
 
 bench: setup  ## measure: one file of benchmarks/ after the other
 	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/year.py) continue;; esac; \

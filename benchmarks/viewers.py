@@ -156,12 +156,12 @@ def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
             process.terminate()
 
 
-def measure(url: str, console: psutil.Process, viewers: int, seconds: float, written: Written) -> Run:
-    """One run with so many viewers."""
+def measure(url: str, console: psutil.Process, kind: str, viewers: int, seconds: float, written: Written) -> Run:
+    """One run with so many viewers of a kind, which is the program that plays them."""
     heard: dict[str, list[float]] = {}
     with ExitStack() as stack:
         if viewers:
-            command = [sys.executable, str(HERE / "_viewers.py"), url, str(viewers)]
+            command = [sys.executable, str(HERE / kind), url, str(viewers)]
             stack.enter_context(on_core(OTHER_CORE))
             pipe = subprocess.PIPE
             process = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
@@ -185,7 +185,7 @@ def measure(url: str, console: psutil.Process, viewers: int, seconds: float, wri
 
 
 def bench(
-    site: Site, village: Village, rate: float, viewers: int, runs: int, seconds: float, bar: Progress
+    site: Site, village: Village, rate: float, kind: str, viewers: int, runs: int, seconds: float, bar: Progress
 ) -> tuple[float, list[tuple[bool, Run]]]:
     """The rate that was reached, and all runs, each with whether it had viewers."""
     village.load()
@@ -207,7 +207,7 @@ def bench(
         stack.callback(village.is_over.set)
         time.sleep(SETTLE_S)
         found = [
-            (has_viewers, measure(url, console, viewers * has_viewers, seconds, written))
+            (has_viewers, measure(url, console, kind, viewers * has_viewers, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
         village.is_over.set()
@@ -217,10 +217,11 @@ def bench(
 
 @click.command()
 @click.option("--viewers", default=50, show_default=True)
+@click.option("--pages", is_flag=True, help="Real pages in Debian's Chromium, and not clients of the stream alone.")
 @click.option("--rate", default=1000.0, show_default=True, help="Incidents per second.")
 @click.option("--runs", default=5, show_default=True, help="With viewers, and as many without.")
 @click.option("--seconds", default=30.0, show_default=True, help="Of each run.")
-def main(viewers: int, rate: float, runs: int, seconds: float) -> None:
+def main(viewers: int, pages: bool, rate: float, runs: int, seconds: float) -> None:
     """Measure, and print a table in Markdown; fails if viewers hear too late or slow detection."""
     os.sched_setaffinity(0, {OTHER_CORE})
     with ExitStack() as stack:
@@ -230,7 +231,8 @@ def main(viewers: int, rate: float, runs: int, seconds: float) -> None:
         bar = stack.enter_context(Progress(console=Console(stderr=True)))
         village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
         site = Site(folder / "site", kafka, valkey, "viewers", {VILLAGE: village.settings(folder / "village.txt")})
-        fed, found = bench(site, village, rate, viewers, runs, seconds, bar)
+        kind = "_pages.py" if pages else "_viewers.py"
+        fed, found = bench(site, village, rate, kind, viewers, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")
     print("|" + " --- |" * 5)

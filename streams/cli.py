@@ -169,7 +169,21 @@ def simulate(
 @click.option("--no-inject", is_flag=True, help="Hide no clusters in it.")
 @click.option("--data", type=EXISTING_FILE, help="Replay recorded incidents, a CSV file, instead.")
 @click.option("--picture", type=FILE, help="Save the last view as an SVG picture.")
-def demo(seconds: float | None, seed: int, no_inject: bool, data: Path | None, picture: Path | None) -> None:
+@click.option(
+    "--speed", type=click.FloatRange(0.01, 24), default=4.0, show_default=True, help="Hours of city time in a second."
+)
+@click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Of the web page (default: a free one).")
+@click.option("--no-console", is_flag=True, help="Serve no web page.")
+def demo(
+    seconds: float | None,
+    seed: int,
+    no_inject: bool,
+    data: Path | None,
+    picture: Path | None,
+    speed: float,
+    console_port: int,
+    no_console: bool,
+) -> None:
     """Run everything on this machine and watch incidents come in and clusters come out."""
     from rich.console import Console
 
@@ -180,8 +194,10 @@ def demo(seconds: float | None, seed: int, no_inject: bool, data: Path | None, p
     from streams.tables import TableError
 
     try:
-        source = SimulatedCity(seed, not no_inject, seconds) if data is None else RecordedCity(data, seconds)
-        summary = run(Console(), source, seconds, picture)
+        source = (
+            SimulatedCity(seed, not no_inject, seconds, speed) if data is None else RecordedCity(data, seconds, speed)
+        )
+        summary = run(Console(), source, seconds, picture, None if no_console else console_port)
     except (DemoError, TableError) as error:
         click.echo(f"hotspots: {error}", err=True)
         sys.exit(1)

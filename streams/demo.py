@@ -1,8 +1,9 @@
 """`hotspots demo`: the whole path on this machine, from a simulated or recorded city to alerts, in one command.
 
-Kafka, Valkey, the worker and what feeds it are child processes on loopback and free ports, with all their files in
-one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then city time
-runs at ``SPEED``. What is reported in the end is held against the log: every record sent has become exactly one thing.
+Kafka, Valkey, the worker, the console and what feeds them are child processes on loopback and free ports, with all
+their files in one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then
+city time runs at the source's speed. What is reported in the end is held against the log: every record sent has
+become exactly one thing.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rich.console import Console
 
 from streams.brokers import consumer_arguments, create_topics
 from streams.configuration import load
-from streams.demo_source import AREA, SPEED, Source
+from streams.demo_source import AREA, Source
 from streams.demo_summary import DemoError, ScanLog, Summary, summary
 from streams.live_view import Figures, LiveView
 from streams.local_services import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
@@ -70,8 +71,16 @@ class Child:
             self.process.wait()
 
 
-def run(console: Console, source: Source, seconds: float | None, picture: Path | None = None) -> Summary:
+def run(
+    console: Console,
+    source: Source,
+    seconds: float | None,
+    picture: Path | None = None,
+    console_port: int | None = None,
+) -> Summary:
     """Run the demo for so many seconds after it is ready, else until Ctrl-C; leaves no process and no file.
+
+    ``console_port``: where the control room's page answers, 0 for any free port, None for no page.
 
     Call it from the main thread. Ctrl-C and SIGTERM end it: orderly with a summary once it is ready.
 
@@ -86,7 +95,7 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         view = stack.enter_context(LiveView(console, AREA, source.title))
         _set_environment(folder)
-        demo = _Demo(folder, source, view, stack)
+        demo = _Demo(folder, source, view, stack, console_port)
         try:
             demo.start()
             try:
@@ -107,8 +116,11 @@ def run(console: Console, source: Source, seconds: float | None, picture: Path |
 class _Demo:
     """The parts while they run."""
 
-    def __init__(self, folder: Path, source: Source, view: LiveView, stack: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, source: Source, view: LiveView, stack: ExitStack, console_port: int | None
+    ) -> None:
         self._folder, self._source, self._view, self._stack = folder, source, view, stack
+        self._console = None if console_port is None else f"{HOST}:{console_port or _free_port()}"
         self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
         self._children: list[Child] = []
         self._feeder: Child | None = None
@@ -122,15 +134,14 @@ class _Demo:
             self._stack.callback(service.stop)
             service.start()
             self._children.append(Child(service.name, service.process, service.log))
-        with socket.create_server((HOST, 0)) as probe:
-            metrics = f"{HOST}:{probe.getsockname()[1]}"
+        metrics = f"{HOST}:{_free_port()}"
         self._file = self._source.write_configuration(
             self._folder, kafka.address, f"redis://{valkey.address}/0", metrics
         )
         self._configuration = load(self._file, {})
         create_topics(self._configuration)
         self._metrics = metrics
-        self._view.connect(kafka.address, self._configuration.redis.url, metrics)
+        self._view.connect(kafka.address, self._configuration.redis.url, metrics, self._console)
         self._scans = ScanLog(
             self._stack.enter_context(closing(KafkaConsumer(**consumer_arguments(self._configuration.kafka)))),
             self._configuration,
@@ -139,6 +150,10 @@ class _Demo:
         self._redis = self._stack.enter_context(Redis.from_url(self._configuration.redis.url, socket_timeout=5))
         self._view.say(f"Kafka {kafka.address}, Redis {valkey.address}. Starting the worker, sending the history ...")
         self._worker = self._launch("the worker", "worker", "--config", str(self._file))
+        if self._console is not None:
+            port = self._console.rpartition(":")[2]
+            self._launch("the console", "console", "--config", str(self._file), "--port", port)
+            self._view.say(f"The console: http://{self._console}/")
         history = self._launch("the simulator of the history", *self._source.history(self._file))
         history.may_end = True
         self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)
@@ -146,7 +161,13 @@ class _Demo:
         sent = self._scans.sent()
         self._view.say(f"{sent:,} records of history sent, waiting for the worker ...")
         self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker goes on catching up", START_S)
-        self._view.say(f"Ready after {time.monotonic() - started_s:.1f} s: {metrics}/metrics, city time x {SPEED:,}")
+        page = [] if self._console is None else [f"http://{self._console}/ is the console"]
+        if self._console is not None:
+            self._wait(lambda: _answers(f"{self._console}/healthz"), "the console answers", START_S)
+        ready = f"Ready after {time.monotonic() - started_s:.1f} s"
+        self._view.say(
+            ", ".join([ready, *page, f"{metrics}/metrics", f"{self._source.speed:g} h of city time a second"])
+        )
 
     def watch(self, seconds: float | None) -> None:
         """Feed at the stated speed and show it, until the feed ends."""
@@ -207,11 +228,7 @@ class _Demo:
         self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
 
     def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self._metrics}/readyz", timeout=5):
-                return True
-        except OSError:
-            return False
+        return _answers(f"{self._metrics}/readyz")
 
     def _counted(self) -> int:
         return Figures.scrape(self._metrics, AREA).read
@@ -222,6 +239,19 @@ class _Demo:
     def _is_copied(self) -> bool:
         copied = {f"{each[b'id'].decode()}.{each[b'revision'].decode()}" for each in self._changes()}
         return copied == self._scans.revisions
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}", timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def _set_environment(folder: Path) -> None:

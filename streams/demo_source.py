@@ -10,35 +10,44 @@ from pathlib import Path
 import msgspec
 
 from detectors.simulation import InjectedCluster
+from streams.demo_places import write_layers
 from streams.simulator import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
 from streams.tables import Table
 
 AREA = "city"
-SPEED = 4 * 3600
-"""Seconds of city time in a second."""
-UNENDING_DAYS = 365.0
+SPEED = 4.0
+"""Hours of city time in a second."""
+UNENDING_S = 2_190.0
+"""A demo that is to go on has so long to show: a year at the usual speed."""
 LEAST_BASELINE_DAYS = 28
 GAP_S = 7 * 86_400
 
 
 class Source(ABC):
-    """What is sent, as commands of `hotspots`: first the history, then the time that is shown."""
+    """What is sent, as commands of `hotspots`: first the history, then the time that is shown, at ``speed``."""
 
     title: str
     cells: tuple[str, ...]
     baseline_days: int
     """Scans begin when the window holds so much, that is at the end of the history."""
+    is_invented: bool
+    """Its streets and beats have to be invented too."""
+    speed: float
+    """Hours of city time in a second."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
-        """Write the worker's configuration and the area's cells; returns the file. Raises OSError."""
+        """Write the configuration, the area's cells and what lies on its map; returns the file. Raises OSError."""
         cells = folder / "cells.txt"
         cells.write_text("".join(f"{cell}\n" for cell in self.cells))
         host, _, port = metrics.rpartition(":")
         area = {"clock": "watermark", "min_baseline_days": self.baseline_days, "cells_file": cells.name}
+        files = write_layers(folder) if self.is_invented else {}
+        layers = [{"name": kind, "kind": kind, "file": str(file)} for kind, file in files.items()]
         tables = {
             "kafka": {"bootstrap": kafka, "partitions": 1},
             "redis": {"url": redis_url},
             "metrics": {"host": host, "port": int(port)},
+            "console": {"layers": layers},
             "areas": {AREA: area},
         }
         path = folder / "demo.toml"
@@ -51,7 +60,7 @@ class Source(ABC):
 
     @abstractmethod
     def live(self, configuration: Path) -> list[str]:
-        """Arguments of `hotspots` that send what is shown, at ``SPEED``."""
+        """Arguments of `hotspots` that send what is shown, at its speed."""
 
     @abstractmethod
     def clusters(self) -> tuple[InjectedCluster, ...]:
@@ -61,10 +70,13 @@ class Source(ABC):
 class SimulatedCity(Source):
     """The city of a seed, with or without injected clusters."""
 
-    def __init__(self, seed: int, inject: bool, seconds: float | None) -> None:
-        days = UNENDING_DAYS if seconds is None else seconds * SPEED / 86_400
+    is_invented = True
+
+    def __init__(self, seed: int, inject: bool, seconds: float | None, speed: float = SPEED) -> None:
+        days = (seconds or UNENDING_S) * speed / 24
         self._simulation = Simulation(seed, days, inject)
         self._truth: Path | None = None
+        self.speed = speed
         self.title = f"a simulated city, seed {seed}{'' if inject else ', nothing injected'}"
         self.cells = self._simulation.city.cells(RESOLUTION)
         self.baseline_days = HISTORY_DAYS - 1
@@ -76,7 +88,7 @@ class SimulatedCity(Source):
 
     def live(self, configuration: Path) -> list[str]:
         """See `Source`."""
-        return [*self._command(configuration), "--from", self._ready, "--speed", str(SPEED)]
+        return [*self._command(configuration), "--from", self._ready, "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`."""
@@ -101,11 +113,14 @@ class RecordedCity(Source):
         TableError: the file cannot be read as incidents.
     """
 
-    def __init__(self, path: Path, seconds: float | None) -> None:
+    is_invented = False
+
+    def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
         table = Table.read(path)
         times = [entry.time_s for entry in table.entries]
-        shown_s = UNENDING_DAYS * 86_400 if seconds is None else seconds * SPEED
+        shown_s = (seconds or UNENDING_S) * speed * 3600
         ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
+        self.speed = speed
         self._path = path.absolute()
         self._ready = datetime.fromtimestamp(ready_s, UTC)
         self._begin = self._ready - timedelta(days=HISTORY_DAYS)
@@ -120,7 +135,7 @@ class RecordedCity(Source):
 
     def live(self, configuration: Path) -> list[str]:
         """See `Source`."""
-        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", str(SPEED)]
+        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`: nobody knows them."""

@@ -137,6 +137,7 @@ class Engine:
                 last_scan_s=area.last_scan_s,
                 lag=max(0, each.intake.end_offset - each.partition.next_offset),
                 feed=_feed(area, time.time()) if each.is_caught_up else "catching_up",
+                clock_s=area.monitor.clock_s,
                 promise=area.watched.promise,
             )
             for each in self._now()

@@ -97,6 +97,7 @@ class LiveView:
         self._area = area
         self._title = title
         self._addresses: dict[str, str] = {}
+        self._page = ""
         self._redis: Redis | None = None
         self._live = Live(console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False)
         self._counted: deque[tuple[float, int]] = deque()
@@ -115,9 +116,10 @@ class LiveView:
         if self._redis is not None:
             self._redis.close()
 
-    def connect(self, kafka: str, redis_url: str, metrics: str) -> None:
-        """Say where the parts are; the view reads the latter two from now on."""
+    def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None) -> None:
+        """Say where the parts are; the view reads Redis and the metrics from now on."""
         self._addresses = {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
+        self._page = "" if console is None else f"the console: http://{console}/"
         self._metrics = metrics
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
 
@@ -171,7 +173,8 @@ class LiveView:
             ended.add_row(*_cells(each), told.state, _duration(clock - (told.ended_at or clock)) + " ago", style="dim")
         footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
         left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
-        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), Text(footer, style="dim"))
+        foot = Text(f"{self._page}\n" if self._page else "").append(footer, style="dim")
+        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), foot)
         return Panel(Group(*parts), title=self._title, title_align="left", subtitle=left, subtitle_align="right")
 
 

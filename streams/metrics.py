@@ -217,12 +217,16 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How an area is doing. Times are seconds since 1970 UTC by the wall clock; ``lag`` is in records."""
+    """How an area is doing; ``lag`` is in records.
+
+    Times are seconds since 1970 UTC by the wall clock; ``clock_s`` is what the area's own clock shows.
+    """
 
     last_record_s: float | None
     last_scan_s: float | None
     lag: int
     feed: FeedState
+    clock_s: float | None = None
     promise: Promise | None = None
 
 

@@ -147,6 +147,7 @@ class RedisCopy:
         told: dict[Any, Any] = {
             "last_record": _rfc3339(health.last_record_s),
             "last_scan": _rfc3339(health.last_scan_s),
+            "clock": _rfc3339(health.clock_s),
             "lag": health.lag,
             "feed": health.feed,
             "written_at": now.isoformat(timespec="milliseconds"),

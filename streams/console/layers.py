@@ -36,6 +36,7 @@ class Layer(NamedTuple):
 
     name: str
     kind: LayerKind
+    label: str
     geojson: bytes
     shapes: tuple[Any, ...]
     labels: tuple[str, ...]
@@ -117,7 +118,7 @@ def read_layer(settings: LayerSettings) -> Layer:
             f"console.layers: {settings.name}: {settings.file}: no feature has a property {settings.label!r}; "
             "name the one with its name as label"
         )
-    return Layer(settings.name, settings.kind, geojson, shapes, labels)
+    return Layer(settings.name, settings.kind, settings.label, geojson, shapes, labels)
 
 
 def _label(feature: _Feature, name: str) -> str:

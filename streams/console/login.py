@@ -114,9 +114,12 @@ def session(request: Request, served: Served) -> Any:
             csrf=csrf,
             areas=list(areas),
             time_zones={name: area.timezone for name, area in areas.items()},
+            clocks={name: area.clock for name, area in areas.items()},
             tiles=settings.tiles_url if who else "",
             attribution=settings.tiles_attribution if who else "",
-            layers=[LayerName(name=layer.name, kind=layer.kind) for layer in served.layers] if who else [],
+            layers=[LayerName(name=each.name, kind=each.kind, label=each.label) for each in served.layers]
+            if who
+            else [],
             version=served.version,
         )
     )

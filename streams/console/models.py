@@ -94,6 +94,7 @@ class LayerName(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: LayerKind
+    label: Annotated[str, Meta(description="the property with the name of a feature")]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     csrf: Annotated[str, Meta(description="to be sent as X-CSRF-Token with every POST")]
     areas: list[str]
     time_zones: Annotated[dict[str, str], Meta(description="IANA name of each area's")]
+    clocks: Annotated[
+        dict[str, Literal["wall", "watermark"]],
+        Meta(description="watermark: the area lives in the time of its records"),
+    ]
     tiles: Annotated[str, Meta(description="URL template of map tiles; empty: none")]
     attribution: str
     layers: list[LayerName]
@@ -120,6 +125,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     feed: FeedState | UnsetType = UNSET
     last_record: datetime | UnsetType = UNSET
     last_scan: datetime | UnsetType = UNSET
+    clock: Annotated[datetime | UnsetType, Meta(description="the area's own time")] = UNSET
     lag: Annotated[int | UnsetType, Meta(description="records of the area that wait for their tick")] = UNSET
     written_at: datetime | UnsetType = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET

@@ -40,7 +40,7 @@ from streams.usual import Usual
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
 USUAL = Usual(resolution=10, days=28.5, cells={"8a195da49b9ffff": 7})
-HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy")
+HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy", clock_s=1_700_000_001.0)
 
 Revision = tuple[str, bytes]
 Contents = dict[str, Any]
@@ -534,6 +534,7 @@ def test_the_heartbeat_tells_silence_from_death(configuration: Configuration, va
     assert told == {
         b"last_record": b"2023-11-14T22:13:20.250+00:00",
         b"last_scan": b"",
+        b"clock": b"2023-11-14T22:13:21.000+00:00",
         b"lag": b"12",
         b"feed": b"healthy",
     }

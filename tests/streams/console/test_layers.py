@@ -110,7 +110,7 @@ def test_places_and_layers_are_served(valkey: Any, feed: Feed, tmp_path: Path) -
     area = new_area()
     settings = written(tmp_path / "beats.geojson", "beats", [feature("Polygon", square(-2, 53, 2), name="12")])
     with serving(configured(valkey.url, area, layers=(settings,))) as client, watching(client) as events:
-        assert client.get("/api/session").json()["layers"] == [{"name": "beats", "kind": "beats"}]
+        assert client.get("/api/session").json()["layers"] == [{"name": "beats", "kind": "beats", "label": "name"}]
         assert client.get("/api/layers/beats").content == (tmp_path / "beats.geojson").read_bytes()
         assert client.get("/api/layers/streets").status_code == 404
         feed.put(alert(1, area))

@@ -84,6 +84,7 @@ def test_on_loopback_one_is_an_operator(client: Client, areas: tuple[str, str]) 
     )
     assert session["areas"] == list(areas)
     assert session["time_zones"] == dict.fromkeys(areas, "Europe/London")
+    assert session["clocks"] == dict.fromkeys(areas, "wall")
 
 
 @pytest.mark.parametrize("path", READS)

@@ -1,0 +1,58 @@
+// Asking the server, and saying in words what went wrong.
+
+const REFUSALS = {
+  401: "You are not signed in any more.",
+  403: "You may look, but not answer: that needs the role operator.",
+  404: "The server does not know this alert.",
+  409: "This alert is not open any more.",
+  429: "Too many attempts. Wait a moment.",
+  503: "The answer could not be sent: Kafka or Redis is away. Try again.",
+};
+
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+let csrf = "";
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", ...options });
+  } catch {
+    throw new Refusal(0, "The server does not answer.");
+  }
+  if (!response.ok) throw new Refusal(response.status, REFUSALS[response.status] ?? `The server refused (${response.status}).`);
+  const isJson = response.headers.get("Content-Type")?.includes("json");
+  return isJson ? response.json() : null;
+}
+
+const get = (path, parameters = {}) => ask(`${path}?${new URLSearchParams(parameters)}`);
+
+const post = (path, body) =>
+  ask(path, {
+    method: "POST",
+    headers: { "X-CSRF-Token": csrf, ...(body && { "Content-Type": "application/json" }) },
+    body: body && JSON.stringify(body),
+  });
+
+export async function session() {
+  const answer = await ask("api/session");
+  csrf = answer.csrf;
+  return answer;
+}
+
+export const login = (user, password) => post("api/login", { user, password });
+export const logout = () => post("api/logout");
+export const openAlerts = async () => (await get("api/alerts")).features;
+export const detail = (id) => get(`api/alerts/${encodeURIComponent(id)}`);
+export const revisions = async (id) => (await get(`api/alerts/${encodeURIComponent(id)}/revisions`)).features;
+export const acknowledge = (id) => post(`api/alerts/${encodeURIComponent(id)}/acknowledge`);
+export const take = (id) => post(`api/alerts/${encodeURIComponent(id)}/take`);
+export const outcome = (id, word) => post(`api/alerts/${encodeURIComponent(id)}/outcome`, { outcome: word });
+export const usual = (area) => get("api/usual", { area });
+export const layer = (name) => get(`api/layers/${encodeURIComponent(name)}`);
+export const shift = (since, area) => get("api/shift", { since, ...(area && { area }) });

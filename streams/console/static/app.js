@@ -1,0 +1,310 @@
+// The page: starts it, and carries what one part learns to the others.
+
+import { Alerts } from "./alerts.js";
+import * as api from "./api.js";
+import { Card } from "./card.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "./clock.js";
+import { byId, h, setText } from "./dom.js";
+import { Filters } from "./filters.js";
+import { Health } from "./health.js";
+import { listenToKeys } from "./keys.js";
+import { List } from "./list.js";
+import { Live } from "./live.js";
+import { AlertMap } from "./map.js";
+import { Shift } from "./shift.js";
+import { Sound } from "./sound.js";
+import { categoryWords, countWords, noticeWords, placeWords, plural } from "./words.js";
+
+const USUAL_AGAIN_MS = 60_000;
+const ERROR_SHOWN_MS = 8_000;
+const MUCH_NEWS = 3;
+
+class Page {
+  constructor(session) {
+    this.areas = session.areas;
+    this.selected = null;
+    this.isLoaded = false;
+    this.news = [];
+    this.alerts = new Alerts();
+    const open = (id) => this.open(id);
+    this.list = new List(byId("list"), this.alerts, { open, select: (id) => this.select(id) });
+    this.endedList = new List(byId("ended"), this.alerts, { open, select: () => {} });
+    this.map = new AlertMap(byId("map"), this.alerts, { open });
+    this.map.tiles(session.tiles, session.attribution);
+    this.card = new Card(byId("card"), this.alerts, session.role === "operator", {
+      open, close: () => this.close(), failed: (error) => this.fail(error), cells: (cells, tier) => this.map.showCells(cells, tier),
+    });
+    this.filters = new Filters(byId("filters"), this.alerts, session.areas, () => this.show());
+    this.health = new Health(byId("health"), byId("banner"));
+    this.sound = new Sound(byId("sound"));
+    this.shift = new Shift(byId("shift"), session.areas);
+    this.live = new Live({
+      alert: (feature) => this.hear(feature),
+      health: (told) => this.hearHealth(told),
+      connected: () => this.connected(),
+      lost: (since) => { this.health.lostAt = since; this.health.show(); },
+      closed: () => this.isStillSignedIn(),
+    });
+    byId("open-shift").addEventListener("click", () => this.shift.open());
+    byId("open-help").addEventListener("click", () => byId("help").showModal());
+    byId("close-help").addEventListener("click", () => byId("help").close());
+    listenToKeys({
+      move: (step) => this.move(step), open: () => this.selected && this.open(this.selected), close: () => this.close(),
+      acknowledge: () => this.answer("acknowledge"), take: () => this.answer("take"), all: () => this.map.showAll(),
+      shift: () => this.shift.open(), help: () => byId("help").showModal(),
+    });
+    this.loadGround(session.layers);
+    this.live.connect();
+    setInterval(() => this.show(), 1_000);
+  }
+
+  /** Layers and usual intensity: the map begins with all of them in sight. */
+  async loadGround(layers) {
+    await Promise.all(layers.map(async (layer) => {
+      try {
+        this.map.showLayer(await api.layer(layer.name), layer);
+      } catch (error) {
+        this.fail(error);
+      }
+    }));
+    for (const area of this.areas) await this.loadUsual(area);
+    this.map.showAll();
+  }
+
+  async loadUsual(area) {
+    try {
+      const collection = await api.usual(area);
+      this.map.showUsual(collection);
+      this.show();
+      if (!this.card.id) this.map.showAll();
+    } catch (error) {
+      if (error.status !== 404) this.fail(error);
+      setTimeout(() => this.loadUsual(area), USUAL_AGAIN_MS); // a worker writes it when it has caught up
+    }
+  }
+
+  async connected() {
+    this.health.isConnected = true;
+    this.health.lostAt = 0;
+    const before = this.alerts.revisions();
+    try {
+      this.alerts.replace(await api.openAlerts(), before);
+      const isFirst = !this.isLoaded;
+      this.isLoaded = true;
+      this.show();
+      if (isFirst && !this.card.id) this.map.showAll();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  hear(feature) {
+    if (!this.alerts.put(feature, true)) return;
+    const alert = feature.properties;
+    if (alert.notice && this.alerts.isShown(alert)) {
+      this.sound.hear(alert);
+      this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${alert.tier}, ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`);
+    }
+    if (alert.id === this.card.id) {
+      this.alerts.look(alert.id);
+      clearTimeout(this.refreshing);
+      this.refreshing = setTimeout(() => this.card.id && this.card.refresh(), 200);
+    }
+    this.showSoon();
+  }
+
+  hearHealth(told) {
+    hearServer(told.time);
+    for (const area of told.areas) if (area.clock) hearTick(area.area, area.clock);
+    this.health.told = told;
+    this.health.isConnected = true;
+    this.health.lostAt = 0;
+    this.health.show();
+  }
+
+  async isStillSignedIn() {
+    try {
+      if ((await api.session()).signed_in) return true;
+      location.reload();
+    } catch { /* the server is away: try again */ }
+    return false;
+  }
+
+  select(id) {
+    if (this.selected === id) return;
+    this.selected = id;
+    this.show();
+  }
+
+  move(step) {
+    const ids = this.alerts.listed().map((feature) => feature.id);
+    if (!ids.length) return;
+    const at = ids.indexOf(this.selected);
+    const next = at < 0 ? (step > 0 ? 0 : ids.length - 1) : Math.min(ids.length - 1, Math.max(0, at + step));
+    this.list.focus(ids[next]);
+    this.select(ids[next]);
+    if (this.card.id && this.card.id !== ids[next]) this.open(ids[next]);
+  }
+
+  async open(id) {
+    this.selected = id;
+    this.alerts.look(id);
+    this.map.showCells(null);
+    const opened = this.card.open(id);
+    this.show();
+    this.map.goTo(id);
+    await opened;
+    this.show();
+  }
+
+  close() {
+    if (!this.card.id) return;
+    const { id } = this.card;
+    this.card.close();
+    this.map.showCells(null);
+    this.show();
+    this.list.focus(id);
+  }
+
+  /** Keys answer the alert whose card is open, else the selected one, whose card then opens. */
+  async answer(action) {
+    if (!this.card.id && this.selected) await this.open(this.selected);
+    if (this.card.id) await this.card.answer(action);
+  }
+
+  fail(error) {
+    const toast = byId("errors");
+    toast.textContent = error.message;
+    toast.hidden = false;
+    clearTimeout(this.toasting);
+    this.toasting = setTimeout(() => { toast.hidden = true; }, ERROR_SHOWN_MS);
+    if (!(error instanceof api.Refusal)) throw error;
+  }
+
+  /** Once a frame at most, however fast revisions come. */
+  showSoon() {
+    this.frame ??= requestAnimationFrame(() => this.show());
+  }
+
+  show() {
+    cancelAnimationFrame(this.frame);
+    this.frame = undefined;
+    const listed = this.alerts.listed();
+    const ended = this.alerts.ended();
+    const areas = this.areas.length;
+    if (this.selected && !this.alerts.byId.has(this.selected)) this.selected = null;
+    this.list.show(listed, this.selected, areas);
+    this.endedList.show(ended, this.selected, areas);
+    byId("ended-section").hidden = ended.length === 0;
+    this.map.show(listed, this.selected);
+    this.filters.show();
+    this.health.show();
+    this.card.tick();
+    this.#summarise(listed);
+    this.#tellClock();
+    this.#announce();
+  }
+
+  #summarise(listed) {
+    const open = this.alerts.open();
+    const fresh = listed.filter(({ properties }) => this.alerts.isNew(properties)).length;
+    const changed = listed.filter(({ properties }) => this.alerts.isChanged(properties)).length;
+    const said = [`${open.length} open`, fresh && `${fresh} new`, changed && `${changed} changed`].filter(Boolean).join(", ");
+    setText(byId("summary"), this.isLoaded ? said : "loading …");
+    const title = fresh ? `(${fresh} new) Hotspot monitor` : "Hotspot monitor";
+    if (document.title !== title) document.title = title;
+    const hidden = open.length - listed.length;
+    const note = byId("hidden-by-filters");
+    note.hidden = hidden === 0;
+    if (note.dataset.hidden !== String(hidden)) {
+      note.dataset.hidden = hidden;
+      note.replaceChildren(`${plural(hidden, "open alert")} hidden by filters. `, h("button", { type: "button", class: "link", onclick: () => this.filters.reset() }, "Show all"));
+    }
+    this.#quiet(open.length);
+  }
+
+  /** An empty list says whether it means quiet. */
+  #quiet(open) {
+    const quiet = byId("quiet");
+    quiet.hidden = open > 0 || !this.isLoaded;
+    const problems = this.health.problems();
+    quiet.classList.toggle("doubtful", problems.length > 0);
+    const text = problems.length ? "No open alerts are known, but this cannot be relied on:" : "No open alerts. The feed is healthy: it is quiet.";
+    const drawn = text + (problems[0]?.long ?? "");
+    if (quiet.dataset.drawn === drawn) return;
+    quiet.dataset.drawn = drawn;
+    quiet.replaceChildren(h("p", {}, text), ...problems.map((problem) => h("p", {}, problem.long)));
+  }
+
+  #tellClock() {
+    const area = this.alerts.filter.area || this.areas[0];
+    if (!area) return;
+    setText(byId("clock"), !isTimed(area) ? "" : `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
+  }
+
+  /** A screen reader hears of few news one by one, and of many only how many. */
+  #announce() {
+    if (!this.news.length) return;
+    byId("announcements").textContent = this.news.length > MUCH_NEWS ? `${this.news.length} alerts are new or changed` : this.news.join(". ");
+    this.news = [];
+  }
+}
+
+/** Resolves with a session that is signed in. */
+async function signedIn() {
+  for (;;) {
+    try {
+      const session = await api.session();
+      if (session.signed_in) return session;
+      if (session.login !== "password") {
+        showError("You are not signed in: the proxy in front of this page names no user.");
+        return new Promise(() => {});
+      }
+      await askForPassword();
+    } catch (error) {
+      if (!(error instanceof api.Refusal)) throw error;
+      showError(error.message);
+      await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+      byId("banner").hidden = true;
+    }
+  }
+}
+
+function showError(text) {
+  const banner = byId("banner");
+  banner.className = "banner bad";
+  banner.textContent = text;
+  banner.hidden = false;
+}
+
+function askForPassword() {
+  const dialog = byId("login");
+  dialog.showModal();
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  return new Promise((resolve) => {
+    byId("login-form").onsubmit = async (event) => {
+      event.preventDefault();
+      const form = new FormData(event.target);
+      try {
+        await api.login(form.get("user"), form.get("password"));
+        event.target.reset();
+        dialog.close();
+        resolve();
+      } catch (error) {
+        byId("login-error").textContent = error.status === 401 ? "User or password is wrong." : error.message;
+      }
+    };
+  });
+}
+
+const session = await signedIn();
+setAreas(session.time_zones, session.clocks);
+if (session.login !== "none") {
+  byId("user").textContent = `${session.user}, ${session.role}`;
+  byId("sign-out").hidden = session.login !== "password";
+  byId("sign-out").addEventListener("click", async () => {
+    await api.logout();
+    location.reload();
+  });
+}
+new Page(session);

@@ -1,0 +1,242 @@
+// The card of one alert: all that is known of it, and the answers that can be given.
+
+import * as api from "./api.js";
+import { shareBar, trendBars, weekStrip } from "./charts.js";
+import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
+import { h, setText } from "./dom.js";
+import {
+  OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
+  reasonWords, riskWords,
+} from "./words.js";
+
+const CONFIRMED_WITHIN_MS = 20_000;
+const IDS_SHOWN = 12;
+const FIGURES = [
+  "llr", "score", "trigger_score", "recurrence_interval_days", "interval_kind", "budget_per_week", "radius_m", "duration_h",
+  "completeness", "artefact_score", "interval_times", "reported", "model", "seed", "configuration", "calibration", "centre",
+];
+
+export class Card {
+  /** `mayAnswer`: the user is an operator; `on`: open(id), close(), failed(error), cells(collection, tier). */
+  constructor(element, alerts, mayAnswer, on) {
+    this.element = element;
+    this.alerts = alerts;
+    this.mayAnswer = mayAnswer;
+    this.on = on;
+    this.id = null;
+    this.waiting = null;
+  }
+
+  async open(id) {
+    this.id = id;
+    this.detail = null;
+    this.history = [];
+    this.waiting = null;
+    this.element.hidden = false;
+    this.#draw();
+    this.element.querySelector("h2").focus({ preventScroll: true });
+    this.element.scrollTop = 0;
+    await this.refresh();
+  }
+
+  close() {
+    this.id = null;
+    this.element.hidden = true;
+    this.element.replaceChildren();
+  }
+
+  /** Asks anew, for a revision that came. */
+  async refresh() {
+    const id = this.id;
+    this.#draw();
+    try {
+      const [detail, history] = await Promise.all([api.detail(id), api.revisions(id)]);
+      if (this.id !== id) return;
+      this.detail = detail;
+      this.history = history;
+      this.alerts.put(detail.alert, false);
+      this.on.cells(detail.cells, detail.alert.properties.tier);
+      this.#draw();
+    } catch (error) {
+      if (this.id === id) this.on.failed(error);
+    }
+  }
+
+  /** The age goes on between revisions. */
+  tick() {
+    const alert = this.alerts.byId.get(this.id)?.properties;
+    const age = document.getElementById("card-age");
+    if (alert && age) setText(age, this.#age(alert));
+  }
+
+  /** Gives an answer: acknowledge, take, or outcome with its word. */
+  async answer(action, word) {
+    const alert = this.alerts.byId.get(this.id)?.properties;
+    if (!alert || !this.mayAnswer || isTerminal(alert)) return;
+    this.waiting = { action, until: Date.now() + CONFIRMED_WITHIN_MS, revision: alert.revision };
+    this.#draw();
+    try {
+      await api[action](alert.id, word);
+      setTimeout(() => this.#draw(), CONFIRMED_WITHIN_MS + 100);
+    } catch (error) {
+      this.waiting = null;
+      this.#draw();
+      this.on.failed(error);
+    }
+  }
+
+  #draw() {
+    const feature = this.alerts.byId.get(this.id);
+    if (!feature) return;
+    const alert = feature.properties;
+    const reason = { acknowledge: "acknowledged", take: "taken", outcome: "outcome_noted" }[this.waiting?.action];
+    if (this.waiting && alert.revision > this.waiting.revision && this.#isAnswered(alert, reason)) this.waiting = null;
+    const focus = this.element.contains(document.activeElement) ? document.activeElement.id : "";
+    const opened = new Set([...this.element.querySelectorAll("details[open]")].map((each) => each.id));
+    const chosen = this.element.querySelector("#outcome")?.value;
+    const top = this.element.scrollTop;
+    this.element.className = `card tier-${alert.tier}`;
+    this.element.dataset.alert = alert.id;
+    this.element.dataset.revision = alert.revision;
+    this.element.replaceChildren(...[
+      this.#head(feature), this.#numbers(alert), this.#answers(alert), this.#explanation(), this.#timeline(alert),
+      this.#profile(alert), this.#breakdown(alert), this.#incidents(alert), this.#lineage(alert), this.#figures(alert),
+    ].filter(Boolean));
+    for (const each of this.element.querySelectorAll("details")) each.open = opened.has(each.id);
+    if (chosen && this.element.querySelector("#outcome")) this.element.querySelector("#outcome").value = chosen;
+    this.element.scrollTop = top;
+    if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+  }
+
+  #isAnswered(alert, reason) {
+    const response = alert.response ?? {};
+    return alert.reason === reason || response[`${reason === "outcome_noted" ? "outcome" : reason}_by`] !== undefined;
+  }
+
+  #age(alert) {
+    return `${duration(areaNow(alert.area) - Date.parse(alert.opened_at))} old`;
+  }
+
+  #head(feature) {
+    const alert = feature.properties;
+    return h("header", {},
+      h("div", { class: `row-head ${alert.state}` },
+        h("span", { class: "tier" }, alert.tier),
+        this.alerts.isNew(alert) && h("span", { class: "mark new-mark" }, "new"),
+        h("span", { class: "mark" }, alert.state),
+        alert.delayed && h("span", { class: "mark" }, "delayed"),
+        h("button", { type: "button", id: "close-card", class: "close", "aria-label": "Close the card", onclick: () => this.on.close() }, "✕")),
+      alert.status === "exercise" && h("p", { class: "exercise-banner" }, "Exercise: a drill, nothing has happened"),
+      h("h2", { tabindex: "-1", id: "card-title" }, placeWords(feature)),
+      h("p", { class: "under-title" },
+        `${alert.area} · ${categoryWords(alert.category)} · opened `,
+        h("time", { datetime: alert.opened_at, title: fullTime(alert.area, alert.opened_at) }, localTime(alert.area, alert.opened_at)), " · ",
+        isTerminal(alert) ? `${alert.state} ${localTime(alert.area, alert.ended_at)}` : h("span", { id: "card-age" }, this.#age(alert))));
+  }
+
+  #numbers(alert) {
+    const artefact = artefactWords(alert);
+    const number = (value, text, extra = "") => h("div", { class: `number ${extra}` }, h("b", {}, value), h("span", {}, text));
+    return h("div", { class: "numbers" },
+      number(String(alert.observed), `observed in ${alert.duration_h} h`),
+      number(figure(alert.expected), "usual here then"),
+      number(riskWords(alert), "as many as usual"),
+      number(intervalWords(alert.recurrence_interval_days), `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
+      h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${artefact}` : "No artefact found"),
+      alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Incidents a day, last 14 days: ${alert.trend.join(", ")}` },
+        trendBars(alert.trend, 150, 34), h("figcaption", {}, "a day, last 14 days")));
+  }
+
+  #answers(alert) {
+    const response = alert.response ?? {};
+    const when = (time) => `${localTime(alert.area, time)}`;
+    const said = [
+      response.acknowledged_by && `Acknowledged by ${response.acknowledged_by}, ${when(response.acknowledged_at)}`,
+      response.taken_by && `Taken by ${response.taken_by}, ${when(response.taken_at)}`,
+      response.outcome && `Outcome: ${OUTCOMES[response.outcome] ?? response.outcome}, noted by ${response.outcome_by}, ${when(response.outcome_at)}`,
+    ].filter(Boolean);
+    const list = said.length > 0 && h("ul", { class: "said", id: "said" }, said.map((text) => h("li", {}, text)));
+    if (isTerminal(alert)) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "It is over: no more answers."));
+    if (!this.mayAnswer) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "You are signed in as a viewer: answers are for operators."));
+    const busy = this.waiting !== null && Date.now() < this.waiting.until;
+    const select = h("select", { id: "outcome" },
+      Object.entries(OUTCOMES).map(([value, text]) => h("option", { value }, text)));
+    return h("section", { class: "answers", "aria-label": "Answers" }, list,
+      h("div", { class: "buttons" },
+        h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.answer("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
+        h("button", { type: "button", id: "take", disabled: busy, onclick: () => this.answer("take") }, response.taken_by ? "Take over" : "Take"),
+        h("span", { class: "outcome" }, h("label", { for: "outcome" }, "Outcome"), select,
+          h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
+      this.waiting !== null && h("p", { class: "muted", role: "status" }, busy ? "Sent. Waiting for the worker to take it …" : "Sent, but the worker has not taken it yet."));
+  }
+
+  #explanation() {
+    return h("section", {}, h("h3", {}, "What it says"), h("p", { class: "explanation" }, this.detail?.explanation ?? "…"));
+  }
+
+  #timeline(alert) {
+    const spoken = [];
+    const silent = [];
+    let before = null;
+    for (const { properties: each } of this.history) {
+      const speaks = each.notice || ["acknowledged", "taken", "outcome_noted"].includes(each.reason);
+      (speaks ? spoken : silent).push(this.#revision(each, before));
+      before = each;
+    }
+    const held = (rows) => h("ol", { class: "timeline" }, rows.reverse());
+    return h("section", {}, h("h3", {}, `Timeline, revision ${alert.revision}`), held(spoken),
+      silent.length > 0 && h("details", { id: "silent" }, h("summary", {}, `${plural(silent.length, "more revision")} that only kept the figures fresh`), held(silent)));
+  }
+
+  #revision(each, before) {
+    const who = { acknowledged: each.response?.acknowledged_by, taken: each.response?.taken_by, outcome_noted: each.response?.outcome_by }[each.reason];
+    const what = each.notice ? noticeWords(each.notice) : reasonWords(each.reason);
+    const why = each.notice && each.reason !== each.notice ? reasonWords(each.reason) : "";
+    const added = before && each.new_members.length ? `, ${each.new_members.length} new` : "";
+    return h("li", { class: `tier-${each.tier} ${each.state}` },
+      h("time", { datetime: each.updated_at }, localTime(each.area, each.updated_at)),
+      h("span", { class: "tier" }, each.tier),
+      h("span", {}, h("b", {}, what), why && ` · ${why}`, who && ` by ${who}`, each.reason === "outcome_noted" && `: ${OUTCOMES[each.response?.outcome] ?? ""}`,
+        h("span", { class: "muted figures-then" }, `${each.observed} against ${figure(each.expected)}${added}`)));
+  }
+
+  #profile(alert) {
+    if (!alert.profile) return null;
+    return h("section", {}, h("h3", {}, "Usual hours of this place"), weekStrip(alert.profile, hourOfWeek(alert.area, areaNow(alert.area))),
+      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame is now."));
+  }
+
+  #breakdown(alert) {
+    const total = Object.values(alert.breakdown).reduce((sum, count) => sum + count, 0) || 1;
+    const rows = Object.entries(alert.breakdown).sort(([, a], [, b]) => b - a);
+    return h("section", {}, h("h3", {}, "Categories"), h("table", { class: "breakdown" },
+      h("tbody", {}, rows.map(([category, count]) => h("tr", {}, h("th", { scope: "row" }, category), h("td", {}, shareBar(count / total)), h("td", {}, String(count)))))));
+  }
+
+  #incidents(alert) {
+    const fresh = new Set(alert.new_members);
+    const ids = [...alert.members].sort((a, b) => Number(fresh.has(b)) - Number(fresh.has(a)));
+    const item = (id) => h("li", { class: fresh.has(id) ? "fresh" : "" }, id, fresh.has(id) && h("span", { class: "mark" }, "new"));
+    return h("section", {}, h("h3", {}, `${plural(ids.length, "incident")}, ${fresh.size} new in this revision`),
+      h("ul", { class: "ids" }, ids.slice(0, IDS_SHOWN).map(item)),
+      ids.length > IDS_SHOWN && h("details", { id: "more-ids" }, h("summary", {}, `${ids.length - IDS_SHOWN} more`), h("ul", { class: "ids" }, ids.slice(IDS_SHOWN).map(item))));
+  }
+
+  #lineage(alert) {
+    const named = [["Split from", alert.split_from], ["Merged into", alert.merged_into]];
+    const related = (this.detail?.related ?? []).filter((id) => id !== alert.split_from && id !== alert.merged_into);
+    const entries = [...named.filter(([, id]) => id), ...related.map((id) => ["Shares incidents with", id])];
+    if (!entries.length) return null;
+    return h("section", {}, h("h3", {}, "Related alerts"), h("ul", { class: "lineage" }, entries.map(([how, id]) => {
+      const other = this.alerts.byId.get(id);
+      const name = other ? `${other.properties.tier}, ${categoryWords(other.properties.category)}, ${placeWords(other)}` : id.slice(0, 8);
+      return h("li", {}, `${how} `, h("button", { type: "button", class: "link", onclick: () => this.on.open(id) }, name));
+    })));
+  }
+
+  #figures(alert) {
+    const rows = FIGURES.filter((name) => alert[name] !== undefined).map((name) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, String(alert[name]))));
+    return h("details", { class: "figures", id: "figures" }, h("summary", {}, "All figures"),
+      h("table", {}, h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "id"), h("td", {}, alert.id)), rows)));
+  }
+}

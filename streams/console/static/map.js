@@ -1,0 +1,234 @@
+// The map: what is usual underneath, the operator's layers, open alerts on top.
+
+import { h } from "./dom.js";
+import { categoryWords, countWords, placeWords } from "./words.js";
+
+const L = window.L;
+
+const LABELS = 40;
+const BEAT_LABEL_ZOOM = 12;
+const STREET_LABEL_ZOOM = 15;
+const LABEL_SPACE = { beats: [110, 40], streets: [90, 22] };
+const CARD_WIDTH = 460;
+
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Panes from below to above; those that are only looked at take no clicks. */
+const PANES = { usual: 300, layers: 320, labels: 340, zones: 400 };
+
+export class AlertMap {
+  /** `open(id)`: a zone or marker was chosen. */
+  constructor(element, alerts, on) {
+    this.alerts = alerts;
+    this.on = on;
+    this.element = element;
+    this.map = L.map(element, { zoomControl: false, attributionControl: false, zoomSnap: 0.25, maxZoom: 19 });
+    for (const [name, level] of Object.entries(PANES)) {
+      this.map.createPane(name).classList.toggle("looked-at", name !== "zones");
+      this.map.getPane(name).style.zIndex = level;
+    }
+    L.control.zoom({ position: "bottomleft" }).addTo(this.map);
+    L.control.scale({ position: "bottomleft", imperial: false }).addTo(this.map);
+    this.#wholeArea();
+    this.#scale();
+    this.zones = new Map();
+    this.cells = new Map();
+    this.usual = L.layerGroup().addTo(this.map);
+    this.selectedCells = L.layerGroup().addTo(this.map);
+    this.labels = L.layerGroup().addTo(this.map);
+    this.layers = [];
+    this.painted = [];
+    this.extent = L.latLngBounds([]);
+    this.map.setView([0, 0], 2);
+    this.map.on("moveend", () => this.#label());
+    addEventListener("themechange", () => this.#paint());
+  }
+
+  tiles(url, attribution) {
+    if (!url) return;
+    L.tileLayer(url, { maxZoom: 19, className: "tiles" }).addTo(this.map);
+    L.control.attribution({ prefix: false }).addAttribution(attribution).addTo(this.map);
+  }
+
+  /** The cells' usual intensity: the busier, the darker, on a scale that a few busy cells do not flatten. */
+  showUsual(collection) {
+    const counts = collection.features.map(({ properties }) => properties.count).sort((a, b) => a - b);
+    const high = counts[Math.floor(counts.length * 0.95)] || 1;
+    const renderer = (this.usualRenderer ??= L.canvas({ pane: "usual" }));
+    for (const feature of collection.features) {
+      const opacity = 0.05 + 0.33 * Math.min(1, Math.sqrt(feature.properties.count / high));
+      if (feature.geometry.type === "Polygon") {
+        const corners = feature.geometry.coordinates[0].map(([longitude, latitude]) => [latitude, longitude]);
+        const cell = L.polygon(corners, { renderer, stroke: false, fillOpacity: opacity, interactive: false });
+        this.painted.push([cell, () => ({ fillColor: style("--usual") })]);
+        this.cells.set(feature.properties.id, corners);
+        this.usual.addLayer(cell);
+        this.extent.extend(cell.getBounds());
+      } else {
+        const [longitude, latitude] = feature.geometry.coordinates;
+        const dot = L.circleMarker([latitude, longitude], { renderer, radius: 5, stroke: false, fillOpacity: opacity + 0.2, interactive: false });
+        this.painted.push([dot, () => ({ fillColor: style("--usual") })]);
+        this.usual.addLayer(dot);
+        this.extent.extend(dot.getLatLng());
+      }
+    }
+    this.#paint();
+  }
+
+  showLayer(collection, { kind, label }) {
+    const renderer = (this.layerRenderer ??= L.canvas({ pane: "layers" }));
+    const look = () => ({ color: style(`--layer-${kind === "streets" ? "streets" : "lines"}`), weight: kind === "streets" ? 0.8 : 1.4, dashArray: kind === "beats" ? "6 4" : null });
+    const drawn = L.geoJSON(collection, {
+      renderer, interactive: false, style: () => ({ fill: false, ...look() }),
+      pointToLayer: (_, place) => L.circleMarker(place, { renderer, radius: 2, interactive: false }),
+    }).addTo(this.map);
+    drawn.eachLayer((each) => this.painted.push([each, look]));
+    if (drawn.getBounds().isValid()) this.extent.extend(drawn.getBounds());
+    this.layers.push({ drawn, kind, label: label || "name" });
+    this.#label();
+  }
+
+  /** The whole area, or the alerts if nothing is known of it. */
+  showAll() {
+    const bounds = L.latLngBounds([]).extend(this.extent.isValid() ? this.extent : []);
+    for (const { zone } of this.zones.values()) bounds.extend(zone.getBounds());
+    if (bounds.isValid()) this.map.fitBounds(bounds, { padding: [12, 12], maxZoom: 15, animate: false });
+  }
+
+  show(features, selected) {
+    const wanted = new Set(features.map((feature) => feature.id));
+    for (const [id, { group }] of this.zones) {
+      if (!wanted.has(id)) {
+        group.remove();
+        this.zones.delete(id);
+      }
+    }
+    // The most urgent come last, that is on top.
+    [...features].reverse().forEach((feature, order) => this.#zone(feature, selected, order));
+  }
+
+  /** The exact cells of the alert whose card is open. */
+  showCells(collection, tier) {
+    this.selectedCells.clearLayers();
+    this.element.classList.toggle("chosen-one", collection !== null);
+    if (!collection) return;
+    L.geoJSON(collection, {
+      pane: "zones", interactive: false,
+      style: () => ({ className: `cell chosen tier-${tier}` }),
+      pointToLayer: (_, place) => L.circleMarker(place, { pane: "zones", radius: 4, className: `cell chosen tier-${tier}` }),
+    }).addTo(this.selectedCells);
+  }
+
+  /** Brings an alert into the part of the map that the card does not cover. */
+  goTo(id) {
+    const zone = this.zones.get(id)?.zone;
+    if (!zone) return;
+    const covered = document.getElementById("card").hidden ? 0 : CARD_WIDTH;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.map.fitBounds(zone.getBounds(), {
+      paddingTopLeft: [40, 40], paddingBottomRight: [covered + 40, 40], maxZoom: 15, animate: !calm, duration: 0.4,
+    });
+  }
+
+  #zone(feature, selected, order) {
+    const alert = feature.properties;
+    const [longitude, latitude] = feature.geometry.coordinates;
+    const looks = [
+      `tier-${alert.tier}`, alert.state, alert.id === selected && "selected", this.alerts.isNew(alert) && "new",
+      this.alerts.isPulsing(alert) && "pulsing", alert.status === "exercise" && "exercise",
+    ].filter(Boolean).join(" ");
+    const drawn = `${alert.revision}|${looks}|${this.cells.size}`;
+    let known = this.zones.get(alert.id);
+    if (known?.drawn === drawn && known.order === order) return;
+    if (known?.revision === alert.revision && known.cellsKnown === this.cells.size) {
+      Object.assign(known, { drawn, order });
+      this.#dress(known, feature, looks, order);
+      return;
+    }
+    const wasFocused = known?.marker.getElement() === document.activeElement;
+    known?.group.remove();
+    const zone = L.circle([latitude, longitude], {
+      pane: "zones", radius: Math.max(alert.radius_m, 60), className: "zone", bubblingMouseEvents: false,
+    });
+    const marker = L.marker([latitude, longitude], {
+      icon: L.divIcon({ className: "marker", iconSize: [30, 30], html: h("span", { class: "dot" }, String(alert.observed)) }),
+      keyboard: true, riseOnHover: true,
+    });
+    const said = `${alert.tier}: ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`;
+    marker.bindTooltip(h("span", {}, h("b", {}, placeWords(feature)), h("br"), `${categoryWords(alert.category)}, ${countWords(alert)}`), { direction: "top", offset: [0, -14] });
+    const cells = alert.cells.filter((id) => this.cells.has(id)).map((id) =>
+      L.polygon(this.cells.get(id), { pane: "zones", className: `cell tier-${alert.tier}`, interactive: false }));
+    const group = L.layerGroup([...cells, zone, marker]).addTo(this.map);
+    for (const each of [zone, marker]) each.on("click", () => this.on.open(alert.id));
+    known = { group, zone, marker, drawn, order, revision: alert.revision, cellsKnown: this.cells.size };
+    this.zones.set(alert.id, known);
+    marker.getElement().setAttribute("aria-label", said);
+    marker.getElement().dataset.alert = alert.id;
+    marker.getElement().addEventListener("keydown", (event) => event.key === "Enter" && this.on.open(alert.id));
+    this.#dress(known, feature, looks, order);
+    if (wasFocused) marker.getElement().focus({ preventScroll: true });
+  }
+
+  #dress({ zone, marker }, feature, looks, order) {
+    zone.getElement()?.setAttribute("class", `zone leaflet-interactive ${looks}`);
+    const element = marker.getElement();
+    element.className = `leaflet-marker-icon marker leaflet-interactive ${looks}`;
+    marker.setZIndexOffset(order * 100);
+  }
+
+  #wholeArea() {
+    const whole = L.control({ position: "bottomleft" });
+    whole.onAdd = () => {
+      const button = h("button", { type: "button", class: "whole-area", title: "key m", onclick: () => this.showAll() }, "Whole area");
+      L.DomEvent.disableClickPropagation(button);
+      return button;
+    };
+    whole.addTo(this.map);
+  }
+
+  /** What the shades of the ground say. */
+  #scale() {
+    const scale = L.control({ position: "bottomleft" });
+    scale.onAdd = () => h("div", { class: "usual-scale" }, "usually quiet", ["low", "middle", "high"].map((shade) => h("span", { class: shade })), "busy");
+    scale.addTo(this.map);
+  }
+
+  /** Canvas knows no style sheets. */
+  #paint() {
+    for (const [layer, look] of this.painted) layer.setStyle(look());
+  }
+
+  /** Names of what is in sight, as many as have room. */
+  #label() {
+    this.labels.clearLayers();
+    const zoom = this.map.getZoom();
+    const view = this.map.getBounds();
+    const taken = [];
+    let left = LABELS;
+    for (const { drawn, kind, label } of this.layers) {
+      if (zoom < (kind === "streets" ? STREET_LABEL_ZOOM : BEAT_LABEL_ZOOM) || kind === "boundary") continue;
+      const [wide, high] = LABEL_SPACE[kind] ?? LABEL_SPACE.streets;
+      drawn.eachLayer((each) => {
+        const name = each.feature.properties?.[label];
+        const place = name && this.#middle(each, view);
+        if (!place || left === 0) return;
+        const point = this.map.latLngToContainerPoint(place);
+        if (taken.some((other) => Math.abs(other.x - point.x) < wide && Math.abs(other.y - point.y) < high)) return;
+        taken.push(point);
+        left -= 1;
+        const icon = L.divIcon({ className: `label label-${kind}`, iconSize: null, html: h("span", {}, String(name)) });
+        this.labels.addLayer(L.marker(place, { icon, pane: "labels", interactive: false, keyboard: false }));
+      });
+    }
+  }
+
+  /** Where a label of a feature would stand, null if it is out of sight. */
+  #middle(layer, view) {
+    if (layer.getLatLng) return view.contains(layer.getLatLng()) ? layer.getLatLng() : null;
+    const bounds = layer.getBounds();
+    if (!view.intersects(bounds)) return null;
+    if (view.contains(bounds.getCenter())) return bounds.getCenter();
+    const points = layer.getLatLngs().flat(Infinity);
+    return points.find((point) => view.pad(-0.05).contains(point)) ?? null;
+  }
+}

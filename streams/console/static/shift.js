@@ -1,0 +1,62 @@
+// The shift list: what opened, changed and ended since a time, to hand over and to print.
+
+import * as api from "./api.js";
+import { areaNow, fullTime, localTime } from "./clock.js";
+import { h } from "./dom.js";
+import { artefactWords, categoryWords, chanceWords, countWords, placeWords, reasonWords, responseWords } from "./words.js";
+
+const HOUR_MS = 3_600_000;
+const SPANS = { 8: "8 hours", 12: "12 hours", 24: "24 hours", 168: "7 days" };
+const PARTS = { opened: "Opened", changed: "Changed", ended: "Ended" };
+
+export class Shift {
+  constructor(dialog, areas) {
+    this.dialog = dialog;
+    this.areas = areas;
+    this.hours = 8;
+    this.area = areas[0] ?? "";
+  }
+
+  async open() {
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.replaceChildren(this.#head(), h("p", {}, "…"));
+    const since = new Date(areaNow(this.area) - this.hours * HOUR_MS).toISOString();
+    let parts;
+    try {
+      const found = await api.shift(since, this.area);
+      parts = Object.entries(PARTS).map(([part, title]) => this.#part(title, part, found[part]));
+    } catch (error) {
+      parts = [h("p", { class: "error", role: "alert" }, error.message)];
+    }
+    const until = `${this.area}, from ${fullTime(this.area, since)} to ${fullTime(this.area, areaNow(this.area))}`;
+    this.dialog.replaceChildren(this.#head(), h("p", { class: "span" }, until), ...parts);
+    this.dialog.querySelector("h2").focus();
+  }
+
+  #head() {
+    const areas = h("select", { "aria-label": "Area", onchange: (event) => { this.area = event.target.value; this.open(); } },
+      this.areas.map((area) => h("option", { value: area, selected: area === this.area }, area)));
+    const hours = h("select", { "aria-label": "Since", onchange: (event) => { this.hours = Number(event.target.value); this.open(); } },
+      Object.entries(SPANS).map(([value, text]) => h("option", { value, selected: Number(value) === this.hours }, `last ${text}`)));
+    return h("header", {}, h("h2", { id: "shift-title", tabindex: "-1" }, "Shift list"),
+      h("div", { class: "tools" }, this.areas.length > 1 && areas, hours,
+        h("button", { type: "button", onclick: () => print() }, "Print"),
+        h("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => this.dialog.close() }, "✕")));
+  }
+
+  #part(title, part, features) {
+    const heading = h("h3", {}, `${title} (${features.length})`);
+    if (!features.length) return h("section", {}, heading, h("p", { class: "muted" }, "None."));
+    const time = { opened: "opened_at", changed: "updated_at", ended: "ended_at" }[part];
+    const rows = features.map((feature) => {
+      const alert = feature.properties;
+      const remarks = [alert.status === "exercise" && "EXERCISE", artefactWords(alert), ...responseWords(alert.response)].filter(Boolean);
+      return h("tr", { class: `tier-${alert.tier}` },
+        h("td", {}, localTime(alert.area, alert[time] ?? alert.updated_at)), h("td", {}, h("span", { class: "tier" }, alert.tier)),
+        h("td", {}, placeWords(feature)), h("td", {}, categoryWords(alert.category)), h("td", {}, countWords(alert)),
+        h("td", {}, chanceWords(alert.recurrence_interval_days)), h("td", {}, `${alert.state}: ${reasonWords(alert.reason)}`), h("td", {}, remarks.join("; ")));
+    });
+    const heads = ["Time", "Tier", "Place", "Category", "Observed", "By chance", "State", "Remarks"];
+    return h("section", {}, heading, h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows)));
+  }
+}

@@ -1,0 +1,110 @@
+"""One running demo and one Chromium for all browser tests; no page may ask anything of another host."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from redis import Redis
+
+from tests.integration.demo_process import Demo
+
+CHROMIUM = "chromium"
+SIZE = {"width": 1280, "height": 800}
+PACE = ("--speed", "2", "--seconds", "600")
+"""Hours of city time a second, few enough that an alert lives until it is answered; and far more than is needed."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the demo's parts are."""
+
+    url: str
+    kafka: str
+    redis: Redis
+    configuration: Path
+    console: psutil.Process
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with closing(Demo(tmp_path_factory.mktemp("demo"), *PACE)) as demo:
+        demo.wait_for("Ready after")
+        page, kafka, redis = (
+            match[1]
+            for match in (
+                re.search(r"(http://127\.0\.0\.1:\d+/) is the console", demo.output),
+                re.search(r"Kafka (127\.0\.0\.1:\d+)", demo.output),
+                re.search(r"Redis (127\.0\.0\.1:\d+)", demo.output),
+            )
+            if match is not None
+        )
+        [file] = demo.temporary.rglob("demo.toml")
+        with Redis.from_url(f"redis://{redis}/0", decode_responses=True) as client:
+            yield Site(page, kafka, client, file, demo.child("console"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, with no name that resolves but loopback."""
+    path = shutil.which(CHROMIUM)
+    assert path, "chromium is missing: apt-get install --no-install-recommends chromium"
+    arguments = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium has none for root
+    with (
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=path, args=arguments)) as browser,
+    ):
+        yield browser
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
+    """Opens the console as somebody who was never there; fails if a page asks another host or finds an error."""
+    contexts: list[BrowserContext] = []
+    asked: list[str] = []
+    errors: list[str] = []
+
+    def guard(route: Route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    def make(url: str = site.url, wait: bool = True, **settings: Any) -> Page:
+        context = chromium.new_context(viewport=SIZE, **settings)  # type: ignore[arg-type]
+        contexts.append(context)
+        context.route("**/*", guard)
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # there may be no alert for a while
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+        page.goto(url)
+        if wait:
+            page.wait_for_selector("#list .row")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert asked == []
+    assert errors == []

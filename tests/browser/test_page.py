@@ -1,0 +1,238 @@
+"""From an empty page to an acknowledged alert, on the running demo, as an operator does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from kafka import KafkaConsumer, TopicPartition
+from playwright.sync_api import Page, expect
+
+from streams.demo_source import AREA
+from streams.redis_copy import area_key
+from tests.browser.conftest import OpenPage, Site
+from tests.integration.worker_process import HOTSPOTS, until
+
+pytestmark = pytest.mark.browser
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+LIVELY = "#list .row:not(.easing):not(:has(.responses))"
+"""An alert that is neither about to end nor answered yet."""
+
+
+def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: OpenPage) -> None:
+    page, other = open_page(wait=False), open_page(wait=False)
+    page.locator(LIVELY).first.click()
+    card = page.locator("#card")
+    alert = card.get_attribute("data-alert")
+    assert alert is not None
+    expect(card.locator(".explanation")).to_contain_text("incidents")
+    expect(card.locator("section > .timeline li").last).to_contain_text("new alert")
+    expect(card.locator(".week")).to_be_visible()
+    card.get_by_role("button", name="Acknowledge").click()
+    expect(card.locator("#said")).to_contain_text("Acknowledged by local")
+    expect(card.locator("section > .timeline")).to_contain_text("acknowledged by local")
+    expect(other.locator(f'[data-alert="{alert}"] .responses').first).to_contain_text("acknowledged by local")
+
+    stored = msgspec.json.decode(str(site.redis.hget(area_key(AREA, f"alert:{alert}"), "event")))
+    assert stored["data"]["properties"]["response"]["acknowledged_by"] == "local"
+    [sent] = [each for each in records(site, "responses") if each["alert"] == alert]
+    assert (sent["action"], sent["user"]) == ("acknowledge", "local")
+    revisions = [each["data"]["properties"] for each in records(site, "alerts") if each["subject"] == alert]
+    [answered] = [each for each in revisions if each["reason"] == "acknowledged"]
+    assert (answered["notice"], answered["response"]["acknowledged_by"]) == ("", "local")
+
+
+def test_outcome_and_taking_are_shown(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator(LIVELY).first.click()
+    page.locator("#outcome").select_option("venue")
+    page.get_by_role("button", name="Note the outcome").click()
+    expect(page.locator("#said")).to_contain_text("Outcome: venue, noted by local")
+    page.get_by_role("button", name="Take", exact=True).click()
+    expect(page.locator("#said")).to_contain_text("Taken by local")
+
+
+def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.wait_for_selector(LIVELY)
+    page.keyboard.press("j")
+    row = page.locator("#list .row[aria-current]")
+    expect(row).to_be_focused()
+    alert = row.get_attribute("data-alert")
+    page.keyboard.press("Enter")
+    expect(page.locator("#card")).to_have_attribute("data-alert", str(alert))
+    expect(page.locator("#card h2")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator("#card")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#card")).to_be_hidden()
+    page.keyboard.press("s")
+    expect(page.locator("#shift")).to_contain_text("Opened (")
+    page.keyboard.press("Escape")
+    expect(page.locator("#shift")).to_be_hidden()
+
+
+def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
+    page = open_page()
+    marker = page.locator(".leaflet-marker-icon.marker").last
+    alert = marker.get_attribute("data-alert")
+    marker.click(force=True)  # another may lie above it
+    expect(page.locator("#card")).to_be_visible()
+    chosen = page.locator("#card").get_attribute("data-alert")
+    expect(page.locator("#list .row[aria-current]")).to_have_attribute("data-alert", str(chosen))
+    expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
+    assert page.locator(f'#list [data-alert="{alert}"]').count() <= 1
+
+
+def test_filters_say_what_they_hide(open_page: OpenPage) -> None:
+    page = open_page()
+    for tier in ("urgent", "alert", "advisory", "watch"):
+        page.locator(f'.chip[data-word="{tier}"]').click()
+    expect(page.locator("#list .row")).to_have_count(0)
+    expect(page.locator("#hidden-by-filters")).to_contain_text("hidden by filters")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator("#list .row").first).to_be_visible()
+
+
+def test_a_silent_server_is_a_lost_connection(site: Site, open_page: OpenPage) -> None:
+    page = open_page()
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#health")).to_contain_text("live")
+    site.console.suspend()
+    try:
+        page.clock.fast_forward(20_000)
+        expect(page.locator("#banner")).to_contain_text("lost its connection")
+        expect(page.locator("#health")).to_contain_text("connection lost")
+    finally:
+        site.console.resume()
+    expect(page.locator("#health")).to_contain_text("live", timeout=20_000)
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}openapi.json", wait=False)
+    for area, level, said in (
+        ({"worker": "alive", "feed": "healthy"}, "good", ""),
+        ({"worker": "alive", "feed": "silent"}, "bad", "No data from city"),
+        ({"worker": "alive", "feed": "catching_up", "lag": 3}, "warning", "3 records behind"),
+        ({"worker": "alive", "feed": "kafka_away"}, "bad", "does not reach Kafka"),
+        ({"worker": "dead"}, "bad", "Nobody is watching city"),
+    ):
+        pill, banner = page.evaluate(
+            """async (area) => {
+              const { Health } = await import("/static/health.js");
+              const [strip, banner] = [document.createElement("div"), document.createElement("div")];
+              const health = new Health(strip, banner);
+              health.isConnected = true;
+              health.told = { redis: true, areas: [{ area: "city", ...area }] };
+              health.show();
+              return [strip.lastChild.className, banner.textContent];
+            }""",
+            area,
+        )
+        assert pill == f"pill {level}"
+        assert said in banner
+        assert bool(banner) is bool(said)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    serious(page)
+    page.locator("#list .row").first.click()
+    expect(page.locator("#card .timeline li").first).to_be_visible()
+    serious(page)
+    page.keyboard.press("s")
+    expect(page.locator("#shift")).to_contain_text("Opened (")
+    serious(page)
+
+
+def test_a_viewer_looks_and_does_not_answer(site: Site, open_page: OpenPage, behind_login: str) -> None:
+    page = open_page(behind_login, wait=False)
+    sign_in(page, "vera", "wrong")
+    expect(page.locator("#login-error")).to_contain_text("wrong")
+    sign_in(page, "vera", "looks only")
+    page.locator("#list .row").first.click()
+    expect(page.locator("#card .answers")).to_contain_text("answers are for operators")
+    expect(page.locator("#acknowledge")).to_have_count(0)
+    expect(page.locator("#user")).to_have_text("vera, viewer")
+
+
+@pytest.fixture
+def behind_login(site: Site, tmp_path: Path) -> Iterator[str]:
+    """Another console of the same demo, with a user who may only look."""
+    line = subprocess.run(
+        [HOTSPOTS, "password", "vera"], input="looks only\n", text=True, capture_output=True, check=True
+    )
+    passwords = tmp_path / "passwords"
+    passwords.write_text(line.stdout)
+    log = tmp_path / "console.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [HOTSPOTS, "console", "--config", site.configuration, "--port", "0"],
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"HOTSPOTS_CONSOLE__PASSWORD_FILE": str(passwords)},
+        )
+    try:
+        until(lambda: "the console is at " in log.read_text(), "the console answers")
+        yield log.read_text().partition("the console is at ")[2].split()[0]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def sign_in(page: Page, user: str, password: str) -> None:
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def serious(page: Page) -> None:
+    """Fails if axe finds something serious or critical."""
+    found = Axe().run(page).response["violations"]
+    bad = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], each["help"], [node["html"] for node in each["nodes"]][:3]) for each in bad] == []
+
+
+def records(site: Site, topic: str) -> list[dict[str, Any]]:
+    """All values of a topic up to now, decoded; it has one partition."""
+    partition, values = TopicPartition(topic, 0), []
+    with closing(KafkaConsumer(bootstrap_servers=site.kafka)) as consumer:
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        [end] = consumer.end_offsets([partition]).values()
+        while consumer.position(partition) < end:
+            values += [each.value for found in consumer.poll(1_000).values() for each in found]
+    return [msgspec.json.decode(value) for value in values]
+
+
+def test_pictures_for_the_documents(open_page: OpenPage, pytestconfig: pytest.Config) -> None:
+    """Map, card and dark as they are on the running demo; written with --screenshots only."""
+    if not pytestconfig.getoption("--screenshots", default=False):
+        pytest.skip("pictures are written with --screenshots")
+    page = open_page(color_scheme="light", reduced_motion="reduce")
+    expect(page.locator("#list .row").nth(2)).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=IMAGES / "console-map.png")
+    page.locator(LIVELY).first.click()
+    page.wait_for_timeout(1_500)
+    page.screenshot(path=IMAGES / "console-card.png")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    page.screenshot(path=IMAGES / "console-dark.png")
