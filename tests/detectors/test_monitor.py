@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -118,18 +119,27 @@ def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
 
 
 def drive(
-    monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, answered: int = 0
+    monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, done: Container[int] = ()
 ) -> list[ClosedTick]:
-    """Put records from an offset on; a wall clock closes what ended before each arrival. So many were answered."""
-    closed = []
-    said = said or []
+    """Put records from an offset on; a wall clock closes what ended before each arrival.
+
+    Each response follows its record, or comes first where that was put before; those that are ``done`` are left out.
+    """
+    closed: list[ClosedTick] = []
+    left = [(after, number, response) for number, (after, response) in enumerate(said or []) if number not in done]
+
+    def respond(until: int) -> None:
+        while left and left[0][0] < until:
+            _, number, response = left.pop(0)
+            answer = monitor.respond(response, number)
+            closed.extend([answer] if answer else [])
+
+    respond(first)
     for offset, record in enumerate(feed[first:], first):
         if monitor.settings.clock == "wall" and first < offset:
             closed += monitor.advance(feed[offset - 1].arrival_s)
         closed += monitor.put(record.entry, offset, record.arrival_s)
-        for number, (after, response) in enumerate(said):
-            if after == offset and number >= answered and (answer := monitor.respond(response, number)):
-                closed.append(answer)
+        respond(offset + 1)
     return closed
 
 
@@ -173,12 +183,10 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
             return
         cut = data.draw(st.integers(1, len(ticks)))
         again = resumed(ticks[:cut], feed, clock)
-        answered = 1 + max(
-            (tick.response_offset for tick in ticks[:cut] if tick.response_offset is not None), default=-1
-        )
-        # A response before the first tick was refused by the driver, which keeps in mind how far it is.
-        answered = max(answered, sum(after < again.expected_next for after, _ in said))
-        went_on = drive(again, feed, again.expected_next, said, answered)
+        # A response before the first tick is on no record of the area; the driver keeps in mind that it was refused.
+        to_come = {tick.response_offset for tick in ticks[cut:]}
+        done = {number for number in range(len(said)) if number not in to_come}
+        went_on = drive(again, feed, again.expected_next, said, done)
         made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], said)
     # A wall clock passes boundaries when the driver says so, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
