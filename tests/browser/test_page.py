@@ -50,14 +50,17 @@ def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: O
     assert (answered["notice"], answered["response"]["acknowledged_by"]) == ("", "local")
 
 
-def test_outcome_and_taking_are_shown(open_page: OpenPage) -> None:
+def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenPage) -> None:
     page = open_page()
     page.locator(LIVELY).first.click()
+    alert = page.locator("#card").get_attribute("data-alert")
     page.locator("#outcome").select_option("venue")
     page.get_by_role("button", name="Note the outcome").click()
     expect(page.locator("#said")).to_contain_text("Outcome: venue, noted by local")
     page.get_by_role("button", name="Take", exact=True).click()
     expect(page.locator("#said")).to_contain_text("Taken by local")
+    linked = open_page(f"{site.url}?alert={alert}", wait=False)
+    expect(linked.locator(f'#card[data-alert="{alert}"] .explanation')).to_contain_text("taken by local")
 
 
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:

@@ -93,6 +93,11 @@ class Page {
       this.isLoaded = true;
       this.show();
       if (isFirst && !this.card.id) this.map.showAll();
+      const linked = new URLSearchParams(location.search).get("alert");
+      if (isFirst && linked) {
+        this.alerts.put((await api.detail(linked)).alert, false); // it may have ended
+        await this.open(linked);
+      }
     } catch (error) {
       this.fail(error);
     }
