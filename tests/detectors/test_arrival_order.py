@@ -24,7 +24,7 @@ from detectors.rescan import NO_PLACE
 from detectors.settings import STREAMS, AreaSettings, TierSettings
 from detectors.window import ALL, NOWHERE, SlidingWindow
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
 BEGIN = datetime(2024, 3, 1, 21, tzinfo=UTC)
 CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)
 LOCATIONS = Locations.from_cells(h3.grid_disk(CENTRE, 8))

@@ -32,7 +32,7 @@ LOCATIONS = Locations.from_cells(CELLS)
 BUSY = [h3.cell_to_latlng(cell) for cell in h3.grid_disk(CENTRE, 1)[:3]]
 AWAY = (10.0, 10.0)
 KINDS = ["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away", "lost"]
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
 
 
 def area(clock: str) -> AreaSettings:
