@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -126,13 +126,13 @@ def create_topics(configuration: Configuration) -> list[str]:
     return sorted(missing)
 
 
-def check_topics(configuration: Configuration) -> list[str]:
-    """What is wrong with the topics, one line for each fault; empty if nothing is.
+def check_topics(configuration: Configuration, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
+    """What is wrong with the topics that are needed, one line for each fault; empty if nothing is.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
-    plans = {plan.name: plan for plan in topics(configuration).values()}
+    plans = {plan.name: plan for topic, plan in topics(configuration).items() if topic in needed}
     faults = []
     with closing(KafkaAdminClient(**admin_arguments(configuration.kafka))) as admin:
         partitions = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(list(plans))}

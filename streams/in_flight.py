@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 
 from aiokafka import TopicPartition
 
@@ -45,10 +45,10 @@ class InFlight:
                 if task.done():
                     task.result()
 
-    async def cancel(self, partitions: Iterable[TopicPartition] | None = None) -> None:
-        """End what is not done, of these partitions or of all, and forget it."""
-        chosen = list(self._of) if partitions is None else list(partitions)
-        tasks = [task for partition in chosen for task in self._of.pop(partition, {}).values()]
+    async def cancel(self) -> None:
+        """End what is not done, and forget it."""
+        tasks = [task for of_partition in self._of.values() for task in of_partition.values()]
+        self._of.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -107,9 +106,12 @@ class Publisher:
 
     def close(self) -> None:
         """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""
-        # After a broker has died, the library may not let go in time: nothing is asked of this producer any more.
-        with contextlib.suppress(KafkaTimeoutError):
+        try:
             self._producer.close(timeout=1)
+        except KafkaTimeoutError:
+            # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
+            # and take a new epoch when Kafka is back: it would fence whoever has the partition by then.
+            self._producer._sender.force_close()
 
 
 class Messages:

@@ -1,7 +1,8 @@
 """From the topic ``alerts`` to an on-call tool: every change that matters, at least once, in order for each alert.
 
 It reads Kafka and not Redis: Kafka is the truth, a consumer group keeps the position by itself, and what waits there
-while the tool is away, or this process is, waits for as long as the topic keeps it. The group's offset is committed
+while the tool is away, or this process is, waits for as long as the topic and the group's offsets are kept (7 days by
+Kafka's default, after which it begins at news). The group's offset is committed
 when everything below it was delivered, passed over, or written to ``alerts.undelivered``; a crash between delivery
 and commit delivers again. An alert that is tried again holds back its own later changes and nobody else's.
 """
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 
@@ -35,12 +36,15 @@ from streams.webhook_metrics import WebhookMetrics
 DONE, FAILED = 0, 1
 POLL_MS = 500
 PAUSE_S = 1.0
+SETTLE_S = 0.1
 STALLED_S = 120.0
 ASK_S = 5.0
 LEAVE_S = 5.0
 """A Kafka that is away keeps the process from leaving for no longer, at each of three steps."""
 MAX_IN_FLIGHT = 1000
 """So many notifications may wait in memory; the others wait in Kafka."""
+
+NO_PARTITION = "no partition is ours yet, or another process has them all"
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,8 @@ class WebhookSink:
         self._metrics = metrics
         self._in_flight = InFlight()
         self._committed: dict[TopicPartition, int] = {}
+        self._is_settled = False
+        self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
         self._moved_s = time.monotonic()
         self._asked_s = 0.0
@@ -81,6 +87,7 @@ class WebhookSink:
 
     async def _session(self) -> None:
         kafka = self._configuration.kafka
+        self._is_settled, self._failure = False, None
         consumer = AIOKafkaConsumer(**brokers.group_reader_arguments(kafka, self._configuration.webhook_group))
         self._producer = AIOKafkaProducer(**brokers.letter_writer_arguments(kafka))
         consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
@@ -94,16 +101,25 @@ class WebhookSink:
                 await self._round(consumer)
 
     async def _round(self, consumer: AIOKafkaConsumer) -> None:
+        self._moved_s = time.monotonic()
+        if self._failure is not None:
+            raise self._failure
+        if not self._is_settled:  # neither what is read nor a position counts while partitions are moved
+            self._away = NO_PARTITION
+            await asyncio.sleep(SETTLE_S)
+            return
         owned = consumer.assignment()
         if len(self._in_flight) < MAX_IN_FLIGHT:
             consumer.resume(*owned)
         else:
             consumer.pause(*owned)
         for records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).values():
-            for record in records:
+            for record in records if self._is_settled else ():  # they come again to whoever is given the partition
                 self._take(record)
         self._in_flight.check()
         self._moved_s = time.monotonic()
+        if not self._is_settled:
+            return
         try:
             async with asyncio.timeout(ASK_S):
                 await self._commit(consumer)
@@ -111,7 +127,7 @@ class WebhookSink:
             self._away = self._missed()
             return
         if not owned:
-            self._away = "no partition is ours yet, or another process has them all"
+            self._away = NO_PARTITION
         elif self._moved_s - self._asked_s > ASK_S:
             self._away = await self._ask(consumer)
             self._asked_s = time.monotonic()
@@ -190,15 +206,27 @@ class WebhookSink:
             self._committed |= news
         self._metrics.lag(lag)
 
-    async def begin_at_news(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-        """A group that has never read a partition begins at its end: nobody is rung for what is long over."""
-        for partition in partitions:
-            if await consumer.committed(partition) is None:
-                await consumer.seek_to_end(partition)
-                await consumer.commit({partition: await consumer.position(partition)})
+    async def begin_at_news(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """A group that has never read a partition begins at its end: nobody is rung for what is long over.
+
+        Until then nothing is taken. Kafka's refusal ends the session: the library would only log it, and go on.
+        """
+        consumer.pause(*partitions)  # a read that is waiting already must not bring them
+        try:
+            new = [partition for partition in partitions if await consumer.committed(partition) is None]
+            ends = await consumer.end_offsets(new) if new else {}
+            for partition, offset in ends.items():
+                consumer.seek(partition, offset)
+            if ends:
+                await consumer.commit(ends)
+        except KafkaError as error:
+            self._failure = error
+        else:
+            self._is_settled = True
 
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Put on record what is done and drop the rest: whoever has the partitions next delivers it."""
+        self._is_settled = False
         with suppress(KafkaError):
             await _soon(self._commit, consumer)
         await self._in_flight.cancel()
@@ -220,7 +248,7 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
         if revoked:
             await self._sink.let_go(self._consumer)
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         await self._sink.begin_at_news(self._consumer, assigned)
 
 
@@ -230,7 +258,7 @@ def run_webhook(configuration: Configuration, log_format: LogFormat = "text") ->
 
     set_up_logging(log_format)
     try:
-        faults = brokers.check_topics(configuration)
+        faults = brokers.check_topics(configuration, ("alerts", "undelivered"))
         for fault in faults:
             log.critical("%s", fault)
         return FAILED if faults else asyncio.run(_run(configuration))

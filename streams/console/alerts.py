@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
+from detectors.inference import TIERS
 from detectors.lifecycle import TERMINAL
 from streams.console.cells import outlines
 from streams.console.login import Served, Viewer
@@ -48,7 +49,7 @@ async def latest_changes(served: Console, area: str, since_s: float = float("-in
     "/alerts", response_class=Json, responses=answers(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
 )
 async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()]) -> Any:
-    """Alerts in their latest revision: open ones, the rarest first, then ended ones, the latest first.
+    """Alerts in their latest revision: open ones, the highest tier first, then ended ones, the latest first.
 
     Of ended ones an area's last 5,000 changes are looked through.
     """
@@ -64,10 +65,11 @@ async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()
     return Json(collection(served, matching[: query.limit]))
 
 
-def _urgency(change: Change) -> tuple[bool, float]:
+def _urgency(change: Change) -> tuple[bool, int, float]:
     told = change.glance.properties
-    is_over = told.state in TERMINAL
-    return is_over, -told.tick_s if is_over else -told.recurrence_interval_days
+    if told.state in TERMINAL:
+        return True, 0, -told.tick_s
+    return False, -TIERS.index(told.tier), -told.recurrence_interval_days
 
 
 @router.get(

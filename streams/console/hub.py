@@ -193,6 +193,20 @@ class Hub:
         while True:
             await asyncio.sleep(HEALTH_S)
             await self._tell_health()
+            with suppress(RedisError):
+                await self._see_that_nothing_went_back()
+
+    async def _see_that_nothing_went_back(self) -> None:
+        """Begin anew where a stream ends before what was read of it: the topic or Redis was made anew."""
+        known = dict(self._positions or {})
+        last = await self._store.positions()
+        if any(_number(last[area]) < _number(entry) for area, entry in known.items()):
+            log.warning("Redis holds less than was read: the alerts are followed from its present end on")
+            self._place(last)
+
+
+def _number(entry: str) -> int:
+    return int(entry.partition("-")[0])
 
 
 def _say(task: asyncio.Task[None]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.brokers import producer_arguments
 from streams.configuration import KafkaSettings
@@ -43,8 +44,9 @@ class Responder:
         if self._waiting >= MAX_WAITING:
             raise NotTaken
         self._waiting += 1
+        until_s = time.monotonic() + TIMEOUT_S
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, area, response)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, area, response, until_s)
         except KafkaError as error:
             log.warning("an action was not taken by topic %s: %r", self._topic, error)
             raise NotTaken from None
@@ -56,7 +58,9 @@ class Responder:
         self._thread.submit(self._close)
         self._thread.shutdown()
 
-    def _send(self, area: str, response: Response) -> None:
+    def _send(self, area: str, response: Response, until_s: float) -> None:
+        if time.monotonic() > until_s:  # those before it have waited in vain: it is not sent late
+            raise KafkaTimeoutError
         timeout_ms = int(TIMEOUT_S * 1000)
         if self._producer is None:
             self._producer = KafkaProducer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,8 +21,8 @@ USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
 """So long after a wrong password the next of the same user is not looked at."""
-MAX_WAITING = 20
-"""More sign-ins at a time are turned away."""
+MAX_WAITING = 5
+"""More sign-ins of one user at a time are turned away, and of all names that are not known."""
 
 _hasher = PasswordHasher()
 
@@ -101,18 +102,18 @@ class Passwords:
         self._nobody = User("", "viewer", _hasher.hash("nobody's"))
         self._turn = {name: asyncio.Lock() for name in ("", *users)}
         self._checking = asyncio.Semaphore(1)
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     async def check(self, name: str, password: str) -> User | None:
         """The user, if that is the password; a name that is not known takes as long as one that is.
 
         Raises:
-            Busy: too many are waiting already.
+            Busy: too many are waiting for that name already; all names that are not known count as one.
         """
-        if self._waiting >= MAX_WAITING:
-            raise Busy
         user = self.users.get(name, self._nobody)
-        self._waiting += 1
+        if self._waiting[user.name] >= MAX_WAITING:
+            raise Busy
+        self._waiting[user.name] += 1
         try:
             async with self._turn[user.name]:
                 async with self._checking:
@@ -122,7 +123,7 @@ class Passwords:
                 await asyncio.sleep(FAILED_S)
                 return None
         finally:
-            self._waiting -= 1
+            self._waiting[user.name] -= 1
 
 
 def _is_right(user: User, password: str) -> bool:

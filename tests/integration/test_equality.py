@@ -52,15 +52,20 @@ def opened_and_ended(events: list[bytes]) -> tuple[int, int]:
     return len(states), sum(state == "ended" for state in states.values())
 
 
+AT_ONCE, PACED = (0, 1_048_576), (2_000_000, 20_000)
+"""Speed, and bytes fetched at a time."""
+
+
 @pytest.mark.parametrize(
-    ("area", "end"),
+    ("area", "end", "ways"),
     [
-        pytest.param(SHORT, "2010-03-20", id="short"),
-        pytest.param(WHOLE, "2011-10-01", id="whole", marks=pytest.mark.long),
+        pytest.param(SHORT, "2010-03-20", [AT_ONCE], id="short"),
+        pytest.param(SHORT, "2010-03-20", [PACED], id="short, paced", marks=pytest.mark.long),
+        pytest.param(WHOLE, "2011-10-01", [AT_ONCE, PACED], id="whole", marks=pytest.mark.long),
     ],
 )
 def test_a_replay_through_kafka_is_a_backtest(
-    area: str, end: str, tmp_path: Path, kafka: GivenKafka, topic_prefix: str
+    area: str, end: str, ways: list[tuple[int, int]], tmp_path: Path, kafka: GivenKafka, topic_prefix: str
 ) -> None:
     settings, events = tmp_path / "area.toml", tmp_path / "alerts.jsonl"
     settings.write_text(area)
@@ -70,7 +75,7 @@ def test_a_replay_through_kafka_is_a_backtest(
     opened, ended = opened_and_ended(expected)
     assert opened >= 30
     assert ended >= 5
-    for speed, fetch_bytes in ((0, 1_048_576), (2_000_000, 20_000)):
+    for speed, fetch_bytes in ways:
         alerts, accounts = replayed(tmp_path, f"{topic_prefix[-30:]}{speed}-", kafka, end, speed, fetch_bytes)
         assert alerts == expected
         assert accounts == json.loads(told)["incidents"]

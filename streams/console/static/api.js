@@ -32,12 +32,23 @@ async function ask(path, options = {}) {
 
 const get = (path, parameters = {}) => ask(`${path}?${new URLSearchParams(parameters)}`);
 
-const post = (path, body) =>
+const send = (path, body) =>
   ask(path, {
     method: "POST",
     headers: { "X-CSRF-Token": csrf, ...(body && { "Content-Type": "application/json" }) },
     body: body && JSON.stringify(body),
   });
+
+/** A session ends after some hours, or with the server; the page goes on in a new one. */
+async function post(path, body) {
+  try {
+    return await send(path, body);
+  } catch (refusal) {
+    if (refusal.status !== 403) throw refusal;
+    await session();
+    return send(path, body);
+  }
+}
 
 export async function session() {
   const answer = await ask("api/session");
@@ -47,7 +58,8 @@ export async function session() {
 
 export const login = (user, password) => post("api/login", { user, password });
 export const logout = () => post("api/logout");
-export const openAlerts = async () => (await get("api/alerts")).features;
+export const MOST_ALERTS = 1000;
+export const openAlerts = async () => (await get("api/alerts", { limit: MOST_ALERTS })).features;
 export const detail = (id) => get(`api/alerts/${encodeURIComponent(id)}`);
 export const revisions = async (id) => (await get(`api/alerts/${encodeURIComponent(id)}/revisions`)).features;
 export const acknowledge = (id) => post(`api/alerts/${encodeURIComponent(id)}/acknowledge`);

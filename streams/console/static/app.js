@@ -16,6 +16,7 @@ import { Sound } from "./sound.js";
 import { categoryWords, countWords, noticeWords, placeWords, plural } from "./words.js";
 
 const USUAL_AGAIN_MS = 60_000;
+const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
 
@@ -71,15 +72,15 @@ class Page {
     this.map.showAll();
   }
 
-  async loadUsual(area) {
+  async loadUsual(area, isFirst = true) {
     try {
-      const collection = await api.usual(area);
-      this.map.showUsual(collection);
+      this.map.showUsual(area, await api.usual(area));
       this.show();
-      if (!this.card.id) this.map.showAll();
+      if (isFirst && !this.card.id) this.map.showAll();
+      setTimeout(() => this.loadUsual(area, false), USUAL_ANEW_MS);
     } catch (error) {
       if (error.status !== 404) this.fail(error);
-      setTimeout(() => this.loadUsual(area), USUAL_AGAIN_MS); // a worker writes it when it has caught up
+      setTimeout(() => this.loadUsual(area, isFirst), USUAL_AGAIN_MS); // a worker writes it when it has caught up
     }
   }
 
@@ -88,7 +89,8 @@ class Page {
     this.health.lostAt = 0;
     const before = this.alerts.revisions();
     try {
-      this.alerts.replace(await api.openAlerts(), before);
+      const open = await api.openAlerts();
+      this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // else some are open that it does not name
       const isFirst = !this.isLoaded;
       this.isLoaded = true;
       this.show();

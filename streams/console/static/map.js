@@ -38,6 +38,7 @@ export class AlertMap {
     this.labels = L.layerGroup().addTo(this.map);
     this.layers = [];
     this.painted = [];
+    this.usualOf = new Map();
     this.extent = L.latLngBounds([]);
     this.map.setView([0, 0], 2);
     this.map.on("moveend", () => this.#label());
@@ -51,7 +52,12 @@ export class AlertMap {
   }
 
   /** The cells' usual intensity: the busier, the darker, on a scale that a few busy cells do not flatten. */
-  showUsual(collection) {
+  showUsual(area, collection) {
+    const before = this.usualOf.get(area) ?? new Set();
+    for (const shape of before) this.usual.removeLayer(shape);
+    this.painted = this.painted.filter(([shape]) => !before.has(shape));
+    const shapes = new Set();
+    this.usualOf.set(area, shapes);
     const counts = collection.features.map(({ properties }) => properties.count).sort((a, b) => a - b);
     const high = counts[Math.floor(counts.length * 0.95)] || 1;
     const renderer = (this.usualRenderer ??= L.canvas({ pane: "usual" }));
@@ -63,12 +69,14 @@ export class AlertMap {
         this.painted.push([cell, () => ({ fillColor: style("--usual") })]);
         this.cells.set(feature.properties.id, corners);
         this.usual.addLayer(cell);
+        shapes.add(cell);
         this.extent.extend(cell.getBounds());
       } else {
         const [longitude, latitude] = feature.geometry.coordinates;
         const dot = L.circleMarker([latitude, longitude], { renderer, radius: 5, stroke: false, fillOpacity: opacity + 0.2, interactive: false });
         this.painted.push([dot, () => ({ fillColor: style("--usual") })]);
         this.usual.addLayer(dot);
+        shapes.add(dot);
         this.extent.extend(dot.getLatLng());
       }
     }

@@ -87,12 +87,12 @@ def test_areas(client: Client, city: list[Alert], areas: tuple[str, str]) -> Non
     assert client.get("/api/alerts", params={"area": "nowhere"}).status_code == 404
 
 
-def test_the_rarest_comes_first_and_what_is_over_last(client: Client, city: list[Alert]) -> None:
+def test_the_highest_tier_comes_first_and_what_is_over_last(client: Client, city: list[Alert]) -> None:
     told = {each.id: each for each in city}
     listed = [told[each] for each in ids(client, state=STATES)]
     live = [each for each in listed if each.state in OPEN]
     over = listed[len(live) :]
-    assert live == sorted(live, key=lambda each: -each.recurrence_interval_days)
+    assert live == sorted(live, key=lambda each: (-TIERS.index(each.tier), -each.recurrence_interval_days))
     assert over == sorted(over, key=lambda each: -each.tick_s)
     assert ids(client, state=STATES, limit=7) == [each.id for each in listed[:7]]
 

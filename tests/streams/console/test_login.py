@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from streams.configuration import ConfigurationError
 from streams.console import users
@@ -135,6 +137,24 @@ def test_too_many_guesses_are_turned_away(guarded: Client, monkeypatch: pytest.M
     answer = guarded.sign_in("ann", PASSWORDS["ann"])
     assert answer.status_code == 429
     assert answer.headers["retry-after"]
+
+
+def test_who_guesses_names_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "FAILED_S", 0.5)
+    ann = users.User("ann", "viewer", PasswordHasher().hash("right"))
+
+    async def run() -> None:
+        passwords = users.Passwords({"ann": ann})
+        guesses = [asyncio.create_task(passwords.check(f"somebody{n}", "guess")) for n in range(users.MAX_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(users.Busy):
+            await passwords.check("somebody else", "guess")
+        assert await passwords.check("ann", "right") == ann
+        for guess in guesses:
+            guess.cancel()
+        await asyncio.gather(*guesses, return_exceptions=True)
+
+    asyncio.run(run())
 
 
 def test_a_cookie_that_is_not_ours_counts_for_nothing(guarded: Client) -> None:

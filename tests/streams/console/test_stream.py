@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from streams.console import hub
 from streams.console.hub import QUEUE, Hub, Viewer, read, written
 from streams.console.hub import Message as Told
 from streams.console.store import Change
@@ -155,6 +156,20 @@ def test_redis_goes_away_and_comes_back(tmp_path: Path) -> None:
                 assert f'"id":"{2:032x}"' in next(line for line in lines if '"Feature"' in line)
             assert client.get("/api/alerts").status_code == 200
         feed.close()
+
+
+def test_alerts_that_begin_anew_are_followed(valkey: Any, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic was made anew, and the area's keys were deleted: entries count from 1 again."""
+    monkeypatch.setattr(hub, "HEALTH_S", 0.2)
+    area = new_area()
+    for number in range(1, 6):
+        feed.put(alert(number, area))
+    with serving(configured(valkey.url, area)) as client, watching(client) as events, closing(Feed(valkey.url)) as anew:
+        with Redis.from_url(valkey.url) as redis:
+            redis.delete(*redis.keys(area_key(area, "*")))
+        time.sleep(0.6)
+        anew.put(alert(7, area))
+        assert numbers(alerts_of(events, 1)) == [7]
 
 
 def test_an_entry_that_is_no_alert_is_passed_over(
