@@ -65,14 +65,15 @@ clean:  ## remove what the targets above have made, .venv included
 	find detectors streams tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps below make the second run fast: each step is done again only when what it rests on has changed.
+# --no-compile: most modules of the dependencies are never imported, the others are compiled when they are.
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
 	  { echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: name one, as in make setup PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing the pinned dependencies into $(VENV) (about a minute the first time) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt hatchling
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
 	  --no-build-isolation --editable '.[embedded,console,dev]'
 	@touch $@
 

@@ -51,6 +51,7 @@ def write_incidents(path: Path) -> None:
         writer.writerows(rows)
 
 
+@pytest.mark.long  # its calibrate and backtest are run by tests/test_documentation.py as well
 def test_the_tutorial_with_own_incidents(
     kafka: GivenKafka, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ class Page {
     const before = this.alerts.revisions();
     try {
       const open = await api.openAlerts();
+      if (this.isLoaded) for (const feature of open) if (!before.has(feature.id)) this.hear(feature); // opened unheard
       this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // else some are open that it does not name
       const isFirst = !this.isLoaded;
       this.isLoaded = true;
