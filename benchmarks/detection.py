@@ -57,7 +57,7 @@ class Kind(NamedTuple):
 KINDS = (
     Kind("as dense as Houston", {"places": 20_000, "radius_m": 9_000.0, "scatter_m": 1_000.0}, True),
     Kind("three times as dense", {"scatter_m": 800.0}, False),
-    Kind("seven times as dense", {}, False),
+    Kind("eight times as dense", {}, False),
 )
 NEAR_M = 300.0
 
