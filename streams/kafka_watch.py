@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -11,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.brokers import consumer_arguments
+from streams.companion import CompanionThread
 from streams.configuration import Configuration
 from streams.metrics import Metrics
 
@@ -22,7 +22,7 @@ RECONNECT_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class KafkaWatch:
+class KafkaWatch(CompanionThread):
     """A thread that asks Kafka every ``ASK_S`` how far the ``owned`` partitions of the incidents reach, or else all.
 
     One line is logged when there is no answer, and one when there is again. The worker's clients do not depend on it:
@@ -34,26 +34,11 @@ class KafkaWatch:
         self._metrics = metrics
         self._owned = owned
         self._away: str | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kafka-watch", daemon=True)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+        super().__init__("kafka-watch")
 
     def away(self) -> str | None:
         """That Kafka does not answer, in one line; None while it does."""
         return self._away
-
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask no more; returns when the last question is answered, or has timed out."""
-        self._stopping.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ from detectors.incident import Incident
 from streams.area_log import KafkaLog, LogError, entry_of
 from streams.calibrate import make, past_of
 from streams.calibration_file import CalibrationError, CalibrationFile
+from streams.companion import CompanionThread
 from streams.configuration import Configuration
 from streams.log_reader import StalledError
 from streams.metrics import Metrics
@@ -90,7 +90,7 @@ def _run(configuration: Configuration, area: WatchedArea, nightly: Nightly, now:
         answer.send(str(error))
 
 
-class Recalibrator:
+class Recalibrator(CompanionThread):
     """A thread that looks every minute which of the ``watched`` areas is due, and has it calibrated.
 
     ``made`` is told of each new calibration, in this thread. One area is calibrated at a time.
@@ -109,24 +109,9 @@ class Recalibrator:
         self._watched = watched
         self._made = made
         self._not_before: dict[str, datetime] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="recalibrator", daemon=True)
+        super().__init__("recalibrator")
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; a calibration that is being made is given up."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _loop(self) -> None:
+    def _run(self) -> None:
         while not self._stopping.wait(ASK_S):
             for name, area in self._watched().items():
                 now = datetime.now(UTC)

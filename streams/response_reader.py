@@ -16,6 +16,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from streams.brokers import consumer_arguments
+from streams.companion import CompanionThread
 from streams.configuration import Configuration
 from streams.partition import Partition
 from streams.responses import ResponseRecord, decode_response
@@ -30,7 +31,7 @@ RECONNECT_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class ResponseReader:
+class ResponseReader(CompanionThread):
     """A thread with one consumer, without a group, for all partitions that are followed.
 
     ``respond`` is given a partition, the responses read of it since it was followed, in order, and what to call when
@@ -48,22 +49,7 @@ class ResponseReader:
         self._areas = areas
         self._respond = respond
         self._followed: dict[int, Partition] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="responses", daemon=True)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to read. Kafka need not be there yet."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._stopping.set()
-        self._thread.join()
+        super().__init__("responses")
 
     def follow(self, partition: Partition) -> None:
         """Read a partition from where it stands; always from one and the same thread."""

@@ -7,6 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 
+from streams.companion import CompanionThread
+
 STALLED = 4
 """Exit code of a process that the watchdog has ended."""
 
@@ -31,7 +33,7 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
     timer.start()
 
 
-class Watchdog:
+class Watchdog(CompanionThread):
     """A thread that asks ``stalled`` every second; an answer other than None, one line, is logged and ends the process.
 
     The process is ended hard: whatever has stalled could not be stopped in order.
@@ -39,17 +41,7 @@ class Watchdog:
 
     def __init__(self, stalled: Callable[[], str | None]) -> None:
         self._stalled = stalled
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no longer."""
-        self._stopping.set()
-        self._thread.join()
+        super().__init__("watchdog")
 
     def _run(self) -> None:
         while not self._stopping.wait(CHECK_S):
