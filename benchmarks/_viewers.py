@@ -1,7 +1,8 @@
 """So many viewers of the console's event stream: ``_viewers.py URL NUMBER``, in a process of their own.
 
-Says "ready" once all have heard something. When its input ends, it prints, as one JSON object, for each alert and
-revision ("ID REVISION") the moments at which viewers had it, in seconds since 1970.
+Says "ready" at once. Asked by a line of input, they begin to look, and it says "ready" once all have heard something.
+Asked by the next, they stop, and it prints, as one JSON object, for each alert and revision ("ID REVISION") the moments
+at which viewers had it, in seconds since 1970. So on until the input ends.
 """
 
 from __future__ import annotations
@@ -32,19 +33,21 @@ async def view(client: httpx.AsyncClient, moments: dict[str, list[float]], heard
 
 
 async def main(url: str, number: int) -> None:
-    """Look until the input ends."""
-    moments: dict[str, list[float]] = defaultdict(list)
-    heard = asyncio.Semaphore(0)
+    """Look whenever it is asked."""
     async with httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=number)) as client:
-        viewers = [asyncio.create_task(view(client, moments, heard)) for _ in range(number)]
-        for _ in viewers:
-            await heard.acquire()
         print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-        for viewer in viewers:
-            viewer.cancel()
-        await asyncio.gather(*viewers, return_exceptions=True)
-    print(json.dumps(moments))
+        while await asyncio.to_thread(sys.stdin.readline):
+            moments: dict[str, list[float]] = defaultdict(list)
+            heard = asyncio.Semaphore(0)
+            viewers = [asyncio.create_task(view(client, moments, heard)) for _ in range(number)]
+            for _ in viewers:
+                await heard.acquire()
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            for viewer in viewers:
+                viewer.cancel()
+            await asyncio.gather(*viewers, return_exceptions=True)
+            print(json.dumps(moments), flush=True)
 
 
 if __name__ == "__main__":

@@ -52,10 +52,25 @@ DELAY_S = 1.0
 CHANGED = 0.2
 """Wanted: by no more than this share may viewers change the detection latency."""
 VILLAGE, VILLAGE_HISTORY = "village", 4000
+PLACES = 3
 VILLAGE_CELLS = sorted(h3.grid_disk(h3.latlng_to_cell(53.2, -1.5, 10), 12))
 LAST_S = 2.0
 """What came so shortly before the end of a run may not have been heard yet."""
+PAUSE_S = 3.0
+"""Between the moment when all look and the measurement."""
 READY_S = 120.0
+
+
+class Kind(NamedTuple):
+    """A kind of viewers: the program that plays them, how long they take to begin, and how often alerts change."""
+
+    program: str
+    open_s: float
+    every_s: float
+
+
+CLIENTS = Kind("_viewers.py", open_s=10.0, every_s=0.3)
+PAGES = Kind("_pages.py", open_s=30.0, every_s=3.0)
 
 
 class Run(NamedTuple):
@@ -94,15 +109,16 @@ class Written(threading.Thread):
 
 
 class Village(threading.Thread):
-    """A small area: its history, and from then on, until told to stop, an incident a second at each of a few places.
+    """A small area: its history, and from then on, until told to stop, incidents at a few places in turn.
 
-    So its alerts change with every tick, however busy the worker is with the city.
+    So its alerts change again and again, however busy the worker is with the city.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, every_s: float) -> None:
         super().__init__(daemon=True)
         self.is_over = threading.Event()
         self._kafka = kafka
+        self._every_s = every_s
         self._number = 0
 
     def settings(self, file: Path) -> dict[str, str]:
@@ -124,9 +140,9 @@ class Village(threading.Thread):
 
     def _live(self) -> Iterator[Row]:
         begin_s = time.time()
-        for second in itertools.count():
-            for number in range(3):
-                yield self._row(begin_s + second, 7 * number, STREAMS[number])
+        for turn in itertools.count():
+            number = turn % PLACES
+            yield self._row(begin_s + turn * self._every_s, 7 * number, STREAMS[number])
             if self.is_over.is_set():
                 return
 
@@ -156,47 +172,73 @@ def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
             process.terminate()
 
 
-def measure(url: str, console: psutil.Process, kind: str, viewers: int, seconds: float, written: Written) -> Run:
-    """One run with so many viewers of a kind, which is the program that plays them."""
-    heard: dict[str, list[float]] = {}
-    with ExitStack() as stack:
-        if viewers:
-            command = [sys.executable, str(HERE / kind), url, str(viewers)]
-            stack.enter_context(on_core(OTHER_CORE))
-            pipe = subprocess.PIPE
-            process = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
-            assert process.stdin is not None and process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        begin_s, first = time.time(), len(written.revisions)
-        cpu_s = sum(console.cpu_times()[:2])
-        time.sleep(seconds)
-        end_s, cpu_s = time.time(), sum(console.cpu_times()[:2]) - cpu_s
-        if viewers:
-            process.stdin.close()
-            heard = json.loads(process.stdout.read())
+class Viewers:
+    """The program that plays so many viewers of a kind."""
+
+    def __init__(self, kind: Kind, url: str, number: int) -> None:
+        self.number = number
+        command = [sys.executable, str(HERE / kind.program), url, str(number)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._said() == "ready\n"
+
+    def look(self) -> None:
+        """Begin, and wait until all look."""
+        self._ask()
+        assert self._said() == "ready\n"
+
+    def heard(self) -> dict[str, list[float]]:
+        """Stop; by alert and revision, when each heard of it."""
+        self._ask()
+        return dict(json.loads(self._said()))
+
+    def _ask(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate()
+
+
+def measure(console: psutil.Process, viewers: Viewers | None, seconds: float, written: Written) -> Run:
+    """One run, with viewers or without."""
+    if viewers:
+        viewers.look()
+        time.sleep(PAUSE_S)
+    begin_s, first = time.time(), len(written.revisions)
+    cpu_s = sum(console.cpu_times()[:2])
+    time.sleep(seconds)
+    end_s, cpu_s = time.time(), sum(console.cpu_times()[:2]) - cpu_s
+    heard = viewers.heard() if viewers else {}
     own = [each for each in written.revisions[first:] if begin_s <= each[1] < end_s - LAST_S]
     delays = [moment - since for name, since, _ in own for moment in heard.get(name, ())]
     return Run(
         latencies=[latency for _, _, latency in own],
         delays=[max(0.0, delay) for delay in delays],
-        unheard=viewers * len(own) - len(delays),
+        unheard=viewers.number * len(own) - len(delays) if viewers else 0,
         core=cpu_s / (end_s - begin_s),
     )
 
 
 def bench(
-    site: Site, village: Village, rate: float, kind: str, viewers: int, runs: int, seconds: float, bar: Progress
+    site: Site, village: Village, rate: float, kind: Kind, number: int, runs: int, seconds: float, bar: Progress
 ) -> tuple[float, list[tuple[bool, Run]]]:
     """The rate that was reached, and all runs, each with whether it had viewers."""
     village.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
-    fed_s = SETTLE_S + len(turns) * (seconds + 10)
+    fed_s = SETTLE_S + len(turns) * seconds + runs * kind.open_s
     with ExitStack() as stack:
         worker: WorkerProcess = stack.enter_context(start_worker(site))
         lag = stack.enter_context(closing(Lag(site)))
         worker.until(lambda: lag.now() == 0, "the history is on record", READY_S)
         url, console = stack.enter_context(started_console(site))
+        viewers = stack.enter_context(closing(Viewers(kind, url, number)))
         written = Written(site.configuration.redis.url)
         written.start()
         feeder = stack.enter_context(ThreadPoolExecutor(1))
@@ -207,7 +249,7 @@ def bench(
         stack.callback(village.is_over.set)
         time.sleep(SETTLE_S)
         found = [
-            (has_viewers, measure(url, console, kind, viewers * has_viewers, seconds, written))
+            (has_viewers, measure(console, viewers if has_viewers else None, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
         village.is_over.set()
@@ -229,9 +271,9 @@ def main(viewers: int, pages: bool, rate: float, runs: int, seconds: float) -> N
         kafka = stack.enter_context(LocalKafka(folder / "kafka"))
         valkey = stack.enter_context(LocalValkey(folder / "valkey"))
         bar = stack.enter_context(Progress(console=Console(stderr=True)))
-        village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"))
+        kind = PAGES if pages else CLIENTS
+        village = Village(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"), kind.every_s)
         site = Site(folder / "site", kafka, valkey, "viewers", {VILLAGE: village.settings(folder / "village.txt")})
-        kind = "_pages.py" if pages else "_viewers.py"
         fed, found = bench(site, village, rate, kind, viewers, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")

@@ -19,12 +19,14 @@ const USUAL_AGAIN_MS = 60_000;
 const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
+const SHOWN_EVERY_MS = 100;
 
 class Page {
   constructor(session) {
     this.areas = session.areas;
     this.selected = null;
     this.isLoaded = false;
+    this.shownAt = 0;
     this.news = [];
     this.alerts = new Alerts();
     const open = (id) => this.open(id);
@@ -189,14 +191,15 @@ class Page {
     if (!(error instanceof api.Refusal)) throw error;
   }
 
-  /** Once a frame at most, however fast revisions come. */
+  /** At once, but only so often, however fast revisions come; a page in the background is given no frames to wait for. */
   showSoon() {
-    this.frame ??= requestAnimationFrame(() => this.show());
+    this.waiting ??= setTimeout(() => this.show(), this.shownAt + SHOWN_EVERY_MS - performance.now());
   }
 
   show() {
-    cancelAnimationFrame(this.frame);
-    this.frame = undefined;
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.shownAt = performance.now();
     const listed = this.alerts.listed();
     const ended = this.alerts.ended();
     const areas = this.areas.length;
