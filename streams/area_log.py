@@ -74,7 +74,7 @@ class KafkaLog:
     """The log in Kafka; records that were never committed are left out, but for ``incidents``.
 
     Raises:
-        LogError: a topic does not exist.
+        LogError: a topic does not exist, or has another number of partitions than is configured.
         KafkaError: Kafka cannot be reached, or refuses.
     """
 
@@ -86,6 +86,10 @@ class KafkaLog:
             missing = {log.topic for log in self._logs.values()} - consumer.topics()
             if missing:
                 raise LogError(f"no topic {', '.join(sorted(missing))} at {self._kafka.bootstrap}")
+            right = self._kafka.partitions
+            for log in self._logs.values():
+                if (found := len(consumer.partitions_for_topic(log.topic) or ())) != right:
+                    raise LogError(f"{log.topic}: has {found} partitions, and kafka.partitions says {right}")
             scans_end = consumer.end_offsets([self._logs["scans"]])
             ends = consumer.end_offsets(list(self._logs.values())) | scans_end
             begins = consumer.beginning_offsets(list(self._logs.values()))

@@ -113,14 +113,21 @@ class Recalibrator(CompanionThread):
 
     def _run(self) -> None:
         while not self._stopping.wait(ASK_S):
-            for name, area in self._watched().items():
-                now = datetime.now(UTC)
-                if area.nightly is None or self._stopping.is_set() or now < self._not_before.get(name, now):
-                    continue
-                made_at = area.calibration_file.made_at if area.calibration_file else None
-                if is_due(now, area.nightly.at, ZoneInfo(area.settings.timezone), made_at):
-                    self._recalibrate(area, area.nightly, now)
-                    self._not_before[name] = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
+            # All are found first: those that come last wait for the others for hours.
+            for area, nightly in self._due(datetime.now(UTC)):
+                if not self._stopping.is_set():
+                    self._recalibrate(area, nightly, datetime.now(UTC))
+                    self._not_before[area.name] = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
+
+    def _due(self, now: datetime) -> list[tuple[WatchedArea, Nightly]]:
+        due = []
+        for name, area in self._watched().items():
+            if area.nightly is None or now < self._not_before.get(name, now):
+                continue
+            made_at = area.calibration_file.made_at if area.calibration_file else None
+            if is_due(now, area.nightly.at, ZoneInfo(area.settings.timezone), made_at):
+                due.append((area, area.nightly))
+        return due
 
     def _recalibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> None:
         log.info("area %s is calibrated anew", area.name)

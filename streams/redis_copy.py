@@ -86,19 +86,22 @@ def area_key(area: str, name: str) -> str:
     return f"hotspots:{{{area}}}:{name}"
 
 
+def redis_arguments(settings: RedisSettings) -> dict[str, Any]:
+    """What a client of Redis is told to log in, and whom to trust."""
+    tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
+    return {"username": settings.username or None, "password": settings.password.reveal() or None, **tls}
+
+
 class RedisCopy:
     """The areas' alerts as they stand in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
 
     def __init__(self, settings: RedisSettings, expiry_s: int) -> None:
-        tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
         self._redis = Redis.from_url(
             settings.url,
-            username=settings.username or None,
-            password=settings.password.reveal() or None,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
-            **tls,
+            **redis_arguments(settings),
         )
         self._apply_change = self._redis.register_script(files("streams").joinpath("apply_change.lua").read_text())
         self._expiry_s = expiry_s

@@ -11,7 +11,6 @@ a restored backup or a failover the same records are read again and the contents
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -24,6 +23,7 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
 from streams.brokers import consumer_arguments, partition_of, retention_ms
+from streams.companion import CompanionThread
 from streams.configuration import Configuration
 from streams.metrics import HealthSource, Metrics
 from streams.redis_copy import RedisCopy, RedisLost, area_key
@@ -41,8 +41,8 @@ KAFKA_BACKOFF_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class RedisFeeder:
-    """Feeds the alerts of the configured areas into Redis: in a thread by :meth:`start`, or by :meth:`run` alone.
+class RedisFeeder(CompanionThread):
+    """Feeds the alerts of the configured areas into Redis.
 
     Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is
     written by the worker that owns it, whose ``health`` knows it, and with it what is ``usual`` there, where that is
@@ -58,6 +58,7 @@ class RedisFeeder:
         metrics: Metrics,
         heartbeat_s: float = 10.0,
     ) -> None:
+        super().__init__("redis-feeder")
         self._topic = configuration.kafka.topic("alerts")
         self._areas = tuple(configuration.areas)
         self._arguments = consumer_arguments(configuration.kafka) | {
@@ -73,25 +74,9 @@ class RedisFeeder:
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
         self._told: dict[str, Usual] = {}  # what Redis was last told to be usual in each area
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="redis-feeder", daemon=True)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to feed. Neither Kafka nor Redis need be there yet."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish what is being applied and leave."""
-        self._stopping.set()
-        self._thread.join()
-
-    def run(self) -> None:
-        """Feed until :meth:`stop` is called; Kafka and Redis are waited for whenever they are away."""
+    def _run(self) -> None:
+        """Feed; Kafka and Redis are waited for whenever they are away."""
         with closing(self._copy):
             while not self._stopping.is_set():
                 try:

@@ -165,8 +165,8 @@ def print_json(content: object) -> None:
 
 def _print_table(table: Table) -> None:
     """Fitted to the terminal; whole where there is none."""
-    console = Console()
-    console.print(table, width=None if console.is_terminal else WHOLE)
+    is_terminal = Console().is_terminal
+    Console(width=None if is_terminal else WHOLE).print(table)
 
 
 def _cluster_table(report: Report) -> Table:

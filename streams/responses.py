@@ -28,10 +28,6 @@ _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+" + _END
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-Action = Literal["acknowledge", "take", "outcome"]
-Outcome = Literal["genuine_series", "venue", "data_artefact", "unknown"]
-
-
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody did about an open alert. It holds no free text.
 
@@ -41,14 +37,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
     alert: Annotated[str, Meta(pattern=_ALERT, description="id of the alert")]
-    action: Action
+    action: response.Action
     user: Annotated[
         str,
         Meta(min_length=1, max_length=100, pattern=_NO_CONTROLS, description="who did it; no control characters"),
     ]
     at: Annotated[datetime, Meta(tz=True, description="when, by the sender's clock")]
     outcome: Annotated[
-        Outcome | UnsetType,
+        response.Outcome | UnsetType,
         Meta(description="what came of the alert; given with the action outcome, and with no other"),
     ] = UNSET
 

@@ -38,6 +38,7 @@ POLL_MS = 500
 PAUSE_S = 1.0
 SETTLE_S = 0.1
 STALLED_S = 120.0
+UNSETTLED_S = 60.0
 ASK_S = 5.0
 LEAVE_S = 5.0
 """A Kafka that is away keeps the process from leaving for no longer, at each of three steps."""
@@ -59,7 +60,7 @@ class WebhookSink:
         self._metrics = metrics
         self._in_flight = InFlight()
         self._committed: dict[TopicPartition, int] = {}
-        self._is_settled = False
+        self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
         self._moved_s = time.monotonic()
@@ -87,7 +88,8 @@ class WebhookSink:
 
     async def _session(self) -> None:
         kafka = self._configuration.kafka
-        self._is_settled, self._failure = False, None
+        self._unsettle()
+        self._failure = None
         consumer = AIOKafkaConsumer(**brokers.group_reader_arguments(kafka, self._configuration.webhook_group))
         self._producer = AIOKafkaProducer(**brokers.letter_writer_arguments(kafka))
         consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
@@ -106,6 +108,9 @@ class WebhookSink:
             raise self._failure
         if not self._is_settled:  # neither what is read nor a position counts while partitions are moved
             self._away = NO_PARTITION
+            if self._moved_s - self._unsettled_s > UNSETTLED_S:
+                # What the group was refused, the library tells those only who read.
+                raise KafkaError(f"no partition was given within {UNSETTLED_S:.0f} s")
             await asyncio.sleep(SETTLE_S)
             return
         owned = consumer.assignment()
@@ -224,9 +229,12 @@ class WebhookSink:
         else:
             self._is_settled = True
 
+    def _unsettle(self) -> None:
+        self._is_settled, self._unsettled_s = False, time.monotonic()
+
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Put on record what is done and drop the rest: whoever has the partitions next delivers it."""
-        self._is_settled = False
+        self._unsettle()
         with suppress(KafkaError):
             await _soon(self._commit, consumer)
         await self._in_flight.cancel()

@@ -141,7 +141,7 @@ class Hub:
             positions = positions | {area: (viewer.joined or {})[area]}
 
     async def _follow(self) -> None:
-        while True:
+        while _goes_on():
             try:
                 if self._positions is None:
                     self._place(await self._store.positions())
@@ -190,7 +190,7 @@ class Hub:
 
     async def _beat(self) -> None:
         """Tell the health again and again: it also keeps the connections alive."""
-        while True:
+        while _goes_on():
             await asyncio.sleep(HEALTH_S)
             await self._tell_health()
             with suppress(RedisError):
@@ -203,6 +203,12 @@ class Hub:
         if any(_number(last[area]) < _number(entry) for area, entry in known.items()):
             log.warning("Redis holds less than was read: the alerts are followed from its present end on")
             self._place(last)
+
+
+def _goes_on() -> bool:
+    """Whether this task has not been cancelled: a read of Redis that is cancelled may return as if it had not been."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def _number(entry: str) -> int:

@@ -73,13 +73,20 @@ def viewer(request: Request, _: Annotated[str | None, Security(_cookie)] = None)
     return found
 
 
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # half a bracket
+        return None
+
+
 def own_page(
     request: Request,
     token: Annotated[str, Header(alias=CSRF_HEADER, max_length=200, description="of /api/session")] = "",
 ) -> None:
     """403 unless the request carries the session's token and comes from no other origin."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and _host(origin) != request.headers.get("host", ""):
         raise HTTPException(403, "another site's page sent this")
     right = str(request.session.get("csrf", ""))
     if not right or not secrets.compare_digest(right.encode(), token.encode()):

@@ -71,7 +71,12 @@ class Responder:
                 delivery_timeout_ms=timeout_ms,
                 reconnect_backoff_max_ms=1000,
             )
-        self._producer.send(self._topic, key=area.encode(), value=response.encode()).get(timeout=TIMEOUT_S)
+        try:
+            self._producer.send(self._topic, key=area.encode(), value=response.encode()).get(timeout=TIMEOUT_S)
+        except KafkaError:  # what a producer was refused once, it may refuse for ever; nor may this be sent late
+            self._producer.close(timeout=0)
+            self._producer = None
+            raise
 
     def _close(self) -> None:
         if self._producer is not None:

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from streams.configuration import RedisSettings
-from streams.redis_copy import area_key
+from streams.redis_copy import area_key, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
@@ -78,19 +78,13 @@ class Store:
     """Redis as the console sees it; every method raises ``redis.RedisError`` while it is away."""
 
     def __init__(self, settings: RedisSettings, areas: Sequence[str]) -> None:
-        tls: dict[str, Any] = (
-            {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
-        )
-
         def client(timeout_s: float) -> Any:  # the types of the library leave open what it answers with
             return Redis.from_url(
                 settings.url,
-                username=settings.username or None,
-                password=settings.password.reveal() or None,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=TIMEOUT_S,
                 retry=Retry(NoBackoff(), 1),
-                **tls,
+                **redis_arguments(settings),
             )
 
         self.areas = tuple(areas)

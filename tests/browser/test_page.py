@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from kafka import KafkaConsumer, TopicPartition
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from streams.demo_source import AREA
 from streams.redis_copy import area_key
@@ -91,13 +91,11 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
 def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
     page = open_page()
     marker = page.locator(".leaflet-marker-icon.marker").last
-    alert = marker.get_attribute("data-alert")
     marker.click(force=True)  # another may lie above it
     expect(page.locator("#card")).to_be_visible()
     chosen = page.locator("#card").get_attribute("data-alert")
     expect(page.locator("#list .row[aria-current]")).to_have_attribute("data-alert", str(chosen))
     expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
-    assert page.locator(f'#list [data-alert="{alert}"]').count() <= 1
 
 
 def test_filters_say_what_they_hide(open_page: OpenPage) -> None:
@@ -124,6 +122,23 @@ def test_a_silent_server_is_a_lost_connection(site: Site, open_page: OpenPage) -
         site.console.resume()
     expect(page.locator("#health")).to_contain_text("live", timeout=20_000)
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_page_that_could_not_load_the_alerts_tries_again(site: Site, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}openapi.json", wait=False)
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=503, body="Redis is away")
+
+    page.route("**/api/alerts?*", refuse_once)
+    page.goto(site.url)
+    expect(page.locator("#errors")).to_contain_text("Redis is away")
+    expect(page.locator("#summary")).to_contain_text("open", timeout=20_000)
 
 
 def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage) -> None:

@@ -1,6 +1,12 @@
 // Asking the server, and saying in words what went wrong.
 
-const REFUSALS = {
+const NOT_TOLD = {
+  401: "You are not signed in any more.",
+  404: "The server does not know what was asked for.",
+  503: "Nothing can be loaded: Redis is away.",
+};
+
+const NOT_TAKEN = {
   401: "You are not signed in any more.",
   403: "You may look, but not answer: that needs the role operator.",
   404: "The server does not know this alert.",
@@ -25,7 +31,7 @@ async function ask(path, options = {}) {
   } catch {
     throw new Refusal(0, "The server does not answer.");
   }
-  if (!response.ok) throw new Refusal(response.status, REFUSALS[response.status] ?? `The server refused (${response.status}).`);
+  if (!response.ok) throw new Refusal(response.status, (options.method ? NOT_TAKEN : NOT_TOLD)[response.status] ?? `The server refused (${response.status}).`);
   const isJson = response.headers.get("Content-Type")?.includes("json");
   return isJson ? response.json() : null;
 }

@@ -19,6 +19,7 @@ const USUAL_AGAIN_MS = 60_000;
 const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
+const HISTORY_MS = 3_600_000;
 const SHOWN_EVERY_MS = 100;
 
 class Page {
@@ -26,6 +27,8 @@ class Page {
     this.areas = session.areas;
     this.selected = null;
     this.isLoaded = false;
+    this.isCurrent = false;
+    this.isAsking = false;
     this.shownAt = 0;
     this.news = [];
     this.alerts = new Alerts();
@@ -34,7 +37,7 @@ class Page {
     this.endedList = new List(byId("ended"), this.alerts, { open, select: () => {} });
     this.map = new AlertMap(byId("map"), this.alerts, { open });
     this.map.tiles(session.tiles, session.attribution);
-    this.card = new Card(byId("card"), this.alerts, session.role === "operator", {
+    this.card = new Card(byId("card"), this.alerts, session, {
       open, close: () => this.close(), failed: (error) => this.fail(error), cells: (cells, tier) => this.map.showCells(cells, tier),
     });
     this.filters = new Filters(byId("filters"), this.alerts, session.areas, () => this.show());
@@ -87,15 +90,22 @@ class Page {
   }
 
   async connected() {
+    this.isCurrent = false;
     this.health.isConnected = true;
     this.health.lostAt = 0;
+    await this.loadAlerts();
+  }
+
+  /** All open alerts: at the beginning, after a break, and when Redis is back. */
+  async loadAlerts() {
     const before = this.alerts.revisions();
+    this.isAsking = true;
     try {
       const open = await api.openAlerts();
       if (this.isLoaded) for (const feature of open) if (!before.has(feature.id)) this.hear(feature); // opened unheard
       this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // else some are open that it does not name
       const isFirst = !this.isLoaded;
-      this.isLoaded = true;
+      this.isLoaded = this.isCurrent = true;
       this.show();
       if (isFirst && !this.card.id) this.map.showAll();
       const linked = new URLSearchParams(location.search).get("alert");
@@ -105,13 +115,17 @@ class Page {
       }
     } catch (error) {
       this.fail(error);
+    } finally {
+      this.isAsking = false;
     }
   }
 
   hear(feature) {
-    if (!this.alerts.put(feature, true)) return;
     const alert = feature.properties;
-    if (alert.notice && this.alerts.isShown(alert)) {
+    // Where Redis is filled anew, all that was ever said comes again.
+    const isNews = isWatermark(alert.area) || areaNow(alert.area) - Date.parse(alert.updated_at) < HISTORY_MS;
+    if (!this.alerts.put(feature, isNews)) return;
+    if (isNews && alert.notice && this.alerts.isShown(alert)) {
       this.sound.hear(alert);
       this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${alert.tier}, ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`);
     }
@@ -130,6 +144,8 @@ class Page {
     this.health.isConnected = true;
     this.health.lostAt = 0;
     this.health.show();
+    if (!told.redis) this.isCurrent = false;
+    else if (!this.isCurrent && !this.isAsking) this.loadAlerts();
   }
 
   async isStillSignedIn() {

@@ -17,11 +17,12 @@ const FIGURES = [
 ];
 
 export class Card {
-  /** `mayAnswer`: the user is an operator; `on`: open(id), close(), failed(error), cells(collection, tier). */
-  constructor(element, alerts, mayAnswer, on) {
+  /** The session's role says whether `user` may answer; `on`: open(id), close(), failed(error), cells(collection, tier). */
+  constructor(element, alerts, { user, role }, on) {
     this.element = element;
     this.alerts = alerts;
-    this.mayAnswer = mayAnswer;
+    this.user = user;
+    this.mayAnswer = role === "operator";
     this.on = on;
     this.id = null;
     this.waiting = null;
@@ -72,8 +73,10 @@ export class Card {
   /** Gives an answer: acknowledge, take, or outcome with its word. */
   async answer(action, word) {
     const alert = this.alerts.byId.get(this.id)?.properties;
-    if (!alert || !this.mayAnswer || isTerminal(alert)) return;
-    this.waiting = { action, until: Date.now() + CONFIRMED_WITHIN_MS, revision: alert.revision };
+    if (!alert || !this.mayAnswer || isTerminal(alert) || this.#isBusy()) return;
+    const response = alert.response ?? {};
+    if (this.#stands(response, action, word)) return;
+    this.waiting = { action, until: Date.now() + CONFIRMED_WITHIN_MS, before: this.#last(response, action) };
     this.#draw();
     try {
       await api[action](alert.id, word);
@@ -89,8 +92,7 @@ export class Card {
     const feature = this.alerts.byId.get(this.id);
     if (!feature) return;
     const alert = feature.properties;
-    const reason = { acknowledge: "acknowledged", take: "taken", outcome: "outcome_noted" }[this.waiting?.action];
-    if (this.waiting && alert.revision > this.waiting.revision && this.#isAnswered(alert, reason)) this.waiting = null;
+    if (this.waiting && this.#last(alert.response ?? {}, this.waiting.action) !== this.waiting.before) this.waiting = null;
     const focus = this.element.contains(document.activeElement) ? document.activeElement.id : "";
     const opened = new Set([...this.element.querySelectorAll("details[open]")].map((each) => each.id));
     const chosen = this.element.querySelector("#outcome")?.value;
@@ -108,9 +110,22 @@ export class Card {
     if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
   }
 
-  #isAnswered(alert, reason) {
-    const response = alert.response ?? {};
-    return alert.reason === reason || response[`${reason === "outcome_noted" ? "outcome" : reason}_by`] !== undefined;
+  /** Whether an answer still waits for the worker. */
+  #isBusy() {
+    return this.waiting !== null && Date.now() < this.waiting.until;
+  }
+
+  /** Who gave the last answer of a kind, and when. */
+  #last(response, action) {
+    const name = { acknowledge: "acknowledged", take: "taken", outcome: "outcome" }[action];
+    return `${response[`${name}_by`]} ${response[`${name}_at`]}`;
+  }
+
+  /** Whether an answer would change nothing. */
+  #stands(response, action, word) {
+    if (action === "acknowledge") return Boolean(response.acknowledged_by);
+    if (action === "take") return response.taken_by === this.user;
+    return response.outcome === word && response.outcome_by === this.user;
   }
 
   #age(alert) {
@@ -158,13 +173,14 @@ export class Card {
     const list = said.length > 0 && h("ul", { class: "said", id: "said" }, said.map((text) => h("li", {}, text)));
     if (isTerminal(alert)) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "It is over: no more answers."));
     if (!this.mayAnswer) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "You are signed in as a viewer: answers are for operators."));
-    const busy = this.waiting !== null && Date.now() < this.waiting.until;
+    const busy = this.#isBusy();
+    const isMine = this.#stands(response, "take");
     const select = h("select", { id: "outcome" },
       Object.entries(OUTCOMES).map(([value, text]) => h("option", { value }, text)));
     return h("section", { class: "answers", "aria-label": "Answers" }, list,
       h("div", { class: "buttons" },
         h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.answer("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
-        h("button", { type: "button", id: "take", disabled: busy, onclick: () => this.answer("take") }, response.taken_by ? "Take over" : "Take"),
+        h("button", { type: "button", id: "take", disabled: busy || isMine, onclick: () => this.answer("take") }, isMine ? "Taken" : response.taken_by ? "Take over" : "Take"),
         h("span", { class: "outcome" }, h("label", { for: "outcome" }, "Outcome"), select,
           h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
       this.waiting !== null && h("p", { class: "muted", role: "status" }, busy ? "Sent. Waiting for the worker to take it …" : "Sent, but the worker has not taken it yet."));

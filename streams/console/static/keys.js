@@ -22,7 +22,7 @@ export function listenToKeys(actions) {
     } else if (event.key === "Enter") {
       if (event.target.closest("button, a, summary, .marker")) return; // they have a meaning of their own
       actions.open();
-    } else if (single.checked && letters[event.key]) letters[event.key]();
+    } else if (single.checked && letters[event.key] && (!event.repeat || "jk".includes(event.key))) letters[event.key]();
     else return;
     event.preventDefault();
   });

@@ -243,6 +243,7 @@ def test_other_sites_cannot_act(client: Client, sent: Sent, feed: Feed, areas: t
         {"X-CSRF-Token": "x" * len(token)},
         {"X-CSRF-Token": token, "Origin": "https://evil.example"},
         {"X-CSRF-Token": token, "Origin": "null"},
+        {"X-CSRF-Token": token, "Origin": "http://["},
         {"X-CSRF-Token": token, "Origin": own + "1"},
     ]
     assert [client.post(path, headers=headers).status_code for headers in refused] == [403] * len(refused)

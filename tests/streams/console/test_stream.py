@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +313,24 @@ def test_no_order_of_things_loses_or_repeats_a_change(steps: list[str | int], sl
         asyncio.run(run())
     finally:
         module.PAUSE_S = pause
+
+
+def test_a_read_that_swallows_its_cancellation_keeps_nobody_waiting() -> None:
+    """As the client of Redis now and then does."""
+
+    class Swallowing(_Script):
+        async def news(self, positions: dict[str, str]) -> list[Change]:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(2)
+            return await super().news(positions)
+
+    async def run() -> None:
+        hub = Hub(Swallowing(("a",), 1), lambda _: {})  # type: ignore[arg-type]
+        hub.start()
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(hub.stop(), 1)
+
+    asyncio.run(run())
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b-c", "d.e", "f_g"]), st.integers(0, 10**17), min_size=1))
