@@ -1,4 +1,8 @@
-"""So many real sessions of the console's page in one Chromium: ``_pages.py URL NUMBER``, in a process of their own.
+"""So many real sessions of the console's page in Chromium: ``_pages.py URL NUMBER``, in a process of their own.
+
+As many as ``DRAWN`` draw what they show, all the time. The others load, listen, calculate and change what they hold as
+they always do, and are visible to themselves, but their frames are never asked for: fifty screens hang on fifty
+machines, and drawing all of them in software on one core would measure that.
 
 Says "ready" once all are open; their network is cut then. Asked by a line of input, they get it back, and it says
 "ready" once all are live again. Asked by the next, they lose it, and it prints, as one JSON object, for each alert and
@@ -15,12 +19,13 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+DRAWN = 5
 OPENED_MS = 180_000
 SIZE = ViewportSize(width=1280, height=800)
 NOTING = """
@@ -63,17 +68,36 @@ def set_offline(contexts: list[BrowserContext], is_offline: bool) -> None:
         context.set_offline(is_offline)
 
 
+def undrawn(browser: Browser) -> Page:
+    """A page in a context of its own that draws a frame only when it is told to, which it never is."""
+    session = browser.new_browser_cdp_session()
+    before = session.send("Target.getBrowserContexts")["browserContextIds"]
+    context = browser.new_context(viewport=SIZE, reduced_motion="reduce")
+    [own] = set(session.send("Target.getBrowserContexts")["browserContextIds"]).difference(before)
+    target = {"url": "about:blank", "browserContextId": own, "enableBeginFrameControl": True}
+    with context.expect_page() as opened:
+        session.send("Target.createTarget", target)
+    session.detach()
+    return opened.value
+
+
 def main(url: str, number: int) -> None:
     """Look whenever it is asked."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
-    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    with (
-        sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=program, args=arguments)) as browser,
-    ):
+    program = shutil.which("chromium-headless-shell")
+    assert program, "missing: apt-get install --no-install-recommends chromium-headless-shell"
+    with ExitStack() as stack:
+        chromium = stack.enter_context(sync_playwright()).chromium
+        plain, undrawing = (
+            stack.enter_context(closing(chromium.launch(executable_path=program, args=[*arguments, *more])))
+            for more in ([], ["--enable-begin-frame-control"])
+        )
         step_back()
-        contexts = [browser.new_context(viewport=SIZE, reduced_motion="reduce") for _ in range(number)]
-        pages = [context.new_page() for context in contexts]
+        pages = [
+            plain.new_context(viewport=SIZE, reduced_motion="reduce").new_page() if turn < DRAWN else undrawn(undrawing)
+            for turn in range(number)
+        ]
+        contexts = [page.context for page in pages]
         for page in pages:
             page.set_default_timeout(OPENED_MS)
             page.add_init_script(NOTING)

@@ -36,7 +36,7 @@ class Message(NamedTuple):
     text: bytes
 
 
-class Viewer:
+class Subscriber:
     """One open event stream: what waits for it."""
 
     def __init__(self, areas: frozenset[str], joined: Mapping[str, str] | None) -> None:
@@ -66,7 +66,7 @@ class Hub:
     def __init__(self, store: Store, shown: Callable[[Change], dict[str, Any]]) -> None:
         self._store = store
         self._shown = shown
-        self._viewers: set[Viewer] = set()
+        self._subscribers: set[Subscriber] = set()
         self._positions: dict[str, str] | None = None
         self._is_up = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,7 +74,7 @@ class Hub:
     @property
     def is_full(self) -> bool:
         """Whether there are ``MAX_VIEWERS``."""
-        return len(self._viewers) >= MAX_VIEWERS
+        return len(self._subscribers) >= MAX_VIEWERS
 
     @property
     def is_alive(self) -> bool:
@@ -98,12 +98,12 @@ class Hub:
 
         ``resumed``: the entry of each area that it has seen; None for nothing but what is new from now on.
         """
-        viewer = Viewer(areas, self._positions and dict(self._positions))
-        self._viewers.add(viewer)
+        subscriber = Subscriber(areas, self._positions and dict(self._positions))
+        self._subscribers.add(subscriber)
         try:
             yield (await self._told_health()).text
             held: list[Message] = []
-            async for message in self._woken(viewer) if resumed is not None else viewer.heard():
+            async for message in self._woken(subscriber) if resumed is not None else subscriber.heard():
                 if resumed is None:
                     yield message.text
                     continue
@@ -113,32 +113,34 @@ class Hub:
                     yield message.text
                 if len(held) > QUEUE:
                     return
-                if self._is_up and viewer.joined is not None:
+                if self._is_up and subscriber.joined is not None:
                     with suppress(RedisError):
-                        async for missed, seen in self._missed(viewer, resumed):
+                        async for missed, seen in self._missed(subscriber, resumed):
                             yield missed
                             resumed = seen
                         resumed = None
                         for each in held:
                             yield each.text
         finally:
-            self._viewers.discard(viewer)
+            self._subscribers.discard(subscriber)
 
-    async def _woken(self, viewer: Viewer) -> AsyncIterator[Message]:
+    async def _woken(self, subscriber: Subscriber) -> AsyncIterator[Message]:
         """What the viewer is told, after one message that says nothing: to begin with."""
         yield Message("", b"")
-        async for message in viewer.heard():
+        async for message in subscriber.heard():
             yield message
 
-    async def _missed(self, viewer: Viewer, seen: Mapping[str, str]) -> AsyncIterator[tuple[bytes, dict[str, str]]]:
+    async def _missed(
+        self, subscriber: Subscriber, seen: Mapping[str, str]
+    ) -> AsyncIterator[tuple[bytes, dict[str, str]]]:
         """The changes between what the viewer has seen and what its queue holds, each with what it has seen then."""
-        positions = dict(viewer.joined or {}) | dict(seen)
-        for area in sorted(viewer.areas & seen.keys()):
-            async for change in self._store.between(area, seen[area], (viewer.joined or {})[area]):
+        positions = dict(subscriber.joined or {}) | dict(seen)
+        for area in sorted(subscriber.areas & seen.keys()):
+            async for change in self._store.between(area, seen[area], (subscriber.joined or {})[area]):
                 positions = positions | {area: change.entry}
                 if (text := self._event(change, positions)) is not None:
                     yield text, positions
-            positions = positions | {area: (viewer.joined or {})[area]}
+            positions = positions | {area: (subscriber.joined or {})[area]}
 
     async def _follow(self) -> None:
         while _goes_on():
@@ -155,8 +157,8 @@ class Hub:
 
     def _place(self, positions: dict[str, str]) -> None:
         self._positions = positions
-        for viewer in self._viewers:
-            viewer.joined = dict(positions)
+        for subscriber in self._subscribers:
+            subscriber.joined = dict(positions)
 
     async def _read(self, positions: dict[str, str]) -> None:
         changes = await self._store.news(positions)
@@ -177,15 +179,15 @@ class Hub:
         return format_sse_event(event="alert", id=written(positions), data_str=data)
 
     def _tell(self, message: Message) -> None:
-        for viewer in self._viewers:
-            viewer.tell(message)
+        for subscriber in self._subscribers:
+            subscriber.tell(message)
 
     async def _told_health(self) -> Message:
         data = msgspec.json.encode(await health(self._store)).decode()
         return Message("", format_sse_event(event="health", data_str=data, retry=2000))
 
     async def _tell_health(self) -> None:
-        if self._viewers:
+        if self._subscribers:
             self._tell(await self._told_health())
 
     async def _beat(self) -> None:

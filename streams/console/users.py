@@ -20,9 +20,9 @@ from streams.console.models import Role
 USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
-"""So long after a wrong password the next of the same user is not looked at."""
-MAX_WAITING = 5
-"""More sign-ins of one user at a time are turned away, and of all names that are not known."""
+"""So long after a wrong password the next from the same address is not looked at."""
+MAX_WAITING = 10
+"""More sign-ins from one address at a time are turned away."""
 
 _hasher = PasswordHasher()
 
@@ -95,27 +95,31 @@ def _user(fields: list[str]) -> User | None:
 
 
 class Passwords:
-    """Checks passwords, one at a time since each costs memory and time, and those of one user slowly."""
+    """Checks passwords, one at a time since each costs memory and time.
+
+    Those from one address take turns, and a wrong one costs time. That goes by address and not by user: so nobody is
+    kept out by what others try, and an answer does not tell whether there is such a user.
+    """
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self.users = users
         self._nobody = User("", "viewer", _hasher.hash("nobody's"))
-        self._turn = {name: asyncio.Lock() for name in ("", *users)}
         self._checking = asyncio.Semaphore(1)
+        self._turns: dict[str, asyncio.Lock] = {}
         self._waiting: Counter[str] = Counter()
 
-    async def check(self, name: str, password: str) -> User | None:
+    async def check(self, name: str, password: str, address: str) -> User | None:
         """The user, if that is the password; a name that is not known takes as long as one that is.
 
         Raises:
-            Busy: too many are waiting for that name already; all names that are not known count as one.
+            Busy: too many from that address are waiting already.
         """
-        user = self.users.get(name, self._nobody)
-        if self._waiting[user.name] >= MAX_WAITING:
+        if self._waiting[address] >= MAX_WAITING:
             raise Busy
-        self._waiting[user.name] += 1
+        self._waiting[address] += 1
         try:
-            async with self._turn[user.name]:
+            async with self._turns.setdefault(address, asyncio.Lock()):
+                user = self.users.get(name, self._nobody)
                 async with self._checking:
                     is_right = await asyncio.to_thread(_is_right, user, password)
                 if is_right and user is not self._nobody:
@@ -123,7 +127,9 @@ class Passwords:
                 await asyncio.sleep(FAILED_S)
                 return None
         finally:
-            self._waiting[user.name] -= 1
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address], self._turns[address]
 
 
 def _is_right(user: User, password: str) -> bool:

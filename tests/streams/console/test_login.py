@@ -139,20 +139,23 @@ def test_too_many_guesses_are_turned_away(guarded: Client, monkeypatch: pytest.M
     assert answer.headers["retry-after"]
 
 
-def test_who_guesses_names_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["ann", "nobody"])
+def test_who_guesses_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(users, "FAILED_S", 0.5)
     ann = users.User("ann", "viewer", PasswordHasher().hash("right"))
 
     async def run() -> None:
         passwords = users.Passwords({"ann": ann})
-        guesses = [asyncio.create_task(passwords.check(f"somebody{n}", "guess")) for n in range(users.MAX_WAITING)]
+        guesses = [asyncio.create_task(passwords.check(name, "guess", "192.0.2.1")) for _ in range(users.MAX_WAITING)]
         await asyncio.sleep(0)
-        with pytest.raises(users.Busy):
-            await passwords.check("somebody else", "guess")
-        assert await passwords.check("ann", "right") == ann
+        for either in ("ann", "nobody"):
+            with pytest.raises(users.Busy):
+                await passwords.check(either, "guess", "192.0.2.1")
+        assert await passwords.check("ann", "right", "192.0.2.2") == ann
         for guess in guesses:
             guess.cancel()
         await asyncio.gather(*guesses, return_exceptions=True)
+        assert await passwords.check("ann", "right", "192.0.2.1") == ann
 
     asyncio.run(run())
 

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streams.console import hub
-from streams.console.hub import QUEUE, Hub, Viewer, read, written
+from streams.console.hub import QUEUE, Hub, Subscriber, read, written
 from streams.console.hub import Message as Told
 from streams.console.store import Change
 from streams.local_services import LocalValkey
@@ -197,11 +197,11 @@ def test_a_reader_that_has_died_is_said(client: Client, monkeypatch: pytest.Monk
 
 def test_a_viewer_that_is_too_slow_is_let_go() -> None:
     async def run() -> list[Told]:
-        viewer = Viewer(frozenset({"a"}), {})
+        subscriber = Subscriber(frozenset({"a"}), {})
         for number in range(QUEUE + 5):
-            viewer.tell(Told("a", b"%d" % number))
-            viewer.tell(Told("b", b"not for it"))
-        return [each async for each in viewer.heard()]
+            subscriber.tell(Told("a", b"%d" % number))
+            subscriber.tell(Told("b", b"not for it"))
+        return [each async for each in subscriber.heard()]
 
     heard = asyncio.run(asyncio.wait_for(run(), 5))
     assert heard == []
