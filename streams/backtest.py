@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -22,16 +23,16 @@ from streams.tables import Row
 
 
 class AlertSummary(msgspec.Struct, frozen=True):
-    """One alert of a backtest: its last state, and the figures of its strongest revision.
+    """One alert of a backtest: its last state, and the figures of its strongest revision; times in the area's zone.
 
-    ``opened_at`` is when it first reached the tier ``alert``.
+    ``alerted_at`` is when it first reached the tier ``alert``.
     """
 
     id: str
     category: str
     state: str
     tier: str
-    opened_at: datetime
+    alerted_at: datetime
     ended_at: datetime | None
     revisions: int
     longitude: float
@@ -64,6 +65,7 @@ class Backtest:
     refused: dict[str, tuple[int, str]]
     missing_days: float
     interval_kind: str
+    timezone: str
     begins_late: bool
 
     def remarks(self) -> list[str]:
@@ -120,8 +122,9 @@ def backtest(
             publish(monitor.put(entry, offset, int(row.time_s)))
         step()
     publish(monitor.flush())
-    alerts = [_summary(alert, strongest[alert.id]) for alert in last.values() if alert.alerted_s is not None]
-    alerts.sort(key=lambda alert: (alert.opened_at, alert.id))
+    zone = ZoneInfo(plan.settings.timezone)
+    alerts = [_summary(alert, strongest[alert.id], zone) for alert in last.values() if alert.alerted_s is not None]
+    alerts.sort(key=lambda alert: (alert.alerted_at, alert.id))
     accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
     begins = monitor.window.baseline_begins() if monitor.window.has_time else None
     held_days = 0.0 if begins is None else (monitor.window.now - begins) / 24
@@ -133,18 +136,19 @@ def backtest(
         refused,
         missing_days,
         "calibrated" if plan.calibration else "nominal",
+        plan.settings.timezone,
         begins_late,
     )
 
 
-def _summary(alert: Alert, strongest: Alert) -> AlertSummary:
+def _summary(alert: Alert, strongest: Alert, zone: ZoneInfo) -> AlertSummary:
     return AlertSummary(
         id=alert.id,
         category=alert.stream,
         state=alert.state,
         tier=alert.tier,
-        opened_at=datetime.fromtimestamp(alert.alerted_s or 0, UTC),
-        ended_at=None if alert.ended_s is None else datetime.fromtimestamp(alert.ended_s, UTC),
+        alerted_at=datetime.fromtimestamp(alert.alerted_s or 0, zone),
+        ended_at=None if alert.ended_s is None else datetime.fromtimestamp(alert.ended_s, zone),
         revisions=alert.revision,
         longitude=strongest.longitude,
         latitude=strongest.latitude,

@@ -124,6 +124,7 @@ def check_config(file: Path | None) -> None:
 @click.option(
     "--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing."
 )
+@click.option("--output", type=FILE, help="Write all its incidents as a CSV file, and send nothing.")
 def simulate(
     config: Path | None,
     area: str | None,
@@ -135,13 +136,14 @@ def simulate(
     speed: float,
     truth: Path | None,
     cells: Path | None,
+    output: Path | None,
 ) -> None:
     """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
     from streams.configuration import ConfigurationError, load
     from streams.plan import plan
     from streams.replay import FeedError
     from streams.sending import send
-    from streams.simulator import RESOLUTION, Simulation, write_truth
+    from streams.simulator import RESOLUTION, Simulation, write_incidents, write_truth
     from streams.tables import Table
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
@@ -153,6 +155,12 @@ def simulate(
         simulated = simulation.run()
         if truth is not None:
             write_truth(truth, simulated.clusters)
+        if output is not None:
+            write_incidents(output, simulated.incidents)
+            click.echo(
+                f"{len(simulated.incidents)} incidents written, {len(simulated.clusters)} clusters hidden in them"
+            )
+            return
         table = Table.from_incidents(simulated.incidents)
         chosen = plan(table, config, os.environ, area, None, None)
         rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))

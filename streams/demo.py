@@ -141,7 +141,7 @@ class _Demo:
         self._configuration = load(self._file, {})
         create_topics(self._configuration)
         self._metrics = metrics
-        self._view.connect(kafka.address, self._configuration.redis.url, metrics, self._console)
+        self._view.connect(kafka.address, self._configuration.redis.url, metrics, self._console, self._file)
         self._scans = ScanLog(
             self._stack.enter_context(closing(KafkaConsumer(**consumer_arguments(self._configuration.kafka)))),
             self._configuration,
@@ -154,6 +154,7 @@ class _Demo:
             port = self._console.rpartition(":")[2]
             self._launch("the console", "console", "--config", str(self._file), "--port", port)
             self._view.say(f"The console: http://{self._console}/")
+        self._view.say(f"The configuration, for `hotspots explain ALERT --config ...`: {self._file}")
         history = self._launch("the simulator of the history", *self._source.history(self._file))
         history.may_end = True
         self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)

@@ -12,6 +12,8 @@ from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties, AlertResponse
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+LONG_YEARS = 1000
+"""Beyond that a figure says nothing but "never"."""
 COMPLETE = 0.9
 """Of reports that are less complete than this, a reader is told."""
 ARTEFACTS = {
@@ -98,7 +100,7 @@ def _what(alert: AlertProperties, longitude: float, latitude: float, place: str)
 
 
 def _chance(alert: AlertProperties) -> str:
-    interval = f"{_plain(alert.recurrence_interval_days)} days"
+    interval = interval_words(alert.recurrence_interval_days)
     if alert.interval_kind == "calibrated":
         return (
             f"By chance alone this area sees an alert at least this strong once in {interval}; "
@@ -108,6 +110,16 @@ def _chance(alert: AlertProperties) -> str:
         f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
         "scans and not alerts, so it will be more often."
     )
+
+
+def interval_words(days: float) -> str:
+    """How long chance takes to show as much, as people say it: "90 days", "1,000+ years"."""
+    if days < 2:
+        return f"{_plain(24 * days)} hours"
+    years = days / 365.25
+    if years < 2:
+        return f"{_plain(days)} days"
+    return f"{_plain(years)} years" if years < LONG_YEARS else f"{LONG_YEARS:,}+ years"
 
 
 def _plain(figure: float) -> str:

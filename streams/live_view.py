@@ -25,6 +25,7 @@ from rich.text import Text
 
 from detectors.inference import TIERS
 from detectors.lifecycle import TERMINAL
+from streams.explanation import interval_words
 from streams.messages import AlertFeature, read_alert
 from streams.redis_copy import area_key
 
@@ -116,9 +117,14 @@ class LiveView:
         if self._redis is not None:
             self._redis.close()
 
-    def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None) -> None:
+    def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
         """Say where the parts are; the view reads Redis and the metrics from now on."""
-        self._addresses = {"Kafka": kafka, "Redis": redis_url, "metrics": f"http://{metrics}/metrics"}
+        self._addresses = {
+            "Kafka": kafka,
+            "Redis": redis_url,
+            "metrics": f"http://{metrics}/metrics",
+            "--config": str(configuration),
+        }
         self._page = "" if console is None else f"the console: http://{console}/"
         self._metrics = metrics
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
@@ -198,7 +204,7 @@ def _table(title: str, *last: str) -> Table:
 
 def _cells(alert: AlertFeature) -> tuple[str, ...]:
     told = alert.properties
-    interval = f"{told.recurrence_interval_days:,.0f} days"
+    interval = interval_words(told.recurrence_interval_days)
     return _place(alert), told.category, told.tier, str(told.observed), f"{told.expected:.1f}", interval
 
 

@@ -26,7 +26,7 @@ from streams.audit import Audit
 from streams.backtest import Backtest
 from streams.calibration_file import CalibrationFile
 from streams.demo_summary import Summary
-from streams.explanation import figures, paragraph
+from streams.explanation import figures, interval_words, paragraph
 from streams.messages import AlertFeature
 from streams.metrics import OUTCOMES
 from streams.reproduce import Reproduction
@@ -77,7 +77,7 @@ def print_reproduction(result: Reproduction, output: str) -> None:
     for each in result.differences:
         click.echo(f"{each.where}: {each.field}: {each.on_record}" + (f", but {each.derived}" if each.derived else ""))
     outcome = f"{len(result.differences)} differences" if result.differences else "every figure is what the log says"
-    click.echo(f"{len(result.alerts)} alerts, {result.revisions} revisions, {result.scans} scan records: {outcome}")
+    click.echo(f"alerts {len(result.alerts)}, revisions {result.revisions}, scan records {result.scans}: {outcome}")
 
 
 def print_audit(result: Audit, output: str) -> None:
@@ -103,7 +103,7 @@ def print_backtest(result: Backtest, output: str) -> None:
         accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
         unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
         Console(soft_wrap=True).print(
-            f"{accounts}{unmapped}; {result.summary.scans} scans, {len(result.summary.alerts)} alerts"
+            f"{accounts}{unmapped}; scans {result.summary.scans}, alerts {len(result.summary.alerts)}"
         )
 
 
@@ -196,15 +196,15 @@ def _cluster_table(report: Report) -> Table:
 
 
 def _alert_table(result: Backtest) -> Table:
-    title = f"Alerts that reached the tier 'alert'; {result.interval_kind} intervals"
+    title = f"Alerts that reached the tier 'alert'; {result.interval_kind} intervals; times of {result.timezone}"
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("alerted (UTC)", "category", "tier", "state", "where", "radius"):
+    for heading in ("alerted", "category", "tier", "state", "where", "radius"):
         table.add_column(heading, no_wrap=True)
     for heading in ("seen", "usual", "once in"):
         table.add_column(heading, justify="right", no_wrap=True)
     for alert in result.summary.alerts:
         table.add_row(
-            f"{alert.opened_at:%Y-%m-%d %H:%M}",
+            f"{alert.alerted_at:%Y-%m-%d %H:%M}",
             alert.category,
             alert.tier,
             alert.state,
@@ -212,6 +212,6 @@ def _alert_table(result: Backtest) -> Table:
             f"{alert.radius_m:.0f} m",
             str(alert.observed),
             f"{alert.expected:.2f}",
-            f"{alert.recurrence_interval_days:,.0f} d",
+            interval_words(alert.recurrence_interval_days),
         )
     return table

@@ -6,12 +6,15 @@ of relative risk 10 or less and reach 300 m or less.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
+from detectors.incident import Incident
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
@@ -21,6 +24,7 @@ HISTORY_DAYS = 84
 RESOLUTION = 9
 """Of the H3 cells: a cell is as wide as a small cluster."""
 
+COLUMNS = ("id", "occurred_at", "reported_at", "category", "longitude", "latitude")
 INJECTION = Injection(per_day=1.5, relative_risk=(8.0, 10.0), radius_m=(150.0, 300.0), hours=(8.0, 36.0), expected=9.0)
 
 
@@ -47,6 +51,14 @@ class Simulation:
         """All its incidents in order of arrival, and the clusters among them."""
         end = self.live_from + timedelta(days=self.days)
         return self.city.simulate(BEGIN, end, inject=self.inject, inject_from=self.live_from)
+
+
+def write_incidents(path: Path, incidents: Iterable[Incident]) -> None:
+    """Write incidents as a CSV file that the other commands read; raises OSError."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([msgspec.to_builtins(getattr(each, name)) for name in COLUMNS] for each in incidents)
 
 
 def write_truth(path: Path, clusters: tuple[InjectedCluster, ...]) -> None:

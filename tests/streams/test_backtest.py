@@ -45,7 +45,7 @@ ALERT: dict[str, tuple[type, ...]] = {
     "category": (str,),
     "state": (str,),
     "tier": (str,),
-    "opened_at": (str,),
+    "alerted_at": (str,),
     "ended_at": (str, type(None)),
     "revisions": (int,),
     "longitude": (float,),
@@ -137,7 +137,7 @@ def test_the_summary_has_exactly_its_keys_and_types(whole: Told) -> None:
         assert list(alert) == list(ALERT)
         assert all(type(alert[key]) in types for key, types in ALERT.items())
         assert alert["category"] in ("violence", "property", "drugs", "disorder", "all")
-        assert RFC3339.fullmatch(alert["opened_at"])
+        assert RFC3339.fullmatch(alert["alerted_at"])
         assert alert["ended_at"] is None or RFC3339.fullmatch(alert["ended_at"])
     assert {alert["state"] for alert in whole.summary["alerts"]} >= {"ended"}
 
@@ -166,7 +166,7 @@ def test_only_alerts_that_reached_the_tier_alert_are_listed_and_since_when(whole
     for event in whole.events:
         if event.data.properties.tier in ("alert", "urgent"):
             reached.setdefault(event.subject, event.time)
-    assert {alert["id"]: moment(alert["opened_at"]) for alert in whole.summary["alerts"]} == reached
+    assert {alert["id"]: moment(alert["alerted_at"]) for alert in whole.summary["alerts"]} == reached
     assert {event.subject for event in whole.events} > reached.keys(), "some alerts stay below that tier"
 
 

@@ -7,10 +7,15 @@ import importlib.metadata
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from detectors.incident import Incident
+from detectors.settings import AreaSettings
 from streams.cli import main
+from streams.simulator import Simulation, read_truth
+from streams.tables import Table
 
 SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"
 HEADER = ["id", "occurred_at", "category", "longitude", "latitude"]
@@ -166,3 +171,18 @@ def test_the_cells_of_a_simulated_city_are_those_of_an_area(tmp_path: Path) -> N
     assert (result.exit_code, result.output) == (0, "")
     area.write_text('[areas.leeds]\ntimezone = "UTC"\ncells_file = "cells.txt"\n')
     assert hotspots("check-config", area).exit_code == 0
+
+
+def test_a_simulated_city_can_be_written_as_a_file_that_reads_as_it_is(tmp_path: Path) -> None:
+    file, truth = tmp_path / "incidents.csv", tmp_path / "truth.json"
+    result = hotspots("simulate", "--days", "3", "--output", file, "--truth", truth)
+    simulated = Simulation(1, 3.0).run()
+    assert result.output == (
+        f"{len(simulated.incidents)} incidents written, {len(simulated.clusters)} clusters hidden in them\n"
+    )
+    assert read_truth(truth) == simulated.clusters != ()
+    read, made = (
+        [msgspec.json.decode(row.value, type=Incident) for row in table.rows("city", AreaSettings()) if row.value]
+        for table in (Table.read(file), Table.from_incidents(simulated.incidents))
+    )
+    assert read == made
