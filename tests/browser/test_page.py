@@ -141,6 +141,52 @@ def test_a_page_that_could_not_load_the_alerts_tries_again(site: Site, open_page
     expect(page.locator("#summary")).to_contain_text("open", timeout=20_000)
 
 
+def test_a_key_that_is_held_answers_once(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator(LIVELY).first.click()
+    sent: list[str] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/take", refuse)
+    page.keyboard.down("t")
+    expect(page.locator("#errors")).to_contain_text("could not be sent")
+    for _ in range(3):
+        page.keyboard.down("t")
+    page.keyboard.up("t")
+    page.keyboard.press("m")  # what was pressed before has had its effect by then
+    assert len(sent) == 1
+
+
+def test_what_is_long_past_is_no_news(site: Site, open_page: OpenPage) -> None:
+    """As when Redis is filled anew: to a clock on the wall the demo's events are of another year."""
+    page, other = open_page(f"{site.url}openapi.json", wait=False), open_page()
+
+    def on_the_wall(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        route.fulfill(response=answer, json=told | {"clocks": dict.fromkeys(told["clocks"], "wall")})
+
+    page.route("**/api/session", on_the_wall)
+    page.goto(site.url)
+    page.wait_for_selector("#list .row")
+    seen = shown(page)
+    expect(other.locator("#announcements")).not_to_be_empty()
+    until(lambda: shown(page) != seen, "a change has come", 60)
+    expect(page.locator("#announcements")).to_be_empty()
+    expect(page.locator("#list .changed-mark")).to_have_count(0)
+
+
+def shown(page: Page) -> list[tuple[str, str]]:
+    """Alert and revision of every row."""
+    rows = page.locator("#list .row").evaluate_all(
+        "(rows) => rows.map(({ dataset }) => [dataset.alert, dataset.revision])"
+    )
+    return [(alert, revision) for alert, revision in rows]
+
+
 def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}openapi.json", wait=False)
     for area, level, said in (

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from streams import recalibration
 from streams.calibration_file import CalibrationFile
+from streams.configuration import Configuration
 from streams.metrics import Metrics
 from streams.recalibration import Recalibrator, is_due
 from streams.watched_area import Nightly, WatchedArea, watched_areas
@@ -88,3 +89,28 @@ def test_a_past_that_is_too_short_leaves_things_as_they_are(
     with running(site, due_now(site), monkeypatch) as made:
         until(lambda: "the log holds no incident" in caplog.text, "it is said why")
     assert made.empty()
+
+
+def test_an_area_that_was_due_is_not_forgotten_while_others_are_calibrated(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hour in which areas without a calibration are due is over when the first has been calibrated."""
+    area = due_now(new_site(clock="wall"))
+    tried: list[str] = []
+
+    def refuse(_: Recalibrator, area: WatchedArea, *__: object) -> str:
+        tried.append(area.name)
+        return "not now"
+
+    monkeypatch.setattr(recalibration, "ASK_S", 0.05)
+    monkeypatch.setattr(recalibration, "is_due", lambda *_: not tried)
+    monkeypatch.setattr(Recalibrator, "_calibrate", refuse)
+    watched = {name: dataclasses.replace(area, name=name) for name in ("leeds", "york", "hull")}
+    recalibrator = Recalibrator(
+        Configuration(), Metrics(CollectorRegistry()), watched=lambda: watched, made=lambda *_: None
+    )
+    recalibrator.start()
+    try:
+        until(lambda: set(tried) == set(watched), "every area was calibrated")
+    finally:
+        recalibrator.stop()
