@@ -146,6 +146,13 @@ class Monitor:
         """What the area's clock shows, in seconds since 1970; None before the first record."""
         return self._judge.clock_s
 
+    @property
+    def missing_days(self) -> float:
+        """So much history the window lacks before the area is scanned at all; 0: none."""
+        begins = self.window.baseline_begins() if self.window.has_time else None
+        held_h = 0 if begins is None else self.window.now - begins
+        return max(0.0, self.settings.min_baseline_days - held_h / 24)
+
     # Records and ticks
 
     def put(self, entry: Entry, offset: int, arrival_s: int, merge: bool = False) -> list[ClosedTick]:
@@ -329,7 +336,7 @@ class Monitor:
     ) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
         begins = self.window.baseline_begins()
-        held = begins is not None and self.window.now - begins >= self.settings.min_baseline_days * 24
+        held = begins is not None and not self.missing_days
         if not held:
             self._scorer.forget()
         if not streams or not (held or self.alerts):

@@ -126,15 +126,12 @@ def backtest(
     alerts = [_summary(alert, strongest[alert.id], zone) for alert in last.values() if alert.alerted_s is not None]
     alerts.sort(key=lambda alert: (alert.alerted_at, alert.id))
     accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
-    begins = monitor.window.baseline_begins() if monitor.window.has_time else None
-    held_days = 0.0 if begins is None else (monitor.window.now - begins) / 24
-    missing_days = 0.0 if monitor.scans else plan.settings.min_baseline_days - held_days
     return Backtest(
         Summary(accounts, monitor.scans, alerts),
         monitor.accounts.unmapped,
         events,
         refused,
-        missing_days,
+        0.0 if monitor.scans else monitor.missing_days,
         "calibrated" if plan.calibration else "nominal",
         plan.settings.timezone,
         begins_late,

@@ -138,6 +138,7 @@ class Engine:
                 lag=max(0, each.intake.end_offset - each.partition.next_offset),
                 feed=_feed(area, time.time()) if each.is_caught_up else "catching_up",
                 clock_s=area.monitor.clock_s,
+                missing_days=area.missing_days,
                 promise=area.watched.promise,
             )
             for each in self._now()
@@ -271,4 +272,6 @@ def _feed(area: OwnedArea, now_s: float) -> FeedState:
     """The feed of an area that has caught up: a wall clock tells of a silence before the next tick does."""
     silent_from_s = area.monitor.silent_from_s
     is_silent = area.is_wall and silent_from_s is not None and now_s >= silent_from_s
-    return "silent" if is_silent or area.is_silent else "healthy"
+    if is_silent or area.is_silent:
+        return "silent"
+    return "learning" if area.missing_days else "healthy"

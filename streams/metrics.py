@@ -174,8 +174,14 @@ DECLARED = (
     Declared(
         "hotspots_feed_state",
         "gauge",
-        "1 for the state that the area's feed is in (healthy, silent, catching_up or kafka_away), 0 for the others.",
+        "1 for the state of the area's feed (healthy, learning, silent, catching_up or kafka_away), 0 for the others.",
         ("area", "state"),
+        at_scrape=True,
+    ),
+    Declared(
+        "hotspots_missing_baseline_days",
+        "gauge",
+        "Days of history that the area's window lacks before it is scanned at all; 0 once it is.",
         at_scrape=True,
     ),
     Declared(
@@ -203,7 +209,8 @@ DECLARED = (
 ESTIMATES = ("mean", "low", "high")
 TransactionOutcome = Literal["committed", "aborted"]
 RecalibrationOutcome = Literal["made", "failed"]
-FeedState = Literal["healthy", "silent", "catching_up", "kafka_away"]
+FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away"]
+"""``learning``: the window lacks history, so the area is not scanned."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,7 +224,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How an area is doing; ``lag`` is in records.
+    """How an area is doing; ``lag`` is in records, ``missing_days``: of history before it is scanned.
 
     Times are seconds since 1970 UTC by the wall clock; ``clock_s`` is what the area's own clock shows.
     """
@@ -227,6 +234,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     lag: int
     feed: FeedState
     clock_s: float | None = None
+    missing_days: float = 0.0
     promise: Promise | None = None
 
 
@@ -379,6 +387,7 @@ class _StateCollector(Collector):
             families["hotspots_lag_records"].add_metric([area], health.lag)
             for state in get_args(FeedState):
                 families["hotspots_feed_state"].add_metric([area, state], health.feed == state)
+            families["hotspots_missing_baseline_days"].add_metric([area], health.missing_days)
             if health.last_record_s is not None:
                 families["hotspots_last_record_timestamp_seconds"].add_metric([area], health.last_record_s)
             if health.last_scan_s is not None:

@@ -60,6 +60,7 @@ class OwnedArea:
         self.last_record_s: float | None = None
         self.last_scan_s: float | None = None
         self.is_silent = False
+        self.missing_days = monitor.missing_days
         self.usual: Usual | None = None
         self._usual_bucket: int | None = None
         self._usual_s = float("-inf")
@@ -150,6 +151,7 @@ class OwnedArea:
             self.last_scan_s = now_s
         self._accounts = closed.accounts
         self.is_silent = closed.is_silent
+        self.missing_days = self.monitor.missing_days
         self.alerts = self.monitor.alerts
 
 

@@ -153,6 +153,7 @@ class RedisCopy:
             "clock": _rfc3339(health.clock_s),
             "lag": health.lag,
             "feed": health.feed,
+            "missing_days": round(health.missing_days, 2),
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:

@@ -40,7 +40,14 @@ from streams.usual import Usual
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
 USUAL = Usual(resolution=10, days=28.5, cells={"8a195da49b9ffff": 7})
-HEALTH = AreaHealth(last_record_s=1_700_000_000.25, last_scan_s=None, lag=12, feed="healthy", clock_s=1_700_000_001.0)
+HEALTH = AreaHealth(
+    last_record_s=1_700_000_000.25,
+    last_scan_s=None,
+    lag=12,
+    feed="healthy",
+    clock_s=1_700_000_001.0,
+    missing_days=12.349,
+)
 
 Revision = tuple[str, bytes]
 Contents = dict[str, Any]
@@ -537,6 +544,7 @@ def test_the_heartbeat_tells_silence_from_death(configuration: Configuration, va
         b"clock": b"2023-11-14T22:13:21.000+00:00",
         b"lag": b"12",
         b"feed": b"healthy",
+        b"missing_days": b"12.35",
     }
     assert not valkey_client.exists(area_key("york", "health"))  # another worker's
 

@@ -71,8 +71,8 @@ class Ledger:
         return [message for transaction in self.transactions for message in transaction if message.topic == topic]
 
 
-def watched(name: str, clock: Literal["wall", "watermark"] = "wall") -> WatchedArea:
-    area = AreaSettings(clock=clock, min_baseline_days=0, replications=99)
+def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baseline_days: int = 0) -> WatchedArea:
+    area = AreaSettings(clock=clock, min_baseline_days=min_baseline_days, replications=99)
     locations = Locations.from_cells([CELL])
     near = neighbours(locations.points, area.max_radius_m)
     return WatchedArea(name, area, locations, near, area.digest(locations))
@@ -416,6 +416,26 @@ def test_a_partition_that_falls_behind_is_no_longer_caught_up(bench: Bench) -> N
     assert bench.engine.health()["leeds"].feed == "catching_up"
     bench.intake.is_at_end = True
     bench.until(lambda: bench.engine.caught_up() == {0})
+
+
+def test_an_area_is_learning_until_its_window_holds_enough_history() -> None:
+    bench = Bench(watched("leeds", "watermark", min_baseline_days=3))
+    bench.engine.start()
+    bench.adopt()
+    bench.intake.is_at_end = True
+    bench.until(lambda: bench.engine.caught_up() == {0})
+    assert (bench.engine.health()["leeds"].feed, bench.engine.health()["leeds"].missing_days) == ("learning", 3.0)
+    days = [record(offset, "leeds", NOW_S + offset * 6 * 3600) for offset in range(14)]
+    bench.give(*days[:9])  # two days; the hour of the last is not over
+    bench.until(lambda: bench.covered[-1].get("leeds") == 8)
+    assert bench.engine.health()["leeds"].missing_days == pytest.approx(1, abs=1.01 / 24)
+    assert not any(scan.streams for scan in bench.ledger.scans())
+    bench.give(*days[9:])
+    bench.until(lambda: bench.covered[-1].get("leeds") == 13 and bench.engine.caught_up() == {0})
+    assert (bench.engine.health()["leeds"].feed, bench.engine.health()["leeds"].missing_days) == ("healthy", 0.0)
+    assert bench.ledger.scans()[-1].streams
+    assert bench.engine.drain(10)
+    bench.intake._loop.close()
 
 
 def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:

@@ -65,7 +65,7 @@ ALERT = Alert(
     trigger_score=4.0,
 )
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
-HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="healthy", promise=PROMISE)
+HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learning", missing_days=4.5, promise=PROMISE)
 
 
 def closed_tick() -> ClosedTick:
@@ -273,6 +273,7 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     owned = {"leeds": HEALTH, "york": AreaHealth(last_record_s=None, last_scan_s=None, lag=0, feed="catching_up")}
     Metrics(registry).observe(list, lambda: dict(owned))
     assert samples(registry, "hotspots_lag_records") == {("leeds",): 7, ("york",): 0}
+    assert samples(registry, "hotspots_missing_baseline_days") == {("leeds",): 4.5, ("york",): 0.0}
     assert samples(registry, "hotspots_last_record_timestamp_seconds") == {("leeds",): 1000.5}
     assert samples(registry, "hotspots_last_scan_timestamp_seconds") == {("leeds",): 1001.0}
     assert samples(registry, "hotspots_calibration_timestamp_seconds") == {("leeds",): 900.0}
@@ -281,7 +282,7 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     assert chance == {("leeds", "mean"): 1.9, ("leeds", "low"): 1.7, ("leeds", "high"): 2.1}
     states = samples(registry, "hotspots_feed_state")
     assert Counter(area for (area, _), value in states.items() if value) == {"leeds": 1, "york": 1}
-    assert states["york", "catching_up"] == 1
+    assert states["leeds", "learning"] == states["york", "catching_up"] == 1
     del owned["leeds"]
     assert samples(registry, "hotspots_lag_records") == {("york",): 0}
 
