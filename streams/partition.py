@@ -5,6 +5,7 @@ Everything here runs in the engine's thread, or before the partition is handed t
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -35,6 +36,8 @@ UNOWNED_S = 1.0
 
 USUAL_S = 10.0
 """A clock that runs faster than time, as in a replay, passes many hours meanwhile."""
+
+log = logging.getLogger(__name__)
 
 
 class Done(NamedTuple):
@@ -153,6 +156,13 @@ class OwnedArea:
         self.is_silent = closed.is_silent
         self.missing_days = self.monitor.missing_days
         self.alerts = self.monitor.alerts
+        for alert in closed.changes:
+            if alert.notice:
+                figures = alert.observed, alert.expected
+                kind = alert.notice, alert.tier, alert.stream
+                log.info("area %s: alert %s: %s, %s, %s, %d against %.2g usual", name, alert.id, *kind, *figures)
+        for _, reason, _ in closed.refusals:
+            log.warning("area %s: a record was rejected: %s", name, reason)
 
 
 class Partition:
@@ -278,6 +288,7 @@ class Partition:
             self.covered[each.area.watched.name] = each.closed.next_offset
         for record in unowned:
             self._metrics.rejected(_refusal(record).reason)
+            log.warning("partition %d: a record was rejected: %s", self.number, _refusal(record).reason)
         for response, refusal in unanswerable:
             self._metrics.rejected(refusal.reason, response.area or "")
         self.covered[None] = own.next_offset

@@ -235,6 +235,20 @@ def with_an_alert(partition: Partition, area: str) -> str:
     raise AssertionError("the feed opens an alert")
 
 
+def test_the_log_tells_of_alerts_and_of_rejections_after_they_are_on_record(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "streams")
+    ledger = Ledger()
+    partition = partition_of(ledger, town("watermark"))
+    alert = with_an_alert(partition, "leeds")
+    partition.put(record(1_000, None, NOW_S, Refusal("no_area", "key: missing")), NOW_S)
+    partition.commit(NOW_S + UNOWNED_S)
+    opened = next(read_alert(each.value).data.properties for each in ledger.of("alerts"))
+    told = f"area leeds: alert {alert}: {opened.notice}, {opened.tier}, {opened.category}, {opened.observed} against"
+    assert opened.notice
+    assert next(line for line in caplog.messages if line.startswith("area leeds: alert ")).startswith(told)
+    assert "partition 0: a record was rejected: no_area" in caplog.messages
+
+
 def test_a_response_goes_on_record_by_itself_and_once() -> None:
     ledger = Ledger()
     partition = partition_of(ledger, town("watermark"), watched("york", "watermark"))
