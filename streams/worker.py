@@ -27,6 +27,7 @@ from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
+from streams.area_log import LogError
 from streams.brokers import check_topics, faust_arguments, said_of
 from streams.configuration import Configuration, ConfigurationError
 from streams.decode import decode
@@ -91,7 +92,7 @@ class SharedIdError(LeaveError):
     """Another worker has joined the group under our instance id."""
 
 
-EXPECTED = (FencedError, AbortedError, RebuildError, StalledError, LeaveError, KafkaError)
+EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, KafkaError)
 """Failures whose text says all there is to say."""
 
 
