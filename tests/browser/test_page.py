@@ -98,6 +98,18 @@ def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
     expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
 
 
+def test_a_phone_is_wide_enough(open_page: OpenPage) -> None:
+    page = open_page()
+    page.set_viewport_size({"width": 390, "height": 800})
+    row = page.locator("#list .row").first
+    for part in (row, page.locator("#map")):
+        box = part.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] > 60
+    row.press("Enter")
+    expect(page.locator("#card .explanation")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_filters_say_what_they_hide(open_page: OpenPage) -> None:
     page = open_page()
     for tier in ("urgent", "alert", "advisory", "watch"):

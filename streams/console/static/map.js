@@ -131,7 +131,8 @@ export class AlertMap {
   goTo(id) {
     const zone = this.zones.get(id)?.zone;
     if (!zone) return;
-    const covered = document.getElementById("card").hidden ? 0 : CARD_WIDTH;
+    const card = document.getElementById("card");
+    const covered = card.hidden || card.offsetWidth >= this.element.clientWidth ? 0 : CARD_WIDTH; // or all of it
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.map.fitBounds(zone.getBounds(), {
       paddingTopLeft: [40, 40], paddingBottomRight: [covered + 40, 40], maxZoom: 15, animate: !calm, duration: 0.4,
