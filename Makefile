@@ -57,7 +57,7 @@ bench: setup  ## measure: one file of benchmarks/ after the other
 	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/year.py) continue;; esac; \
 	  echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
-honest: setup  ## is the promised rate of false alerts kept? Five cities, most of two hours: make honest ARGS="--seeds 1"
+honest: setup  ## is the promised rate of false alerts kept? Five cities, about an hour: make honest ARGS="--seeds 1"
 	@$(BIN)/python benchmarks/honest.py $(ARGS)
 
 clean:  ## remove what the targets above have made, .venv included
