@@ -1,15 +1,15 @@
 """So many real sessions of the console's page in Chromium: ``_pages.py URL NUMBER``, in a process of their own.
 
-As many as ``DRAWN`` draw what they show, all the time. The others load, listen, calculate and change what they hold as
-they always do, and are visible to themselves, but their frames are never asked for: fifty screens hang on fifty
-machines, and drawing all of them in software on one core would measure that.
+As many as ``DRAWN`` draw what they show, all the time. The others load, listen, calculate and change their document as
+always, but no frame is ever asked of them, with its style, layout and painting: fifty screens hang on fifty machines,
+and to draw all of them in software on one core would measure that.
 
 Says "ready" once all are open; their network is cut then. Asked by a line of input, they get it back, and it says
-"ready" once all are live again. Asked by the next, they lose it, and it prints, as one JSON object, for each alert and
-revision ("ID REVISION") the moments at which pages had it in the list, in seconds since 1970; one that was overtaken
-before it was drawn counts when the later one was. So on until the input ends. Every session has a browser context of
-its own, as if each were another person's browser: a browser opens only six connections to one server, and a page keeps
-one.
+"ready" once all are live again. Asked by the next, they lose it, and it prints, as one JSON object, under "drawn" and
+"undrawn" for each alert and revision ("ID REVISION") the moments at which those pages had it in the list, in seconds
+since 1970; one that was overtaken before it was in the list counts when the later one was. So on until the input ends.
+Every session has a browser context of its own, as if each were another person's browser: a browser opens only six
+connections to one server, and a page keeps one.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main(url: str, number: int) -> None:
             print("ready", flush=True)
             sys.stdin.readline()
             set_offline(contexts, True)
-            print(json.dumps(moments(pages)), flush=True)
+            print(json.dumps({"drawn": moments(pages[:DRAWN]), "undrawn": moments(pages[DRAWN:])}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """So many viewers of the console's event stream: ``_viewers.py URL NUMBER``, in a process of their own.
 
 Says "ready" at once. Asked by a line of input, they begin to look, and it says "ready" once all have heard something.
-Asked by the next, they stop, and it prints, as one JSON object, for each alert and revision ("ID REVISION") the moments
-at which viewers had it, in seconds since 1970. So on until the input ends.
+Asked by the next, they stop, and it prints, as one JSON object, under "clients" for each alert and revision
+("ID REVISION") the moments at which they had it, in seconds since 1970. So on until the input ends.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def main(url: str, number: int) -> None:
             for viewer in viewers:
                 viewer.cancel()
             await asyncio.gather(*viewers, return_exceptions=True)
-            print(json.dumps(moments), flush=True)
+            print(json.dumps({"clients": moments}), flush=True)
 
 
 if __name__ == "__main__":

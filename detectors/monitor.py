@@ -148,8 +148,10 @@ class Monitor:
 
     @property
     def missing_days(self) -> float:
-        """So much history the window lacks before the area is scanned at all; 0: none."""
-        begins = self.window.baseline_begins() if self.window.has_time else None
+        """So much history the window lacks until alerts can open; 0: none."""
+        return self._missing_days(self.window.baseline_begins() if self.window.has_time else None)
+
+    def _missing_days(self, begins: int | None) -> float:
         held_h = 0 if begins is None else self.window.now - begins
         return max(0.0, self.settings.min_baseline_days - held_h / 24)
 
@@ -336,7 +338,7 @@ class Monitor:
     ) -> tuple[list[int], list[Alert]]:
         """Scan streams and track their clusters: (streams scanned, new revisions)."""
         begins = self.window.baseline_begins()
-        held = begins is not None and not self.missing_days
+        held = begins is not None and not self._missing_days(begins)
         if not held:
             self._scorer.forget()
         if not streams or not (held or self.alerts):

@@ -123,8 +123,8 @@ def backtest(
         step()
     publish(monitor.flush())
     zone = ZoneInfo(plan.settings.timezone)
-    alerts = [_summary(alert, strongest[alert.id], zone) for alert in last.values() if alert.alerted_s is not None]
-    alerts.sort(key=lambda alert: (alert.alerted_at, alert.id))
+    alerted = sorted((alert.alerted_s, alert.id) for alert in last.values() if alert.alerted_s is not None)
+    alerts = [_summary(last[alert], strongest[alert], zone) for _, alert in alerted]
     accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
     return Backtest(
         Summary(accounts, monitor.scans, alerts),

@@ -146,19 +146,22 @@ def simulate(
     from streams.simulator import RESOLUTION, Simulation, write_incidents, write_truth
     from streams.tables import Table
 
+    if (cells or output) and any((config, area, from_, to, speed)):
+        fail("--cells, --output: nothing is sent then; leave --config, --area, --from, --to and --speed out")
     begin, end = moment(from_, "--from"), moment(to, "--to")
     simulation = Simulation(seed, days, not no_inject)
     try:
         if cells is not None:
             cells.write_text("".join(f"{cell}\n" for cell in simulation.city.cells(RESOLUTION)), encoding="utf-8")
-            return
+            if output is None:
+                return
         simulated = simulation.run()
         if truth is not None:
             write_truth(truth, simulated.clusters)
         if output is not None:
             write_incidents(output, simulated.incidents)
             click.echo(
-                f"{len(simulated.incidents)} incidents written, {len(simulated.clusters)} clusters hidden in them"
+                f"{len(simulated.incidents)} incidents written, clusters hidden in them: {len(simulated.clusters)}"
             )
             return
         table = Table.from_incidents(simulated.incidents)
@@ -168,7 +171,7 @@ def simulate(
         sent = send(rows, kafka, chosen.settings.tick_s, speed=speed, live_from_s=live_from_s)
     except (ConfigurationError, FeedError, OSError) as error:
         fail(error)
-    click.echo(f"{sent} records sent, {len(simulated.clusters)} clusters hidden in them")
+    click.echo(f"{sent} records sent, clusters hidden in them: {len(simulated.clusters)}")
 
 
 @main.command()

@@ -10,10 +10,9 @@ from detectors.artefacts import ArtefactKind
 from detectors.lifecycle import AlertState
 from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties, AlertResponse
+from streams.wording import figure_words, interval_words
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
-LONG_YEARS = 1000
-"""Beyond that a figure says nothing but "never"."""
 COMPLETE = 0.9
 """Of reports that are less complete than this, a reader is told."""
 ARTEFACTS = {
@@ -91,8 +90,8 @@ def _what(alert: AlertProperties, longitude: float, latitude: float, place: str)
     of = "of" if len(alert.cells) > 1 else "at"
     where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
     verb = "is" if round(alert.expected, 1) == 1 else "are"
-    usual = f"{_plain(alert.expected)} {verb} usual for this place and these hours"
-    ratio = f", {_plain(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
+    usual = f"{figure_words(alert.expected)} {verb} usual for this place and these hours"
+    ratio = f", {figure_words(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
     return (
         f"{alert.area}: {alert.observed} {kind} at {places}{where} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
@@ -110,21 +109,6 @@ def _chance(alert: AlertProperties) -> str:
         f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
         "scans and not alerts, so it will be more often."
     )
-
-
-def interval_words(days: float) -> str:
-    """How long chance takes to show as much, as people say it: "90 days", "1,000+ years"."""
-    if days < 2:
-        return f"{_plain(24 * days)} hours"
-    years = days / 365.25
-    if years < 2:
-        return f"{_plain(days)} days"
-    return f"{_plain(years)} years" if years < LONG_YEARS else f"{LONG_YEARS:,}+ years"
-
-
-def _plain(figure: float) -> str:
-    """A figure with two digits that say something, or whole; never with an exponent."""
-    return f"{figure:,.0f}" if figure >= 99.5 else f"{figure:.2g}" if figure >= 1e-4 else "hardly any"
 
 
 def _life(alert: AlertProperties) -> str:

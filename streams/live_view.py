@@ -25,9 +25,9 @@ from rich.text import Text
 
 from detectors.inference import TIERS
 from detectors.lifecycle import TERMINAL
-from streams.explanation import interval_words
 from streams.messages import AlertFeature, read_alert
 from streams.redis_copy import area_key
+from streams.wording import interval_words
 
 LINE_S = 5.0
 RATE_S = 5.0

@@ -179,9 +179,9 @@ DECLARED = (
         at_scrape=True,
     ),
     Declared(
-        "hotspots_missing_baseline_days",
+        "hotspots_missing_baseline_seconds",
         "gauge",
-        "Days of history that the area's window lacks before it is scanned at all; 0 once it is.",
+        "History that the area's window lacks until alerts can open; 0 once it has enough.",
         at_scrape=True,
     ),
     Declared(
@@ -210,7 +210,7 @@ ESTIMATES = ("mean", "low", "high")
 TransactionOutcome = Literal["committed", "aborted"]
 RecalibrationOutcome = Literal["made", "failed"]
 FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away"]
-"""``learning``: the window lacks history, so the area is not scanned."""
+"""``learning``: the window lacks history, so no alert opens."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,7 +224,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How an area is doing; ``lag`` is in records, ``missing_days``: of history before it is scanned.
+    """How an area is doing; ``lag`` is in records, ``missing_days``: of history until alerts can open.
 
     Times are seconds since 1970 UTC by the wall clock; ``clock_s`` is what the area's own clock shows.
     """
@@ -387,7 +387,7 @@ class _StateCollector(Collector):
             families["hotspots_lag_records"].add_metric([area], health.lag)
             for state in get_args(FeedState):
                 families["hotspots_feed_state"].add_metric([area, state], health.feed == state)
-            families["hotspots_missing_baseline_days"].add_metric([area], health.missing_days)
+            families["hotspots_missing_baseline_seconds"].add_metric([area], health.missing_days * 86_400)
             if health.last_record_s is not None:
                 families["hotspots_last_record_timestamp_seconds"].add_metric([area], health.last_record_s)
             if health.last_scan_s is not None:

@@ -25,6 +25,7 @@ from streams.responses import ResponseRecord
 from streams.scan_log import PartitionRecord, ScanRecord, raw, scan_record
 from streams.usual import Usual
 from streams.watched_area import WatchedArea
+from streams.wording import figure_words
 
 QUIET_S = 2
 """Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
@@ -158,11 +159,12 @@ class OwnedArea:
         self.alerts = self.monitor.alerts
         for alert in closed.changes:
             if alert.notice:
-                figures = alert.observed, alert.expected
-                kind = alert.notice, alert.tier, alert.stream
-                log.info("area %s: alert %s: %s, %s, %s, %d against %.2g usual", name, alert.id, *kind, *figures)
+                kind = f"{alert.notice}, {alert.tier}, {alert.stream}"
+                usual = figure_words(alert.expected)
+                log.info("area %s: alert %s: %s, %d against %s usual", name, alert.id, kind, alert.observed, usual)
         for _, reason, _ in closed.refusals:
-            log.warning("area %s: a record was rejected: %s", name, reason)
+            what = "record" if done.response is None else "response"
+            log.warning("area %s: a %s was rejected: %s", name, what, reason)
 
 
 class Partition:
@@ -291,6 +293,7 @@ class Partition:
             log.warning("partition %d: a record was rejected: %s", self.number, _refusal(record).reason)
         for response, refusal in unanswerable:
             self._metrics.rejected(refusal.reason, response.area or "")
+            log.warning("partition %d: a response was rejected: %s", self.number, refusal.reason)
         self.covered[None] = own.next_offset
 
     def _messages_of(self, done: Done, now_s: float) -> list[Message]:

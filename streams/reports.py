@@ -26,11 +26,12 @@ from streams.audit import Audit
 from streams.backtest import Backtest
 from streams.calibration_file import CalibrationFile
 from streams.demo_summary import Summary
-from streams.explanation import figures, interval_words, paragraph
+from streams.explanation import figures, paragraph
 from streams.messages import AlertFeature
 from streams.metrics import OUTCOMES
 from streams.reproduce import Reproduction
 from streams.study import Report, Study, features
+from streams.wording import interval_words
 
 WHOLE = 160
 """Characters that every table has room in."""

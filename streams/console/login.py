@@ -143,7 +143,7 @@ def session(request: Request, served: Served) -> Any:
         _403="not sent by our page",
         _404="there is no sign-in by password here",
         _413="the body is too large",
-        _429="too many sign in at once from this address",
+        _429="too many sign in at once",
     ),
 )
 async def login(request: Request, served: Served, given: Credentials) -> Response:
@@ -154,9 +154,7 @@ async def login(request: Request, served: Served, given: Credentials) -> Respons
         address = request.client.host if request.client else ""
         user = await served.passwords.check(given.user, given.password, address)
     except Busy:
-        raise HTTPException(
-            429, "too many sign in at once from this address, try again soon", {"Retry-After": "5"}
-        ) from None
+        raise HTTPException(429, "too many sign in at once, try again soon", {"Retry-After": "5"}) from None
     if user is None:
         raise HTTPException(401, "no such user with this password")
     request.session.clear()

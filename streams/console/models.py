@@ -127,7 +127,9 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_scan: datetime | UnsetType = UNSET
     clock: Annotated[datetime | UnsetType, Meta(description="the area's own time")] = UNSET
     lag: Annotated[int | UnsetType, Meta(description="records of the area that wait for their tick")] = UNSET
-    missing_days: Annotated[float | UnsetType, Meta(description="days of history lacking before it is scanned")] = UNSET
+    missing_days: Annotated[float | UnsetType, Meta(description="days of history lacking until alerts can open")] = (
+        UNSET
+    )
     written_at: datetime | UnsetType = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET
 

@@ -20,9 +20,11 @@ from streams.console.models import Role
 USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
-"""So long after a wrong password the next from the same address is not looked at."""
-MAX_WAITING = 10
-"""More sign-ins from one address at a time are turned away."""
+"""So long after a wrong password the next for the same user from the same address is not looked at."""
+MAX_WAITING = 5
+"""More sign-ins of a user from one address at a time are turned away."""
+MAX_ALL_WAITING = 100
+"""More sign-ins at a time are turned away, whoever asks."""
 
 _hasher = PasswordHasher()
 
@@ -97,28 +99,29 @@ def _user(fields: list[str]) -> User | None:
 class Passwords:
     """Checks passwords, one at a time since each costs memory and time.
 
-    Those from one address take turns, and a wrong one costs time. That goes by address and not by user: so nobody is
-    kept out by what others try, and an answer does not tell whether there is such a user.
+    Those for one user from one address take turns, and a wrong one costs time. So guesses from elsewhere keep nobody
+    out, and an answer does not tell whether there is such a user. Behind a reverse proxy all have its address.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self.users = users
         self._nobody = User("", "viewer", _hasher.hash("nobody's"))
         self._checking = asyncio.Semaphore(1)
-        self._turns: dict[str, asyncio.Lock] = {}
-        self._waiting: Counter[str] = Counter()
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        self._waiting: Counter[tuple[str, str]] = Counter()
 
     async def check(self, name: str, password: str, address: str) -> User | None:
         """The user, if that is the password; a name that is not known takes as long as one that is.
 
         Raises:
-            Busy: too many from that address are waiting already.
+            Busy: too many are waiting already, for that name from that address or in all.
         """
-        if self._waiting[address] >= MAX_WAITING:
+        who = address, name
+        if self._waiting[who] >= MAX_WAITING or self._waiting.total() >= MAX_ALL_WAITING:
             raise Busy
-        self._waiting[address] += 1
+        self._waiting[who] += 1
         try:
-            async with self._turns.setdefault(address, asyncio.Lock()):
+            async with self._turns.setdefault(who, asyncio.Lock()):
                 user = self.users.get(name, self._nobody)
                 async with self._checking:
                     is_right = await asyncio.to_thread(_is_right, user, password)
@@ -127,9 +130,9 @@ class Passwords:
                 await asyncio.sleep(FAILED_S)
                 return None
         finally:
-            self._waiting[address] -= 1
-            if not self._waiting[address]:
-                del self._waiting[address], self._turns[address]
+            self._waiting[who] -= 1
+            if not self._waiting[who]:
+                del self._waiting[who], self._turns[who]
 
 
 def _is_right(user: User, password: str) -> bool:

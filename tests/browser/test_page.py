@@ -203,7 +203,11 @@ def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage)
     page = open_page(f"{site.url}openapi.json", wait=False)
     for area, level, said in (
         ({"worker": "alive", "feed": "healthy"}, "good", ""),
-        ({"worker": "alive", "feed": "learning", "missing_days": 12.34}, "warning", "needs 12 more days of history"),
+        (
+            {"worker": "alive", "feed": "learning", "missing_days": 12.34},
+            "warning",
+            "opens no alerts yet: 12 days of history are missing",
+        ),
         ({"worker": "alive", "feed": "silent"}, "bad", "No data from city"),
         ({"worker": "alive", "feed": "catching_up", "lag": 3}, "warning", "3 records behind"),
         ({"worker": "alive", "feed": "kafka_away"}, "bad", "does not reach Kafka"),

@@ -24,14 +24,15 @@ SHORT = """
 timezone = "America/Chicago"
 clock = "watermark"
 resolution = 9
+replications = 99
 
 [areas.chicago.tiers]
-watch = 1
-advisory = 5
-alert = 30
-urgent = 365
+watch = 0.2
+advisory = 1
+alert = 7
+urgent = 90
 """
-"""Wider cells and lower tiers, so that ten weeks are enough for thirty alerts."""
+"""Wider cells and lower tiers, so that eight weeks are enough for thirty alerts; few replications."""
 
 WHOLE = """
 [areas.chicago]
@@ -59,8 +60,8 @@ AT_ONCE, PACED = (0, 1_048_576), (2_000_000, 20_000)
 @pytest.mark.parametrize(
     ("area", "end", "ways"),
     [
-        pytest.param(SHORT, "2010-03-20", [AT_ONCE], id="short"),
-        pytest.param(SHORT, "2010-03-20", [PACED], id="short, paced", marks=pytest.mark.long),
+        pytest.param(SHORT, "2010-02-27", [AT_ONCE], id="short"),
+        pytest.param(SHORT, "2010-02-27", [PACED], id="short, paced", marks=pytest.mark.long),
         pytest.param(WHOLE, "2011-10-01", [AT_ONCE, PACED], id="whole", marks=pytest.mark.long),
     ],
 )

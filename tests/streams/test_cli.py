@@ -173,12 +173,20 @@ def test_the_cells_of_a_simulated_city_are_those_of_an_area(tmp_path: Path) -> N
     assert hotspots("check-config", area).exit_code == 0
 
 
+@pytest.mark.parametrize("option", ["--cells", "--output"])
+def test_what_sends_nothing_takes_no_options_of_sending(option: str, tmp_path: Path) -> None:
+    assert refusal(hotspots("simulate", option, tmp_path / "file", "--speed", "60")).startswith(
+        "hotspots: --cells, --output"
+    )
+    assert not (tmp_path / "file").exists()
+
+
 def test_a_simulated_city_can_be_written_as_a_file_that_reads_as_it_is(tmp_path: Path) -> None:
     file, truth = tmp_path / "incidents.csv", tmp_path / "truth.json"
     result = hotspots("simulate", "--days", "3", "--output", file, "--truth", truth)
     simulated = Simulation(1, 3.0).run()
     assert result.output == (
-        f"{len(simulated.incidents)} incidents written, {len(simulated.clusters)} clusters hidden in them\n"
+        f"{len(simulated.incidents)} incidents written, clusters hidden in them: {len(simulated.clusters)}\n"
     )
     assert read_truth(truth) == simulated.clusters != ()
     read, made = (

@@ -34,6 +34,7 @@ from streams.rebuild import Restored
 from streams.responses import ResponseRecord
 from streams.scan_log import ScanRecord
 from streams.watched_area import WatchedArea
+from streams.wording import figure_words
 from tests.streams.recorded import AREA, calibration, feed, town
 
 CELL = "8a195da49b9ffff"
@@ -243,9 +244,11 @@ def test_the_log_tells_of_alerts_and_of_rejections_after_they_are_on_record(capl
     partition.put(record(1_000, None, NOW_S, Refusal("no_area", "key: missing")), NOW_S)
     partition.commit(NOW_S + UNOWNED_S)
     opened = next(read_alert(each.value).data.properties for each in ledger.of("alerts"))
-    told = f"area leeds: alert {alert}: {opened.notice}, {opened.tier}, {opened.category}, {opened.observed} against"
     assert opened.notice
-    assert next(line for line in caplog.messages if line.startswith("area leeds: alert ")).startswith(told)
+    assert next(line for line in caplog.messages if line.startswith("area leeds: alert ")) == (
+        f"area leeds: alert {alert}: {opened.notice}, {opened.tier}, {opened.category}, "
+        f"{opened.observed} against {figure_words(opened.expected)} usual"
+    )
     assert "partition 0: a record was rejected: no_area" in caplog.messages
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 from hypothesis import given
 
 from detectors.artefacts import Artefacts
 from detectors.tracking import Alert
-from streams.explanation import figures, interval_words, paragraph
+from streams.explanation import figures, paragraph
 from streams.messages import AlertFeature, alert_event, read_alert
 from tests.streams.test_messages import ALERT, ALERTS, LONDON
 
@@ -50,14 +49,6 @@ def test_figures_are_written_as_people_write_them() -> None:
     crowded = msgspec.structs.replace(ALERT, observed=400, expected=123.4, recurrence_interval_days=0.25)
     assert "where 123 are usual for this place and these hours, 3.2 times as many" in paragraph(feature(crowded))
     assert "once in 6 hours" in paragraph(feature(crowded))
-
-
-@pytest.mark.parametrize(
-    ("days", "words"),
-    [(0.5, "12 hours"), (40.48, "40 days"), (729, "729 days"), (3652.5, "10 years"), (1e15, "1,000+ years")],
-)
-def test_an_interval_is_said_in_the_unit_that_people_would_use(days: float, words: str) -> None:
-    assert interval_words(days) == words
 
 
 def test_what_speaks_against_it_is_said() -> None:

@@ -273,7 +273,7 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     owned = {"leeds": HEALTH, "york": AreaHealth(last_record_s=None, last_scan_s=None, lag=0, feed="catching_up")}
     Metrics(registry).observe(list, lambda: dict(owned))
     assert samples(registry, "hotspots_lag_records") == {("leeds",): 7, ("york",): 0}
-    assert samples(registry, "hotspots_missing_baseline_days") == {("leeds",): 4.5, ("york",): 0.0}
+    assert samples(registry, "hotspots_missing_baseline_seconds") == {("leeds",): 4.5 * 86_400, ("york",): 0.0}
     assert samples(registry, "hotspots_last_record_timestamp_seconds") == {("leeds",): 1000.5}
     assert samples(registry, "hotspots_last_scan_timestamp_seconds") == {("leeds",): 1001.0}
     assert samples(registry, "hotspots_calibration_timestamp_seconds") == {("leeds",): 900.0}

@@ -2,7 +2,7 @@
 
 import { serverNow } from "./clock.js";
 import { h } from "./dom.js";
-import { duration, figure, plural } from "./words.js";
+import { duration, plural } from "./words.js";
 
 const PILLS = 4;
 const QUIET_MS = 60_000;
@@ -25,8 +25,8 @@ function verdict(area) {
     return { level: "warning", short: "catching up", long: `${name} is catching up, ${plural(area.lag, "record")} behind: alerts come late, some are still missing.` };
   }
   if (area.feed === "learning") {
-    const lacking = `${figure(area.missing_days)} more days of history`;
-    return { level: "warning", short: "learning", long: `${name} is not watched yet: its window needs ${lacking} before anything can be called unusual.` };
+    const lacking = duration(area.missing_days * 86_400_000);
+    return { level: "warning", short: "learning", long: `${name} opens no alerts yet: ${lacking} of history are missing until anything can be called unusual.` };
   }
   if (area.feed === "healthy") {
     // The heartbeat is up to 10 s old; only a gap beyond that says something.

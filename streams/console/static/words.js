@@ -80,10 +80,11 @@ export const countWords = (alert) => `${alert.observed} against ${figure(alert.e
 
 /** How long it takes chance to show as much: "90 days", "1,000+ years" */
 export function intervalWords(days) {
-  if (days < 2) return `${figure(days * 24)} hours`;
+  if (days < 1 / 24) return "less than an hour";
+  if (days < 2) return plural(figure(days * 24), "hour");
   if (days < 730) return `${figure(days)} days`;
   const years = days / 365.25;
-  return years < 1000 ? `${figure(years)} years` : "1,000+ years";
+  return years < 999.5 ? `${figure(years)} years` : "1,000+ years";
 }
 
 export const chanceWords = (days) => `once in ${intervalWords(days)}`;
@@ -97,7 +98,7 @@ export function duration(milliseconds) {
   return `${(seconds / 86400).toFixed(seconds < 10 * 86400 ? 1 : 0)} days`;
 }
 
-export const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+export const plural = (number, word) => `${number} ${word}${String(number) === "1" ? "" : "s"}`;
 
 /** "acknowledged by anna, taken by ben, venue" */
 export function responseWords(response) {

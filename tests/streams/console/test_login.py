@@ -148,14 +148,30 @@ def test_who_guesses_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name
         passwords = users.Passwords({"ann": ann})
         guesses = [asyncio.create_task(passwords.check(name, "guess", "192.0.2.1")) for _ in range(users.MAX_WAITING)]
         await asyncio.sleep(0)
-        for either in ("ann", "nobody"):
-            with pytest.raises(users.Busy):
-                await passwords.check(either, "guess", "192.0.2.1")
+        with pytest.raises(users.Busy):
+            await passwords.check(name, "guess", "192.0.2.1")
         assert await passwords.check("ann", "right", "192.0.2.2") == ann
         for guess in guesses:
             guess.cancel()
         await asyncio.gather(*guesses, return_exceptions=True)
         assert await passwords.check("ann", "right", "192.0.2.1") == ann
+
+    asyncio.run(run())
+
+
+def test_who_asks_for_everybody_at_once_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MAX_ALL_WAITING", 3)
+
+    async def run() -> None:
+        passwords = users.Passwords({})
+        guesses = [asyncio.create_task(passwords.check(f"user {n}", "guess", f"192.0.2.{n}")) for n in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(users.Busy):
+            await passwords.check("ann", "right", "192.0.2.9")
+        for guess in guesses:
+            guess.cancel()
+        await asyncio.gather(*guesses, return_exceptions=True)
+        assert not passwords._waiting and not passwords._turns
 
     asyncio.run(run())
 
