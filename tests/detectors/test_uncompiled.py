@@ -13,7 +13,7 @@ def test_kernels_without_the_compiler():
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(kernel_tests)],
         cwd=kernel_tests.parents[2],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "HYPOTHESIS_EXAMPLES": "20"},
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "HYPOTHESIS_EXAMPLES": "8"},
         capture_output=True,
         text=True,
         check=False,
