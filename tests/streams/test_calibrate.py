@@ -36,6 +36,7 @@ resolution = 9
 window_days = 14
 min_baseline_days = 7
 durations_h = [4, 12, 24]
+replications = 99
 {more}
 """
 
@@ -197,7 +198,7 @@ def test_a_written_configuration_names_the_calibration(folder: Path) -> None:
     found = folder / "found.toml"
     done = hotspots(
         "backtest", folder / "incidents.csv", "--config", folder / "area.toml", "--calibration",
-        folder / "calibration.json", "--write-config", found,
+        folder / "calibration.json", "--write-config", found, "--to", "2024-01-20",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     (area,) = watched_areas(load(found, {})).values()
