@@ -19,8 +19,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from contextlib import ExitStack, closing, suppress
-from pathlib import Path
+from contextlib import ExitStack, closing
 
 import psutil
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
@@ -54,13 +53,10 @@ def moments(pages: list[Page]) -> dict[str, list[float]]:
     return found
 
 
-def step_back() -> None:
-    """Take of every core what all else leaves idle: real viewers' browsers run on machines of their own."""
+def on_every_core() -> None:
+    """Run wherever there is room, as the equals of all else: fifty browsers are too much for what one core has left."""
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         process.cpu_affinity(range(os.cpu_count() or 1))
-        os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
-        with suppress(OSError):  # Linux shares the time out among sessions first, where it is set up so
-            Path(f"/proc/{process.pid}/autogroup").write_text("19")
 
 
 def set_offline(contexts: list[BrowserContext], is_offline: bool) -> None:
@@ -93,7 +89,7 @@ def main(url: str, number: int) -> None:
             stack.enter_context(closing(chromium.launch(executable_path=program, args=[*arguments, *more])))
             for more in ([], ["--enable-begin-frame-control"])
         )
-        step_back()
+        on_every_core()
         pages = [
             plain.new_context(viewport=SIZE, reduced_motion="reduce").new_page() if turn < DRAWN else undrawn(undrawing)
             for turn in range(number)

@@ -48,7 +48,7 @@ class Page {
       alert: (feature) => this.hear(feature),
       health: (told) => this.hearHealth(told),
       connected: () => this.connected(),
-      lost: (since) => { this.health.lostAt = since; this.health.show(); },
+      lost: (since) => { this.health.lostAt = since; this.show(); },
       closed: () => this.isStillSignedIn(),
     });
     byId("open-shift").addEventListener("click", () => this.shift.open());
@@ -61,7 +61,6 @@ class Page {
     });
     this.loadGround(session.layers);
     this.live.connect();
-    setInterval(() => this.show(), 1_000);
   }
 
   /** Layers and usual intensity: the map begins with all of them in sight. */
@@ -137,13 +136,14 @@ class Page {
     this.showSoon();
   }
 
+  /** Comes every few seconds: what is shown grows older by it. */
   hearHealth(told) {
     hearServer(told.time);
     for (const area of told.areas) if (area.clock) hearTick(area.area, area.clock);
     this.health.told = told;
     this.health.isConnected = true;
     this.health.lostAt = 0;
-    this.health.show();
+    this.show();
     if (!told.redis) this.isCurrent = false;
     else if (!this.isCurrent && !this.isAsking) this.loadAlerts();
   }

@@ -58,7 +58,6 @@ export class Health {
     return found.sort((a, b) => (a.level > b.level ? 1 : -1));
   }
 
-  /** Shown anew every second, since the ages go on. */
   show() {
     const connection = this.lostAt ? ["bad", "connection lost"] : this.isConnected ? ["good", "live"] : ["warning", "connecting"];
     const pills = [connection];

@@ -2,7 +2,7 @@
 
 import { trendBars } from "./charts.js";
 import { areaNow, fullTime, localTime } from "./clock.js";
-import { h, setAttribute } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import {
   artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
   riskWords,
@@ -53,16 +53,16 @@ export class List {
     }
     const button = row.firstElementChild;
     const marks = this.#marks(alert);
-    const age = duration(areaNow(alert.area) - Date.parse(isTerminal(alert) ? alert.ended_at : alert.opened_at));
-    const drawn = [alert.revision, age, marks.join(), this.alerts.sinceLooked(alert), shownAreas].join("|");
+    const drawn = [alert.revision, marks.join(), this.alerts.sinceLooked(alert), shownAreas].join("|");
     setAttribute(button, "class", ["row", `tier-${alert.tier}`, alert.state, ...marks].join(" "));
     if (alert.id === selected) setAttribute(button, "aria-current", "true");
     else button.removeAttribute("aria-current");
     if (button.dataset.drawn !== drawn) {
       button.dataset.drawn = drawn;
       button.dataset.revision = alert.revision;
-      button.replaceChildren(...this.#content(feature, marks, age, shownAreas).filter(Boolean));
+      button.replaceChildren(...this.#content(feature, marks, shownAreas).filter(Boolean));
     }
+    setText(button.querySelector(".age"), this.#age(alert));
     return row;
   }
 
@@ -75,10 +75,14 @@ export class List {
     return marks;
   }
 
-  #content(feature, marks, age, shownAreas) {
+  #age(alert) {
+    const age = duration(areaNow(alert.area) - Date.parse(isTerminal(alert) ? alert.ended_at : alert.opened_at));
+    return isTerminal(alert) ? `${alert.state} ${age} ago` : `${age} old`;
+  }
+
+  #content(feature, marks, shownAreas) {
     const alert = feature.properties;
     const artefact = artefactWords(alert);
-    const opened = isTerminal(alert) ? `${alert.state} ${age} ago` : `${age} old`;
     const responses = responseWords(alert.response);
     return [
       h("span", { class: "row-head" },
@@ -88,7 +92,7 @@ export class List {
         marks.includes("changed") && h("span", { class: "mark changed-mark" }, "changed"),
         alert.state === "easing" && h("span", { class: "mark" }, "easing"),
         alert.delayed && h("span", { class: "mark" }, "delayed"),
-        h("time", { class: "age", datetime: alert.opened_at, title: `opened ${fullTime(alert.area, alert.opened_at)}` }, opened)),
+        h("time", { class: "age", datetime: alert.opened_at, title: `opened ${fullTime(alert.area, alert.opened_at)}` })),
       h("span", { class: "place" }, placeWords(feature), shownAreas > 1 && h("span", { class: "area" }, ` ${alert.area}`)),
       alert.trend && h("span", { class: "trend-box" }, trendBars(alert.trend, 84, 30)),
       h("span", { class: "what" },

@@ -5,7 +5,7 @@ const SILENT_MS = 13_000;
 const RETRY_MS = 2_000;
 
 export class Live {
-  /** `on`: alert(feature), health(health), connected(), lost(since), closed() */
+  /** `on`: alert(feature), health(health), connected(), lost(since) again and again while it is, closed() */
   constructor(on) {
     this.on = on;
     this.lastId = "";
@@ -46,13 +46,12 @@ export class Live {
   }
 
   #lose() {
-    if (!this.isLost) {
-      this.isLost = true;
-      this.on.lost(this.heard);
-    }
+    this.isLost = true;
+    this.on.lost(this.heard);
   }
 
   #watch() {
+    if (this.isLost) this.on.lost(this.heard);
     if (!this.source || Date.now() - Math.max(this.heard, this.begun) < SILENT_MS) return;
     this.#lose();
     this.connect();
