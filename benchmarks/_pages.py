@@ -2,7 +2,7 @@
 
 As many as ``DRAWN`` draw what they show, all the time. The others load, listen, calculate and change their document as
 always, but no frame is ever asked of them, with its style, layout and painting: fifty screens hang on fifty machines,
-and to draw all of them in software on one core would measure that.
+and to draw all of them in software on two cores would measure that.
 
 Says "ready" once all are open; their network is cut then. Asked by a line of input, they get it back, and it says
 "ready" once all are live again. Asked by the next, they lose it, and it prints, as one JSON object, under "drawn" and
