@@ -1,6 +1,6 @@
-"""So many real sessions of the console's page in Chromium: ``_pages.py URL NUMBER``, in a process of their own.
+"""So many real sessions of the console's page in Chromium: ``_pages.py URL NUMBER DRAWN``, in a process of their own.
 
-As many as ``DRAWN`` draw what they show, all the time. The others load, listen, calculate and change their document as
+As many as DRAWN draw what they show, all the time. The others load, listen, calculate and change their document as
 always, but no frame is ever asked of them, with its style, layout and painting: fifty screens hang on fifty machines,
 and to draw all of them in software on two cores would measure that.
 
@@ -21,11 +21,17 @@ import sys
 from collections import defaultdict
 from contextlib import ExitStack, closing
 
-import psutil
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-DRAWN = 5
 OPENED_MS = 180_000
+DRESSED = """
+  async () => {
+    const { areas } = await (await fetch("api/session")).json();
+    const asked = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/api/usual?"));
+    return asked.filter(({ responseStatus }) => responseStatus === 200).length === areas.length;
+  }
+"""
+"""Whether the page has the ground of the map, by far the largest of what it loads."""
 SIZE = ViewportSize(width=1280, height=800)
 NOTING = """
   window.shown = [];
@@ -53,12 +59,6 @@ def moments(pages: list[Page]) -> dict[str, list[float]]:
     return found
 
 
-def on_every_core() -> None:
-    """Run wherever there is room, as the equals of all else: fifty browsers are too much for what one core has left."""
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        process.cpu_affinity(range(os.cpu_count() or 1))
-
-
 def set_offline(contexts: list[BrowserContext], is_offline: bool) -> None:
     """Cut the network of all, or give it back."""
     for context in contexts:
@@ -78,8 +78,10 @@ def undrawn(browser: Browser) -> Page:
     return opened.value
 
 
-def main(url: str, number: int) -> None:
+def main(url: str, number: int, drawn: int) -> None:
     """Look whenever it is asked."""
+    # As the equals of all else: fifty browsers are too much for what one core has left.
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
     program = shutil.which("chromium-headless-shell")
     assert program, "missing: apt-get install --no-install-recommends chromium-headless-shell"
@@ -89,9 +91,8 @@ def main(url: str, number: int) -> None:
             stack.enter_context(closing(chromium.launch(executable_path=program, args=[*arguments, *more])))
             for more in ([], ["--enable-begin-frame-control"])
         )
-        on_every_core()
         pages = [
-            plain.new_context(viewport=SIZE, reduced_motion="reduce").new_page() if turn < DRAWN else undrawn(undrawing)
+            plain.new_context(viewport=SIZE, reduced_motion="reduce").new_page() if turn < drawn else undrawn(undrawing)
             for turn in range(number)
         ]
         contexts = [page.context for page in pages]
@@ -101,6 +102,7 @@ def main(url: str, number: int) -> None:
             page.goto(url, wait_until="commit")
         for page in pages:
             page.wait_for_selector(".pill b")
+            page.wait_for_function(DRESSED, polling=1_000)
         set_offline(contexts, True)
         print("ready", flush=True)
         for _ in sys.stdin:
@@ -110,8 +112,8 @@ def main(url: str, number: int) -> None:
             print("ready", flush=True)
             sys.stdin.readline()
             set_offline(contexts, True)
-            print(json.dumps({"drawn": moments(pages[:DRAWN]), "undrawn": moments(pages[DRAWN:])}), flush=True)
+            print(json.dumps({"drawn": moments(pages[:drawn]), "undrawn": moments(pages[drawn:])}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

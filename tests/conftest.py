@@ -24,6 +24,11 @@ settings.register_profile("beside others", deadline=None, suppress_health_check=
 settings.load_profile("beside others")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on real servers come first: a long one that came last would leave the other workers idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/integration/"))
+
+
 @dataclass(frozen=True)
 class GivenKafka:
     """A broker that runs already, at the address in HOTSPOTS_TEST_KAFKA."""

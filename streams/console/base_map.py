@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from streams.console.alerts import NO_AREA, NO_REDIS, NO_SIGN_IN
-from streams.console.cells import usual_cells
 from streams.console.health import health
 from streams.console.login import Served, Viewer
 from streams.console.models import Alive, Cells, Health, Json, answers
 from streams.console.queries import OneAreaQuery, chosen
-from streams.usual import Usual
 
 router = APIRouter()
 LayerName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="as /api/session lists them")]
@@ -31,10 +27,7 @@ async def usual(served: Served, _: Viewer, query: Annotated[OneAreaQuery, Query(
     found = await served.store.usual(areas[0])
     if found is None:
         raise HTTPException(404, "not known yet: the worker writes it once it has caught up")
-    cells = await asyncio.to_thread(
-        lambda: msgspec.json.encode(usual_cells(msgspec.json.decode(found, type=Usual), served.places[areas[0]]))
-    )
-    return Json(cells)
+    return Json(await served.usual[areas[0]].encoded(found))
 
 
 @router.get(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 import h3
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from streams.console.models import Cell, CellProperties, Cells, Polygon
@@ -30,6 +32,26 @@ def usual_cells(usual: Usual, places: Mapping[str, tuple[float, float]]) -> Cell
         for each, count in usual.cells.items()
     )
     return Cells(features=[cell for each in told if (cell := _cell(each, known)) is not None])
+
+
+class UsualCells:
+    """What is usual in an area as JSON: made once for all who ask, until Redis holds something else."""
+
+    def __init__(self, places: Mapping[str, tuple[float, float]]) -> None:
+        self._places = places
+        self._lock = asyncio.Lock()
+        self._usual = self._cells = b""
+
+    async def encoded(self, usual: bytes) -> bytes:
+        """The cells of what Redis holds."""
+        async with self._lock:
+            if usual != self._usual:
+                self._cells = await asyncio.to_thread(self._encode, usual)
+                self._usual = usual
+            return self._cells
+
+    def _encode(self, usual: bytes) -> bytes:
+        return msgspec.json.encode(usual_cells(msgspec.json.decode(usual, type=Usual), self._places))
 
 
 def _cell(told: CellProperties, places: Mapping[str, tuple[float, float]]) -> Cell | None:

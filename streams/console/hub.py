@@ -61,9 +61,13 @@ class Subscriber:
 
 
 class Hub:
-    """Follows the streams of changes of all areas; ``shown`` makes of a change what viewers see."""
+    """Follows the streams of changes of all areas; ``shown`` makes of a change what viewers see.
+
+    ``failed`` is called, and may be set, for the case that it cannot follow any longer: viewers would hear of nothing.
+    """
 
     def __init__(self, store: Store, shown: Callable[[Change], dict[str, Any]]) -> None:
+        self.failed: Callable[[], None] = lambda: None
         self._store = store
         self._shown = shown
         self._subscribers: set[Subscriber] = set()
@@ -85,7 +89,7 @@ class Hub:
         """Begin to follow."""
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._beat())]
         for task in self._tasks:
-            task.add_done_callback(_say)
+            task.add_done_callback(self._say)
 
     async def stop(self) -> None:
         """Follow no longer."""
@@ -94,14 +98,15 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
-        """What a viewer of these areas is sent: health at once, then what is new.
+        """What a viewer of these areas is sent: health at once, with the place to resume from, then what is new.
 
         ``resumed``: the entry of each area that it has seen; None for nothing but what is new from now on.
         """
         subscriber = Subscriber(areas, self._positions and dict(self._positions))
         self._subscribers.add(subscriber)
         try:
-            yield (await self._told_health()).text
+            begins = written(subscriber.joined) if resumed is None and subscriber.joined else None
+            yield (await self._told_health(begins)).text
             held: list[Message] = []
             async for message in self._woken(subscriber) if resumed is not None else subscriber.heard():
                 if resumed is None:
@@ -182,9 +187,9 @@ class Hub:
         for subscriber in self._subscribers:
             subscriber.tell(message)
 
-    async def _told_health(self) -> Message:
+    async def _told_health(self, place: str | None = None) -> Message:
         data = msgspec.json.encode(await health(self._store)).decode()
-        return Message("", format_sse_event(event="health", data_str=data, retry=2000))
+        return Message("", format_sse_event(event="health", id=place, data_str=data, retry=2000))
 
     async def _tell_health(self) -> None:
         if self._subscribers:
@@ -194,17 +199,24 @@ class Hub:
         """Tell the health again and again: it also keeps the connections alive."""
         while _goes_on():
             await asyncio.sleep(HEALTH_S)
-            await self._tell_health()
-            with suppress(RedisError):
-                await self._see_that_nothing_went_back()
+            # At once, since a Redis that hangs is waited for: health must not come later than pages wait for it.
+            await asyncio.gather(self._tell_health(), self._see_that_nothing_went_back())
 
     async def _see_that_nothing_went_back(self) -> None:
         """Begin anew where a stream ends before what was read of it: the topic or Redis was made anew."""
         known = dict(self._positions or {})
-        last = await self._store.positions()
+        try:
+            last = await self._store.positions()
+        except RedisError:
+            return
         if any(_number(last[area]) < _number(entry) for area, entry in known.items()):
             log.warning("Redis holds less than was read: the alerts are followed from its present end on")
             self._place(last)
+
+    def _say(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("viewers would hear of nothing any more: the console ends", exc_info=error)
+            self.failed()
 
 
 def _goes_on() -> bool:
@@ -215,11 +227,6 @@ def _goes_on() -> bool:
 
 def _number(entry: str) -> int:
     return int(entry.partition("-")[0])
-
-
-def _say(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("viewers hear of nothing any more, start the console again", exc_info=error)
 
 
 def written(positions: Mapping[str, str]) -> str:

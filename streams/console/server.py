@@ -56,7 +56,14 @@ def run_console(configuration: Configuration, port: int | None, log_format: LogF
             limit_concurrency=1000,
         )
     )
+    has_failed = False
+
+    def fail() -> None:
+        nonlocal has_failed
+        has_failed = server.should_exit = True
+
+    app.state.console.hub.failed = fail
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server hands on what ended it
     with suppress(KeyboardInterrupt):
         server.run()
-    return 0 if server.started else 1
+    return 0 if server.started and not has_failed else 1

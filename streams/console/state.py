@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.configuration import Configuration, locations
+from streams.console.cells import UsualCells
 from streams.console.hub import Hub
 from streams.console.layers import Layers, read_layer
 from streams.console.responder import Responder
@@ -29,6 +30,7 @@ class Console:
         password_file = self.settings.password_file
         self.passwords = Passwords(read_users(Path(password_file))) if password_file else None
         self.places = {name: _places(configuration, name) for name in configuration.areas}
+        self.usual = {name: UsualCells(places) for name, places in self.places.items()}
         self.store = Store(configuration.redis, tuple(configuration.areas))
         self.hub = Hub(self.store, self.shown)
         self.responder = Responder(configuration.kafka)

@@ -48,7 +48,7 @@ class EventStream(StreamingResponse):
         **answers(None, 200, _401="not signed in", _404="there is no such area", _503="there are too many viewers"),
         200: {
             "description": "`alert`: a Feature as in /api/alerts, its id to resume after it; `health`: as /api/health, "
-            "at once and every 5 s",
+            "at once, with an id to resume from, and every 5 s",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
     },

@@ -23,6 +23,8 @@ FAILED_S = 1.0
 """So long after a wrong password the next for the same user from the same address is not looked at."""
 MAX_WAITING = 5
 """More sign-ins of a user from one address at a time are turned away."""
+MAX_ADDRESS_WAITING = 20
+"""More sign-ins from one address at a time are turned away, whatever the users."""
 MAX_ALL_WAITING = 100
 """More sign-ins at a time are turned away, whoever asks."""
 
@@ -99,8 +101,9 @@ def _user(fields: list[str]) -> User | None:
 class Passwords:
     """Checks passwords, one at a time since each costs memory and time.
 
-    Those for one user from one address take turns, and a wrong one costs time. So guesses from elsewhere keep nobody
-    out, and an answer does not tell whether there is such a user. Behind a reverse proxy all have its address.
+    Those for one user from one address take turns, and a wrong one costs time. So guesses from another address keep
+    nobody out, unless they come from many, and an answer does not tell whether there is such a user. Behind a reverse
+    proxy all have its address.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -114,10 +117,12 @@ class Passwords:
         """The user, if that is the password; a name that is not known takes as long as one that is.
 
         Raises:
-            Busy: too many are waiting already, for that name from that address or in all.
+            Busy: too many are waiting already, for that name from that address, from that address, or in all.
         """
         who = address, name
-        if self._waiting[who] >= MAX_WAITING or self._waiting.total() >= MAX_ALL_WAITING:
+        waiting = self._waiting
+        of_address = sum(number for (other, _), number in waiting.items() if other == address)
+        if waiting[who] >= MAX_WAITING or of_address >= MAX_ADDRESS_WAITING or waiting.total() >= MAX_ALL_WAITING:
             raise Busy
         self._waiting[who] += 1
         try:

@@ -57,10 +57,44 @@ def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenP
     page.locator("#outcome").select_option("venue")
     page.get_by_role("button", name="Note the outcome").click()
     expect(page.locator("#said")).to_contain_text("Outcome: venue, noted by local")
+    expect(page.locator("#card :focus")).to_have_count(1)
     page.get_by_role("button", name="Take", exact=True).click()
     expect(page.locator("#said")).to_contain_text("Taken by local")
     linked = open_page(f"{site.url}?alert={alert}", wait=False)
     expect(linked.locator(f'#card[data-alert="{alert}"] .explanation')).to_contain_text("taken by local")
+
+
+def test_what_was_chosen_for_one_alert_is_not_for_the_next(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator("#list .row").nth(1)).to_be_visible()
+    page.locator("#list .row").first.press("Enter")
+    expect(page.locator("#card")).to_be_visible()
+    for key in ("j", "k"):
+        before = page.locator("#card").get_attribute("data-alert")
+        page.locator("#outcome").select_option("venue")
+        page.locator("#figures").evaluate("(details) => { details.open = true; }")
+        page.locator("#card h2").focus()
+        page.keyboard.press(key)
+        expect(page.locator("#card")).not_to_have_attribute("data-alert", str(before))
+        expect(page.locator("#outcome")).not_to_have_value("venue")
+        assert not page.locator("#figures").evaluate("(details) => details.open")
+
+
+def test_an_alert_that_cannot_be_loaded_leaves_no_other_in_its_place(site: Site, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}openapi.json", wait=False)
+    said, text = page.evaluate(
+        """async () => {
+          const { Alerts } = await import("/static/alerts.js");
+          const { Card } = await import("/static/card.js");
+          const [element, said] = [document.createElement("aside"), []];
+          element.append(document.createElement("h2"), "another alert");
+          const failed = (error) => said.push(error.message);
+          await new Card(element, new Alerts(), { user: "x", role: "operator" }, { failed }).open("0".repeat(32));
+          return [said, element.textContent];
+        }"""
+    )
+    assert said == ["The server does not know what was asked for."]
+    assert text == "✕This alert could not be loaded"
 
 
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
@@ -68,7 +102,7 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.wait_for_selector(LIVELY)
-    page.keyboard.press("j")
+    page.keyboard.press("ArrowDown")
     row = page.locator("#list .row[aria-current]")
     expect(row).to_be_focused()
     alert = row.get_attribute("data-alert")
@@ -86,6 +120,17 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     expect(page.locator("#shift")).to_contain_text("Opened (")
     page.keyboard.press("Escape")
     expect(page.locator("#shift")).to_be_hidden()
+    page.locator("#open-help").press("Enter")
+    page.locator("#single-keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("s")
+    page.locator("#open-help").press("Enter")  # what was pressed before has had its effect by then
+    expect(page.locator("#shift")).to_be_hidden()
+    page.locator("#single-keys").check()
+    page.keyboard.press("Escape")
+    page.locator(LIVELY).first.press("Enter")
+    page.keyboard.press("a")
+    expect(page.locator("#said")).to_contain_text("Acknowledged by local")
 
 
 def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
@@ -130,6 +175,10 @@ def test_a_silent_server_is_a_lost_connection(site: Site, open_page: OpenPage) -
         page.clock.fast_forward(20_000)
         expect(page.locator("#banner")).to_contain_text("lost its connection")
         expect(page.locator("#health")).to_contain_text("connection lost")
+        spoken = page.locator("#banner-spoken").inner_text()
+        page.clock.fast_forward(300_000)
+        expect(page.locator("#banner")).to_contain_text("5 min ago")
+        assert page.locator("#banner-spoken").inner_text() == spoken  # nobody hears of each second
     finally:
         site.console.resume()
     expect(page.locator("#health")).to_contain_text("live", timeout=20_000)
@@ -216,8 +265,8 @@ def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage)
         pill, banner = page.evaluate(
             """async (area) => {
               const { Health } = await import("/static/health.js");
-              const [strip, banner] = [document.createElement("div"), document.createElement("div")];
-              const health = new Health(strip, banner);
+              const [strip, banner, spoken] = ["div", "div", "div"].map((tag) => document.createElement(tag));
+              const health = new Health(strip, banner, spoken);
               health.isConnected = true;
               health.told = { redis: true, areas: [{ area: "city", ...area }] };
               health.show();

@@ -7,6 +7,7 @@ import { CATEGORIES, TIERS, isTerminal } from "./words.js";
 const PULSE_MS = 60_000;
 const ENDED_SHOWN = 5;
 const SEEN_KEPT = 300;
+const ENDED_KEPT = 200;
 /** Notices of a change that is material; a reminder and an end are none. */
 const MATERIAL = ["escalated", "tier_changed", "area_changed", "risk_changed"];
 
@@ -30,7 +31,17 @@ export class Alerts {
     const seen = this.seen[alert.id];
     if (MATERIAL.includes(alert.notice) || (seen && seen.tier !== alert.tier)) this.changed.add(alert.id);
     if (seen && seen.revision >= alert.revision) this.changed.delete(alert.id);
+    if (isTerminal(alert)) this.#forget();
     return true;
+  }
+
+  /** Ended alerts, but for the last: a page may be open for months. */
+  #forget() {
+    const ended = [...this.byId.values()].filter(({ properties }) => isTerminal(properties));
+    ended.sort(({ properties: a }, { properties: b }) => b.tick_s - a.tick_s);
+    for (const { id } of ended.slice(ENDED_KEPT)) {
+      for (const known of [this.byId, this.arrived, this.changed]) known.delete(id);
+    }
   }
 
   /** Revision of each open alert: what `replace` compares with. */

@@ -22,18 +22,21 @@ export class Refusal extends Error {
   }
 }
 
+const ANSWERED_WITHIN_MS = 30_000;
+
 let csrf = "";
 
 async function ask(path, options = {}) {
   let response;
+  let body = null;
   try {
-    response = await fetch(path, { cache: "no-store", ...options });
+    response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWERED_WITHIN_MS), ...options });
+    if (response.ok && response.headers.get("Content-Type")?.includes("json")) body = await response.json();
   } catch {
     throw new Refusal(0, "The server does not answer.");
   }
   if (!response.ok) throw new Refusal(response.status, (options.method ? NOT_TAKEN : NOT_TOLD)[response.status] ?? `The server refused (${response.status}).`);
-  const isJson = response.headers.get("Content-Type")?.includes("json");
-  return isJson ? response.json() : null;
+  return body;
 }
 
 const get = (path, parameters = {}) => ask(`${path}?${new URLSearchParams(parameters)}`);

@@ -39,9 +39,10 @@ class Page {
     this.map.tiles(session.tiles, session.attribution);
     this.card = new Card(byId("card"), this.alerts, session, {
       open, close: () => this.close(), failed: (error) => this.fail(error), cells: (cells, tier) => this.map.showCells(cells, tier),
+      said: (text) => setText(byId("announcements"), text),
     });
     this.filters = new Filters(byId("filters"), this.alerts, session.areas, () => this.show());
-    this.health = new Health(byId("health"), byId("banner"));
+    this.health = new Health(byId("health"), byId("banner"), byId("banner-spoken"));
     this.sound = new Sound(byId("sound"));
     this.shift = new Shift(byId("shift"), session.areas);
     this.live = new Live({
@@ -61,6 +62,7 @@ class Page {
     });
     this.loadGround(session.layers);
     this.live.connect();
+    this.show();
   }
 
   /** Layers and usual intensity: the map begins with all of them in sight. */
@@ -143,9 +145,9 @@ class Page {
     this.health.told = told;
     this.health.isConnected = true;
     this.health.lostAt = 0;
-    this.show();
     if (!told.redis) this.isCurrent = false;
     else if (!this.isCurrent && !this.isAsking) this.loadAlerts();
+    this.show();
   }
 
   async isStillSignedIn() {
@@ -180,6 +182,7 @@ class Page {
     this.show();
     this.map.goTo(id);
     await opened;
+    if (this.card.id === id) this.selected = id; // it may not have been known before
     this.show();
   }
 
@@ -216,6 +219,7 @@ class Page {
     clearTimeout(this.waiting);
     this.waiting = undefined;
     this.shownAt = performance.now();
+    this.health.show(); // before all else: whether the rest can be believed
     const listed = this.alerts.listed();
     const ended = this.alerts.ended();
     const areas = this.areas.length;
@@ -225,7 +229,6 @@ class Page {
     byId("ended-section").hidden = ended.length === 0;
     this.map.show(listed, this.selected);
     this.filters.show();
-    this.health.show();
     this.card.tick();
     this.#summarise(listed);
     this.#tellClock();
@@ -253,7 +256,7 @@ class Page {
   /** An empty list says whether it means quiet. */
   #quiet(open) {
     const quiet = byId("quiet");
-    quiet.hidden = open > 0 || !this.isLoaded;
+    quiet.hidden = open > 0 || !this.isLoaded || !this.health.told;
     const problems = this.health.problems();
     quiet.classList.toggle("doubtful", problems.length > 0);
     const text = problems.length ? "No open alerts are known, but this cannot be relied on:" : "No open alerts. The feed is healthy: it is quiet.";
@@ -302,19 +305,21 @@ function showError(text) {
   banner.className = "banner bad";
   banner.textContent = text;
   banner.hidden = false;
+  setText(byId("banner-spoken"), text);
 }
 
 function askForPassword() {
   const dialog = byId("login");
   dialog.showModal();
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
   return new Promise((resolve) => {
+    dialog.onclose = () => dialog.showModal(); // Esc closes it, and there is nothing without it
     byId("login-form").onsubmit = async (event) => {
       event.preventDefault();
       const form = new FormData(event.target);
       try {
         await api.login(form.get("user"), form.get("password"));
         event.target.reset();
+        dialog.onclose = null;
         dialog.close();
         resolve();
       } catch (error) {
@@ -326,12 +331,16 @@ function askForPassword() {
 
 const session = await signedIn();
 setAreas(session.time_zones, session.clocks);
+const page = new Page(session);
 if (session.login !== "none") {
   byId("user").textContent = `${session.user}, ${session.role}`;
   byId("sign-out").hidden = session.login !== "password";
   byId("sign-out").addEventListener("click", async () => {
-    await api.logout();
-    location.reload();
+    try {
+      await api.logout();
+      location.reload();
+    } catch (error) {
+      page.fail(error);
+    }
   });
 }
-new Page(session);

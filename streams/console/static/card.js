@@ -10,6 +10,7 @@ import {
 } from "./words.js";
 
 const CONFIRMED_WITHIN_MS = 20_000;
+const SENT = "Sent. Waiting for the worker to take it …";
 const IDS_SHOWN = 12;
 const FIGURES = [
   "llr", "score", "trigger_score", "recurrence_interval_days", "interval_kind", "budget_per_week", "radius_m", "duration_h",
@@ -17,7 +18,10 @@ const FIGURES = [
 ];
 
 export class Card {
-  /** The session's role says whether `user` may answer; `on`: open(id), close(), failed(error), cells(collection, tier). */
+  /**
+   * The session's role says whether `user` may answer; `on`: open(id), close(), failed(error), cells(collection, tier),
+   * said(text) for those who listen.
+   */
   constructor(element, alerts, { user, role }, on) {
     this.element = element;
     this.alerts = alerts;
@@ -59,7 +63,9 @@ export class Card {
       this.on.cells(detail.cells, detail.alert.properties.tier);
       this.#draw();
     } catch (error) {
-      if (this.id === id) this.on.failed(error);
+      if (this.id !== id) return;
+      if (!this.alerts.byId.has(id)) this.#drawUnknown("This alert could not be loaded");
+      this.on.failed(error);
     }
   }
 
@@ -80,6 +86,7 @@ export class Card {
     this.#draw();
     try {
       await api[action](alert.id, word);
+      this.on.said(SENT);
       setTimeout(() => this.#draw(), CONFIRMED_WITHIN_MS + 100);
     } catch (error) {
       this.waiting = null;
@@ -90,12 +97,17 @@ export class Card {
 
   #draw() {
     const feature = this.alerts.byId.get(this.id);
-    if (!feature) return;
+    if (!feature) {
+      if (this.id) this.#drawUnknown("Asking for this alert …");
+      return;
+    }
     const alert = feature.properties;
     if (this.waiting && this.#last(alert.response ?? {}, this.waiting.action) !== this.waiting.before) this.waiting = null;
-    const focus = this.element.contains(document.activeElement) ? document.activeElement.id : "";
-    const opened = new Set([...this.element.querySelectorAll("details[open]")].map((each) => each.id));
-    const chosen = this.element.querySelector("#outcome")?.value;
+    const hasFocus = this.element.contains(document.activeElement);
+    const focus = document.activeElement?.id;
+    const isSame = this.element.dataset.alert === alert.id;
+    const opened = new Set(isSame ? [...this.element.querySelectorAll("details[open]")].map((each) => each.id) : []);
+    const chosen = isSame && this.element.querySelector("#outcome")?.value;
     const top = this.element.scrollTop;
     this.element.className = `card tier-${alert.tier}`;
     this.element.dataset.alert = alert.id;
@@ -107,7 +119,25 @@ export class Card {
     for (const each of this.element.querySelectorAll("details")) each.open = opened.has(each.id);
     if (chosen && this.element.querySelector("#outcome")) this.element.querySelector("#outcome").value = chosen;
     this.element.scrollTop = top;
-    if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    if (hasFocus) this.#focus(focus);
+  }
+
+  /** An alert that this page does not know, as an ended one is: until it has come. */
+  #drawUnknown(text) {
+    this.element.className = "card";
+    this.element.dataset.alert = this.id;
+    this.element.replaceChildren(h("header", {}, h("div", { class: "row-head" }, this.#closing()),
+      h("h2", { tabindex: "-1", id: "card-title" }, text)));
+  }
+
+  /** Back to what had the focus before; to the title if that cannot have it any more. */
+  #focus(id) {
+    const before = id && document.getElementById(id);
+    (before && !before.disabled ? before : this.element.querySelector("h2")).focus({ preventScroll: true });
+  }
+
+  #closing() {
+    return h("button", { type: "button", id: "close-card", class: "close", "aria-label": "Close the card", onclick: () => this.on.close() }, "✕");
   }
 
   /** Whether an answer still waits for the worker. */
@@ -140,7 +170,7 @@ export class Card {
         this.alerts.isNew(alert) && h("span", { class: "mark new-mark" }, "new"),
         h("span", { class: "mark" }, alert.state),
         alert.delayed && h("span", { class: "mark" }, "delayed"),
-        h("button", { type: "button", id: "close-card", class: "close", "aria-label": "Close the card", onclick: () => this.on.close() }, "✕")),
+        this.#closing()),
       alert.status === "exercise" && h("p", { class: "exercise-banner" }, "Exercise: a drill, nothing has happened"),
       h("h2", { tabindex: "-1", id: "card-title" }, placeWords(feature)),
       h("p", { class: "under-title" },
@@ -183,7 +213,7 @@ export class Card {
         h("button", { type: "button", id: "take", disabled: busy || isMine, onclick: () => this.answer("take") }, isMine ? "Taken" : response.taken_by ? "Take over" : "Take"),
         h("span", { class: "outcome" }, h("label", { for: "outcome" }, "Outcome"), select,
           h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
-      this.waiting !== null && h("p", { class: "muted", role: "status" }, busy ? "Sent. Waiting for the worker to take it …" : "Sent, but the worker has not taken it yet."));
+      this.waiting !== null && h("p", { class: "muted" }, busy ? SENT : "Sent, but the worker has not taken it yet."));
   }
 
   #explanation() {
@@ -218,8 +248,8 @@ export class Card {
 
   #profile(alert) {
     if (!alert.profile) return null;
-    return h("section", {}, h("h3", {}, "Usual hours of this place"), weekStrip(alert.profile, hourOfWeek(alert.area, areaNow(alert.area))),
-      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame is now."));
+    return h("section", {}, h("h3", {}, "Usual hours of this place"), weekStrip(alert.profile, hourOfWeek(alert.area, alert.updated_at)),
+      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame is the hour of this revision."));
   }
 
   #breakdown(alert) {

@@ -1,7 +1,7 @@
 // Whether what is shown can be believed: no alerts, no data, a dead worker, Redis away and a lost page are five things.
 
 import { serverNow } from "./clock.js";
-import { h } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import { duration, plural } from "./words.js";
 
 const PILLS = 4;
@@ -37,9 +37,10 @@ function verdict(area) {
 }
 
 export class Health {
-  constructor(strip, banner) {
+  constructor(strip, banner, spoken) {
     this.strip = strip;
     this.banner = banner;
+    this.spoken = spoken;
     this.told = null;
     this.lostAt = 0;
     this.isConnected = false;
@@ -74,14 +75,13 @@ export class Health {
     const problems = this.problems();
     const said = problems.map((problem) => problem.long).join(" ");
     this.banner.hidden = !problems.length;
-    // An alert region speaks when its text changes: only the words, not the seconds that pass, make it speak again.
-    const gist = said.replaceAll(/\d+(\.\d+)? (s|min|h|days) /g, "");
-    if (this.banner.dataset.gist !== gist || problems.length) {
-      this.banner.className = `banner ${problems[0]?.level ?? ""}`;
-      if (this.banner.dataset.gist !== gist) {
-        this.banner.dataset.gist = gist;
-        this.banner.textContent = said;
-      }
+    setAttribute(this.banner, "class", `banner ${problems[0]?.level ?? ""}`);
+    setText(this.banner, said);
+    // An alert region speaks when its text changes: it is told new words, and not the figures that go on.
+    const gist = said.replaceAll(/\d+(\.\d+)? (s|min|h|days|records?)\b/g, "");
+    if (this.spoken.dataset.gist !== gist) {
+      this.spoken.dataset.gist = gist;
+      this.spoken.textContent = said;
     }
   }
 

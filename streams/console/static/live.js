@@ -30,6 +30,7 @@ export class Live {
       this.on.alert(JSON.parse(event.data));
     });
     source.addEventListener("health", (event) => {
+      this.lastId = event.lastEventId || this.lastId; // the first says where the stream begins
       this.#hear();
       this.on.health(JSON.parse(event.data));
     });

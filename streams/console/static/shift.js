@@ -20,15 +20,19 @@ export class Shift {
   async open() {
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.replaceChildren(this.#head(), h("p", {}, "…"));
-    const since = new Date(areaNow(this.area) - this.hours * HOUR_MS).toISOString();
+    const { area } = this;
+    const now = areaNow(area);
+    const since = new Date(now - this.hours * HOUR_MS).toISOString();
+    const asked = (this.asked = Symbol(since));
     let parts;
     try {
-      const found = await api.shift(since, this.area);
+      const found = await api.shift(since, area);
       parts = Object.entries(PARTS).map(([part, title]) => this.#part(title, part, found[part]));
     } catch (error) {
       parts = [h("p", { class: "error", role: "alert" }, error.message)];
     }
-    const until = `${this.area}, from ${fullTime(this.area, since)} to ${fullTime(this.area, areaNow(this.area))}`;
+    if (asked !== this.asked) return; // another area or span was chosen meanwhile
+    const until = `${area}, from ${fullTime(area, since)} to ${fullTime(area, now)}`;
     this.dialog.replaceChildren(this.#head(), h("p", { class: "span" }, until), ...parts);
     this.dialog.querySelector("h2").focus();
   }

@@ -233,3 +233,7 @@ def test_what_is_usual(client: Client, areas: tuple[str, str], valkey: Any) -> N
     (place,) = client.get("/api/usual", params={"area": areas[1]}).json()["features"]
     assert place["geometry"] == {"type": "Point", "coordinates": [-1.5, 53.5]}
     assert client.get("/api/usual").status_code == 404  # there are two areas
+    with Redis.from_url(valkey.url) as redis:
+        redis.set(area_key(areas[0], "usual"), msgspec.json.encode(written | {"cells": {CELL: 31}}))
+    (cell,) = client.get("/api/usual", params={"area": areas[0]}).json()["features"]
+    assert cell["properties"]["count"] == 31

@@ -159,15 +159,24 @@ def test_who_guesses_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name
     asyncio.run(run())
 
 
-def test_who_asks_for_everybody_at_once_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MAX_ALL_WAITING", 3)
+@pytest.mark.parametrize(
+    ("limit", "addresses", "asks"),
+    [
+        ("MAX_ALL_WAITING", ("192.0.2.0", "192.0.2.1", "192.0.2.2"), "192.0.2.9"),
+        ("MAX_ADDRESS_WAITING", ("192.0.2.0",) * 3, "192.0.2.0"),
+    ],
+)
+def test_who_asks_for_everybody_at_once_is_turned_away(
+    limit: str, addresses: tuple[str, ...], asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, limit, 3)
 
     async def run() -> None:
         passwords = users.Passwords({})
-        guesses = [asyncio.create_task(passwords.check(f"user {n}", "guess", f"192.0.2.{n}")) for n in range(3)]
+        guesses = [asyncio.create_task(passwords.check(f"user {n}", "guess", each)) for n, each in enumerate(addresses)]
         await asyncio.sleep(0)
         with pytest.raises(users.Busy):
-            await passwords.check("ann", "right", "192.0.2.9")
+            await passwords.check("ann", "right", asks)
         for guess in guesses:
             guess.cancel()
         await asyncio.gather(*guesses, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -113,6 +114,25 @@ def test_a_new_console_resumes_what_an_old_one_began(valkey: Any, feed: Feed) ->
         assert numbers(alerts_of(events, 2)) == [2, 3]
 
 
+def test_a_viewer_that_has_heard_of_no_alert_resumes_as_well(
+    client: Client, feed: Feed, areas: tuple[str, str]
+) -> None:
+    feed.put(alert(1, areas[0]))
+    time.sleep(0.2)
+    with client.stream("GET", "/api/stream") as answer:
+        [place] = [line.removeprefix("id: ") for line in _first_event(answer) if line.startswith("id: ")]
+    feed.put(alert(2, areas[0]))
+    with watching(client, last=place) as events:
+        assert numbers(alerts_of(events, 1)) == [2]
+
+
+def _first_event(answer: Any) -> Iterator[str]:
+    for line in answer.iter_lines():
+        if not line:
+            return
+        yield line
+
+
 def test_an_id_of_something_else_is_refused(client: Client) -> None:
     for last in ("nonsense", "a=b-c", "a=1", "=1-0", "a=1-0,", "a=" + "9" * 30 + "-0", "a=²-0"):
         assert client.get("/api/stream", params={"last_event_id": last}).status_code == 422
@@ -188,7 +208,10 @@ def test_a_reader_that_has_died_is_said(client: Client, monkeypatch: pytest.Monk
         raise ZeroDivisionError
 
     hub = client.app.state.console.hub
+    has_failed = threading.Event()
+    hub.failed = has_failed.set
     monkeypatch.setattr(hub._store, "news", fail)
+    assert has_failed.wait(5)
     deadline = time.monotonic() + 5
     while client.get("/healthz").status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.05)
