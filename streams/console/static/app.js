@@ -20,7 +20,7 @@ const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
 const HISTORY_MS = 3_600_000;
-const SHOWN_EVERY_MS = 100;
+const SHOWN_WITHIN_MS = 100;
 
 class Page {
   constructor(session) {
@@ -29,12 +29,11 @@ class Page {
     this.isLoaded = false;
     this.isCurrent = false;
     this.isAsking = false;
-    this.shownAt = 0;
     this.news = [];
     this.alerts = new Alerts();
     const open = (id) => this.open(id);
-    this.list = new List(byId("list"), this.alerts, { open, select: (id) => this.select(id) });
-    this.endedList = new List(byId("ended"), this.alerts, { open, select: () => {} });
+    this.list = new List(byId("list"), this.alerts, { open, select: (id) => this.select(id), released: () => this.show() });
+    this.endedList = new List(byId("ended"), this.alerts, { open, select: () => {}, released: () => this.show() });
     this.map = new AlertMap(byId("map"), this.alerts, { open });
     this.map.tiles(session.tiles, session.attribution);
     this.card = new Card(byId("card"), this.alerts, session, {
@@ -210,15 +209,14 @@ class Page {
     if (!(error instanceof api.Refusal)) throw error;
   }
 
-  /** At once, but only so often, however fast revisions come; a page in the background is given no frames to wait for. */
+  /** Together with what comes right behind it, as a tick's revisions do; a page in the background is given no frames to wait for. */
   showSoon() {
-    this.waiting ??= setTimeout(() => this.show(), this.shownAt + SHOWN_EVERY_MS - performance.now());
+    this.waiting ??= setTimeout(() => this.show(), SHOWN_WITHIN_MS);
   }
 
   show() {
     clearTimeout(this.waiting);
     this.waiting = undefined;
-    this.shownAt = performance.now();
     this.health.show(); // before all else: whether the rest can be believed
     const listed = this.alerts.listed();
     const ended = this.alerts.ended();

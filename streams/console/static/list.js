@@ -9,15 +9,25 @@ import {
 } from "./words.js";
 
 export class List {
-  /** `open(id)`: a row was chosen; `select(id)`: it got the focus. */
+  /** `open(id)`: a row was chosen; `select(id)`: it got the focus; `released()`: what changed meanwhile can be shown. */
   constructor(element, alerts, on) {
     this.element = element;
     this.alerts = alerts;
     this.on = on;
     this.rows = new Map();
+    // Between the press and the release of a click no row moves, else the click would be nobody's.
+    this.isPressed = false;
+    element.addEventListener("pointerdown", () => { this.isPressed = true; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) {
+      addEventListener(end, () => this.isPressed && setTimeout(() => {
+        this.isPressed = false;
+        on.released();
+      }));
+    }
   }
 
   show(features, selected, shownAreas) {
+    if (this.isPressed) return;
     const focused = document.activeElement?.closest?.(".row")?.dataset.alert;
     const wanted = new Set(features.map((feature) => feature.id));
     for (const [id, row] of this.rows) {
