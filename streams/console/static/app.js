@@ -20,7 +20,7 @@ const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
 const HISTORY_MS = 3_600_000;
-const SHOWN_WITHIN_MS = 100;
+const SHOWN_WITHIN_MS = 30;
 
 class Page {
   constructor(session) {
@@ -146,7 +146,8 @@ class Page {
     this.health.lostAt = 0;
     if (!told.redis) this.isCurrent = false;
     else if (!this.isCurrent && !this.isAsking) this.loadAlerts();
-    this.show();
+    this.health.show();
+    this.showSoon();
   }
 
   async isStillSignedIn() {
