@@ -1,102 +1,23 @@
-"""The engine and its partitions without a broker: what goes into which transaction, and what stops the thread."""
+"""A partition without a broker: when the ticks of its areas close, and what goes into which transaction."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from collections.abc import Callable
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
-from detectors.incident import Incident
-from detectors.judge import Entry, Refusal, TickMark
-from detectors.locations import Locations
-from detectors.neighbours import neighbours
-from detectors.response import Response
-from detectors.settings import AreaSettings
+from detectors.judge import Refusal, TickMark
 from streams import scan_log
-from streams.configuration import Configuration
-from streams.decode import Rejection, decode
-from streams.engine import ABORTS, Engine
-from streams.intake import Intake, Record
-from streams.messages import PROVENANCE_HEADER, Provenance, read_alert
-from streams.metrics import Metrics
-from streams.partition import MERGE_S, QUIET_S, UNOWNED_S, Partition
-from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
+from streams.messages import read_alert
+from streams.partition import MERGE_S, QUIET_S, UNOWNED_S
 from streams.rebuild import Restored
-from streams.responses import ResponseRecord
-from streams.scan_log import ScanRecord
-from streams.watched_area import WatchedArea
 from streams.wording import figure_words
-from tests.streams.recorded import AREA, calibration, feed, town
+from tests.streams.ledger import NOW_S, Ledger, incident, partition_of, record, watched, with_an_alert
+from tests.streams.recorded import calibration, town
 
-CELL = "8a195da49b9ffff"
-NOW_S = 1_717_200_000.0
 AREAS = ("leeds", "york")
-
-
-class Ledger:
-    """Takes a publisher's place: keeps what was committed, or raises what it is told to."""
-
-    def __init__(self) -> None:
-        self.transactions: list[list[Message]] = []
-        self.errors: list[Exception] = []
-        self.is_closed = False
-        self.committed = threading.Event()
-
-    def commit(self, messages: Sequence[Message]) -> list[int]:
-        if self.errors:
-            raise self.errors.pop(0)
-        written = sum(map(len, self.transactions))
-        self.transactions.append(list(messages))
-        self.committed.set()
-        return list(range(written, written + len(messages)))
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def scans(self) -> list[ScanRecord]:
-        return [scan_log.decode_scan(each.value) for each in self.of("scans") if not (each.key or b"").startswith(b"#")]
-
-    def rejections(self) -> list[Rejection]:
-        return [msgspec.json.decode(each.value, type=Rejection) for each in self.of("incidents.rejected")]
-
-    def of(self, topic: str) -> list[Message]:
-        return [message for transaction in self.transactions for message in transaction if message.topic == topic]
-
-
-def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baseline_days: int = 0) -> WatchedArea:
-    area = AreaSettings(clock=clock, min_baseline_days=min_baseline_days, replications=99)
-    locations = Locations.from_cells([CELL])
-    near = neighbours(locations.points, area.max_radius_m)
-    return WatchedArea(name, area, locations, near, area.digest(locations))
-
-
-def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None = None) -> Partition:
-    restored = restored or Restored(
-        watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
-    )
-    metrics = Metrics(CollectorRegistry())
-    return Partition(0, restored, cast(Publisher, ledger), Messages(Configuration(), 0), metrics)
-
-
-def incident(number: int, at_s: float) -> Incident:
-    return Incident(id=str(number), occurred_at=datetime.fromtimestamp(at_s, UTC), category="drugs", location=CELL)
-
-
-def record(offset: int, area: str | None, at_s: float, entry: Entry | None = None) -> Record:
-    entry = entry or incident(offset, at_s)
-    return Record(offset, at_s, area, entry, None if area is None else area.encode(), b"x")
-
-
-# Partitions
 
 
 def test_a_record_of_one_area_moves_the_clock_of_the_others_on_the_wall() -> None:
@@ -219,23 +140,6 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     assert [(scan.next_offset, scan.accounts.read) for scan in again.scans()] == [(3, 2)]
 
 
-def answer(offset: int, area: str, alert: str, user: str = "ann") -> ResponseRecord:
-    said = Response(alert, "acknowledge", user, 0)
-    return ResponseRecord(offset, NOW_S + 9 * 3600, area, said, area.encode(), b"y")
-
-
-def with_an_alert(partition: Partition, area: str) -> str:
-    """The feed of a town until it has opened one, which is on record; returns the alert's id."""
-    for offset, ((_, value, headers), arrival_ms) in enumerate(feed(100, 5.0)):
-        _, entry = decode(AREA.encode(), value, headers, 0, 1, {AREA}, 65_536)
-        partition.put(Record(offset, arrival_ms / 1000, area, entry, area.encode(), value, headers), NOW_S)
-        if partition.is_due(NOW_S):
-            partition.commit(NOW_S)
-        if partition.areas[area].alerts:
-            return partition.areas[area].alerts[0].id
-    raise AssertionError("the feed opens an alert")
-
-
 def test_the_log_tells_of_alerts_and_of_rejections_after_they_are_on_record(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "streams")
     ledger = Ledger()
@@ -250,63 +154,6 @@ def test_the_log_tells_of_alerts_and_of_rejections_after_they_are_on_record(capl
         f"{opened.observed} against {figure_words(opened.expected)} usual"
     )
     assert "partition 0: a record was rejected: no_area" in caplog.messages
-
-
-def test_a_response_goes_on_record_by_itself_and_once() -> None:
-    ledger = Ledger()
-    partition = partition_of(ledger, town("watermark"), watched("york", "watermark"))
-    alert = with_an_alert(partition, "leeds")
-    before = ledger.scans()[-1]
-    for _ in range(2):  # handed over twice, as after a change of partitions
-        partition.respond(answer(0, "york", alert))
-        partition.respond(answer(3, "leeds", alert))
-        partition.respond(answer(4, "leeds", alert, "bob"))
-        partition.respond(answer(5, "leeds", alert, "bob"))
-        partition.respond(answer(6, "leeds", "0" * 32))
-    assert partition.is_due(NOW_S)
-    partition.commit(NOW_S + 9 * 3600 + 1)
-    answered = ledger.scans()[-4:]
-    assert [scan.next_offsets for scan in answered] == [
-        {"incidents": before.next_offset, "responses": following} for following in (4, 5, 6, 7)
-    ]
-    assert [(scan.number, scan.tick_s, scan.streams) for scan in answered] == [
-        (before.number + 1 + more, before.tick_s, ()) for more in range(4)
-    ]
-    assert [len(scan.revisions) for scan in answered] == [1, 1, 0, 0]
-    assert scan_log.chain(before.digest, [scan_log.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
-        answered[0].digest
-    )
-    events = [read_alert(each.value) for each in ledger.of("alerts")[-2:]]
-    assert [each.data.properties.reason for each in events] == ["acknowledged", "acknowledged"]
-    provenance = msgspec.json.decode(dict(ledger.of("alerts")[-1].headers)[PROVENANCE_HEADER], type=Provenance)
-    assert (provenance.latency_s, provenance.delayed) == (1.0, False)
-    # Where no tick was ever closed, nothing is open; that goes on record as the partition's own.
-    rejected = [each for each in ledger.rejections() if each.topic == "responses"]
-    assert sorted((each.area, each.offset, each.reason) for each in rejected) == [
-        ("leeds", 6, "no_such_alert"),
-        ("york", 0, "no_such_alert"),
-    ]
-    own = scan_log.decode_partition(ledger.of("scans")[-1].value)
-    assert own.next_response == 7
-    again = partition_of(
-        ledger,
-        restored=Restored(
-            watched={"leeds": watched("leeds")}, monitors={"leeds": watched("leeds").monitor(None)}, own=own
-        ),
-    )
-    again.respond(answer(6, "leeds", alert))
-    assert not again.is_due(NOW_S)
-
-
-def test_a_response_of_no_area_is_rejected_at_once() -> None:
-    ledger = Ledger()
-    partition = partition_of(ledger, watched("leeds"))
-    partition.respond(ResponseRecord(2, NOW_S, None, Refusal("unknown_area", "key: must be one"), b"hull", b"y"))
-    assert partition.is_due(NOW_S)
-    partition.commit(NOW_S)
-    (rejected,) = ledger.rejections()
-    assert (rejected.topic, rejected.offset, rejected.reason) == ("responses", 2, "unknown_area")
-    assert scan_log.decode_partition(ledger.of("scans")[-1].value).next_response == 3
 
 
 def test_every_rejection_goes_with_its_tick_and_holds_the_original_bytes() -> None:
@@ -362,185 +209,6 @@ def test_how_ticks_share_transactions_changes_nothing_that_is_written(
     assert written(lambda number: number in commits) == written(lambda _: True)
 
 
-# The thread
-
-
-class Bench:
-    """An engine that runs, one partition with a ledger, and what the engine reported."""
-
-    def __init__(self, area: WatchedArea) -> None:
-        self.ledger = Ledger()
-        self.covered: list[Mapping[str | None, int]] = []
-        self.aborted: list[int] = []
-        self.failures: list[BaseException] = []
-        self.changed = threading.Event()
-        self.area = area
-        self.intake = Intake(100, asyncio.new_event_loop())
-        self.engine = Engine(
-            Metrics(CollectorRegistry()),
-            covered=lambda _, covered: self._note(self.covered, covered),
-            aborted=lambda number, _: self._note(self.aborted, number),
-            failed=lambda failure: self._note(self.failures, failure),
-        )
-
-    def _note(self, notes: list[Any], note: object) -> None:
-        notes.append(note)
-        self.changed.set()
-
-    def adopt(self) -> None:
-        self.engine.adopt(partition_of(self.ledger, self.area), self.intake)
-
-    def give(self, *records: Record) -> None:
-        self.intake.inbox.extend(records)
-        self.engine.wake()
-
-    def until(self, is_so: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + 10
-        while not is_so():
-            assert time.monotonic() < deadline_s, "it did not happen within 10 s"
-            self.changed.wait(0.05)
-            self.changed.clear()
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench(watched("leeds", "watermark"))
-    made.engine.start()
-    yield made
-    assert made.engine.drain(10)
-    made.intake._loop.close()
-
-
-def rows(number: int, first: int = 0) -> list[Record]:
-    return [record(offset, "leeds", NOW_S + offset) for offset in range(first, first + number)]
-
-
-def test_the_engine_says_what_is_covered_after_each_transaction(bench: Bench) -> None:
-    bench.adopt()
-    bench.until(lambda: bench.covered == [{None: 0, "leeds": 0}])
-    bench.give(*rows(3))
-    bench.until(lambda: bench.covered[-1]["leeds"] == 2)
-    assert bench.engine.health()["leeds"].last_record_s == NOW_S + 2
-
-
-def test_a_partition_that_falls_behind_is_no_longer_caught_up(bench: Bench) -> None:
-    bench.adopt()
-    bench.give(record(0, "leeds", time.time()))
-    bench.until(lambda: bench.engine.caught_up() == {0})
-    assert bench.engine.health()["leeds"].feed == "healthy"
-    bench.give(record(1, "leeds", time.time() - 3600))
-    bench.until(lambda: bench.engine.caught_up() == set())
-    assert bench.engine.health()["leeds"].feed == "catching_up"
-    bench.intake.is_at_end = True
-    bench.until(lambda: bench.engine.caught_up() == {0})
-
-
-def test_an_area_is_learning_until_its_window_holds_enough_history() -> None:
-    bench = Bench(watched("leeds", "watermark", min_baseline_days=3))
-    bench.engine.start()
-    bench.adopt()
-    bench.intake.is_at_end = True
-    bench.until(lambda: bench.engine.caught_up() == {0})
-    assert (bench.engine.health()["leeds"].feed, bench.engine.health()["leeds"].missing_days) == ("learning", 3.0)
-    days = [record(offset, "leeds", NOW_S + offset * 6 * 3600) for offset in range(14)]
-    bench.give(*days[:9])  # two days; the hour of the last is not over
-    bench.until(lambda: bench.covered[-1].get("leeds") == 8)
-    assert bench.engine.health()["leeds"].missing_days == pytest.approx(1, abs=1.01 / 24)
-    assert not any(scan.streams for scan in bench.ledger.scans())
-    bench.give(*days[9:])
-    bench.until(lambda: bench.covered[-1].get("leeds") == 13 and bench.engine.caught_up() == {0})
-    assert (bench.engine.health()["leeds"].feed, bench.engine.health()["leeds"].missing_days) == ("healthy", 0.0)
-    assert bench.ledger.scans()[-1].streams
-    assert bench.engine.drain(10)
-    bench.intake._loop.close()
-
-
-def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:
-    bench.adopt()
-    bench.until(lambda: bool(bench.covered))
-    bench.engine.suspend(10)
-    bench.give(*rows(3))
-    assert not bench.ledger.committed.wait(0.5)
-    bench.engine.resume()
-    assert bench.ledger.committed.wait(10)
-
-
-def test_an_aborted_transaction_hands_the_partition_back_to_be_rebuilt(bench: Bench) -> None:
-    bench.ledger.errors = [AbortedError("broker says no")]
-    bench.adopt()
-    bench.give(*rows(2))
-    bench.until(lambda: bench.aborted == [0])
-    assert bench.ledger.is_closed
-    assert bench.engine.health() == {}
-    bench.adopt()
-    bench.give(*rows(2))
-    bench.until(lambda: bench.covered[-1]["leeds"] == 1)
-
-
-def test_too_many_aborted_transactions_in_a_row_are_a_failure(bench: Bench) -> None:
-    bench.ledger.errors = [AbortedError("broker says no") for _ in range(ABORTS)]
-    for number in range(ABORTS):
-        bench.until(lambda number=number: len(bench.aborted) == number)  # type: ignore[misc]
-        bench.adopt()
-        bench.give(*rows(2))
-    bench.until(lambda: [type(each) for each in bench.failures] == [AbortedError])
-
-
-def test_aborted_transactions_with_a_good_one_between_are_no_failure(bench: Bench) -> None:
-    for number in range(ABORTS + 1):
-        bench.ledger.errors = [AbortedError("broker says no")]
-        for attempt in range(2):
-            before = len(bench.covered)
-            bench.adopt()
-            bench.give(*rows(2))
-            bench.until(lambda: len(bench.aborted) == number + 1)  # noqa: B023
-            if attempt:
-                bench.until(lambda: len(bench.covered) == before + 2)  # noqa: B023
-                bench.engine.forget(0)
-    assert bench.failures == []
-
-
-def test_a_fenced_engine_fails(bench: Bench) -> None:
-    bench.ledger.errors = [FencedError("taken over")]
-    bench.adopt()
-    bench.give(*rows(2))
-    bench.until(lambda: [type(each) for each in bench.failures] == [FencedError])
-
-
-def test_a_partition_that_was_lost_meanwhile_may_be_fenced(bench: Bench) -> None:
-    bench.adopt()
-    bench.until(lambda: bool(bench.covered))
-    bench.ledger.errors = [FencedError("taken over")]
-    bench.intake.is_closed = True
-    bench.give(*rows(2))
-    assert bench.ledger.committed.wait(10)  # the thread has gone on after the error
-    assert (bench.ledger.errors, bench.failures) == ([], [])
-
-
-def test_any_other_error_ends_the_thread_and_is_reported(bench: Bench) -> None:
-    bench.adopt()
-    bench.give(record(0, "leeds", NOW_S, cast(Entry, "no entry")))
-    bench.until(lambda: bool(bench.failures))
-    assert not isinstance(bench.failures[0], AbortedError | FencedError)
-
-
-def test_draining_puts_the_open_tick_of_a_wall_clock_on_record() -> None:
-    made = Bench(watched("leeds"))
-    made.engine.start()
-    made.adopt()
-    now = datetime.now(UTC) + timedelta(seconds=30)  # not closed by a later record, nor by silence
-    made.give(record(0, "leeds", now.timestamp()))
-    deadline_s = time.monotonic() + 10
-    while not any(area.last_record_s for area in made.engine.health().values()):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-    assert made.ledger.transactions == []
-    assert made.engine.drain(10)
-    made.intake._loop.close()
-    assert [scan.next_offset for scan in made.ledger.scans()] == [1]
-    assert made.ledger.is_closed
-
-
 def test_another_calibration_is_put_on_record_and_then_named_from_a_boundary_on() -> None:
     ledger, area = Ledger(), watched("leeds")
     partition = partition_of(ledger, area)
@@ -563,18 +231,3 @@ def test_another_calibration_is_put_on_record_and_then_named_from_a_boundary_on(
     by_tick = {scan.tick_s: scan.calibration for scan in ledger.scans()}
     assert {tick_s >= boundary_s for tick_s, id_ in by_tick.items() if id_ == made.id} == {True}
     assert {tick_s < boundary_s for tick_s, id_ in by_tick.items() if not id_} == {True}
-
-
-def test_responses_of_a_partition_that_was_rebuilt_meanwhile_are_not_taken(bench: Bench) -> None:
-    """They are read again from where the new one stands."""
-    bench.adopt()
-    bench.until(lambda: bool(bench.covered))
-    other = partition_of(Ledger(), watched("leeds"))
-    taken = threading.Event()
-    bench.engine.respond(other, [answer(0, "leeds", "0" * 32)], taken.set)
-    assert taken.wait(10)
-    assert other.next_response == 0
-    bench.until(lambda: not bench.ledger.rejections())
-    mine = bench.engine._running[0].partition
-    bench.engine.respond(mine, [answer(0, "leeds", "0" * 32)], taken.set)
-    bench.until(lambda: [each.reason for each in bench.ledger.rejections()] == ["no_such_alert"])
