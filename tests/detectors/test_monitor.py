@@ -2,171 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Container
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-import h3
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import completeness
-from detectors.incident import Incident, Status
-from detectors.judge import Entry, Refusal, TickMark
-from detectors.locations import Locations
-from detectors.monitor import Accounts, Checkpoint, ClosedTick, Monitor
-from detectors.response import Response
-from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
+from detectors.incident import Incident
+from detectors.judge import TickMark
+from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.settings import DeniedPlace
 from detectors.tracking import Alert
-from detectors.window import ALL
+from tests.detectors.monitor_driver import (
+    BEGIN,
+    LOCATIONS,
+    Record,
+    answers,
+    area,
+    drive,
+    incident,
+    records,
+    repeated,
+    resumed,
+)
 
-BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
-CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)
-CELLS = h3.grid_disk(CENTRE, 4)
-LOCATIONS = Locations.from_cells(CELLS)
-BUSY = [h3.cell_to_latlng(cell) for cell in h3.grid_disk(CENTRE, 1)[:3]]
-AWAY = (10.0, 10.0)
-KINDS = ["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away", "lost"]
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
-
-
-def area(clock: str) -> AreaSettings:
-    """A tiny window and low tiers, so that a few records open, ease and end alerts."""
-    return AreaSettings(
-        clock=clock,  # type: ignore[arg-type]
-        window_days=2,
-        min_baseline_days=0,
-        durations_h=(1, 2, 6, 12),
-        max_radius_m=300,
-        replications=99,
-        min_cases=2,
-        tiers=TierSettings(watch=0.05, advisory=0.06, alert=0.08, urgent=0.5),
-        end_after_h=1,
-        cool_down_h=2,
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What a driver hands to the Monitor: the entry and when it arrived."""
-
-    entry: Entry
-    arrival_s: int
-
-
-@st.composite
-def records(draw: st.DrawFn) -> list[Record]:
-    now = BEGIN
-    made = []
-    for _ in range(draw(st.integers(1, 40))):
-        now += timedelta(seconds=draw(st.sampled_from([0, 0, 1, 20, 600, 1800, 3600, 5 * 3600, 60 * 3600])))
-        kind = draw(st.sampled_from(KINDS))
-        occurred = now - timedelta(minutes=draw(st.sampled_from([0, 0, 1, 30, 120, 900, 3 * 1440])))
-        latitude, longitude = AWAY if kind == "away" else draw(st.sampled_from(BUSY))
-        incident = Incident(
-            id=draw(st.sampled_from("abcdefghijklmnopqrst")),
-            occurred_at=occurred,
-            reported_at=now if draw(st.booleans()) else None,
-            category=draw(st.sampled_from(["violence", "violence", "property", "burglary", "other", "unheard-of"])),
-            longitude=longitude,
-            latitude=latitude,
-            revision=draw(st.sampled_from([None, None, 0, 1, 2])),
-        )
-        entry: Entry = incident
-        if kind == "lost":
-            entry = msgspec.structs.replace(incident, longitude=None, latitude=None)
-        elif kind == "refusal":
-            entry = Refusal("malformed_json", "value: must be JSON")
-        elif kind == "mark":
-            # Full hours are boundaries, where a tick and the time after it lie in different buckets.
-            hour = int(now.timestamp()) // 3600 * 3600 + 3600
-            entry = TickMark(draw(st.sampled_from([hour, hour + 7200]) | st.integers(hour - 7200, hour + 7200)))
-        elif kind == "cancelled":
-            timed = draw(st.booleans())
-            entry = Incident(id=incident.id, status=Status.CANCELLED, occurred_at=occurred if timed else None)
-        elif kind == "future":
-            entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(hours=2), reported_at=now)
-        elif kind == "jump":
-            entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(days=900), reported_at=None)
-        made.append(Record(entry, int(now.timestamp())))
-    return made
-
-
-Answers = list[tuple[int, Response | Refusal]]
-"""Responses in order, each after the record at an offset."""
-
-
-@st.composite
-def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
-    """Responses to the alerts that a feed opens, while they are open and at any other time, and one that is none."""
-    opened = {alert.id for tick in drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0) for alert in tick.changes}
-    made: Answers = []
-    for after in sorted(draw(st.lists(st.integers(0, len(feed) - 1), max_size=8))):
-        action = draw(st.sampled_from(["acknowledge", "take", "outcome", "broken"]))
-        if action == "broken":
-            made.append((after, Refusal("bad_response", "value: must be JSON")))
-            continue
-        alert = draw(st.sampled_from([*sorted(opened), "unheard-of"]))
-        outcome = draw(st.sampled_from(["venue", "unknown"])) if action == "outcome" else ""
-        fields: Any = (alert, action, draw(st.sampled_from(["ann", "bob"])), after, outcome)
-        made.append((after, Response(*fields)))
-    return made
-
-
-def drive(
-    monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, done: Container[int] = ()
-) -> list[ClosedTick]:
-    """Put records from an offset on; a wall clock closes what ended before each arrival.
-
-    Each response follows its record, or comes first where that was put before; those that are ``done`` are left out.
-    """
-    closed: list[ClosedTick] = []
-    left = [(after, number, response) for number, (after, response) in enumerate(said or []) if number not in done]
-
-    def respond(until: int) -> None:
-        while left and left[0][0] < until:
-            _, number, response = left.pop(0)
-            answer = monitor.respond(response, number)
-            closed.extend([answer] if answer else [])
-
-    respond(first)
-    for offset, record in enumerate(feed[first:], first):
-        if monitor.settings.clock == "wall" and first < offset:
-            closed += monitor.advance(feed[offset - 1].arrival_s)
-        closed += monitor.put(record.entry, offset, record.arrival_s)
-        respond(offset + 1)
-    return closed
-
-
-def repeated(
-    monitor: Monitor, feed: list[Record], ticks: list[ClosedTick], said: Answers | None = None
-) -> list[ClosedTick]:
-    """Ticks made once more from what is on record of each: its time, and which records or which response is in it."""
-    again = []
-    for tick in ticks:
-        if tick.response_offset is not None and said:
-            answer = monitor.respond(said[tick.response_offset][1], tick.response_offset)
-            again += [answer] if answer else []
-            continue
-        offsets = range(monitor.expected_next, tick.next_offset)
-        records = [(feed[offset].entry, offset, feed[offset].arrival_s) for offset in offsets]
-        again.append(monitor.repeat(records, tick.tick_s))
-    return again
-
-
-def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
-    """A Monitor rebuilt from the last of some ticks, the checkpoint having been written and read."""
-    checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
-    monitor = Monitor.restore("leeds", area(clock), LOCATIONS, checkpoint)
-    for offset in range(checkpoint.lowest_offset, checkpoint.next_offset):
-        monitor.refill(feed[offset].entry, offset, feed[offset].arrival_s)
-    monitor.resume(checkpoint)
-    return monitor
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
@@ -226,12 +89,6 @@ def test_whatever_is_answered_incidents_are_found_as_before(
         for alert in tick.changes:
             by_alert.setdefault(alert.id, []).append(alert.revision)
     assert all(revisions == list(range(1, len(revisions) + 1)) for revisions in by_alert.values())
-
-
-def test_nothing_can_be_answered_before_the_first_tick() -> None:
-    monitor = Monitor("leeds", area("wall"), LOCATIONS)
-    monitor.put(incident(0, BEGIN), 0, int(BEGIN.timestamp()))
-    assert monitor.respond(Response("0" * 32, "take", "ann", 0), 0) is None
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
@@ -298,33 +155,6 @@ def test_a_deny_list_labels_alerts_and_hides_none(feed: list[Record]) -> None:
         assert after.artefacts.score == 1.0
 
 
-def incident(number: int, at: datetime, place: int = 0) -> Incident:
-    latitude, longitude = BUSY[place]
-    return Incident(id=f"i{number}", occurred_at=at, category="violence", longitude=longitude, latitude=latitude)
-
-
-def test_a_boundary_is_scanned_even_if_nothing_came() -> None:
-    monitor = Monitor("leeds", area("wall"), LOCATIONS)
-    begin = int(BEGIN.timestamp())
-    monitor.put(incident(1, BEGIN), 0, begin)
-    assert [tick.tick_s for tick in monitor.advance(begin + 1)] == [begin]
-    assert monitor.advance(begin + 1799) == []
-    boundary = monitor.advance(begin + 1801)
-    assert [tick.tick_s for tick in boundary] == [begin + 1800]
-    assert boundary[0].streams == ("violence", "property", "drugs", "disorder", "all")
-
-
-def test_time_does_not_run_ahead_after_a_tick_was_closed_early() -> None:
-    monitor = Monitor("leeds", msgspec.structs.replace(area("wall"), tick_s=60), LOCATIONS)
-    begin = int(BEGIN.timestamp())
-    monitor.put(incident(0, BEGIN), 0, begin)
-    assert [tick.tick_s for tick in monitor.flush()] == [begin]
-    monitor.put(incident(1, BEGIN + timedelta(seconds=10)), 1, begin + 10)
-    for passed in (20, 40, 59, 60, 119):
-        assert monitor.advance(begin + passed) == []
-    assert [tick.tick_s for tick in monitor.advance(begin + 120)] == [begin + 60]
-
-
 def test_another_configuration_finds_out_anew_what_chance_does() -> None:
     monitor = Monitor("leeds", area("watermark"), LOCATIONS)
     closed = []
@@ -337,134 +167,6 @@ def test_another_configuration_finds_out_anew_what_chance_does() -> None:
     for is_reconfigured in (False, True):
         restored = Monitor.restore("leeds", wider, LOCATIONS, checkpoint, is_reconfigured=is_reconfigured)
         assert (restored._scorer.nulls == checkpoint.nulls) is not is_reconfigured
-
-
-def test_only_touched_streams_are_scanned_within_a_bucket() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    ticks = []
-    for number in range(4):
-        ticks += monitor.put(incident(number, BEGIN + timedelta(minutes=number)), number, 0)
-    assert [tick.streams for tick in ticks[1:]] == [("violence", "all"), ("violence", "all")]
-
-
-def test_a_tick_record_closes_what_came_before_it_and_itself() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    monitor.put(incident(1, BEGIN), 0, 0)
-    closed = monitor.put(TickMark(int(BEGIN.timestamp()) + 60), 1, 0)
-    assert [tick.next_offset for tick in closed] == [1, 2]
-    assert closed[-1].accounts == Accounts(read=2, added=1, ticks=1)
-
-
-def test_a_tick_record_right_after_a_tick_joins_it_and_leaves_the_next_to_the_records_of_that_time() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    begin = int(BEGIN.timestamp())
-    monitor.put(incident(1, BEGIN), 0, 0)
-    assert [tick.next_offset for tick in monitor.put(TickMark(begin + 1), 1, 0)] == [2]
-    monitor.put(incident(2, BEGIN + timedelta(seconds=1)), 2, 0)
-    assert [tick.tick_s for tick in monitor.put(TickMark(begin + 2), 3, 0)] == [begin + 1]
-
-
-def test_a_file_that_is_replayed_again_is_closed_by_its_tick_record_again() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    begin = int(BEGIN.timestamp())
-    for again in range(3):
-        monitor.put(incident(1, BEGIN), 2 * again, 0)
-        closed = monitor.put(TickMark(begin + 1), 2 * again + 1, 0)
-        assert closed[-1].next_offset == 2 * again + 2
-    assert closed[-1].accounts == Accounts(read=6, added=1, duplicate=2, ticks=3)
-
-
-def test_a_tick_record_may_announce_any_gap_and_costs_no_more_than_the_window() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    monitor.put(incident(1, BEGIN), 0, 0)
-    closed = monitor.put(TickMark(int((BEGIN + timedelta(days=365 * 40)).timestamp())), 1, 0)
-    assert len(closed) < 24 * 3 + 3
-    later = monitor.put(incident(2, BEGIN + timedelta(days=365 * 40, hours=1)), 2, 0)
-    assert later == [] and monitor.flush()[0].accounts.added == 2
-
-
-def test_one_row_dated_years_ahead_is_refused_and_does_not_empty_the_window() -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    monitor.put(incident(1, BEGIN), 0, 0)
-    monitor.put(incident(2, BEGIN.replace(year=2099)), 1, 0)
-    monitor.put(incident(3, BEGIN + timedelta(seconds=5)), 2, 0)
-    monitor.flush()
-    assert "i1" in monitor.window and "i3" in monitor.window and "i2" not in monitor.window
-
-
-def test_a_refused_record_moves_no_watermark() -> None:
-    """However often such a row comes, it can empty no window."""
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    monitor.put(incident(1, BEGIN), 0, 0)
-    reported = BEGIN + timedelta(days=6)
-    early = msgspec.structs.replace(incident(2, reported + timedelta(hours=1)), reported_at=reported)
-    for offset in range(1, 20):
-        monitor.put(early, offset, 0)
-    assert monitor.clock_s == int(BEGIN.timestamp())
-    (closed,) = monitor.flush()
-    assert closed.accounts.rejected == 19 and "i1" in monitor.window
-
-
-@pytest.mark.parametrize(
-    ("lost", "reason"),
-    [
-        ({"longitude": None, "latitude": None}, "wrong_type"),
-        ({"longitude": AWAY[1], "latitude": AWAY[0]}, "out_of_area"),
-        ({"longitude": None, "latitude": None, "location": "nowhere"}, "out_of_area"),
-    ],
-)
-def test_a_version_without_a_usable_place_keeps_the_last_good_one(lost: dict[str, Any], reason: str) -> None:
-    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
-    first, second, third = (incident(number, BEGIN, place=number) for number in range(3))
-    amended = msgspec.structs.replace(first, category="drugs", occurred_at=BEGIN - timedelta(hours=1), **lost)
-    feed = [
-        msgspec.structs.replace(second, **lost),
-        first,
-        amended,
-        third,
-        Incident(id=third.id, status=Status.CANCELLED),
-        msgspec.structs.replace(third, **lost),
-    ]
-    for offset, entry in enumerate(feed):
-        monitor.put(entry, offset, 0)
-    (closed,) = monitor.flush()
-    assert [(offset, why) for offset, why, _ in closed.refusals] == [(0, reason), (5, reason)]
-    assert closed.accounts == Accounts(read=6, added=2, replaced=1, removed=1, rejected=2)
-    window = monitor.window
-    drugs, place = STREAMS.index("drugs"), LOCATIONS.locate(first)
-    assert np.argwhere(window.by_stratum.sum(axis=2)).tolist() == [[drugs, place], [ALL, place]]
-    assert window.totals(window.now - 1, window.now)[ALL].tolist() == [1, 0]
-    # The place is in the log where the first version said it, and nowhere later.
-    assert closed.checkpoint.lowest_offset == 1
-
-
-def test_what_comes_before_any_time_is_refilled_when_time_begins() -> None:
-    withdrawn = Incident(id="gone", status=Status.CANCELLED)
-    feed: list[Entry] = [Refusal("wrong_type", "id: missing"), withdrawn, incident(1, BEGIN), incident(2, BEGIN)]
-    monitor, filled = Monitor("leeds", area("watermark"), LOCATIONS), Monitor("leeds", area("watermark"), LOCATIONS)
-    for offset, entry in enumerate(feed):
-        monitor.put(entry, offset, 0)
-        if offset < 3:
-            filled.refill(entry, offset, 0)
-    filled.put(feed[3], 3, 0)
-    assert monitor.flush()[0].accounts == filled.flush()[0].accounts
-    assert filled.accounts.read == 4 and len(filled.window) == 3
-
-
-def test_merging_scans_once_for_several_ticks_but_never_across_a_boundary() -> None:
-    monitor = Monitor("leeds", area("wall"), LOCATIONS)
-    begin = int(BEGIN.timestamp())
-    for number in range(3):
-        assert monitor.put(incident(number, BEGIN), number, begin + number, merge=True) == []
-    closed = monitor.put(incident(3, BEGIN + timedelta(minutes=31)), 3, begin + 1860, merge=True)
-    assert [(tick.tick_s, tick.next_offset) for tick in closed] == [(begin + 2, 3), (begin + 1800, 3)]
-
-
-def test_an_offset_is_taken_once() -> None:
-    monitor = Monitor("leeds", area("wall"), LOCATIONS)
-    monitor.put(incident(1, BEGIN), 5, 0)
-    with pytest.raises(ValueError, match="offset 5: already taken, the next is 6"):
-        monitor.put(incident(1, BEGIN), 5, 0)
 
 
 def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> None:

@@ -16,7 +16,7 @@ from detectors.repeats import Notice, Said, is_due, notice
 from detectors.response import Response
 from detectors.settings import RepeatSettings
 from detectors.tracking import Alert, Tracker
-from tests.detectors.test_tracking import (
+from tests.detectors.told_scans import (
     ALERT,
     EVERYONE,
     HOUR,

@@ -1,0 +1,138 @@
+"""Scans that a tracker is told of, made by hand and drawn, and what it answers to them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from detectors.clusters import Cluster
+from detectors.inference import TIERS, recurrence_interval_days, score_for_interval
+from detectors.settings import AreaSettings, TierSettings
+from detectors.tracking import Alert, Tracker
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+HOUR = 3600
+SETTINGS = AreaSettings(
+    tiers=TierSettings(watch=10, advisory=20, alert=40, urgent=80),
+    min_cases=3,
+    end_after_h=6,
+    cool_down_h=24,
+    cool_down_m=500,
+    ease_below=1,
+)
+OPEN_AT = score_for_interval(10)
+SPOTS = [(0.0, 0.0), (0.004, 0.0), (1.0, 0.0)]
+"""The second is 445 m from the first, the third is far away."""
+
+
+def cluster(members: str, score: float, spot: int = 0) -> Cluster:
+    """A cluster of incidents named by a letter each, around a spot."""
+    longitude, latitude = SPOTS[spot]
+    return Cluster(
+        centre=f"cell{spot}",
+        longitude=longitude,
+        latitude=latitude,
+        radius_m=100.0,
+        locations=(f"cell{spot}",),
+        duration_h=2,
+        start_s=0,
+        observed=len(members),
+        expected=0.5,
+        llr=score,
+        score=score,
+        recurrence_interval_days=recurrence_interval_days(score),
+        members=tuple(sorted(members)),
+        breakdown={"violence": len(members)},
+        interval_times=0,
+        reported=len(members),
+        trigger_score=score,
+    )
+
+
+def score_of(tier: str) -> float:
+    """A score a little above the beginning of a tier."""
+    return score_for_interval(getattr(SETTINGS.tiers, tier)) + 0.01
+
+
+WATCH, ADVISORY, ALERT, URGENT = map(score_of, TIERS)
+EVERYONE = set("abcdefghij")
+
+
+@dataclasses.dataclass
+class Scan:
+    """What one update is told, and what it answered; ``known``: by open alert, all members it had told of before."""
+
+    stream: str
+    tick_s: int
+    clusters: list[Cluster]
+    standing: set[str]
+    open_before: list[Alert]
+    known: dict[str, set[str]]
+    changes: list[Alert]
+
+
+Told = list[tuple[str, int, list[Cluster], set[str]]]
+
+
+@st.composite
+def told(draw: st.DrawFn) -> Told:
+    """Scans of two streams; clusters of a scan share no member, as zones of one scan do not overlap."""
+    scans: Told = []
+    tick_s, standing = 1_700_000_000, set(EVERYONE)
+    for number in draw(st.lists(st.integers(0, 2**20 - 1), min_size=10, max_size=40)):
+        number, hours = divmod(number, 8)
+        tick_s += [1, 600, HOUR, HOUR, 2 * HOUR, 4 * HOUR, 7 * HOUR, 30 * HOUR][hours]
+        number, cancels = divmod(number, 12)
+        if cancels == 11:
+            standing = standing - {sorted(EVERYONE)[number % 10]}
+        number, stream = divmod(number, 3)
+        clusters = []
+        left = sorted(standing)
+        for _ in range(draw(st.integers(0, 2))):
+            shape = draw(st.integers(0, 2**16 - 1))
+            shape, size = divmod(shape, 4)
+            members, left = left[shape % 3 : shape % 3 + size + 3], left[shape % 3 + size + 3 :]
+            score = SETTINGS.ease_below * [-0.9, -0.5, 0.01, 0.8, 1.5, 2.5][shape % 6] + OPEN_AT
+            if len(members) >= SETTINGS.min_cases:
+                clusters.append(cluster("".join(members), score, shape % 3))
+        clusters.sort(key=lambda one: -one.score)
+        scans.append((["all", "violence", "all"][stream], tick_s, clusters, standing))
+    return scans
+
+
+def run(tracker: Tracker, scans: Told, restore: Callable[[Tracker], Tracker] = lambda tracker: tracker) -> list[Scan]:
+    """Tell a tracker of scans, one after the other."""
+    done = []
+    for stream, tick_s, clusters, standing in scans:
+        tracker = restore(tracker)
+        before = list(tracker.alerts)
+        mine = {member for alert in before if alert.stream == stream for member in alert.members} & standing
+        known = {each.alert.id: set(each.told) for each in tracker.state.followed if each.alert.stream == stream}
+        done.append(Scan(stream, tick_s, clusters, mine, before, known, tracker.update(stream, tick_s, clusters, mine)))
+    return done
+
+
+def quiet(scans: Told) -> Told:
+    """Scans without clusters, until everything must have ended."""
+    last, standing = (scans[-1][1], scans[-1][3]) if scans else (0, EVERYONE)
+    return [(stream, last + hours * HOUR, [], standing) for hours in (1, 7) for stream in ("all", "violence")]
+
+
+def revisions_of(scans: list[Scan]) -> dict[str, list[Alert]]:
+    by_id: dict[str, list[Alert]] = {}
+    for scan in scans:
+        for change in scan.changes:
+            by_id.setdefault(change.id, []).append(change)
+    return by_id
+
+
+always = settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+
+
+def has_moved(before: Alert, after: Alert) -> bool:
+    """Whether some incident is named by both, by each at other places."""
+    return bool(set(before.members) & set(after.members)) and not set(before.locations) & set(after.locations)
