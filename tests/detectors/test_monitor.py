@@ -29,7 +29,7 @@ from tests.detectors.monitor_driver import (
     resumed,
 )
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "14"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
 
 
 @pytest.mark.parametrize("clock", ["watermark", "wall"])

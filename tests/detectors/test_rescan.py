@@ -106,9 +106,9 @@ def test_a_city_for_a_while(many: int, name: str, monkeypatch: pytest.MonkeyPatc
     rescan = Rescan(problem.near, 2)
     check(rescan, problem, set(), 3.0, name)
     found = 0
-    for _ in range(40):
+    for _ in range(60):
         kind = chance.choice([0, 0, 1, 2])
         place = chance.choice([40, chance.randrange(144)])
         problem, touched = changed(problem, (kind, place, chance.choice([0, 0, chance.randrange(40)])))
         found += check(rescan, problem, touched, chance.uniform(2.5, 4.0), name)
-    assert found > 60
+    assert found > 100
