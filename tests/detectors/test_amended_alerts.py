@@ -17,8 +17,8 @@ from detectors.inference import score_for_interval
 from detectors.lifecycle import TERMINAL
 from detectors.monitor import ClosedTick, Monitor
 from detectors.settings import TierSettings
-from detectors.tracking import Alert
 from tests.detectors.test_arrival_order import BEGIN, END, PLACES, QUIET_H, in_order, played, reported, scan, until
+from tests.detectors.told_scans import revisions_of
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 TIERS = TierSettings(watch=0.5, advisory=1, alert=2)
@@ -63,18 +63,9 @@ def amended(first: Incident, how: str, minutes: float, place: tuple[float, float
 HOW = ("confirmed", "cancelled", "relocated", "of no scanned kind", "hours before")
 
 
-def lives(ticks: Iterable[ClosedTick]) -> dict[str, list[Alert]]:
-    """The revisions of each alert."""
-    by_id: dict[str, list[Alert]] = {}
-    for tick in ticks:
-        for change in tick.changes:
-            by_id.setdefault(change.id, []).append(change)
-    return by_id
-
-
 def ends(ticks: Iterable[ClosedTick]) -> set[tuple[str, str, str]]:
     """(stream, state, reason) of the last revision of each alert."""
-    return {(life[-1].stream, str(life[-1].state), life[-1].reason) for life in lives(ticks).values()}
+    return {(life[-1].stream, str(life[-1].state), life[-1].reason) for life in revisions_of(ticks).values()}
 
 
 def later(monitor: Monitor, versions: Sequence[Incident], hours: int) -> list[ClosedTick]:
@@ -118,7 +109,7 @@ def test_cancelling_every_member_withdraws_the_alert_in_whatever_order(
     after = later(monitor, cancelled, 0)
     assert monitor.alerts == ()
     assert ends(before + after) == {(stream, "withdrawn", "members_cancelled") for stream in ("violence", "all")}
-    for life in lives(before + after).values():
+    for life in revisions_of(before + after).values():
         assert [revision.state in TERMINAL for revision in life] == [False] * (len(life) - 1) + [True]
         assert life[-1].notice == "ended"
 
@@ -128,7 +119,7 @@ def test_members_relocated_away_from_each_other_end_the_alert_after_the_quiet_ti
     apart = [amended(each, "relocated", NEXT, place) for each, place in zip(FIRST, PLACES[3:8], strict=True)]
     after = later(monitor, apart, QUIET_H)
     assert all(each.id in monitor.window for each in FIRST)
-    for life in lives(before + after).values():
+    for life in revisions_of(before + after).values():
         assert [(str(each.state), each.reason) for each in life[-2:]] == [("easing", "score_fell"), ("ended", "quiet")]
         assert life[-1].tick_s - life[-2].tick_s >= QUIET_H * 3600
 
@@ -144,11 +135,11 @@ def test_members_relocated_together_take_the_alert_along(gap: int) -> None:
         for position, each in enumerate(FIRST)
     ]
     after = later(monitor, moved, 0)
-    assert set(lives(after)) == set(lives(before))
+    assert set(revisions_of(after)) == set(revisions_of(before))
     for alert in monitor.alerts:
         assert (alert.latitude, alert.longitude) == pytest.approx(THERE)
         assert set(alert.members) <= {each.id for each in FIRST}
-    for life in lives(after).values():
+    for life in revisions_of(after).values():
         (told,) = (each for each in life if each.reason == "relocated")
         assert told.notice == ("area_changed" if gap == 0 else "tier_changed")  # three of them are rarer than five
 
@@ -171,7 +162,7 @@ def test_what_was_told_before_the_amendments_came_is_taken_back(how: str, state:
         *PAST, *([each, amended(each, how, 1 / 60, PLACES[3 + number])] for number, each in enumerate(FIRST))
     )
     straight, ticks = played(versions, **TELLING)
-    assert lives(ticks) == {}
+    assert revisions_of(ticks) == {}
     late, ticks = played(sorted(versions, key=lambda version: version.revision or 0), **TELLING)
     assert ends(ticks) == {(stream, state, reason) for stream in ("violence", "all")}
     assert straight.alerts == late.alerts == ()
@@ -219,4 +210,4 @@ def test_no_alert_is_left_without_its_evidence_and_no_evidence_without_an_alert(
         told = {member for each in followed if each.alert.stream == stream for member in each.told}
         assert all(told & set(cluster.members) for cluster in clusters if cluster.trigger_score >= weakest + 1)
     open_ids = {alert.id for alert in late.alerts}
-    assert {id_ for id_, life in lives(ticks).items() if life[-1].state not in TERMINAL} == open_ids
+    assert {id_ for id_, life in revisions_of(ticks).items() if life[-1].state not in TERMINAL} == open_ids

@@ -21,8 +21,9 @@ from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import ClosedTick, Monitor
 from detectors.neighbours import neighbours
 from detectors.rescan import NO_PLACE
-from detectors.settings import STREAMS, AreaSettings, TierSettings
+from detectors.settings import STREAMS
 from detectors.window import ALL, NOWHERE, SlidingWindow
+from tests.detectors.monitor_driver import area
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
 BEGIN = datetime(2024, 3, 1, 21, tzinfo=UTC)
@@ -32,19 +33,7 @@ NEAR = neighbours(LOCATIONS.points, 300)
 PLACES = [h3.cell_to_latlng(cell) for cell in (*h3.grid_disk(CENTRE, 1)[:3], *h3.grid_ring(CENTRE, 8)[::8])]
 """Three beside each other, and six far from them and from each other."""
 QUIET_H = 1
-SETTINGS = AreaSettings(
-    clock="watermark",
-    window_days=1,
-    min_baseline_days=0,
-    durations_h=(1, 2, 6, 12),
-    max_radius_m=300,
-    replications=99,
-    min_cases=2,
-    tiers=TierSettings(watch=0.05, advisory=0.06, alert=0.08, urgent=0.5),
-    end_after_h=QUIET_H,
-    cool_down_h=2,
-)
-"""A tiny window and low tiers, so that a few records open, ease and end alerts."""
+SETTINGS = msgspec.structs.replace(area("watermark"), window_days=1, end_after_h=QUIET_H)
 SPAN_H = 40
 """Longer than the window, and no longer than a clock may jump."""
 

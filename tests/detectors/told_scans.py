@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from detectors.clusters import Cluster
 from detectors.inference import TIERS, recurrence_interval_days, score_for_interval
+from detectors.monitor import ClosedTick
 from detectors.settings import AreaSettings, TierSettings
 from detectors.tracking import Alert, Tracker
 
@@ -122,7 +123,8 @@ def quiet(scans: Told) -> Told:
     return [(stream, last + hours * HOUR, [], standing) for hours in (1, 7) for stream in ("all", "violence")]
 
 
-def revisions_of(scans: list[Scan]) -> dict[str, list[Alert]]:
+def revisions_of(scans: Iterable[Scan | ClosedTick]) -> dict[str, list[Alert]]:
+    """The revisions of each alert."""
     by_id: dict[str, list[Alert]] = {}
     for scan in scans:
         for change in scan.changes:

@@ -1,4 +1,4 @@
-"""Events of made-up alerts, as a worker publishes them."""
+"""A made-up alert, and events of such as a worker publishes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,43 @@ from typing import Any
 import msgspec
 
 from detectors.settings import AreaSettings
+from detectors.tracking import Alert
 from streams.messages import AlertStatus, alert_event
-from tests.streams.test_metrics import ALERT
 
+ALERT = Alert(
+    id="a",
+    revision=1,
+    area="leeds",
+    stream="violence",
+    state="open",
+    tier="watch",
+    reason="opened",
+    notice="opened",
+    opened_s=0,
+    alerted_s=None,
+    tick_s=0,
+    ended_s=None,
+    split_from="",
+    merged_into="",
+    centre="c",
+    longitude=-1.5,
+    latitude=53.8,
+    radius_m=100.0,
+    locations=("c",),
+    duration_h=2,
+    start_s=-3600,
+    observed=3,
+    expected=0.1,
+    llr=9.0,
+    score=4.0,
+    recurrence_interval_days=40.0,
+    members=("i", "j", "k"),
+    new_members=("i", "j", "k"),
+    breakdown={"violence": 3},
+    interval_times=0,
+    reported=3,
+    trigger_score=4.0,
+)
 OPENED_S = 1_714_766_400
 """2024-05-03 20:00 UTC."""
 

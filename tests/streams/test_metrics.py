@@ -22,48 +22,14 @@ from detectors.locations import Locations
 from detectors.monitor import Accounts, ClosedTick, Monitor
 from detectors.response import Response
 from detectors.settings import STREAMS, AreaSettings
-from detectors.tracking import Alert
 from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
 from streams.metrics_page import document
 from streams.metrics_server import MetricsServer
 from streams.webhook_metrics import WEBHOOK_DECLARED, WebhookMetrics
+from tests.streams.alert_events import ALERT
 
 BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
 
-ALERT = Alert(
-    id="a",
-    revision=1,
-    area="leeds",
-    stream="violence",
-    state="open",
-    tier="watch",
-    reason="opened",
-    notice="opened",
-    opened_s=0,
-    alerted_s=None,
-    tick_s=0,
-    ended_s=None,
-    split_from="",
-    merged_into="",
-    centre="c",
-    longitude=-1.5,
-    latitude=53.8,
-    radius_m=100.0,
-    locations=("c",),
-    duration_h=2,
-    start_s=-3600,
-    observed=3,
-    expected=0.1,
-    llr=9.0,
-    score=4.0,
-    recurrence_interval_days=40.0,
-    members=("i", "j", "k"),
-    new_members=("i", "j", "k"),
-    breakdown={"violence": 3},
-    interval_times=0,
-    reported=3,
-    trigger_score=4.0,
-)
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
 HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learning", missing_days=4.5, promise=PROMISE)
 

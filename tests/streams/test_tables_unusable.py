@@ -10,6 +10,15 @@ import pytest
 from streams.tables import Table, TableError
 
 
+def check(path: Path, content: bytes, message: str) -> None:
+    """A file of this content is refused in one line that begins so."""
+    path.write_bytes(content)
+    with pytest.raises(TableError) as raised:
+        Table.read(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -28,12 +37,7 @@ from streams.tables import Table, TableError
     ],
 )
 def test_a_file_that_cannot_be_used_says_so_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_bytes(content)
-    with pytest.raises(TableError) as raised:
-        Table.read(path)
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(raised.value)
+    check(tmp_path / "bad.csv", content, message)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +50,7 @@ def test_a_file_that_cannot_be_used_says_so_in_one_line(tmp_path: Path, content:
     ],
 )
 def test_a_broken_gzip_file_says_so_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "bad.csv.gz"
-    path.write_bytes(content)
-    with pytest.raises(TableError) as raised:
-        Table.read(path)
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(raised.value)
+    check(tmp_path / "bad.csv.gz", content, message)
 
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+import msgspec
 from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +22,7 @@ from streams.metrics import AreaHealth, Metrics
 from streams.redis_copy import area_key
 from streams.redis_feeder import RedisFeeder
 from streams.usual import Usual
+from tests.streams.alert_events import ALERT
 
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
@@ -50,39 +52,21 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
         members = tuple(f"{seed}-{number}-{member}" for member in range(3))
         lives.append(
             [
-                Alert(
+                msgspec.structs.replace(
+                    ALERT,
                     id=f"{seed:04x}{number:04x}",
                     revision=revision,
                     area=area,
-                    stream="violence",
                     state=state,
                     tier=tier,
                     reason="opened" if revision == 1 else "new_members",
                     notice=chance.choice(["opened", "area_changed", ""]) if revision > 1 else "opened",
-                    opened_s=0,
-                    alerted_s=None,
                     tick_s=60 * revision,
-                    ended_s=None,
-                    split_from="",
-                    merged_into="",
-                    centre="c",
                     longitude=longitude,
                     latitude=latitude,
-                    radius_m=100.0,
-                    locations=("c",),
-                    duration_h=2,
-                    start_s=-3600,
-                    observed=3,
-                    expected=0.1,
-                    llr=9.0,
-                    score=4.0,
                     recurrence_interval_days=chance.uniform(30, 3000),
                     members=members,
                     new_members=members,
-                    breakdown={"violence": 3},
-                    interval_times=0,
-                    reported=3,
-                    trigger_score=4.0,
                 )
                 for revision, state in enumerate(states, 1)
             ]
