@@ -1,6 +1,6 @@
 // The map: what is usual underneath, the operator's layers, open alerts on top.
 
-import { h } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import { categoryWords, countWords, placeWords } from "./words.js";
 
 const L = window.L;
@@ -141,48 +141,56 @@ export class AlertMap {
 
   #zone(feature, selected, order) {
     const alert = feature.properties;
-    const [longitude, latitude] = feature.geometry.coordinates;
     const looks = [
       `tier-${alert.tier}`, alert.state, alert.id === selected && "selected", this.alerts.isNew(alert) && "new",
       this.alerts.isPulsing(alert) && "pulsing", alert.status === "exercise" && "exercise",
     ].filter(Boolean).join(" ");
-    const drawn = `${alert.revision}|${looks}|${this.cells.size}`;
-    let known = this.zones.get(alert.id);
-    if (known?.drawn === drawn && known.order === order) return;
-    if (known?.revision === alert.revision && known.cellsKnown === this.cells.size) {
-      Object.assign(known, { drawn, order });
-      this.#dress(known, feature, looks, order);
-      return;
-    }
-    const wasFocused = known?.marker.getElement() === document.activeElement;
-    known?.group.remove();
-    const zone = L.circle([latitude, longitude], {
-      pane: "zones", radius: Math.max(alert.radius_m, 60), className: "zone", bubblingMouseEvents: false,
-    });
-    const marker = L.marker([latitude, longitude], {
-      icon: L.divIcon({ className: "marker", iconSize: [30, 30], html: h("span", { class: "dot" }, String(alert.observed)) }),
-      keyboard: true, riseOnHover: true,
-    });
-    const said = `${alert.tier}: ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`;
-    marker.bindTooltip(h("span", {}, h("b", {}, placeWords(feature)), h("br"), `${categoryWords(alert.category)}, ${countWords(alert)}`), { direction: "top", offset: [0, -14] });
-    const cells = alert.cells.filter((id) => this.cells.has(id)).map((id) =>
-      L.polygon(this.cells.get(id), { pane: "zones", className: `cell tier-${alert.tier}`, interactive: false }));
-    const group = L.layerGroup([...cells, zone, marker]).addTo(this.map);
-    for (const each of [zone, marker]) each.on("click", () => this.on.open(alert.id));
-    known = { group, zone, marker, drawn, order, revision: alert.revision, cellsKnown: this.cells.size };
-    this.zones.set(alert.id, known);
-    marker.getElement().setAttribute("aria-label", said);
-    marker.getElement().dataset.alert = alert.id;
-    marker.getElement().addEventListener("keydown", (event) => event.key === "Enter" && this.on.open(alert.id));
-    this.#dress(known, feature, looks, order);
-    if (wasFocused) marker.getElement().focus({ preventScroll: true });
+    if (!this.zones.has(alert.id)) this.zones.set(alert.id, this.#newZone(feature));
+    const known = this.zones.get(alert.id);
+    const drawn = `${alert.revision}|${looks}|${order}|${this.cells.size}`;
+    if (known.drawn === drawn) return;
+    known.drawn = drawn;
+    this.#place(known, feature);
+    known.zone.getElement()?.setAttribute("class", `zone leaflet-interactive ${looks}`);
+    known.marker.getElement().className = `leaflet-marker-icon marker leaflet-interactive ${looks}`;
+    known.marker.setZIndexOffset(order * 100);
   }
 
-  #dress({ zone, marker }, feature, looks, order) {
-    zone.getElement()?.setAttribute("class", `zone leaflet-interactive ${looks}`);
-    const element = marker.getElement();
-    element.className = `leaflet-marker-icon marker leaflet-interactive ${looks}`;
-    marker.setZIndexOffset(order * 100);
+  #newZone(feature) {
+    const [longitude, latitude] = feature.geometry.coordinates;
+    const zone = L.circle([latitude, longitude], { pane: "zones", radius: 0, className: "zone", bubblingMouseEvents: false });
+    const marker = L.marker([latitude, longitude], {
+      icon: L.divIcon({ className: "marker", iconSize: [30, 30], html: h("span", { class: "dot" }) }), keyboard: true, riseOnHover: true,
+    });
+    const cells = L.featureGroup();
+    const known = { feature, zone, marker, cells, group: L.layerGroup([cells, zone, marker]).addTo(this.map) };
+    marker.bindTooltip(() => {
+      const alert = known.feature.properties;
+      return h("span", {}, h("b", {}, placeWords(known.feature)), h("br"), `${categoryWords(alert.category)}, ${countWords(alert)}`);
+    }, { direction: "top", offset: [0, -14] });
+    for (const each of [zone, marker]) each.on("click", () => this.on.open(feature.id));
+    marker.getElement().dataset.alert = feature.id;
+    marker.getElement().addEventListener("keydown", (event) => event.key === "Enter" && this.on.open(feature.id));
+    return known;
+  }
+
+  /** A revision moves what is there, so that it keeps the focus and an open tooltip. */
+  #place(known, feature) {
+    const { zone, marker, cells } = known;
+    const alert = feature.properties;
+    const [longitude, latitude] = feature.geometry.coordinates;
+    known.feature = feature;
+    zone.setLatLng([latitude, longitude]).setRadius(Math.max(alert.radius_m, 60));
+    marker.setLatLng([latitude, longitude]).getTooltip().update();
+    setText(marker.getElement().firstElementChild, String(alert.observed));
+    setAttribute(marker.getElement(), "aria-label", `${alert.tier}: ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`);
+    const ids = alert.cells.filter((id) => this.cells.has(id));
+    const drawn = [alert.tier, ...ids].join();
+    if (known.cellsDrawn === drawn) return;
+    known.cellsDrawn = drawn;
+    cells.clearLayers();
+    for (const id of ids) cells.addLayer(L.polygon(this.cells.get(id), { pane: "zones", className: `cell tier-${alert.tier}`, interactive: false }));
+    cells.bringToBack();
   }
 
   #wholeArea() {
