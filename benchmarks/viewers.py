@@ -47,15 +47,19 @@ READY_S = 120.0
 
 
 class Kind(NamedTuple):
-    """A kind of viewers: the program that plays them, how long they take to begin, and how often alerts change."""
+    """A kind of viewers: the program that plays them, how long they take to begin, how often alerts change, and how
+    long they look before the first run: a browser compiles what it has run often enough, and a page stays open for
+    hours.
+    """
 
     program: str
     open_s: float
     every_s: float
+    warm_s: float
 
 
-CLIENTS = Kind("_viewers.py", open_s=15.0, every_s=0.3)
-PAGES = Kind("_pages.py", open_s=40.0, every_s=3.0)
+CLIENTS = Kind("_viewers.py", open_s=15.0, every_s=0.3, warm_s=0.0)
+PAGES = Kind("_pages.py", open_s=40.0, every_s=3.0, warm_s=60.0)
 
 
 class Run(NamedTuple):
@@ -162,7 +166,7 @@ def bench(
     town.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
-    fed_s = SETTLE_S + len(turns) * seconds + runs * kind.open_s
+    fed_s = SETTLE_S + kind.warm_s + len(turns) * seconds + (runs + 1) * kind.open_s
     with ExitStack() as stack:
         worker: WorkerProcess = stack.enter_context(start_worker(site))
         lag = stack.enter_context(closing(Lag(site)))
@@ -178,6 +182,9 @@ def bench(
         town.start()
         stack.callback(town.is_over.set)
         time.sleep(SETTLE_S)
+        viewers.look()
+        time.sleep(kind.warm_s)
+        viewers.heard()
         found = [
             (has_viewers, measure(console, viewers if has_viewers else None, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
