@@ -87,11 +87,13 @@ def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
 
 
 class Viewers:
-    """The program that plays so many viewers of a kind."""
+    """The program that plays so many viewers of a kind; of pages, so many are drawn."""
 
     def __init__(self, kind: Kind, url: str, number: int, drawn: int) -> None:
         self.number = number
-        command = [sys.executable, str(HERE / kind.program), url, str(number), str(drawn)]
+        command = [sys.executable, str(HERE / kind.program), url, str(number)]
+        if kind is PAGES:
+            command.append(str(drawn))
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._said() == "ready\n"
         self._stand_still()

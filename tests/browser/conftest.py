@@ -23,6 +23,8 @@ CHROMIUM = "chromium"
 SIZE = {"width": 1280, "height": 800}
 PACE = ("--speed", "2", "--seconds", "600")
 """Hours of city time a second, few enough that an alert lives until it is answered; and far more than is needed."""
+LIVELY = "#list .row:not(.easing):not(:has(.responses))"
+"""An alert that is neither about to end nor answered yet."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,3 +110,11 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
         context.close()
     assert asked == []
     assert errors == []
+
+
+def shown(page: Page) -> list[tuple[str, str]]:
+    """Alert and revision of every row."""
+    rows = page.locator("#list .row").evaluate_all(
+        "(rows) => rows.map(({ dataset }) => [dataset.alert, dataset.revision])"
+    )
+    return [(alert, revision) for alert, revision in rows]

@@ -29,7 +29,9 @@ export class Alerts {
     this.byId.set(alert.id, feature);
     if (isLive && alert.notice === "opened") this.arrived.set(alert.id, Date.now());
     const seen = this.seen[alert.id];
-    if (MATERIAL.includes(alert.notice) || (seen && seen.tier !== alert.tier)) this.changed.add(alert.id);
+    // What was neither looked at nor pushed here is as it was found, also if somebody else has acknowledged it.
+    const isMaterial = (isLive || seen) && MATERIAL.includes(alert.notice);
+    if (isMaterial || (seen && seen.tier !== alert.tier)) this.changed.add(alert.id);
     if (seen && seen.revision >= alert.revision) this.changed.delete(alert.id);
     if (isTerminal(alert)) this.#forget();
     return true;

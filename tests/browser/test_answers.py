@@ -1,0 +1,147 @@
+"""From an empty page to an answered alert, on the running demo, as an operator does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from playwright.sync_api import Page, Route, expect
+
+from streams.demo_source import AREA
+from streams.redis_copy import area_key
+from tests.browser.conftest import LIVELY, OpenPage, Site
+from tests.integration.worker_process import HOTSPOTS, until
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: OpenPage) -> None:
+    page, other = open_page(wait=False), open_page(wait=False)
+    page.locator(LIVELY).first.click()
+    card = page.locator("#card")
+    alert = card.get_attribute("data-alert")
+    assert alert is not None
+    expect(card.locator(".explanation")).to_contain_text("incidents")
+    expect(card.locator("section > .timeline li").last).to_contain_text("new alert")
+    expect(card.locator(".week")).to_be_visible()
+    card.get_by_role("button", name="Acknowledge").click()
+    expect(card.locator("#said")).to_contain_text("Acknowledged by local")
+    expect(card.locator("section > .timeline")).to_contain_text("acknowledged by local")
+    expect(other.locator(f'[data-alert="{alert}"] .responses').first).to_contain_text("acknowledged by local")
+
+    stored = msgspec.json.decode(str(site.redis.hget(area_key(AREA, f"alert:{alert}"), "event")))
+    assert stored["data"]["properties"]["response"]["acknowledged_by"] == "local"
+    [sent] = [each for each in records(site, "responses") if each["alert"] == alert]
+    assert (sent["action"], sent["user"]) == ("acknowledge", "local")
+    revisions = [each["data"]["properties"] for each in records(site, "alerts") if each["subject"] == alert]
+    [answered] = [each for each in revisions if each["reason"] == "acknowledged"]
+    assert (answered["notice"], answered["response"]["acknowledged_by"]) == ("", "local")
+
+
+def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator(LIVELY).first.click()
+    alert = page.locator("#card").get_attribute("data-alert")
+    page.locator("#outcome").select_option("venue")
+    page.get_by_role("button", name="Note the outcome").click()
+    expect(page.locator("#said")).to_contain_text("Outcome: venue, noted by local")
+    expect(page.locator("#card :focus")).to_have_count(1)
+    page.get_by_role("button", name="Take", exact=True).click()
+    expect(page.locator("#said")).to_contain_text("Taken by local")
+    linked = open_page(f"{site.url}?alert={alert}", wait=False)
+    expect(linked.locator(f'#card[data-alert="{alert}"] .explanation')).to_contain_text("taken by local")
+
+
+def test_what_was_chosen_for_one_alert_is_not_for_the_next(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator("#list .row").nth(1)).to_be_visible()
+    page.locator("#list .row").first.press("Enter")
+    expect(page.locator("#card")).to_be_visible()
+    before = page.locator("#card").get_attribute("data-alert")
+    page.locator("#outcome").select_option("venue")
+    page.locator("#figures").evaluate("(details) => { details.open = true; }")
+    page.locator("#card h2").focus()
+    is_last = page.locator("#list .row").last.get_attribute("data-alert") == before
+    page.keyboard.press("k" if is_last else "j")
+    expect(page.locator("#card")).not_to_have_attribute("data-alert", str(before))
+    expect(page.locator("#outcome")).not_to_have_value("venue")
+    assert not page.locator("#figures").evaluate("(details) => details.open")
+
+
+def test_a_key_that_is_held_answers_once(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator(LIVELY).first.click()
+    sent: list[str] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/take", refuse)
+    page.keyboard.down("t")
+    expect(page.locator("#errors")).to_contain_text("could not be sent")
+    for _ in range(3):
+        page.keyboard.down("t")
+    page.keyboard.up("t")
+    page.keyboard.press("m")  # what was pressed before has had its effect by then
+    assert len(sent) == 1
+
+
+def test_a_viewer_looks_and_does_not_answer(site: Site, open_page: OpenPage, behind_login: str) -> None:
+    page = open_page(behind_login, wait=False)
+    sign_in(page, "vera", "wrong")
+    expect(page.locator("#login-error")).to_contain_text("wrong")
+    sign_in(page, "vera", "looks only")
+    page.locator("#list .row").first.click()
+    expect(page.locator("#card .answers")).to_contain_text("answers are for operators")
+    expect(page.locator("#acknowledge")).to_have_count(0)
+    expect(page.locator("#user")).to_have_text("vera, viewer")
+
+
+@pytest.fixture
+def behind_login(site: Site, tmp_path: Path) -> Iterator[str]:
+    """Another console of the same demo, with a user who may only look."""
+    line = subprocess.run(
+        [HOTSPOTS, "password", "vera"], input="looks only\n", text=True, capture_output=True, check=True
+    )
+    passwords = tmp_path / "passwords"
+    passwords.write_text(line.stdout)
+    log = tmp_path / "console.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [HOTSPOTS, "console", "--config", site.configuration, "--port", "0"],
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"HOTSPOTS_CONSOLE__PASSWORD_FILE": str(passwords)},
+        )
+    try:
+        until(lambda: "the console is at " in log.read_text(), "the console answers")
+        yield log.read_text().partition("the console is at ")[2].split()[0]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def sign_in(page: Page, user: str, password: str) -> None:
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def records(site: Site, topic: str) -> list[dict[str, Any]]:
+    """All values of a topic up to now, decoded; it has one partition."""
+    partition, values = TopicPartition(topic, 0), []
+    with closing(KafkaConsumer(bootstrap_servers=site.kafka)) as consumer:
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        [end] = consumer.end_offsets([partition]).values()
+        while consumer.position(partition) < end:
+            values += [each.value for found in consumer.poll(1_000).values() for each in found]
+    return [msgspec.json.decode(value) for value in values]

@@ -1,0 +1,60 @@
+"""The map of the running demo beside its list."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+
+def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
+    page = open_page()
+    marker = page.locator(".leaflet-marker-icon.marker").last
+    marker.click(force=True)  # another may lie above it
+    expect(page.locator("#card")).to_be_visible()
+    chosen = page.locator("#card").get_attribute("data-alert")
+    expect(page.locator("#list .row[aria-current]")).to_have_attribute("data-alert", str(chosen))
+    expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
+
+
+def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
+    page = open_page()
+    kept, before, after = page.evaluate(
+        """async () => {
+          const { AlertMap } = await import("/static/map.js");
+          const { features: [alert] } = await (await fetch("/api/alerts")).json();
+          const element = document.body.appendChild(document.createElement("div"));
+          element.style.cssText = "position: fixed; inset: 0";
+          const map = new AlertMap(element, { isNew: () => false, isPulsing: () => false }, { open() {} });
+          const look = () => ({
+            marker: element.querySelector(".marker"),
+            number: element.querySelector(".marker").textContent,
+            spoken: element.querySelector(".marker").ariaLabel,
+            tooltip: element.querySelector(".leaflet-tooltip").textContent,
+            place: element.querySelector(".marker").style.transform,
+            circle: element.querySelector(".zone").getAttribute("d"),
+            looks: element.querySelector(".zone").getAttribute("class"),
+          });
+          map.show([alert]);
+          map.showAll();
+          element.querySelector(".marker").focus();
+          const before = look();
+          const revised = structuredClone(alert);
+          revised.properties.revision += 1;
+          Object.assign(revised.properties, { observed: 4711, radius_m: 2500, tier: "urgent" });
+          revised.geometry.coordinates[0] += 0.001;
+          map.show([revised]);
+          const after = look();
+          const kept = before.marker === after.marker && document.activeElement === after.marker;
+          element.remove();
+          return [kept, before, after];
+        }"""
+    )
+    assert kept
+    assert after["number"] == "4711"
+    assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("urgent")
+    assert "tier-urgent" in after["looks"]
+    assert before["place"] != after["place"] and before["circle"] != after["circle"]
