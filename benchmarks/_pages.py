@@ -112,6 +112,8 @@ def main(url: str, number: int, drawn: int) -> None:
             print("ready", flush=True)
             sys.stdin.readline()
             set_offline(contexts, True)
+            for page in pages:
+                page.wait_for_selector(".pill.bad:has-text('lost')")
             print(json.dumps({"drawn": moments(pages[:drawn]), "undrawn": moments(pages[drawn:])}), flush=True)
 
 

@@ -184,13 +184,15 @@ def bench(
         town.start()
         stack.callback(town.is_over.set)
         time.sleep(SETTLE_S)
-        viewers.look()
-        time.sleep(kind.warm_s)
-        viewers.heard()
+        if kind.warm_s:
+            viewers.look()
+            time.sleep(kind.warm_s)
+            viewers.heard()
         found = [
             (has_viewers, measure(console, viewers if has_viewers else None, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
         ]
+        assert not feeding.done(), "the feed has ended before the last run"
         town.is_over.set()
         fed = float(feeding.result()["rate"])
     return fed, found

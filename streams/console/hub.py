@@ -166,11 +166,17 @@ class Hub:
             subscriber.joined = dict(positions)
 
     async def _read(self, positions: dict[str, str]) -> None:
-        changes = await self._store.news(positions)
+        if not self._is_up:
+            await self._begin_anew_where_it_went_back(positions)
+        asked = dict(positions)
+        changes = await self._store.news(asked)
+        anew = {area for area in asked if positions[area] != asked[area]}  # begun anew meanwhile: they come again
         if not self._is_up:
             self._is_up = True
             await self._tell_health()
         for change in changes:
+            if change.area in anew:
+                continue
             positions[change.area] = change.entry
             if (text := self._event(change, positions)) is not None:
                 self._tell(Message(change.area, text))
@@ -203,15 +209,17 @@ class Hub:
             await asyncio.gather(self._tell_health(), self._see_that_nothing_went_back())
 
     async def _see_that_nothing_went_back(self) -> None:
-        """Begin anew where a stream ends before what was read of it: the topic or Redis was made anew."""
-        known = dict(self._positions or {})
-        try:
-            last = await self._store.positions()
-        except RedisError:
-            return
-        if any(_number(last[area]) < _number(entry) for area, entry in known.items()):
-            log.warning("Redis holds less than was read: the alerts are followed from its present end on")
-            self._place(last)
+        with suppress(RedisError):
+            await self._begin_anew_where_it_went_back(self._positions or {})
+
+    async def _begin_anew_where_it_went_back(self, positions: dict[str, str]) -> None:
+        """Where a stream ends before what was read of it, the topic or Redis was made anew: all of it is told again."""
+        known = dict(positions)
+        last = await self._store.positions()
+        for area, entry in known.items():
+            if _number(last[area]) < _number(entry):
+                log.warning("area %s: Redis holds less than was read: its alerts are told from the first on", area)
+                positions[area] = "0-0"
 
     def _say(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

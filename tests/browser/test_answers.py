@@ -94,6 +94,33 @@ def test_a_key_that_is_held_answers_once(open_page: OpenPage) -> None:
     assert len(sent) == 1
 
 
+def test_a_key_answers_what_was_selected_or_nothing(open_page: OpenPage) -> None:
+    """Another alert is opened while the card of the first is still asked for."""
+    page = open_page()
+    expect(page.locator(LIVELY).nth(1)).to_be_visible(timeout=60_000)
+    sent: list[str] = []
+    held: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/acknowledge", refuse)
+    page.route("**/api/alerts/*", lambda route: held.append(route))
+    alert = page.locator(LIVELY).first.get_attribute("data-alert")
+    page.locator(f'.row[data-alert="{alert}"]').focus()
+    page.keyboard.press("a")
+    expect(page.locator("#card")).to_have_attribute("data-alert", str(alert))
+    page.locator(f'{LIVELY}:not([data-alert="{alert}"])').first.press("Enter")
+    expect(page.locator("#card")).not_to_have_attribute("data-alert", str(alert))
+    page.unroute("**/api/alerts/*")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#card .explanation")).to_contain_text("incidents")
+    page.keyboard.press("m")  # what was pressed before has had its effect by then
+    assert sent == []
+
+
 def test_a_viewer_looks_and_does_not_answer(site: Site, open_page: OpenPage, behind_login: str) -> None:
     page = open_page(behind_login, wait=False)
     sign_in(page, "vera", "wrong")

@@ -26,6 +26,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
         """async () => {
           const { AlertMap } = await import("/static/map.js");
           const { features: [alert] } = await (await fetch("/api/alerts")).json();
+          Object.assign(alert.properties, { observed: 1, radius_m: 500, tier: "watch", cells: ["a"] });
           const element = document.body.appendChild(document.createElement("div"));
           element.style.cssText = "position: fixed; inset: 0";
           const map = new AlertMap(element, { isNew: () => false, isPulsing: () => false }, { open() {} });
@@ -37,6 +38,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
             place: element.querySelector(".marker").style.transform,
             circle: element.querySelector(".zone").getAttribute("d"),
             looks: element.querySelector(".zone").getAttribute("class"),
+            cells: [...element.querySelectorAll(".cell")].map((cell) => cell.getAttribute("class")),
           });
           map.show([alert]);
           map.showAll();
@@ -46,6 +48,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
           revised.properties.revision += 1;
           Object.assign(revised.properties, { observed: 4711, radius_m: 2500, tier: "urgent" });
           revised.geometry.coordinates[0] += 0.001;
+          map.cells.set("a", [[0, 0], [0, 1], [1, 1]]); // the ground came late
           map.show([revised]);
           const after = look();
           const kept = before.marker === after.marker && document.activeElement === after.marker;
@@ -56,5 +59,32 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
     assert kept
     assert after["number"] == "4711"
     assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("urgent")
-    assert "tier-urgent" in after["looks"]
+    assert "tier-watch" in before["looks"] and before["cells"] == []
+    assert "tier-urgent" in after["looks"] and [each.split()[:2] for each in after["cells"]] == [
+        ["cell", "tier-urgent"]
+    ]
     assert before["place"] != after["place"] and before["circle"] != after["circle"]
+
+
+def test_the_most_urgent_zone_lies_on_top(open_page: OpenPage) -> None:
+    page = open_page()
+    drawn = page.evaluate(
+        """async () => {
+          const { AlertMap } = await import("/static/map.js");
+          const { features: [alert] } = await (await fetch("/api/alerts")).json();
+          const element = document.body.appendChild(document.createElement("div"));
+          element.style.cssText = "position: fixed; inset: 0";
+          const map = new AlertMap(element, { isNew: () => false, isPulsing: () => false }, { open() {} });
+          const named = (tier) => ({ ...alert, id: tier, properties: { ...alert.properties, id: tier, tier } });
+          map.show([named("urgent")]);
+          map.show([named("urgent"), named("alert"), named("watch")]);
+          const drawn = [...element.querySelectorAll(".zone")].map((zone) => zone.getAttribute("class"));
+          element.remove();
+          return drawn;
+        }"""
+    )
+    assert [next(word for word in each.split() if word.startswith("tier-")) for each in drawn] == [
+        "tier-watch",
+        "tier-alert",
+        "tier-urgent",
+    ]

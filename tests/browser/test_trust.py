@@ -10,6 +10,19 @@ from tests.integration.worker_process import until
 
 pytestmark = pytest.mark.browser
 
+NOTHING_NEW = """
+  window.EventSource = class extends EventTarget {
+    constructor() {
+      super();
+      setTimeout(() => this.dispatchEvent(new Event("open")));
+      const health = () => JSON.stringify({ time: new Date().toISOString(), redis: true, areas: [] });
+      setInterval(() => this.dispatchEvent(new MessageEvent("health", { data: health() })), 1_000);
+    }
+    close() {}
+  };
+"""
+"""A stream that is live and tells of no change."""
+
 
 def test_a_silent_server_is_a_lost_connection(site: Site, open_page: OpenPage) -> None:
     page = open_page()
@@ -81,7 +94,44 @@ def test_what_is_long_past_is_no_news(site: Site, open_page: OpenPage) -> None:
     expect(other.locator("#announcements")).not_to_be_empty()
     until(lambda: shown(page) != seen, "a change has come", 60)
     expect(page.locator("#announcements")).to_be_empty()
-    expect(page.locator("#list .changed-mark")).to_have_count(0)
+
+
+def test_changed_is_what_was_pushed_or_looked_at(site: Site, open_page: OpenPage) -> None:
+    """Of an alert that somebody else has acknowledged: as it is found it is no change, whatever it last told of."""
+    page = open_page(f"{site.url}openapi.json", wait=False)
+    found, pushed, after_a_look = page.evaluate(
+        """async () => {
+          const { Alerts } = await import("/static/alerts.js");
+          const revision = (number, notice) => ({ id: "x", properties: {
+            id: "x", area: "city", revision: number, notice, tier: "alert", state: "open", observed: 5,
+            updated_at: "2026-01-01T00:00:00Z", response: { acknowledged_by: "somebody" },
+          } });
+          const isChanged = (alerts) => alerts.isChanged(alerts.byId.get("x").properties);
+          const alerts = new Alerts();
+          alerts.put(revision(2, "escalated"), false);
+          const found = isChanged(alerts);
+          alerts.put(revision(3, "area_changed"), true);
+          const pushed = isChanged(alerts);
+          alerts.look("x");
+          const looked = isChanged(alerts);
+          alerts.put(revision(4, "risk_changed"), false);
+          return [found, pushed && !looked, isChanged(alerts)];
+        }"""
+    )
+    assert (found, pushed, after_a_look) == (False, True, True)
+
+
+def test_what_redis_has_lost_and_found_is_shown_again(site: Site, open_page: OpenPage) -> None:
+    """The page has asked while Redis was empty; no change tells of what was filled in again."""
+    page = open_page(f"{site.url}openapi.json", wait=False)
+    page.clock.install()
+    page.route("**/api/alerts?*", lambda route: route.fulfill(json={"type": "FeatureCollection", "features": []}))
+    page.add_init_script(NOTHING_NEW)
+    page.goto(site.url)
+    expect(page.locator("#summary")).to_have_text("0 open")
+    page.unroute("**/api/alerts?*")
+    page.clock.run_for(61_000)
+    expect(page.locator("#list .row").first).to_be_visible()
 
 
 def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage) -> None:

@@ -20,6 +20,7 @@ const USUAL_ANEW_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
 const MUCH_NEWS = 3;
 const HISTORY_MS = 3_600_000;
+const LOADED_ANEW_MS = 60_000;
 const SHOWN_WITHIN_MS = 30;
 
 class Page {
@@ -61,6 +62,7 @@ class Page {
     });
     this.loadGround(session.layers);
     this.live.connect();
+    setInterval(() => this.isCurrent && !this.isAsking && this.loadAlerts(), LOADED_ANEW_MS);
     this.show();
   }
 
@@ -73,15 +75,15 @@ class Page {
         this.fail(error);
       }
     }));
+    this.map.showAtFirst();
     for (const area of this.areas) await this.loadUsual(area);
-    this.map.showAll();
   }
 
   async loadUsual(area, isFirst = true) {
     try {
       this.map.showUsual(area, await api.usual(area));
       this.show();
-      if (isFirst && !this.card.id) this.map.showAll();
+      if (isFirst) this.map.showAtFirst();
       setTimeout(() => this.loadUsual(area, false), USUAL_ANEW_MS);
     } catch (error) {
       if (error.status !== 404) this.fail(error);
@@ -96,18 +98,22 @@ class Page {
     await this.loadAlerts();
   }
 
-  /** All open alerts: at the beginning, after a break, and when Redis is back. */
+  /**
+   * All open alerts: at the beginning, after a break, when Redis is back; and each minute, since a Redis that has lost
+   * its alerts and is filled anew may look for a moment as if there were none.
+   */
   async loadAlerts() {
     const before = this.alerts.revisions();
     this.isAsking = true;
     try {
       const open = await api.openAlerts();
-      if (this.isLoaded) for (const feature of open) if (!before.has(feature.id)) this.hear(feature); // opened unheard
+      if (this.isLoaded) for (const feature of open) this.hear(feature); // opened or changed unheard
       this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // else some are open that it does not name
       const isFirst = !this.isLoaded;
       this.isLoaded = this.isCurrent = true;
       this.show();
-      if (isFirst && !this.card.id) this.map.showAll();
+      if (isFirst) this.map.showAtFirst();
+      if (before.has(this.card.id) && !this.alerts.byId.has(this.card.id)) this.card.refresh(); // it has ended unheard
       const linked = new URLSearchParams(location.search).get("alert");
       if (isFirst && linked) {
         this.alerts.put((await api.detail(linked)).alert, false); // it may have ended
@@ -197,8 +203,9 @@ class Page {
 
   /** Keys answer the alert whose card is open, else the selected one, whose card then opens. */
   async answer(action) {
-    if (!this.card.id && this.selected) await this.open(this.selected);
-    if (this.card.id) await this.card.answer(action);
+    const id = this.card.id ?? this.selected;
+    if (id && !this.card.id) await this.open(id);
+    if (id && this.card.id === id) await this.card.answer(action); // another may have been opened meanwhile
   }
 
   fail(error) {
@@ -258,7 +265,8 @@ class Page {
     quiet.hidden = open > 0 || !this.isLoaded || !this.health.told;
     const problems = this.health.problems();
     quiet.classList.toggle("doubtful", problems.length > 0);
-    const text = problems.length ? "No open alerts are known, but this cannot be relied on:" : "No open alerts. The feed is healthy: it is quiet.";
+    const text = problems.length ? "No open alerts are known, but this cannot be relied on:"
+      : this.isCurrent ? "No open alerts. The feed is healthy: it is quiet." : "No open alerts are known; they are asked for again …";
     const drawn = text + (problems[0]?.long ?? "");
     if (quiet.dataset.drawn === drawn) return;
     quiet.dataset.drawn = drawn;

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { shareBar, trendBars, weekStrip } from "./charts.js";
 import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
 import { h, setText } from "./dom.js";
+import { Press } from "./press.js";
 import {
   OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
   reasonWords, riskWords,
@@ -11,6 +12,7 @@ import {
 
 const CONFIRMED_WITHIN_MS = 20_000;
 const SENT = "Sent. Waiting for the worker to take it …";
+const NOT_SENT = "Not sent: the answer before still waits for the worker.";
 const IDS_SHOWN = 12;
 const FIGURES = [
   "llr", "score", "trigger_score", "recurrence_interval_days", "interval_kind", "budget_per_week", "radius_m", "duration_h",
@@ -30,6 +32,7 @@ export class Card {
     this.on = on;
     this.id = null;
     this.waiting = null;
+    this.press = new Press(element, "button, select, summary", () => this.#draw());
   }
 
   async open(id) {
@@ -79,9 +82,13 @@ export class Card {
   /** Gives an answer: acknowledge, take, or outcome with its word. */
   async answer(action, word) {
     const alert = this.alerts.byId.get(this.id)?.properties;
-    if (!alert || !this.mayAnswer || isTerminal(alert) || this.#isBusy()) return;
+    if (!alert || !this.mayAnswer || isTerminal(alert)) return;
     const response = alert.response ?? {};
     if (this.#stands(response, action, word)) return;
+    if (this.#isBusy()) {
+      this.on.said(NOT_SENT);
+      return;
+    }
     this.waiting = { action, until: Date.now() + CONFIRMED_WITHIN_MS, before: this.#last(response, action) };
     this.#draw();
     try {
@@ -96,6 +103,7 @@ export class Card {
   }
 
   #draw() {
+    if (this.press.isHeld) return;
     const feature = this.alerts.byId.get(this.id);
     if (!feature) {
       if (this.id) this.#drawUnknown("Asking for this alert …");

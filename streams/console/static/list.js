@@ -3,6 +3,7 @@
 import { trendBars } from "./charts.js";
 import { areaNow, fullTime, localTime } from "./clock.js";
 import { h, setAttribute, setText } from "./dom.js";
+import { Press } from "./press.js";
 import {
   artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
   riskWords,
@@ -15,19 +16,11 @@ export class List {
     this.alerts = alerts;
     this.on = on;
     this.rows = new Map();
-    // Between the press and the release of a click no row moves, else the click would be nobody's.
-    this.isPressed = false;
-    element.addEventListener("pointerdown", () => { this.isPressed = true; });
-    for (const end of ["pointerup", "pointercancel", "blur"]) {
-      addEventListener(end, () => this.isPressed && setTimeout(() => {
-        this.isPressed = false;
-        on.released();
-      }));
-    }
+    this.press = new Press(element, ".row", on.released);
   }
 
   show(features, selected, shownAreas) {
-    if (this.isPressed) return;
+    if (this.press.isHeld) return;
     const focused = document.activeElement?.closest?.(".row")?.dataset.alert;
     const wanted = new Set(features.map((feature) => feature.id));
     for (const [id, row] of this.rows) {

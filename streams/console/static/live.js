@@ -2,6 +2,8 @@
 
 /** The server speaks every 5 s; after so long without a word the connection counts as lost. */
 const SILENT_MS = 13_000;
+/** A browser is back after a break, as the one of each hour, within this; else the connection counts as lost. */
+const BREAK_MS = 5_000;
 const RETRY_MS = 2_000;
 
 export class Live {
@@ -35,19 +37,30 @@ export class Live {
       this.on.health(JSON.parse(event.data));
     });
     source.addEventListener("error", () => {
-      this.#lose();
       // A browser goes on by itself after a break, but not after a refusal.
-      if (source.readyState === EventSource.CLOSED) this.#again();
+      if (source.readyState !== EventSource.CLOSED) {
+        this.losing ??= setTimeout(() => this.#lose(), BREAK_MS);
+        return;
+      }
+      this.#lose();
+      this.#again();
     });
   }
 
   #hear() {
     this.heard = Date.now();
     this.isLost = false;
+    this.#settle();
+  }
+
+  #settle() {
+    clearTimeout(this.losing);
+    this.losing = undefined;
   }
 
   #lose() {
     this.isLost = true;
+    this.#settle();
     this.on.lost(this.heard);
   }
 

@@ -41,6 +41,8 @@ export class AlertMap {
     this.usualOf = new Map();
     this.extent = L.latLngBounds([]);
     this.map.setView([0, 0], 2);
+    this.isChosen = false;
+    for (const event of ["pointerdown", "wheel", "keydown"]) element.addEventListener(event, () => { this.isChosen = true; }, { passive: true });
     this.map.on("moveend", () => this.#label());
     addEventListener("themechange", () => this.#paint());
   }
@@ -103,6 +105,11 @@ export class AlertMap {
     if (bounds.isValid()) this.map.fitBounds(bounds, { padding: [12, 12], maxZoom: 15, animate: false });
   }
 
+  /** The whole area, as long as nobody has chosen a part of it. */
+  showAtFirst() {
+    if (!this.isChosen) this.showAll();
+  }
+
   show(features, selected) {
     const wanted = new Set(features.map((feature) => feature.id));
     for (const [id, { group }] of this.zones) {
@@ -112,7 +119,12 @@ export class AlertMap {
       }
     }
     // The most urgent come last, that is on top.
-    [...features].reverse().forEach((feature, order) => this.#zone(feature, selected, order));
+    const upwards = [...features].reverse();
+    upwards.forEach((feature, order) => this.#zone(feature, selected, order));
+    const drawn = upwards.map((feature) => feature.id).join();
+    if (this.drawn === drawn) return;
+    this.drawn = drawn;
+    for (const { id } of upwards) this.zones.get(id).zone.bringToFront();
   }
 
   /** The exact cells of the alert whose card is open. */
@@ -131,6 +143,7 @@ export class AlertMap {
   goTo(id) {
     const zone = this.zones.get(id)?.zone;
     if (!zone) return;
+    this.isChosen = true;
     const card = document.getElementById("card");
     const covered = card.hidden || card.offsetWidth >= this.element.clientWidth ? 0 : CARD_WIDTH; // or all of it
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -147,13 +160,12 @@ export class AlertMap {
     ].filter(Boolean).join(" ");
     if (!this.zones.has(alert.id)) this.zones.set(alert.id, this.#newZone(feature));
     const known = this.zones.get(alert.id);
-    const drawn = `${alert.revision}|${looks}|${order}|${this.cells.size}`;
-    if (known.drawn === drawn) return;
-    known.drawn = drawn;
-    this.#place(known, feature);
-    known.zone.getElement()?.setAttribute("class", `zone leaflet-interactive ${looks}`);
-    known.marker.getElement().className = `leaflet-marker-icon marker leaflet-interactive ${looks}`;
-    known.marker.setZIndexOffset(order * 100);
+    const placed = `${alert.revision}|${this.cells.size}`;
+    if (known.placed !== placed) this.#place(known, feature);
+    known.placed = placed;
+    for (const [element, classes] of known.classes) setAttribute(element, "class", `${classes} ${looks}`);
+    if (known.order !== order) known.marker.setZIndexOffset(order * 100);
+    known.order = order;
   }
 
   #newZone(feature) {
@@ -164,6 +176,7 @@ export class AlertMap {
     });
     const cells = L.featureGroup();
     const known = { feature, zone, marker, cells, group: L.layerGroup([cells, zone, marker]).addTo(this.map) };
+    known.classes = [zone, marker].map((each) => [each.getElement(), each.getElement().getAttribute("class")]);
     marker.bindTooltip(() => {
       const alert = known.feature.properties;
       return h("span", {}, h("b", {}, placeWords(known.feature)), h("br"), `${categoryWords(alert.category)}, ${countWords(alert)}`);

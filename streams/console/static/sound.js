@@ -8,14 +8,20 @@ export class Sound {
     this.button = button;
     this.context = null;
     this.sounded = 0;
+    this.rank = 0;
     button.addEventListener("click", () => this.#toggle());
   }
 
-  /** Sounds for a revision that speaks: tier alert or higher, with a notice, neither delayed nor an exercise. */
+  /**
+   * Sounds for a revision that speaks: tier alert or higher, with a notice, neither delayed nor an exercise. Of those
+   * that come together the first, and a higher one after it.
+   */
   hear(alert) {
-    const speaks = SPEAKING.includes(alert.tier) && alert.notice && !alert.delayed && alert.status !== "exercise";
-    if (!this.context || !speaks || Date.now() - this.sounded < GAP_MS) return;
+    const rank = SPEAKING.indexOf(alert.tier);
+    const speaks = rank >= 0 && alert.notice && !alert.delayed && alert.status !== "exercise";
+    if (!this.context || !speaks || (Date.now() - this.sounded < GAP_MS && rank <= this.rank)) return;
     this.sounded = Date.now();
+    this.rank = rank;
     this.#tone(alert.tier === "urgent" ? [880, 660, 880] : [660, 660]);
   }
 

@@ -181,8 +181,10 @@ def watching(client: Client, **query: Any) -> Iterator[Iterator[Event]]:
 def alerts_of(events: Iterator[Event], number: int) -> list[Event]:
     """The next so many alerts."""
     found: list[Event] = []
+    until_s = time.monotonic() + 30
     while len(found) < number:
-        event = next(events)
+        event = next(events)  # health comes again and again
+        assert time.monotonic() < until_s, f"{len(found)} of {number} alerts have come"
         if event.kind == "alert":
             found.append(event)
     return found
