@@ -48,8 +48,8 @@ READY_S = 120.0
 
 class Kind(NamedTuple):
     """A kind of viewers: the program that plays them, how long they take to begin, how often alerts change, and how
-    long they look before the first run: a browser compiles what it has run often enough, and a page stays open for
-    hours.
+    long they look before the runs that count: a browser compiles what it has run often enough, and a page stays open
+    for hours.
     """
 
     program: str
@@ -71,6 +71,14 @@ class Run(NamedTuple):
     delays: dict[str, list[float]]
     unheard: int
     core: float
+
+    @property
+    def told(self) -> str:
+        """How late viewers heard."""
+        if not self.delays:
+            return "no viewers"
+        middle, rare = np.quantile([*itertools.chain(*self.delays.values())], (0.5, 0.99))
+        return f"{middle * 1000:.0f} ms, {rare * 1000:.0f} ms"
 
 
 @contextmanager
@@ -163,8 +171,8 @@ def measure(console: psutil.Process, viewers: Viewers | None, seconds: float, wr
 
 def bench(
     site: Site, town: Town, rate: float, kind: Kind, number: int, drawn: int, runs: int, seconds: float, bar: Progress
-) -> tuple[float, list[tuple[bool, Run]]]:
-    """The rate that was reached, and all runs, each with whether it had viewers."""
+) -> tuple[float, Run | None, list[tuple[bool, Run]]]:
+    """The rate that was reached, the first look if the kind has one, and all runs, each with whether it had viewers."""
     town.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
@@ -184,10 +192,7 @@ def bench(
         town.start()
         stack.callback(town.is_over.set)
         time.sleep(SETTLE_S)
-        if kind.warm_s:
-            viewers.look()
-            time.sleep(kind.warm_s)
-            viewers.heard()
+        first = measure(console, viewers, kind.warm_s, written) if kind.warm_s else None
         found = [
             (has_viewers, measure(console, viewers if has_viewers else None, seconds, written))
             for has_viewers in bar.track(turns, description=f"{rate:,.0f} incidents/s")
@@ -195,7 +200,7 @@ def bench(
         assert not feeding.done(), "the feed has ended before the last run"
         town.is_over.set()
         fed = float(feeding.result()["rate"])
-    return fed, found
+    return fed, first, found
 
 
 @click.command()
@@ -220,17 +225,18 @@ def main(viewers: int, pages: bool, drawn: int, rate: float, runs: int, seconds:
         kind = PAGES if pages else CLIENTS
         town = Town(KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix="viewers-"), kind.every_s)
         site = Site(folder / "site", kafka, valkey, "viewers", {TOWN: town.settings(folder / "town.txt")})
-        fed, found = bench(site, town, rate, kind, viewers, drawn, runs, seconds, bar)
+        fed, first, found = bench(site, town, rate, kind, viewers, drawn, runs, seconds, bar)
     print(f"{description()}\n")
     print("| run | revisions | detection latency, median | push delay, median, 99 % | console's core |")
     print("|" + " --- |" * 5)
     medians: dict[bool, list[float]] = {True: [], False: []}
     for number, (has_viewers, run) in enumerate(found, 1):
         medians[has_viewers].append(float(np.median(run.latencies)))
-        middle, rare = np.quantile([*itertools.chain(*run.delays.values())], (0.5, 0.99)) if has_viewers else (0.0, 0.0)
-        told = f"{middle * 1000:.0f} ms, {rare * 1000:.0f} ms" if has_viewers else "no viewers"
-        figures = f"{len(run.latencies)} | {medians[has_viewers][-1]:.2f} s | {told} | {run.core:.0%}"
+        figures = f"{len(run.latencies)} | {medians[has_viewers][-1]:.2f} s | {run.told} | {run.core:.0%}"
         print(f"| {number} | {figures} |")
+    if first:
+        spell = f"{PAUSE_S:.0f} to {PAUSE_S + kind.warm_s:.0f} s after all began to look"
+        print(f"\nbefore them, not counted, {spell}: push delay {first.told}")
     latest = 0.0
     looked = [run for has_viewers, run in found if has_viewers]
     print(f"\n{viewers} viewers, {fed:,.0f} of {rate:,.0f} incidents/s")

@@ -170,10 +170,10 @@ class Hub:
             await self._begin_anew_where_it_went_back(positions)
         asked = dict(positions)
         changes = await self._store.news(asked)
-        anew = {area for area in asked if positions[area] != asked[area]}  # begun anew meanwhile: they come again
         if not self._is_up:
             self._is_up = True
             await self._tell_health()
+        anew = {area for area in asked if positions[area] != asked[area]}  # begun anew meanwhile: they come again
         for change in changes:
             if change.area in anew:
                 continue
