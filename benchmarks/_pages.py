@@ -21,7 +21,7 @@ import sys
 from collections import defaultdict
 from contextlib import ExitStack, closing
 
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 OPENED_MS = 180_000
 DRESSED = """
@@ -59,10 +59,13 @@ def moments(pages: list[Page]) -> dict[str, list[float]]:
     return found
 
 
-def set_offline(contexts: list[BrowserContext], is_offline: bool) -> None:
-    """Cut the network of all, or give it back."""
-    for context in contexts:
-        context.set_offline(is_offline)
+def cut(pages: list[Page]) -> None:
+    """Cut the network of all, and the streams that are open: a browser that is told to be offline keeps them."""
+    for page in pages:
+        page.context.set_offline(True)
+        page.evaluate("window.stop()")
+    for page in pages:
+        page.wait_for_selector(".pill.bad:has-text('lost')")
 
 
 def undrawn(browser: Browser) -> Page:
@@ -95,7 +98,6 @@ def main(url: str, number: int, drawn: int) -> None:
             plain.new_context(viewport=SIZE, reduced_motion="reduce").new_page() if turn < drawn else undrawn(undrawing)
             for turn in range(number)
         ]
-        contexts = [page.context for page in pages]
         for page in pages:
             page.set_default_timeout(OPENED_MS)
             page.add_init_script(NOTING)
@@ -103,17 +105,16 @@ def main(url: str, number: int, drawn: int) -> None:
         for page in pages:
             page.wait_for_selector(".pill b")
             page.wait_for_function(DRESSED, polling=1_000)
-        set_offline(contexts, True)
+        cut(pages)
         print("ready", flush=True)
         for _ in sys.stdin:
-            set_offline(contexts, False)
+            for page in pages:
+                page.context.set_offline(False)
             for page in pages:
                 page.wait_for_selector(".pill.good:has-text('live')")
             print("ready", flush=True)
             sys.stdin.readline()
-            set_offline(contexts, True)
-            for page in pages:
-                page.wait_for_selector(".pill.bad:has-text('lost')")
+            cut(pages)
             print(json.dumps({"drawn": moments(pages[:drawn]), "undrawn": moments(pages[drawn:])}), flush=True)
 
 
