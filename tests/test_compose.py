@@ -134,6 +134,14 @@ def test_the_webhook_starts_only_where_it_is_wanted_and_is_seen() -> None:
     assert not any("webhook" in service.get("depends_on", {}) for service in SERVICES.values())
 
 
+def test_the_console_is_seen() -> None:
+    port = configuration_of("console").console.port
+    assert scraped("hotspots-console")["names"] == ["console"]
+    assert scraped("hotspots-console")["port"] == port
+    assert f"http://127.0.0.1:{port}/healthz" in SERVICES["console"]["healthcheck"]["test"][-1]
+    assert {*SERVICES["prometheus"]["networks"]} & {*SERVICES["console"]["networks"]}
+
+
 @each_of_ours
 def test_the_environment_is_understood(name: str) -> None:
     environment = environment_of(name)

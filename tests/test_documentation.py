@@ -16,6 +16,7 @@ from detectors.incident import Incident
 from detectors.response import Response
 from streams.cli import main
 from streams.configuration import Area, Configuration, load
+from streams.console_metrics import CONSOLE_DECLARED
 from streams.decode import decode
 from streams.metrics import DECLARED
 from streams.responses import decode_response
@@ -175,7 +176,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
 
 @each_document
 def test_every_metric_is_declared(document: str) -> None:
-    declared = {each.name for each in (*DECLARED, *WEBHOOK_DECLARED)}
+    declared = {each.name for each in (*DECLARED, *WEBHOOK_DECLARED, *CONSOLE_DECLARED)}
     named = set(re.findall(r"\bhotspots_[a-z_]*[a-z]", TEXTS[document])) - {"hotspots_build_info"}
     assert named <= declared
 

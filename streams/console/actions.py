@@ -71,5 +71,7 @@ async def _send(
     try:
         await served.responder.send(change.area, response)
     except NotTaken:
+        served.metrics.answered("refused")
         raise HTTPException(503, "Kafka does not take it at the moment, try again") from None
+    served.metrics.answered("taken")
     return Json(Sent(id=response.id), 202)

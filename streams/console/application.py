@@ -20,7 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from xstatic.pkg import leaflet
 
 from streams.configuration import Configuration
-from streams.console import actions, alerts, base_map, login, stream
+from streams.console import actions, alerts, base_map, login, probes, stream
 from streams.console.guards import BodyLimit, SecurityHeaders
 from streams.console.models import Json, Problem, components
 from streams.console.state import Console
@@ -52,7 +52,7 @@ def application(configuration: Configuration) -> FastAPI:
         redoc_url=None,
     )
     app.state.console = console
-    for module in (login, alerts, actions, base_map, stream):
+    for module in (login, alerts, actions, base_map, stream, probes):
         app.include_router(module.router)
     app.get("/", include_in_schema=False)(_page)
     app.mount("/static/leaflet", StaticFiles(directory=leaflet.BASE_DIR))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from streams.console.alerts import NO_AREA, NO_REDIS, NO_SIGN_IN
 from streams.console.health import health
 from streams.console.login import Served, Viewer
-from streams.console.models import Alive, Cells, Health, Json, answers
+from streams.console.models import Cells, Health, Json, answers
 from streams.console.queries import OneAreaQuery, chosen
 
 router = APIRouter()
@@ -53,11 +53,3 @@ async def layer(served: Served, _: Viewer, name: LayerName) -> Response:
 async def areas_health(served: Served, _: Viewer) -> Any:
     """How Redis, the workers and the feeds are."""
     return Json(await health(served.store))
-
-
-@router.get("/healthz", response_class=Json, responses=answers(Alive, 200, _503="it must be started again"))
-async def alive(served: Served) -> Any:
-    """Whether the server works; of Redis and Kafka it says nothing."""
-    if not served.hub.is_alive:
-        raise HTTPException(503, "the event stream has died: start the console again")
-    return Json(Alive())

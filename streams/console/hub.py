@@ -72,13 +72,18 @@ class Hub:
         self._shown = shown
         self._subscribers: set[Subscriber] = set()
         self._positions: dict[str, str] | None = None
-        self._is_up = False
+        self.is_up = False  # whether Redis could be read when it was last tried
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def viewers(self) -> int:
+        """How many event streams are open."""
+        return len(self._subscribers)
 
     @property
     def is_full(self) -> bool:
         """Whether there are ``MAX_VIEWERS``."""
-        return len(self._subscribers) >= MAX_VIEWERS
+        return self.viewers >= MAX_VIEWERS
 
     @property
     def is_alive(self) -> bool:
@@ -118,7 +123,7 @@ class Hub:
                     yield message.text
                 if len(held) > QUEUE:
                     return
-                if self._is_up and subscriber.joined is not None:
+                if self.is_up and subscriber.joined is not None:
                     with suppress(RedisError):
                         async for missed, seen in self._missed(subscriber, resumed):
                             yield missed
@@ -155,8 +160,8 @@ class Hub:
                 await self._read(self._positions or {})
             except RedisError as error:
                 log.warning("Redis cannot be read, will try again: %s", error)
-                if self._is_up:
-                    self._is_up = False
+                if self.is_up:
+                    self.is_up = False
                     await self._tell_health()
                 await asyncio.sleep(PAUSE_S)
 
@@ -166,12 +171,12 @@ class Hub:
             subscriber.joined = dict(positions)
 
     async def _read(self, positions: dict[str, str]) -> None:
-        if not self._is_up:
+        if not self.is_up:
             await self._begin_anew_where_it_went_back(positions)
         asked = dict(positions)
         changes = await self._store.news(asked)
-        if not self._is_up:
-            self._is_up = True
+        if not self.is_up:
+            self.is_up = True
             await self._tell_health()
         anew = {area for area in asked if positions[area] != asked[area]}  # begun anew meanwhile: they come again
         for change in changes:

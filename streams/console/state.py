@@ -13,6 +13,7 @@ from streams.console.layers import Layers, read_layer
 from streams.console.responder import Responder
 from streams.console.store import Change, Store
 from streams.console.users import Passwords, read_users
+from streams.console_metrics import ConsoleMetrics
 
 
 class Console:
@@ -34,6 +35,7 @@ class Console:
         self.store = Store(configuration.redis, tuple(configuration.areas))
         self.hub = Hub(self.store, self.shown)
         self.responder = Responder(configuration.kafka)
+        self.metrics = ConsoleMetrics()
 
     def shown(self, change: Change) -> dict[str, Any]:
         """A revision as the API shows it."""

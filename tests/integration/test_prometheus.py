@@ -1,4 +1,4 @@
-"""A real Prometheus reads a running worker and a webhook: the dashboard has its figures, and nothing fires."""
+"""A real Prometheus reads a running worker, a webhook and a console: the dashboard has figures, and nothing fires."""
 
 from __future__ import annotations
 
@@ -88,10 +88,15 @@ def test_the_dashboard_shows_a_running_worker_and_nothing_fires(
     rows = incidents(area, 160, 2)
     ends_at = datetime.fromisoformat(json.loads(rows[-1][1])["occurred_at"])  # while two alerts are open
     site.produce([*rows, (area, b"{", ()), tick(area, ends_at + timedelta(seconds=1))])
-    with open_desk() as desk, WorkerProcess(site) as worker, webhook(site, desk.server_port) as told:
-        (port,) = worker.until(worker.ports, "it listens")
-        (webhook_port,) = told.until(told.ports, "it listens")
-        with Prometheus(tmp_path, {"hotspots": port, "hotspots-webhook": webhook_port}) as prometheus:
+    with (
+        open_desk() as desk,
+        WorkerProcess(site) as worker,
+        webhook(site, desk.server_port) as told,
+        WorkerProcess(site, instance="console", environ={"HOTSPOTS_CONSOLE__PORT": "0"}, command="console") as console,
+    ):
+        processes = {"hotspots": worker, "hotspots-webhook": told, "hotspots-console": console}
+        ports = {job: process.until(process.ports, "it listens")[0] for job, process in processes.items()}
+        with Prometheus(tmp_path, ports) as prometheus:
             worker.until(site.is_covered, "every record is on record")
             worker.until(lambda: prometheus.asked("targets"), "Prometheus listens")
             worker.until(

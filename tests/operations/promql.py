@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from streams.console_metrics import CONSOLE_DECLARED
 from streams.metrics import DECLARED as OF_WORKERS
 from streams.webhook_metrics import WEBHOOK_DECLARED
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "config" / "prometheus" / "rules.yml"
 DASHBOARD = ROOT / "config" / "grafana" / "dashboards" / "hotspots.json"
 
-DECLARED = (*OF_WORKERS, *WEBHOOK_DECLARED)
+DECLARED = (*OF_WORKERS, *WEBHOOK_DECLARED, *CONSOLE_DECLARED)
 OF_A_TARGET = {"instance", "job"}
 OF_PROMETHEUS = {
     "ALERTS": {"alertname", "alertstate", "severity", "area"},

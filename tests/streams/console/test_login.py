@@ -95,7 +95,7 @@ def test_nothing_is_shown_without_a_sign_in(guarded: Client, path: str) -> None:
 
 
 def test_what_anybody_may_see_says_nothing(guarded: Client, area: str) -> None:
-    for path in ("/", "/healthz", "/openapi.json", "/api/session", "/static/leaflet/leaflet.js"):
+    for path in ("/", "/healthz", "/metrics", "/openapi.json", "/api/session", "/static/leaflet/leaflet.js"):
         answer = guarded.get(path)
         assert answer.status_code == 200
         assert area not in answer.text

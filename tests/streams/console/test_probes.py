@@ -1,0 +1,50 @@
+"""What Prometheus is told of the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.console_metrics import CONSOLE_DECLARED
+from streams.local_services import LocalValkey
+from tests.integration.worker_process import until
+from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving, watching
+
+
+def figures(client: Client) -> dict[str, float]:
+    """Every figure of ours by its name, or name and outcome."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("hotspots_")
+    }
+
+
+def test_every_declared_figure_is_there_from_the_beginning(client: Client) -> None:
+    assert {name.split()[0] for name in figures(client)} == {each.name for each in CONSOLE_DECLARED}
+
+
+def test_open_streams_are_counted(client: Client) -> None:
+    with watching(client), watching(client):
+        assert figures(client)["hotspots_console_viewers"] == 2
+    until(lambda: figures(client)["hotspots_console_viewers"] == 0, "those that have left are not counted")
+
+
+def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
+    with LocalValkey(tmp_path) as server, serving(configured(server.url, new_area())) as client:
+        until(lambda: figures(client)["hotspots_console_redis_up"] == 1, "it can be read")
+        server.stop()
+        until(lambda: figures(client)["hotspots_console_redis_up"] == 0, "it is away")
+        server.start()
+        until(lambda: figures(client)["hotspots_console_redis_up"] == 1, "it is back")
+
+
+def test_an_answer_that_kafka_does_not_take_is_counted(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    feed.put(alert(1, areas[0]))
+    assert client.act(f"/api/alerts/{1:032x}/take").status_code == 503
+    told = figures(client)
+    assert told["hotspots_console_answers_total refused"] == 1
+    assert told["hotspots_console_answers_total taken"] == 0
