@@ -55,6 +55,10 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_silent: bool = False
     digest: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = NO_DIGEST
 
+    def __post_init__(self) -> None:
+        if "incidents" not in self.next_offsets:
+            raise ValueError("next_offsets: lacks incidents, the offset up to which they are covered")
+
     @property
     def next_offset(self) -> int:
         """The first record of the topic ``incidents`` that this tick does not cover."""

@@ -59,6 +59,13 @@ def test_a_scan_record_is_read_back_whole(closed: ClosedTick) -> None:
     assert encode(again) == encode(record)
 
 
+def test_a_scan_record_without_its_place_in_the_log_is_none() -> None:
+    """A byte of the topic's name has changed: it must not be found missing only when it is needed."""
+    value = encode(scan_record("leeds", IDS, TICKS[0], None, []))
+    with pytest.raises(msgspec.ValidationError, match="next_offsets: lacks incidents"):
+        decode_scan(value.replace(b'"incidents"', b'"hncidents"'))
+
+
 def test_a_partition_record_is_read_back_whole() -> None:
     record = PartitionRecord(next_offset=7, rejected={"no_area": 2, "wrong_partition": 1})
     assert decode_partition(encode(record)) == record
