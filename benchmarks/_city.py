@@ -9,9 +9,9 @@ import h3
 import msgspec
 import numpy as np
 
-from detectors.incident import Category, Incident
-from detectors.locations import Locations
-from detectors.settings import STREAMS, AreaSettings
+from detectors.area.incident import Category, Incident
+from detectors.area.locations import Locations
+from detectors.area.settings import STREAMS, AreaSettings
 from streams.tables import Row
 
 AREA = "city"

@@ -15,19 +15,19 @@ from matplotlib import pyplot
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from detectors.clusters import RecentCases
-from detectors.inference import TIERS, Gumbel, score_for_interval
+from detectors.alerts.tracking import Alert
+from detectors.area.locations import Locations
+from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.strata import BUCKET_S
+from detectors.clusters.scorer import RecentCases
 from detectors.kernels.ratio import log_likelihood_ratio
-from detectors.locations import Locations
 from detectors.models.expected import Expected
+from detectors.models.nulls import PermutationNull
 from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import Monitor
-from detectors.nulls import PermutationNull
-from detectors.replications import largest_by_chance
-from detectors.settings import STREAMS, AreaSettings
-from detectors.shells import Shells
-from detectors.strata import BUCKET_S
-from detectors.tracking import Alert
+from detectors.scan.replications import largest_by_chance
+from detectors.scan.shells import Shells
+from detectors.scan.significance import TIERS, Gumbel, score_for_interval
 from streams.simulator import RESOLUTION, Simulation
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from benchmarks._yardstick import nanoseconds
-from detectors.shells import Shells
+from detectors.scan.shells import Shells
 from detectors.study import Question
 from streams.study import Report, Request, Study, read, scan
 

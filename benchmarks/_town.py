@@ -21,8 +21,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from benchmarks._city import history_s
-from detectors.incident import Category, Incident
-from detectors.settings import STREAMS
+from detectors.area.incident import Category, Incident
+from detectors.area.settings import STREAMS
 from streams.configuration import KafkaSettings
 from streams.messages import read_alert
 from streams.redis_copy import area_key

@@ -15,12 +15,12 @@ import time
 import psutil
 
 from benchmarks._city import AREA, cells, history_s, incidents
-from detectors.locations import Locations
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from detectors.neighbours import neighbours
-from detectors.settings import AreaSettings
+from detectors.warm_up import compile_kernels
 from streams import scan_log
-from streams.warm_up import compile_kernels
 
 
 def main(number: int, end_s: int) -> None:

@@ -23,15 +23,15 @@ from scipy.spatial import cKDTree
 
 from benchmarks._machine import description
 from benchmarks.honest import BEGIN, HISTORY_WEEKS, MEASURED_WEEKS, SETTINGS, Case, Site, calibrated
+from detectors.area.incident import Incident
+from detectors.area.locations import to_sphere
+from detectors.area.settings import STREAMS
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import load
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
-from detectors.incident import Incident
-from detectors.kernels.track import Told
-from detectors.locations import to_sphere
-from detectors.settings import STREAMS
+from detectors.kernels.null_alerts import Told
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
-from detectors.strata import BUCKET_S
 
 SEEDS = (201, 202, 203)
 BUDGET = 2.0

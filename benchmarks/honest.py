@@ -21,17 +21,17 @@ from rich.progress import Progress
 
 from benchmarks._machine import description
 from benchmarks._plot import IMAGES
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import Nulls, calibrate, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.incident import Incident
-from detectors.locations import Locations
 from detectors.monitor import Monitor
-from detectors.neighbours import neighbours
-from detectors.settings import STREAMS, AreaSettings
 from detectors.simulation import City, Injection, RepeatKernel
-from detectors.strata import BUCKET_S, SCHEMES
 from streams.calibration_plot import draw
 
 SEEDS = (101, 102, 103, 104, 105)

@@ -19,9 +19,9 @@ from benchmarks._city import AREA, cells, history_s, incidents
 from benchmarks._machine import description
 from benchmarks._plot import draw
 from benchmarks._yardstick import nanoseconds
-from detectors.locations import Locations
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from detectors.settings import AreaSettings
 
 LABELS = ("one incident, median", "one incident, 99th percentile", "an hour passes, all five streams")
 WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks._machine import description
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.alerts.notices import Notice
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import RepeatSettings
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.calibrate import blocks_of, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.lifecycle import TERMINAL
-from detectors.neighbours import neighbours
-from detectors.repeats import Notice
-from detectors.settings import RepeatSettings
-from detectors.strata import BUCKET_S
 from streams.backtest import backtest
 from streams.calibrate import make, past_of
 from streams.messages import AlertProperties, read_alert

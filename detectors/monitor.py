@@ -15,20 +15,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.alerts.response import Response
+from detectors.alerts.tracking import Alert, NoSuchAlert, Tracker, TrackerState
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours, neighbours
+from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.calibration.result import Calibration
-from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
-from detectors.completeness import Delays
-from detectors.feed import silent_from
-from detectors.judge import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
-from detectors.locations import Locations
-from detectors.lookback import Lookback
-from detectors.neighbours import Neighbours, neighbours
-from detectors.rescan import NO_PLACE
-from detectors.response import Response
-from detectors.settings import STREAMS, AreaSettings
-from detectors.strata import BUCKET_S, SCHEMES, bucket_of
-from detectors.tracking import Alert, NoSuchAlert, Tracker, TrackerState
-from detectors.window import ALL, UNMAPPED, Outcome, SlidingWindow
+from detectors.clusters.scorer import Cluster, NullMaximum, RecentCases, Scorer
+from detectors.scan.rescan import NO_PLACE
+from detectors.window.admission import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
+from detectors.window.completeness import Delays
+from detectors.window.silence import silent_from
+from detectors.window.sliding import ALL, UNMAPPED, Outcome, SlidingWindow
+from detectors.window.zone_profile import Lookback
 
 NO_SUCH_ALERT = Refusal("no_such_alert", "alert: must be the id of an open alert of this area")
 """What is said to a response to any other alert."""

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.incident import Category, Incident
-from detectors.locations import cell_of, to_sphere
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
+from detectors.area.incident import Category, Incident
+from detectors.area.locations import cell_of, to_sphere
 
 CATEGORIES = (Category.VIOLENCE, Category.PROPERTY, Category.DRUGS, Category.DISORDER)
 REPEAT_RADIUS_M = 200.0

@@ -13,16 +13,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.inference import Gumbel, p_value
+from detectors.area.neighbours import Neighbours
 from detectors.kernels.centres import without_overlap
 from detectors.kernels.spans import best_spans_per_centre, largest_of_spans
 from detectors.kernels.window import recent_counts
 from detectors.models.expected import Expected
-from detectors.neighbours import Neighbours
-from detectors.nulls import Drawn, Null
-from detectors.replications import LargestNow, in_batches
-from detectors.scan import TIE, best_windows, ranked
-from detectors.shells import Shells
+from detectors.models.nulls import Drawn, Null
+from detectors.scan.cylinders import TIE, best_windows, ranked
+from detectors.scan.replications import LargestNow, in_batches
+from detectors.scan.shells import Shells
+from detectors.scan.significance import Gumbel, p_value
 
 MOST_CLUSTERS = 500
 MOST_WITHOUT_P = 10

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from detectors.artefacts import (
+from detectors.alerts.lifecycle import OPENED, TERMINAL, TRANSITIONS, AlertState
+from detectors.clusters.artefacts import (
     DUPLICATE_M,
     DUPLICATE_S,
     STACK_CHANCE,
@@ -14,7 +15,6 @@ from detectors.artefacts import (
     VENUE_SHARE,
     ArtefactKind,
 )
-from detectors.lifecycle import OPENED, TERMINAL, TRANSITIONS, AlertState
 
 _PREFACE = """\
 # The life of an alert
@@ -118,7 +118,7 @@ def document() -> str:
         for (state, event), (following, reason) in TRANSITIONS.items()
     ]
     table = ["| state | event | state after it | reason |", "| --- | --- | --- | --- |", *rows]
-    end = "This page is generated from `detectors/lifecycle.py` and `detectors/artefacts.py`."
+    end = "This page is generated from `detectors/alerts/lifecycle.py` and `detectors/clusters/artefacts.py`."
     return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", _ARTEFACTS + end, ""])
 
 

@@ -11,8 +11,8 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.judge import Entry, Refusal
-from detectors.response import Response
+from detectors.alerts.response import Response
+from detectors.window.admission import Entry, Refusal
 from streams.brokers import UNCOMMITTED, consumer_arguments, partition_of
 from streams.configuration import Configuration
 from streams.decode import decode

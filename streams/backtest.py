@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from detectors.alerts.tracking import Alert
 from detectors.monitor import ClosedTick, Monitor
-from detectors.tracking import Alert
 from streams.decode import decode
 from streams.messages import AlertFeature, alert_event, read_alert
 from streams.metrics import OUTCOMES

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from detectors.area.incident import Category, Incident, Status
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, word_of
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
-from detectors.incident import Category, Incident, Status
 from detectors.kernels.history import LANES
-from detectors.neighbours import neighbours
-from detectors.settings import STREAMS, word_of
-from detectors.strata import BUCKET_S, SCHEMES
 from streams.calibration_file import CalibrationError, CalibrationFile, History, places_hash
 from streams.plan import Plan
 

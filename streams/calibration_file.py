@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from detectors.area.locations import Locations
+from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import Calibration
-from detectors.locations import Locations
-from detectors.settings import STREAMS, AreaSettings
 
 MATTERS = (
     "timezone",

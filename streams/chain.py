@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from detectors.judge import Entry, Refusal
-from detectors.response import Response
+from detectors.alerts.response import Response
+from detectors.window.admission import Entry, Refusal
 from streams.area_log import AreaLog, LogError, LogRecord, entry_of, response_of, scan_of
 from streams.scan_log import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
 

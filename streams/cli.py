@@ -220,7 +220,7 @@ def demo(
 @main.command("compile")
 def compile_() -> None:
     """Compile the kernels into the cache, so that nothing waits for it later."""
-    from streams.warm_up import compile_calibration, compile_kernels, compile_scan
+    from detectors.warm_up import compile_calibration, compile_kernels, compile_scan
 
     click.echo("Compiling the kernels (about a minute the first time) ...")
     compile_kernels()

@@ -1,6 +1,6 @@
 """Everything an operator can set: one TOML file and the environment make one frozen Configuration.
 
-Defaults live in the types below and in ``detectors.settings``, so no file is needed to start.
+Defaults live in the types below and in ``detectors.area.settings``, so no file is needed to start.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from detectors.locations import Locations
-from detectors.settings import AreaSettings, PositiveFloat, PositiveInt
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings, PositiveFloat, PositiveInt
 from streams.console_settings import ConsoleSettings
 from streams.location_files import read_boundary, read_cells, read_places
 from streams.settings_reader import Secret, SettingsReader, add_environment, given, read_toml

@@ -17,8 +17,8 @@ import msgspec
 from kafka.partitioner.default import murmur2
 from msgspec import inspect
 
-from detectors.incident import AwareTime, Incident
-from detectors.judge import Entry, Refusal, TickMark
+from detectors.area.incident import AwareTime, Incident
+from detectors.window.admission import Entry, Refusal, TickMark
 from streams.constraints import describe
 
 TICK_HEADER = "tick"

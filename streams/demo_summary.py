@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.alerts.tracking import Alert
 from detectors.monitor import Accounts
 from detectors.simulation import InjectedCluster, found
-from detectors.tracking import Alert
 from streams.configuration import Configuration
 from streams.demo_source import AREA
 from streams.metrics import OUTCOMES

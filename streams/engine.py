@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
 from streams.calibration_file import CalibrationFile
 from streams.intake import Intake
 from streams.metrics import AreaHealth, FeedState, Metrics

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from detectors.artefacts import ArtefactKind
-from detectors.lifecycle import AlertState
+from detectors.alerts.lifecycle import AlertState
+from detectors.clusters.artefacts import ArtefactKind
 from streams.area_log import AreaLog, LogError, alert_of
 from streams.messages import AlertFeature, AlertProperties, AlertResponse
 from streams.wording import figure_words, interval_words

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from detectors.judge import Entry
+from detectors.window.admission import Entry
 from streams.decode import Headers
 
 SETTLED_S = 1.0

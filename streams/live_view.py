@@ -23,8 +23,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from detectors.inference import TIERS
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
 from streams.messages import AlertFeature, read_alert
 from streams.redis_copy import area_key
 from streams.wording import interval_words

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from detectors.locations import Locations
+from detectors.area.locations import Locations
 
 Position = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
 Ring = Annotated[tuple[Position, ...], msgspec.Meta(min_length=4)]

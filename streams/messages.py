@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from detectors.artefacts import Artefact
-from detectors.lifecycle import AlertState
-from detectors.lookback import DAYS
-from detectors.repeats import Notice
-from detectors.response import Outcome, Responses
-from detectors.settings import AreaSettings
-from detectors.strata import HOURS_OF_WEEK
-from detectors.tracking import Alert
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.notices import Notice
+from detectors.alerts.response import Outcome, Responses
+from detectors.alerts.tracking import Alert
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import HOURS_OF_WEEK
+from detectors.clusters.artefacts import Artefact
+from detectors.window.zone_profile import DAYS
 
 MODEL = "space-time-permutation"
 PROVENANCE_HEADER = "provenance"

@@ -27,10 +27,10 @@ from prometheus_client import (
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from detectors.judge import Refusal
-from detectors.response import Action, Response
-from detectors.settings import STREAMS
-from detectors.tracking import Alert
+from detectors.alerts.response import Action, Response
+from detectors.alerts.tracking import Alert
+from detectors.area.settings import STREAMS
+from detectors.window.admission import Refusal
 
 if TYPE_CHECKING:
     from detectors.monitor import Accounts, ClosedTick

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from detectors.response import Action
+from detectors.alerts.response import Action
 from streams.console_metrics import CONSOLE_DECLARED
 from streams.metrics import DECLARED, ESTIMATES, OUTCOMES, Declared
 from streams.webhook_metrics import WEBHOOK_DECLARED

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from detectors.inference import TIERS
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
 from streams.explanation import paragraph
 from streams.messages import AlertFeature, AlertProperties
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from detectors.judge import Refusal
 from detectors.monitor import NO_SUCH_ALERT, ClosedTick, Monitor
+from detectors.window.admission import Refusal
 from streams.calibration_file import CalibrationFile
 from streams.intake import Record
 from streams.metrics import Metrics

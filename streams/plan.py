@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
-from detectors.locations import Locations
-from detectors.settings import AreaSettings
 from streams.calibration_file import read
 from streams.configuration import DEFAULT_BUDGET, Area, Configuration, ConfigurationError, load, locations
 from streams.tables import Table

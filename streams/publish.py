@@ -10,8 +10,8 @@ from typing import NamedTuple
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from detectors.judge import Refusal
 from detectors.monitor import ClosedTick
+from detectors.window.admission import Refusal
 from streams import scan_log
 from streams.brokers import MAX_REQUEST_BYTES, producer_arguments
 from streams.configuration import Configuration, KafkaSettings, Topic

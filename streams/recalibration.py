@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from kafka.errors import KafkaError
 
-from detectors.incident import Incident
+from detectors.area.incident import Incident
 from streams.area_log import KafkaLog, LogError, entry_of
 from streams.calibrate import make, past_of
 from streams.calibration_file import CalibrationError, CalibrationFile

@@ -29,8 +29,8 @@ from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from detectors.inference import TIERS
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
 from streams.configuration import RedisSettings
 from streams.messages import PROVENANCE_HEADER
 from streams.metrics import AreaHealth

@@ -14,8 +14,8 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from detectors import response
-from detectors.judge import EARLIEST_S, LATEST_S, Refusal
+from detectors.alerts import response
+from detectors.window.admission import EARLIEST_S, LATEST_S, Refusal
 from streams.decode import Headers, stranger
 
 MAX_BYTES = 4096

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from detectors.incident import AwareTime, Incident
+from detectors.area.incident import AwareTime, Incident
 from streams.decode import Rejection
 from streams.messages import AlertEvent, Provenance
 from streams.notification import Notification

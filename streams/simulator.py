@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from detectors.incident import Incident
+from detectors.area.incident import Incident
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)

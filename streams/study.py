@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.completeness import Delays
+from detectors.area.neighbours import Neighbours, neighbours
 from detectors.models.expectation import ExpectationModel, baseline
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel, standardised
-from detectors.neighbours import Neighbours, neighbours
 from detectors.study import Answer, Found, Model, Question, StudyCases, answer
-from detectors.window import ALL
+from detectors.window.completeness import Delays
+from detectors.window.sliding import ALL
 from streams.calendar import DAYS, Calendar, Unit, moment
 from streams.study_files import LONGEST_DELAY_S, Cases, Places, StudyError, read_cases, read_places, read_population
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.locations import EARTH_RADIUS_M, to_sphere
+from detectors.area.locations import EARTH_RADIUS_M, to_sphere
 from detectors.models.poisson import Census
 from streams.calendar import Calendar, delay_s, moment
 

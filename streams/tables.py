@@ -22,10 +22,10 @@ from typing import TextIO
 import msgspec
 import numpy as np
 
-from detectors.incident import Incident, Status
-from detectors.judge import EARLIEST_S, LATEST_S
-from detectors.locations import cell_of, to_sphere
-from detectors.settings import AreaSettings
+from detectors.area.incident import Incident, Status
+from detectors.area.locations import cell_of, to_sphere
+from detectors.area.settings import AreaSettings
+from detectors.window.admission import EARLIEST_S, LATEST_S
 from streams.decode import TICK_HEADER
 
 NEAR_M = 50_000.0

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from detectors.monitor import Monitor
-from detectors.window import ALL
+from detectors.window.sliding import ALL
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from detectors.alerts.tracking import Alert
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours, neighbours
+from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
-from detectors.locations import Locations
 from detectors.monitor import Monitor
-from detectors.neighbours import Neighbours, neighbours
-from detectors.settings import AreaSettings
-from detectors.tracking import Alert
 from streams.area_log import AreaLog, LogError
 from streams.calibration_file import CalibrationError, CalibrationFile, read
 from streams.configuration import Configuration, ConfigurationError, alerts_per_week, locations

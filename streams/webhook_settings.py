@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from detectors.settings import PositiveFloat
+from detectors.area.settings import PositiveFloat
 from streams.settings_reader import Secret
 
 

@@ -27,6 +27,7 @@ from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
+from detectors.warm_up import compile_kernels
 from streams.area_log import LogError
 from streams.brokers import check_topics, faust_arguments, said_of
 from streams.configuration import Configuration, ConfigurationError
@@ -45,7 +46,6 @@ from streams.recalibration import Recalibrator
 from streams.redis_feeder import RedisFeeder
 from streams.response_reader import ResponseReader
 from streams.transport import PromptTransport
-from streams.warm_up import compile_kernels
 from streams.watchdog import Watchdog, end_within
 from streams.watched_area import WatchedArea, watched_areas
 

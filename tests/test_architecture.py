@@ -64,10 +64,14 @@ def test_imports_keep_their_direction() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "complaint"),
     [
-        ("detectors/window.py", "import time", "detectors.window -> time"),
+        ("detectors/window/sliding.py", "import time", "detectors.window.sliding -> time"),
         ("detectors/models/permutation.py", "import redis", "detectors.models.permutation -> redis"),
-        ("detectors/incident.py", "import streams", "detectors.incident -> streams"),
-        ("detectors/incident.py", "import detectors.window", "detectors.incident -> detectors.window"),
+        ("detectors/area/incident.py", "import streams", "detectors.area.incident -> streams"),
+        (
+            "detectors/area/incident.py",
+            "import detectors.window.sliding",
+            "detectors.area.incident -> detectors.window.sliding",
+        ),
         ("detectors/helpers.py", "", "helpers"),
         ("streams/configuration.py", "import streams.cli", ".configuration -> .cli"),
     ],
@@ -84,12 +88,12 @@ def test_a_broken_import_rule_is_noticed(house: Path, file: str, line: str, comp
     ("file", "code", "rule"),
     [
         (
-            "detectors/window.py",
+            "detectors/window/sliding.py",
             "from datetime import UTC\nfrom datetime import datetime as d\n\nd.now(UTC)\n",
             "TID251",
         ),
-        ("detectors/window.py", 'print("here")\n', "T201"),
-        ("detectors/window.py", "import numpy as np\n\nnp.random.shuffle([1])\n", "NPY002"),
+        ("detectors/window/sliding.py", 'print("here")\n', "T201"),
+        ("detectors/window/sliding.py", "import numpy as np\n\nnp.random.shuffle([1])\n", "NPY002"),
         ("streams/worker.py", "from datetime import datetime\n\ndatetime.now()\n", "DTZ005"),
         ("streams/worker.py", "try:\n    pass\nexcept Exception:\n    pass\n", "BLE001"),
     ],

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from detectors.incident import Incident
-from detectors.response import Response
+from detectors.alerts.response import Response
+from detectors.area.incident import Incident
 from streams.cli import main
 from streams.configuration import Area, Configuration, load
 from streams.console_metrics import CONSOLE_DECLARED

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect
 
+from detectors.area.strata import BUCKET_S, Blocks
 from detectors.calibration.city import CityModel
 from detectors.calibration.margins import CENSORED, FEWEST, Margins
 from detectors.calibration.near_repeats import Knox, Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Maxima, Scanning
-from detectors.inference import TIERS
-from detectors.kernels.track import Lives, Told
-from detectors.strata import BUCKET_S, Blocks
+from detectors.kernels.null_alerts import Lives, Told
+from detectors.scan.significance import TIERS
 
 BLOCK_WEEKS = 26
 WEEK = 168

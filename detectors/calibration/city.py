@@ -16,8 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
+from detectors.area.strata import BUCKET_S, Blocks
 from detectors.calibration.past import CATEGORIES, Past
-from detectors.strata import BUCKET_S, Blocks
 
 SMOOTHING_M = 400.0
 """Neighbours count by a Gaussian of this width."""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from detectors.inference import Gumbel
 from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of, load_of
+from detectors.scan.significance import Gumbel
 
 CENSORED = 0.5
 """Maxima up to this LLR only say that they are small: a stream with hardly any cases has no window at all."""

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from scipy.spatial import cKDTree
 
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.past import CATEGORIES, Past
 from detectors.kernels.pairs import followed_by, pairs_by_lag, pairs_periods_apart
-from detectors.strata import BUCKET_S
 
 WITHIN_M = np.array([0.0, 180.0, 300.0, 430.0, 540.0])
 """Rings around an incident: its own location, and as far as the first four rings of H3 cells of resolution 10 reach."""

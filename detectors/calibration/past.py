@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.settings import STREAMS
-from detectors.strata import BUCKET_S
+from detectors.area.settings import STREAMS
+from detectors.area.strata import BUCKET_S
 
 CATEGORIES = len(STREAMS) - 1
 """Only incidents of the four categories are scanned."""

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.settings import STREAMS
 from detectors.calibration.margins import Margins
 from detectors.calibration.near_repeats import WITHIN_M, WITHIN_S, Repeats
-from detectors.inference import TIERS
-from detectors.settings import STREAMS
+from detectors.scan.significance import TIERS
 
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
@@ -107,11 +107,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     def score_of(self, tier: str) -> float:
-        """See :class:`detectors.inference.Chance`."""
+        """See :class:`detectors.scan.significance.Chance`."""
         return self.scores[tier]
 
     def tier(self, score: float) -> str | None:
-        """See :class:`detectors.inference.Chance`."""
+        """See :class:`detectors.scan.significance.Chance`."""
         return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
 
     def interval_days(self, score: float) -> float:

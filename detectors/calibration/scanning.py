@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.margins import HOURS, Margins
 from detectors.calibration.past import Past
 from detectors.kernels.history import Events, Found, Rules, Zones, scan_history
-from detectors.kernels.track import Lives, Told, live, members_of, tell_apart
-from detectors.neighbours import Neighbours
-from detectors.settings import AreaSettings
-from detectors.strata import BUCKET_S, SCHEMES
+from detectors.kernels.null_alerts import Lives, Told, live, members_of, tell_apart
 
 Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of some scans of a stream: the loads, (scans, loads), and the largest LLRs, (scans,)."""

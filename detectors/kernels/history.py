@@ -46,7 +46,7 @@ class Events(NamedTuple):
 
 
 class Zones(NamedTuple):
-    """Neighbour rows, as :class:`detectors.neighbours.Neighbours` has them."""
+    """Neighbour rows, as :class:`detectors.area.neighbours.Neighbours` has them."""
 
     start: Offsets
     size: Counts
@@ -322,7 +322,7 @@ def scan_history(events: Events, zones: Zones, rules: Rules, null: Null, hours: 
                         share[stratum, column] = (
                             within[stratum, column] / in_stratum[stratum] if in_stratum[stratum] > 0 else 0.0
                         )
-                # What a case elsewhere adds at most, as in detectors.rescan; the largest window holds all recent cases.
+                # What a case elsewhere adds at most, as in scan.rescan; the largest window holds all recent cases.
                 most = float(after - leaves[columns - 1])
                 drift += (most / (total - most)) ** 2 if total > 2 * most else math.inf
                 few = 0

@@ -15,8 +15,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.neighbours import Neighbours
-from detectors.nulls import Null, PoissonNull
+from detectors.area.neighbours import Neighbours
+from detectors.models.nulls import Null, PoissonNull
 
 OWN_CASES = 10.0
 """From so many cases of its own on a place counts for more than its neighbours do."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.kernels.window import recent_counts, stratified_expected
 from detectors.models.expected import Expected
-from detectors.nulls import Null, PermutationNull
+from detectors.models.nulls import Null, PermutationNull
 
 
 def share_of_duration(

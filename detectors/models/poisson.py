@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.nulls import Null, PoissonNull
+from detectors.models.nulls import Null, PoissonNull
 
 
 class Census(NamedTuple):

@@ -10,8 +10,8 @@ from fastapi import APIRouter, HTTPException
 from msgspec import UNSET, UnsetType
 from pydantic import BaseModel, ConfigDict
 
-from detectors.lifecycle import TERMINAL
-from detectors.response import Action, Outcome
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.alerts.response import Action, Outcome
 from streams.console.alerts import found
 from streams.console.login import Identity, Operator, Served
 from streams.console.models import Json, Sent, answers

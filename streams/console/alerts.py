@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from detectors.inference import TIERS
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
 from streams.console.cells import outlines
 from streams.console.login import Served, Viewer
 from streams.console.models import Card, Json, Shift, ShownAlerts, answers

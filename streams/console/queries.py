@@ -9,7 +9,7 @@ import msgspec
 from fastapi import HTTPException, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from detectors.lifecycle import AlertState
+from detectors.alerts.lifecycle import AlertState
 from streams.console.store import Change
 from streams.messages import Category, Tier, Time
 

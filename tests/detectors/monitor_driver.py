@@ -11,12 +11,12 @@ import h3
 import msgspec
 from hypothesis import strategies as st
 
-from detectors.incident import Incident, Status
-from detectors.judge import Entry, Refusal, TickMark
-from detectors.locations import Locations
+from detectors.alerts.response import Response
+from detectors.area.incident import Incident, Status
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings, TierSettings
 from detectors.monitor import Checkpoint, ClosedTick, Monitor
-from detectors.response import Response
-from detectors.settings import AreaSettings, TierSettings
+from detectors.window.admission import Entry, Refusal, TickMark
 
 BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
 CENTRE = h3.latlng_to_cell(53.8, -1.55, 10)

@@ -11,9 +11,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
 from detectors.models.expected import Expected
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.neighbours import Neighbours
 from tests.naive import neighbours as naive
 from tests.naive.neighbours import Point
 

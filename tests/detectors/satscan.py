@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.locations import Locations
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours, neighbours
 from detectors.models.expected import Expected
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.neighbours import Neighbours, neighbours
 from tests.detectors.problems import compressed, int32
 from tests.naive import neighbours as naive
 from tests.shared_data import shared

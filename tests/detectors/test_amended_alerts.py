@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Incident, Status
-from detectors.inference import score_for_interval
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.area.incident import Incident, Status
+from detectors.area.settings import TierSettings
 from detectors.monitor import ClosedTick, Monitor
-from detectors.settings import TierSettings
+from detectors.scan.significance import score_for_interval
 from tests.detectors.test_arrival_order import BEGIN, END, PLACES, QUIET_H, in_order, played, reported, scan, until
 from tests.detectors.told_scans import revisions_of
 

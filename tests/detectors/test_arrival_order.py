@@ -13,16 +13,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.clusters import Cluster, RecentCases, Scorer
-from detectors.incident import Incident, Origin, Status
-from detectors.judge import TickMark
-from detectors.locations import Locations
+from detectors.area.incident import Incident, Origin, Status
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS
+from detectors.clusters.scorer import Cluster, RecentCases, Scorer
 from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import ClosedTick, Monitor
-from detectors.neighbours import neighbours
-from detectors.rescan import NO_PLACE
-from detectors.settings import STREAMS
-from detectors.window import ALL, NOWHERE, SlidingWindow
+from detectors.scan.rescan import NO_PLACE
+from detectors.window.admission import TickMark
+from detectors.window.sliding import ALL, NOWHERE, SlidingWindow
 from tests.detectors.monitor_driver import area
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))

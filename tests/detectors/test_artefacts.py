@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.artefacts import ArtefactKind, Artefacts, DenyList, Members, Zone, artefacts, chance_of
-from detectors.incident import Incident
-from detectors.locations import Locations
+from detectors.alerts.tracking import Alert, TrackerState
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings, DeniedPlace, TierSettings
+from detectors.clusters.artefacts import ArtefactKind, Artefacts, DenyList, Members, Zone, artefacts, chance_of
 from detectors.monitor import Monitor
-from detectors.settings import AreaSettings, DeniedPlace, TierSettings
-from detectors.tracking import Alert, TrackerState
 from tests.naive import artefacts as naive
 from tests.naive.artefacts import Coordinate, Member
 

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.artefacts import ArtefactKind
-from detectors.clusters import Cluster, NullMaximum, RecentCases, Scorer
-from detectors.incident import Origin
-from detectors.inference import Gumbel, recurrence_interval_days, score_for_interval
-from detectors.locations import Locations
-from detectors.neighbours import neighbours
-from detectors.rescan import NO_PLACE
-from detectors.settings import STREAMS, AreaSettings, DeniedPlace
-from detectors.strata import SCHEMES
-from detectors.window import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
+from detectors.area.incident import Origin
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace
+from detectors.area.strata import SCHEMES
+from detectors.clusters.artefacts import ArtefactKind
+from detectors.clusters.scorer import Cluster, NullMaximum, RecentCases, Scorer
+from detectors.scan.rescan import NO_PLACE
+from detectors.scan.significance import Gumbel, recurrence_interval_days, score_for_interval
+from detectors.window.sliding import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
 from tests.naive import artefacts as naive_artefacts
 from tests.naive.expected import permutation
 from tests.naive.scan import log_likelihood_ratio

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from detectors.completeness import NEEDED, Delays
-from detectors.strata import BUCKET_S
-from detectors.window import ALL, OTHER
+from detectors.area.strata import BUCKET_S
+from detectors.window.completeness import NEEDED, Delays
+from detectors.window.sliding import ALL, OTHER
 
 DAY_S = 86_400
 NOW_S = 1_700_000_000

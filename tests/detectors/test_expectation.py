@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import neighbours
 from detectors.models.expectation import ExpectationModel, baseline
-from detectors.neighbours import neighbours
 
 INTERVALS = 12
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.feed import LONGEST_H, silent_from
-from detectors.incident import Incident, Origin
-from detectors.judge import TickMark
-from detectors.locations import Locations
+from detectors.area.incident import Incident, Origin
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import SCHEMES
 from detectors.monitor import ClosedTick, Monitor
-from detectors.settings import AreaSettings
-from detectors.strata import SCHEMES
-from detectors.window import SlidingWindow, Version
+from detectors.window.admission import TickMark
+from detectors.window.silence import LONGEST_H, silent_from
+from detectors.window.sliding import SlidingWindow, Version
 
 BEGIN_S = int(datetime(2024, 3, 4, tzinfo=UTC).timestamp())
 BLOCKS, ZONE = SCHEMES["operational"], ZoneInfo("Europe/London")

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.inference import Gumbel, p_value
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import SCHEMES
+from detectors.models.nulls import PermutationNull
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.neighbours import neighbours
-from detectors.nulls import PermutationNull
-from detectors.replications import largest_by_chance
-from detectors.settings import AreaSettings
-from detectors.shells import Shells
-from detectors.strata import SCHEMES
+from detectors.scan.replications import largest_by_chance
+from detectors.scan.shells import Shells
+from detectors.scan.significance import Gumbel, p_value
 
 RECORD = Path(__file__).with_suffix("").with_name("gumbel_tail.json")
 HEAVIER = {1e-3: 1.43, 1e-4: 2.17}

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.inference import (
+from detectors.area.settings import TierSettings
+from detectors.scan.significance import (
     SMALLEST_P,
     TIERS,
     Gumbel,
@@ -19,7 +20,6 @@ from detectors.inference import (
     score_for_interval,
     tier_of,
 )
-from detectors.settings import TierSettings
 from tests.detectors.satscan import PERMUTATION, reference
 
 quickly = settings(max_examples=200, deadline=None, derandomize=True)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from detectors.area.neighbours import Neighbours
 from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
 from detectors.kernels.null import deal, guide, redraw
 from detectors.kernels.pairs import linked_groups, numbers_around
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.kernels.window import arrived, recent_counts, rows_in_buckets, stratified_expected
-from detectors.neighbours import Neighbours
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.naive import expected as naive_expected
 from tests.naive import neighbours as naive_neighbours

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from detectors.lifecycle import TERMINAL, TRANSITIONS, AlertState, Event, ForbiddenEvent, step
+from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState, Event, ForbiddenEvent, step
 
 PAIRS = list(itertools.product(AlertState, Event))
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Incident, Status
-from detectors.locations import Locations, cell_of, to_sphere
+from detectors.area.incident import Incident, Status
+from detectors.area.locations import Locations, cell_of, to_sphere
 from tests.naive.neighbours import chord
 
 LEEDS = (53.8, -1.55)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Origin
-from detectors.lookback import Lookback
-from detectors.settings import STREAMS
-from detectors.strata import SCHEMES, bucket_of
-from detectors.window import ALL, OTHER, SlidingWindow, Version
+from detectors.area.incident import Origin
+from detectors.area.settings import STREAMS
+from detectors.area.strata import SCHEMES, bucket_of
+from detectors.window.sliding import ALL, OTHER, SlidingWindow, Version
+from detectors.window.zone_profile import Lookback
 
 PLACES = 4
 NOW = datetime(2024, 4, 10, 17, 20, tzinfo=UTC)

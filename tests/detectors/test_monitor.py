@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import completeness
-from detectors.incident import Incident
-from detectors.judge import TickMark
+from detectors.alerts.tracking import Alert
+from detectors.area.incident import Incident
+from detectors.area.settings import DeniedPlace
 from detectors.monitor import Accounts, ClosedTick, Monitor
-from detectors.settings import DeniedPlace
-from detectors.tracking import Alert
+from detectors.window import completeness
+from detectors.window.admission import TickMark
 from tests.detectors.monitor_driver import (
     BEGIN,
     LOCATIONS,

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.incident import Incident, Status
-from detectors.judge import Entry, Refusal
+from detectors.area.incident import Incident, Status
+from detectors.area.settings import STREAMS
 from detectors.monitor import Accounts, Monitor
-from detectors.settings import STREAMS
-from detectors.window import ALL
+from detectors.window.admission import Entry, Refusal
+from detectors.window.sliding import ALL
 from tests.detectors.monitor_driver import AWAY, BEGIN, LOCATIONS, area, incident
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import msgspec
 
-from detectors.judge import TickMark
+from detectors.alerts.response import Response
 from detectors.monitor import Accounts, Monitor
-from detectors.response import Response
+from detectors.window.admission import TickMark
 from tests.detectors.monitor_driver import BEGIN, LOCATIONS, area, incident
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.locations import EARTH_RADIUS_M, Locations, to_sphere
-from detectors.neighbours import Neighbours, neighbours
+from detectors.area.locations import EARTH_RADIUS_M, Locations, to_sphere
+from detectors.area.neighbours import Neighbours, neighbours
 from tests.naive import neighbours as naive
 
 RADIUS_M = 1_500.0

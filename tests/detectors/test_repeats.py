@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from detectors.clusters import Cluster
-from detectors.inference import tier_of
-from detectors.lifecycle import TERMINAL, AlertState
-from detectors.repeats import Notice, Said, is_due, notice
-from detectors.response import Response
-from detectors.settings import RepeatSettings
-from detectors.tracking import Alert, Tracker
+from detectors.alerts.lifecycle import TERMINAL, AlertState
+from detectors.alerts.notices import Notice, Said, is_due, notice
+from detectors.alerts.response import Response
+from detectors.alerts.tracking import Alert, Tracker
+from detectors.area.settings import RepeatSettings
+from detectors.clusters.scorer import Cluster
+from detectors.scan.significance import tier_of
 from tests.detectors.told_scans import (
     ALERT,
     EVERYONE,

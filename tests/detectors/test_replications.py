@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from detectors.nulls import PermutationNull
-from detectors.replications import generators, largest_by_chance
-from detectors.shells import Shells
+from detectors.models.nulls import PermutationNull
+from detectors.scan.replications import generators, largest_by_chance
+from detectors.scan.shells import Shells
 from tests.detectors.problems import Problem, int32
 from tests.detectors.satscan import PERMUTATION, reference
 from tests.naive import replications as naive

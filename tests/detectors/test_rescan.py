@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors import rescan as module
 from detectors.models.expected import Expected
-from detectors.rescan import NO_PLACE, Rescan
-from detectors.scan import best_windows
+from detectors.scan import rescan as module
+from detectors.scan.cylinders import best_windows
+from detectors.scan.rescan import NO_PLACE, Rescan
 from tests.detectors.problems import Problem, problems
 from tests.naive import scan as naive
 

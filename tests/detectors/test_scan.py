@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.models.expected import Expected
-from detectors.scan import Cylinder, scan
+from detectors.scan.cylinders import Cylinder, scan
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.detectors.satscan import PERMUTATION, Reference, reference
 from tests.naive import neighbours as naive_neighbours

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.nulls import Drawn
-from detectors.replications import LargestNow
-from detectors.shells import GROWTH, STEP, Shells
+from detectors.models.nulls import Drawn
+from detectors.scan.replications import LargestNow
+from detectors.scan.shells import GROWTH, STEP, Shells
 from tests.detectors.problems import Problem, int32, problems
 from tests.naive import expected as naive_expected
 from tests.naive import scan as naive

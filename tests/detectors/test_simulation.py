@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Category, Incident
-from detectors.locations import Locations, to_sphere
+from detectors.alerts.tracking import Alert
+from detectors.area.incident import Category, Incident
+from detectors.area.locations import Locations, to_sphere
 from detectors.simulation import City, InjectedCluster, Injection, found
-from detectors.tracking import Alert
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 YEAR = START + timedelta(days=364)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.strata import SCHEMES, bucket_of
+from detectors.area.strata import SCHEMES, bucket_of
 from tests.naive import strata as naive
 
 LONDON = ZoneInfo("Europe/London")

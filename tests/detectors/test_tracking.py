@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.inference import TIERS
-from detectors.lifecycle import TERMINAL, TRANSITIONS, AlertState
-from detectors.response import Action, Response
-from detectors.tracking import Alert, NoSuchAlert, Tracker, TrackerState, alert_id
+from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState
+from detectors.alerts.response import Action, Response
+from detectors.alerts.tracking import Alert, NoSuchAlert, Tracker, TrackerState, alert_id
+from detectors.scan.significance import TIERS
 from tests.detectors.told_scans import HOUR, OPEN_AT, SETTINGS, Told, always, has_moved, quiet, revisions_of, run, told
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from detectors.clusters import Cluster
-from detectors.lifecycle import AlertState
-from detectors.tracking import Alert, Tracker, alert_id
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.tracking import Alert, Tracker, alert_id
+from detectors.clusters.scorer import Cluster
 from tests.detectors.told_scans import ALERT, EVERYONE, HOUR, OPEN_AT, SETTINGS, URGENT, WATCH, cluster
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Origin
-from detectors.strata import SCHEMES
-from detectors.window import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
+from detectors.area.incident import Origin
+from detectors.area.strata import SCHEMES
+from detectors.window.sliding import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
 from tests.naive import window as naive
 from tests.naive.strata import of_bucket
 

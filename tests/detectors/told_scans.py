@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from detectors.clusters import Cluster
-from detectors.inference import TIERS, recurrence_interval_days, score_for_interval
+from detectors.alerts.tracking import Alert, Tracker
+from detectors.area.settings import AreaSettings, TierSettings
+from detectors.clusters.scorer import Cluster
 from detectors.monitor import ClosedTick
-from detectors.settings import AreaSettings, TierSettings
-from detectors.tracking import Alert, Tracker
+from detectors.scan.significance import TIERS, recurrence_interval_days, score_for_interval
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 HOUR = 3600

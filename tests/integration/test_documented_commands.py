@@ -16,7 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from detectors.incident import Incident
+from detectors.area.incident import Incident
 from streams.cli import main
 from streams.decode import decode
 from streams.local_services import LocalValkey

@@ -13,10 +13,10 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 
-from detectors.incident import Incident
-from detectors.judge import TickMark
-from detectors.settings import AreaSettings
+from detectors.area.incident import Incident
+from detectors.area.settings import AreaSettings
 from detectors.simulation import City
+from detectors.window.admission import TickMark
 from streams.brokers import admin_arguments, consumer_arguments, create_topics
 from streams.configuration import Configuration, KafkaSettings
 from streams.decode import decode

@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaProducer
 from redis import Redis
 
-from detectors.lifecycle import TERMINAL
+from detectors.alerts.lifecycle import TERMINAL
 from streams.area_log import KafkaLog
 from streams.audit import audit
 from streams.decode import Rejection, partition_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from detectors.settings import DeniedPlace
+from detectors.area.settings import DeniedPlace
 
 Coordinate = tuple[int, int]
 """Longitude and latitude in units of 1e-7 degrees."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from detectors.strata import Blocks
+from detectors.area.strata import Blocks
 
 
 def of_bucket(blocks: Blocks, bucket: int, zone: ZoneInfo) -> int:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from detectors.strata import Blocks
-from detectors.window import ALL, NOWHERE, OTHER, Outcome, Version
+from detectors.area.strata import Blocks
+from detectors.window.sliding import ALL, NOWHERE, OTHER, Outcome, Version
 from tests.naive.strata import of_bucket
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from detectors.settings import AreaSettings
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
+from detectors.area.settings import AreaSettings
 from streams.messages import AlertStatus, alert_event
 
 ALERT = Alert(

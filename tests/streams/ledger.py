@@ -10,12 +10,12 @@ from typing import Literal, cast
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from detectors.incident import Incident
-from detectors.judge import Entry
-from detectors.locations import Locations
-from detectors.neighbours import neighbours
-from detectors.response import Response
-from detectors.settings import AreaSettings
+from detectors.alerts.response import Response
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import AreaSettings
+from detectors.window.admission import Entry
 from streams import scan_log
 from streams.configuration import Configuration
 from streams.decode import Rejection, decode

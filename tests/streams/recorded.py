@@ -10,13 +10,13 @@ from pathlib import Path
 import h3
 import msgspec
 
+from detectors.alerts.response import Action
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
-from detectors.locations import Locations
 from detectors.monitor import ClosedTick, Monitor
-from detectors.neighbours import neighbours
-from detectors.response import Action
-from detectors.settings import STREAMS, AreaSettings, TierSettings
 from streams.area_log import MANIFEST, TOPICS, LogRecord, LogTopic, Manifest
 from streams.calibration_file import CalibrationFile, History, places_hash
 from streams.decode import decode

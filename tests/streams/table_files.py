@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from detectors.incident import Incident
-from detectors.judge import Refusal, TickMark
-from detectors.locations import Locations, cell_of
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations, cell_of
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Accounts, Monitor
-from detectors.settings import AreaSettings
+from detectors.window.admission import Refusal, TickMark
 from streams.decode import decode
 from streams.tables import Row, Table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detectors.lifecycle import TRANSITIONS
+from detectors.alerts.lifecycle import TRANSITIONS
 from streams.alert_page import document
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from detectors.incident import Category, Incident
-from detectors.locations import Locations, cell_of
-from detectors.settings import AreaSettings, DeniedPlace
+from detectors.area.incident import Category, Incident
+from detectors.area.locations import Locations, cell_of
+from detectors.area.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
 from streams.calibrate import past_of
 from streams.calibration_file import CalibrationError, CalibrationFile, read

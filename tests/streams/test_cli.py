@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from detectors.incident import Incident
-from detectors.settings import AreaSettings
+from detectors.area.incident import Incident
+from detectors.area.settings import AreaSettings
 from streams.cli import main
 from streams.simulator import Simulation, read_truth
 from streams.tables import Table

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.locations import Locations
-from detectors.settings import AreaSettings, DeniedPlace
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings, DeniedPlace
 from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
 from streams.settings_reader import Secret, SettingsReader, add_environment
 

@@ -14,8 +14,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detectors.incident import Incident, Status
-from detectors.judge import Refusal, TickMark
+from detectors.area.incident import Incident, Status
+from detectors.window.admission import Refusal, TickMark
 from streams.decode import REASONS, Rejection, decode, partition_of
 
 PARTITIONS = 8

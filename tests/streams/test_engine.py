@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from detectors.judge import Entry
+from detectors.window.admission import Entry
 from streams.engine import ABORTS, Engine
 from streams.intake import Intake, Record
 from streams.metrics import Metrics

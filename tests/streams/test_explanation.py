@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given
 
-from detectors.artefacts import Artefacts
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
+from detectors.clusters.artefacts import Artefacts
 from streams.explanation import figures, paragraph
 from streams.messages import AlertFeature, alert_event, read_alert
 from tests.streams.test_messages import ALERT, ALERTS, LONDON

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.judge import TickMark
+from detectors.window.admission import TickMark
 from streams.intake import SETTLED_S, Intake, Record
 
 AREAS = ("leeds", "york", None)

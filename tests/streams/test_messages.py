@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.artefacts import Artefact, ArtefactKind, Artefacts
-from detectors.incident import Incident
-from detectors.inference import TIERS
-from detectors.lifecycle import AlertState
-from detectors.repeats import Notice
-from detectors.response import Responses
-from detectors.settings import STREAMS, AreaSettings
-from detectors.tracking import Alert
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.notices import Notice
+from detectors.alerts.response import Responses
+from detectors.alerts.tracking import Alert
+from detectors.area.incident import Incident
+from detectors.area.settings import STREAMS, AreaSettings
+from detectors.clusters.artefacts import Artefact, ArtefactKind, Artefacts
+from detectors.scan.significance import TIERS
 from streams.decode import Rejection
 from streams.messages import Provenance, alert_event, read_alert
 from streams.schemas import PUBLISHED, schemas

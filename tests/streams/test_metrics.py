@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from detectors.judge import TickMark
-from detectors.locations import Locations
+from detectors.alerts.response import Response
+from detectors.area.locations import Locations
+from detectors.area.settings import STREAMS, AreaSettings
 from detectors.monitor import Accounts, ClosedTick, Monitor
-from detectors.response import Response
-from detectors.settings import STREAMS, AreaSettings
+from detectors.window.admission import TickMark
 from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
 from streams.metrics_page import document
 from streams.metrics_server import MetricsServer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.judge import Refusal, TickMark
+from detectors.window.admission import Refusal, TickMark
 from streams import scan_log
 from streams.messages import read_alert
 from streams.partition import MERGE_S, QUIET_S, UNOWNED_S

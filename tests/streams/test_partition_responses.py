@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from detectors.judge import Refusal
+from detectors.window.admission import Refusal
 from streams import scan_log
 from streams.messages import PROVENANCE_HEADER, Provenance, read_alert
 from streams.rebuild import Restored

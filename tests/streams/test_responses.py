@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import response
-from detectors.judge import Refusal
+from detectors.alerts import response
+from detectors.window.admission import Refusal
 from streams.decode import partition_of
 from streams.responses import MAX_BYTES, Response, decode_response
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.incident import Incident
-from detectors.locations import Locations
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
 from detectors.monitor import ClosedTick, Monitor
-from detectors.settings import AreaSettings
 from streams.scan_log import (
     NO_DIGEST,
     Ids,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incident import Incident, Origin, Status
-from detectors.judge import Refusal
-from detectors.locations import Locations
+from detectors.area.incident import Incident, Origin, Status
+from detectors.area.locations import Locations
 from detectors.monitor import Monitor
+from detectors.window.admission import Refusal
 from streams.tables import Table
 from tests.streams.table_files import DAY, HEADER, LEEDS, START, WATERMARK, Write, decoded, ids, line, records, ticks
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from detectors.incident import Status
-from detectors.judge import Refusal, TickMark
-from detectors.locations import Locations, cell_of
+from detectors.area.incident import Status
+from detectors.area.locations import Locations, cell_of
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from detectors.settings import AreaSettings
-from detectors.window import NOWHERE
+from detectors.window.admission import Refusal, TickMark
+from detectors.window.sliding import NOWHERE
 from streams.tables import Row, Table
 from tests.shared_data import shared
 from tests.streams.table_files import decoded, records, ticks

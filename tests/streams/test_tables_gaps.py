@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.locations import Locations
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from detectors.settings import AreaSettings
 from streams.tables import Table
 from tests.streams.table_files import DAY, HEADER, HERE, LEEDS, START, Write, accounts_of, decoded, line, records, ticks
 

@@ -10,10 +10,10 @@ import h3
 import pytest
 from msgspec import UNSET
 
-from detectors.incident import Incident
-from detectors.locations import Locations
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from detectors.settings import AreaSettings
 from streams.usual import Usual
 
 BEGIN = datetime(2024, 3, 1, tzinfo=UTC)

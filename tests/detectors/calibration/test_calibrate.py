@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate, opened_by_week
 from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.inference import TIERS
-from detectors.locations import Locations
-from detectors.neighbours import neighbours
-from detectors.settings import AreaSettings
-from detectors.strata import BUCKET_S, SCHEMES
+from detectors.scan.significance import TIERS
 
 SETTINGS = AreaSettings(window_days=28, durations_h=(2, 6, 12, 24, 48), max_radius_m=400.0)
 FIRST = 482_136

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.city import CityModel
 from detectors.calibration.past import CATEGORIES, Past
-from detectors.strata import BUCKET_S, SCHEMES
 
 BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
 BUCKETS = 26 * 168

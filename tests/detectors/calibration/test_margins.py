@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.calibration.margins import LOADS, Margins, load
-from detectors.inference import Gumbel
+from detectors.scan.significance import Gumbel
 
 
 def maxima(generator: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.city import CityModel
 from detectors.calibration.near_repeats import WITHIN_M, WITHIN_S, Knox, Repeats, Surroundings
 from detectors.calibration.past import Past
 from detectors.kernels.pairs import followed_by, pairs_by_lag, pairs_periods_apart
-from detectors.strata import BUCKET_S, SCHEMES
 from tests.naive import pairs as naive
 
 BUCKETS = 26 * 168

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, AreaSettings, RepeatSettings
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import LOADS, Margins
 from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.incident import Incident
-from detectors.locations import Locations
 from detectors.monitor import ClosedTick, Monitor
-from detectors.neighbours import neighbours
-from detectors.settings import STREAMS, AreaSettings, RepeatSettings
-from detectors.strata import BUCKET_S
 
 FIRST = 482_136  # a Monday, 00:00 UTC
 SETTINGS = AreaSettings(

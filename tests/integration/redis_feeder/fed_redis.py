@@ -12,9 +12,9 @@ import msgspec
 from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
 
-from detectors.inference import TIERS
-from detectors.settings import AreaSettings
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
+from detectors.area.settings import AreaSettings
+from detectors.scan.significance import TIERS
 from streams.brokers import producer_arguments
 from streams.configuration import Configuration
 from streams.messages import PROVENANCE_HEADER, alert_event, read_alert

@@ -17,8 +17,8 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
-from detectors.settings import AreaSettings
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
+from detectors.area.settings import AreaSettings
 from streams.configuration import Area, Configuration, KafkaSettings, RedisSettings
 from streams.console.application import application
 from streams.console_settings import ConsoleSettings

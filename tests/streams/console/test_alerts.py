@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from redis import Redis
 
-from detectors.tracking import Alert
+from detectors.alerts.tracking import Alert
 from streams.explanation import paragraph
 from streams.messages import AlertFeature
 from streams.metrics import FeedState

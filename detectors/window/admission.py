@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from detectors.incident import Category, Incident, Status
-from detectors.locations import Locations
-from detectors.settings import STREAMS, AreaSettings, word_of
-from detectors.window import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
+from detectors.area.incident import Category, Incident, Status
+from detectors.area.locations import Locations
+from detectors.area.settings import STREAMS, AreaSettings, word_of
+from detectors.window.sliding import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 """The years 1900 to 2999: what an area's clock can show."""

@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from detectors.area.incident import Incident
+from detectors.area.locations import Locations, cell_of
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import LOADS, Margins, load
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
-from detectors.completeness import Delays
-from detectors.incident import Incident
-from detectors.locations import Locations, cell_of
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
-from detectors.neighbours import neighbours
-from detectors.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
-from detectors.strata import BUCKET_S
 from detectors.study import Model, Question, StudyCases, answer
+from detectors.window.completeness import Delays
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 

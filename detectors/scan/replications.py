@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
 from detectors.kernels import shells as kernels
 from detectors.kernels.window import recent_counts
 from detectors.models.expected import Expected
-from detectors.neighbours import Neighbours
-from detectors.nulls import Drawn, Null
-from detectors.scan import best_windows
-from detectors.shells import Shells
+from detectors.models.nulls import Drawn, Null
+from detectors.scan.cylinders import best_windows
+from detectors.scan.shells import Shells
 
 AT_ONCE = 32
 """So many replications are made in one go, by one thread."""

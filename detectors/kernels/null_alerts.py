@@ -1,8 +1,8 @@
 """From the windows of many scans to alerts: which are told, whose members they are, and how alerts live.
 
-The rules are those of :mod:`detectors.scan` and :mod:`detectors.tracking`, without what makes no difference to how
-many alerts there are. One thing is left out that hardly does: a higher tier or a reminder without new members moves
-the place that cools down later on.
+The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, without what makes no
+difference to how many alerts there are. One thing is left out that hardly does: a higher tier or a reminder without new
+members moves the place that cools down later on.
 """
 
 from __future__ import annotations

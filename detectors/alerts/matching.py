@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from detectors.clusters import Cluster
+from detectors.clusters.scorer import Cluster
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.strata import BUCKET_S
 from detectors.kernels.window import arrived
-from detectors.strata import BUCKET_S
-from detectors.window import ALL, SlidingWindow
+from detectors.window.sliding import ALL, SlidingWindow
 
 NEEDED = 100
 """With fewer delays than this nothing is said: the standard error of a share could be above .05."""

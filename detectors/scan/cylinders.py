@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
 from detectors.kernels.centres import LANES, best_per_centre, hopeful_centres, without_overlap
 from detectors.models.expected import Expected
-from detectors.neighbours import Neighbours
 
 TIE = 1e-9
 """LLRs this near are equal (METHOD.md section 4.3)."""

@@ -28,9 +28,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.locations import to_sphere
+from detectors.area.settings import DeniedPlace
 from detectors.kernels.pairs import linked_groups, numbers_around
-from detectors.locations import to_sphere
-from detectors.settings import DeniedPlace
 
 STACK_MEMBERS = 3
 STACK_SHARE = 0.5

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
 from detectors.models.expected import Expected
-from detectors.neighbours import Neighbours
-from detectors.scan import TIE, Best, best_windows
+from detectors.scan.cylinders import TIE, Best, best_windows
 
 SLACK = 2.0
 """Centres are scanned down to this far below the floor, so that it takes many incidents until they must be again."""

@@ -8,24 +8,24 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.artefacts import Artefacts, DenyList, Members, Zone, artefacts
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours
+from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
-from detectors.completeness import Delays
-from detectors.inference import TIERS, Chance, Gumbel, Nominal
+from detectors.clusters.artefacts import Artefacts, DenyList, Members, Zone, artefacts
 from detectors.kernels.ratio import log_likelihood_ratio
-from detectors.locations import Locations
 from detectors.models.expected import Expected
+from detectors.models.nulls import PermutationNull
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.neighbours import Neighbours
-from detectors.nulls import PermutationNull
-from detectors.replications import largest_by_chance
-from detectors.rescan import NO_PLACE, Rescan
-from detectors.scan import TIE, Best, Cylinder, apart
-from detectors.settings import STREAMS, AreaSettings
-from detectors.shells import Shells
-from detectors.strata import BUCKET_S
-from detectors.window import ALL, NOWHERE, OTHER, SlidingWindow
+from detectors.scan.cylinders import TIE, Best, Cylinder, apart
+from detectors.scan.replications import largest_by_chance
+from detectors.scan.rescan import NO_PLACE, Rescan
+from detectors.scan.shells import Shells
+from detectors.scan.significance import TIERS, Chance, Gumbel, Nominal
+from detectors.window.completeness import Delays
+from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
 MARGIN = 2.0
 """A score this far below the tier ``watch`` is worth fresh replications: the last ones may be old."""

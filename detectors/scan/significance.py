@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.settings import TierSettings
-from detectors.strata import BUCKET_S
+from detectors.area.settings import TierSettings
+from detectors.area.strata import BUCKET_S
 
 EULER = 0.5772156649
 SMALLEST_P = 1e-17

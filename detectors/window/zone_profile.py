@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.strata import HOURS_OF_WEEK, hour_of_week
-from detectors.window import SlidingWindow
+from detectors.area.strata import HOURS_OF_WEEK, hour_of_week
+from detectors.window.sliding import SlidingWindow
 
 DAYS = 14
 

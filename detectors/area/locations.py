@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.incident import Incident
+from detectors.area.incident import Incident
 
 EARTH_RADIUS_M = 6_367_000.0
 """Radius of the sphere on which distances are taken (SaTScan's; METHOD.md section 3)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.warm_up import compile_calibration, compile_kernels, compile_scan
+from detectors.warm_up import compile_calibration, compile_kernels, compile_scan
 
 
 def test_the_small_monitor_alerts_and_the_small_studies_find_something() -> None:

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from detectors.strata import BUCKET_S, bucket_of
-from detectors.window import ALL, SlidingWindow
+from detectors.area.strata import BUCKET_S, bucket_of
+from detectors.window.sliding import ALL, SlidingWindow
 
 LONGEST_H = 168
 """An area that has too few incidents within a week for its silence to say anything is never silent."""

@@ -6,8 +6,8 @@ import enum
 
 import msgspec
 
-from detectors.lifecycle import TERMINAL, AlertState
-from detectors.settings import RepeatSettings
+from detectors.alerts.lifecycle import TERMINAL, AlertState
+from detectors.area.settings import RepeatSettings
 
 
 class Notice(enum.StrEnum):

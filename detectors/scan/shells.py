@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.neighbours import Neighbours
 from detectors.kernels.shells import shells, shells_of_place
-from detectors.neighbours import Neighbours
 
 GROWTH = 0.4
 """A zone may grow by so much of its mass within a shell: more rules out less at once, less makes more shells."""

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.columns import Columns
-from detectors.incident import Origin
+from detectors.area.incident import Origin
+from detectors.area.strata import BUCKET_S, Blocks, bucket_of
 from detectors.kernels.window import in_zone, rows_in_buckets
-from detectors.strata import BUCKET_S, Blocks, bucket_of
+from detectors.window.columns import Columns
 
 ALL = 4
 """Plane of the counts that holds the four scanned categories together."""

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from detectors.incident import Category
-from detectors.locations import Locations
+from detectors.area.incident import Category
+from detectors.area.locations import Locations
 
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.artefacts import Artefacts
-from detectors.clusters import Cluster
-from detectors.inference import TIERS, Chance, Nominal
-from detectors.kinship import Kinship
-from detectors.lifecycle import OPENED, TERMINAL, AlertState, Event, step
-from detectors.locations import to_sphere
-from detectors.lookback import Lookback
-from detectors.repeats import Notice, Said, is_due, notice
-from detectors.response import Action, Response, Responses
-from detectors.settings import AreaSettings
+from detectors.alerts.lifecycle import OPENED, TERMINAL, AlertState, Event, step
+from detectors.alerts.matching import Kinship
+from detectors.alerts.notices import Notice, Said, is_due, notice
+from detectors.alerts.response import Action, Response, Responses
+from detectors.area.locations import to_sphere
+from detectors.area.settings import AreaSettings
+from detectors.clusters.artefacts import Artefacts
+from detectors.clusters.scorer import Cluster
+from detectors.scan.significance import TIERS, Chance, Nominal
+from detectors.window.zone_profile import Lookback
 
 ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
 
@@ -31,8 +31,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything; ``start_s`` the start
     of the cylinder; ``new_members`` those that no revision named before; ``split_from`` and ``merged_into`` ids of
     other alerts, empty for none; ``responses`` what people did about it; ``trend`` and ``profile`` what its zone
-    has seen (:class:`detectors.lookback.Lookback`). While an alert eases, when it is answered and when it ends, the
-    figures are those of the revision before.
+    has seen (:class:`~detectors.window.zone_profile.Lookback`). While an alert eases, at a response and when it ends,
+    the figures are those of the revision before.
     """
 
     id: str

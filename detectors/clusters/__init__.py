@@ -1,0 +1,1 @@
+"""Clusters of one scan, scored and checked for artefacts. Knows nothing of earlier scans."""

@@ -1,0 +1,1 @@
+"""The sliding window: which incidents count, and when. Knows nothing of expected counts or scans."""
