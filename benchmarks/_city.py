@@ -12,7 +12,7 @@ import numpy as np
 from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings
-from streams.tables import Row
+from streams.analyst.incident_file import Row
 
 AREA = "city"
 CENTRE = (53.80, -1.55)

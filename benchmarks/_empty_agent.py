@@ -19,10 +19,10 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from streams.configuration import Configuration, load
-from streams.metrics import Metrics
-from streams.transport import PromptTransport
-from streams.worker import Worker
+from streams.configuration.load import Configuration, load
+from streams.worker.consumer import Worker
+from streams.worker.faust_transport import PromptTransport
+from streams.worker.metrics import Metrics
 
 
 class PlainTransport(PromptTransport):

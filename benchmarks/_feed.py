@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from benchmarks._city import rows
-from streams.configuration import load
-from streams.replay import feed
+from streams.analyst.replay import feed
+from streams.configuration.load import load
 
 
 def main(file: Path, rate: float, seconds: float, first: int) -> None:

@@ -28,7 +28,7 @@ from detectors.monitor import Monitor
 from detectors.scan.replications import largest_by_chance
 from detectors.scan.shells import Shells
 from detectors.scan.significance import TIERS, Gumbel, score_for_interval
-from streams.simulator import RESOLUTION, Simulation
+from streams.analyst.simulated_city import RESOLUTION, Simulation
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 REPLICATIONS = 999

@@ -13,10 +13,10 @@ import threading
 from pathlib import Path
 
 from benchmarks._city import AREA
-from streams.configuration import load
-from streams.decode import partition_of
-from streams.rebuild import rebuild
-from streams.watched_area import watched_areas
+from streams.areas.watched_area import watched_areas
+from streams.configuration.load import load
+from streams.messages.incident import partition_of
+from streams.worker.engine.rebuild import rebuild
 
 
 def main(file: Path, profile: bool) -> None:

@@ -20,7 +20,7 @@ import psutil
 from benchmarks._yardstick import nanoseconds
 from detectors.scan.shells import Shells
 from detectors.study import Question
-from streams.study import Report, Request, Study, read, scan
+from streams.analyst.study.scan import Report, Request, Study, read, scan
 
 Limits = tuple[float, int]
 """Radius in km and days."""

@@ -23,11 +23,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from benchmarks._city import history_s
 from detectors.area.incident import Category, Incident
 from detectors.area.settings import STREAMS
-from streams.configuration import KafkaSettings
-from streams.messages import read_alert
-from streams.redis_copy import area_key
-from streams.replay import feed
-from streams.tables import Row
+from streams.analyst.incident_file import Row
+from streams.analyst.replay import feed
+from streams.configuration.load import KafkaSettings
+from streams.messages.alert import read_alert
+from streams.redis_copy.contents import area_key
 
 TOWN = "town"
 """Kafka's partitioner puts this key beside the city's: its ticks wait in the same line."""

@@ -20,7 +20,7 @@ from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
 from detectors.warm_up import compile_kernels
-from streams import scan_log
+from streams.messages import scan as scan_log
 
 
 def main(number: int, end_s: int) -> None:

@@ -32,7 +32,7 @@ from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import Monitor
 from detectors.simulation import City, Injection, RepeatKernel
-from streams.calibration_plot import draw
+from streams.calibration.plot import draw
 
 SEEDS = (101, 102, 103, 104, 105)
 REPEAT_SEEDS = 3

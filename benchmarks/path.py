@@ -27,11 +27,11 @@ from rich.progress import Progress
 
 from benchmarks._city import AREA, cells, history_s, rows
 from benchmarks._machine import description, on_core, run_apart
-from streams import scan_log
-from streams.brokers import consumer_arguments, producer_arguments
-from streams.decode import partition_of
-from streams.local_services import LocalKafka, LocalValkey
-from streams.replay import feed
+from streams.analyst.replay import feed
+from streams.brokers.connection import consumer_arguments, producer_arguments
+from streams.local_services.service import LocalKafka, LocalValkey
+from streams.messages import scan as scan_log
+from streams.messages.incident import partition_of
 from tests.integration.worker_process import Deployment, WorkerProcess, toml
 
 WORKER_CORE, OTHER_CORE = 0, 1

@@ -30,11 +30,11 @@ from detectors.calibration.calibrate import blocks_of, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from streams.backtest import backtest
-from streams.calibrate import make, past_of
-from streams.messages import AlertProperties, read_alert
-from streams.plan import Plan, plan
-from streams.tables import Table
+from streams.analyst.backtest import backtest
+from streams.analyst.chosen_area import Plan, plan
+from streams.analyst.incident_file import Table
+from streams.calibration.make import make, past_of
+from streams.messages.alert import AlertProperties, read_alert
 
 FILE = Path(__file__).parents[2] / "shared/data/chicago_aggravated_assaults_2010_2013.csv.gz"
 ZONE = ZoneInfo("America/Chicago")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.local_services import LocalKafka, LocalValkey
+from streams.local_services.service import LocalKafka, LocalValkey
 
 # A run that was started in the background may ignore Ctrl-C, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

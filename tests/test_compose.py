@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from streams.cli import main
-from streams.configuration import Configuration, ConfigurationError, load
-from streams.kafka_jars import KAFKA_VERSION
+from streams.configuration.load import Configuration, ConfigurationError, load
+from streams.local_services.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docker-compose.yml"

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident
 from streams.cli import main
-from streams.configuration import Area, Configuration, load
-from streams.console_metrics import CONSOLE_DECLARED
-from streams.decode import decode
-from streams.metrics import DECLARED
-from streams.responses import decode_response
-from streams.webhook_metrics import WEBHOOK_DECLARED
+from streams.configuration.load import Area, Configuration, load
+from streams.console.metrics import CONSOLE_DECLARED
+from streams.messages.incident import decode
+from streams.messages.response import decode_response
+from streams.webhook.metrics import WEBHOOK_DECLARED
+from streams.worker.metrics import DECLARED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [

@@ -82,14 +82,19 @@ def test_the_wheel_holds_both_packages_and_no_more(wheel: zipfile.ZipFile) -> No
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"streams/apply_change.lua", "detectors/py.typed", "streams/py.typed"} <= sources
+    assert {"streams/redis_copy/apply_change.lua", "detectors/py.typed", "streams/py.typed"} <= sources
     assert {name for name in names if ".dist-info/" not in name} == sources
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
 def test_the_wheel_brings_the_command(wheel: zipfile.ZipFile) -> None:
     entry_points = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert wheel.read(entry_points).decode().split() == ["[console_scripts]", "hotspots", "=", "streams.cli:main"]
+    assert wheel.read(entry_points).decode().split() == [
+        "[console_scripts]",
+        "hotspots",
+        "=",
+        "streams.cli:main",
+    ]
 
 
 def test_the_command_starts_without_the_extras() -> None:

@@ -19,11 +19,15 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from xstatic.pkg import leaflet
 
-from streams.configuration import Configuration
-from streams.console import actions, alerts, base_map, login, probes, stream
+from streams.configuration.load import Configuration
+from streams.console.api import alerts, probes
+from streams.console.api import event_stream as stream
+from streams.console.api import ground as base_map
+from streams.console.api import responses as actions
+from streams.console.api import session as login
+from streams.console.console import Console
 from streams.console.guards import BodyLimit, SecurityHeaders
 from streams.console.models import Json, Problem, components
-from streams.console.state import Console
 
 STATIC = str(files("streams.console").joinpath("static"))
 

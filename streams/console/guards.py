@@ -6,8 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.configuration.console import ConsoleSettings
 from streams.console.models import Json, Problem
-from streams.console_settings import ConsoleSettings
 
 MAX_BODY_BYTES = 32_768
 """The longest body is a name and a password, every character of it escaped."""

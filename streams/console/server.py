@@ -9,9 +9,9 @@ from contextlib import suppress
 import msgspec
 import uvicorn
 
-from streams.configuration import Configuration
+from streams.configuration.load import Configuration
 from streams.console.application import application
-from streams.logs import LogFormat, set_up_logging
+from streams.process.logs import LogFormat, set_up_logging
 
 STOP_S = 3
 """So long open streams may take to end."""

@@ -21,10 +21,10 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from detectors.monitor import Monitor
-from streams import worker
-from streams.configuration import load
-from streams.partition import OwnedArea
-from streams.publish import Publisher
+from streams.configuration.load import load
+from streams.worker import consumer as worker
+from streams.worker.engine.partition import OwnedArea
+from streams.worker.engine.publisher import Publisher
 
 
 def plant(owner: type, name: str, before: Callable[[Any], None] | None, after: Callable[[Any], None] | None) -> None:

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.brokers import consumer_arguments, create_topics, partition_of
-from streams.configuration import Area, Configuration, KafkaSettings, RedisSettings
-from streams.console_settings import ConsoleSettings
-from streams.local_services import LocalValkey
-from streams.responses import Response
-from streams.worker import DONE
+from streams.brokers.connection import consumer_arguments, create_topics, partition_of
+from streams.configuration.console import ConsoleSettings
+from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
+from streams.local_services.service import LocalValkey
+from streams.messages.response import Response
+from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import WorkerProcess, incidents
 from tests.streams.console.site import Feed, alert, alerts_of, new_area, serving, watching

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from streams.messages import read_alert
-from streams.redis_copy import area_key
-from streams.worker import DONE
+from streams.messages.alert import read_alert
+from streams.redis_copy.contents import area_key
+from streams.worker.consumer import DONE
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import BEGIN, WorkerProcess, incidents, tick

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from detectors.monitor import Accounts
-from streams.demo_summary import DemoError, Summary, check_accounts
+from streams.demo.summary import DemoError, Summary, check_accounts
 from tests.integration.demo_process import Demo
 
 WRONG_ROWS = 3

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 
 from detectors.area.incident import Incident
 from streams.cli import main
-from streams.decode import decode
-from streams.local_services import LocalValkey
-from streams.messages import read_alert
+from streams.local_services.service import LocalValkey
+from streams.messages.alert import read_alert
+from streams.messages.incident import decode
 from tests.conftest import GivenKafka
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Deployment, WorkerProcess, incidents

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_services import LocalKafka
-from streams.worker import DONE
+from streams.local_services.service import LocalKafka
+from streams.worker.consumer import DONE
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
 
 END = BEGIN + timedelta(days=13)
@@ -32,7 +32,8 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
 
             def own(part: str) -> int:
                 return sum(
-                    each["logger"] == "streams.kafka_watch" and part in each["message"] for each in worker.logged()
+                    each["logger"] == "streams.worker.background.kafka_watch" and part in each["message"]
+                    for each in worker.logged()
                 )
 
             site.produce(rows[:80])

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from redis import Redis
 
-from streams.decode import Rejection
-from streams.redis_copy import area_key
-from streams.worker import DONE
+from streams.messages.incident import Rejection
+from streams.redis_copy.contents import area_key
+from streams.worker.consumer import DONE
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Row, Site, WorkerProcess, incidents, revisions, tick, until

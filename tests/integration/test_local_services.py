@@ -19,8 +19,8 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError
 from redis import Redis
 
-from streams import kafka_jars
-from streams.local_services import LocalKafka, LocalService, LocalServiceError, LocalValkey, prepare
+from streams.local_services import kafka_jars
+from streams.local_services.service import LocalKafka, LocalService, LocalServiceError, LocalValkey, prepare
 
 CLOSED = "http://127.0.0.1:9"  # nothing listens there: a network that is down
 
@@ -160,7 +160,7 @@ def test_two_first_starts_at_once_share_one_complete_folder(tmp_path: Path, monk
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has ended")
 def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from streams.local_services import LocalValkey\n"
+        "import sys; from pathlib import Path; from streams.local_services.service import LocalValkey\n"
         "valkey = LocalValkey(Path(sys.argv[1])); valkey.start()\n"
         "print(valkey.process.pid, flush=True); sys.stdin.read()"
     )
@@ -179,7 +179,7 @@ def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_serve_runs_both_until_told_to_stop_and_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
-    program = "from streams.local_services import serve; serve(0, 0)"
+    program = "from streams.local_services.service import serve; serve(0, 0)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -15,8 +15,8 @@ import psutil
 import pytest
 import yaml
 
-from streams.calibration_file import write
-from streams.local_services import launch
+from streams.calibration.calibration_file import write
+from streams.local_services.service import launch
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite
 from tests.integration.test_webhook import open_desk, webhook

@@ -14,16 +14,16 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.errors import ProducerFencedError
 
-from streams import scan_log
-from streams.brokers import consumer_arguments
-from streams.calibration_file import places_hash
-from streams.decode import decode, partition_of
-from streams.log_reader import Cancelled
-from streams.publish import AbortedError, FencedError, Message, Messages, Publisher
-from streams.rebuild import RebuildError, Restored, as_calibrated, rebuild
-from streams.scan_log import FIRST_STEP, Ids, PartitionRecord, ScanRecord, decode_scan, last_records
-from streams.watched_area import WatchedArea, watched_areas
-from streams.worker import DONE
+from streams.areas.watched_area import WatchedArea, watched_areas
+from streams.brokers.connection import consumer_arguments
+from streams.brokers.reading import Cancelled
+from streams.calibration.calibration_file import places_hash
+from streams.messages import scan as scan_log
+from streams.messages.incident import decode, partition_of
+from streams.messages.scan import FIRST_STEP, Ids, PartitionRecord, ScanRecord, decode_scan, last_records
+from streams.worker.consumer import DONE
+from streams.worker.engine.publisher import AbortedError, FencedError, Message, Messages, Publisher
+from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
     BEGIN,

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams import recalibration
-from streams.calibration_file import CalibrationFile
-from streams.configuration import Configuration
-from streams.metrics import Metrics
-from streams.recalibration import Recalibrator, is_due
-from streams.watched_area import Nightly, WatchedArea, watched_areas
+from streams.areas.watched_area import Nightly, WatchedArea, watched_areas
+from streams.calibration.calibration_file import CalibrationFile
+from streams.configuration.load import Configuration
+from streams.worker.background import recalibration
+from streams.worker.background.recalibration import Recalibrator, is_due
+from streams.worker.metrics import Metrics
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, incidents, until
 

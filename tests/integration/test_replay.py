@@ -17,12 +17,12 @@ from detectors.area.incident import Incident
 from detectors.area.settings import AreaSettings
 from detectors.simulation import City
 from detectors.window.admission import TickMark
-from streams.brokers import admin_arguments, consumer_arguments, create_topics
-from streams.configuration import Configuration, KafkaSettings
-from streams.decode import decode
-from streams.local_services import LocalKafka
-from streams.replay import FeedError, feed
-from streams.tables import Row, Table
+from streams.analyst.incident_file import Row, Table
+from streams.analyst.replay import FeedError, feed
+from streams.brokers.connection import admin_arguments, consumer_arguments, create_topics
+from streams.configuration.load import Configuration, KafkaSettings
+from streams.local_services.service import LocalKafka
+from streams.messages.incident import decode
 from tests.conftest import GivenKafka
 
 PARTITIONS = 3
@@ -180,7 +180,7 @@ def test_a_record_that_is_larger_than_any_broker_takes_is_an_error(settings: Kaf
 def test_a_missing_topic_is_named(
     kafka: LocalKafka | GivenKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.replay.BLOCKED_MS", 500)
+    monkeypatch.setattr("streams.analyst.replay.BLOCKED_MS", 500)
     settings = KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix)
     assert refused([row(1, 0.0)], settings).startswith(
         f"no topic {topic_prefix}incidents at {kafka.bootstrap}; `hotspots topics` creates it"

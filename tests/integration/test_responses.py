@@ -14,17 +14,17 @@ from kafka import KafkaProducer
 from redis import Redis
 
 from detectors.alerts.lifecycle import TERMINAL
-from streams.area_log import KafkaLog
-from streams.audit import audit
-from streams.decode import Rejection, partition_of
-from streams.local_services import LocalValkey
-from streams.messages import AlertEvent, read_alert
-from streams.redis_copy import area_key
-from streams.reproduce import reproduce
-from streams.responses import Response
-from streams.scan_log import decode_scan
-from streams.usual import Usual
-from streams.worker import DONE
+from streams.area_log.audit import audit
+from streams.area_log.reproduce import reproduce
+from streams.area_log.sources import KafkaLog
+from streams.local_services.service import LocalValkey
+from streams.messages.alert import AlertEvent, read_alert
+from streams.messages.incident import Rejection, partition_of
+from streams.messages.response import Response
+from streams.messages.scan import decode_scan
+from streams.messages.usual import Usual
+from streams.redis_copy.contents import area_key
+from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, incidents
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from streams.brokers import DAY_MS, admin_arguments, check_topics, create_topics, retention_ms, topics
-from streams.configuration import Area, Configuration, KafkaSettings
+from streams.brokers.connection import DAY_MS, admin_arguments, check_topics, create_topics, retention_ms, topics
+from streams.configuration.load import Area, Configuration, KafkaSettings
 from tests.conftest import GivenKafka
 from tests.integration.worker_process import until
 

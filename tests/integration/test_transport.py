@@ -9,8 +9,8 @@ from typing import Any
 import faust
 from faust.types import StreamT
 
-from streams.brokers import faust_arguments
-from streams.transport import FETCH_WAIT_MS, PromptTransport
+from streams.brokers.connection import faust_arguments
+from streams.worker.faust_transport import FETCH_WAIT_MS, PromptTransport
 from tests.integration.conftest import NewSite
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
 
-from streams.messages import Provenance
+from streams.messages.alert import Provenance
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, until
 from tests.streams.alert_events import ended, event

@@ -16,12 +16,12 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from streams.brokers import admin_arguments, check_topics
-from streams.decode import REASONS, Rejection, partition_of
-from streams.messages import PROVENANCE_HEADER, Provenance
-from streams.scan_log import decode_scan
-from streams.watchdog import STALLED
-from streams.worker import DONE, FAILED, FENCED
+from streams.brokers.connection import admin_arguments, check_topics
+from streams.messages.alert import PROVENANCE_HEADER, Provenance
+from streams.messages.incident import REASONS, Rejection, partition_of
+from streams.messages.scan import decode_scan
+from streams.process.watchdog import STALLED
+from streams.worker.consumer import DONE, FAILED, FENCED
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
     BEGIN,

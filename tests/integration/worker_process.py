@@ -26,12 +26,12 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CoordinatorNotAvailableError
 
 from detectors.monitor import Monitor
-from streams import scan_log
-from streams.brokers import admin_arguments, consumer_arguments, create_topics
-from streams.configuration import Configuration, Topic, load
-from streams.decode import decode, partition_of
-from streams.messages import read_alert
-from streams.watched_area import watched_areas
+from streams.areas.watched_area import watched_areas
+from streams.brokers.connection import admin_arguments, consumer_arguments, create_topics
+from streams.configuration.load import Configuration, Topic, load
+from streams.messages import scan as scan_log
+from streams.messages.alert import read_alert
+from streams.messages.incident import decode, partition_of
 
 BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CENTRE = (53.80, -1.55)

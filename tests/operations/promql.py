@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from streams.console_metrics import CONSOLE_DECLARED
-from streams.metrics import DECLARED as OF_WORKERS
-from streams.webhook_metrics import WEBHOOK_DECLARED
+from streams.console.metrics import CONSOLE_DECLARED
+from streams.webhook.metrics import WEBHOOK_DECLARED
+from streams.worker.metrics import DECLARED as OF_WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "config" / "prometheus" / "rules.yml"

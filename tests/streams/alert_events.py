@@ -8,7 +8,7 @@ import msgspec
 
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
-from streams.messages import AlertStatus, alert_event
+from streams.messages.alert import AlertStatus, alert_event
 
 ALERT = Alert(
     id="a",

@@ -16,17 +16,17 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import Entry
-from streams import scan_log
-from streams.configuration import Configuration
-from streams.decode import Rejection, decode
-from streams.intake import Record
-from streams.metrics import Metrics
-from streams.partition import Partition
-from streams.publish import Message, Messages, Publisher
-from streams.rebuild import Restored
-from streams.responses import ResponseRecord
-from streams.scan_log import ScanRecord
-from streams.watched_area import WatchedArea
+from streams.areas.watched_area import WatchedArea
+from streams.configuration.load import Configuration
+from streams.messages import scan as scan_log
+from streams.messages.incident import Rejection, decode
+from streams.messages.response import ResponseRecord
+from streams.messages.scan import ScanRecord
+from streams.worker.engine.partition import Partition
+from streams.worker.engine.publisher import Message, Messages, Publisher
+from streams.worker.engine.rebuild import Restored
+from streams.worker.inbox import Record
+from streams.worker.metrics import Metrics
 from tests.streams.recorded import AREA, feed
 
 CELL = "8a195da49b9ffff"

@@ -17,12 +17,12 @@ from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
 from detectors.monitor import ClosedTick, Monitor
-from streams.area_log import MANIFEST, TOPICS, LogRecord, LogTopic, Manifest
-from streams.calibration_file import CalibrationFile, History, places_hash
-from streams.decode import decode
-from streams.responses import Response, decode_response
-from streams.scan_log import ScanRecord, encode, raw, scan_record
-from streams.watched_area import WatchedArea
+from streams.area_log.sources import MANIFEST, TOPICS, LogRecord, LogTopic, Manifest
+from streams.areas.watched_area import WatchedArea
+from streams.calibration.calibration_file import CalibrationFile, History, places_hash
+from streams.messages.incident import decode
+from streams.messages.response import Response, decode_response
+from streams.messages.scan import ScanRecord, encode, raw, scan_record
 from tests.integration.worker_process import BEGIN, CENTRE, Row, incidents, tick
 
 AREA = "leeds"

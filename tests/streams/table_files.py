@@ -13,8 +13,8 @@ from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Accounts, Monitor
 from detectors.window.admission import Refusal, TickMark
-from streams.decode import decode
-from streams.tables import Row, Table
+from streams.analyst.incident_file import Row, Table
+from streams.messages.incident import decode
 
 LEEDS = (-1.55, 53.8)
 WATERMARK = AreaSettings(clock="watermark")

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from detectors.simulation import City, Injection
 from streams.cli import main
-from streams.configuration import load, locations
-from streams.messages import AlertEvent, AlertFeature, read_alert
+from streams.configuration.load import load, locations
+from streams.messages.alert import AlertEvent, AlertFeature, read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 CLUSTERS_FROM = BEGIN + timedelta(days=7)

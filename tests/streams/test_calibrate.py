@@ -16,14 +16,14 @@ from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
-from streams.calibrate import past_of
-from streams.calibration_file import CalibrationError, CalibrationFile, read
+from streams.analyst.chosen_area import Plan, plan
+from streams.analyst.incident_file import Table
+from streams.areas.watched_area import watched_areas
+from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
+from streams.calibration.make import past_of
 from streams.cli import main
-from streams.configuration import ConfigurationError, alerts_per_week, load
-from streams.messages import read_alert
-from streams.plan import Plan, plan
-from streams.tables import Table
-from streams.watched_area import watched_areas
+from streams.configuration.load import ConfigurationError, alerts_per_week, load
+from streams.messages.alert import read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 WEEKS = 14

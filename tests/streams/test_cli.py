@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 from detectors.area.incident import Incident
 from detectors.area.settings import AreaSettings
+from streams.analyst.incident_file import Table
+from streams.analyst.simulated_city import Simulation, read_truth
 from streams.cli import main
-from streams.simulator import Simulation, read_truth
-from streams.tables import Table
 
 SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"
 HEADER = ["id", "occurred_at", "category", "longitude", "latitude"]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, DeniedPlace
-from streams.configuration import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
-from streams.settings_reader import Secret, SettingsReader, add_environment
+from streams.configuration.load import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
+from streams.configuration.reader import Secret, SettingsReader, add_environment
 
 FOLDER = Path(__file__).parent / "configuration"
 SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"

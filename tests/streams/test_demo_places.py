@@ -10,8 +10,8 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
-from streams.demo_places import write_layers
-from streams.simulator import RESOLUTION, Simulation
+from streams.analyst.simulated_city import RESOLUTION, Simulation
+from streams.demo.places import write_layers
 
 
 @pytest.fixture(scope="module")

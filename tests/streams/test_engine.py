@@ -13,11 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from detectors.window.admission import Entry
-from streams.engine import ABORTS, Engine
-from streams.intake import Intake, Record
-from streams.metrics import Metrics
-from streams.publish import AbortedError, FencedError
-from streams.watched_area import WatchedArea
+from streams.areas.watched_area import WatchedArea
+from streams.worker.engine.publisher import AbortedError, FencedError
+from streams.worker.engine.thread import ABORTS, Engine
+from streams.worker.inbox import Intake, Record
+from streams.worker.metrics import Metrics
 from tests.streams.ledger import NOW_S, Ledger, answer, partition_of, record, watched
 
 

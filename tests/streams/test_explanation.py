@@ -7,8 +7,8 @@ from hypothesis import given
 
 from detectors.alerts.tracking import Alert
 from detectors.clusters.artefacts import Artefacts
-from streams.explanation import figures, paragraph
-from streams.messages import AlertFeature, alert_event, read_alert
+from streams.messages.alert import AlertFeature, alert_event, read_alert
+from streams.messages.explanation import figures, paragraph
 from tests.streams.test_messages import ALERT, ALERTS, LONDON
 
 

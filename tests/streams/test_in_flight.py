@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.in_flight import InFlight
+from streams.webhook.deliveries import InFlight
 
 HERE = TopicPartition("alerts", 0)
 

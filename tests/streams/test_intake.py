@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.window.admission import TickMark
-from streams.intake import SETTLED_S, Intake, Record
+from streams.worker.inbox import SETTLED_S, Intake, Record
 
 AREAS = ("leeds", "york", None)
 
@@ -232,7 +232,7 @@ def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record(
 def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         now_s = 1000.0
-        monkeypatch.setattr("streams.intake.time.monotonic", lambda: now_s)
+        monkeypatch.setattr("streams.worker.inbox.time.monotonic", lambda: now_s)
         intake = Intake(10, asyncio.get_running_loop())
         log = Log(["leeds"] * 3)
         intake.observe(0, 2, is_held=False)

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 
-from streams.logs import REPEATED_AFTER_S, JsonLines, NoFlood
+from streams.process.logs import REPEATED_AFTER_S, JsonLines, NoFlood
 
 
 def line(message: str, *arguments: object, error: bool = False) -> str:
@@ -69,4 +69,7 @@ def test_of_our_own_lines_only_the_very_same_is_held_back_and_news_never() -> No
     assert passed(flood, "streams.worker", "hull is late", 0.0) is not None
     assert passed(flood, "streams.worker", "leeds is late", 1.0) is None
     for level in (logging.INFO, logging.CRITICAL):
-        assert [passed(flood, "streams.worker", "same", at_s, level) for at_s in (0.0, 1.0)] == ["same", "same"]
+        assert [passed(flood, "streams.worker", "same", at_s, level) for at_s in (0.0, 1.0)] == [
+            "same",
+            "same",
+        ]

@@ -22,10 +22,10 @@ from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.monitor import Accounts, ClosedTick, Monitor
 from detectors.window.admission import TickMark
-from streams.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
-from streams.metrics_page import document
-from streams.metrics_server import MetricsServer
-from streams.webhook_metrics import WEBHOOK_DECLARED, WebhookMetrics
+from streams.documents.metrics_page import document
+from streams.process.metrics_server import MetricsServer
+from streams.webhook.metrics import WEBHOOK_DECLARED, WebhookMetrics
+from streams.worker.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
 from tests.streams.alert_events import ALERT
 
 BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
@@ -96,7 +96,7 @@ def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], flo
 
 
 def test_the_page_is_generated() -> None:
-    """To renew it: .venv/bin/python -m streams.metrics_page > docs/metrics.md"""
+    """To renew it: .venv/bin/python -m streams.documents.metrics_page > docs/metrics.md"""
     assert (Path(__file__).parents[2] / "docs" / "metrics.md").read_text() == document()
 
 

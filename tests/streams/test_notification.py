@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from streams.messages import read_alert
-from streams.notification import is_told, notification
-from streams.webhook_client import retry_after_s
+from streams.messages.alert import read_alert
+from streams.webhook.client import retry_after_s
+from streams.webhook.notification import is_told, notification
 from tests.streams.alert_events import ended, event
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.window.admission import Refusal, TickMark
-from streams import scan_log
-from streams.messages import read_alert
-from streams.partition import MERGE_S, QUIET_S, UNOWNED_S
-from streams.rebuild import Restored
-from streams.wording import figure_words
+from streams.messages import scan as scan_log
+from streams.messages.alert import read_alert
+from streams.messages.wording import figure_words
+from streams.worker.engine.partition import MERGE_S, QUIET_S, UNOWNED_S
+from streams.worker.engine.rebuild import Restored
 from tests.streams.ledger import NOW_S, Ledger, incident, partition_of, record, watched, with_an_alert
 from tests.streams.recorded import calibration, town
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from detectors.window.admission import Refusal
-from streams import scan_log
-from streams.messages import PROVENANCE_HEADER, Provenance, read_alert
-from streams.rebuild import Restored
-from streams.responses import ResponseRecord
+from streams.messages import scan as scan_log
+from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
+from streams.messages.response import ResponseRecord
+from streams.worker.engine.rebuild import Restored
 from tests.streams.ledger import NOW_S, Ledger, answer, partition_of, watched, with_an_alert
 from tests.streams.recorded import town
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streams.cli import main
-from streams.reference import comments, pages
-from streams.schemas import schemas
+from streams.documents.reference import comments, pages
+from streams.documents.schemas import schemas
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"

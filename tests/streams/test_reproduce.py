@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.area_log import MANIFEST, ExportedLog, LogError, LogRecord, LogTopic, Manifest, alert_of, scan_of
-from streams.audit import audit
+from streams.area_log.audit import audit
+from streams.area_log.reproduce import reproduce
+from streams.area_log.sources import MANIFEST, ExportedLog, LogError, LogRecord, LogTopic, Manifest, alert_of, scan_of
 from streams.cli import main
-from streams.reproduce import reproduce
-from streams.scan_log import ScanRecord
+from streams.messages.scan import ScanRecord
 from tests.streams.recorded import AREA, feed, load, save, town, write
 
 

@@ -13,7 +13,7 @@ from detectors.area.incident import Incident
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.monitor import ClosedTick, Monitor
-from streams.scan_log import (
+from streams.messages.scan import (
     NO_DIGEST,
     Ids,
     PartitionRecord,

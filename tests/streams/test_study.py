@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from scipy import stats
 
 from detectors.study import Question
-from streams import study
+from streams.analyst.study import scan as study
+from streams.analyst.study.files import StudyError
+from streams.analyst.study.scan import Report, Request
 from streams.cli import main
-from streams.study import Report, Request
-from streams.study_files import StudyError
 from tests.shared_data import shared
 
 REFERENCES = (

@@ -15,7 +15,7 @@ from detectors.area.incident import Incident, Origin, Status
 from detectors.area.locations import Locations
 from detectors.monitor import Monitor
 from detectors.window.admission import Refusal
-from streams.tables import Table
+from streams.analyst.incident_file import Table
 from tests.streams.table_files import DAY, HEADER, LEEDS, START, WATERMARK, Write, decoded, ids, line, records, ticks
 
 # Rows become records

@@ -17,7 +17,7 @@ from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
 from detectors.window.admission import Refusal, TickMark
 from detectors.window.sliding import NOWHERE
-from streams.tables import Row, Table
+from streams.analyst.incident_file import Row, Table
 from tests.shared_data import shared
 from tests.streams.table_files import decoded, records, ticks
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from detectors.area.locations import Locations
-from streams.tables import Table
+from streams.analyst.incident_file import Table
 from tests.streams.table_files import DAY, LEEDS, START, Write, accounts_of, records
 
 

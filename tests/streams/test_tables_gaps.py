@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from streams.tables import Table
+from streams.analyst.incident_file import Table
 from tests.streams.table_files import DAY, HEADER, HERE, LEEDS, START, Write, accounts_of, decoded, line, records, ticks
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.tables import Table, TableError
+from streams.analyst.incident_file import Table, TableError
 
 
 def check(path: Path, content: bytes, message: str) -> None:

@@ -14,7 +14,7 @@ from detectors.area.incident import Incident
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from streams.usual import Usual
+from streams.messages.usual import Usual
 
 BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
 CELLS = sorted(h3.grid_disk("8a195da49b9ffff", 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.wording import figure_words, interval_words
+from streams.messages.wording import figure_words, interval_words
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from streams.brokers import create_topics, partition_of
-from streams.configuration import Area, Configuration, KafkaSettings, RedisSettings
-from streams.local_services import LocalValkey
+from streams.brokers.connection import create_topics, partition_of
+from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
+from streams.local_services.service import LocalValkey
 from tests.integration.redis_feeder.fed_redis import AREAS, PARTITIONS
 
 

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
 from detectors.scan.significance import TIERS
-from streams.brokers import producer_arguments
-from streams.configuration import Configuration
-from streams.messages import PROVENANCE_HEADER, alert_event, read_alert
-from streams.metrics import AreaHealth, Metrics
-from streams.redis_copy import area_key
-from streams.redis_feeder import RedisFeeder
-from streams.usual import Usual
+from streams.brokers.connection import producer_arguments
+from streams.configuration.load import Configuration
+from streams.messages.alert import PROVENANCE_HEADER, alert_event, read_alert
+from streams.messages.usual import Usual
+from streams.redis_copy.contents import area_key
+from streams.worker.background.redis_feeder import RedisFeeder
+from streams.worker.metrics import AreaHealth, Metrics
 from tests.streams.alert_events import ALERT
 
 AREAS = ("hull", "kirklees", "leeds", "york")

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.configuration import Configuration
-from streams.messages import read_alert
-from streams.redis_copy import area_key
+from streams.configuration.load import Configuration
+from streams.messages.alert import read_alert
+from streams.redis_copy.contents import area_key
 from tests.integration.redis_feeder.fed_redis import USUAL, feeding, history, publish, wait_for, wait_until_fed
 
 
@@ -34,7 +34,7 @@ def test_the_channel_speaks_from_the_tier_alert_on_when_there_is_something_to_sa
         offsets = publish(configuration, revisions)
         wait_until_fed(valkey_client, offsets)
         assert heard(channel) == spoken
-        monkeypatch.setattr("streams.redis_copy.FRESH_S", 0.0)  # the records are old now
+        monkeypatch.setattr("streams.redis_copy.contents.FRESH_S", 0.0)  # the records are old now
         valkey_client.flushall()
         wait_until_fed(valkey_client, offsets)
         assert heard(channel) == []

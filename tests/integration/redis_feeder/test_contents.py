@@ -16,11 +16,11 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from redis import Redis
 
-from streams.brokers import admin_arguments, partition_of, retention_ms
-from streams.configuration import Area, Configuration, RedisSettings
-from streams.local_services import LocalValkey
-from streams.messages import PROVENANCE_HEADER, read_alert
-from streams.redis_copy import RedisCopy, area_key
+from streams.brokers.connection import admin_arguments, partition_of, retention_ms
+from streams.configuration.load import Area, Configuration, RedisSettings
+from streams.local_services.service import LocalValkey
+from streams.messages.alert import PROVENANCE_HEADER, read_alert
+from streams.redis_copy.contents import RedisCopy, area_key
 from tests.integration.redis_feeder.fed_redis import (
     AREAS,
     PARTITIONS,

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from redis import Redis
 
-from streams.brokers import partition_of
-from streams.configuration import Configuration, RedisSettings
-from streams.local_services import LocalValkey
-from streams.messages import read_alert
-from streams.redis_copy import area_key
+from streams.brokers.connection import partition_of
+from streams.configuration.load import Configuration, RedisSettings
+from streams.local_services.service import LocalValkey
+from streams.messages.alert import read_alert
+from streams.redis_copy.contents import area_key
 from tests.integration.redis_feeder.fed_redis import (
     AREAS,
     PARTITIONS,

@@ -19,12 +19,12 @@ from fastapi import FastAPI
 
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
-from streams.configuration import Area, Configuration, KafkaSettings, RedisSettings
+from streams.configuration.console import ConsoleSettings
+from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
 from streams.console.application import application
-from streams.console_settings import ConsoleSettings
-from streams.messages import PROVENANCE_HEADER, Provenance, alert_event
-from streams.metrics import AreaHealth, FeedState
-from streams.redis_copy import RedisCopy
+from streams.messages.alert import PROVENANCE_HEADER, Provenance, alert_event
+from streams.redis_copy.contents import RedisCopy
+from streams.worker.metrics import AreaHealth, FeedState
 
 NO_KAFKA = KafkaSettings(bootstrap="127.0.0.1:1")
 CELL = h3.latlng_to_cell(53.8, -1.55, 10)

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.configuration import ConfigurationError
-from streams.console.layers import STREET_M, Layers, read_layer
-from streams.console_settings import LayerKind, LayerSettings
+from streams.configuration.console import LayerKind, LayerSettings
+from streams.configuration.load import ConfigurationError
+from streams.console.ground.layers import STREET_M, Layers, read_layer
 from tests.streams.console.site import Client, Feed, alert, alerts_of, configured, new_area, serving, watching
 
 WEST, SOUTH = -1.56, 53.79

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from streams.configuration import ConfigurationError
+from streams.configuration.console import ConsoleSettings
+from streams.configuration.load import ConfigurationError
 from streams.console import users
+from streams.console.data.responder import NotTaken
 from streams.console.guards import MAX_BODY_BYTES
-from streams.console.responder import NotTaken
 from streams.console.users import password_line, read_users
-from streams.console_settings import ConsoleSettings
-from streams.responses import Response
+from streams.messages.response import Response
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from streams.configuration.console import LayerSettings
 from streams.console import users
 from streams.console.users import password_line
-from streams.console_settings import LayerSettings
-from streams.redis_copy import area_key
+from streams.redis_copy.contents import area_key
 from tests.streams.console.known_alerts import KNOWN, LAYER
 from tests.streams.console.site import CELL, Client, Feed, alert, configured, serving
 from tests.streams.console.test_login import Sent

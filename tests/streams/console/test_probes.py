@@ -6,8 +6,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.console_metrics import CONSOLE_DECLARED
-from streams.local_services import LocalValkey
+from streams.console.metrics import CONSOLE_DECLARED
+from streams.local_services.service import LocalValkey
 from tests.integration.worker_process import until
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving, watching
 

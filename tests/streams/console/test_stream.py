@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streams.console import hub
-from streams.console.hub import QUEUE, Hub, Subscriber, read, written
-from streams.console.hub import Message as Told
-from streams.console.store import Change
-from streams.local_services import LocalValkey
-from streams.redis_copy import area_key
+from streams.console.data import hub
+from streams.console.data.hub import QUEUE, Hub, Subscriber, read, written
+from streams.console.data.hub import Message as Told
+from streams.console.data.store import Change
+from streams.local_services.service import LocalValkey
+from streams.redis_copy.contents import area_key
 from tests.streams.console.site import Client, Feed, alert, alerts_of, configured, new_area, serving, watching
 
 
@@ -341,7 +341,7 @@ def test_no_order_of_things_loses_or_repeats_a_change(steps: list[str | int], sl
             own = [int(entry.split("-")[0]) for each, entry in seen if each == area]
             assert own == sorted(own)
 
-    from streams.console import hub as module
+    from streams.console.data import hub as module
 
     pause, module.PAUSE_S = module.PAUSE_S, 0.001
     try:

@@ -1,0 +1,1 @@
+"""Files of incidents, without a broker. Knows nothing of the worker."""

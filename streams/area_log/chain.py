@@ -1,0 +1,123 @@
+"""The chain of digests through an area's scan records: each vouches for its input records and for all before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from detectors.alerts.response import Response
+from detectors.window.admission import Entry, Refusal
+from streams.area_log.sources import AreaLog, LogError, LogRecord, entry_of, response_of, scan_of
+from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
+
+
+class Input(NamedTuple):
+    """A record of the topic ``incidents`` that belongs to the area, and what it says."""
+
+    record: LogRecord
+    entry: Entry
+
+
+class Answer(NamedTuple):
+    """A record of the topic ``responses`` that belongs to the area, and what it says."""
+
+    record: LogRecord
+    said: Response | Refusal
+
+
+class Link(NamedTuple):
+    """A scan record with the input records of its tick, or with the response that it is the record of.
+
+    ``fault``: why the digest does not fit, empty if it does; ``is_given``: it cannot be verified, since retention has
+    removed what it rests on.
+    """
+
+    offset: int
+    record: ScanRecord
+    inputs: list[Input]
+    answer: Answer | None = None
+    fault: str = ""
+    is_given: bool = False
+
+    @property
+    def raw(self) -> list[Raw]:
+        """The input records, or the response, as the digest saw them."""
+        read = [each.record for each in self.inputs] + ([self.answer.record] if self.answer else [])
+        return [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in read]
+
+
+def inputs(log: AreaLog, start: int) -> Iterator[Input]:
+    """The area's input records from an offset on.
+
+    Raises:
+        LogError: the log begins later.
+    """
+    begins = log.manifest.begins["incidents"]
+    if start < begins:
+        raise LogError(f"incidents: begin at offset {begins}, and are needed from {start}; retention has removed them")
+    for record in log.read("incidents", start):
+        entry = entry_of(log.manifest, record)
+        if entry is not None:
+            yield Input(record, entry)
+
+
+def answers(log: AreaLog, start: int) -> Iterator[Answer]:
+    """The area's responses from an offset on; none of a log that was exported before there were any.
+
+    Raises:
+        LogError: they cannot be read.
+    """
+    if "responses" in log.manifest.begins:
+        for record in log.read("responses", start):
+            said = response_of(log.manifest, record)
+            if said is not None:
+                yield Answer(record, said)
+
+
+def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
+    """The scan records after ``previous`` (offset and record; None: from the beginning), held against what they state.
+
+    After a break the chain is taken up again from the digest that the record itself states.
+
+    Raises:
+        LogError: a scan record cannot be read, or the log lacks input records.
+    """
+    begins = log.manifest.begins["incidents"]
+    offset, last = (-1, None) if previous is None else previous
+    coming = inputs(log, begins if last is None else last.next_offset)
+    ahead = next(coming, None)
+    responses = answers(log, last.next_response if last else 0)
+    reply = next(responses, None)
+    responses_begin = log.manifest.begins.get("responses", 0)
+    for each in log.read("scans", offset + 1):
+        record = scan_of(each)
+        mine: list[Input] = []
+        while ahead is not None and ahead.record.offset < record.next_offset:
+            mine.append(ahead)
+            ahead = next(coming, None)
+        is_answer = record.next_response != (last.next_response if last else 0)
+        # Those in between came when there was no tick yet at which they could take effect, and are in no digest.
+        while reply is not None and reply.record.offset < record.next_response - 1:
+            reply = next(responses, None)
+        is_there = reply is not None and reply.record.offset == record.next_response - 1
+        answer = reply if is_answer and is_there else None
+        link = Link(each.offset, record, mine, answer)
+        has_past = last is not None or record.number == 1
+        is_kept = not is_answer or record.next_response > responses_begin
+        if has_past and is_kept and (last.next_offset if last else 0) >= begins:
+            yield link._replace(fault=_fault(link, each.value, last.digest if last else NO_DIGEST))
+        else:
+            yield link._replace(is_given=True)
+        last = record
+
+
+def _fault(link: Link, value: bytes | None, digest: str) -> str:
+    if encode(link.record) != value:
+        return "its bytes are not as a scan record of this version is written"
+    if chain(digest, link.raw, link.record) == link.record.digest:
+        return ""
+    offsets = [each.record.offset for each in link.inputs]
+    among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""
+    if link.answer is not None:
+        among = f", or of the response at the offset {link.answer.record.offset},"
+    return f"its digest does not fit: a byte of it{among} was changed, or a record of the tick is missing"

@@ -1,0 +1,229 @@
+"""The command ``reproduce``: every figure of an alert, derived once more from the log alone.
+
+From the last scan record before the alert on, the recorded ticks are repeated with the input records of each, by the
+settings and the calibration that they name; what was answered is answered again. What comes out must be what was
+written, byte for byte: the alert's revisions and, as its tracker's state is in them, the scan records. The input
+records and scan records of the whole window before it are held against the chain of digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
+
+import msgspec
+
+from detectors.monitor import ClosedTick, Monitor
+from streams.area_log.chain import Link, inputs, links
+from streams.area_log.sources import AreaLog, LogError, alert_of, decoded, scan_of
+from streams.areas.watched_area import WatchedArea, settings_on_record
+from streams.messages.scan import Ids, ScanRecord, scan_record
+
+SHOWN = 200
+"""So many characters of a figure are shown."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A figure that is not what the log says: whose, which, as it is on record and as it is derived."""
+
+    where: str
+    field: str
+    on_record: str
+    derived: str
+
+
+class Reproduction(msgspec.Struct, frozen=True):
+    """What was derived again, of which alerts, and where it differs."""
+
+    alerts: list[str]
+    revisions: int
+    scans: int
+    differences: list[Difference]
+
+
+class _Outline(msgspec.Struct, frozen=True):
+    """What is needed of every scan record to find those that matter."""
+
+    next_offsets: dict[str, int]
+    lowest_offset: int
+    revisions: tuple[str, ...]
+
+
+class _Span(NamedTuple):
+    """Which scan records matter: their digests are held against those after ``given`` (offset and record, None: from
+    the beginning); the ticks from offset ``first`` to ``last`` are repeated, on top of the record ``before`` them.
+    ``named``: every revision that scan records name.
+    """
+
+    named: Container[str]
+    given: tuple[int, ScanRecord] | None
+    before: ScanRecord | None
+    first: int
+    last: int
+
+
+def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Reproduction:
+    """Derive all revisions of an alert once more, or of every alert; ``step`` is called at each scan record.
+
+    Raises:
+        LogError: the log does not know the alert, or does not reach back to what it rests on.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    span = _span(log, alert)
+    published = {
+        name: value for name, value in _published(log, span.named) if alert is None or name.startswith(f"{alert}.")
+    }
+    monitor = _RepeatedMonitor(log, span.before)
+    derived: dict[str, bytes] = {}
+    differences: list[Difference] = []
+    scans = 0
+    for link in links(log, span.given):
+        if link.offset > span.last:
+            break
+        if link.is_given:
+            raise LogError("the log does not reach back to what the alert rests on; retention has removed it")
+        step()
+        where = f"scan record at offset {link.offset}"
+        if link.fault:
+            return Reproduction([], 0, scans, [Difference(where, "digest", link.fault, "")])
+        if link.offset < span.first:
+            continue
+        scans += 1
+        record, events = monitor.repeat(link)
+        differences += _differences(where, _fields(link.record), _fields(record))
+        derived |= {name: event for name, event in events.items() if alert is None or name.startswith(f"{alert}.")}
+    for name in published.keys() | derived.keys():
+        if published.get(name) != derived.get(name):
+            was, now = (_properties(each.get(name)) for each in (published, derived))
+            differences += _differences(f"revision {name}", was, now)
+    alerts = sorted({name.partition(".")[0] for name in derived})
+    return Reproduction(alerts, len(derived), scans, differences)
+
+
+def _span(log: AreaLog, alert: str | None) -> _Span:
+    """The stretch of the log that an alert, or every alert, rests on."""
+    offsets: list[int] = []
+    outlines: list[_Outline] = []
+    decoder = msgspec.json.Decoder(_Outline)
+    for each in log.read("scans"):
+        outlines.append(decoded(each, "scans", "scan record", decoder.decode))
+        offsets.append(each.offset)
+    named = [
+        index
+        for index, outline in enumerate(outlines)
+        if any(alert is None or name.startswith(f"{alert}.") for name in outline.revisions)
+    ]
+    if not named:
+        raise LogError(f"no scan record of {log.manifest.area} names {'an alert' if alert is None else alert}")
+    first = named[0]
+    revisions = frozenset(name for outline in outlines for name in outline.revisions)
+    if not first:
+        return _Span(revisions, None, None, offsets[0], offsets[named[-1]])
+    lowest = outlines[first - 1].lowest_offset
+    below = [index for index, each in enumerate(outlines[:first]) if each.next_offsets["incidents"] <= lowest]
+    given = (offsets[below[-1]], _scan_at(log, offsets[below[-1]])) if below else None
+    return _Span(revisions, given, _scan_at(log, offsets[first - 1]), offsets[first], offsets[named[-1]])
+
+
+def _scan_at(log: AreaLog, offset: int) -> ScanRecord:
+    return scan_of(next(log.read("scans", offset)))
+
+
+def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
+    """(alert id, full stop, revision) and event of every revision on record, to the last that a scan record names.
+
+    What follows that one was written since the log was opened.
+
+    Raises:
+        LogError: a record is no alert.
+    """
+    found = [(alert_of(record).id, record.value or b"") for record in log.read("alerts")]
+    end = max((index for index, (name, _) in enumerate(found) if name in named), default=-1) + 1
+    return found[:end]
+
+
+class _RepeatedMonitor:
+    """A Monitor that makes once more the ticks that are on record, by what each names."""
+
+    def __init__(self, log: AreaLog, before: ScanRecord | None) -> None:
+        self._log = log
+        self._last = before
+        self._on_record = before
+        self._watched: WatchedArea | None = None
+        self._monitor: Monitor | None = None
+
+    def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
+        """The scan record of a link's tick, and by name the events of its revisions, as they are derived."""
+        watched, monitor = self._at(link.record.ids)
+        closed = _repeated(monitor, link)
+        derived = scan_record(watched.name, watched.ids, closed, self._on_record, link.raw)
+        self._last, self._on_record = derived, link.record
+        return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in closed.changes}
+
+    def _at(self, ids: Ids) -> tuple[WatchedArea, Monitor]:
+        """What the next tick went by: where that is new, as the last record left it."""
+        if self._watched is None or self._monitor is None or self._watched.ids != ids:
+            self._watched = written(self._log, ids)
+            self._monitor = self._watched.monitor(self._last)
+            if self._last is not None:
+                for each in inputs(self._log, self._last.lowest_offset):
+                    if each.record.offset >= self._last.next_offset:
+                        break
+                    self._monitor.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
+                self._monitor.resume(self._last.checkpoint)
+        return self._watched, self._monitor
+
+
+def _repeated(monitor: Monitor, link: Link) -> ClosedTick:
+    """A link's tick, or what came of its response.
+
+    Raises:
+        LogError: a response was answered before there was any tick.
+    """
+    if link.answer is None:
+        entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
+        return monitor.repeat(entries, link.record.tick_s)
+    closed = monitor.respond(link.answer.said, link.answer.record.offset)
+    if closed is None:
+        raise LogError(f"scans, offset {link.offset}: is of a response, and there is no tick before it")
+    return closed
+
+
+def written(log: AreaLog, ids: Ids) -> WatchedArea:
+    """The area as a Monitor watched it by a configuration and a calibration, from the topic ``settings``.
+
+    Raises:
+        LogError: they are not on record, or not what their hashes say.
+    """
+    calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
+    try:
+        watched = WatchedArea.from_written(settings_on_record(log, ids.configuration), calibration)
+    except ValueError as error:
+        raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
+    if watched.ids != ids:
+        raise LogError(f"settings: what is kept as {log.manifest.area}:{ids.configuration} is not what its hash says")
+    return watched
+
+
+def _fields(record: ScanRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(record)
+    checkpoint: dict[str, Any] = fields.pop("checkpoint")
+    return fields | checkpoint
+
+
+def _properties(event: bytes | None) -> dict[str, Any]:
+    """The figures of an event; none of a revision that is not there."""
+    return {} if event is None else dict(msgspec.json.decode(event)["data"]["properties"])
+
+
+def _differences(where: str, on_record: dict[str, Any], derived: dict[str, Any]) -> list[Difference]:
+    return [
+        Difference(where, field, _short(on_record.get(field)), _short(derived.get(field)))
+        for field in sorted(on_record.keys() | derived.keys())
+        if on_record.get(field) != derived.get(field)
+    ]
+
+
+def _short(figure: object) -> str:
+    text = "absent" if figure is None else msgspec.json.encode(figure).decode()
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."

@@ -1,0 +1,124 @@
+"""From the incidents of an area to its calibration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from detectors.area.incident import Category, Incident, Status
+from detectors.area.neighbours import neighbours
+from detectors.area.settings import STREAMS, word_of
+from detectors.area.strata import BUCKET_S, SCHEMES
+from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
+from detectors.calibration.past import Past
+from detectors.calibration.scanning import Scanning
+from detectors.kernels.history import LANES
+from streams.analyst.chosen_area import Plan
+from streams.calibration.calibration_file import CalibrationError, CalibrationFile, History, places_hash
+
+LONGEST_TICK_S = 60
+STRATA_OF_NONE = "operational"
+"""Null histories have clocks even where the scan has no strata."""
+
+
+def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, end: datetime | None) -> Past:
+    """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
+
+    A version without a place of the area keeps that of the earlier one, as in the window.
+
+    Raises:
+        CalibrationError: there is none.
+    """
+    last: dict[str, tuple[Incident, int | None]] = {}
+    for incident in incidents:
+        known, held = last.get(incident.id, (None, None))
+        if known is None or _is_later(incident, known):
+            is_active = incident.status is Status.ACTIVE
+            own = plan.locations.locate(incident) if is_active else None
+            last[incident.id] = incident, held if is_active and own is None else own
+    known_words = plan.settings.category_map
+    found: list[tuple[int, int, int]] = []
+    for incident, location in last.values():
+        category = known_words.get(word_of(incident.category), Category.OTHER)
+        if location is not None and category is not Category.OTHER and incident.occurred is not None:
+            found.append((int(incident.occurred.timestamp()), location, STREAMS.index(category)))
+    if not found:
+        raise CalibrationError(
+            "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
+        )
+    second, location_, category_ = (np.array(each) for each in zip(*found, strict=True))
+    first = int(second.min()) if begin is None else int(begin.timestamp())
+    last_s = int(second.max()) + 1 if end is None else int(end.timestamp())
+    first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
+    return Past.of(
+        first_bucket,
+        max(0, end_bucket - first_bucket),
+        second - first_bucket * BUCKET_S,
+        location_.astype(np.int32),
+        category_.astype(np.int8),
+    )
+
+
+def _is_later(incident: Incident, known: Incident) -> bool:
+    return incident.revision is None or known.revision is None or incident.revision >= known.revision
+
+
+def make(
+    past: Past,
+    plan: Plan,
+    budget: float,
+    weeks: int,
+    seed: int,
+    with_repeats: bool,
+    threads: int,
+    step: Callable[[], object],
+) -> CalibrationFile:
+    """Calibrate an area on its past; ``budget`` in alerts a week.
+
+    Raises:
+        CalibrationError: the settings or the past do not allow it.
+    """
+    settings = plan.settings
+    if len(settings.durations_h) > LANES:
+        raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {LANES}")
+    if settings.tick_s > LONGEST_TICK_S:
+        raise CalibrationError(
+            f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}, for null histories are scanned after every "
+            "incident"
+        )
+    started = time.monotonic()
+    points = plan.locations.points
+    near = neighbours(points, settings.max_radius_m)
+    zone = ZoneInfo(settings.timezone)
+    blocks = SCHEMES[settings.strata if settings.strata != "none" else STRATA_OF_NONE]
+    try:
+        scanning = Scanning(settings, points, near)
+        nulls = Nulls(past, points, blocks, zone, seed, with_repeats)
+        calibration = calibrate(past, scanning, nulls, budget, weeks, threads, step)
+    except ValueError as error:
+        raise CalibrationError(str(error)) from None
+    return CalibrationFile(
+        id=calibration.digest,
+        area=plan.area,
+        calibration=calibration,
+        settings=settings,
+        places=places_hash(plan.locations),
+        history=History(
+            begins_at=_time(past.first_bucket),
+            ends_at=_time(past.first_bucket + past.buckets),
+            incidents=len(past),
+        ),
+        weeks=blocks_of(weeks) * BLOCK_WEEKS,
+        seed=seed,
+        with_near_repeats=with_repeats,
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def _time(bucket: int) -> datetime:
+    return datetime.fromtimestamp(bucket * BUCKET_S, UTC)

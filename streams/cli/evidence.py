@@ -1,0 +1,133 @@
+"""The commands on an area's log, in Kafka or in an exported copy: explain, reproduce, audit, export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streams.cli.options import area_option, config_option, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.area_log.sources import AreaLog
+
+log_option = click.option(
+    "--log",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder that `hotspots export` has written (default: the log in Kafka).",
+)
+output_option = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+
+@contextmanager
+def _opened(config: Path | None, area: str | None, folder: Path | None) -> Iterator[AreaLog]:
+    """The area's log; what cannot be read of it within the block ends the command with one clear line."""
+    from kafka.errors import KafkaError
+
+    from streams.analyst.chosen_area import only_area
+    from streams.area_log.sources import ExportedLog, KafkaLog, LogError
+    from streams.brokers.connection import said_of
+    from streams.brokers.reading import StalledError
+    from streams.configuration.load import ConfigurationError, load
+
+    try:
+        if folder is not None:
+            yield ExportedLog(folder)
+            return
+        configuration = load(config, os.environ)
+        yield KafkaLog(configuration, only_area(configuration, area))
+    except (ConfigurationError, LogError, StalledError, OSError) as error:
+        fail(error)
+    except KafkaError as error:
+        fail(said_of(error, configuration.kafka))
+
+
+@click.command()
+@click.argument("alert")
+@config_option
+@area_option
+@log_option
+@click.option("--revision", type=click.IntRange(min=1), help="Which one (default: the last).")
+@output_option
+def explain(
+    alert: str, config: Path | None, area: str | None, folder: Path | None, revision: int | None, output: str
+) -> None:
+    """Say in plain English what an alert means, and what might be wrong with it.
+
+    ALERT is an alert's id, or the id of one of its revisions.
+    """
+    from streams.cli.terminal import print_explanation
+    from streams.messages.explanation import find
+
+    alert, _, number = alert.partition(".")  # as events name it, with its revision
+    if number.isdecimal() and revision is None:
+        revision = int(number)
+    with _opened(config, area, folder) as log:
+        print_explanation(find(log, alert, revision), output)
+
+
+@click.command()
+@click.argument("alert", required=False)
+@config_option
+@area_option
+@log_option
+@output_option
+def reproduce(alert: str | None, config: Path | None, area: str | None, folder: Path | None, output: str) -> None:
+    """Derive every figure of an alert (default: of all alerts) once more from the log alone.
+
+    Exits with 1 if one of them differs.
+    """
+    from streams.area_log import reproduce as run
+    from streams.cli.terminal import print_reproduction, working
+
+    with _opened(config, area, folder) as log:
+        with working("scan records") as step:
+            result = run.reproduce(log, alert, step)
+        print_reproduction(result, output)
+    if result.differences:
+        sys.exit(1)
+
+
+@click.command()
+@config_option
+@area_option
+@log_option
+@output_option
+def audit(config: Path | None, area: str | None, folder: Path | None, output: str) -> None:
+    """Verify the chained digests of an area's scan records, and say where the chain breaks.
+
+    Exits with 1 if it does.
+    """
+    from streams.area_log import audit as run
+    from streams.cli.terminal import print_audit, working
+
+    with _opened(config, area, folder) as log:
+        with working("scan records") as step:
+            result = run.audit(log, step)
+        print_audit(result, output)
+    if result.breaks:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@config_option
+@area_option
+def export(folder: Path, config: Path | None, area: str | None) -> None:
+    """Copy an area's log from Kafka into a folder, as evidence or to look at elsewhere."""
+    from streams.area_log import sources as area_log
+    from streams.cli.terminal import working
+
+    with _opened(config, area, None) as log, working("records") as step:
+        written = area_log.export(log, folder, step)
+    click.echo(f"{folder}: " + ", ".join(f"{number} {topic}" for topic, number in written.items()))
+
+
+COMMANDS = (explain, reproduce, audit, export)

@@ -1,0 +1,1 @@
+"""The console's routes. Knows nothing of how Redis and Kafka are reached."""

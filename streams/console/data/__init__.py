@@ -1,0 +1,1 @@
+"""Redis and Kafka as the console sees them. Knows nothing of routes."""

@@ -1,0 +1,83 @@
+"""What operators do, to the topic ``responses``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from streams.brokers.connection import producer_arguments
+from streams.configuration.load import KafkaSettings
+from streams.messages.response import Response
+
+TIMEOUT_S = 4.0
+"""So long one waits for Kafka to take an action."""
+MAX_WAITING = 50
+
+log = logging.getLogger(__name__)
+
+
+class NotTaken(Exception):
+    """Kafka did not take the action."""
+
+
+class Responder:
+    """Sends responses, one after the other in a thread of its own; Kafka is connected to for the first."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._topic = kafka.topic("responses")
+        self._thread = ThreadPoolExecutor(1, "responses")
+        self._producer: KafkaProducer | None = None
+        self._waiting = 0
+
+    async def send(self, area: str, response: Response) -> None:
+        """Send one, and wait until every replica in sync has it.
+
+        Raises:
+            NotTaken: Kafka has not taken it within some seconds.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise NotTaken
+        self._waiting += 1
+        until_s = time.monotonic() + TIMEOUT_S
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, area, response, until_s)
+        except KafkaError as error:
+            log.warning("an action was not taken by topic %s: %r", self._topic, error)
+            raise NotTaken from None
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._thread.submit(self._close)
+        self._thread.shutdown()
+
+    def _send(self, area: str, response: Response, until_s: float) -> None:
+        if time.monotonic() > until_s:  # those before it have waited in vain: it is not sent late
+            raise KafkaTimeoutError
+        timeout_ms = int(TIMEOUT_S * 1000)
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                **producer_arguments(self._kafka),
+                bootstrap_timeout_ms=timeout_ms,
+                max_block_ms=timeout_ms,
+                request_timeout_ms=timeout_ms - 1000,
+                delivery_timeout_ms=timeout_ms,
+                reconnect_backoff_max_ms=1000,
+            )
+        try:
+            self._producer.send(self._topic, key=area.encode(), value=response.encode()).get(timeout=TIMEOUT_S)
+        except KafkaError:  # what a producer was refused once, it may refuse for ever; nor may this be sent late
+            self._producer.close(timeout=0)
+            self._producer = None
+            raise
+
+    def _close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=TIMEOUT_S)

@@ -1,0 +1,126 @@
+"""The operator's GeoJSON layers: what the map draws, and the names of streets and beats for places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import shape
+
+from streams.configuration.console import LayerKind, LayerSettings
+from streams.configuration.load import ConfigurationError
+
+STREET_M = 300.0
+"""A street farther away than that names nothing."""
+DEGREE_M = 111_195.0
+"""Metres of one degree of latitude."""
+
+
+class _Feature(msgspec.Struct, tag="Feature", tag_field="type"):
+    geometry: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+
+
+class _Collection(msgspec.Struct, tag="FeatureCollection", tag_field="type"):
+    features: list[_Feature]
+
+
+class Layer(NamedTuple):
+    """One layer: its GeoJSON as it is served, and what its features are called."""
+
+    name: str
+    kind: LayerKind
+    label: str
+    geojson: bytes
+    shapes: tuple[Any, ...]
+    labels: tuple[str, ...]
+
+
+class Layers:
+    """All layers, and where a point lies among them."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = {layer.name: layer for layer in layers}
+        self._streets = _Named([layer for layer in layers if layer.kind == "streets"])
+        self._beats = _Named([layer for layer in layers if layer.kind == "beats"])
+
+    def __iter__(self) -> Any:
+        return iter(self._layers.values())
+
+    def get(self, name: str) -> Layer | None:
+        """The layer of that name."""
+        return self._layers.get(name)
+
+    def place(self, longitude: float, latitude: float) -> str:
+        """Such as "near High Street, beat 12": the nearest street within ``STREET_M``, the beat; empty if none."""
+        street = self._streets.nearest(longitude, latitude)
+        beat = self._beats.around(longitude, latitude)
+        return ", ".join([f"near {street}"] * bool(street) + [f"beat {beat}"] * bool(beat))
+
+
+class _Named:
+    """Named shapes in metres on a plane that is true around them."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        named = [
+            (each, label) for layer in layers for each, label in zip(layer.shapes, layer.labels, strict=True) if label
+        ]
+        self._labels = [label for _, label in named]
+        shapes = [each for each, _ in named]
+        south, north = shapely.total_bounds(shapes)[[1, 3]] if shapes else (0.0, 0.0)
+        self._scale = DEGREE_M * np.array([math.cos(math.radians((south + north) / 2)), 1.0])
+        self._tree = shapely.STRtree(shapely.transform(shapes, self._in_metres)) if shapes else None
+
+    def _in_metres(self, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+        return degrees * self._scale
+
+    def nearest(self, longitude: float, latitude: float) -> str:
+        return self._label("nearest", longitude, latitude)
+
+    def around(self, longitude: float, latitude: float) -> str:
+        return self._label("around", longitude, latitude)
+
+    def _label(self, how: str, longitude: float, latitude: float) -> str:
+        if self._tree is None:
+            return ""
+        point = shapely.Point(self._in_metres(np.array([longitude, latitude])))
+        if how == "around":
+            found = self._tree.query(point, predicate="intersects")
+        else:
+            found = self._tree.query_nearest(point, max_distance=STREET_M)
+        return self._labels[found.min()] if len(found) else ""
+
+
+def read_layer(settings: LayerSettings) -> Layer:
+    """A layer from its file: a GeoJSON FeatureCollection in degrees WGS 84; features without geometry are left out.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds something else.
+    """
+    try:
+        geojson = Path(settings.file).read_bytes()
+        read = msgspec.json.decode(geojson, type=_Collection | _Feature)
+        features = [each for each in (read.features if isinstance(read, _Collection) else [read]) if each.geometry]
+        shapes = tuple(shape(each.geometry) for each in features)
+    except (OSError, msgspec.DecodeError, shapely.errors.ShapelyError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"console.layers: {settings.name}: {settings.file}: must be a GeoJSON FeatureCollection: {error}"
+        ) from None
+    labels = tuple(_label(each, settings.label) for each in features)
+    if settings.kind in ("streets", "beats") and not any(labels):
+        raise ConfigurationError(
+            f"console.layers: {settings.name}: {settings.file}: no feature has a property {settings.label!r}; "
+            "name the one with its name as label"
+        )
+    return Layer(settings.name, settings.kind, settings.label, geojson, shapes, labels)
+
+
+def _label(feature: _Feature, name: str) -> str:
+    value = (feature.properties or {}).get(name)
+    return str(value) if isinstance(value, str | int | float) else ""

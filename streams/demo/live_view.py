@@ -1,0 +1,225 @@
+"""What the demo shows while it runs: the view of a client, read from Redis and from the metrics endpoint.
+
+On a terminal a picture that renews itself (rich), elsewhere a line every few seconds.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import urllib.request
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
+from streams.messages.alert import AlertFeature, read_alert
+from streams.messages.wording import interval_words
+from streams.redis_copy.contents import area_key
+
+LINE_S = 5.0
+RATE_S = 5.0
+SHOWN_OPEN = 8
+SHOWN_ENDED = 4
+CHANGES_READ = 100
+PICTURE_WIDTH = 110
+_TIER_STYLE = {"watch": "dim", "advisory": "yellow", "alert": "bold red", "urgent": "bold white on red"}
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What the metrics endpoint says of one area."""
+
+    read: int = 0
+    incidents: int = 0
+    lag: int = 0
+    scans: int = 0
+
+    @classmethod
+    def scrape(cls, address: str, area: str) -> Figures:
+        """Ask ``http://<address>/metrics``; raises OSError."""
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        number = {
+            "hotspots_records_total": 0.0,
+            "added": 0.0,
+            "hotspots_lag_records": 0.0,
+            "hotspots_scan_seconds_count": 0.0,
+        }
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.labels.get("area") == area and sample.name in number:
+                    number[sample.name] += sample.value
+                    if sample.labels.get("outcome") == "added":
+                        number["added"] += sample.value
+        return cls(*(int(value) for value in number.values()))
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """What Redis says of one area: open alerts, the rarest first, and those that ended last, the latest first."""
+
+    open: list[AlertFeature] = []
+    ended: list[AlertFeature] = []
+
+    @classmethod
+    def read(cls, redis: Redis, area: str) -> Alerts:
+        """Raises redis.RedisError."""
+        # The library's types leave open what comes back, since that depends on how the connection was made.
+        ids = cast(list[bytes], redis.zrevrange(area_key(area, "open"), 0, -1))
+        with redis.pipeline() as pipeline:
+            for id_ in ids:
+                pipeline.hget(area_key(area, f"alert:{id_.decode()}"), "event")
+            events = pipeline.execute()
+        newest = redis.xrevrange(area_key(area, "alerts"), count=CHANGES_READ)
+        changes = cast(list[tuple[bytes, dict[bytes, bytes]]], newest)
+        ended = [fields[b"event"] for _, fields in changes if fields[b"state"].decode() in TERMINAL]
+        return cls(
+            [read_alert(event).data for event in events if event is not None],
+            [read_alert(event).data for event in ended[:SHOWN_ENDED]],
+        )
+
+
+class LiveView:
+    """Shows one area until it is left; a context manager. ``addresses``: what is where, for the footer."""
+
+    def __init__(self, console: Console, area: str, title: str) -> None:
+        self._console = console
+        self._area = area
+        self._title = title
+        self._addresses: dict[str, str] = {}
+        self._page = ""
+        self._redis: Redis | None = None
+        self._live = Live(console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False)
+        self._counted: deque[tuple[float, int]] = deque()
+        self._line_at = 0.0
+        self._best: tuple[int, RenderableType | None] = (-1, None)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if self._redis is not None:
+            self._redis.close()
+
+    def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
+        """Say where the parts are; the view reads Redis and the metrics from now on."""
+        self._addresses = {
+            "Kafka": kafka,
+            "Redis": redis_url,
+            "metrics": f"http://{metrics}/metrics",
+            "--config": str(configuration),
+        }
+        self._page = "" if console is None else f"the console: http://{console}/"
+        self._metrics = metrics
+        self._redis = Redis.from_url(redis_url, socket_timeout=5)
+
+    def say(self, news: str) -> None:
+        """One line about what is being done before there is anything to see."""
+        if self._console.is_terminal:
+            self._live.update(Panel(news, title=self._title, title_align="left"))
+        else:
+            self._console.print(news, soft_wrap=True)
+
+    def show(self, clock_s: int, left_s: float | None) -> None:
+        """Renew the picture. ``clock_s``: the area's clock; ``left_s``: until the end, None if there is none.
+
+        Raises:
+            OSError: the metrics endpoint does not answer.
+            redis.RedisError: Redis does not.
+        """
+        figures = Figures.scrape(self._metrics, self._area)
+        alerts = Alerts() if self._redis is None else Alerts.read(self._redis, self._area)
+        now_s = time.monotonic()
+        self._counted.append((now_s, figures.incidents))
+        while now_s - self._counted[0][0] > RATE_S:
+            self._counted.popleft()
+        begun_s, before = self._counted[0]
+        rate = (figures.incidents - before) / max(now_s - begun_s, 0.1)
+        clock = datetime.fromtimestamp(clock_s, UTC)
+        head = f"{clock:%a %d %b %Y %H:%M} UTC   incidents {figures.incidents:,}   {rate:.0f}/s   lag {figures.lag}   "
+        head += f"scans {figures.scans:,}   open {len(alerts.open)}"
+        picture = self._picture(head, clock, left_s, alerts)
+        self._live.update(picture)
+        self._best = max(self._best, (_worth(alerts), picture), key=lambda pair: pair[0])
+        if not self._console.is_terminal and now_s >= self._line_at:
+            self._line_at = now_s + LINE_S
+            self._console.print(head + "".join(f"\n    {_line(each, clock)}" for each in alerts.open), soft_wrap=True)
+
+    def save_picture(self, path: Path) -> None:
+        """Write the fullest picture so far as SVG; raises OSError."""
+        console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
+        console.print(self._best[1] or Text("nothing was shown"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        console.save_svg(str(path), title="hotspots demo")
+
+    def _picture(self, head: str, clock: datetime, left_s: float | None, alerts: Alerts) -> RenderableType:
+        opened = _table("open alerts", "state", "age")
+        for each in alerts.open[:SHOWN_OPEN]:
+            told = each.properties
+            opened.add_row(*_cells(each), told.state, _duration(clock - told.opened_at), style=_TIER_STYLE[told.tier])
+        ended = _table("recently ended", "state", "ended")
+        for each in alerts.ended:
+            told = each.properties
+            ended.add_row(*_cells(each), told.state, _duration(clock - (told.ended_at or clock)) + " ago", style="dim")
+        footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
+        left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
+        foot = Text(f"{self._page}\n" if self._page else "").append(footer, style="dim")
+        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), foot)
+        return Panel(Group(*parts), title=self._title, title_align="left", subtitle=left, subtitle_align="right")
+
+
+def _worth(alerts: Alerts) -> int:
+    """How much a picture shows: urgent alerts before those of lower tiers, then ended ones."""
+    return sum(1 << 2 * TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
+
+
+def _table(title: str, *last: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
+    )
+    for heading, width in (("place", 24), ("category", 9), ("tier", 8)):
+        table.add_column(heading, width=width)
+    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 17)):
+        table.add_column(heading, width=width, justify="right")
+    for heading in last:
+        table.add_column(heading, width=12)
+    return table
+
+
+def _cells(alert: AlertFeature) -> tuple[str, ...]:
+    told = alert.properties
+    interval = interval_words(told.recurrence_interval_days)
+    return _place(alert), told.category, told.tier, str(told.observed), f"{told.expected:.1f}", interval
+
+
+def _line(alert: AlertFeature, clock: datetime) -> str:
+    place, category, tier, observed, expected, interval = _cells(alert)
+    age = _duration(clock - alert.properties.opened_at)
+    found = f"{tier}: {category} at {place}, {observed} against {expected} expected"
+    return f"{found}, by chance once in {interval}, {age} old"
+
+
+def _place(alert: AlertFeature) -> str:
+    longitude, latitude = alert.geometry.coordinates
+    return f"{latitude:.4f}, {longitude:.4f} +{alert.properties.radius_m:.0f} m"
+
+
+def _duration(time_: timedelta) -> str:
+    hours = time_.total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,272 @@
+"""`hotspots demo`: the whole path on this machine, from a simulated or recorded city to alerts, in one command.
+
+Kafka, Valkey, the worker, the console and what feeds them are child processes on loopback and free ports, with all
+their files in one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then
+city time runs at the source's speed. What is reported in the end is held against the log: every record sent has
+become exactly one thing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from redis import Redis, RedisError
+from rich.console import Console
+
+from streams.brokers.connection import consumer_arguments, create_topics
+from streams.configuration.load import load
+from streams.demo.live_view import Figures, LiveView
+from streams.demo.source import AREA, Source
+from streams.demo.summary import DemoError, ScanLog, Summary, summary
+from streams.local_services.service import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
+from streams.redis_copy.contents import area_key
+
+START_S = 60.0
+DRAIN_S = 60.0
+STOP_S = 10.0
+SHOW_S = 0.5
+SETTLE_S = 0.5
+LOG_LINES = 3
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class Child:
+    """A process of our own; ``may_end`` once its work is done or it was told to stop."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    may_end: bool = False
+
+    def check(self) -> None:
+        """Raises `DemoError` if it has ended and should not have."""
+        code = self.process.poll()
+        if code is not None and (code != 0 or not self.may_end):
+            lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+            last = " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
+            raise DemoError(f"{self.name} ended by itself (exit code {code}): {last or 'nothing was logged'}")
+
+    def stop(self) -> None:
+        """SIGTERM; SIGKILL if that does not end it."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(
+    console: Console,
+    source: Source,
+    seconds: float | None,
+    picture: Path | None = None,
+    console_port: int | None = None,
+) -> Summary:
+    """Run the demo for so many seconds after it is ready, else until Ctrl-C; leaves no process and no file.
+
+    ``console_port``: where the control room's page answers, 0 for any free port, None for no page.
+
+    Call it from the main thread. Ctrl-C and SIGTERM end it: orderly with a summary once it is ready.
+
+    Raises:
+        DemoError: a part failed, or the accounts do not balance.
+        KeyboardInterrupt: it was ended before it was ready, or a second time.
+    """
+    with ExitStack() as stack:
+        for number in _ending():
+            stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
+        folder = Path(tempfile.mkdtemp(prefix="hotspots-demo-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        view = stack.enter_context(LiveView(console, AREA, source.title))
+        _set_environment(folder)
+        demo = _Demo(folder, source, view, stack, console_port)
+        try:
+            demo.start()
+            try:
+                demo.watch(seconds)
+            except KeyboardInterrupt:
+                view.say("Stopping ...")
+            result = demo.finish()
+            if picture is not None:
+                view.save_picture(picture)
+        except (LocalServiceError, KafkaError, RedisError, OSError) as error:
+            demo.check(SETTLE_S)  # a part that is gone explains it better
+            raise DemoError(" ".join(str(error).split())) from error
+        finally:
+            _undisturbed()  # what is left to do is to stop and tidy up
+    return result
+
+
+class _Demo:
+    """The parts while they run."""
+
+    def __init__(
+        self, folder: Path, source: Source, view: LiveView, stack: ExitStack, console_port: int | None
+    ) -> None:
+        self._folder, self._source, self._view, self._stack = folder, source, view, stack
+        self._console = None if console_port is None else f"{HOST}:{console_port or _free_port()}"
+        self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
+        self._children: list[Child] = []
+        self._feeder: Child | None = None
+
+    def start(self) -> None:
+        """Everything up to *ready*: all is running and the worker has caught up with the history."""
+        started_s = time.monotonic()
+        kafka, valkey = self._services
+        self._view.say("Starting Kafka and Valkey ...")
+        for service in self._services:
+            self._stack.callback(service.stop)
+            service.start()
+            self._children.append(Child(service.name, service.process, service.log))
+        metrics = f"{HOST}:{_free_port()}"
+        self._file = self._source.write_configuration(
+            self._folder, kafka.address, f"redis://{valkey.address}/0", metrics
+        )
+        self._configuration = load(self._file, {})
+        create_topics(self._configuration)
+        self._metrics = metrics
+        self._view.connect(kafka.address, self._configuration.redis.url, metrics, self._console, self._file)
+        self._scans = ScanLog(
+            self._stack.enter_context(closing(KafkaConsumer(**consumer_arguments(self._configuration.kafka)))),
+            self._configuration,
+        )
+        self._scans.consumer.assign([TopicPartition(self._configuration.kafka.topic("scans"), 0)])
+        self._redis = self._stack.enter_context(Redis.from_url(self._configuration.redis.url, socket_timeout=5))
+        self._view.say(f"Kafka {kafka.address}, Redis {valkey.address}. Starting the worker, sending the history ...")
+        self._worker = self._launch("the worker", "worker", "--config", str(self._file))
+        if self._console is not None:
+            port = self._console.rpartition(":")[2]
+            self._launch("the console", "console", "--config", str(self._file), "--port", port)
+            self._view.say(f"The console: http://{self._console}/")
+        self._view.say(f"The configuration, for `hotspots explain ALERT --config ...`: {self._file}")
+        history = self._launch("the simulator of the history", *self._source.history(self._file))
+        history.may_end = True
+        self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)
+        self._children.remove(history)
+        sent = self._scans.sent()
+        self._view.say(f"{sent:,} records of history sent, waiting for the worker ...")
+        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker goes on catching up", START_S)
+        page = [] if self._console is None else [f"http://{self._console}/ is the console"]
+        if self._console is not None:
+            self._wait(lambda: _answers(f"{self._console}/healthz"), "the console answers", START_S)
+        ready = f"Ready after {time.monotonic() - started_s:.1f} s"
+        self._view.say(
+            ", ".join([ready, *page, f"{metrics}/metrics", f"{self._source.speed:g} h of city time a second"])
+        )
+
+    def watch(self, seconds: float | None) -> None:
+        """Feed at the stated speed and show it, until the feed ends."""
+        end_s = None if seconds is None else time.monotonic() + seconds
+        self._feeder = self._launch("the simulator", *self._source.live(self._file))
+        self._feeder.may_end = True
+        shown_s = 0.0
+        while self._feeder.process.poll() is None:
+            self._scans.read()
+            self.check()
+            if time.monotonic() - shown_s >= SHOW_S:
+                shown_s = time.monotonic()
+                self._show(None if end_s is None else end_s - shown_s)
+        self.check()
+
+    def finish(self) -> Summary:
+        """Stop feeding, let the worker put everything on record, stop it, and add up."""
+        if self._feeder is not None and self._feeder.process.poll() is None:
+            self._children.remove(self._feeder)
+            self._feeder.stop()
+        sent = self._scans.sent()
+        self._wait(lambda: self._scans.covers(sent), f"the worker has put all {sent:,} records on record", DRAIN_S)
+        self._wait(lambda: self._counted() == sent, f"the metrics count {sent:,} records", DRAIN_S)
+        self._wait(self._is_copied, f"Redis has all {len(self._scans.revisions)} revisions of alerts", DRAIN_S)
+        self._show(0.0)
+        self._worker.may_end = True
+        self._worker.stop()
+        self._worker.check()
+        self._scans.read()
+        return summary(self._scans, sent, self._changes(), self._source.clusters())
+
+    def _launch(self, name: str, *arguments: str) -> Child:
+        hotspots = [sys.executable, "-c", "from streams.cli.command import main; main()", *arguments]
+        log = self._folder / f"{name.split()[-1]}.log"
+        child = Child(name, launch(hotspots, log), log)
+        self._stack.callback(child.stop)
+        self._children.append(child)
+        return child
+
+    def check(self, settle_s: float = 0.0) -> None:
+        """Raises `DemoError` if a child has ended that should not have; one may be given a moment to do so."""
+        time.sleep(settle_s)
+        for child in self._children:
+            child.check()
+
+    def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
+        """Until it is done; ``deadline_s`` counts anew whenever the worker has put something on record."""
+        reached, deadline = self._scans.reached, time.monotonic() + deadline_s
+        while not done():
+            self.check()
+            if self._scans.reached > reached:
+                reached, deadline = self._scans.reached, time.monotonic() + deadline_s
+            if time.monotonic() > deadline:
+                raise DemoError(f"not within {deadline_s:g} s: {what}")
+            time.sleep(0.05)
+
+    def _show(self, left_s: float | None) -> None:
+        self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
+
+    def _is_ready(self) -> bool:
+        return _answers(f"{self._metrics}/readyz")
+
+    def _counted(self) -> int:
+        return Figures.scrape(self._metrics, AREA).read
+
+    def _changes(self) -> list[dict[bytes, bytes]]:
+        return [fields for _, fields in self._redis.xrange(area_key(AREA, "alerts"))]
+
+    def _is_copied(self) -> bool:
+        copied = {f"{each[b'id'].decode()}.{each[b'revision'].decode()}" for each in self._changes()}
+        return copied == self._scans.revisions
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _set_environment(folder: Path) -> None:
+    """Children keep their temporary files here, and take no settings but those of the demo."""
+    os.environ["TMPDIR"] = str(folder)
+    for name in [name for name in os.environ if name.startswith("HOTSPOTS_") and "__" in name]:
+        del os.environ[name]
+
+
+def _undisturbed() -> None:
+    for number in _ending():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end the demo; one that is ignored (`nohup`, a job in the background) stays so."""
+    return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

@@ -1,0 +1,154 @@
+"""Where the demo's incidents come from: a simulated city, or a file of recorded ones; and the area to watch them."""
+
+from __future__ import annotations
+
+import bisect
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from detectors.simulation import InjectedCluster
+from streams.analyst.incident_file import Table
+from streams.analyst.simulated_city import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
+from streams.demo.places import write_layers
+
+AREA = "city"
+SPEED = 4.0
+"""Hours of city time in a second."""
+UNENDING_S = 2_190.0
+"""A demo that is to go on has so long to show: a year at the usual speed."""
+LEAST_BASELINE_DAYS = 28
+GAP_S = 7 * 86_400
+
+
+class Source(ABC):
+    """What is sent, as commands of `hotspots`: first the history, then the time that is shown, at ``speed``."""
+
+    title: str
+    cells: tuple[str, ...]
+    baseline_days: int
+    """Scans begin when the window holds so much, that is at the end of the history."""
+    is_invented: bool
+    """Its streets and beats have to be invented too."""
+    speed: float
+    """Hours of city time in a second."""
+
+    def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
+        """Write the configuration, the area's cells and what lies on its map; returns the file. Raises OSError."""
+        cells = folder / "cells.txt"
+        cells.write_text("".join(f"{cell}\n" for cell in self.cells))
+        host, _, port = metrics.rpartition(":")
+        area = {"clock": "watermark", "min_baseline_days": self.baseline_days, "cells_file": cells.name}
+        files = write_layers(folder) if self.is_invented else {}
+        layers = [{"name": kind, "kind": kind, "file": str(file)} for kind, file in files.items()]
+        tables = {
+            "kafka": {"bootstrap": kafka, "partitions": 1},
+            "redis": {"url": redis_url},
+            "metrics": {"host": host, "port": int(port)},
+            "console": {"layers": layers},
+            "areas": {AREA: area},
+        }
+        path = folder / "demo.toml"
+        path.write_bytes(msgspec.toml.encode(tables))
+        return path
+
+    @abstractmethod
+    def history(self, configuration: Path) -> list[str]:
+        """Arguments of `hotspots` that send the history and end."""
+
+    @abstractmethod
+    def live(self, configuration: Path) -> list[str]:
+        """Arguments of `hotspots` that send what is shown, at its speed."""
+
+    @abstractmethod
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """The injected clusters; asked after the history was sent."""
+
+
+class SimulatedCity(Source):
+    """The city of a seed, with or without injected clusters."""
+
+    is_invented = True
+
+    def __init__(self, seed: int, inject: bool, seconds: float | None, speed: float = SPEED) -> None:
+        days = (seconds or UNENDING_S) * speed / 24
+        self._simulation = Simulation(seed, days, inject)
+        self._truth: Path | None = None
+        self.speed = speed
+        self.title = f"a simulated city, seed {seed}{'' if inject else ', nothing injected'}"
+        self.cells = self._simulation.city.cells(RESOLUTION)
+        self.baseline_days = HISTORY_DAYS - 1
+
+    def history(self, configuration: Path) -> list[str]:
+        """See `Source`; records the truth as well."""
+        self._truth = configuration.with_name("truth.json")
+        return [*self._command(configuration), "--to", self._ready, "--truth", str(self._truth)]
+
+    def live(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._ready, "--speed", repr(3600 * self.speed)]
+
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """See `Source`."""
+        return () if self._truth is None else read_truth(self._truth)
+
+    @property
+    def _ready(self) -> str:
+        return self._simulation.live_from.isoformat()
+
+    def _command(self, configuration: Path) -> list[str]:
+        which = ["--seed", str(self._simulation.seed), "--days", repr(self._simulation.days)]
+        which += [] if self._simulation.inject else ["--no-inject"]
+        return ["simulate", "--config", str(configuration), *which]
+
+
+class RecordedCity(Source):
+    """The last incidents of a CSV file, after a history of as many weeks as the simulated city has.
+
+    At most the last third of the file is shown. Rows before the history would have left the window again.
+
+    Raises:
+        TableError: the file cannot be read as incidents.
+    """
+
+    is_invented = False
+
+    def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
+        table = Table.read(path)
+        times = [entry.time_s for entry in table.entries]
+        shown_s = (seconds or UNENDING_S) * speed * 3600
+        ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
+        self.speed = speed
+        self._path = path.absolute()
+        self._ready = datetime.fromtimestamp(ready_s, UTC)
+        self._begin = self._ready - timedelta(days=HISTORY_DAYS)
+        held_days = int(min(HISTORY_DAYS, (ready_s - times[0]) / 86_400))
+        self.title = f"recorded incidents, {path.name}"
+        self.cells = table.cells(RESOLUTION)
+        self.baseline_days = max(LEAST_BASELINE_DAYS, held_days - 1)
+
+    def history(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._begin.isoformat(), "--to", self._ready.isoformat()]
+
+    def live(self, configuration: Path) -> list[str]:
+        """See `Source`."""
+        return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
+
+    def clusters(self) -> tuple[InjectedCluster, ...]:
+        """See `Source`: nobody knows them."""
+        return ()
+
+    def _command(self, configuration: Path) -> list[str]:
+        return ["replay", str(self._path), "--config", str(configuration)]
+
+
+def _after_no_gap(times: list[float], moment_s: float) -> float:
+    """The moment, or an earlier one that no jump leads to: only gaps within a part are announced."""
+    position = bisect.bisect_left(times, moment_s)
+    while position > 1 and times[position] - times[position - 1] > GAP_S:
+        position -= 1
+        moment_s = times[position]
+    return moment_s

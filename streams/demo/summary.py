@@ -1,0 +1,125 @@
+"""What a demo came to: the accounts as they are on record, the alerts, and which of the hidden clusters were found."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.alerts.tracking import Alert
+from detectors.monitor import Accounts
+from detectors.simulation import InjectedCluster, found
+from streams.configuration.load import Configuration
+from streams.demo.source import AREA
+from streams.messages.scan import ScanRecord, decode_scan
+from streams.redis_copy.contents import SPEAKING_TIERS
+from streams.worker.metrics import OUTCOMES
+
+
+class DemoError(Exception):
+    """The demo cannot go on, or its accounts do not balance; the message is one line."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts; alerts that reached the tier ``alert`` and how many of them ended; injected clusters.
+
+    ``delay_s``: median seconds of city time from the third incident of a found cluster to its alert.
+    """
+
+    read: int
+    added: int
+    replaced: int
+    removed: int
+    duplicate: int
+    outside: int
+    rejected: int
+    ticks: int
+    opened: int
+    ended: int
+    watched: int
+    injected: int
+    found: int
+    delay_s: float | None
+
+
+@dataclass
+class ScanLog:
+    """The topic ``scans`` as far as it was read: its last record, all revisions (id.revision), alerts while open."""
+
+    consumer: KafkaConsumer
+    configuration: Configuration
+    last: ScanRecord | None = None
+    revisions: set[str] = field(default_factory=set)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> ScanRecord:
+        """The last record; raises DemoError before there is one."""
+        if self.last is None:
+            raise DemoError("the worker has put nothing on record yet")
+        return self.last
+
+    @property
+    def reached(self) -> int:
+        """The first record of the topic ``incidents`` that is not on record yet."""
+        return 0 if self.last is None else self.last.next_offset
+
+    def read(self) -> None:
+        """Read what has come since."""
+        for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
+            for record in records:
+                if record.key == AREA.encode() and record.value is not None:
+                    self.last = decode_scan(record.value)
+                    self.revisions.update(self.last.revisions)
+                    for followed in self.last.checkpoint.tracker.followed:
+                        self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
+
+    def sent(self) -> int:
+        """How many records the topic ``incidents`` holds; raises KafkaError."""
+        incidents = TopicPartition(self.configuration.kafka.topic("incidents"), 0)
+        return int(self.consumer.end_offsets([incidents])[incidents])
+
+    def covers(self, sent: int) -> bool:
+        """Whether so many records are all on record."""
+        self.read()
+        return self.reached == sent
+
+
+def summary(
+    scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
+) -> Summary:
+    """Add up a run of which ``sent`` records were sent; ``changes`` are the entries of the alerts' stream in Redis.
+
+    Raises:
+        DemoError: the accounts do not balance.
+    """
+    accounts, clock_s = scans.newest.accounts, scans.newest.checkpoint.clock_s
+    check_accounts(accounts, sent)
+    ids = {each[b"id"] for each in changes}
+    opened = {each[b"id"] for each in changes if each[b"tier"].decode() in SPEAKING_TIERS}
+    ended = {each[b"id"] for each in changes if each[b"state"].decode() in TERMINAL}
+    shown = [cluster for cluster in clusters if cluster.third_s <= clock_s]
+    ticks = {cluster: found(cluster, scans.alerts.values()) for cluster in shown}
+    delays = [tick_s - cluster.third_s for cluster, tick_s in ticks.items() if tick_s is not None]
+    return Summary(
+        read=accounts.read,
+        **{outcome: getattr(accounts, outcome) for outcome in OUTCOMES},
+        opened=len(opened),
+        ended=len(ended & opened),
+        watched=len(ids - opened),
+        injected=len(shown),
+        found=len(delays),
+        delay_s=statistics.median(delays) if delays else None,
+    )
+
+
+def check_accounts(accounts: Accounts, sent: int) -> None:
+    """Raises `DemoError` unless every record sent has become exactly one thing."""
+    parts = {outcome: getattr(accounts, outcome) for outcome in OUTCOMES}
+    if accounts.read != sent or sum(parts.values()) != sent:
+        told = ", ".join(f"{name} {number}" for name, number in parts.items())
+        raise DemoError(f"the accounts do not balance: sent {sent}, read {accounts.read} = {told}")

@@ -1,0 +1,1 @@
+"""Generated pages and schemas. Knows nothing of any running process."""

@@ -1,0 +1,156 @@
+"""One revision of an alert in plain English: what, where, since when, how unusual, and what might be wrong with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from detectors.alerts.lifecycle import AlertState
+from detectors.clusters.artefacts import ArtefactKind
+from streams.area_log.sources import AreaLog, LogError, alert_of
+from streams.messages.alert import AlertFeature, AlertProperties, AlertResponse
+from streams.messages.wording import figure_words, interval_words
+
+NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+COMPLETE = 0.9
+"""Of reports that are less complete than this, a reader is told."""
+ARTEFACTS = {
+    ArtefactKind.STACK: "lie at one coordinate, more than usual there, perhaps a default of the geocoder",
+    ArtefactKind.DUPLICATES: "may be further calls about the same event",
+    ArtefactKind.DENIED: "lie at the listed place",
+    ArtefactKind.VENUE: "lie at one venue",
+}
+FIGURES = (
+    "observed",
+    "expected",
+    "relative_risk",
+    "llr",
+    "score",
+    "trigger_score",
+    "recurrence_interval_days",
+    "interval_kind",
+    "budget_per_week",
+    "radius_m",
+    "duration_h",
+    "breakdown",
+    "completeness",
+    "trend",
+    "response",
+    "artefacts",
+    "artefact_score",
+    "members",
+    "new_members",
+    "configuration",
+    "calibration",
+    "seed",
+)
+"""What is listed below the paragraph, where it is known."""
+
+
+def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
+    """A revision of an alert, the last if None is given, from an area's log.
+
+    Raises:
+        LogError: the log does not hold it, or something else than alerts.
+    """
+    found = None
+    for record in log.read("alerts"):
+        feature = alert_of(record).data
+        if feature.id == alert and revision in (None, feature.properties.revision):
+            found = feature
+    if found is None:
+        raise LogError(
+            f"{log.manifest.area} has no alert {alert}" + (f" with a revision {revision}" if revision else "")
+        )
+    return found
+
+
+def paragraph(feature: AlertFeature, place: str = "") -> str:
+    """The revision in one paragraph; ``place``: what people call where it is, such as "near High Street"."""
+    alert = feature.properties
+    what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
+    if alert.state is AlertState.WITHDRAWN:
+        return (
+            f"Withdrawn, since too few of its incidents still stand. What had been said: {what} {chance} {_life(alert)}"
+        )
+    return f"{what} {chance} {_life(alert)} {_doubts(alert)}"
+
+
+def figures(feature: AlertFeature) -> dict[str, object]:
+    """The figures behind the paragraph, in a fixed order, those that are known."""
+    known = msgspec.to_builtins(feature.properties)
+    return {name: known[name] for name in FIGURES if name in known}
+
+
+def _what(alert: AlertProperties, longitude: float, latitude: float, place: str) -> str:
+    began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
+    kind = NAMES.get(alert.category, f"{alert.category} incidents")
+    places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m" if len(alert.cells) > 1 else "one place"
+    of = "of" if len(alert.cells) > 1 else "at"
+    where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
+    verb = "is" if round(alert.expected, 1) == 1 else "are"
+    usual = f"{figure_words(alert.expected)} {verb} usual for this place and these hours"
+    ratio = f", {figure_words(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
+    return (
+        f"{alert.area}: {alert.observed} {kind} at {places}{where} "
+        f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
+    )
+
+
+def _chance(alert: AlertProperties) -> str:
+    interval = interval_words(alert.recurrence_interval_days)
+    if alert.interval_kind == "calibrated":
+        return (
+            f"By chance alone this area sees an alert at least this strong once in {interval}; "
+            f"it is set to open {alert.budget_per_week:g} a week by chance."
+        )
+    return (
+        f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
+        "scans and not alerts, so it will be more often."
+    )
+
+
+def _life(alert: AlertProperties) -> str:
+    opened = f"{alert.opened_at_local:%-d %B, %H:%M}"
+    reason = alert.reason.replace("_", " ")
+    return (
+        f"The alert opened on {opened} and is {alert.state.value} at the tier {alert.tier}, "
+        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason}).{_done_about(alert)}"
+    )
+
+
+def _done_about(alert: AlertProperties) -> str:
+    """What people did about it."""
+    if not isinstance(alert.response, AlertResponse):
+        return ""
+    done, zone = alert.response, alert.updated_at_local.tzinfo
+    each = (
+        ("acknowledged", done.acknowledged_by, done.acknowledged_at),
+        ("taken", done.taken_by, done.taken_at),
+        (f"noted as {str(done.outcome).replace('_', ' ')}", done.outcome_by, done.outcome_at),
+    )
+    said = [
+        f"{what} by {who} on {at.astimezone(zone):%-d %B, %H:%M}" for what, who, at in each if isinstance(at, datetime)
+    ]
+    return f" It was {', '.join(said)}."
+
+
+def _doubts(alert: AlertProperties) -> str:
+    doubts = [
+        f"{each.members} of {alert.observed} {ARTEFACTS[each.kind]}{f' {each.place}' if each.place else ''}"
+        for each in alert.artefacts
+    ]
+    if isinstance(alert.completeness, float) and alert.completeness < COMPLETE:
+        doubts.append(
+            f"usually {alert.completeness:.0%} of the reports from these hours have come by now, more may follow"
+        )
+    if alert.interval_times:
+        doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end was taken")
+    if alert.reported < alert.observed:
+        doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
+    if alert.expected < 0.1:
+        doubts.append("hardly anything is usual here, so a few incidents weigh heavily")
+    return (
+        f"What might be wrong with it: {'; '.join(doubts)}." if doubts else "Nothing that is known speaks against it."
+    )

@@ -1,0 +1,218 @@
+"""A Kafka record -> an incident, a tick, or a refusal with its reason. Pure, and nothing can make it raise.
+
+A refusal never repeats what the record holds, which may be what must not be kept: its detail
+names a field and a rule only.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import re
+from collections.abc import Container, Iterable
+
+import msgspec
+from kafka.partitioner.default import murmur2
+from msgspec import inspect
+
+from detectors.area.incident import AwareTime, Incident
+from detectors.window.admission import Entry, Refusal, TickMark
+from streams.configuration.constraints import describe
+
+TICK_HEADER = "tick"
+"""Header of a tick record: the RFC 3339 time that the area's clock has reached; the record's value is empty."""
+
+REASONS = (
+    "malformed_json",
+    "wrong_type",
+    "not_finite",
+    "naive_time",
+    "oversize",
+    "no_area",
+    "unknown_area",
+    "area_contradiction",
+    "wrong_partition",
+)
+"""Why :func:`decode` refuses a record."""
+
+Headers = Iterable[tuple[str, bytes | None]] | None
+"""Of a Kafka record."""
+
+_INCIDENT = msgspec.json.Decoder(Incident)
+_FIELDS = {field.name: field.type for field in msgspec.structs.fields(Incident)}
+
+
+@functools.lru_cache(maxsize=4096)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition, of so many, to which Kafka's own (murmur2) partitioner sends this key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def decode(
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers,
+    partition: int,
+    partitions: int,
+    areas: Container[str],
+    max_bytes: int,
+) -> tuple[str | None, Entry]:
+    """What a record of the topic ``incidents`` says, and to which of the ``areas``.
+
+    The area is the key's, else that of the field ``area``. It is None for a record that belongs to
+    no area of this partition; such a record is always refused.
+    """
+    area = None
+    if key:
+        area = key.decode("utf-8", "replace")
+        refusal = stranger("key", area, partition, partitions, areas)
+        if refusal is not None:
+            return None, refusal
+    if not value:
+        return area, _tick(headers, area)
+    if len(value) > max_bytes:
+        return area, Refusal("oversize", f"value: must be at most {max_bytes} bytes")
+    try:
+        incident = _INCIDENT.decode(value)
+    except msgspec.ValidationError as error:
+        return area, _invalid(error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return area, _malformed(value, error)
+    if area is None:
+        if incident.area is None:
+            return None, Refusal("no_area", "key: missing; must be the area's name (or give the field area)")
+        area = incident.area
+        refusal = stranger("area", area, partition, partitions, areas)
+        if refusal is not None:
+            return None, refusal
+    elif incident.area is not None and incident.area != area:
+        return area, Refusal("area_contradiction", "area: must be the same as the record's key")
+    return area, incident
+
+
+def stranger(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
+    """Why a record of an area is refused that is unknown, or at home in another partition; None for any other."""
+    if area not in areas:
+        return Refusal("unknown_area", f"{where}: must be the name of a configured area")
+    home = partition_of(area.encode(), partitions)
+    if home == partition:
+        return None
+    rule = f"belongs to partition {home}, not {partition}; key by area, with the murmur2 partitioner of Kafka"
+    return Refusal("wrong_partition", f"{where}: {rule}")
+
+
+def tick_header(headers: Headers) -> bytes | None:
+    """The time that a tick record announces, as written; None if the record is none."""
+    return next((text for name, text in headers or () if name == TICK_HEADER), None)
+
+
+def _tick(headers: Headers, area: str | None) -> TickMark | Refusal:
+    text = tick_header(headers)
+    if text is None:
+        return Refusal("malformed_json", "value: empty; must be an incident in JSON, or have the header tick")
+    if area is None:
+        return Refusal("no_area", "key: missing; a tick record must have the area's name as its key")
+    try:
+        moment = msgspec.convert(text.decode("ascii", "replace"), AwareTime)
+    except msgspec.ValidationError as error:
+        reason = "naive_time" if _is_naive(error) else "wrong_type"
+        return Refusal(reason, f"header tick: must be {describe(inspect.type_info(AwareTime))}")
+    return TickMark(math.floor(moment.timestamp()))
+
+
+def _invalid(error: msgspec.ValidationError) -> Refusal:
+    """JSON that is no incident; the words are ours, since the library's may quote the value."""
+    if isinstance(error.__cause__, ValueError):  # raised by Incident itself
+        return Refusal("wrong_type", str(error.__cause__))
+    text = str(error)
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", text)
+    if missing is not None:
+        return Refusal("wrong_type", f"{missing[1]}: missing")
+    place = re.search(r" - at `\$\.(\w+)`\Z", text)
+    if place is None:
+        return Refusal("wrong_type", "value: must be a JSON object")
+    field = place[1]
+    reason = "wrong_type"
+    if _is_naive(error):
+        reason = "naive_time"
+    elif text.startswith("Number out of range"):
+        reason = "not_finite"
+    return Refusal(reason, f"{field}: must be {describe(inspect.type_info(_FIELDS[field]))}")
+
+
+def _malformed(value: bytes, error: Exception) -> Refusal:
+    if isinstance(error, RecursionError):
+        return Refusal("malformed_json", "value: nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Refusal("malformed_json", "value: must be UTF-8")
+    if _holds_nan_or_infinity(value):
+        return Refusal("not_finite", "value: NaN and Infinity are not JSON; numbers must be finite")
+    place = re.search(r"\(byte (\d+)\)\Z", str(error))
+    return Refusal("malformed_json", f"value: must be JSON; it is not at byte {place[1] if place else len(value)}")
+
+
+def _is_naive(error: msgspec.ValidationError) -> bool:
+    return "with a timezone component" in str(error)
+
+
+def _holds_nan_or_infinity(value: bytes) -> bool:
+    """Whether these tokens, which many JSON writers produce, are all that is wrong with the text."""
+    found: list[str] = []
+    try:
+        json.loads(value, parse_constant=found.append)
+    except (ValueError, RecursionError):
+        return False
+    return bool(found)
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A refused record as it is written to the dead letter topic, whose retention is short.
+
+    ``value_bytes`` and ``value_sha256`` are of the whole value. ``key`` and ``value`` are the
+    original bytes (in base64), each cut to a limit, and absent where only the hash may be kept.
+    """
+
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    area: str | msgspec.UnsetType = msgspec.UNSET
+    value_bytes: int
+    value_sha256: str
+    key: bytes | msgspec.UnsetType = msgspec.UNSET
+    value: bytes | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(
+        cls,
+        refusal: Refusal,
+        area: str | None,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        max_bytes: int,
+        hash_only: bool,
+    ) -> Rejection:
+        """The dead letter of one record; ``key`` and ``value`` are kept up to ``max_bytes`` each."""
+        whole = value or b""
+        return cls(
+            reason=refusal.reason,
+            detail=refusal.detail,
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            area=msgspec.UNSET if area is None else area,
+            value_bytes=len(whole),
+            value_sha256=hashlib.sha256(whole).hexdigest(),
+            key=msgspec.UNSET if hash_only or key is None else key[:max_bytes],
+            value=msgspec.UNSET if hash_only else whole[:max_bytes],
+        )
+
+    def encode(self) -> tuple[bytes | None, bytes]:
+        """Key (the area, if the record belongs to one) and value (JSON) of the record to be written."""
+        return (None if self.area is msgspec.UNSET else self.area.encode()), msgspec.json.encode(self)

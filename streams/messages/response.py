@@ -1,0 +1,107 @@
+"""The topic ``responses``: what people did about alerts. A Kafka record -> a response, or a refusal with its reason.
+
+As with incidents, nothing can make reading raise, and a refusal never repeats what the record holds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Container
+from datetime import UTC, datetime
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from detectors.alerts import response
+from detectors.window.admission import EARLIEST_S, LATEST_S, Refusal
+from streams.messages.incident import Headers, stranger
+
+MAX_BYTES = 4096
+"""Longer than any response."""
+
+_END = r"(?![\s\S])"  # $ would let a line feed pass, and JSON Schema knows no \Z
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}" + _END
+_ALERT = r"^[0-9a-f]{32}" + _END
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+" + _END
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody did about an open alert. It holds no free text.
+
+    Raises:
+        ValueError: the action is ``outcome`` and none is given, or it is another and one is.
+    """
+
+    id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
+    alert: Annotated[str, Meta(pattern=_ALERT, description="id of the alert")]
+    action: response.Action
+    user: Annotated[
+        str,
+        Meta(min_length=1, max_length=100, pattern=_NO_CONTROLS, description="who did it; no control characters"),
+    ]
+    at: Annotated[datetime, Meta(tz=True, description="when, by the sender's clock")]
+    outcome: Annotated[
+        response.Outcome | UnsetType,
+        Meta(description="what came of the alert; given with the action outcome, and with no other"),
+    ] = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.action == "outcome") is (self.outcome is UNSET):
+            raise ValueError("outcome: must be given with the action outcome, and with no other")
+
+    def encode(self) -> bytes:
+        """The record's value, JSON."""
+        return msgspec.json.encode(self)
+
+
+class ResponseRecord(NamedTuple):
+    """A decoded record of the topic ``responses``; ``area`` is None for one that belongs to none of the partition."""
+
+    offset: int
+    arrival_s: float
+    area: str | None
+    said: response.Response | Refusal
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+_decoder = msgspec.json.Decoder(Response)
+
+
+def decode_response(
+    key: bytes | None, value: bytes | None, partition: int, partitions: int, areas: Container[str]
+) -> tuple[str | None, response.Response | Refusal]:
+    """What a record of the topic ``responses`` says, and to which of the ``areas``.
+
+    The area is None for a record that belongs to no area of this partition; such a record is always refused.
+    """
+    if not key:
+        return None, Refusal("no_area", "key: missing; must be the area's name")
+    area = key.decode("utf-8", "replace")
+    refusal = stranger("key", area, partition, partitions, areas)
+    if refusal is not None:
+        return None, refusal
+    if len(value or b"") > MAX_BYTES:
+        return area, _bad(f"value: must be at most {MAX_BYTES} bytes")
+    try:
+        said = _decoder.decode(value or b"")
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ValueError):  # raised by Response itself
+            return area, _bad(str(error.__cause__))
+        place = re.search(r" - at `\$\.(\w+)`\Z", str(error))
+        return area, _bad(f"{place[1] if place else 'value'}: must be as the JSON Schema of a response says")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return area, _bad("value: must be a response in JSON, UTF-8")
+    at_s = math.floor((said.at - _EPOCH).total_seconds())
+    if not EARLIEST_S <= at_s <= LATEST_S:
+        return area, _bad("at: must lie between the years 1900 and 2999")
+    outcome: response.Outcome | Literal[""] = "" if said.outcome is UNSET else said.outcome
+    return area, response.Response(said.alert, said.action, said.user, at_s, outcome)
+
+
+def _bad(detail: str) -> Refusal:
+    return Refusal("bad_response", detail)

@@ -1,0 +1,1 @@
+"""What long-running processes share: logs, threads, watchdog, metrics. Knows nothing of hot spots."""

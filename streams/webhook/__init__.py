@@ -1,0 +1,1 @@
+"""Alerts to on-call tools. Knows nothing of Redis."""

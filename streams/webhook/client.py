@@ -1,0 +1,142 @@
+"""Posts one notification to an on-call tool, again and again until it is taken, refused, or given up.
+
+An address may hold a secret in its path, so that no message of ours names more than its host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+import stamina
+import stamina.instrumentation
+
+from streams.configuration.load import webhook_tls
+from streams.configuration.services import WebhookSettings
+from streams.webhook.dead_letter import UndeliveredReason
+from streams.webhook.metrics import WebhookMetrics
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 60.0
+AT_ONCE = 4
+"""So many notifications are posted at a time, of different alerts."""
+LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+"""Of the answers below 500, those that ask us to come again."""
+
+log = logging.getLogger(__name__)
+
+
+class UndeliverableError(Exception):
+    """The tool has refused a notification, or has not taken it for too long."""
+
+    def __init__(self, reason: UndeliveredReason, detail: str, attempts: int) -> None:
+        super().__init__(f"{detail} ({attempts} attempts)")
+        self.reason: UndeliveredReason = reason
+        self.detail = detail
+        self.attempts = attempts
+
+
+class WebhookClient:
+    """Posts to the address of the settings; an asynchronous context.
+
+    Raises:
+        ConfigurationError: ``ssl_cafile`` cannot be used.
+    """
+
+    def __init__(self, settings: WebhookSettings, metrics: WebhookMetrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._give_up_s = settings.give_up_min * 60
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        headers = {"Content-Type": "application/json", "User-Agent": "hotspot-monitor"}
+        if settings.token:
+            headers["Authorization"] = f"Bearer {settings.token.reveal()}"
+        self._http = httpx.AsyncClient(
+            verify=webhook_tls(settings), headers=headers, timeout=settings.timeout_s, follow_redirects=False
+        )
+        self.host = urlsplit(settings.url).netloc
+        stamina.instrumentation.set_on_retry_hooks([])  # they would log what is posted
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def post(self, body: bytes) -> None:
+        """Post a body until it is taken.
+
+        Raises:
+            UndeliverableError: it was refused, or not taken within ``give_up_min`` minutes.
+        """
+        attempts = 0
+        try:
+            async for attempt in stamina.retry_context(
+                on=self._again,
+                attempts=None,
+                timeout=self._give_up_s,
+                wait_initial=FIRST_WAIT_S,
+                wait_max=LONGEST_WAIT_S,
+                wait_jitter=FIRST_WAIT_S,
+            ):
+                with attempt:
+                    attempts = attempt.num
+                    await self._attempt(body)
+        except (httpx.HTTPError, TimeoutError) as error:
+            reason, detail = _said(error)
+            raise UndeliverableError(reason, detail, attempts) from None  # the error's own text has the address
+
+    async def _attempt(self, body: bytes) -> None:
+        try:
+            async with (
+                self._at_once,
+                asyncio.timeout(self._settings.timeout_s),
+                self._http.stream("POST", self._settings.url, content=body) as response,  # its body is not read
+            ):
+                response.raise_for_status()
+        except (httpx.HTTPError, TimeoutError) as error:
+            reason, detail = _said(error)
+            self._metrics.failed(reason)
+            log.warning("the webhook at %s has not taken a notification: %s", self.host, detail)
+            raise
+
+    def _again(self, error: Exception) -> bool | float:
+        """Whether to try again, or after how many seconds."""
+        if not isinstance(error, httpx.HTTPStatusError):
+            return isinstance(error, httpx.RequestError | TimeoutError)
+        status = error.response.status_code
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in LATER:
+            return False
+        wait_s = retry_after_s(error.response.headers.get("Retry-After", ""), datetime.now(UTC))
+        return True if wait_s is None else min(wait_s, self._give_up_s)
+
+
+def retry_after_s(header: str, now: datetime) -> float | None:
+    """Seconds to wait by a header ``Retry-After`` (RFC 9110), a number or a date; None if it is neither."""
+    if header.isascii() and header.isdecimal():
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max((until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)
+
+
+def _said(error: Exception) -> tuple[UndeliveredReason, str]:
+    if isinstance(error, httpx.HTTPStatusError):
+        status, detail = error.response.status_code, f"HTTP {error.response.status_code} {error.response.reason_phrase}"
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return "throttled", detail
+        return ("server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"), detail
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "timeout", "no answer in time"
+    return "unreachable", f"{type(error).__name__}: {error}"

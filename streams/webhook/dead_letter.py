@@ -1,0 +1,31 @@
+"""The dead letter of a notification that no on-call tool has taken: topic ``alerts.undelivered``, key = area."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from streams.webhook.notification import Notification
+
+UndeliveredReason = Literal["refused", "throttled", "server_error", "timeout", "unreachable", "unreadable"]
+"""HTTP 3xx or 4xx, 429, 5xx, no answer in time, no connection; and a record that is no alert of ours."""
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """Which record could not be told of, why not, and what would have been posted."""
+
+    reason: UndeliveredReason
+    detail: Annotated[str, Meta(description="the last attempt's fault in words")]
+    attempts: Annotated[int, Meta(ge=0)]
+    failed_at: Annotated[datetime, Meta(tz=True)]
+    topic: Annotated[str, Meta(description="topic of the record, that of the alerts")]
+    partition: int
+    offset: int
+    notification: Annotated[Notification | UnsetType, Meta(description="absent if the record is unreadable")] = UNSET
+
+    def encode(self) -> bytes:
+        """The record's value, JSON."""
+        return msgspec.json.encode(self)

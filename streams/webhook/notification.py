@@ -1,0 +1,119 @@
+"""What an on-call tool is told of an alert: the JSON that Alertmanager posts to a webhook, version 4.
+
+Each notification carries one alert. A tool tells alerts apart, and knows the end of one, by ``groupKey`` and
+``fingerprint``, which stay the same for an alert's life; the label ``tier`` may rise within it.
+Source: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.scan.significance import TIERS
+from streams.messages.alert import AlertFeature, AlertProperties
+from streams.messages.explanation import paragraph
+
+ALERT_NAME = "HotspotAlert"
+SEVERITY = {"watch": "info", "advisory": "info", "alert": "warning", "urgent": "critical"}
+NOT_ENDED = datetime(1, 1, 1, tzinfo=UTC)
+"""What Alertmanager writes as the end of an alert that has none."""
+
+Status = Literal["firing", "resolved"]
+
+
+class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True, rename={"generator_url": "generatorURL"}):
+    """One alert of a notification."""
+
+    status: Status
+    labels: Annotated[dict[str, str], Meta(description="alertname, area, category, tier, severity, exercise, alert_id")]
+    annotations: Annotated[dict[str, str], Meta(description="summary, description, notice, and link if known")]
+    starts_at: Annotated[datetime, Meta(tz=True, description="tick at which the alert was opened")] = msgspec.field(
+        name="startsAt"
+    )
+    ends_at: Annotated[datetime, Meta(tz=True, description="tick at which it ended; the year 1 while it has not")] = (
+        msgspec.field(name="endsAt")
+    )
+    generator_url: Annotated[str, Meta(description="of the alert in the console; empty if that is not known")]
+    fingerprint: Annotated[str, Meta(description="first half of the alert's id")]
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_url": "externalURL"}):
+    """What is posted: an alert that begins or changes, or its end."""
+
+    version: Literal["4"] = "4"
+    group_key: Annotated[str, Meta(description="the same in all notifications of an alert")] = msgspec.field(
+        name="groupKey"
+    )
+    truncated_alerts: Annotated[int, Meta(ge=0)] = msgspec.field(name="truncatedAlerts", default=0)
+    status: Status
+    receiver: str
+    group_labels: dict[str, str] = msgspec.field(name="groupLabels")
+    common_labels: dict[str, str] = msgspec.field(name="commonLabels")
+    common_annotations: dict[str, str] = msgspec.field(name="commonAnnotations")
+    external_url: Annotated[str, Meta(description="of the console; empty if that is not known")]
+    alerts: tuple[NotifiedAlert, ...]
+
+    def encode(self) -> bytes:
+        """The body, JSON."""
+        return msgspec.json.encode(self)
+
+
+def is_told(alert: AlertProperties, from_tier: str, delayed: bool) -> bool:
+    """Whether on-call tools are told of this revision.
+
+    Of what has a notice for a control room, is rare enough, and is not published late; and of every end of an alert
+    that was rare enough, late or not, so that nothing rings for ever. ``tier`` is the highest that was reached, so
+    that the last revision alone says whether there was something to be ended.
+    """
+    if TIERS.index(alert.tier) < TIERS.index(from_tier):
+        return False
+    return alert.state in TERMINAL or (bool(alert.notice) and not delayed)
+
+
+def notification(feature: AlertFeature, receiver: str, console_url: str = "") -> Notification:
+    """The notification of a revision. ``console_url`` is where people find the console, empty if there is none."""
+    alert = feature.properties
+    status: Status = "resolved" if alert.state in TERMINAL else "firing"
+    group = {"alert_id": alert.id, "alertname": ALERT_NAME, "area": alert.area}
+    labels = group | {
+        "category": alert.category,
+        "exercise": "true" if alert.status == "exercise" else "false",
+        "severity": SEVERITY[alert.tier],
+        "tier": alert.tier,
+    }
+    console_url = console_url.rstrip("/")
+    link = f"{console_url}/?alert={alert.id}" if console_url else ""
+    annotations = {"summary": _summary(alert), "description": paragraph(feature), "notice": alert.notice.value}
+    if link:
+        annotations["link"] = link
+    told = NotifiedAlert(
+        status=status,
+        labels=labels,
+        annotations=annotations,
+        starts_at=alert.opened_at,
+        ends_at=alert.ended_at if isinstance(alert.ended_at, datetime) else NOT_ENDED,
+        generator_url=link,
+        fingerprint=alert.id[:16],
+    )
+    return Notification(
+        group_key="{}:{" + ", ".join(f'{name}="{value}"' for name, value in group.items()) + "}",
+        status=status,
+        receiver=receiver,
+        group_labels=group,
+        common_labels=labels,
+        common_annotations=annotations,
+        external_url=console_url,
+        alerts=(told,),
+    )
+
+
+def _summary(alert: AlertProperties) -> str:
+    exercise = "Exercise: " if alert.status == "exercise" else ""
+    kind = "incidents" if alert.category == "all" else f"{alert.category} incidents"
+    usual = f"{alert.expected:.2g} usual" if alert.expected < 99.5 else f"{alert.expected:.0f} usual"
+    return f"{exercise}{alert.area}: {alert.observed} {kind}, {usual} ({alert.state.value}, {alert.tier})"

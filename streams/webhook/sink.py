@@ -1,0 +1,303 @@
+"""From the topic ``alerts`` to an on-call tool: every change that matters, at least once, in order for each alert.
+
+It reads Kafka and not Redis: Kafka is the truth, a consumer group keeps the position by itself, and what waits there
+while the tool is away, or this process is, waits for as long as the topic and the group's offsets are kept (7 days by
+Kafka's default, after which it begins at news). The group's offset is committed
+when everything below it was delivered, passed over, or written to ``alerts.undelivered``; a crash between delivery
+and commit delivers again. An alert that is tried again holds back its own later changes and nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from streams.brokers import connection as brokers
+from streams.configuration.load import Configuration, ConfigurationError
+from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
+from streams.process.logs import LogFormat, set_up_logging
+from streams.process.metrics_server import MetricsServer
+from streams.webhook.client import UndeliverableError, WebhookClient
+from streams.webhook.dead_letter import Undelivered
+from streams.webhook.deliveries import InFlight
+from streams.webhook.metrics import WebhookMetrics
+from streams.webhook.notification import Notification, is_told, notification
+
+DONE, FAILED = 0, 1
+POLL_MS = 500
+PAUSE_S = 1.0
+SETTLE_S = 0.1
+STALLED_S = 120.0
+UNSETTLED_S = 60.0
+ASK_S = 5.0
+LEAVE_S = 5.0
+"""A Kafka that is away keeps the process from leaving for no longer, at each of three steps."""
+MAX_IN_FLIGHT = 1000
+"""So many notifications may wait in memory; the others wait in Kafka."""
+
+NO_PARTITION = "no partition is ours yet, or another process has them all"
+
+log = logging.getLogger(__name__)
+
+
+class WebhookSink:
+    """Reads the alerts and has them posted, until it is cancelled."""
+
+    def __init__(self, configuration: Configuration, client: WebhookClient, metrics: WebhookMetrics) -> None:
+        self._configuration = configuration
+        self._settings = configuration.webhook
+        self._client = client
+        self._metrics = metrics
+        self._in_flight = InFlight()
+        self._committed: dict[TopicPartition, int] = {}
+        self._unsettle()
+        self._failure: KafkaError | None = None
+        self._away: str | None = "not connected to Kafka yet"
+        self._moved_s = time.monotonic()
+        self._asked_s = 0.0
+
+    def not_ready(self) -> str | None:
+        """Why nothing is read at present; None while alerts are read."""
+        return self._away
+
+    def stalled(self) -> str | None:
+        """That the loop has not come round for long; None while it does."""
+        seconds = time.monotonic() - self._moved_s
+        return f"no progress for {seconds:.0f} s" if seconds > STALLED_S else None
+
+    async def run(self) -> None:
+        """Go on for ever; Kafka is waited for whenever it is away."""
+        while True:
+            try:
+                await self._session()
+            except KafkaError as error:
+                self._away = f"Kafka at {self._configuration.kafka.bootstrap} does not answer"
+                log.warning("alerts cannot be read, will try again: %s", error)
+            self._moved_s = time.monotonic()
+            await asyncio.sleep(PAUSE_S)
+
+    async def _session(self) -> None:
+        kafka = self._configuration.kafka
+        self._unsettle()
+        self._failure = None
+        consumer = AIOKafkaConsumer(**brokers.group_reader_arguments(kafka, self._configuration.webhook_group))
+        self._producer = AIOKafkaProducer(**brokers.letter_writer_arguments(kafka))
+        consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(_soon, self._producer.stop)
+            await self._producer.start()
+            closing.push_async_callback(_soon, consumer.stop)
+            await consumer.start()
+            closing.push_async_callback(self.let_go, consumer)
+            while True:
+                await self._round(consumer)
+
+    async def _round(self, consumer: AIOKafkaConsumer) -> None:
+        self._moved_s = time.monotonic()
+        if self._failure is not None:
+            raise self._failure
+        if not self._is_settled:  # neither what is read nor a position counts while partitions are moved
+            self._away = NO_PARTITION
+            if self._moved_s - self._unsettled_s > UNSETTLED_S:
+                # What the group was refused, the library tells those only who read.
+                raise KafkaError(f"no partition was given within {UNSETTLED_S:.0f} s")
+            await asyncio.sleep(SETTLE_S)
+            return
+        owned = consumer.assignment()
+        if len(self._in_flight) < MAX_IN_FLIGHT:
+            consumer.resume(*owned)
+        else:
+            consumer.pause(*owned)
+        for records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).values():
+            for record in records if self._is_settled else ():  # they come again to whoever is given the partition
+                self._take(record)
+        self._in_flight.check()
+        self._moved_s = time.monotonic()
+        if not self._is_settled:
+            return
+        try:
+            async with asyncio.timeout(ASK_S):
+                await self._commit(consumer)
+        except TimeoutError:
+            self._away = self._missed()
+            return
+        if not owned:
+            self._away = NO_PARTITION
+        elif self._moved_s - self._asked_s > ASK_S:
+            self._away = await self._ask(consumer)
+            self._asked_s = time.monotonic()
+
+    async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
+        """What is wrong with Kafka, which a consumer without news waits for in silence."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                await consumer.end_offsets(consumer.assignment())
+        except (KafkaError, TimeoutError):
+            return self._missed()
+        return None
+
+    def _missed(self) -> str:
+        away = f"Kafka at {self._configuration.kafka.bootstrap} does not answer"
+        log.warning("%s: alerts wait there until it does", away)
+        return away
+
+    def _take(self, record: ConsumerRecord) -> None:
+        """Begin the delivery of a record, or pass it over. It does not wait: no rebalance can come between."""
+        partition = TopicPartition(record.topic, record.partition)
+        try:
+            feature = read_alert(record.value).data
+            headers = dict(record.headers)
+            provenance = headers.get(PROVENANCE_HEADER)
+            is_delayed = provenance is not None and msgspec.json.decode(provenance, type=Provenance).delayed
+        except (msgspec.DecodeError, TypeError) as error:
+            letter = self._letter(record, UndeliverableError("unreadable", str(error), 0), None)
+            self._in_flight.begin(partition, record.offset, "", lambda: self._bury(record.key, letter))
+            return
+        if is_told(feature.properties, self._settings.from_tier, is_delayed):
+            told = notification(feature, self._settings.receiver, self._settings.console_url)
+            self._in_flight.begin(partition, record.offset, feature.id, lambda: self._deliver(record, told))
+
+    async def _deliver(self, record: ConsumerRecord, told: Notification) -> None:
+        try:
+            await self._client.post(told.encode())
+        except UndeliverableError as error:
+            await self._bury(record.key, self._letter(record, error, told))
+        else:
+            self._metrics.delivered(told.status)
+
+    async def _bury(self, key: bytes | None, letter: Undelivered) -> None:
+        await self._producer.send_and_wait(self._configuration.kafka.topic("undelivered"), letter.encode(), key=key)
+        self._metrics.dead_letter(letter.reason)
+        log.error(
+            "partition %d, offset %d is given up after %d attempts: %s",
+            letter.partition,
+            letter.offset,
+            letter.attempts,
+            letter.detail,
+        )
+
+    def _letter(self, record: ConsumerRecord, error: UndeliverableError, told: Notification | None) -> Undelivered:
+        return Undelivered(
+            reason=error.reason,
+            detail=error.detail,
+            attempts=error.attempts,
+            failed_at=datetime.now(UTC),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            notification=msgspec.UNSET if told is None else told,
+        )
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Put on record how far all is done, where that has changed."""
+        done, lag = {}, 0
+        for partition in consumer.assignment():
+            position = await consumer.position(partition)
+            done[partition] = self._in_flight.position(partition, position)
+            lag += max((consumer.last_stable_offset(partition) or 0) - done[partition], 0)
+        news = {partition: offset for partition, offset in done.items() if self._committed.get(partition) != offset}
+        if news:
+            await consumer.commit(news)
+            self._committed |= news
+        self._metrics.lag(lag)
+
+    async def begin_at_news(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """A group that has never read a partition begins at its end: nobody is rung for what is long over.
+
+        Until then nothing is taken. Kafka's refusal ends the session: the library would only log it, and go on.
+        """
+        consumer.pause(*partitions)  # a read that is waiting already must not bring them
+        try:
+            new = [partition for partition in partitions if await consumer.committed(partition) is None]
+            ends = await consumer.end_offsets(new) if new else {}
+            for partition, offset in ends.items():
+                consumer.seek(partition, offset)
+            if ends:
+                await consumer.commit(ends)
+        except KafkaError as error:
+            self._failure = error
+        else:
+            self._is_settled = True
+
+    def _unsettle(self) -> None:
+        self._is_settled, self._unsettled_s = False, time.monotonic()
+
+    async def let_go(self, consumer: AIOKafkaConsumer) -> None:
+        """Put on record what is done and drop the rest: whoever has the partitions next delivers it."""
+        self._unsettle()
+        with suppress(KafkaError):
+            await _soon(self._commit, consumer)
+        await self._in_flight.cancel()
+        self._committed.clear()
+
+
+async def _soon(work: Callable[..., Coroutine[None, None, None]], *arguments: object) -> None:
+    """Do it, or give it up after ``LEAVE_S``: what is not put on record is delivered again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_S):
+            await work(*arguments)
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
+    def __init__(self, sink: WebhookSink, consumer: AIOKafkaConsumer) -> None:
+        self._sink, self._consumer = sink, consumer
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        if revoked:
+            await self._sink.let_go(self._consumer)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        await self._sink.begin_at_news(self._consumer, assigned)
+
+
+def run_webhook(configuration: Configuration, log_format: LogFormat = "text") -> int:
+    """Post alerts from this process until it is told to leave; returns the exit code."""
+    from kafka import errors
+
+    set_up_logging(log_format)
+    try:
+        faults = brokers.check_topics(configuration, ("alerts", "undelivered"))
+        for fault in faults:
+            log.critical("%s", fault)
+        return FAILED if faults else asyncio.run(_run(configuration))
+    except errors.KafkaError as error:
+        log.critical("%s", brokers.said_of(error, configuration.kafka))
+    except ConfigurationError as error:
+        log.critical("%s", error)
+    return FAILED
+
+
+async def _run(configuration: Configuration) -> int:
+    registry = CollectorRegistry()
+    metrics = WebhookMetrics(registry)
+    host, port = configuration.metrics.host, configuration.webhook.metrics_port
+    async with WebhookClient(configuration.webhook, metrics) as client:
+        sink = WebhookSink(configuration, client, metrics)
+        server = MetricsServer(registry, host=host, port=port, dead=sink.stalled, not_ready=sink.not_ready)
+        try:
+            server.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"webhook.metrics_port = {port}: cannot listen there on {host} ({error.strerror})"
+            ) from None
+        running = asyncio.create_task(sink.run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        log.info("alerts from the tier %s on are posted to %s", configuration.webhook.from_tier, client.host)
+        try:
+            await running
+        except asyncio.CancelledError:
+            log.info("leaving")
+        finally:
+            server.stop()
+    return DONE

@@ -1,0 +1,1 @@
+"""One worker process. Knows nothing of how Redis is laid out."""

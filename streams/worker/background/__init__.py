@@ -1,0 +1,1 @@
+"""The threads beside the engine. Knows nothing of Faust."""

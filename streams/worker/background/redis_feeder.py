@@ -1,0 +1,191 @@
+"""From the topic ``alerts`` to Redis, where control rooms and other programs read them.
+
+Kafka is the truth and Redis a copy of it, so the feeder keeps nothing of its own: how far an area has come
+is stored beside the area's data, by the same script in the same step (``apply_change.lua``). The feeder
+starts a partition at the smallest stored offset of the configured areas that live in it, because reading a
+record twice changes nothing and passing one over loses it; an area that Redis does not know has offset 0.
+It starts again in this way whenever Redis was away, or holds less than it did when last seen: after a flush,
+a restored backup or a failover the same records are read again and the contents are what they were.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from redis import RedisError
+
+from streams.brokers.connection import consumer_arguments, partition_of, retention_ms
+from streams.configuration.load import Configuration
+from streams.messages.usual import Usual
+from streams.process.background_thread import CompanionThread
+from streams.redis_copy.contents import RedisCopy, RedisLost, area_key
+from streams.worker.metrics import HealthSource, Metrics
+
+EXPIRY_MARGIN_S = 7 * 86_400
+"""So much longer than a record stays in the topic lives a key of Redis: none goes before what it is made from."""
+
+POLL_MS = 500
+PAUSE_S = 1.0
+KAFKA_TIMEOUT_MS = 5000
+KAFKA_BACKOFF_MS = 1000
+"""The client's own 30 s would keep alerts waiting for as long after Kafka has come back."""
+
+log = logging.getLogger(__name__)
+
+
+class RedisFeeder(CompanionThread):
+    """Feeds the alerts of the configured areas into Redis.
+
+    Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is
+    written by the worker that owns it, whose ``health`` knows it, and with it what is ``usual`` there, where that is
+    new.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        health: HealthSource,
+        usual: Callable[[], Mapping[str, Usual]],
+        metrics: Metrics,
+        heartbeat_s: float = 10.0,
+    ) -> None:
+        super().__init__("redis-feeder")
+        self._topic = configuration.kafka.topic("alerts")
+        self._areas = tuple(configuration.areas)
+        self._arguments = consumer_arguments(configuration.kafka) | {
+            "bootstrap_timeout_ms": KAFKA_TIMEOUT_MS,
+            "reconnect_backoff_max_ms": KAFKA_BACKOFF_MS,
+        }
+        self._health = health
+        self._usual = usual
+        self._metrics = metrics
+        self._heartbeat_s = heartbeat_s
+        self._copy = RedisCopy(configuration.redis, retention_ms(configuration) // 1000 + EXPIRY_MARGIN_S)
+        self._partition: dict[str, TopicPartition] = {}  # of each area
+        self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
+        self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
+        self._told: dict[str, Usual] = {}  # what Redis was last told to be usual in each area
+
+    def _run(self) -> None:
+        """Feed; Kafka and Redis are waited for whenever they are away."""
+        with closing(self._copy):
+            while not self._stopping.is_set():
+                try:
+                    with closing(KafkaConsumer(**self._arguments)) as consumer:
+                        self._assign(consumer)
+                        self._feed(consumer)
+                except KafkaError as error:
+                    log.warning("alerts cannot be read, will try again: %s", error)
+                    self._stopping.wait(PAUSE_S)
+
+    def _assign(self, consumer: KafkaConsumer) -> None:
+        topic = self._topic
+        partitions = len(consumer.partitions_for_topic(topic) or ())
+        if not partitions:
+            raise UnknownTopicOrPartitionError(f"topic {topic} is missing; 'hotspots topics' creates it")
+        self._partition = {area: TopicPartition(topic, partition_of(area.encode(), partitions)) for area in self._areas}
+        consumer.assign(sorted(set(self._partition.values())))
+
+    def _feed(self, consumer: KafkaConsumer) -> None:
+        is_placed = False
+        beat_at = 0.0
+        while not self._stopping.is_set():
+            is_due = time.monotonic() >= beat_at
+            if is_due:
+                beat_at = time.monotonic() + self._heartbeat_s
+                self._measure(consumer)
+            try:
+                if not is_placed:
+                    self._place(consumer)
+                    is_placed = True
+                if is_due:
+                    self._beat(consumer)
+                for records in consumer.poll(timeout_ms=POLL_MS).values():
+                    for record in records:
+                        self._apply(record)
+            except RedisLost:
+                is_placed = False
+            except RedisError as error:
+                log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
+                self._metrics.redis_up(False)
+                is_placed = False
+                self._stopping.wait(PAUSE_S)
+
+    def _place(self, consumer: KafkaConsumer) -> None:
+        """Go to where Redis stands."""
+        self._told.clear()
+        for area in self._areas:
+            stored = self._copy.offset(area)
+            if stored < self._stored.get(area, 0):
+                log.warning("Redis has lost alerts of area %s, reading again from offset %d", area, stored)
+                self._metrics.feeder_rewound(area)
+            self._stored[area] = stored
+        for partition in consumer.assignment():
+            start = min(self._stored[area] for area, at in self._partition.items() if at == partition)
+            log.info("partition %d of %s is read from offset %d", partition.partition, partition.topic, start)
+            consumer.seek(partition, start)
+
+    def _apply(self, record: ConsumerRecord) -> None:
+        area = (record.key or b"").decode(errors="replace")
+        is_at_home = self._partition.get(area) == (record.topic, record.partition)
+        if not is_at_home or record.offset < self._stored[area]:
+            return
+        try:
+            self._advance(area, record.offset + 1, record)
+        except msgspec.DecodeError as error:
+            where = record.topic, record.partition, record.offset
+            log.warning("%s, partition %d, offset %d: not an alert, left out: %s", *where, error)
+
+    def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
+        first = self._first.get(self._partition[area], 0)
+        self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record)
+
+    def _beat(self, consumer: KafkaConsumer) -> None:
+        """Say that the areas are alive, and see whether Redis still holds what it did.
+
+        An area without news comes along to the partition's position, else it would hold back the next start.
+        """
+        now = datetime.now(UTC)
+        for area, health in self._health().items():
+            self._copy.beat(area, health, now)
+        for area, usual in self._usual().items():
+            if self._told.get(area) is not usual:
+                self._copy.tell_usual(area, usual, now)
+                self._told[area] = usual
+        for area, partition in self._partition.items():
+            position = consumer.position(partition, timeout_ms=KAFKA_TIMEOUT_MS)
+            if position is not None:
+                self._advance(area, position)
+        self._metrics.redis_up(True)
+
+    def _measure(self, consumer: KafkaConsumer) -> None:
+        """See how much the topic holds, and how much of it Redis does not."""
+        partitions = consumer.assignment()
+        try:
+            self._first = consumer.beginning_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
+        except KafkaError as error:
+            log.warning("the extent of the topic alerts is not known at the moment: %s", error)
+            return
+        for area, partition in self._partition.items():
+            stored = max(self._stored.get(area, 0), self._first[partition])
+            self._metrics.feeder_lag(area, max(0, ends[partition] - stored))
+            if stored > ends[partition]:
+                log.error(
+                    "area %s: Redis holds alerts up to offset %d, but topic %s ends at %d, so it is another topic; "
+                    "delete the keys %s or use another database",
+                    area,
+                    stored,
+                    partition.topic,
+                    ends[partition],
+                    area_key(area, "*"),
+                )

@@ -1,0 +1,442 @@
+"""The worker process: Faust reads and acknowledges, the engine thinks and writes.
+
+Faust does not wait for what happens at an assignment. So the handler returns at once, and each partition
+that is new is rebuilt in a task while the agent fills its inbox. Acknowledgement is by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, Protocol, cast
+
+import faust
+import msgspec
+from faust.streams import Stream
+from faust.types import TP, StreamT
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from detectors.warm_up import compile_kernels
+from streams.area_log.sources import LogError
+from streams.areas.watched_area import WatchedArea, watched_areas
+from streams.brokers.connection import check_topics, faust_arguments, said_of
+from streams.brokers.reading import Cancelled, StalledError
+from streams.configuration.load import Configuration, ConfigurationError
+from streams.messages.incident import decode
+from streams.process.logs import LogFormat, set_up_logging
+from streams.process.metrics_server import MetricsServer
+from streams.process.watchdog import Watchdog, end_within
+from streams.worker.background.kafka_watch import KafkaWatch
+from streams.worker.background.recalibration import Recalibrator
+from streams.worker.background.redis_feeder import RedisFeeder
+from streams.worker.background.response_reader import ResponseReader
+from streams.worker.engine.partition import Partition
+from streams.worker.engine.publisher import VERSION, AbortedError, FencedError, Messages, Publisher
+from streams.worker.engine.rebuild import RebuildError, rebuild
+from streams.worker.engine.thread import Engine
+from streams.worker.faust_transport import PromptTransport
+from streams.worker.inbox import Intake, Record
+from streams.worker.metrics import AreaHealth, Metrics
+
+DONE, FAILED, FENCED = 0, 1, 3
+"""Exit codes: drained, something failed, another worker has the partition or the instance id."""
+
+OBSERVE_S = 0.5
+DRAIN_S = 20.0
+LEAVE_S = 20.0
+"""So long may it take, last of all, to acknowledge, to leave the group and to end; with Kafka away it never does."""
+SUSPEND_S = 3.0
+"""So long a rebalance waits for the engine's transaction; below every session time-out."""
+REBUILDS = 4
+"""So many partitions are rebuilt at a time."""
+BUFFER_RECORDS = 65_536
+"""What one fetch brings has room between Faust's reading and the agent: else each record waits for its place, at forty
+times its cost, and the partition is not fetched until most are worked off."""
+GARBAGE_AFTER = 50_000
+"""So many new objects are looked at for garbage at a time: thousands of records wait at any moment and are none."""
+SWITCH_S = 0.0005
+"""So long one thread may keep the interpreter from another. The engine comes back from every kernel and socket to a
+busy event loop; with the 5 ms of Python itself, each time, a scan took twice as long as its work."""
+SAME_GENERATION = 3
+"""So many assignments within one generation of the group: another worker keeps joining under our instance id."""
+
+log = logging.getLogger(__name__)
+
+
+class Companion(Protocol):
+    """Something that runs beside the worker, from its start to its end."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End; returns when it has ended."""
+
+
+class LeaveError(Exception):
+    """The worker must not go on; its text says why in one line."""
+
+
+class SharedIdError(LeaveError):
+    """Another worker has joined the group under our instance id."""
+
+
+EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, KafkaError)
+"""Failures whose text says all there is to say."""
+
+
+class Owned:
+    """A partition that is ours: its records, and what stops its rebuilding."""
+
+    def __init__(self, number: int, intake: Intake) -> None:
+        self.number = number
+        self.intake = intake
+        self.lost = threading.Event()
+        self.position = 0
+        self.moved_s = time.monotonic()
+
+
+class Worker:
+    """One worker of the group. Create it and await :meth:`run` in the same event loop."""
+
+    def __init__(self, configuration: Configuration, areas: Mapping[str, WatchedArea], metrics: Metrics) -> None:
+        self._configuration = configuration
+        self._areas = areas
+        self._metrics = metrics
+        self._topic = configuration.kafka.topic("incidents")
+        self._owned: dict[int, Owned] = {}
+        self._rebuilds = ThreadPoolExecutor(REBUILDS, thread_name_prefix="rebuild")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._is_draining = False
+        self._failure: BaseException | None = None
+        self._generation = (0, 0)
+        self._beat_s = time.monotonic()
+        self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
+        self.responses = ResponseReader(configuration, areas, self.engine.respond)
+
+    # State, for health checks; asked from other threads
+
+    def owned(self) -> list[int]:
+        """The partitions that are assigned to this worker."""
+        return sorted(self._owned)
+
+    def not_ready(self) -> str | None:
+        """Why the worker is not ready, None if every partition that it owns has caught up."""
+        owned, caught_up = set(self._owned), self.engine.caught_up()
+        if not owned:
+            return "no partition is assigned yet"
+        waiting = sorted(owned - caught_up)
+        return f"partitions {waiting} have not caught up yet" if waiting else None
+
+    def stalled(self) -> str | None:
+        """What has made no progress for too long, None if nothing."""
+        limit_s, now_s = self._configuration.worker.watchdog_s, time.monotonic()
+        if now_s - self.engine.beat_s > limit_s:
+            return f"the engine has made no progress for {limit_s} s"
+        if now_s - self._beat_s > limit_s:
+            return f"the event loop has made no progress for {limit_s} s"
+        for owned in list(self._owned.values()):
+            if owned.position < owned.intake.end_offset and now_s - owned.moved_s > limit_s:
+                return f"nothing was read for {limit_s} s of partition {owned.number}, which has more"
+        return None
+
+    # From start to end
+
+    async def run(self) -> int:
+        """Work until SIGTERM, SIGINT or a failure; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        with tempfile.TemporaryDirectory(prefix="hotspots-", ignore_cleanup_errors=True) as folder:
+            app = self._app(folder)
+            self.engine.start()
+            tasks = [asyncio.create_task(each) for each in (self._consume(app), self._observe(app), self._stop.wait())]
+            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                if task.exception() is not None:
+                    self._fail(task.exception())
+            code = await self._leave(app, folder)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return code
+
+    def _app(self, folder: str) -> faust.App:
+        kafka, worker = self._configuration.kafka, self._configuration.worker
+        app = faust.App(
+            kafka.group,
+            **faust_arguments(kafka),
+            datadir=folder,
+            store="memory://",
+            web_enabled=False,
+            autodiscover=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=worker.fetch_bytes,
+            consumer_group_instance_id=self._configuration.instance,
+            broker_session_timeout=worker.session_timeout_s,
+            broker_heartbeat_interval=worker.session_timeout_s / 5,
+            broker_request_timeout=max(90, worker.session_timeout_s),
+            broker_commit_interval=1.0,
+            stream_wait_empty=False,
+            stream_recovery_delay=0.0,
+            stream_buffer_maxsize=BUFFER_RECORDS,
+        )
+        app.transport = PromptTransport(app.conf.broker_consumer, app)
+        incidents = app.topic(
+            self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        app.agent(incidents, name="incidents")(self._read)
+        app.on_partitions_revoked.connect(self._revoked)
+        app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
+        return app
+
+    async def _consume(self, app: faust.App) -> None:
+        await app.start()
+        log.info("the worker has joined group %s", self._configuration.kafka.group)
+        await app.wait_until_stopped()
+        raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
+
+    async def _leave(self, app: faust.App, folder: str) -> int:
+        """Stop reading; unless something failed, close what is open and put it on record; leave the group."""
+        self._is_draining = True
+        for owned in self._owned.values():
+            owned.lost.set()
+        code = DONE
+        if self._failure is None:
+            log.info("leaving: putting on record what is read")
+            if not await self._loop.run_in_executor(None, self.engine.drain, DRAIN_S):
+                log.error("leaving without the last tick, which takes over %s s; it is read again", DRAIN_S)
+        if self._failure is not None:
+            code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
+        end_within(LEAVE_S, code, lambda: shutil.rmtree(folder, ignore_errors=True))
+        if self._failure is None:
+            await app.commit({self._topic})
+        await app.stop()
+        self._rebuilds.shutdown(wait=False, cancel_futures=True)
+        return code
+
+    def _fail(self, failure: BaseException | None) -> None:
+        """Remember the first failure, report it, and leave."""
+        if self._failure is not None or failure is None:
+            return
+        self._failure = failure
+        expected = isinstance(failure, EXPECTED)
+        log.critical("leaving: %s", failure, exc_info=None if expected else failure)
+        self._stop.set()
+
+    def _fail_soon(self, failure: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._fail, failure)
+
+    # Records
+
+    async def _read(self, stream: StreamT[Any]) -> None:
+        """The agent: decode, and pass on to the engine."""
+        kafka, max_bytes = self._configuration.kafka, self._configuration.worker.max_record_bytes
+        partitions, areas = kafka.partitions, self._areas
+        async for event in cast(Stream[bytes], stream).noack().events():
+            message = event.message
+            owned = self._owned.get(message.partition)
+            if owned is None or self._is_draining:
+                continue  # not acknowledged, so it is delivered again
+            area, entry = decode(
+                message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
+            )
+            record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
+            await owned.intake.take(record, event)
+
+    def _cover(self, intake: Intake, covered: Mapping[str | None, int]) -> None:
+        self._loop.call_soon_threadsafe(intake.cover, covered)
+
+    async def _observe(self, app: faust.App) -> None:
+        """Watch how far each partition is read."""
+        while True:
+            self._beat_s = time.monotonic()
+            # One full inbox holds the agent, and with it every partition.
+            is_held = any(owned.intake.is_full for owned in self._owned.values())
+            for owned in list(self._owned.values()):
+                await self._observe_one(app, owned, is_held)
+            await asyncio.sleep(OBSERVE_S)
+
+    async def _observe_one(self, app: faust.App, owned: Owned, is_held: bool) -> None:
+        tp = TP(self._topic, owned.number)
+        if app.rebalancing or tp not in app.consumer.assignment():
+            return
+        end_offset = app.consumer.highwater(tp)
+        try:
+            position = await asyncio.wait_for(app.consumer.position(tp), OBSERVE_S)
+        except TimeoutError:
+            return
+        if position is None or end_offset is None:
+            return
+        if position != owned.position or is_held:
+            owned.position, owned.moved_s = position, time.monotonic()
+        owned.intake.observe(position, end_offset, is_held)
+
+    # Partitions
+
+    async def _revoked(self, *_args: Any, **_: Any) -> None:
+        """A rebalance begins: let the engine finish its transaction before another worker can take over."""
+        await self._loop.run_in_executor(None, self.engine.suspend, SUSPEND_S)
+
+    async def _assigned(self, app: Any, assigned: Any, *_args: Any, **_: Any) -> None:
+        numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
+        self._expect_new_generation(app.consumer_generation_id)
+        for number in set(self._owned) - numbers:
+            owned = self._owned.pop(number)
+            owned.lost.set()
+            owned.intake.close()
+            self.engine.forget(number)
+            self.responses.leave(number)
+        for number in sorted(numbers - set(self._owned)):
+            owned = Owned(number, Intake(self._configuration.worker.inbox_records, self._loop))
+            self._owned[number] = owned
+            self._rebuild(owned)
+        self.engine.resume()
+        log.info("assigned partitions %s", sorted(numbers))
+
+    def _expect_new_generation(self, generation: int) -> None:
+        known, times = self._generation
+        self._generation = (generation, times + 1 if generation == known else 1)
+        if self._generation[1] > SAME_GENERATION:
+            instance = self._configuration.instance
+            self._fail(SharedIdError(f"another worker uses the instance id {instance!r}; set worker.instance_id"))
+
+    def _rebuild_soon(self, _number: int, intake: Intake) -> None:
+        self._loop.call_soon_threadsafe(self._rebuild_again, intake)
+
+    def _rebuild_again(self, intake: Intake) -> None:
+        """A transaction was aborted: back to what is on record, and the records since then once more."""
+        owned = next((each for each in self._owned.values() if each.intake is intake), None)
+        if owned is not None:
+            intake.put_back()
+            self._rebuild(owned)
+
+    def _rebuild(self, owned: Owned) -> None:
+        task = asyncio.create_task(self._rebuild_and_hand_over(owned))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _rebuild_and_hand_over(self, owned: Owned) -> None:
+        try:
+            partition = await self._loop.run_in_executor(self._rebuilds, self._rebuilt, owned)
+        except Cancelled:
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it is, the worker cannot go on)
+            if not owned.lost.is_set():
+                self._fail(error)
+            return
+        self.engine.adopt(partition, owned.intake)
+        if not owned.lost.is_set():
+            self.responses.follow(partition)
+
+    def _rebuilt(self, owned: Owned) -> Partition:
+        """Take a partition over and bring its areas to where their scan records left them."""
+        if owned.lost.is_set():
+            raise Cancelled
+        publisher = Publisher(self._configuration.kafka, owned.number)
+        try:
+            restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
+            messages = Messages(self._configuration, owned.number)
+            settings = [each for area in restored.unwritten for each in messages.settings(area)]
+            if settings:
+                publisher.commit(settings)
+        except BaseException:
+            publisher.close()
+            raise
+        for name in restored.monitors:
+            self._metrics.rebuilt(name, restored.seconds)
+        log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
+        return Partition(owned.number, restored, publisher, messages, self._metrics)
+
+
+def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
+    """Run a worker in this process until it is told to leave; returns the exit code."""
+    set_up_logging(log_format)
+    log.info("starting version %s", VERSION)
+    try:
+        areas = watched_areas(configuration)
+        faults = check_topics(configuration)
+        for fault in faults:
+            log.critical("%s", fault)
+        if faults:
+            return FAILED
+        for name, area in areas.items():
+            if area.calibration is None:
+                log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
+        compile_kernels()
+        gc.collect()
+        gc.freeze()  # what is here from the start stays: no full collection need look at it again
+        gc.set_threshold(GARBAGE_AFTER)
+        sys.setswitchinterval(SWITCH_S)
+        return asyncio.run(_run(configuration, areas))
+    except KafkaError as error:
+        log.critical("%s", said_of(error, configuration.kafka))
+        return FAILED
+    except (ConfigurationError, LeaveError) as error:
+        log.critical("%s", error)
+        return FAILED
+
+
+async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -> int:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    worker = Worker(configuration, areas, metrics)
+    host, port = configuration.metrics.host, configuration.metrics.port
+    kafka = KafkaWatch(configuration, metrics, worker.owned)
+
+    def health() -> Mapping[str, AreaHealth]:
+        known = worker.engine.health()
+        if kafka.away() is None:
+            return known
+        return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
+
+    metrics.observe(worker.engine.open_alerts, health)
+    feeder = RedisFeeder(configuration, health=health, usual=worker.engine.usual, metrics=metrics)
+
+    def not_ready() -> str | None:
+        return kafka.away() or worker.not_ready()
+
+    def stalled() -> str | None:
+        threads = (
+            ("feeds Redis", feeder),
+            ("watches Kafka", kafka),
+            ("calibrates anew", recalibrator),
+            ("reads responses", worker.responses),
+        )
+        ended = [name for name, each in threads if not each.is_alive]
+        return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
+
+    recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)
+    companions: Sequence[Companion] = (
+        feeder,
+        kafka,
+        recalibrator,
+        worker.responses,
+        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
+        Watchdog(stalled),
+    )
+    with ExitStack() as running:
+        for companion in companions:
+            try:
+                companion.start()
+            except OSError as error:
+                raise LeaveError(
+                    f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
+                    "machine needs a metrics.port of its own"
+                ) from None
+            running.callback(companion.stop)
+        return await worker.run()

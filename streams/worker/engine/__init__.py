@@ -1,0 +1,1 @@
+"""The thread that owns the Monitors. Knows nothing of the threads beside it."""

@@ -1,0 +1,330 @@
+"""One owned partition: its areas' Monitors, and the transaction that puts closed ticks on record.
+
+Everything here runs in the engine's thread, or before the partition is handed to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import msgspec
+
+from detectors.monitor import NO_SUCH_ALERT, ClosedTick, Monitor
+from detectors.window.admission import Refusal
+from streams.areas.watched_area import WatchedArea
+from streams.calibration.calibration_file import CalibrationFile
+from streams.messages.response import ResponseRecord
+from streams.messages.scan import PartitionRecord, ScanRecord, raw, scan_record
+from streams.messages.usual import Usual
+from streams.messages.wording import figure_words
+from streams.worker.engine.publisher import Message, Messages, Publisher
+from streams.worker.engine.rebuild import Restored
+from streams.worker.inbox import Record
+from streams.worker.metrics import Metrics
+
+QUIET_S = 2
+"""Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
+MERGE_S = 2.0
+"""Behind on the wall clock: so long records are gathered into one tick before it is scanned."""
+UNOWNED_S = 1.0
+"""So long rejections that belong to no area wait for a tick's transaction."""
+
+
+USUAL_S = 10.0
+"""A clock that runs faster than time, as in a replay, passes many hours meanwhile."""
+
+log = logging.getLogger(__name__)
+
+
+class Done(NamedTuple):
+    """A closed tick that waits for its transaction, with its input records, or with the response that it is."""
+
+    area: OwnedArea
+    watched: WatchedArea
+    closed: ClosedTick
+    records: list[Record]
+    response: ResponseRecord | None
+    record: ScanRecord
+    scan_s: float
+
+
+class OwnedArea:
+    """An area of an owned partition: its Monitor, and the records that it has not yet put on record."""
+
+    def __init__(self, watched: WatchedArea, monitor: Monitor, last: ScanRecord | None) -> None:
+        self.watched = watched
+        self.monitor = monitor
+        self.is_wall = watched.settings.clock == "wall"
+        self.alerts = monitor.alerts
+        self.last_record_s: float | None = None
+        self.last_scan_s: float | None = None
+        self.is_silent = False
+        self.missing_days = monitor.missing_days
+        self.usual: Usual | None = None
+        self._usual_bucket: int | None = None
+        self._usual_s = float("-inf")
+        self._last = last
+        self._coming: WatchedArea | None = None
+        self._records: deque[Record] = deque()
+        self._open_since_s = 0.0
+        self._accounts = msgspec.structs.replace(monitor.accounts)
+
+    def is_behind(self, record: Record, now_s: float) -> bool:
+        """Whether a tick that ended before the record's would be closed late."""
+        return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
+
+    def put(self, record: Record, now_s: float, metrics: Metrics) -> list[Done]:
+        """Take the area's next record; returns what that closed."""
+        merge = self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
+        self._records.append(record)
+        self.last_record_s = record.arrival_s
+        before_s, started = self.monitor.clock_s, time.perf_counter()
+        closed = self.monitor.put(record.entry, record.offset, int(record.arrival_s), merge)
+        done = self._done(closed, started)
+        if len(self._records) == 1:
+            self._open_since_s = now_s
+        elif merge and not closed and self.monitor.clock_s != before_s:
+            metrics.tick_merged(self.watched.name)
+        return done
+
+    def advance(self, time_s: int) -> list[Done]:
+        """Time has reached a moment; returns what that closed. Only a wall clock follows."""
+        clock_s = self.monitor.clock_s
+        if not self.is_wall or clock_s is None or time_s <= clock_s:
+            return []
+        started = time.perf_counter()
+        return self._done(self.monitor.advance(time_s), started)
+
+    def flush(self) -> list[Done]:
+        """Close the open tick of a wall clock; a watermark's is read again."""
+        started = time.perf_counter()
+        return self._done(self.monitor.flush(), started) if self.is_wall else []
+
+    def respond(self, response: ResponseRecord) -> list[Done]:
+        """Let a response take effect; nothing where no tick was closed yet, so that no alert is open."""
+        started = time.perf_counter()
+        closed = self.monitor.respond(response.said, response.offset)
+        return [] if closed is None else self._done([closed], started, response)
+
+    def recalibrate(self, calibration: CalibrationFile) -> WatchedArea:
+        """Go by another calibration from the next boundary on; returns the area as it is watched then."""
+        self._coming = replace(self.watched, calibration_file=calibration)
+        self.monitor.recalibrate(calibration.calibration)
+        return self._coming
+
+    def _done(self, ticks: Iterable[ClosedTick], started: float, response: ResponseRecord | None = None) -> list[Done]:
+        ticks = list(ticks)
+        scan_s = (time.perf_counter() - started) / max(1, len(ticks))
+        done = []
+        for closed in ticks:
+            records = []
+            while self._records and self._records[0].offset < closed.next_offset:
+                records.append(self._records.popleft())
+            if self._coming is not None and closed.calibration == self._coming.ids.calibration:
+                self.watched, self._coming = self._coming, None
+            read: list[Record | ResponseRecord] = [*records] if response is None else [response]
+            inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in read]
+            record = scan_record(self.watched.name, self.watched.ids, closed, self._last, inputs)
+            self._last = record
+            done.append(Done(self, self.watched, closed, records, response, record, scan_s))
+        return done
+
+    def see_usual(self, monotonic_s: float) -> None:
+        """See anew what is usual, once in each hour of the area's clock, and no more often than every ``USUAL_S``."""
+        window = self.monitor.window
+        if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
+            return
+        self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
+
+    def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
+        """A closed tick is on record."""
+        name, closed = self.watched.name, done.closed
+        if done.response is not None:
+            metrics.response_committed(name, done.response.said, closed)
+        else:
+            metrics.tick_committed(name, self._accounts, closed, done.scan_s)
+        if closed.changes and done.records:
+            for _ in closed.changes:
+                metrics.alert_committed(name, now_s - done.records[-1].arrival_s)
+        if closed.streams:
+            self.last_scan_s = now_s
+        self._accounts = closed.accounts
+        self.is_silent = closed.is_silent
+        self.missing_days = self.monitor.missing_days
+        self.alerts = self.monitor.alerts
+        for alert in closed.changes:
+            if alert.notice:
+                kind = f"{alert.notice}, {alert.tier}, {alert.stream}"
+                usual = figure_words(alert.expected)
+                log.info("area %s: alert %s: %s, %d against %s usual", name, alert.id, kind, alert.observed, usual)
+        for _, reason, _ in closed.refusals:
+            what = "record" if done.response is None else "response"
+            log.warning("area %s: a %s was rejected: %s", name, what, reason)
+
+
+class Partition:
+    """One owned partition, from the moment that it is rebuilt until it is lost."""
+
+    def __init__(
+        self,
+        number: int,
+        restored: Restored,
+        publisher: Publisher,
+        messages: Messages,
+        metrics: Metrics,
+    ) -> None:
+        self.number = number
+        self.areas = {
+            name: OwnedArea(restored.watched[name], monitor, restored.last.get(name))
+            for name, monitor in restored.monitors.items()
+        }
+        for name, calibration in restored.coming.items():
+            self.areas[name].recalibrate(calibration)
+        self.covered: dict[str | None, int] = {None: restored.own.next_offset}
+        self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
+        self.next_offset = max(self.covered.values())
+        self.next_response = restored.own.next_response
+        self._own = restored.own
+        self._publisher = publisher
+        self._messages = messages
+        self._metrics = metrics
+        self._clock_s = 0
+        self._done: list[Done] = []
+        self._settings: list[Message] = []
+        self._unowned: list[Record] = []
+        self._unowned_since_s = 0.0
+        self._unanswerable: list[tuple[ResponseRecord, Refusal]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many closed ticks wait for the transaction."""
+        return len(self._done)
+
+    def put(self, record: Record, now_s: float) -> None:
+        """Take the next record, unless a committed transaction covers it."""
+        self.next_offset = max(self.next_offset, record.offset + 1)
+        if record.area is None:
+            if record.offset < self._own.next_offset:
+                return
+            if not self._unowned:
+                self._unowned_since_s = now_s
+            self._unowned.append(record)
+            area, is_behind = None, now_s - record.arrival_s > QUIET_S
+        else:
+            area = self.areas[record.area]
+            if record.offset < area.monitor.expected_next:
+                return
+            is_behind = area.is_behind(record, now_s)
+            self._done += area.put(record, now_s, self._metrics)
+        if not is_behind and int(record.arrival_s) > self._clock_s:
+            self._clock_s = int(record.arrival_s)
+            for other in self.areas.values():
+                if other is not area:
+                    self._done += other.advance(self._clock_s)
+
+    def respond(self, response: ResponseRecord) -> None:
+        """Take the next response, of whichever area, unless a committed transaction covers it."""
+        if response.offset < self.next_response:
+            return
+        self.next_response = response.offset + 1
+        done = [] if response.area is None else self.areas[response.area].respond(response)
+        if not done:
+            refusal = response.said if isinstance(response.said, Refusal) else NO_SUCH_ALERT
+            self._unanswerable.append((response, refusal))
+        self._done += done
+
+    def quiet(self, now_s: float) -> None:
+        """Nothing is left to read: the clocks on the wall go on without records."""
+        for area in self.areas.values():
+            self._done += area.advance(int(now_s) - QUIET_S)
+
+    def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        """Let an area go by another calibration from its next boundary on; that is put on record before."""
+        self._settings += self._messages.settings(self.areas[area].recalibrate(calibration))
+
+    def flush(self) -> None:
+        """Close every open tick of a wall clock."""
+        for area in self.areas.values():
+            self._done += area.flush()
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is something to commit."""
+        return (
+            bool(self._done)
+            or bool(self._settings)
+            or bool(self._unanswerable)
+            or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
+        )
+
+    def commit(self, now_s: float) -> None:
+        """Put everything that is done on record, in one transaction; afterwards :attr:`covered` holds.
+
+        Raises:
+            FencedError: the partition has another owner.
+            AbortedError: nothing was written; the partition must be rebuilt.
+        """
+        done, unowned, unanswerable = self._done, self._unowned, self._unanswerable
+        messages = [*self._settings]
+        scan_at = {}
+        for each in done:
+            messages += self._messages_of(each, now_s)
+            scan_at[each.area.watched.name] = len(messages) - 1
+        messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
+        messages += [self._messages.rejection("responses", *each) for each in unanswerable]
+        own = _with_rejected(self._own, unowned) if unowned else self._own
+        own = msgspec.structs.replace(own, next_response=self.next_response)
+        messages.append(self._messages.partition(own))
+        offsets = self._publisher.commit(messages)
+        scans = {name: offsets[index] for name, index in scan_at.items()}
+        own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
+        self._done, self._settings, self._unowned, self._unanswerable, self._own = [], [], [], [], own
+        self._metrics.transaction("committed")
+        committed_s = time.time()
+        for each in done:
+            each.area.committed(each, committed_s, self._metrics)
+            self.covered[each.area.watched.name] = each.closed.next_offset
+        for record in unowned:
+            self._metrics.rejected(_refusal(record).reason)
+            log.warning("partition %d: a record was rejected: %s", self.number, _refusal(record).reason)
+        for response, refusal in unanswerable:
+            self._metrics.rejected(refusal.reason, response.area or "")
+            log.warning("partition %d: a response was rejected: %s", self.number, refusal.reason)
+        self.covered[None] = own.next_offset
+
+    def _messages_of(self, done: Done, now_s: float) -> list[Message]:
+        """What a closed tick has to say; the scan record comes last."""
+        watched, closed = done.watched, done.closed
+        response = done.response
+        since_s = closed.tick_s if response is None else response.arrival_s
+        messages = self._messages.alerts(watched, closed, since_s, now_s)
+        if closed.refusals:
+            records = {record.offset: record for record in done.records}
+            for offset, reason, detail in closed.refusals:
+                refusal = Refusal(reason, detail)
+                if response is None:
+                    messages.append(self._messages.rejection("incidents", records[offset], refusal))
+                else:
+                    messages.append(self._messages.rejection("responses", response, refusal))
+        messages.append(self._messages.scan(done.record))
+        return messages
+
+    def close(self) -> None:
+        """Let go of the partition."""
+        self._publisher.close()
+
+
+def _refusal(record: Record) -> Refusal:
+    return cast(Refusal, record.entry)  # what belongs to no area was always refused
+
+
+def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionRecord:
+    rejected = dict(own.rejected)
+    for record in records:
+        reason = _refusal(record).reason
+        rejected[reason] = rejected.get(reason, 0) + 1
+    return msgspec.structs.replace(own, next_offset=records[-1].offset + 1, rejected=rejected)

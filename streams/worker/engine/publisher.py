@@ -1,0 +1,167 @@
+"""What the engine writes, in transactions that only the owner of a partition can commit."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from detectors.monitor import ClosedTick
+from detectors.window.admission import Refusal
+from streams.areas.watched_area import WatchedArea
+from streams.brokers.connection import MAX_REQUEST_BYTES, producer_arguments
+from streams.configuration.load import Configuration, KafkaSettings, Topic
+from streams.messages import scan as scan_log
+from streams.messages.alert import PROVENANCE_HEADER, Provenance
+from streams.messages.incident import Rejection
+from streams.messages.response import ResponseRecord
+from streams.messages.scan import PartitionRecord, ScanRecord
+from streams.worker.inbox import Record
+
+DELAYED_AFTER_S = 60
+DELIVER_S = 25.0
+VERSION = version("hotspot-monitor")
+HOST = socket.gethostname()
+
+
+class Message(NamedTuple):
+    """A record to be written, to the partition that the publisher owns."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class FencedError(Exception):
+    """Another worker has taken the partition over; nothing more can be written."""
+
+
+class AbortedError(Exception):
+    """The transaction was not committed; nothing of it is visible."""
+
+
+class Publisher:
+    """The transactional producer of one partition. Opening it fences whoever had the partition before.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+
+    def __init__(self, kafka: KafkaSettings, partition: int) -> None:
+        self._partition = partition
+        self._producer = KafkaProducer(
+            **producer_arguments(kafka),
+            transactional_id=f"{kafka.topic('scans')}.{partition}",
+            max_request_size=MAX_REQUEST_BYTES,
+        )
+        self._producer.init_transactions()
+        self._is_fenced = False
+
+    def commit(self, messages: Sequence[Message]) -> list[int]:
+        """Write all messages in one transaction; returns their offsets when it is committed.
+
+        Raises:
+            FencedError: the partition has another owner.
+            AbortedError: nothing was written; the producer must not be used again.
+        """
+        taken_over = f"partition {self._partition} was taken over by another worker"
+        if self._is_fenced:
+            raise FencedError(taken_over)
+        try:
+            self._producer.begin_transaction()
+            sent = [
+                self._producer.send(
+                    each.topic, each.value, key=each.key, headers=list(each.headers), partition=self._partition
+                )
+                for each in messages
+            ]
+            self._producer.flush(timeout=DELIVER_S)
+            self._producer.commit_transaction()
+            return [each.get(timeout=0).offset for each in sent]
+        except KafkaTimeoutError as error:
+            # After a broker has died, the library's sender has been seen to send nothing more for ever: nothing is
+            # asked of this producer again, and the next one that is opened aborts what it began.
+            raise AbortedError(f"partition {self._partition}: not delivered within {DELIVER_S:g} s") from error
+        except KafkaError as error:
+            if not self._aborts():
+                self._is_fenced = True
+                raise FencedError(taken_over) from error
+            raise AbortedError(f"partition {self._partition}: {error}") from error
+
+    def _aborts(self) -> bool:
+        """Abort the transaction. Where the broker does not let us, the partition is not ours: another has its epoch.
+
+        To ask is surer than to look at the error that was raised, which may hide the first one.
+        """
+        try:
+            self._producer.abort_transaction()
+        except KafkaError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""
+        try:
+            self._producer.close(timeout=1)
+        except KafkaTimeoutError:
+            # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
+            # and take a new epoch when Kafka is back: it would fence whoever has the partition by then.
+            self._producer._sender.force_close()
+
+
+class Messages:
+    """The messages of one partition, by what they report."""
+
+    def __init__(self, configuration: Configuration, partition: int) -> None:
+        self._kafka = configuration.kafka
+        self._worker = configuration.worker
+        self._partition = partition
+
+    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[Message]:
+        """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
+        arrival.
+        """
+        latency_s = now_s - since_s
+        provenance = Provenance(
+            version=VERSION,
+            host=HOST,
+            partition=self._partition,
+            next_offset=closed.next_offset,
+            latency_s=round(latency_s, 3),
+            delayed=watched.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
+        )
+        headers = ((PROVENANCE_HEADER, provenance.encode()),)
+        topic, key = self._kafka.topic("alerts"), watched.name.encode()
+        return [Message(topic, key, watched.event(alert), headers) for alert in closed.changes]
+
+    def scan(self, record: ScanRecord) -> Message:
+        """The record of a closed tick."""
+        return Message(self._kafka.topic("scans"), record.area.encode(), scan_log.encode(record))
+
+    def settings(self, watched: WatchedArea) -> list[Message]:
+        """What an area's Monitor goes by, in full."""
+        return [Message(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
+
+    def partition(self, record: PartitionRecord) -> Message:
+        """The partition's own record."""
+        return Message(self._kafka.topic("scans"), scan_log.partition_key(self._partition), scan_log.encode(record))
+
+    def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> Message:
+        """The dead letter of a refused record of a topic."""
+        letter = Rejection.of(
+            refusal,
+            record.area,
+            self._kafka.topic(topic),
+            self._partition,
+            record.offset,
+            record.key,
+            record.value,
+            self._worker.rejected_value_bytes,
+            self._worker.rejected_hash_only,
+        )
+        return Message(self._kafka.topic("rejected"), *letter.encode())

@@ -1,0 +1,176 @@
+"""A partition's Monitors as its last scan records left them, from those records and the log of incidents."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiokafka.errors
+from kafka import KafkaConsumer, TopicPartition
+
+from detectors.monitor import Monitor
+from streams.area_log.sources import KafkaLog
+from streams.areas.watched_area import WatchedArea, calibrations_on_record
+from streams.brokers.connection import UNCOMMITTED, consumer_arguments
+from streams.brokers.reading import read_log
+from streams.calibration.calibration_file import CalibrationFile, misfits
+from streams.configuration.load import Configuration, KafkaSettings
+from streams.messages import scan as scan_log
+from streams.messages.incident import decode, partition_of
+from streams.messages.scan import PartitionRecord, ScanRecord
+
+log = logging.getLogger(__name__)
+
+
+class RebuildError(Exception):
+    """The log cannot be read, or does not hold what the scan records need."""
+
+
+@dataclass
+class Restored:
+    """Where a partition stands.
+
+    ``watched``: its areas, each by what it goes by now; ``coming``: calibrations that hold from their next
+    boundary on; ``last``: each area's last scan record, if it has
+    one; ``unwritten``: areas whose settings no scan record has named yet.
+    """
+
+    monitors: dict[str, Monitor] = field(default_factory=dict)
+    watched: dict[str, WatchedArea] = field(default_factory=dict)
+    coming: dict[str, CalibrationFile] = field(default_factory=dict)
+    last: dict[str, ScanRecord] = field(default_factory=dict)
+    own: PartitionRecord = field(default_factory=PartitionRecord)
+    unwritten: list[WatchedArea] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def rebuild(
+    configuration: Configuration, areas: Mapping[str, WatchedArea], partition: int, cancelled: threading.Event
+) -> Restored:
+    """The areas of one partition as their last scan records left them.
+
+    Raises:
+        RebuildError: the log cannot be read, or ends before what the scan records cover.
+        Cancelled: ``cancelled`` was set meanwhile.
+        StalledError: Kafka gave no record for a long time.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    started = time.monotonic()
+    kafka = configuration.kafka
+    here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
+    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+        own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
+        _check_responses(kafka, consumer, partition, own)
+    restored = Restored(own=own, last=last)
+    for name, configured in here.items():
+        record = last.get(name)
+        area, coming = as_calibrated(configuration, configured, record)
+        restored.watched[name] = area
+        if coming is not None:
+            restored.coming[name] = coming
+        restored.monitors[name] = area.monitor(record)
+        if record is None or record.ids != area.ids:
+            restored.unwritten.append(area)
+    if last:
+        incidents = TopicPartition(kafka.topic("incidents"), partition)
+        _refill(configuration, restored.monitors, last, incidents, _span(kafka, incidents, last), cancelled)
+    restored.seconds = time.monotonic() - started
+    return restored
+
+
+def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, own: PartitionRecord) -> None:
+    responses = TopicPartition(kafka.topic("responses"), partition)
+    if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
+        raise RebuildError(
+            f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
+            f"took effect; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+        )
+
+
+def as_calibrated(
+    configuration: Configuration, area: WatchedArea, record: ScanRecord | None
+) -> tuple[WatchedArea, CalibrationFile | None]:
+    """An area that is calibrated anew every night as its last scan record leaves it, and what is to hold from its next
+    boundary on, None for what holds already.
+
+    The later of the configured and the recorded calibration holds, if that one fits; one that no scan record has named
+    yet is still to come.
+    """
+    if record is None or area.nightly is None:
+        return area, None
+    fitting = []
+    for made in calibrations_on_record(KafkaLog(configuration, area.name)):
+        faults = misfits(made, area.name, area.settings, area.locations)
+        if made.calibration.budget != area.nightly.budget:
+            faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
+        if not faults:
+            fitting.append(made)
+        elif made.id == record.calibration:
+            log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
+    fitting.sort(key=lambda made: made.made_at)
+    for made in fitting:
+        if made.id == record.calibration and _is_later(made, area.calibration_file):
+            area = replace(area, calibration_file=made)
+    latest = fitting[-1] if fitting else None
+    return area, latest if latest is not None and _is_later(latest, area.calibration_file) else None
+
+
+def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
+    return known is None or made.made_at > known.made_at
+
+
+def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
+    """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
+    with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
+        first = consumer.beginning_offsets([incidents])[incidents]
+        present = consumer.end_offsets([incidents])[incidents]
+    start = min(record.lowest_offset for record in last.values())
+    end = max(record.next_offset for record in last.values())
+    if present < end:
+        raise RebuildError(
+            f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but scans cover it up to "
+            f"{end}; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+        )
+    if first > start:
+        log.error(
+            "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
+            incidents.topic,
+            incidents.partition,
+            first,
+            start,
+        )
+    return max(start, int(first)), end
+
+
+def _refill(
+    configuration: Configuration,
+    monitors: Mapping[str, Monitor],
+    last: Mapping[str, ScanRecord],
+    incidents: TopicPartition,
+    span: tuple[int, int],
+    cancelled: threading.Event,
+) -> None:
+    """Read the log once and fill every window."""
+    kafka, max_bytes = configuration.kafka, configuration.worker.max_record_bytes
+    partition, partitions = incidents.partition, kafka.partitions
+    spans = {name: (record.lowest_offset, record.next_offset) for name, record in last.items()}
+
+    def take(record: Any) -> None:
+        name, entry = decode(record.key, record.value, record.headers, partition, partitions, monitors, max_bytes)
+        if name is None or name not in spans:
+            return
+        lowest, following = spans[name]
+        if lowest <= record.offset < following:
+            monitors[name].refill(entry, record.offset, record.timestamp // 1000)
+
+    try:
+        read_log(kafka, incidents.topic, partition, *span, take, cancelled)
+    except aiokafka.errors.KafkaError as error:
+        raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
+    for name, record in last.items():
+        monitors[name].resume(record.checkpoint)

@@ -1,0 +1,277 @@
+"""The one thread that owns every Monitor of a worker: records in, one transaction a step out.
+
+Nothing else touches a Monitor. What is read, which partitions are owned and how records are
+acknowledged is the worker's affair, which talks to the engine through the methods here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from detectors.alerts.tracking import Alert
+from streams.areas.watched_area import WatchedArea
+from streams.calibration.calibration_file import CalibrationFile
+from streams.messages.response import ResponseRecord
+from streams.messages.usual import Usual
+from streams.worker.engine.partition import QUIET_S, OwnedArea, Partition
+from streams.worker.engine.publisher import DELAYED_AFTER_S, AbortedError, FencedError
+from streams.worker.inbox import Intake
+from streams.worker.metrics import AreaHealth, FeedState, Metrics
+
+STEP_S = 0.2
+STEP_RECORDS = 5000
+STEP_TICKS = 200
+IDLE_S = 0.1
+"""So often an idle engine looks for records: to be woken for each would cost more than the record itself."""
+ABORTS = 3
+"""So many aborted transactions of a partition, with none committed between, are too many."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Running:
+    """A partition that the engine works on, and where its records come from."""
+
+    partition: Partition
+    intake: Intake
+    is_caught_up: bool = False
+
+
+class Engine:
+    """The thread. ``covered`` is called after each transaction, ``aborted`` when a partition must be rebuilt,
+    ``failed`` once when the thread ends by an error; all three in the engine's thread.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        covered: Callable[[Intake, Mapping[str | None, int]], None],
+        aborted: Callable[[int, Intake], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._metrics = metrics
+        self._covered = covered
+        self._aborted = aborted
+        self._failed = failed
+        self._running: dict[int, Running] = {}
+        self._aborts: dict[int, int] = {}
+        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._wake = threading.Event()
+        self._stepping = threading.Lock()
+        self._is_suspended = False
+        self._is_stopping = False
+        self.beat_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    # For the worker, from any thread
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do at once."""
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def adopt(self, partition: Partition, intake: Intake) -> None:
+        """Work on a partition that is rebuilt."""
+        self._command(lambda: self._adopt(partition, intake))
+
+    def forget(self, number: int) -> None:
+        """The partition has another owner."""
+        self._command(lambda: self._forget(number))
+
+    def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        """Let an area that is owned go by another calibration from its next boundary on."""
+        self._command(lambda: self._recalibrate(area, calibration))
+
+    def respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
+        """Let responses take effect, unless the partition was lost or is rebuilt by now; then ``taken`` is called."""
+        self._command(lambda: self._respond(partition, responses, taken))
+
+    def suspend(self, deadline_s: float) -> None:
+        """Partitions are being moved: begin no step; returns when the one at hand is finished, or at the deadline."""
+        self._is_suspended = True
+        if self._stepping.acquire(timeout=deadline_s):
+            self._stepping.release()
+
+    def resume(self) -> None:
+        """Partitions have been moved."""
+        self._is_suspended = False
+        self.wake()
+
+    def drain(self, deadline_s: float) -> bool:
+        """Close the open ticks of wall clocks, commit, end; returns whether the thread has ended by the deadline."""
+        self._is_stopping = True
+        self.wake()
+        self._thread.join(deadline_s)
+        return not self._thread.is_alive()
+
+    def _command(self, command: Callable[[], None]) -> None:
+        self._commands.put(command)
+        self.wake()
+
+    # What others may see of it, at any time
+
+    def open_alerts(self) -> list[Alert]:
+        """The alerts on record that have not ended."""
+        return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
+
+    def watched(self) -> dict[str, WatchedArea]:
+        """The owned areas, by what each goes by now."""
+        return {name: area.watched for each in self._now() for name, area in each.partition.areas.items()}
+
+    def health(self) -> dict[str, AreaHealth]:
+        """How each owned and rebuilt area is doing."""
+        return {
+            name: AreaHealth(
+                last_record_s=area.last_record_s,
+                last_scan_s=area.last_scan_s,
+                lag=max(0, each.intake.end_offset - each.partition.next_offset),
+                feed=_feed(area, time.time()) if each.is_caught_up else "catching_up",
+                clock_s=area.monitor.clock_s,
+                missing_days=area.missing_days,
+                promise=area.watched.promise,
+            )
+            for each in self._now()
+            for name, area in each.partition.areas.items()
+        }
+
+    def usual(self) -> dict[str, Usual]:
+        """What is usual in each owned area, as it was when that was last seen; only of those that have caught up."""
+        areas = [area for each in self._now() for area in each.partition.areas.items()]
+        return {name: area.usual for name, area in areas if area.usual is not None}
+
+    def caught_up(self) -> set[int]:
+        """The partitions that are rebuilt and read to their end, or nearly so."""
+        return {each.partition.number for each in self._now() if each.is_caught_up}
+
+    def _now(self) -> list[Running]:
+        return list(self._running.values())
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping:
+                self._wake.wait(IDLE_S)
+                self._wake.clear()
+                while not self._commands.empty():
+                    self._commands.get()()
+                if self._round():
+                    self._wake.set()
+                self.beat_s = time.monotonic()
+            self._finish()
+        except BaseException as error:  # noqa: BLE001 (the worker reports it and leaves)
+            self._failed(error)
+
+    def _round(self) -> bool:
+        """One step of each partition; returns whether there is more to do at once."""
+        is_busy = False
+        for each in self._now():
+            with self._stepping:
+                if self._is_suspended:
+                    return False
+                is_busy |= self._step(each)
+        return is_busy
+
+    def _step(self, each: Running) -> bool:
+        """Records of one partition for a short while, then their transaction."""
+        partition, intake = each.partition, each.intake
+        deadline = time.monotonic() + STEP_S
+        was_at_end = intake.is_at_end
+        taken, last_arrival_s = 0, 0.0
+        while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS and time.monotonic() < deadline:
+            record = intake.next()
+            partition.put(record, time.time())
+            taken, last_arrival_s = taken + 1, record.arrival_s
+        intake.drained()
+        behind_s = time.time() - last_arrival_s if taken else QUIET_S
+        if behind_s > DELAYED_AFTER_S:
+            each.is_caught_up = False
+        elif (was_at_end and not intake.inbox) or behind_s < QUIET_S:
+            each.is_caught_up = True
+        if was_at_end and not taken:
+            partition.quiet(time.time())
+        self._commit(each)
+        if each.is_caught_up:
+            for area in partition.areas.values():
+                area.see_usual(time.monotonic())
+        return bool(intake.inbox)
+
+    def _commit(self, each: Running) -> None:
+        partition = each.partition
+        if not partition.is_due(time.time()):
+            return
+        try:
+            partition.commit(time.time())
+        except FencedError:
+            if not self._is_suspended and not each.intake.is_closed:
+                raise
+            log.info("partition %d moved to another worker during a transaction", partition.number)
+        except AbortedError as error:
+            self._abort(each, error)
+        else:
+            self._aborts.pop(partition.number, None)
+            self._covered(each.intake, dict(partition.covered))
+
+    def _abort(self, each: Running, error: AbortedError) -> None:
+        number = each.partition.number
+        self._metrics.transaction("aborted")
+        self._aborts[number] = self._aborts.get(number, 0) + 1
+        if self._aborts[number] >= ABORTS:
+            raise error
+        log.warning("transaction aborted, rebuilding: %s", error)
+        self._forget(number)
+        self._aborted(number, each.intake)
+
+    def _adopt(self, partition: Partition, intake: Intake) -> None:
+        if intake.is_closed:
+            partition.close()
+            return
+        self._running[partition.number] = Running(partition, intake)
+        self._covered(intake, dict(partition.covered))
+
+    def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
+        owning = [each for each in self._now() if area in each.partition.areas]
+        for each in owning:
+            each.partition.recalibrate(area, calibration)
+        if not owning:
+            log.warning("area %s is not at work now; its new calibration is dropped, and made again", area)
+
+    def _respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
+        running = self._running.get(partition.number)
+        if running is not None and running.partition is partition:
+            for response in responses:
+                partition.respond(response)
+        taken()
+
+    def _forget(self, number: int) -> None:
+        each = self._running.pop(number, None)
+        if each is not None:
+            each.partition.close()
+
+    def _finish(self) -> None:
+        for each in self._now():
+            if not each.intake.is_closed:
+                each.partition.flush()
+                self._commit(each)
+        for each in self._now():
+            each.partition.close()
+
+
+def _feed(area: OwnedArea, now_s: float) -> FeedState:
+    """The feed of an area that has caught up: a wall clock tells of a silence before the next tick does."""
+    silent_from_s = area.monitor.silent_from_s
+    is_silent = area.is_wall and silent_from_s is not None and now_s >= silent_from_s
+    if is_silent or area.is_silent:
+        return "silent"
+    return "learning" if area.missing_days else "healthy"
