@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks._city import AREA
 from streams.areas.watched_area import watched_areas
 from streams.configuration.load import load
-from streams.messages.incident import partition_of
+from streams.messages.records import partition_of
 from streams.worker.engine.rebuild import rebuild
 
 

@@ -25,7 +25,7 @@ from detectors.area.incident import Category, Incident
 from detectors.area.settings import STREAMS
 from streams.analyst.incident_file import Row
 from streams.analyst.replay import feed
-from streams.configuration.load import KafkaSettings
+from streams.configuration.kafka import KafkaSettings
 from streams.messages.alert import read_alert
 from streams.redis_copy.contents import area_key
 

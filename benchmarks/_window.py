@@ -20,7 +20,7 @@ from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
 from detectors.warm_up import compile_kernels
-from streams.messages import scan as scan_log
+from streams.messages import scan
 
 
 def main(number: int, end_s: int) -> None:
@@ -39,8 +39,8 @@ def main(number: int, end_s: int) -> None:
     _give_back()
     grown = process.memory_info().rss - before
     (closed,) = monitor.flush()
-    record = scan_log.scan_record(AREA, scan_log.Ids(monitor.configuration_id, ""), closed, scan_log.NO_DIGEST, [])
-    print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan_log.encode(record).decode()}))
+    record = scan.scan_record(AREA, scan.Ids(monitor.configuration_id, ""), closed, scan.NO_DIGEST, [])
+    print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan.encode(record).decode()}))
 
 
 def _give_back() -> None:

@@ -29,9 +29,10 @@ from benchmarks._city import AREA, cells, history_s, rows
 from benchmarks._machine import description, on_core, run_apart
 from streams.analyst.replay import feed
 from streams.brokers.connection import consumer_arguments, producer_arguments
-from streams.local_services.service import LocalKafka, LocalValkey
-from streams.messages import scan as scan_log
-from streams.messages.incident import partition_of
+from streams.local_services.kafka import LocalKafka
+from streams.local_services.valkey import LocalValkey
+from streams.messages import scan
+from streams.messages.records import partition_of
 from tests.integration.worker_process import Deployment, WorkerProcess, toml
 
 WORKER_CORE, OTHER_CORE = 0, 1
@@ -117,7 +118,7 @@ class Lag:
         """Asks Kafka."""
         for record in self._consumer.poll(timeout_ms=20).get(self._scans, ()):
             if record.key == AREA.encode():
-                self._covered = scan_log.decode_scan(record.value).next_offset
+                self._covered = scan.decode_scan(record.value).next_offset
         return int(self._consumer.end_offsets([self._incidents])[self._incidents]) - self._covered
 
     def close(self) -> None:

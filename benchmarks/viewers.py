@@ -31,8 +31,9 @@ from rich.progress import Progress
 from benchmarks._machine import HERE, description, on_core, run_apart
 from benchmarks._town import TOWN, Town, Written
 from benchmarks.path import HISTORY, OTHER_CORE, SETTLE_S, Lag, Site, start_worker
-from streams.configuration.load import KafkaSettings
-from streams.local_services.service import LocalKafka, LocalValkey
+from streams.configuration.kafka import KafkaSettings
+from streams.local_services.kafka import LocalKafka
+from streams.local_services.valkey import LocalValkey
 from tests.integration.worker_process import HOTSPOTS, WorkerProcess
 
 DELAY_S = 1.0

@@ -126,8 +126,8 @@ def main(threads: int) -> None:
     scanning = Scanning(
         chosen.settings, chosen.locations.points, neighbours(chosen.locations.points, chosen.settings.max_radius_m)
     )
-    history = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY)
-    whole = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY + REST)
+    history = past_of(table.incidents(), chosen.settings, chosen.locations, BEGIN, BEGIN + HISTORY)
+    whole = past_of(table.incidents(), chosen.settings, chosen.locations, BEGIN, BEGIN + HISTORY + REST)
     rows, years, missed = [], [], []
     with Progress(console=Console(stderr=True)) as bar:
         for budget in BUDGETS:
@@ -135,7 +135,18 @@ def main(threads: int) -> None:
                 null = "with" if with_repeats else "without"
                 task = bar.add_task(f"{budget:g} a week, {null} near repeats", total=blocks_of(NULL_WEEKS))
                 step = lambda task=task: bar.advance(task)  # noqa: E731
-                made = make(history, chosen, budget, NULL_WEEKS, 0, with_repeats, threads, step).calibration
+                made = make(
+                    history,
+                    chosen.area,
+                    chosen.settings,
+                    chosen.locations,
+                    budget,
+                    NULL_WEEKS,
+                    0,
+                    with_repeats,
+                    threads,
+                    step,
+                ).calibration
                 opened = rest_of(whole, scanning, made)
                 scores = " | ".join(f"{made.scores[tier]:.2f}" for tier in ("watch", "alert", "urgent"))
                 measured = f"{made.rate:.2f} ({made.rate_low:.2f} to {made.rate_high:.2f})"

@@ -22,7 +22,8 @@ from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.calibration.result import Calibration
-from detectors.clusters.scorer import Cluster, NullMaximum, RecentCases, Scorer
+from detectors.clusters.cluster import Cluster
+from detectors.clusters.scorer import NullMaximum, RecentCases, Scorer
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
 from detectors.window.completeness import Delays
@@ -436,3 +437,7 @@ class Monitor:
         self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset
         self._standing = checkpoint
+
+
+OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
+"""What can become of a record: these seven add up to the records read."""

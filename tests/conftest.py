@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.local_services.service import LocalKafka, LocalValkey
+from streams.local_services.kafka import LocalKafka
+from streams.local_services.valkey import LocalValkey
 
 # A run that was started in the background may ignore Ctrl-C, and so would every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

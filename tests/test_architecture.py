@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,26 +62,48 @@ def test_imports_keep_their_direction() -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "complaint"),
-    [
-        ("detectors/window/sliding.py", "import time", "detectors.window.sliding -> time"),
-        ("detectors/models/permutation.py", "import redis", "detectors.models.permutation -> redis"),
-        ("detectors/area/incident.py", "import streams", "detectors.area.incident -> streams"),
-        (
-            "detectors/area/incident.py",
-            "import detectors.window.sliding",
-            "detectors.area.incident -> detectors.window.sliding",
-        ),
-        ("detectors/helpers.py", "", "helpers"),
-    ],
-)
-def test_a_broken_import_rule_is_noticed(house: Path, file: str, line: str, complaint: str) -> None:
-    with (house / file).open("a") as source:
-        source.write(f"\n{line}\n")
+PLANTED = {
+    "pure": ("detectors/window/sliding.py", "import time", "detectors.window.sliding -> time"),
+    "layers": (
+        "detectors/area/incident.py",
+        "import detectors.monitor",
+        "detectors.area.incident -> detectors.monitor",
+    ),
+    "shell": ("streams/configuration/load.py", "import streams.brokers.topics", "streams.configuration.load"),
+    "worker": ("streams/worker/inbox.py", "import streams.worker.consumer", "streams.worker.inbox"),
+    "console": ("streams/console/models.py", "import streams.console.api.alerts", "streams.console.models"),
+    "acyclic": ("streams/brokers/connection.py", "import streams.brokers.reading", "allowed in streams.brokers"),
+    "faust": ("streams/worker/engine/thread.py", "import faust", "streams.worker.engine.thread -> faust"),
+    "web": ("streams/process/metrics_server.py", "import uvicorn", "streams.process.metrics_server -> uvicorn"),
+    "http": ("streams/brokers/connection.py", "import httpx", "streams.brokers.connection -> httpx"),
+    "click": ("streams/messages/alert.py", "import click", "streams.messages.alert -> click"),
+    "redis": ("streams/webhook/sink.py", "import redis", "streams.webhook.sink -> redis"),
+}
+"""For each contract of ``pyproject.toml``: a file, a line that breaks it there, and a part of the complaint."""
+
+
+def test_every_broken_import_rule_is_noticed(house: Path) -> None:
+    """Everything is planted at once, and one module beside the layers: the checker takes seconds."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert set(PLANTED) == {each["id"] for each in contracts}
+    for file, line, _ in PLANTED.values():
+        with (house / file).open("a") as source:
+            source.write(f"\n{line}\n")
+    for folder in ("detectors", "streams", "streams/worker", "streams/console"):
+        (house / folder / "helpers.py").touch()
     result = lint_imports(house)
     assert result.returncode == 1
-    assert complaint in result.stdout.split("Broken contracts")[1]
+    assert f"Contracts: 0 kept, {len(contracts)} broken." in result.stdout
+    broken = result.stdout.split("Broken contracts")[1]
+    assert [complaint for _, _, complaint in PLANTED.values() if complaint not in broken] == []
+    assert broken.count("helpers") >= 4
+
+
+def test_every_module_lies_in_a_small_package() -> None:
+    assert [path.name for path in (ROOT / "streams").glob("*.py")] == ["__init__.py"]
+    packages = {path.parent for name in ("detectors", "streams") for path in (ROOT / name).rglob("*.py")}
+    sizes = {folder.relative_to(ROOT).as_posix(): len(list(folder.glob("[!_]*.py"))) for folder in packages}
+    assert {folder: size for folder, size in sizes.items() if size > 12} == {}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from streams.cli import main
-from streams.configuration.load import Configuration, ConfigurationError, load
+from streams.configuration.load import Configuration, load
+from streams.configuration.reader import ConfigurationError
 from streams.local_services.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,12 +15,13 @@ from click.testing import CliRunner
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident
 from streams.cli import main
-from streams.configuration.load import Area, Configuration, load
+from streams.configuration.area import Area
+from streams.configuration.load import Configuration, load
 from streams.console.metrics import CONSOLE_DECLARED
 from streams.messages.incident import decode
 from streams.messages.response import decode_response
 from streams.webhook.metrics import WEBHOOK_DECLARED
-from streams.worker.metrics import DECLARED
+from streams.worker.declared_metrics import DECLARED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -50,7 +51,7 @@ def commands(program: str) -> list[list[str]]:
 
 
 CALLS = commands("hotspots")
-WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "schemas", "simulate", "reference")
+WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "simulate", "documents")
 WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "export", "console")
 """Run by ``tests/integration/test_documented_commands.py``."""
 TESTED_ALONE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from detectors.clusters.scorer import Cluster
+from detectors.clusters.cluster import Cluster
 
 
 @dataclasses.dataclass(frozen=True)

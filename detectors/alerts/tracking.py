@@ -17,7 +17,7 @@ from detectors.alerts.response import Action, Response, Responses
 from detectors.area.locations import to_sphere
 from detectors.area.settings import AreaSettings
 from detectors.clusters.artefacts import Artefacts
-from detectors.clusters.scorer import Cluster
+from detectors.clusters.cluster import Cluster
 from detectors.scan.significance import TIERS, Chance, Nominal
 from detectors.window.zone_profile import Lookback
 

@@ -14,12 +14,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from detectors.alerts.tracking import Alert
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import OUTCOMES, ClosedTick, Monitor
 from streams.analyst.chosen_area import Plan
 from streams.analyst.incident_file import Row
 from streams.messages.alert import AlertFeature, alert_event, read_alert
 from streams.messages.incident import decode
-from streams.worker.metrics import OUTCOMES
 
 
 class AlertSummary(msgspec.Struct, frozen=True):

@@ -13,8 +13,11 @@ from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
 from streams.analyst.incident_file import Table
+from streams.areas.watched_area import locations
 from streams.calibration.calibration_file import read
-from streams.configuration.load import DEFAULT_BUDGET, Area, Configuration, ConfigurationError, load, locations
+from streams.configuration.area import DEFAULT_BUDGET, Area
+from streams.configuration.load import Configuration, load
+from streams.configuration.reader import ConfigurationError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,13 +26,11 @@ from detectors.area.incident import Incident, Status
 from detectors.area.locations import cell_of, to_sphere
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import EARLIEST_S, LATEST_S
+from streams.analyst.deliveries import Entry, RefusedDelivery, _without_truncated
 from streams.messages.incident import TICK_HEADER
 
 NEAR_M = 50_000.0
 """Rows farther than this from the median coordinate belong to no city: (0, 0), points in other states."""
-TRUNCATED_SHARE = 0.05
-TRUNCATED_LEAST = 5
-"""A delivery that deletes at least so many ids, and more than this share of those known, is truncated."""
 
 _ALIASES = {"seen_at": "reported_at", "op": "status"}
 _STATUS = {"snapshot": "active", "insert": "active", "update": "active", "delete": "cancelled"}
@@ -67,39 +65,6 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     def is_tick(self) -> bool:
         """Whether this announces a time rather than an incident."""
         return bool(self.headers)
-
-
-class RefusedDelivery(msgspec.Struct, frozen=True):
-    """A delivery that was left out because it looks truncated."""
-
-    seen_at: datetime
-    rows: int
-    deleted: int
-    known: int
-
-    def __str__(self) -> str:
-        return (
-            f"delivery of {self.seen_at.isoformat()} ({self.rows} rows) refused: it deletes {self.deleted} of "
-            f"{self.known} known incidents, more than {TRUNCATED_SHARE:.0%} at once, so it is probably truncated"
-        )
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One row of a file: its time, its record, and the incident in it (None: decoding will reject it).
-
-    ``dated``: whether the time is its own, and not that of the row before it.
-    """
-
-    time_s: float
-    id: str
-    value: bytes
-    incident: Incident | None
-    dated: bool
-
-    @property
-    def order(self) -> tuple[float, str]:
-        """What the rows of a file are sorted by."""
-        return self.time_s, self.id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -297,27 +262,6 @@ def _moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return None if moment.tzinfo is None else moment
-
-
-def _without_truncated(entries: list[Entry]) -> tuple[tuple[Entry, ...], tuple[RefusedDelivery, ...]]:
-    """The rows without deliveries, rows of one time, that delete more than a few per cent of what is known."""
-    kept: list[Entry] = []
-    refused: list[RefusedDelivery] = []
-    known: set[str] = set()
-    for time_s, group in itertools.groupby(entries, key=lambda entry: entry.time_s):
-        delivery = list(group)
-        valid = [entry for entry in delivery if entry.incident is not None]
-        deleted = known.intersection(
-            entry.id for entry in valid if entry.incident and entry.incident.status is Status.CANCELLED
-        )
-        if len(deleted) >= TRUNCATED_LEAST and len(deleted) > TRUNCATED_SHARE * len(known):
-            seen_at = datetime.fromtimestamp(time_s, UTC)
-            refused.append(RefusedDelivery(seen_at, len(delivery), len(deleted), len(known)))
-            continue
-        kept.extend(delivery)
-        known.difference_update(deleted)
-        known.update(entry.id for entry in valid if entry.incident and entry.incident.status is Status.ACTIVE)
-    return tuple(kept), tuple(refused)
 
 
 def tick_row(key: bytes, tick_s: int) -> Row:

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from streams.analyst.incident_file import Row
 from streams.brokers.connection import BOOTSTRAP_MS, producer_arguments
-from streams.configuration.load import KafkaSettings
+from streams.configuration.kafka import KafkaSettings
 
 LINGER_MS = 20
 BATCH_BYTES = 262_144

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from streams.area_log.chain import links
-from streams.area_log.sources import AreaLog
+from streams.area_log.records import AreaLog
 
 
 class Break(msgspec.Struct, frozen=True):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from detectors.alerts.response import Response
 from detectors.window.admission import Entry, Refusal
-from streams.area_log.sources import AreaLog, LogError, LogRecord, entry_of, response_of, scan_of
+from streams.area_log.contents import entry_of, response_of, scan_of
+from streams.area_log.records import AreaLog, LogError, LogRecord
 from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
 
 

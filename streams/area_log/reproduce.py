@@ -15,8 +15,10 @@ import msgspec
 
 from detectors.monitor import ClosedTick, Monitor
 from streams.area_log.chain import Link, inputs, links
-from streams.area_log.sources import AreaLog, LogError, alert_of, decoded, scan_of
-from streams.areas.watched_area import WatchedArea, settings_on_record
+from streams.area_log.contents import alert_of, decoded, scan_of
+from streams.area_log.records import AreaLog, LogError
+from streams.area_log.settings import settings_on_record
+from streams.areas.watched_area import WatchedArea
 from streams.messages.scan import Ids, ScanRecord, scan_record
 
 SHOWN = 200

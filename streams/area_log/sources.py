@@ -3,71 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from detectors.alerts.response import Response
-from detectors.window.admission import Entry, Refusal
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments, partition_of
+from streams.area_log.records import TOPICS, LogError, LogRecord, LogTopic, Manifest
+from streams.brokers.connection import UNCOMMITTED, consumer_arguments
+from streams.brokers.reading import records_between
 from streams.configuration.load import Configuration
-from streams.messages.alert import AlertEvent, read_alert
-from streams.messages.incident import decode
-from streams.messages.response import decode_response
-from streams.messages.scan import ScanRecord, decode_scan, records_between
+from streams.messages.records import partition_of
 
-LogTopic = Literal["incidents", "responses", "scans", "settings", "alerts"]
-TOPICS: tuple[LogTopic, ...] = ("incidents", "responses", "scans", "settings", "alerts")
 MANIFEST = "manifest.json"
-
-T = TypeVar("T")
-
-
-class LogError(Exception):
-    """The log cannot be read, or does not hold what is asked of it; the message is one line."""
-
-
-class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as Kafka keeps it; ``timestamp_ms``: its arrival, milliseconds since 1970 UTC."""
-
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be known to read an area's log: where it lies, and how its records are told from others.
-
-    ``begins`` and ``ends``: by topic the first offset that the log still has, and the one after its last. Those of
-    ``scans`` are older than the others, so that what its records name is there while a worker goes on.
-    """
-
-    area: str
-    partition: int
-    partitions: int
-    max_record_bytes: int
-    begins: dict[LogTopic, int]
-    ends: dict[LogTopic, int]
-
-
-class AreaLog(Protocol):
-    """One area's log."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What must be known to read it."""
-
-    def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
-        """The area's records of a topic from an offset to its end, in order.
-
-        Of ``incidents``, records of other areas may be among them.
-        """
 
 
 class KafkaLog:
@@ -149,75 +98,3 @@ class ExportedLog:
             raise LogError(f"{path}: {error.strerror or error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LogError(f"{path}: line {number} is no record ({error})") from None
-
-
-def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTopic, int]:
-    """Write an area's log into a new folder; returns how many records of each topic. ``step`` is called at each.
-
-    Raises:
-        LogError: the folder exists.
-        OSError: it cannot be written.
-    """
-    if folder.exists():
-        raise LogError(f"{folder}: exists already; a log is exported into a new folder")
-    folder.mkdir(parents=True)
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(log.manifest), indent=1) + b"\n")
-    written = dict.fromkeys(TOPICS, 0)
-    for topic in TOPICS:
-        with (folder / f"{topic}.jsonl").open("wb") as file:
-            for record in log.read(topic):
-                if topic != "incidents" or entry_of(log.manifest, record) is not None:
-                    file.write(msgspec.json.encode(record) + b"\n")
-                    written[topic] += 1
-                step()
-    return written
-
-
-def entry_of(manifest: Manifest, record: LogRecord) -> Entry | None:
-    """What a record of ``incidents`` says to the area; None if it is not one of the area's."""
-    area, entry = decode(
-        record.key,
-        record.value,
-        record.headers,
-        manifest.partition,
-        manifest.partitions,
-        {manifest.area},
-        manifest.max_record_bytes,
-    )
-    return None if area is None else entry
-
-
-def response_of(manifest: Manifest, record: LogRecord) -> Response | Refusal | None:
-    """What a record of ``responses`` says to the area; None if it is not one of the area's."""
-    area, said = decode_response(record.key, record.value, manifest.partition, manifest.partitions, {manifest.area})
-    return None if area is None else said
-
-
-def alert_of(record: LogRecord) -> AlertEvent:
-    """The revision in a record of ``alerts``.
-
-    Raises:
-        LogError: it holds none.
-    """
-    return decoded(record, "alerts", "alert", read_alert)
-
-
-def scan_of(record: LogRecord) -> ScanRecord:
-    """The closed tick in a record of ``scans``.
-
-    Raises:
-        LogError: it holds none.
-    """
-    return decoded(record, "scans", "scan record", decode_scan)
-
-
-def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
-    """What a record of a topic holds, by a function that decodes its value.
-
-    Raises:
-        LogError: it holds something else.
-    """
-    try:
-        return decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"{topic}, offset {record.offset}: is no {what} ({error})") from None

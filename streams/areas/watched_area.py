@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,29 +15,16 @@ from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
 from detectors.monitor import Monitor
-from streams.area_log.sources import AreaLog, LogError
+from streams.areas.health import Promise
+from streams.areas.location_files import read_boundary, read_cells, read_places
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
-from streams.configuration.load import Configuration, ConfigurationError, alerts_per_week, locations
+from streams.configuration.area import Area, alerts_per_week
+from streams.configuration.load import Configuration, load
+from streams.configuration.reader import ConfigurationError
+from streams.configuration.tls import _trusting, tls, webhook_tls
 from streams.messages.alert import alert_event
 from streams.messages.scan import Ids, ScanRecord
-from streams.worker.metrics import Promise
-
-
-class WrittenConfiguration(msgspec.Struct, frozen=True):
-    """What the topic ``settings`` keeps of a Monitor's configuration; ``id`` is its hash."""
-
-    area: str
-    id: str
-    settings: AreaSettings
-    locations: dict[str, Any]
-
-
-class WrittenCalibration(msgspec.Struct, frozen=True):
-    """What the topic ``settings`` keeps of a calibration; ``id`` is its hash."""
-
-    area: str
-    id: str
-    calibration: CalibrationFile
+from streams.messages.settings import WrittenCalibration, WrittenConfiguration
 
 
 class Nightly(NamedTuple):
@@ -150,21 +136,53 @@ def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
     return watched
 
 
-def settings_on_record(log: AreaLog, id_: str) -> bytes:
-    """The record of the topic ``settings`` that has an area and a hash as its key.
+MAX_LOCATIONS = 200_000
+"""So many places of one area fit into a record of the topic ``settings``."""
+
+
+def locations(area: Area) -> Locations:
+    """The frozen locations of an area, from the file that it names.
 
     Raises:
-        LogError: there is none.
+        ConfigurationError: it names none, or the file cannot be used.
     """
-    key = f"{log.manifest.area}:{id_}"
-    found = [each.value for each in log.read("settings") if each.key == key.encode()]
-    if not found or not found[-1]:
-        raise LogError(f"settings: nothing has the key {key}, which scan records name")
-    return found[-1]
+    source = area.cells_file or area.boundary_file or area.places_file
+    if not source:
+        raise ConfigurationError("locations: missing; give the area a cells_file, boundary_file or places_file")
+    path = Path(source)
+    try:
+        if area.cells_file:
+            places = read_cells(path)
+        elif area.boundary_file:
+            places = read_boundary(path, area.resolution)
+        else:
+            places = read_places(path, area.max_place_distance_m)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"locations: {source}: {error}") from None
+    if len(places) > MAX_LOCATIONS:
+        raise ConfigurationError(
+            f"locations: {source}: {len(places)} places; must be at most {MAX_LOCATIONS}: "
+            "take larger cells, or make several areas of it"
+        )
+    return places
 
 
-def calibrations_on_record(log: AreaLog) -> Iterator[CalibrationFile]:
-    """Every calibration of an area in the topic ``settings``; what is none, or of another version, is left out."""
-    for record in log.read("settings"):
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield msgspec.json.decode(record.value or b"", type=WrittenCalibration).calibration
+def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
+    """Every fault that would keep a worker from starting, one line each, those of named files too; empty if none."""
+    try:
+        configuration = load(path, environ)
+    except ConfigurationError as error:
+        return str(error).splitlines()
+    lines = []
+    try:
+        tls(configuration.kafka)
+        _trusting("redis", configuration.redis.ssl_cafile)
+        webhook_tls(configuration.webhook)
+    except ConfigurationError as error:
+        lines.append(str(error))
+    for name, area in configuration.areas.items():
+        try:
+            locations(area)
+        except ConfigurationError as error:
+            lines.append(f"areas.{name}.{error}")
+    return lines

@@ -2,155 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from contextlib import closing
-from typing import Any, get_args
+from typing import Any
 
-import msgspec
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
-from streams.configuration.load import Configuration, KafkaSettings, Topic, tls
-from streams.messages.incident import partition_of
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.tls import tls
 
-__all__ = [
-    "BOOTSTRAP_MS",
-    "UNCOMMITTED",
-    "admin_arguments",
-    "check_topics",
-    "consumer_arguments",
-    "create_topics",
-    "faust_arguments",
-    "group_reader_arguments",
-    "letter_writer_arguments",
-    "log_reader_arguments",
-    "partition_of",
-    "producer_arguments",
-    "retention_ms",
-    "said_of",
-    "topics",
-]
-
-DAY_MS = 86_400_000
-REJECTED_RETENTION_MS = 7 * DAY_MS
 BOOTSTRAP_MS = 10_000
 """So long a command looks for Kafka."""
 UNCOMMITTED = {"isolation_level": "read_uncommitted"}
 """How incidents are read, since Faust's consumer reads them so: every reader must see the same log."""
-MARGIN_DAYS = 7  # over two windows, for an outage
 MAX_REQUEST_BYTES = 16 * 2**20
 """Largest record of ours: a scan record holds all open alerts, one of settings all places."""
-AT_LEAST = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
-
-
-class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a topic must be like.
-
-    ``keep_ms``: how long each record is kept at least (or at most, if ``short``); ``is_large``: whether a record may
-    be longer than brokers take by themselves.
-    """
-
-    name: str
-    keep_ms: int | None = None
-    compacted: bool = False
-    short: bool = False
-    is_large: bool = False
-
-    @property
-    def configs(self) -> dict[str, str]:
-        """The settings that the topic is created with."""
-        configs = {"message.timestamp.type": "LogAppendTime"}
-        if self.is_large:
-            configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
-        if not self.compacted:
-            return configs | {"cleanup.policy": "delete", "retention.ms": str(self.keep_ms)}
-        configs["cleanup.policy"] = "compact"
-        return configs if self.keep_ms is None else configs | {"min.compaction.lag.ms": str(self.keep_ms)}
-
-    def faults(self, found: dict[str, str]) -> Iterable[str]:
-        """What is wrong with a topic that has these settings, one line for each."""
-        for key, right in self.configs.items():
-            value = found[key]
-            if key not in AT_LEAST:
-                if value != right:
-                    yield f"{self.name}: {key} = {value}: must be {right}"
-                continue
-            number = int(value) if int(value) >= 0 else 2**63
-            if self.short and number > int(right):
-                yield f"{self.name}: {key} = {value}: must be at most {right}; it may hold what must not be kept"
-            if not self.short and number < int(right):
-                why = "long scan records" if key == "max.message.bytes" else f"two windows and {MARGIN_DAYS} days"
-                yield f"{self.name}: {key} = {value}: must be at least {right}, for {why}"
-
-
-def retention_ms(configuration: Configuration) -> int:
-    """How long records are needed, in milliseconds: two windows of the area with the longest one, and a margin."""
-    window_days = max((area.window_days for area in configuration.areas.values()), default=0)
-    return (2 * window_days + MARGIN_DAYS) * DAY_MS
-
-
-def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
-    """Every topic that the monitor reads or writes."""
-    name, keep_ms = configuration.kafka.topic, retention_ms(configuration)
-    return {
-        "incidents": TopicPlan(name=name("incidents"), keep_ms=keep_ms),
-        "alerts": TopicPlan(name=name("alerts"), keep_ms=keep_ms, is_large=True),
-        "responses": TopicPlan(name=name("responses"), keep_ms=keep_ms),
-        "scans": TopicPlan(name=name("scans"), keep_ms=keep_ms, compacted=True, is_large=True),
-        "settings": TopicPlan(name=name("settings"), compacted=True, is_large=True),
-        "rejected": TopicPlan(name=name("rejected"), keep_ms=REJECTED_RETENTION_MS, short=True),
-        "undelivered": TopicPlan(name=name("undelivered"), keep_ms=keep_ms),
-    }
-
-
-def create_topics(configuration: Configuration) -> list[str]:
-    """Create the topics that are missing; returns their names. Those that exist are left as they are.
-
-    Raises:
-        KafkaError: Kafka cannot be reached, or refuses.
-    """
-    kafka = configuration.kafka
-    with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
-        present = set(admin.list_topics())
-        missing = {plan.name: plan for plan in topics(configuration).values() if plan.name not in present}
-        if missing:
-            wanted = {
-                name: {
-                    "num_partitions": kafka.partitions,
-                    "replication_factor": kafka.replication,
-                    "configs": plan.configs,
-                }
-                for name, plan in missing.items()
-            }
-            admin.create_topics(wanted, wait_for_metadata=True)
-    return sorted(missing)
-
-
-def check_topics(configuration: Configuration, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
-    """What is wrong with the topics that are needed, one line for each fault; empty if nothing is.
-
-    Raises:
-        KafkaError: Kafka cannot be reached, or refuses.
-    """
-    plans = {plan.name: plan for topic, plan in topics(configuration).items() if topic in needed}
-    faults = []
-    with closing(KafkaAdminClient(**admin_arguments(configuration.kafka))) as admin:
-        partitions = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(list(plans))}
-        resources = [
-            ConfigResource(ConfigResourceType.TOPIC, name, configs=dict.fromkeys(plan.configs))
-            for name, plan in plans.items()
-            if partitions[name]
-        ]
-        found = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
-    for name, plan in plans.items():
-        if not partitions[name] or not found.get(name):  # it may go while it is looked at
-            faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
-            continue
-        if partitions[name] != configuration.kafka.partitions:
-            right = configuration.kafka.partitions
-            faults.append(f"{name}: has {partitions[name]} partitions; must be {right}, as kafka.partitions says")
-        faults.extend(plan.faults({key: entry["value"] for key, entry in found[name].items()}))
-    return faults
 
 
 def said_of(error: KafkaError, kafka: KafkaSettings) -> str:
@@ -203,24 +67,6 @@ def letter_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """For a ``kafka.KafkaAdminClient``, which gives up after ``BOOTSTRAP_MS``."""
     return _connection(kafka) | {"bootstrap_timeout_ms": BOOTSTRAP_MS}
-
-
-def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``faust.App``: the brokers and how to log in."""
-    from faust.auth import SASLCredentials, SSLCredentials  # here, because it takes half a second
-
-    arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
-    context = tls(kafka)
-    if kafka.security_protocol == "SSL":
-        arguments["broker_credentials"] = SSLCredentials(context)
-    elif kafka.security_protocol.startswith("SASL"):
-        arguments["broker_credentials"] = SASLCredentials(
-            username=kafka.sasl_username,
-            password=kafka.password.reveal(),
-            mechanism=kafka.sasl_mechanism,
-            ssl_context=context,
-        )
-    return arguments
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, Any]:

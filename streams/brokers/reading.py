@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 
 from streams.brokers.connection import log_reader_arguments
-from streams.configuration.load import KafkaSettings
+from streams.configuration.kafka import KafkaSettings
 
 FETCH_BYTES = 4 * 2**20
 BATCH_RECORDS = 5000
 BATCH_MS = 500
 STALLED_S = 60.0
+POLL_MS = 500
 
 
 def read_log(
@@ -98,3 +100,21 @@ async def _read(
             progress.at(position)
     finally:
         await consumer.stop()
+
+
+def records_between(
+    consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
+) -> Iterator[Any]:
+    """The records from offset ``start`` to before ``end`` that the consumer may see; its position is changed.
+
+    Raises:
+        Cancelled: ``cancelled`` was set meanwhile.
+        StalledError: Kafka gave no record for a long time.
+    """
+    consumer.seek(log, start)
+    progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
+    while (position := consumer.position(log)) < end:
+        progress.at(position)
+        for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
+            if record.offset < end:
+                yield record

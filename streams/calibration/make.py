@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from detectors.area.incident import Category, Incident, Status
+from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
-from detectors.area.settings import STREAMS, word_of
+from detectors.area.settings import STREAMS, AreaSettings, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.history import LANES
-from streams.analyst.chosen_area import Plan
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, History, places_hash
 
 LONGEST_TICK_S = 60
@@ -25,7 +25,13 @@ STRATA_OF_NONE = "operational"
 """Null histories have clocks even where the scan has no strata."""
 
 
-def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, end: datetime | None) -> Past:
+def past_of(
+    incidents: Iterable[Incident],
+    settings: AreaSettings,
+    locations: Locations,
+    begin: datetime | None,
+    end: datetime | None,
+) -> Past:
     """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
 
     A version without a place of the area keeps that of the earlier one, as in the window.
@@ -38,9 +44,9 @@ def past_of(incidents: Iterable[Incident], plan: Plan, begin: datetime | None, e
         known, held = last.get(incident.id, (None, None))
         if known is None or _is_later(incident, known):
             is_active = incident.status is Status.ACTIVE
-            own = plan.locations.locate(incident) if is_active else None
+            own = locations.locate(incident) if is_active else None
             last[incident.id] = incident, held if is_active and own is None else own
-    known_words = plan.settings.category_map
+    known_words = settings.category_map
     found: list[tuple[int, int, int]] = []
     for incident, location in last.values():
         category = known_words.get(word_of(incident.category), Category.OTHER)
@@ -69,7 +75,9 @@ def _is_later(incident: Incident, known: Incident) -> bool:
 
 def make(
     past: Past,
-    plan: Plan,
+    area: str,
+    settings: AreaSettings,
+    locations: Locations,
     budget: float,
     weeks: int,
     seed: int,
@@ -82,7 +90,6 @@ def make(
     Raises:
         CalibrationError: the settings or the past do not allow it.
     """
-    settings = plan.settings
     if len(settings.durations_h) > LANES:
         raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {LANES}")
     if settings.tick_s > LONGEST_TICK_S:
@@ -91,7 +98,7 @@ def make(
             "incident"
         )
     started = time.monotonic()
-    points = plan.locations.points
+    points = locations.points
     near = neighbours(points, settings.max_radius_m)
     zone = ZoneInfo(settings.timezone)
     blocks = SCHEMES[settings.strata if settings.strata != "none" else STRATA_OF_NONE]
@@ -103,10 +110,10 @@ def make(
         raise CalibrationError(str(error)) from None
     return CalibrationFile(
         id=calibration.digest,
-        area=plan.area,
+        area=area,
         calibration=calibration,
         settings=settings,
-        places=places_hash(plan.locations),
+        places=places_hash(locations),
         history=History(
             begins_at=_time(past.first_bucket),
             ends_at=_time(past.first_bucket + past.buckets),

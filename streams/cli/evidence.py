@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from streams.cli.options import area_option, config_option, fail
+from streams.cli.terminal import area_option, config_option, fail, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streams.area_log.sources import AreaLog
+    from streams.area_log.audit import Audit
+    from streams.area_log.records import AreaLog
+    from streams.area_log.reproduce import Reproduction
+    from streams.messages.alert import AlertFeature
 
 log_option = click.option(
     "--log",
@@ -32,10 +38,12 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
     from kafka.errors import KafkaError
 
     from streams.analyst.chosen_area import only_area
-    from streams.area_log.sources import ExportedLog, KafkaLog, LogError
+    from streams.area_log.records import LogError
+    from streams.area_log.sources import ExportedLog, KafkaLog
     from streams.brokers.connection import said_of
     from streams.brokers.reading import StalledError
-    from streams.configuration.load import ConfigurationError, load
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
 
     try:
         if folder is not None:
@@ -63,8 +71,8 @@ def explain(
 
     ALERT is an alert's id, or the id of one of its revisions.
     """
-    from streams.cli.terminal import print_explanation
-    from streams.messages.explanation import find
+
+    from streams.area_log.contents import find
 
     alert, _, number = alert.partition(".")  # as events name it, with its revision
     if number.isdecimal() and revision is None:
@@ -85,7 +93,7 @@ def reproduce(alert: str | None, config: Path | None, area: str | None, folder: 
     Exits with 1 if one of them differs.
     """
     from streams.area_log import reproduce as run
-    from streams.cli.terminal import print_reproduction, working
+    from streams.cli.terminal import working
 
     with _opened(config, area, folder) as log:
         with working("scan records") as step:
@@ -106,7 +114,7 @@ def audit(config: Path | None, area: str | None, folder: Path | None, output: st
     Exits with 1 if it does.
     """
     from streams.area_log import audit as run
-    from streams.cli.terminal import print_audit, working
+    from streams.cli.terminal import working
 
     with _opened(config, area, folder) as log:
         with working("scan records") as step:
@@ -122,12 +130,48 @@ def audit(config: Path | None, area: str | None, folder: Path | None, output: st
 @area_option
 def export(folder: Path, config: Path | None, area: str | None) -> None:
     """Copy an area's log from Kafka into a folder, as evidence or to look at elsewhere."""
-    from streams.area_log import sources as area_log
+    from streams.area_log import contents
     from streams.cli.terminal import working
 
     with _opened(config, area, None) as log, working("records") as step:
-        written = area_log.export(log, folder, step)
+        written = contents.export(log, folder, step)
     click.echo(f"{folder}: " + ", ".join(f"{number} {topic}" for topic, number in written.items()))
+
+
+def print_explanation(feature: AlertFeature, output: str) -> None:
+    """An alert in one paragraph and the figures behind it."""
+    from streams.messages.explanation import figures, paragraph
+
+    text = paragraph(feature)
+    if output == "json":
+        print_json({"text": text, "alert": feature})
+        return
+    click.echo(f"{textwrap.fill(text, 100)}\n")
+    for name, figure in figures(feature).items():
+        click.echo(f"{name:<25}{figure if isinstance(figure, str) else msgspec.json.encode(figure).decode()}")
+
+
+def print_reproduction(result: Reproduction, output: str) -> None:
+    """What was derived once more, and each figure that is another."""
+    if output == "json":
+        print_json(result)
+        return
+    for each in result.differences:
+        click.echo(f"{each.where}: {each.field}: {each.on_record}" + (f", but {each.derived}" if each.derived else ""))
+    outcome = f"{len(result.differences)} differences" if result.differences else "every figure is what the log says"
+    click.echo(f"alerts {len(result.alerts)}, revisions {result.revisions}, scan records {result.scans}: {outcome}")
+
+
+def print_audit(result: Audit, output: str) -> None:
+    """How far an area's chain of digests reaches, and where it breaks."""
+    if output == "json":
+        print_json(result)
+        return
+    for each in result.breaks:
+        click.echo(f"scan record at offset {each.offset}, {each.tick.isoformat()}: {each.fault}")
+    begins = f"{result.given:,} taken as given, what they rest on is gone" if result.given else "from the first on"
+    outcome = f"broken in {len(result.breaks)} places" if result.breaks else "unbroken"
+    click.echo(f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}")
 
 
 COMMANDS = (explain, reproduce, audit, export)

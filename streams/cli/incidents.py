@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
-from streams.cli.options import (
+from streams.cli.terminal import (
     EXISTING_FILE,
     FILE,
     area_option,
@@ -17,9 +19,15 @@ from streams.cli.options import (
     fail,
     from_option,
     moment,
+    print_json,
+    print_table,
     speed_option,
     to_option,
 )
+
+if TYPE_CHECKING:
+    from streams.analyst.backtest import Backtest
+    from streams.calibration.calibration_file import CalibrationFile
 
 
 @click.command()
@@ -53,8 +61,9 @@ def backtest(
     from streams.analyst.chosen_area import write_configuration
     from streams.analyst.incident_file import Table, TableError
     from streams.calibration.calibration_file import CalibrationError
-    from streams.cli.terminal import print_backtest, progress
-    from streams.configuration.load import ConfigurationError, load
+    from streams.cli.terminal import progress
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
@@ -115,8 +124,9 @@ def calibrate(
     from streams.calibration import make as run
     from streams.calibration.calibration_file import CalibrationError, write
     from streams.calibration.plot import NoPlotsError, check, draw
-    from streams.cli.terminal import print_calibration, progress
-    from streams.configuration.load import ConfigurationError, alerts_per_week
+    from streams.cli.terminal import progress
+    from streams.configuration.area import alerts_per_week
+    from streams.configuration.reader import ConfigurationError
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
@@ -125,10 +135,11 @@ def calibrate(
         table = Table.read(file)
         chosen = plan(table, config, os.environ, area, timezone, None)
         wanted = alerts_per_week(budget or chosen.budget)
-        past = run.past_of(table.incidents(), chosen, begin, end)
+        known = chosen.area, chosen.settings, chosen.locations
+        past = run.past_of(table.incidents(), *known[1:], begin, end)
         with progress("null histories", blocks_of(weeks)) as step:
             made = run.make(
-                past, chosen, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
+                past, *known, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
             )
         write(output, made)
         print_calibration(made)
@@ -151,7 +162,8 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
     from streams.analyst.incident_file import Table, TableError
     from streams.analyst.replay import FeedError
     from streams.cli.sending import send
-    from streams.configuration.load import ConfigurationError, load
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
@@ -166,97 +178,135 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
     click.echo(f"{sent} records sent")
 
 
-DATE = click.DateTime(["%Y-%m-%d"])
+MANY_FOLLOWERS = 0.15
+"""From so many near repeats on a calibration warns: it has been seen to miss its promise by more."""
+
+
+def print_backtest(result: Backtest, output: str) -> None:
+    """The result of a backtest as ``json``, ``geojson`` (last revision of each alert) or ``table``."""
+    if output == "json":
+        print_json(result.summary)
+    elif output == "geojson":
+        print_json({"type": "FeatureCollection", "features": result.features()})
+    else:
+        print_table(_alert_table(result))
+        accounts = ", ".join(f"{name} {number}" for name, number in result.summary.incidents.items())
+        unmapped = f" ({result.unmapped} of an unknown category)" if result.unmapped else ""
+        Console(soft_wrap=True).print(
+            f"{accounts}{unmapped}; scans {result.summary.scans}, alerts {len(result.summary.alerts)}"
+        )
+
+
+def print_calibration(file: CalibrationFile) -> None:
+    """What a calibration promises, in words and as a table of tiers."""
+
+    made, history = file.calibration, file.history
+    table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("tier", "score from", "by chance, a week"):
+        table.add_column(heading, justify="left" if heading == "tier" else "right")
+    for tier, score in made.scores.items():
+        table.add_row(tier, f"{score:.2f}", f"{made.rate_of(score):.2f}")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    days = (history.ends_at - history.begins_at).days
+    console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
+    followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
+    included = f"includes ordinary near repeats, followers an incident: {followed}"
+    console.print(f"chance {included if file.with_near_repeats else 'leaves near repeats out, as asked'}")
+    if max(made.near_repeats.followers.values()) > MANY_FOLLOWERS:
+        console.print("many near repeats: the promise may be missed by 40 % rather than by 25 %")
+    console.print(
+        f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
+        f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
+    )
+
+
+def _alert_table(result: Backtest) -> Table:
+    from streams.messages.wording import interval_words
+
+    title = f"Alerts that reached the tier 'alert'; {result.interval_kind} intervals; times of {result.timezone}"
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("alerted", "category", "tier", "state", "where", "radius"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("seen", "usual", "once in"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for alert in result.summary.alerts:
+        table.add_row(
+            f"{alert.alerted_at:%Y-%m-%d %H:%M}",
+            alert.category,
+            alert.tier,
+            alert.state,
+            f"{alert.latitude:.4f}, {alert.longitude:.4f}",
+            f"{alert.radius_m:.0f} m",
+            str(alert.observed),
+            f"{alert.expected:.2f}",
+            interval_words(alert.recurrence_interval_days),
+        )
+    return table
 
 
 @click.command()
-@click.argument("cases", type=EXISTING_FILE)
-@click.option("--locations", type=EXISTING_FILE, required=True, help="CSV: location_id and coordinates.")
-@click.option("--population", type=EXISTING_FILE, help="CSV: location_id, population or expected_weight.")
-@click.option("--model", type=click.Choice(["permutation", "poisson", "eb-poisson"]), required=True)
-@click.option("--retrospective", is_flag=True, help="Clusters that ended before the study did, too.")
-@click.option("--time-stratified", is_flag=True, help="Poisson: every interval is compared with itself.")
-@click.option("--from", "from_", type=DATE, required=True, help="First day of the study.")
-@click.option("--to", type=DATE, required=True, help="Its last day.")
-@click.option("--interval", type=click.Choice(["day", "year", "hour"]), default="day", show_default=True)
-@click.option("--max-radius", type=click.FloatRange(min=0), metavar="KM", help="Of a cluster (default: no limit).")
+@config_option
+@area_option
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the city.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True)
+@click.option("--no-inject", is_flag=True, help="Hide no clusters in the days that follow the history.")
+@from_option
+@to_option
+@speed_option
+@click.option("--truth", type=FILE, help="Write the injected clusters, JSON.")
 @click.option(
-    "--max-share",
-    type=click.FloatRange(min=0, max=0.5, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Of all cases, or of all expected, within a cluster's locations over the whole study.",
+    "--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing."
 )
-@click.option("--max-duration", type=click.IntRange(min=1), metavar="N", help="Intervals (default: half the study).")
-@click.option("--min-cases", type=click.IntRange(min=2), default=2, show_default=True)
-@click.option("--min-risk", type=click.FloatRange(min=0), default=0.0, help="Least relative risk of a cluster.")
-@click.option("--replications", type=click.IntRange(min=0, max=1_000_000), default=999, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the replications.")
-@click.option("--adjust-from", type=DATE, help="Adjust for the analyses of every interval since this day.")
-@click.option("--early-stop", is_flag=True, help="Stop once one in twenty replications is above the top cluster.")
-@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
-@click.option("--output", type=click.Choice(["json", "geojson", "table"]), default="table", show_default=True)
-def scan(
-    cases: Path,
-    locations: Path,
-    population: Path | None,
-    model: Literal["permutation", "poisson", "eb-poisson"],
-    retrospective: bool,
-    time_stratified: bool,
-    from_: datetime,
-    to: datetime,
-    interval: Literal["day", "year", "hour"],
-    max_radius: float | None,
-    max_share: float,
-    max_duration: int | None,
-    min_cases: int,
-    min_risk: float,
-    replications: int,
+@click.option("--output", type=FILE, help="Write all its incidents as a CSV file, and send nothing.")
+def simulate(
+    config: Path | None,
+    area: str | None,
     seed: int,
-    adjust_from: datetime | None,
-    early_stop: bool,
-    threads: int | None,
-    output: str,
+    days: float,
+    no_inject: bool,
+    from_: str | None,
+    to: str | None,
+    speed: float,
+    truth: Path | None,
+    cells: Path | None,
+    output: Path | None,
 ) -> None:
-    """Scan a file of cases once, as an analyst does: clusters with their p-values."""
-    from detectors.study import Question
-    from streams.analyst.study import scan as run
-    from streams.analyst.study.files import StudyError
-    from streams.cli.terminal import print_study, progress
+    """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
+    from streams.analyst.chosen_area import plan
+    from streams.analyst.incident_file import Table
+    from streams.analyst.replay import FeedError
+    from streams.analyst.simulated_city import RESOLUTION, Simulation, write_incidents, write_truth
+    from streams.cli.sending import send
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
 
-    request = run.Request(
-        cases=cases,
-        locations=locations,
-        population=population,
-        model=model,
-        first=from_.date(),
-        last=to.date(),
-        interval=interval,
-        time_stratified=time_stratified,
-        max_radius_km=max_radius,
-        max_share=max_share,
-        max_duration=max_duration,
-        adjust_from=adjust_from.date() if adjust_from else None,
-        question=Question(
-            max_duration=0,
-            min_cases=min_cases,
-            min_risk=min_risk,
-            is_retrospective=retrospective,
-            replications=replications,
-            seed=seed,
-            early_stop=early_stop,
-            threads=threads or os.cpu_count() or 1,
-        ),
-    )
+    if (cells or output) and any((config, area, from_, to, speed)):
+        fail("--cells, --output: nothing is sent then; leave --config, --area, --from, --to and --speed out")
+    begin, end = moment(from_, "--from"), moment(to, "--to")
+    simulation = Simulation(seed, days, not no_inject)
     try:
-        study = run.read(request)
-        if study.cases.outside:
-            click.echo(f"{study.cases.outside} cases lie outside the study and are left out", err=True)
-        with progress("replications", replications) as step:
-            report = run.scan(study, step)
-        print_study(study, report, output)
-    except StudyError as error:
+        if cells is not None:
+            cells.write_text("".join(f"{cell}\n" for cell in simulation.city.cells(RESOLUTION)), encoding="utf-8")
+            if output is None:
+                return
+        simulated = simulation.run()
+        if truth is not None:
+            write_truth(truth, simulated.clusters)
+        if output is not None:
+            write_incidents(output, simulated.incidents)
+            click.echo(
+                f"{len(simulated.incidents)} incidents written, clusters hidden in them: {len(simulated.clusters)}"
+            )
+            return
+        table = Table.from_incidents(simulated.incidents)
+        chosen = plan(table, config, os.environ, area, None, None)
+        rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
+        kafka, live_from_s = load(config, os.environ).kafka, simulation.live_from.timestamp()
+        sent = send(rows, kafka, chosen.settings.tick_s, speed=speed, live_from_s=live_from_s)
+    except (ConfigurationError, FeedError, OSError) as error:
         fail(error)
+    click.echo(f"{sent} records sent, clusters hidden in them: {len(simulated.clusters)}")
 
 
-COMMANDS = (backtest, calibrate, replay, scan)
+COMMANDS = (backtest, calibrate, replay, simulate)

@@ -10,7 +10,11 @@ from typing import Literal
 
 import click
 
-from streams.cli.options import config_option, fail
+from streams.cli.terminal import (
+    EXISTING_FILE,
+    config_option,
+    fail,
+)
 
 NEEDED = ("fastapi", "uvicorn", "itsdangerous", "argon2", "shapely", "xstatic")
 
@@ -28,7 +32,8 @@ def _needs_extra() -> None:
 def console(config: Path | None, port: int | None, log_format: Literal["text", "json"]) -> None:
     """Serve the control room's web page and the HTTP API."""
     _needs_extra()
-    from streams.configuration.load import ConfigurationError, load
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
     from streams.console.server import run_console
 
     try:
@@ -52,4 +57,91 @@ def password(user: str, role: Literal["viewer", "operator"]) -> None:
         fail(error)
 
 
-COMMANDS = (console, password)
+@click.command()
+@config_option
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def worker(config: Path | None, log: Literal["text", "json"]) -> None:
+    """Read incidents from Kafka, write alerts to Kafka and Redis, answer Prometheus."""
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
+    from streams.worker.process import run_worker
+
+    try:
+        configuration = load(config, os.environ)
+    except ConfigurationError as error:
+        fail(error)
+    sys.exit(run_worker(configuration, log))
+
+
+@click.command()
+@config_option
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def webhook(config: Path | None, log: Literal["text", "json"]) -> None:
+    """Post alerts from Kafka to an on-call tool, as Alertmanager does."""
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
+
+    try:
+        configuration = load(config, os.environ)
+    except ConfigurationError as error:
+        fail(error)
+    if not configuration.webhook.url:
+        fail("webhook.url: missing; set it, or HOTSPOTS_WEBHOOK__URL, to the address of an on-call tool")
+    try:
+        from streams.webhook.process import run_webhook
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is missing: pip install 'hotspot-monitor[console]'")
+    sys.exit(run_webhook(configuration, log))
+
+
+@click.command()
+@config_option
+@click.option("--check", is_flag=True, help="Change nothing; say what differs from what is needed.")
+def topics(config: Path | None, check: bool) -> None:
+    """Create the topics that do not exist, and check those that do."""
+    from kafka.errors import KafkaError
+
+    from streams.brokers.connection import said_of
+    from streams.brokers.topics import check_topics, create_topics
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
+
+    try:
+        configuration = load(config, os.environ)
+        if not check:
+            for created in create_topics(configuration):
+                click.echo(f"created {created}")
+        faults = check_topics(configuration)
+    except ConfigurationError as error:
+        fail(error)
+    except KafkaError as error:
+        fail(said_of(error, configuration.kafka))
+    for fault in faults:
+        click.echo(fault, err=True)
+    if faults:
+        sys.exit(1)
+    click.echo("the topics are as they must be")
+
+
+@click.command("check-config")
+@click.argument("file", type=EXISTING_FILE, required=False)
+def check_config(file: Path | None) -> None:
+    """Say what is wrong with a configuration file and the environment, one line each."""
+    from streams.areas.watched_area import check, watched_areas
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
+
+    faults = check(file, os.environ)
+    if not faults:
+        try:
+            watched_areas(load(file, os.environ))
+        except ConfigurationError as error:
+            faults = str(error).splitlines()
+    for fault in faults:
+        click.echo(fault, err=True)
+    if faults:
+        sys.exit(2)
+    click.echo("the configuration is good")
+
+
+COMMANDS = (console, password, worker, webhook, topics, check_config)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from streams.analyst.incident_file import Row, tick_row
 from streams.analyst.replay import feed
 from streams.cli.terminal import progress
-from streams.configuration.load import KafkaSettings
+from streams.configuration.kafka import KafkaSettings
 
 
 def send(

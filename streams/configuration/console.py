@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from streams.configuration.reader import Secret
+from streams.configuration.sources import Secret
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 """By these names a browser on this machine asks for it."""

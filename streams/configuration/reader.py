@@ -8,107 +8,15 @@ from __future__ import annotations
 import difflib
 import math
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import inspect
 
-from streams.configuration.constraints import describe, plain
+from streams.configuration.sources import ENVIRONMENT_PREFIX, Override, Secret, given
 
 S = TypeVar("S", bound=msgspec.Struct)
-
-ENVIRONMENT_PREFIX = "HOTSPOTS_"
-
-
-class Secret:
-    """A password: no log, message or traceback can show it; ``reveal`` gives it to a client library."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str = "") -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The password itself; empty if none is set."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)" if self._value else "Secret()"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-
-class Override(NamedTuple):
-    """A value from the environment: its variable and its text, which is TOML if it parses as such."""
-
-    variable: str
-    text: str
-
-    def parsed(self) -> Any:
-        """The TOML value, else the text."""
-        try:
-            parsed = tomllib.loads(f"value = {self.text}")
-        except tomllib.TOMLDecodeError:
-            return self.text
-        return parsed["value"] if len(parsed) == 1 else self.text
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        ValueError: the file cannot be read or is not TOML; the text names file and line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: must be UTF-8, but byte {error.start} is not") from None
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        last = f"at line {text.count(chr(10)) + 1}, the end"
-        raise ValueError(f"{path}: must be TOML: {str(error).replace('at end of document', last)}") from None
-
-
-def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay ``HOTSPOTS_SECTION__KEY`` variables over the tables, creating what is missing.
-
-    A part of a name means the table or key that it equals without regard to case, with ``-`` and
-    ``.`` as ``_``; else it is taken in lower case. Names without ``__`` belong to somebody else,
-    and an empty value means not set.
-    """
-    for variable in sorted(environ):
-        *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")
-        if not variable.startswith(ENVIRONMENT_PREFIX) or not sections or not environ[variable]:
-            continue
-        table = tables
-        for section in sections:
-            name = _named(section, table)
-            inner = table.setdefault(name, {})
-            if isinstance(inner, Override):
-                inner = table[name] = given(inner)
-            if not isinstance(inner, dict):
-                break  # a value where a table belongs: the reader says so
-            table = inner
-        else:
-            table[_named(key, table)] = Override(variable, environ[variable])
-
-
-def given(value: Any) -> Any:
-    """A value as it stands in the tables, from the file or, parsed, from the environment."""
-    return value.parsed() if isinstance(value, Override) else value
 
 
 class SettingsReader:
@@ -234,12 +142,6 @@ class SettingsReader:
         return str(path)
 
 
-def _named(part: str, table: Iterable[str]) -> str:
-    """The key of the table that this part of a variable's name means."""
-    plain_part = part.casefold()
-    return next((key for key in table if re.sub(r"[-.]", "_", key).casefold() == plain_part), part.lower())
-
-
 def _origin(written: Any) -> str:
     return f" (from {written.variable})" if isinstance(written, Override) else ""
 
@@ -250,3 +152,69 @@ def _shown(where: str, value: Any) -> str:
     if "@" in text or where.endswith("password"):
         return "(hidden)"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def describe(accepted: inspect.Type, given: Any = None) -> str:
+    """What a value of this type is, such as ``a number above 0`` or ``a whole number from 1 to 3600``.
+
+    Where ``given`` is a number as it should be, only its bounds: ``above 0``.
+    """
+    match accepted:
+        case inspect.Metadata(extra_json_schema={"description": str(words)}):
+            return words
+        case inspect.Metadata(type=inner):
+            return describe(inner, given)
+        case inspect.UnionType(types=types):
+            return " or ".join(describe(each, given) for each in types if not isinstance(each, inspect.NoneType))
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(gt=above, ge=least, lt=below, le=most):
+            return _number("a whole number", type(given) is int, above, least, below, most)
+        case inspect.FloatType(gt=above, ge=least, lt=below, le=most):
+            return _number("a number", type(given) in (int, float), above, least, below, most)
+        case inspect.StrType(min_length=least, max_length=most):
+            return "text" if most is None else f"text of {least or 0} to {most} characters"
+        case inspect.DateTimeType():
+            return "an RFC 3339 time with a UTC offset"
+        case inspect.LiteralType(values=words):
+            return _choice(list(words))
+        case inspect.EnumType(cls=members):
+            return _choice([member.value for member in members])
+        case inspect.VarTupleType(item_type=item):
+            return f"a list, each item {describe(item)}"
+    return "a table of keys"
+
+
+def plain(value: Any) -> str:
+    """A default or a bound as an operator would write it: ``500``, not ``500.0``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+def _number(kind: str, is_kind: bool, above: Any, least: Any, below: Any, most: Any) -> str:
+    ends = [
+        f"{word} {plain(end)}"
+        for word, end in (("above", above), ("at least", least), ("below", below), ("at most", most))
+        if end is not None
+    ]
+    bounds = f"from {plain(least)} to {plain(most)}" if None not in (least, most) else " and ".join(ends)
+    return bounds if is_kind and bounds else f"{kind} {bounds}".rstrip()
+
+
+def _choice(words: list[Any]) -> str:
+    return repr(words[0]) if len(words) == 1 else f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
+
+
+def _text(pattern: str, description: str) -> msgspec.Meta:
+    return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
+
+
+Name = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, the first no . _ -")]
+"""Of an area: a Kafka key, a part of Redis keys, a metric's label; in ASCII, so that it is spelt in one way only."""
+
+
+class ConfigurationError(ValueError):
+    """The configuration cannot be used; its text holds one line for each fault."""

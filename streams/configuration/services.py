@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from detectors.area.settings import PositiveFloat
-from streams.configuration.reader import Secret
+from detectors.area.settings import PositiveFloat, PositiveInt
+from streams.configuration.sources import Secret
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,3 +54,56 @@ def _is_web_address(text: str) -> bool:
         )
     except ValueError:  # a port that is none, or half a bracket
         return False
+
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Redis (or Valkey) is and how to log in; ``rediss://`` means TLS."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    username: str = ""
+    password: Secret = Secret()
+    password_file: str = ""
+    ssl_cafile: str = ""
+
+    def __post_init__(self) -> None:
+        if set(self.url) & set("@?#"):
+            raise ValueError(
+                "url: must hold neither user nor password nor options; use redis.username and HOTSPOTS_REDIS__PASSWORD"
+            )
+        try:
+            address = urlsplit(self.url)
+            is_right = (
+                address.scheme in ("redis", "rediss")
+                and bool(address.hostname)
+                and address.port != 0
+                and re.fullmatch(r"(/\d{0,9})?", address.path) is not None
+            )
+        except ValueError:  # a port that is none, or half a bracket
+            is_right = False
+        if not is_right:
+            raise ValueError(
+                f"url = {self.url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
+            )
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the worker answers for Prometheus and for health checks; port 0 takes a free one."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Port = 9108
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and periods of the worker process."""
+
+    instance_id: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    session_timeout_s: Annotated[int, msgspec.Meta(ge=6, le=1800)] = 10
+    fetch_bytes: Annotated[int, msgspec.Meta(ge=4096, le=67_108_864)] = 4_194_304
+    inbox_records: PositiveInt = 10_000
+    watchdog_s: PositiveInt = 120
+    max_record_bytes: Annotated[int, msgspec.Meta(ge=256, le=1_048_576)] = 65_536
+    rejected_value_bytes: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 16_384
+    rejected_hash_only: bool = False

@@ -6,7 +6,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from streams.configuration.load import Configuration, locations
+from streams.areas.watched_area import locations
+from streams.configuration.load import Configuration
 from streams.console.data.hub import Hub
 from streams.console.data.responder import Responder
 from streams.console.data.store import Change, Store

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 
-from streams.worker.metrics import Declared
+from streams.process.metric import Declared
 
 Taken = Literal["taken", "refused"]
 """What Kafka does with an answer."""

@@ -9,9 +9,9 @@ import msgspec
 from fastapi.responses import JSONResponse
 from msgspec import UNSET, Meta, UnsetType
 
+from streams.areas.health import FeedState
 from streams.configuration.console import LayerKind, LoginMode
 from streams.messages.alert import AlertProperties, Point
-from streams.worker.metrics import FeedState
 
 Role = Literal["viewer", "operator"]
 Degrees = tuple[float, float]

@@ -14,7 +14,7 @@ import msgspec
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from streams.configuration.load import ConfigurationError
+from streams.configuration.reader import ConfigurationError
 from streams.console.models import Role
 
 USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"

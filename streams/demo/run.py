@@ -11,15 +11,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
@@ -27,48 +23,24 @@ from kafka.errors import KafkaError
 from redis import Redis, RedisError
 from rich.console import Console
 
-from streams.brokers.connection import consumer_arguments, create_topics
+from streams.brokers.connection import consumer_arguments
+from streams.brokers.topics import create_topics
 from streams.configuration.load import load
+from streams.demo.children import Child, _answers, _free_port
 from streams.demo.live_view import Figures, LiveView
 from streams.demo.source import AREA, Source
 from streams.demo.summary import DemoError, ScanLog, Summary, summary
-from streams.local_services.service import HOST, LocalKafka, LocalService, LocalServiceError, LocalValkey, launch
+from streams.local_services.kafka import LocalKafka
+from streams.local_services.kafka_jars import LocalServiceError
+from streams.local_services.service import HOST, LocalService, launch
+from streams.local_services.valkey import LocalValkey
 from streams.redis_copy.contents import area_key
 
 START_S = 60.0
 DRAIN_S = 60.0
-STOP_S = 10.0
 SHOW_S = 0.5
 SETTLE_S = 0.5
-LOG_LINES = 3
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass
-class Child:
-    """A process of our own; ``may_end`` once its work is done or it was told to stop."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-    may_end: bool = False
-
-    def check(self) -> None:
-        """Raises `DemoError` if it has ended and should not have."""
-        code = self.process.poll()
-        if code is not None and (code != 0 or not self.may_end):
-            lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
-            last = " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
-            raise DemoError(f"{self.name} ended by itself (exit code {code}): {last or 'nothing was logged'}")
-
-    def stop(self) -> None:
-        """SIGTERM; SIGKILL if that does not end it."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def run(
@@ -240,19 +212,6 @@ class _Demo:
     def _is_copied(self) -> bool:
         copied = {f"{each[b'id'].decode()}.{each[b'revision'].decode()}" for each in self._changes()}
         return copied == self._scans.revisions
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{address}", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def _set_environment(folder: Path) -> None:

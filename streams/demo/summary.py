@@ -11,13 +11,12 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.tracking import Alert
-from detectors.monitor import Accounts
+from detectors.monitor import OUTCOMES, Accounts
 from detectors.simulation import InjectedCluster, found
 from streams.configuration.load import Configuration
 from streams.demo.source import AREA
 from streams.messages.scan import ScanRecord, decode_scan
 from streams.redis_copy.contents import SPEAKING_TIERS
-from streams.worker.metrics import OUTCOMES
 
 
 class DemoError(Exception):

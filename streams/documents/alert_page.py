@@ -120,7 +120,3 @@ def document() -> str:
     table = ["| state | event | state after it | reason |", "| --- | --- | --- | --- |", *rows]
     end = "This page is generated from `detectors/alerts/lifecycle.py` and `detectors/clusters/artefacts.py`."
     return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", _ARTEFACTS + end, ""])
-
-
-if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from detectors.area.incident import AwareTime, Incident
 from streams.messages.alert import AlertEvent, Provenance
-from streams.messages.incident import Rejection
+from streams.messages.records import Rejection
 from streams.messages.response import Response
 from streams.messages.usual import Usual
 from streams.webhook.dead_letter import Undelivered
@@ -50,13 +49,6 @@ def schemas() -> dict[str, bytes]:
     return files
 
 
-def write(folder: Path) -> None:
-    """Write all schemas into a folder, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in schemas().items():
-        (folder / name).write_bytes(schema)
-
-
 def _without_notes(schema: Any) -> Any:
     """Docstrings are descriptions, apart from what only a programmer in Python needs."""
     if isinstance(schema, list):
@@ -68,7 +60,3 @@ def _without_notes(schema: Any) -> Any:
         text = inspect.cleandoc(cleaned["description"]).split("\n\nRaises:")[0]
         cleaned["description"] = re.sub(r":\w+:`~?(.+?)`|``(.+?)``", r"`\1\2`", text)
     return cleaned
-
-
-if __name__ == "__main__":
-    write(Path(__file__).parents[2] / "docs" / "schemas")

@@ -8,7 +8,6 @@ import msgspec
 
 from detectors.alerts.lifecycle import AlertState
 from detectors.clusters.artefacts import ArtefactKind
-from streams.area_log.sources import AreaLog, LogError, alert_of
 from streams.messages.alert import AlertFeature, AlertProperties, AlertResponse
 from streams.messages.wording import figure_words, interval_words
 
@@ -46,24 +45,6 @@ FIGURES = (
     "seed",
 )
 """What is listed below the paragraph, where it is known."""
-
-
-def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
-    """A revision of an alert, the last if None is given, from an area's log.
-
-    Raises:
-        LogError: the log does not hold it, or something else than alerts.
-    """
-    found = None
-    for record in log.read("alerts"):
-        feature = alert_of(record).data
-        if feature.id == alert and revision in (None, feature.properties.revision):
-            found = feature
-    if found is None:
-        raise LogError(
-            f"{log.manifest.area} has no alert {alert}" + (f" with a revision {revision}" if revision else "")
-        )
-    return found
 
 
 def paragraph(feature: AlertFeature, place: str = "") -> str:

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detectors.alerts import response
 from detectors.window.admission import EARLIEST_S, LATEST_S, Refusal
-from streams.messages.incident import Headers, stranger
+from streams.messages.records import Headers, stranger
 
 MAX_BYTES = 4096
 """Longer than any response."""

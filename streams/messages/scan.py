@@ -9,21 +9,15 @@ accounts for what belongs to no area.
 from __future__ import annotations
 
 import hashlib
-import itertools
-import threading
-from collections.abc import Collection, Iterable, Iterator
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Annotated, NamedTuple
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Accounts, Checkpoint, ClosedTick
-from streams.brokers.reading import Progress
-from streams.configuration.load import KafkaSettings
-from streams.messages.incident import Headers, tick_header
+from streams.messages.incident import tick_header
+from streams.messages.records import Headers
 
-FIRST_STEP = 64
-POLL_MS = 500
 NO_DIGEST = ""
 
 Raw = tuple[bytes | None, ...]
@@ -169,69 +163,3 @@ def decode_partition(value: bytes) -> PartitionRecord:
 def partition_key(partition: int) -> bytes:
     """The key of a partition's own record; no area's name begins with ``#``."""
     return f"#{partition}".encode()
-
-
-class Standing(NamedTuple):
-    """A partition's own record, brought up to date, and the last scan record of each of its areas that has one."""
-
-    own: PartitionRecord
-    scans: dict[str, ScanRecord]
-
-
-def last_records(
-    consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
-) -> Standing:
-    """Where a partition stands by its last committed records.
-
-    Reads backwards from the end, in steps that double, to the beginning of the last transaction, which the partition's
-    own record at its end tells; what lies further back is then fetched where that record says it is. ``consumer``
-    reads committed records and has no group; its assignment is changed.
-
-    Raises:
-        Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
-    """
-    log = TopicPartition(kafka.topic("scans"), partition)
-    consumer.assign([log])
-    first = consumer.beginning_offsets([log])[log]
-    end = consumer.end_offsets([log])[log]
-    own, offsets, scans = PartitionRecord(), dict[str, int](), dict[str, ScanRecord]()
-    start, step = end, FIRST_STEP
-    own_offset = -1
-    while start > first:
-        before, start = start, max(first, start - step)
-        step *= 2
-        for record in records_between(consumer, log, start, before, cancelled):
-            area = record.key.decode()
-            if record.key == partition_key(partition):
-                if record.offset > own_offset:
-                    own, own_offset = decode_partition(record.value), record.offset
-            elif record.offset > offsets.get(area, -1):
-                offsets[area], scans[area] = record.offset, decode_scan(record.value)
-        if own_offset >= 0:
-            first = max(first, own.previous + 1)
-    offsets = own.scans | offsets
-    for area, offset in offsets.items():
-        if area in areas and area not in scans:
-            (record,) = itertools.islice(records_between(consumer, log, offset, offset + 1, cancelled), 1)
-            scans[area] = decode_scan(record.value)
-    wanted = {area: record for area, record in scans.items() if area in areas}
-    return Standing(msgspec.structs.replace(own, scans=offsets, previous=own_offset), wanted)
-
-
-def records_between(
-    consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
-) -> Iterator[Any]:
-    """The records from offset ``start`` to before ``end`` that the consumer may see; its position is changed.
-
-    Raises:
-        Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
-    """
-    consumer.seek(log, start)
-    progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
-    while (position := consumer.position(log)) < end:
-        progress.at(position)
-        for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
-            if record.offset < end:
-                yield record

@@ -31,10 +31,10 @@ from redis.retry import Retry
 
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.scan.significance import TIERS
-from streams.configuration.load import RedisSettings
+from streams.areas.health import AreaHealth
+from streams.configuration.services import RedisSettings
 from streams.messages.alert import PROVENANCE_HEADER
 from streams.messages.usual import Usual
-from streams.worker.metrics import AreaHealth
 
 SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
 """The channel speaks from the tier ``alert`` on, and not of what is marked as delayed."""

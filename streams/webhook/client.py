@@ -18,8 +18,8 @@ import httpx
 import stamina
 import stamina.instrumentation
 
-from streams.configuration.load import webhook_tls
 from streams.configuration.services import WebhookSettings
+from streams.configuration.tls import webhook_tls
 from streams.webhook.dead_letter import UndeliveredReason
 from streams.webhook.metrics import WebhookMetrics
 

@@ -6,9 +6,9 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 
+from streams.process.metric import Declared
 from streams.webhook.dead_letter import UndeliveredReason
 from streams.webhook.notification import Status
-from streams.worker.metrics import Declared
 
 WEBHOOK_DECLARED = (
     Declared(

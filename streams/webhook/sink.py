@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
@@ -20,13 +19,10 @@ from datetime import UTC, datetime
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from prometheus_client import CollectorRegistry
 
-from streams.brokers import connection as brokers
-from streams.configuration.load import Configuration, ConfigurationError
+from streams.brokers.connection import group_reader_arguments, letter_writer_arguments
+from streams.configuration.load import Configuration
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
-from streams.process.logs import LogFormat, set_up_logging
-from streams.process.metrics_server import MetricsServer
 from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
 from streams.webhook.deliveries import InFlight
@@ -90,8 +86,8 @@ class WebhookSink:
         kafka = self._configuration.kafka
         self._unsettle()
         self._failure = None
-        consumer = AIOKafkaConsumer(**brokers.group_reader_arguments(kafka, self._configuration.webhook_group))
-        self._producer = AIOKafkaProducer(**brokers.letter_writer_arguments(kafka))
+        consumer = AIOKafkaConsumer(**group_reader_arguments(kafka, self._configuration.webhook_group))
+        self._producer = AIOKafkaProducer(**letter_writer_arguments(kafka))
         consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_soon, self._producer.stop)
@@ -258,46 +254,3 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         await self._sink.begin_at_news(self._consumer, assigned)
-
-
-def run_webhook(configuration: Configuration, log_format: LogFormat = "text") -> int:
-    """Post alerts from this process until it is told to leave; returns the exit code."""
-    from kafka import errors
-
-    set_up_logging(log_format)
-    try:
-        faults = brokers.check_topics(configuration, ("alerts", "undelivered"))
-        for fault in faults:
-            log.critical("%s", fault)
-        return FAILED if faults else asyncio.run(_run(configuration))
-    except errors.KafkaError as error:
-        log.critical("%s", brokers.said_of(error, configuration.kafka))
-    except ConfigurationError as error:
-        log.critical("%s", error)
-    return FAILED
-
-
-async def _run(configuration: Configuration) -> int:
-    registry = CollectorRegistry()
-    metrics = WebhookMetrics(registry)
-    host, port = configuration.metrics.host, configuration.webhook.metrics_port
-    async with WebhookClient(configuration.webhook, metrics) as client:
-        sink = WebhookSink(configuration, client, metrics)
-        server = MetricsServer(registry, host=host, port=port, dead=sink.stalled, not_ready=sink.not_ready)
-        try:
-            server.start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"webhook.metrics_port = {port}: cannot listen there on {host} ({error.strerror})"
-            ) from None
-        running = asyncio.create_task(sink.run())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-        log.info("alerts from the tier %s on are posted to %s", configuration.webhook.from_tier, client.host)
-        try:
-            await running
-        except asyncio.CancelledError:
-            log.info("leaving")
-        finally:
-            server.stop()
-    return DONE

@@ -7,47 +7,38 @@ that is new is rebuilt in a task while the agent fills its inbox. Acknowledgemen
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Any, Protocol, cast
 
 import faust
-import msgspec
 from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
-from prometheus_client import CollectorRegistry
 
-from detectors.warm_up import compile_kernels
-from streams.area_log.sources import LogError
-from streams.areas.watched_area import WatchedArea, watched_areas
-from streams.brokers.connection import check_topics, faust_arguments, said_of
+from streams.area_log.records import LogError
+from streams.areas.watched_area import WatchedArea
 from streams.brokers.reading import Cancelled, StalledError
-from streams.configuration.load import Configuration, ConfigurationError
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.configuration.tls import tls
 from streams.messages.incident import decode
-from streams.process.logs import LogFormat, set_up_logging
-from streams.process.metrics_server import MetricsServer
-from streams.process.watchdog import Watchdog, end_within
-from streams.worker.background.kafka_watch import KafkaWatch
-from streams.worker.background.recalibration import Recalibrator
-from streams.worker.background.redis_feeder import RedisFeeder
+from streams.process.watchdog import end_within
 from streams.worker.background.response_reader import ResponseReader
+from streams.worker.engine.outgoing import Messages
 from streams.worker.engine.partition import Partition
-from streams.worker.engine.publisher import VERSION, AbortedError, FencedError, Messages, Publisher
+from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, rebuild
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_transport import PromptTransport
 from streams.worker.inbox import Intake, Record
-from streams.worker.metrics import AreaHealth, Metrics
+from streams.worker.metrics import Metrics
 
 DONE, FAILED, FENCED = 0, 1, 3
 """Exit codes: drained, something failed, another worker has the partition or the instance id."""
@@ -63,11 +54,6 @@ REBUILDS = 4
 BUFFER_RECORDS = 65_536
 """What one fetch brings has room between Faust's reading and the agent: else each record waits for its place, at forty
 times its cost, and the partition is not fetched until most are worked off."""
-GARBAGE_AFTER = 50_000
-"""So many new objects are looked at for garbage at a time: thousands of records wait at any moment and are none."""
-SWITCH_S = 0.0005
-"""So long one thread may keep the interpreter from another. The engine comes back from every kernel and socket to a
-busy event loop; with the 5 ms of Python itself, each time, a scan took twice as long as its work."""
 SAME_GENERATION = 3
 """So many assignments within one generation of the group: another worker keeps joining under our instance id."""
 
@@ -363,80 +349,19 @@ class Worker:
         return Partition(owned.number, restored, publisher, messages, self._metrics)
 
 
-def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
-    """Run a worker in this process until it is told to leave; returns the exit code."""
-    set_up_logging(log_format)
-    log.info("starting version %s", VERSION)
-    try:
-        areas = watched_areas(configuration)
-        faults = check_topics(configuration)
-        for fault in faults:
-            log.critical("%s", fault)
-        if faults:
-            return FAILED
-        for name, area in areas.items():
-            if area.calibration is None:
-                log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
-        compile_kernels()
-        gc.collect()
-        gc.freeze()  # what is here from the start stays: no full collection need look at it again
-        gc.set_threshold(GARBAGE_AFTER)
-        sys.setswitchinterval(SWITCH_S)
-        return asyncio.run(_run(configuration, areas))
-    except KafkaError as error:
-        log.critical("%s", said_of(error, configuration.kafka))
-        return FAILED
-    except (ConfigurationError, LeaveError) as error:
-        log.critical("%s", error)
-        return FAILED
+def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """For a ``faust.App``: the brokers and how to log in."""
+    from faust.auth import SASLCredentials, SSLCredentials  # here, because it takes half a second
 
-
-async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -> int:
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
-    worker = Worker(configuration, areas, metrics)
-    host, port = configuration.metrics.host, configuration.metrics.port
-    kafka = KafkaWatch(configuration, metrics, worker.owned)
-
-    def health() -> Mapping[str, AreaHealth]:
-        known = worker.engine.health()
-        if kafka.away() is None:
-            return known
-        return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
-
-    metrics.observe(worker.engine.open_alerts, health)
-    feeder = RedisFeeder(configuration, health=health, usual=worker.engine.usual, metrics=metrics)
-
-    def not_ready() -> str | None:
-        return kafka.away() or worker.not_ready()
-
-    def stalled() -> str | None:
-        threads = (
-            ("feeds Redis", feeder),
-            ("watches Kafka", kafka),
-            ("calibrates anew", recalibrator),
-            ("reads responses", worker.responses),
+    arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
+    context = tls(kafka)
+    if kafka.security_protocol == "SSL":
+        arguments["broker_credentials"] = SSLCredentials(context)
+    elif kafka.security_protocol.startswith("SASL"):
+        arguments["broker_credentials"] = SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.password.reveal(),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
         )
-        ended = [name for name, each in threads if not each.is_alive]
-        return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
-
-    recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)
-    companions: Sequence[Companion] = (
-        feeder,
-        kafka,
-        recalibrator,
-        worker.responses,
-        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
-        Watchdog(stalled),
-    )
-    with ExitStack() as running:
-        for companion in companions:
-            try:
-                companion.start()
-            except OSError as error:
-                raise LeaveError(
-                    f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
-                    "machine needs a metrics.port of its own"
-                ) from None
-            running.callback(companion.stop)
-        return await worker.run()
+    return arguments

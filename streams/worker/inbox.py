@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from detectors.window.admission import Entry
-from streams.messages.incident import Headers
+from streams.messages.records import Headers
 
 SETTLED_S = 1.0
 LIMIT_BYTES = 64 * 2**20

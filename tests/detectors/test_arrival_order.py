@@ -17,7 +17,8 @@ from detectors.area.incident import Incident, Origin, Status
 from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS
-from detectors.clusters.scorer import Cluster, RecentCases, Scorer
+from detectors.clusters.cluster import Cluster
+from detectors.clusters.scorer import RecentCases, Scorer
 from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import ClosedTick, Monitor
 from detectors.scan.rescan import NO_PLACE

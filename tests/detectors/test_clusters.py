@@ -17,7 +17,8 @@ from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace
 from detectors.area.strata import SCHEMES
 from detectors.clusters.artefacts import ArtefactKind
-from detectors.clusters.scorer import Cluster, NullMaximum, RecentCases, Scorer
+from detectors.clusters.cluster import Cluster
+from detectors.clusters.scorer import NullMaximum, RecentCases, Scorer
 from detectors.scan.rescan import NO_PLACE
 from detectors.scan.significance import Gumbel, recurrence_interval_days, score_for_interval
 from detectors.window.sliding import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version

@@ -14,7 +14,7 @@ from detectors.alerts.notices import Notice, Said, is_due, notice
 from detectors.alerts.response import Response
 from detectors.alerts.tracking import Alert, Tracker
 from detectors.area.settings import RepeatSettings
-from detectors.clusters.scorer import Cluster
+from detectors.clusters.cluster import Cluster
 from detectors.scan.significance import tier_of
 from tests.detectors.told_scans import (
     ALERT,

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.tracking import Alert, Tracker, alert_id
-from detectors.clusters.scorer import Cluster
+from detectors.clusters.cluster import Cluster
 from tests.detectors.told_scans import ALERT, EVERYONE, HOUR, OPEN_AT, SETTINGS, URGENT, WATCH, cluster
 
 

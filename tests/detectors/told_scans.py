@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.alerts.tracking import Alert, Tracker
 from detectors.area.settings import AreaSettings, TierSettings
-from detectors.clusters.scorer import Cluster
+from detectors.clusters.cluster import Cluster
 from detectors.monitor import ClosedTick
 from detectors.scan.significance import TIERS, recurrence_interval_days, score_for_interval
 

@@ -22,8 +22,8 @@ from kafka.errors import KafkaError
 
 from detectors.monitor import Monitor
 from streams.configuration.load import load
-from streams.worker import consumer as worker
-from streams.worker.engine.partition import OwnedArea
+from streams.worker import process
+from streams.worker.engine.owned_area import OwnedArea
 from streams.worker.engine.publisher import Publisher
 
 
@@ -85,7 +85,7 @@ def main(fault: str, config: str) -> int:
         plant(OwnedArea, "put", hang, None)
     else:
         raise ValueError(f"{fault}: no such fault")
-    return worker.run_worker(load(Path(config), os.environ), "json")
+    return process.run_worker(load(Path(config), os.environ), "json")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from streams.messages.incident import partition_of
+from streams.messages.records import partition_of
 from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, areas_of_one_partition, incidents, tick

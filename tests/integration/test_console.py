@@ -11,10 +11,15 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.brokers.connection import consumer_arguments, create_topics, partition_of
+from streams.brokers.connection import consumer_arguments
+from streams.brokers.topics import create_topics
+from streams.configuration.area import Area
 from streams.configuration.console import ConsoleSettings
-from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
-from streams.local_services.service import LocalValkey
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.configuration.services import RedisSettings
+from streams.local_services.valkey import LocalValkey
+from streams.messages.records import partition_of
 from streams.messages.response import Response
 from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from detectors.area.incident import Incident
 from streams.cli import main
-from streams.local_services.service import LocalValkey
+from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import read_alert
 from streams.messages.incident import decode
 from tests.conftest import GivenKafka

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from detectors.monitor import OUTCOMES
 from streams.messages.scan import decode_scan
 from streams.worker.consumer import DONE
-from streams.worker.metrics import OUTCOMES
 from tests.conftest import GivenKafka
 from tests.integration.worker_process import HOTSPOTS, Deployment, WorkerProcess, toml
 from tests.shared_data import shared

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_services.service import LocalKafka
+from streams.local_services.kafka import LocalKafka
 from streams.worker.consumer import DONE
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
 

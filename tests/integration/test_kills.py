@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from redis import Redis
 
-from streams.messages.incident import Rejection
+from streams.messages.records import Rejection
 from streams.redis_copy.contents import area_key
 from streams.worker.consumer import DONE
 from tests.conftest import GivenValkey

@@ -20,7 +20,10 @@ from kafka.errors import KafkaTimeoutError
 from redis import Redis
 
 from streams.local_services import kafka_jars
-from streams.local_services.service import LocalKafka, LocalService, LocalServiceError, LocalValkey, prepare
+from streams.local_services.kafka import LocalKafka
+from streams.local_services.kafka_jars import LocalServiceError, prepare
+from streams.local_services.service import LocalService
+from streams.local_services.valkey import LocalValkey
 
 CLOSED = "http://127.0.0.1:9"  # nothing listens there: a network that is down
 

@@ -14,15 +14,18 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.errors import ProducerFencedError
 
+from streams.area_log.last_records import FIRST_STEP, last_records
 from streams.areas.watched_area import WatchedArea, watched_areas
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.reading import Cancelled
 from streams.calibration.calibration_file import places_hash
-from streams.messages import scan as scan_log
-from streams.messages.incident import decode, partition_of
-from streams.messages.scan import FIRST_STEP, Ids, PartitionRecord, ScanRecord, decode_scan, last_records
+from streams.messages import scan
+from streams.messages.incident import decode
+from streams.messages.records import partition_of
+from streams.messages.scan import Ids, PartitionRecord, ScanRecord, decode_scan
 from streams.worker.consumer import DONE
-from streams.worker.engine.publisher import AbortedError, FencedError, Message, Messages, Publisher
+from streams.worker.engine.outgoing import Message, Messages
+from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
@@ -57,7 +60,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
     site = new_site()
     site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
     template = decode_scan(site.expected()[1]["leeds"][-1])
-    topic, own_key = site.kafka.topic("scans"), scan_log.partition_key(0)
+    topic, own_key = site.kafka.topic("scans"), scan.partition_key(0)
     chance = random.Random(seed)
     areas = [f"area-{number}" for number in range(6)]
     lasts: dict[str, ScanRecord] = {}
@@ -67,7 +70,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
     for number in range(200):
         chosen = areas if number == 0 else chance.choices(areas[2:], [1, 10, 100, 400], k=chance.randrange(1, 20))
         records = {area: msgspec.structs.replace(template, area=area, tick_s=number) for area in chosen}
-        messages = [Message(topic, area.encode(), scan_log.encode(record)) for area, record in records.items()]
+        messages = [Message(topic, area.encode(), scan.encode(record)) for area, record in records.items()]
         if chance.random() < 0.3 and number:
             publisher._producer.begin_transaction()
             for each in messages:
@@ -75,7 +78,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
             publisher._producer.abort_transaction()
             continue
         last_own = PartitionRecord(next_offset=number, scans=dict(offsets), previous=own_offset)
-        written = publisher.commit([*messages, Message(topic, own_key, scan_log.encode(last_own))])
+        written = publisher.commit([*messages, Message(topic, own_key, scan.encode(last_own))])
         lasts.update(records)
         offsets.update(zip(records, written, strict=False))
         own_offset = written[-1]
@@ -98,8 +101,8 @@ def test_the_last_records_are_found_where_one_transaction_is_longer_than_a_step(
     with closing(Publisher(site.kafka, 0)) as publisher:
         for transaction in (["leeds", "york"], ["leeds", *["york"] * 3 * FIRST_STEP]):
             records = [msgspec.structs.replace(template, area=each, tick_s=n) for n, each in enumerate(transaction)]
-            messages = [Message(topic, each.area.encode(), scan_log.encode(each)) for each in records]
-            offsets = publisher.commit([*messages, Message(topic, scan_log.partition_key(0), scan_log.encode(own))])
+            messages = [Message(topic, each.area.encode(), scan.encode(each)) for each in records]
+            offsets = publisher.commit([*messages, Message(topic, scan.partition_key(0), scan.encode(own))])
             lasts = {each.area: each for each in records}
             own = PartitionRecord(scans={"leeds": offsets[0], "york": offsets[-2]}, previous=offsets[-1])
     with closing(CountingConsumer(**consumer_arguments(site.kafka))) as consumer:
@@ -117,7 +120,7 @@ def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict
     """The scan records of the rest of the log."""
     written: dict[str, list[bytes]] = {area: [] for area in areas}
     last = dict(restored.last)
-    raw: dict[str, list[tuple[int, scan_log.Raw]]] = {area: [] for area in areas}
+    raw: dict[str, list[tuple[int, scan.Raw]]] = {area: [] for area in areas}
     for record in site.read("incidents"):
         area, entry = decode(record.key, record.value, record.headers, record.partition, 2, areas, 65_536)
         assert area is not None
@@ -128,9 +131,9 @@ def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict
         for closed in monitor.put(entry, record.offset, record.timestamp // 1000):
             of_tick = [pair for offset, pair in raw[area] if offset < closed.next_offset]
             raw[area] = [each for each in raw[area] if each[0] >= closed.next_offset]
-            done = scan_log.scan_record(area, areas[area].ids, closed, last.get(area), of_tick)
+            done = scan.scan_record(area, areas[area].ids, closed, last.get(area), of_tick)
             last[area] = done
-            written[area].append(scan_log.encode(done))
+            written[area].append(scan.encode(done))
     return written
 
 
@@ -166,8 +169,8 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
     home = partition_of(b"leeds", 2)
     site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
     value = decode_scan(site.expected()[1]["leeds"][-1])
-    beyond = scan_log.encode(
-        scan_log.ScanRecord(
+    beyond = scan.encode(
+        scan.ScanRecord(
             **{name: getattr(value, name) for name in value.__struct_fields__} | {"next_offsets": {"incidents": 1000}}
         )
     )
@@ -283,7 +286,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
         publisher.commit(messages.settings(dataclasses.replace(plain, calibration_file=made)))
     publisher.close()
     closed = plain.monitor(None).repeat([], int(BEGIN.timestamp()))
-    record = scan_log.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
+    record = scan.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
 
     def calibrated(area: WatchedArea) -> tuple[str, str]:
         found, coming = as_calibrated(site.configuration, area, record)

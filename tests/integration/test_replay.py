@@ -19,9 +19,11 @@ from detectors.simulation import City
 from detectors.window.admission import TickMark
 from streams.analyst.incident_file import Row, Table
 from streams.analyst.replay import FeedError, feed
-from streams.brokers.connection import admin_arguments, consumer_arguments, create_topics
-from streams.configuration.load import Configuration, KafkaSettings
-from streams.local_services.service import LocalKafka
+from streams.brokers.connection import admin_arguments, consumer_arguments
+from streams.brokers.topics import create_topics
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.local_services.kafka import LocalKafka
 from streams.messages.incident import decode
 from tests.conftest import GivenKafka
 

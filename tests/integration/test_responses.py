@@ -17,9 +17,9 @@ from detectors.alerts.lifecycle import TERMINAL
 from streams.area_log.audit import audit
 from streams.area_log.reproduce import reproduce
 from streams.area_log.sources import KafkaLog
-from streams.local_services.service import LocalValkey
+from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import AlertEvent, read_alert
-from streams.messages.incident import Rejection, partition_of
+from streams.messages.records import Rejection, partition_of
 from streams.messages.response import Response
 from streams.messages.scan import decode_scan
 from streams.messages.usual import Usual

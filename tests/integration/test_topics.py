@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from streams.brokers.connection import DAY_MS, admin_arguments, check_topics, create_topics, retention_ms, topics
-from streams.configuration.load import Area, Configuration, KafkaSettings
+from streams.brokers.connection import admin_arguments
+from streams.brokers.topics import DAY_MS, check_topics, create_topics, retention_ms, topics
+from streams.configuration.area import Area
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
 from tests.conftest import GivenKafka
 from tests.integration.worker_process import until
 

@@ -16,9 +16,11 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from streams.brokers.connection import admin_arguments, check_topics
+from streams.brokers.connection import admin_arguments
+from streams.brokers.topics import check_topics
 from streams.messages.alert import PROVENANCE_HEADER, Provenance
-from streams.messages.incident import REASONS, Rejection, partition_of
+from streams.messages.incident import REASONS
+from streams.messages.records import Rejection, partition_of
 from streams.messages.scan import decode_scan
 from streams.process.watchdog import STALLED
 from streams.worker.consumer import DONE, FAILED, FENCED

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.area_log.sources import LogRecord, LogTopic
+from streams.area_log.records import LogRecord, LogTopic
 from tests.conftest import GivenKafka
 from tests.integration.test_equality import FILE, hotspots
 from tests.integration.worker_process import HOTSPOTS, Deployment, WorkerProcess, toml

@@ -27,11 +27,14 @@ from kafka.errors import CoordinatorNotAvailableError
 
 from detectors.monitor import Monitor
 from streams.areas.watched_area import watched_areas
-from streams.brokers.connection import admin_arguments, consumer_arguments, create_topics
-from streams.configuration.load import Configuration, Topic, load
-from streams.messages import scan as scan_log
+from streams.brokers.connection import admin_arguments, consumer_arguments
+from streams.brokers.topics import create_topics
+from streams.configuration.kafka import Topic
+from streams.configuration.load import Configuration, load
+from streams.messages import scan
 from streams.messages.alert import read_alert
-from streams.messages.incident import decode, partition_of
+from streams.messages.incident import decode
+from streams.messages.records import partition_of
 
 BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CENTRE = (53.80, -1.55)
@@ -160,7 +163,7 @@ class Deployment:
 
     def covered(self) -> dict[str, int]:
         """By area, the next offset of its last scan record; 0 before the first."""
-        lasts = {area: scan_log.decode_scan(values[-1]).next_offset for area, values in self.scans().items()}
+        lasts = {area: scan.decode_scan(values[-1]).next_offset for area, values in self.scans().items()}
         return dict.fromkeys(self.configuration.areas, 0) | lasts
 
     def committed(self) -> dict[int, int]:
@@ -203,7 +206,7 @@ class Deployment:
         """
         areas = watched_areas(self.configuration)
         monitors: dict[str, Monitor] = {name: area.monitor(None) for name, area in areas.items()}
-        last: dict[str, scan_log.ScanRecord] = {}
+        last: dict[str, scan.ScanRecord] = {}
         raw: dict[str, list[ConsumerRecord]] = {name: [] for name in areas}
         alerts: list[bytes] = []
         scans: dict[str, list[bytes]] = {}
@@ -219,15 +222,15 @@ class Deployment:
                 alerts += map(area.event, closed.changes)
                 of_tick = [raw_of(each) for each in raw[name] if each.offset < closed.next_offset]
                 raw[name] = [each for each in raw[name] if each.offset >= closed.next_offset]
-                done = scan_log.scan_record(name, area.ids, closed, last.get(name), of_tick)
+                done = scan.scan_record(name, area.ids, closed, last.get(name), of_tick)
                 last[name] = done
-                scans.setdefault(name, []).append(scan_log.encode(done))
+                scans.setdefault(name, []).append(scan.encode(done))
         return alerts, scans
 
 
-def raw_of(record: ConsumerRecord) -> scan_log.Raw:
+def raw_of(record: ConsumerRecord) -> scan.Raw:
     """A record as the chain of digests sees it."""
-    return scan_log.raw(record.key, record.value, record.headers, record.timestamp)
+    return scan.raw(record.key, record.value, record.headers, record.timestamp)
 
 
 class Site(Deployment):

@@ -11,7 +11,7 @@ import yaml
 
 from streams.console.metrics import CONSOLE_DECLARED
 from streams.webhook.metrics import WEBHOOK_DECLARED
-from streams.worker.metrics import DECLARED as OF_WORKERS
+from streams.worker.declared_metrics import DECLARED as OF_WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "config" / "prometheus" / "rules.yml"

@@ -18,12 +18,14 @@ from detectors.area.settings import AreaSettings
 from detectors.window.admission import Entry
 from streams.areas.watched_area import WatchedArea
 from streams.configuration.load import Configuration
-from streams.messages import scan as scan_log
-from streams.messages.incident import Rejection, decode
+from streams.messages import scan
+from streams.messages.incident import decode
+from streams.messages.records import Rejection
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord
+from streams.worker.engine.outgoing import Message, Messages
 from streams.worker.engine.partition import Partition
-from streams.worker.engine.publisher import Message, Messages, Publisher
+from streams.worker.engine.publisher import Publisher
 from streams.worker.engine.rebuild import Restored
 from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
@@ -54,7 +56,7 @@ class Ledger:
         self.is_closed = True
 
     def scans(self) -> list[ScanRecord]:
-        return [scan_log.decode_scan(each.value) for each in self.of("scans") if not (each.key or b"").startswith(b"#")]
+        return [scan.decode_scan(each.value) for each in self.of("scans") if not (each.key or b"").startswith(b"#")]
 
     def rejections(self) -> list[Rejection]:
         return [msgspec.json.decode(each.value, type=Rejection) for each in self.of("incidents.rejected")]

@@ -17,7 +17,8 @@ from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
 from detectors.monitor import ClosedTick, Monitor
-from streams.area_log.sources import MANIFEST, TOPICS, LogRecord, LogTopic, Manifest
+from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
+from streams.area_log.sources import MANIFEST
 from streams.areas.watched_area import WatchedArea
 from streams.calibration.calibration_file import CalibrationFile, History, places_hash
 from streams.messages.incident import decode

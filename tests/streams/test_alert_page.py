@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from detectors.alerts.lifecycle import TRANSITIONS
 from streams.documents.alert_page import document
-
-
-def test_the_page_is_generated() -> None:
-    """To renew it: .venv/bin/python -m streams.documents.alert_page > docs/alerts.md"""
-    assert (Path(__file__).parents[2] / "docs" / "alerts.md").read_text() == document()
 
 
 def test_every_transition_is_drawn_and_written() -> None:

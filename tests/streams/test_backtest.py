@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from detectors.simulation import City, Injection
+from streams.areas.watched_area import locations
 from streams.cli import main
-from streams.configuration.load import load, locations
+from streams.configuration.load import load
 from streams.messages.alert import AlertEvent, AlertFeature, read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)

@@ -22,7 +22,9 @@ from streams.areas.watched_area import watched_areas
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
 from streams.calibration.make import past_of
 from streams.cli import main
-from streams.configuration.load import ConfigurationError, alerts_per_week, load
+from streams.configuration.area import alerts_per_week
+from streams.configuration.load import load
+from streams.configuration.reader import ConfigurationError
 from streams.messages.alert import read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -250,7 +252,7 @@ def test_the_past_is_what_the_last_versions_say() -> None:
         incident("last", 9.5, category="drugs"),
     ]
     leeds = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
-    past = past_of(rows, leeds, BEGIN, BEGIN + timedelta(hours=10))
+    past = past_of(rows, leeds.settings, leeds.locations, BEGIN, BEGIN + timedelta(hours=10))
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, DeniedPlace
-from streams.configuration.load import Area, Configuration, ConfigurationError, KafkaSettings, check, load, locations
-from streams.configuration.reader import Secret, SettingsReader, add_environment
+from streams.areas.watched_area import check, locations
+from streams.configuration.area import Area
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration, load
+from streams.configuration.reader import ConfigurationError, SettingsReader
+from streams.configuration.sources import Secret, add_environment
 
 FOLDER = Path(__file__).parent / "configuration"
 SHIPPED = Path(__file__).parents[2] / "config" / "monitor.toml"

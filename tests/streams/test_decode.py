@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from detectors.area.incident import Incident, Status
 from detectors.window.admission import Refusal, TickMark
-from streams.messages.incident import REASONS, Rejection, decode, partition_of
+from streams.messages.incident import REASONS, decode
+from streams.messages.records import Rejection, partition_of
 
 PARTITIONS = 8
 AREAS = frozenset({"leeds", "york"})

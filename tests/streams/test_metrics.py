@@ -8,7 +8,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,12 +19,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from detectors.alerts.response import Response
 from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings
-from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.monitor import OUTCOMES, Accounts, ClosedTick, Monitor
 from detectors.window.admission import TickMark
-from streams.documents.metrics_page import document
+from streams.areas.health import AreaHealth, Promise
+from streams.process.metric import Declared
 from streams.process.metrics_server import MetricsServer
 from streams.webhook.metrics import WEBHOOK_DECLARED, WebhookMetrics
-from streams.worker.metrics import DECLARED, OUTCOMES, AreaHealth, Declared, Metrics, Promise
+from streams.worker.declared_metrics import DECLARED
+from streams.worker.metrics import Metrics
 from tests.streams.alert_events import ALERT
 
 BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
@@ -93,11 +94,6 @@ def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], flo
     labels = next(each.labels for each in DECLARED if each.name == name)
     found = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
-
-
-def test_the_page_is_generated() -> None:
-    """To renew it: .venv/bin/python -m streams.documents.metrics_page > docs/metrics.md"""
-    assert (Path(__file__).parents[2] / "docs" / "metrics.md").read_text() == document()
 
 
 def test_declarations_keep_to_the_rules() -> None:

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.window.admission import Refusal, TickMark
-from streams.messages import scan as scan_log
+from streams.messages import scan
 from streams.messages.alert import read_alert
 from streams.messages.wording import figure_words
-from streams.worker.engine.partition import MERGE_S, QUIET_S, UNOWNED_S
+from streams.worker.engine.owned_area import MERGE_S, QUIET_S
+from streams.worker.engine.partition import UNOWNED_S
 from streams.worker.engine.rebuild import Restored
 from tests.streams.ledger import NOW_S, Ledger, incident, partition_of, record, watched, with_an_alert
 from tests.streams.recorded import calibration, town
@@ -112,7 +113,7 @@ def test_rejections_of_no_area_wait_for_a_tick_but_not_longer_than_a_second() ->
     assert partition.is_due(NOW_S + UNOWNED_S)
     partition.commit(NOW_S + UNOWNED_S)
     assert not partition.is_due(NOW_S + 10)
-    (own,) = [scan_log.decode_partition(each.value) for each in ledger.of("scans")]
+    (own,) = [scan.decode_partition(each.value) for each in ledger.of("scans")]
     assert (own.next_offset, own.rejected) == (2, {"no_area": 1, "malformed_json": 1})
     assert partition.covered[None] == 2
 
@@ -125,7 +126,7 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     for each in (record(0, "leeds", NOW_S), refused, record(2, "leeds", NOW_S + 1)):
         partition.put(each, NOW_S)
     partition.commit(NOW_S)
-    own = next(scan_log.decode_partition(each.value) for each in ledger.of("scans") if each.key == b"#0")
+    own = next(scan.decode_partition(each.value) for each in ledger.of("scans") if each.key == b"#0")
     last = ledger.scans()[-1]
     monitor = area.monitor(last)
     monitor.refill(incident(0, NOW_S), 0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from detectors.window.admission import Refusal
-from streams.messages import scan as scan_log
+from streams.messages import scan
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
 from streams.messages.response import ResponseRecord
 from streams.worker.engine.rebuild import Restored
@@ -34,7 +34,7 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
         (before.number + 1 + more, before.tick_s, ()) for more in range(4)
     ]
     assert [len(scan.revisions) for scan in answered] == [1, 1, 0, 0]
-    assert scan_log.chain(before.digest, [scan_log.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
+    assert scan.chain(before.digest, [scan.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
         answered[0].digest
     )
     events = [read_alert(each.value) for each in ledger.of("alerts")[-2:]]
@@ -47,7 +47,7 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
         ("leeds", 6, "no_such_alert"),
         ("york", 0, "no_such_alert"),
     ]
-    own = scan_log.decode_partition(ledger.of("scans")[-1].value)
+    own = scan.decode_partition(ledger.of("scans")[-1].value)
     assert own.next_response == 7
     again = partition_of(
         ledger,
@@ -67,4 +67,4 @@ def test_a_response_of_no_area_is_rejected_at_once() -> None:
     partition.commit(NOW_S)
     (rejected,) = ledger.rejections()
     assert (rejected.topic, rejected.offset, rejected.reason) == ("responses", 2, "unknown_area")
-    assert scan_log.decode_partition(ledger.of("scans")[-1].value).next_response == 3
+    assert scan.decode_partition(ledger.of("scans")[-1].value).next_response == 3

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.area_log.audit import audit
+from streams.area_log.contents import alert_of, scan_of
+from streams.area_log.records import LogError, LogRecord, LogTopic, Manifest
 from streams.area_log.reproduce import reproduce
-from streams.area_log.sources import MANIFEST, ExportedLog, LogError, LogRecord, LogTopic, Manifest, alert_of, scan_of
+from streams.area_log.sources import MANIFEST, ExportedLog
 from streams.cli import main
 from streams.messages.scan import ScanRecord
 from tests.streams.recorded import AREA, feed, load, save, town, write

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.alerts import response
 from detectors.window.admission import Refusal
-from streams.messages.incident import partition_of
+from streams.messages.records import partition_of
 from streams.messages.response import MAX_BYTES, Response, decode_response
 
 AT = datetime(2026, 7, 1, 22, 15, 30, 900_000, tzinfo=timezone(timedelta(hours=1)))

@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.brokers.connection import producer_arguments
-from streams.configuration.load import KafkaSettings
+from streams.configuration.kafka import KafkaSettings
 from streams.messages.response import Response
 
 TIMEOUT_S = 4.0

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from streams.configuration.load import RedisSettings
+from streams.configuration.services import RedisSettings
 from streams.redis_copy.contents import area_key, redis_arguments
 
 TIMEOUT_S = 2.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 
 from streams.configuration.console import LayerKind, LayerSettings
-from streams.configuration.load import ConfigurationError
+from streams.configuration.reader import ConfigurationError
 
 STREET_M = 300.0
 """A street farther away than that names nothing."""

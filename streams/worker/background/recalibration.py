@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from kafka.errors import KafkaError
 
 from detectors.area.incident import Incident
-from streams.analyst.chosen_area import Plan
-from streams.area_log.sources import KafkaLog, LogError, entry_of
+from streams.area_log.contents import entry_of
+from streams.area_log.records import LogError
+from streams.area_log.sources import KafkaLog
 from streams.areas.watched_area import Nightly, WatchedArea
 from streams.brokers.reading import StalledError
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile
@@ -59,9 +60,19 @@ def recalibrated(configuration: Configuration, area: WatchedArea, nightly: Night
     source = KafkaLog(configuration, area.name)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
     incidents = [entry for entry in entries if isinstance(entry, Incident)]
-    plan = Plan(area.name, area.settings, area.locations)
-    past = past_of(incidents, plan, _begin(incidents, area, now), now)
-    return make(past, plan, nightly.budget, nightly.weeks, now.toordinal(), True, 1, lambda: None)
+    past = past_of(incidents, area.settings, area.locations, _begin(incidents, area, now), now)
+    return make(
+        past,
+        area.name,
+        area.settings,
+        area.locations,
+        nightly.budget,
+        nightly.weeks,
+        now.toordinal(),
+        True,
+        1,
+        lambda: None,
+    )
 
 
 def _begin(incidents: Sequence[Incident], area: WatchedArea, now: datetime) -> datetime:

@@ -22,12 +22,15 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
-from streams.brokers.connection import consumer_arguments, partition_of, retention_ms
+from streams.areas.health import HealthSource
+from streams.brokers.connection import consumer_arguments
+from streams.brokers.topics import retention_ms
 from streams.configuration.load import Configuration
+from streams.messages.records import partition_of
 from streams.messages.usual import Usual
 from streams.process.background_thread import CompanionThread
 from streams.redis_copy.contents import RedisCopy, RedisLost, area_key
-from streams.worker.metrics import HealthSource, Metrics
+from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
 """So much longer than a record stays in the topic lives a key of Redis: none goes before what it is made from."""

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
-from importlib.metadata import version
-from typing import NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from detectors.monitor import ClosedTick
-from detectors.window.admission import Refusal
-from streams.areas.watched_area import WatchedArea
 from streams.brokers.connection import MAX_REQUEST_BYTES, producer_arguments
-from streams.configuration.load import Configuration, KafkaSettings, Topic
-from streams.messages import scan as scan_log
-from streams.messages.alert import PROVENANCE_HEADER, Provenance
-from streams.messages.incident import Rejection
-from streams.messages.response import ResponseRecord
-from streams.messages.scan import PartitionRecord, ScanRecord
-from streams.worker.inbox import Record
+from streams.configuration.kafka import KafkaSettings
+from streams.worker.engine.outgoing import Message
 
-DELAYED_AFTER_S = 60
 DELIVER_S = 25.0
-VERSION = version("hotspot-monitor")
-HOST = socket.gethostname()
-
-
-class Message(NamedTuple):
-    """A record to be written, to the partition that the publisher owns."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class FencedError(Exception):
@@ -112,56 +89,3 @@ class Publisher:
             # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
             # and take a new epoch when Kafka is back: it would fence whoever has the partition by then.
             self._producer._sender.force_close()
-
-
-class Messages:
-    """The messages of one partition, by what they report."""
-
-    def __init__(self, configuration: Configuration, partition: int) -> None:
-        self._kafka = configuration.kafka
-        self._worker = configuration.worker
-        self._partition = partition
-
-    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[Message]:
-        """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
-        arrival.
-        """
-        latency_s = now_s - since_s
-        provenance = Provenance(
-            version=VERSION,
-            host=HOST,
-            partition=self._partition,
-            next_offset=closed.next_offset,
-            latency_s=round(latency_s, 3),
-            delayed=watched.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
-        )
-        headers = ((PROVENANCE_HEADER, provenance.encode()),)
-        topic, key = self._kafka.topic("alerts"), watched.name.encode()
-        return [Message(topic, key, watched.event(alert), headers) for alert in closed.changes]
-
-    def scan(self, record: ScanRecord) -> Message:
-        """The record of a closed tick."""
-        return Message(self._kafka.topic("scans"), record.area.encode(), scan_log.encode(record))
-
-    def settings(self, watched: WatchedArea) -> list[Message]:
-        """What an area's Monitor goes by, in full."""
-        return [Message(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
-
-    def partition(self, record: PartitionRecord) -> Message:
-        """The partition's own record."""
-        return Message(self._kafka.topic("scans"), scan_log.partition_key(self._partition), scan_log.encode(record))
-
-    def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> Message:
-        """The dead letter of a refused record of a topic."""
-        letter = Rejection.of(
-            refusal,
-            record.area,
-            self._kafka.topic(topic),
-            self._partition,
-            record.offset,
-            record.key,
-            record.value,
-            self._worker.rejected_value_bytes,
-            self._worker.rejected_hash_only,
-        )
-        return Message(self._kafka.topic("rejected"), *letter.encode())

@@ -14,14 +14,17 @@ import aiokafka.errors
 from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Monitor
+from streams.area_log.last_records import last_records
+from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
-from streams.areas.watched_area import WatchedArea, calibrations_on_record
+from streams.areas.watched_area import WatchedArea
 from streams.brokers.connection import UNCOMMITTED, consumer_arguments
 from streams.brokers.reading import read_log
 from streams.calibration.calibration_file import CalibrationFile, misfits
-from streams.configuration.load import Configuration, KafkaSettings
-from streams.messages import scan as scan_log
-from streams.messages.incident import decode, partition_of
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.messages.incident import decode
+from streams.messages.records import partition_of
 from streams.messages.scan import PartitionRecord, ScanRecord
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,7 @@ def rebuild(
     kafka = configuration.kafka
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
-        own, last = scan_log.last_records(consumer, kafka, partition, here, cancelled)
+        own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
     restored = Restored(own=own, last=last)
     for name, configured in here.items():

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from detectors.alerts.tracking import Alert
+from streams.areas.health import AreaHealth, FeedState
 from streams.areas.watched_area import WatchedArea
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.usual import Usual
-from streams.worker.engine.partition import QUIET_S, OwnedArea, Partition
-from streams.worker.engine.publisher import DELAYED_AFTER_S, AbortedError, FencedError
+from streams.worker.engine.outgoing import DELAYED_AFTER_S
+from streams.worker.engine.owned_area import QUIET_S, OwnedArea
+from streams.worker.engine.partition import Partition
+from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.inbox import Intake
-from streams.worker.metrics import AreaHealth, FeedState, Metrics
+from streams.worker.metrics import Metrics
 
 STEP_S = 0.2
 STEP_RECORDS = 5000

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from streams.brokers.connection import create_topics, partition_of
-from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
-from streams.local_services.service import LocalValkey
+from streams.brokers.topics import create_topics
+from streams.configuration.area import Area
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.configuration.services import RedisSettings
+from streams.local_services.valkey import LocalValkey
+from streams.messages.records import partition_of
 from tests.integration.redis_feeder.fed_redis import AREAS, PARTITIONS
 
 

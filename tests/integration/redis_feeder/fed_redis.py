@@ -15,13 +15,14 @@ from prometheus_client import CollectorRegistry
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
 from detectors.scan.significance import TIERS
+from streams.areas.health import AreaHealth
 from streams.brokers.connection import producer_arguments
 from streams.configuration.load import Configuration
 from streams.messages.alert import PROVENANCE_HEADER, alert_event, read_alert
 from streams.messages.usual import Usual
 from streams.redis_copy.contents import area_key
 from streams.worker.background.redis_feeder import RedisFeeder
-from streams.worker.metrics import AreaHealth, Metrics
+from streams.worker.metrics import Metrics
 from tests.streams.alert_events import ALERT
 
 AREAS = ("hull", "kirklees", "leeds", "york")

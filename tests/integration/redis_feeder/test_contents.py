@@ -16,10 +16,14 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from redis import Redis
 
-from streams.brokers.connection import admin_arguments, partition_of, retention_ms
-from streams.configuration.load import Area, Configuration, RedisSettings
-from streams.local_services.service import LocalValkey
+from streams.brokers.connection import admin_arguments
+from streams.brokers.topics import retention_ms
+from streams.configuration.area import Area
+from streams.configuration.load import Configuration
+from streams.configuration.services import RedisSettings
+from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import PROVENANCE_HEADER, read_alert
+from streams.messages.records import partition_of
 from streams.redis_copy.contents import RedisCopy, area_key
 from tests.integration.redis_feeder.fed_redis import (
     AREAS,

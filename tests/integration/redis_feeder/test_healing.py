@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from redis import Redis
 
-from streams.brokers.connection import partition_of
-from streams.configuration.load import Configuration, RedisSettings
-from streams.local_services.service import LocalValkey
+from streams.configuration.load import Configuration
+from streams.configuration.services import RedisSettings
+from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import read_alert
+from streams.messages.records import partition_of
 from streams.redis_copy.contents import area_key
 from tests.integration.redis_feeder.fed_redis import (
     AREAS,

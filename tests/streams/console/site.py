@@ -19,12 +19,15 @@ from fastapi import FastAPI
 
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
+from streams.areas.health import AreaHealth, FeedState
+from streams.configuration.area import Area
 from streams.configuration.console import ConsoleSettings
-from streams.configuration.load import Area, Configuration, KafkaSettings, RedisSettings
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.load import Configuration
+from streams.configuration.services import RedisSettings
 from streams.console.application import application
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, alert_event
 from streams.redis_copy.contents import RedisCopy
-from streams.worker.metrics import AreaHealth, FeedState
 
 NO_KAFKA = KafkaSettings(bootstrap="127.0.0.1:1")
 CELL = h3.latlng_to_cell(53.8, -1.55, 10)

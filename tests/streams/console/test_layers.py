@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from streams.configuration.console import LayerKind, LayerSettings
-from streams.configuration.load import ConfigurationError
+from streams.configuration.reader import ConfigurationError
 from streams.console.ground.layers import STREET_M, Layers, read_layer
 from tests.streams.console.site import Client, Feed, alert, alerts_of, configured, new_area, serving, watching
 

@@ -13,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from streams.configuration.console import ConsoleSettings
-from streams.configuration.load import ConfigurationError
+from streams.configuration.reader import ConfigurationError
 from streams.console import users
 from streams.console.data.responder import NotTaken
 from streams.console.guards import MAX_BODY_BYTES

@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.console.metrics import CONSOLE_DECLARED
-from streams.local_services.service import LocalValkey
+from streams.local_services.valkey import LocalValkey
 from tests.integration.worker_process import until
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving, watching
 

@@ -1,0 +1,110 @@
+"""What the records of an area's log hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from detectors.alerts.response import Response
+from detectors.window.admission import Entry, Refusal
+from streams.area_log.records import TOPICS, AreaLog, LogError, LogRecord, LogTopic, Manifest
+from streams.area_log.sources import MANIFEST
+from streams.messages.alert import AlertEvent, AlertFeature, read_alert
+from streams.messages.incident import decode
+from streams.messages.response import decode_response
+from streams.messages.scan import ScanRecord, decode_scan
+
+T = TypeVar("T")
+
+
+def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTopic, int]:
+    """Write an area's log into a new folder; returns how many records of each topic. ``step`` is called at each.
+
+    Raises:
+        LogError: the folder exists.
+        OSError: it cannot be written.
+    """
+    if folder.exists():
+        raise LogError(f"{folder}: exists already; a log is exported into a new folder")
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(log.manifest), indent=1) + b"\n")
+    written = dict.fromkeys(TOPICS, 0)
+    for topic in TOPICS:
+        with (folder / f"{topic}.jsonl").open("wb") as file:
+            for record in log.read(topic):
+                if topic != "incidents" or entry_of(log.manifest, record) is not None:
+                    file.write(msgspec.json.encode(record) + b"\n")
+                    written[topic] += 1
+                step()
+    return written
+
+
+def entry_of(manifest: Manifest, record: LogRecord) -> Entry | None:
+    """What a record of ``incidents`` says to the area; None if it is not one of the area's."""
+    area, entry = decode(
+        record.key,
+        record.value,
+        record.headers,
+        manifest.partition,
+        manifest.partitions,
+        {manifest.area},
+        manifest.max_record_bytes,
+    )
+    return None if area is None else entry
+
+
+def response_of(manifest: Manifest, record: LogRecord) -> Response | Refusal | None:
+    """What a record of ``responses`` says to the area; None if it is not one of the area's."""
+    area, said = decode_response(record.key, record.value, manifest.partition, manifest.partitions, {manifest.area})
+    return None if area is None else said
+
+
+def alert_of(record: LogRecord) -> AlertEvent:
+    """The revision in a record of ``alerts``.
+
+    Raises:
+        LogError: it holds none.
+    """
+    return decoded(record, "alerts", "alert", read_alert)
+
+
+def scan_of(record: LogRecord) -> ScanRecord:
+    """The closed tick in a record of ``scans``.
+
+    Raises:
+        LogError: it holds none.
+    """
+    return decoded(record, "scans", "scan record", decode_scan)
+
+
+def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
+    """What a record of a topic holds, by a function that decodes its value.
+
+    Raises:
+        LogError: it holds something else.
+    """
+    try:
+        return decode(record.value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LogError(f"{topic}, offset {record.offset}: is no {what} ({error})") from None
+
+
+def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
+    """A revision of an alert, the last if None is given, from an area's log.
+
+    Raises:
+        LogError: the log does not hold it, or something else than alerts.
+    """
+    found = None
+    for record in log.read("alerts"):
+        feature = alert_of(record).data
+        if feature.id == alert and revision in (None, feature.properties.revision):
+            found = feature
+    if found is None:
+        raise LogError(
+            f"{log.manifest.area} has no alert {alert}" + (f" with a revision {revision}" if revision else "")
+        )
+    return found

@@ -1,0 +1,82 @@
+"""Settings of an area: what its Monitor reads, its files, its budget."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings, PositiveFloat
+from streams.configuration.reader import ConfigurationError, _text
+
+DEFAULT_BUDGET = "2 per week"
+
+
+_BUDGET = "such as '2 per week', also per day or month"
+
+
+Budget = Annotated[str, _text(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDGET)]
+"""How many alerts chance may open in an area, over all its streams."""
+
+
+WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
+
+
+TimeOfDay = Annotated[str, _text(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
+"""A time of the area's own clock."""
+
+
+class Area(AreaSettings, frozen=True, kw_only=True):
+    """One area: what its Monitor reads (:attr:`settings`), the file that says where it is, and what it was promised."""
+
+    cells_file: str = ""
+    boundary_file: str = ""
+    resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 10
+    places_file: str = ""
+    max_place_distance_m: PositiveFloat = 500.0
+    budget: Budget = DEFAULT_BUDGET
+    calibration_file: str = ""
+    recalibrate_at: TimeOfDay = "04:00"
+    recalibrate_weeks: Annotated[int, msgspec.Meta(ge=78, le=10_000)] = 624
+
+    def __post_init__(self) -> None:
+        faults = []
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            faults.append(str(error))
+        if self.min_baseline_days > self.window_days:
+            faults.append(
+                f"min_baseline_days = {self.min_baseline_days}: must not exceed window_days = {self.window_days}, "
+                "or no alert could ever open (default 28 and 91)"
+            )
+        if sum(map(bool, (self.cells_file, self.boundary_file, self.places_file))) > 1:
+            faults.append("cells_file, boundary_file, places_file: give only one of them")
+        if faults:
+            raise ValueError("\n".join(faults))
+
+    @property
+    def settings(self) -> AreaSettings:
+        """What the Monitor reads, without the files."""
+        return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
+
+    def digest(self, locations: Locations) -> str:
+        """That of the :attr:`settings`: the names of the files do not count."""
+        return self.settings.digest(locations)
+
+
+def alerts_per_week(budget: str) -> float:
+    """The number of alerts a week that a budget such as "2 per week" means.
+
+    Raises:
+        ConfigurationError: it is none, or nothing.
+    """
+    try:
+        msgspec.convert(budget, Budget)
+    except msgspec.ValidationError:
+        raise ConfigurationError(f"budget = {budget!r}: must be {_BUDGET}") from None
+    number, _, period = budget.split()
+    if not float(number):
+        raise ConfigurationError(f"budget = {budget!r}: must be more than nothing")
+    return float(number) / WEEKS_OF[period]

@@ -1,0 +1,105 @@
+"""Where settings come from: a TOML file, and over it the environment."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ENVIRONMENT_PREFIX = "HOTSPOTS_"
+
+
+class Secret:
+    """A password: no log, message or traceback can show it; ``reveal`` gives it to a client library."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The password itself; empty if none is set."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._value else "Secret()"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Override(NamedTuple):
+    """A value from the environment: its variable and its text, which is TOML if it parses as such."""
+
+    variable: str
+    text: str
+
+    def parsed(self) -> Any:
+        """The TOML value, else the text."""
+        try:
+            parsed = tomllib.loads(f"value = {self.text}")
+        except tomllib.TOMLDecodeError:
+            return self.text
+        return parsed["value"] if len(parsed) == 1 else self.text
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ValueError: the file cannot be read or is not TOML; the text names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: must be UTF-8, but byte {error.start} is not") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        last = f"at line {text.count(chr(10)) + 1}, the end"
+        raise ValueError(f"{path}: must be TOML: {str(error).replace('at end of document', last)}") from None
+
+
+def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay ``HOTSPOTS_SECTION__KEY`` variables over the tables, creating what is missing.
+
+    A part of a name means the table or key that it equals without regard to case, with ``-`` and
+    ``.`` as ``_``; else it is taken in lower case. Names without ``__`` belong to somebody else,
+    and an empty value means not set.
+    """
+    for variable in sorted(environ):
+        *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")
+        if not variable.startswith(ENVIRONMENT_PREFIX) or not sections or not environ[variable]:
+            continue
+        table = tables
+        for section in sections:
+            name = _named(section, table)
+            inner = table.setdefault(name, {})
+            if isinstance(inner, Override):
+                inner = table[name] = given(inner)
+            if not isinstance(inner, dict):
+                break  # a value where a table belongs: the reader says so
+            table = inner
+        else:
+            table[_named(key, table)] = Override(variable, environ[variable])
+
+
+def given(value: Any) -> Any:
+    """A value as it stands in the tables, from the file or, parsed, from the environment."""
+    return value.parsed() if isinstance(value, Override) else value
+
+
+def _named(part: str, table: Iterable[str]) -> str:
+    """The key of the table that this part of a variable's name means."""
+    plain_part = part.casefold()
+    return next((key for key in table if re.sub(r"[-.]", "_", key).casefold() == plain_part), part.lower())

@@ -1,0 +1,27 @@
+"""Records of the topic ``settings``: each configuration and calibration in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from detectors.area.settings import AreaSettings
+from streams.calibration.calibration_file import CalibrationFile
+
+
+class WrittenConfiguration(msgspec.Struct, frozen=True):
+    """What the topic ``settings`` keeps of a Monitor's configuration; ``id`` is its hash."""
+
+    area: str
+    id: str
+    settings: AreaSettings
+    locations: dict[str, Any]
+
+
+class WrittenCalibration(msgspec.Struct, frozen=True):
+    """What the topic ``settings`` keeps of a calibration; ``id`` is its hash."""
+
+    area: str
+    id: str
+    calibration: CalibrationFile

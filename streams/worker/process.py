@@ -1,0 +1,117 @@
+"""The worker process: parts, threads, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import msgspec
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from detectors.warm_up import compile_kernels
+from streams.areas.health import AreaHealth
+from streams.areas.watched_area import WatchedArea, watched_areas
+from streams.brokers.connection import said_of
+from streams.brokers.topics import check_topics
+from streams.configuration.load import Configuration
+from streams.configuration.reader import ConfigurationError
+from streams.process.logs import LogFormat, set_up_logging
+from streams.process.metrics_server import MetricsServer
+from streams.process.watchdog import Watchdog
+from streams.worker.background.kafka_watch import KafkaWatch
+from streams.worker.background.recalibration import Recalibrator
+from streams.worker.background.redis_feeder import RedisFeeder
+from streams.worker.consumer import FAILED, Companion, LeaveError, Worker, log
+from streams.worker.engine.outgoing import VERSION
+from streams.worker.metrics import Metrics
+
+GARBAGE_AFTER = 50_000
+"""So many new objects are looked at for garbage at a time: thousands of records wait at any moment and are none."""
+
+
+SWITCH_S = 0.0005
+"""So long one thread may keep the interpreter from another. The engine comes back from every kernel and socket to a
+busy event loop; with the 5 ms of Python itself, each time, a scan took twice as long as its work."""
+
+
+def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
+    """Run a worker in this process until it is told to leave; returns the exit code."""
+    set_up_logging(log_format)
+    log.info("starting version %s", VERSION)
+    try:
+        areas = watched_areas(configuration)
+        faults = check_topics(configuration)
+        for fault in faults:
+            log.critical("%s", fault)
+        if faults:
+            return FAILED
+        for name, area in areas.items():
+            if area.calibration is None:
+                log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
+        compile_kernels()
+        gc.collect()
+        gc.freeze()  # what is here from the start stays: no full collection need look at it again
+        gc.set_threshold(GARBAGE_AFTER)
+        sys.setswitchinterval(SWITCH_S)
+        return asyncio.run(_run(configuration, areas))
+    except KafkaError as error:
+        log.critical("%s", said_of(error, configuration.kafka))
+        return FAILED
+    except (ConfigurationError, LeaveError) as error:
+        log.critical("%s", error)
+        return FAILED
+
+
+async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -> int:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    worker = Worker(configuration, areas, metrics)
+    host, port = configuration.metrics.host, configuration.metrics.port
+    kafka = KafkaWatch(configuration, metrics, worker.owned)
+
+    def health() -> Mapping[str, AreaHealth]:
+        known = worker.engine.health()
+        if kafka.away() is None:
+            return known
+        return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
+
+    metrics.observe(worker.engine.open_alerts, health)
+    feeder = RedisFeeder(configuration, health=health, usual=worker.engine.usual, metrics=metrics)
+
+    def not_ready() -> str | None:
+        return kafka.away() or worker.not_ready()
+
+    def stalled() -> str | None:
+        threads = (
+            ("feeds Redis", feeder),
+            ("watches Kafka", kafka),
+            ("calibrates anew", recalibrator),
+            ("reads responses", worker.responses),
+        )
+        ended = [name for name, each in threads if not each.is_alive]
+        return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
+
+    recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)
+    companions: Sequence[Companion] = (
+        feeder,
+        kafka,
+        recalibrator,
+        worker.responses,
+        MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),
+        Watchdog(stalled),
+    )
+    with ExitStack() as running:
+        for companion in companions:
+            try:
+                companion.start()
+            except OSError as error:
+                raise LeaveError(
+                    f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
+                    "machine needs a metrics.port of its own"
+                ) from None
+            running.callback(companion.stop)
+        return await worker.run()
