@@ -53,11 +53,11 @@ def commands(program: str) -> list[list[str]]:
 CALLS = commands("hotspots")
 WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "simulate", "documents")
 WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "export", "console")
-"""Run by ``tests/integration/test_documented_commands.py``."""
+"""Run by ``tests/integration/documents/test_documented_commands.py``."""
 TESTED_ALONE = {
-    "demo": "integration/test_demo.py",
-    "password": "streams/console/test_login.py",
-    "webhook": "integration/test_webhook.py",
+    "demo": "integration/demo/test_demo.py",
+    "password": "streams/cli/test_processes.py",
+    "webhook": "integration/webhook/test_webhook.py",
 }
 each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 
@@ -184,7 +184,7 @@ def test_every_metric_is_declared(document: str) -> None:
 
 @each_document
 def test_every_redis_key_is_written(document: str) -> None:
-    code = (ROOT / "streams" / "redis_copy.py").read_text().split('"""', 2)[2]
+    code = (ROOT / "streams" / "redis_copy" / "contents.py").read_text().split('"""', 2)[2]
     text = re.sub(r"[0-9a-f]{32}", "<id>", TEXTS[document])
     named = re.findall(r"hotspots:\{(?:area|leeds)\}:([a-z<>:]+)", text)
     assert [name for name in named if f'"{name.replace("<id>", "{alert.id}")}"' not in code] == []

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 from redis import Redis
 
-from tests.integration.demo_process import Demo
+from tests.integration.demo.demo_process import Demo
 
 CHROMIUM = "chromium"
 SIZE = {"width": 1280, "height": 800}

@@ -285,7 +285,7 @@ def revisions(alerts: Iterable[bytes]) -> list[tuple[str, int, str, int]]:
 
 
 class WorkerProcess:
-    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.faulty_worker`.
+    """``hotspots worker`` as a child process; with a ``fault``, that of :mod:`tests.integration.worker.faulty_worker`.
 
     Another long-running ``command`` is run in the same way.
     """
@@ -299,7 +299,7 @@ class WorkerProcess:
         command: str = "worker",
     ) -> None:
         self.log = site.folder / f"{instance}.log"
-        faulty = [sys.executable, "-m", "tests.integration.faulty_worker", fault, str(site.file)]
+        faulty = [sys.executable, "-m", "tests.integration.worker.faulty_worker", fault, str(site.file)]
         program = faulty if fault else [str(HOTSPOTS), command, "--log", "json", "--config", str(site.file)]
         variables = {"HOTSPOTS_WORKER__INSTANCE_ID": instance, "PYTHONPATH": str(REPOSITORY)} | (environ or {})
         with self.log.open("ab") as log:

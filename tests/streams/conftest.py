@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.streams.table_files import Write
+from tests.streams.analyst.incident_files import Write
 
 
 @pytest.fixture

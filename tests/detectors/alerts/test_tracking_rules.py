@@ -1,0 +1,181 @@
+"""Tracking: the rules one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.tracking import Alert, Tracker, alert_id
+from detectors.clusters.cluster import Cluster
+from tests.detectors.alerts.scans_by_hand import ALERT, EVERYONE, HOUR, OPEN_AT, SETTINGS, URGENT, WATCH, cluster
+
+
+def follow(*scans: tuple[float, list[Cluster]], standing: set[str] = EVERYONE) -> list[list[Alert]]:
+    """The changes of scans of one stream, each (hours, clusters)."""
+    tracker = Tracker("leeds", SETTINGS)
+    return [tracker.update("all", round(hours * HOUR), clusters, standing) for hours, clusters in scans]
+
+
+def seen(changes: list[list[Alert]]) -> list[list[tuple[Any, ...]]]:
+    return [[(str(one.state), one.reason, one.tier) for one in scan] for scan in changes]
+
+
+def test_a_whole_life():
+    changes = follow(
+        (0, [cluster("abc", WATCH)]),
+        (1, [cluster("abc", WATCH)]),
+        (2, [cluster("abcd", WATCH)]),
+        (3, [cluster("abcd", ALERT)]),
+        (4, [cluster("abcd", WATCH)]),
+        (5, []),
+        (6, []),
+        (7, [cluster("bcd", OPEN_AT - 0.5)]),
+        (8, []),
+        (13.9, []),
+        (14, []),
+        (15, []),
+    )
+    assert seen(changes) == [
+        [("open", "opened", "watch")],
+        [],
+        [("open", "new_members", "watch")],
+        [("escalated", "tier_rose", "alert")],
+        [],
+        [("easing", "score_fell", "alert")],
+        [],
+        [("open", "score_recovered", "alert")],
+        [("easing", "score_fell", "alert")],
+        [],
+        [("ended", "quiet", "alert")],
+        [],
+    ]
+    assert changes[2][0].new_members == ("d",)
+    assert changes[3][0].alerted_s == changes[-2][0].alerted_s == 3 * HOUR
+    assert changes[-2][0].ended_s == 14 * HOUR
+
+
+def test_members_that_are_relocated_take_the_alert_along():
+    changes = follow(
+        (0, [cluster("abc", ALERT)]),
+        (1, [cluster("bc", WATCH, 2)]),
+        (2, [cluster("bc", WATCH, 2)]),
+        (3, [cluster("abd", WATCH, 0), cluster("c", WATCH, 2)]),
+        (4, [cluster("abd", WATCH, 2)]),
+        (5, []),
+        (6, [cluster("abd", WATCH, 0)]),
+    )
+    assert [[(one.reason, one.notice, one.locations) for one in scan] for scan in changes] == [
+        [("opened", "opened", ("cell0",))],
+        [("relocated", "tier_changed", ("cell2",))],
+        [],
+        [("new_members", "area_changed", ("cell0",))],
+        [("relocated", "area_changed", ("cell2",))],
+        [("score_fell", "", ("cell2",))],
+        [("score_recovered", "area_changed", ("cell0",))],
+    ]
+
+
+def test_a_cluster_elsewhere_of_members_told_before_is_no_relocation():
+    """The alert then has two clusters, and which is the better one may change with every scan."""
+    changes = follow(
+        (0, [cluster("abc", ALERT, 0)]),
+        (1, [cluster("acde", ALERT, 1)]),
+        (2, [cluster("b", ALERT, 0)]),
+    )
+    assert [[one.reason for one in scan] for scan in changes] == [["opened"], ["new_members"], []]
+
+
+def test_too_few_members_left_withdraw_it():
+    tracker = Tracker("leeds", SETTINGS)
+    tracker.update("all", 0, [cluster("abcd", ALERT)], EVERYONE)
+    assert seen([tracker.update("all", 60, [], {"a", "b", "c"})]) == [[("easing", "score_fell", "alert")]]
+    assert seen([tracker.update("all", 120, [], {"a", "b"})]) == [[("withdrawn", "members_cancelled", "alert")]]
+    assert tracker.alerts == ()
+
+
+def test_what_another_configuration_leaves_out_ends_as_reconfigured():
+    tracker = Tracker("leeds", SETTINGS)
+    tracker.update("all", 0, [cluster("abcd", ALERT), cluster("efg", ALERT, 2)], EVERYONE)
+    tracker = Tracker("leeds", SETTINGS, tracker.state, is_reconfigured=True)
+    changes = [tracker.update("all", 60, [], {"e", "f", "g"}), tracker.update("all", 120, [], {"e"})]
+    assert seen(changes) == [
+        [("ended", "reconfigured", "alert"), ("easing", "score_fell", "alert")],
+        [("withdrawn", "members_cancelled", "alert")],
+    ]
+
+
+def test_a_place_cools_down_within_its_stream_and_radius_and_for_its_time():
+    tracker = Tracker("leeds", SETTINGS)
+    tracker.update("all", 0, [cluster("abc", ALERT)], EVERYONE)
+    tracker.update("all", HOUR, [], EVERYONE)
+    (ended,) = tracker.update("all", 7 * HOUR, [cluster("def", ALERT, 1)], EVERYONE)
+    assert ended.state == AlertState.ENDED  # and what shows near it in the same scan opens nothing
+    assert tracker.update("all", 31 * HOUR - 1, [cluster("def", URGENT, 1)], EVERYONE) == []
+    assert seen([tracker.update("violence", 8 * HOUR, [cluster("def", ALERT)], EVERYONE)])[0][0][1] == "opened"
+    assert seen([tracker.update("all", 31 * HOUR - 1, [cluster("ghi", ALERT, 2)], EVERYONE)])[0][0][1] == "opened"
+    again = tracker.update("all", 31 * HOUR, [cluster("def", ALERT, 1), cluster("ghi", ALERT, 2)], EVERYONE)
+    assert [(change.members, change.reason) for change in again] == [(("d", "e", "f"), "opened")]
+
+
+def test_a_cluster_goes_to_the_alert_it_shares_most_with_and_the_older_at_a_tie():
+    opening = (0, [cluster("abc", ALERT), cluster("defg", WATCH, 2)])
+    (opened, merged) = follow(opening, (1, [cluster("bcdefgh", URGENT)]))
+    first, second = opened
+    assert [(change.id, change.reason, change.merged_into) for change in merged] == [
+        (first.id, "merged", second.id),
+        (second.id, "tier_rose", ""),
+    ]
+    (opened, tied) = follow((0, [cluster("abc", ALERT), cluster("def", WATCH, 2)]), (1, [cluster("bcdei", ALERT)]))
+    assert [(change.id, change.reason) for change in tied] == [
+        (opened[0].id, "new_members"),
+        (opened[1].id, "merged"),
+    ]
+
+
+def test_an_alert_with_few_of_its_members_in_another_s_cluster_is_not_merged():
+    (opened, after) = follow((0, [cluster("abc", ALERT), cluster("defgh", WATCH, 2)]), (1, [cluster("abchd", ALERT)]))
+    assert [(change.id, change.reason) for change in after] == [
+        (opened[0].id, "new_members"),
+        (opened[1].id, "score_fell"),
+    ]
+
+
+def test_what_splits_off_with_mostly_new_members_is_an_alert_of_its_own():
+    (opened, split) = follow((0, [cluster("abcdef", ALERT)]), (1, [cluster("cdef", ALERT), cluster("abghi", ALERT, 2)]))
+    assert [(change.reason, change.split_from, change.members) for change in split] == [
+        ("opened", opened[0].id, tuple("abghi"))
+    ]
+
+
+def test_a_split_of_mostly_known_members_is_part_of_the_alert():
+    (opened, split) = follow((0, [cluster("abcdef", ALERT)]), (1, [cluster("abgh", ALERT), cluster("cdefi", WATCH, 1)]))
+    assert [(change.id, change.reason, change.new_members) for change in split] == [
+        (opened[0].id, "new_members", ("i",))
+    ]
+
+
+def test_what_may_not_trigger_neither_opens_nor_raises_but_keeps_alive():
+    discovered = dataclasses.replace(cluster("abcdef", URGENT), trigger_score=OPEN_AT - 0.01)
+    assert follow((0, [discovered])) == [[]]
+    (opened, after) = follow((0, [cluster("abc", WATCH)]), (1, [discovered]))
+    assert [(change.id, change.reason, change.tier, change.observed) for change in after] == [
+        (opened[0].id, "new_members", "watch", 6)
+    ]
+
+
+@pytest.mark.parametrize(("score", "opens"), [(OPEN_AT - 1e-9, False), (OPEN_AT, True)])
+def test_it_opens_at_the_score_of_watch(score: float, opens: bool):
+    assert bool(follow((0, [cluster("abc", score)]))[0]) is opens
+    assert Tracker("leeds", SETTINGS).weakest_score == OPEN_AT - 1
+
+
+def test_ids_follow_from_content():
+    given_ = ("leeds", "all", 7, "cell", ["b", "a"])
+    assert alert_id(*given_) == alert_id("leeds", "all", 7, "cell", ("a", "b"))
+    others = [("york", *given_[1:]), ("leeds", "drugs", *given_[2:]), ("leeds", "all", 8, "cell", ["a", "b"])]
+    others += [("leeds", "all", 7, "cell2", ["a", "b"]), ("leeds", "all", 7, "cell", ["a"])]
+    assert len({alert_id(*given_), *(alert_id(*other) for other in others)}) == 6
+    assert len(alert_id(*given_)) == 32

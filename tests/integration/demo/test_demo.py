@@ -1,0 +1,125 @@
+"""The demo as a newcomer runs it: what it says at the end, and that it leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import csv
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from detectors.monitor import Accounts
+from streams.demo.summary import DemoError, Summary, check_accounts
+from tests.integration.demo.demo_process import Demo
+
+WRONG_ROWS = 3
+DAYS = 60
+
+
+Start = Callable[..., Demo]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts the test's demo."""
+    started: list[Demo] = []
+
+    def begin(*arguments: str | Path, terminal: bool = False) -> Demo:
+        started.append(Demo(tmp_path, *arguments, terminal=terminal))
+        return started[-1]
+
+    yield begin
+    for demo in started:
+        demo.close()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small town's file, some of its rows wrong."""
+    chance = random.Random(1)
+    begin = datetime(2024, 3, 4, tzinfo=UTC)
+    path = tmp_path_factory.mktemp("recorded") / "town.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "occurred_at", "category", "longitude", "latitude"])
+        for number in range(600):
+            moment = begin + timedelta(days=DAYS * number / 600)
+            place = [round(-1.55 + chance.gauss(0, 0.01), 6), round(53.8 + chance.gauss(0, 0.01), 6)]
+            rows.writerow([f"r{number}", moment.isoformat(), chance.choice(["violence", "property"]), *place])
+        within_history = (begin + timedelta(days=DAYS / 2)).isoformat()
+        for number in range(WRONG_ROWS):
+            rows.writerow([f"wrong{number}", within_history, "violence", "here", 53.8])
+    return path
+
+
+def summary(output: str) -> Summary:
+    """The last line, which is JSON."""
+    return msgspec.json.decode(output.splitlines()[-1], type=Summary)
+
+
+def balanced(told: Summary) -> bool:
+    parts = (told.added, told.replaced, told.removed, told.duplicate, told.outside, told.rejected, told.ticks)
+    return told.read == sum(parts) > 0
+
+
+def test_it_ends_by_itself_and_finds_an_injected_cluster(start: Start, tmp_path: Path) -> None:
+    picture = tmp_path / "view.svg"
+    demo = start("--seconds", "15", "--seed", "1", "--picture", picture)
+    demo.wait_for("Ready after")
+    ready_s = time.monotonic()
+    code, output, errors = demo.end()
+    assert (code, errors) == (0, "")
+    assert time.monotonic() - ready_s > 15
+    told = summary(output)
+    assert balanced(told)
+    assert told.added > 12_000 and told.ticks == 2
+    assert told.opened >= told.found >= 1 and told.injected >= told.found
+    assert told.delay_s is not None and told.delay_s > 0
+    assert "open alerts" in picture.read_text().replace("&#160;", " ")
+    assert demo.left_behind() == []
+
+
+def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, recorded: Path) -> None:
+    demo = start("--data", recorded, terminal=True)
+    demo.wait_for("observed")
+    demo.wait_for("metrics http://127.0.0.1:")
+    demo.process.send_signal(signal.SIGINT)
+    code, output, errors = demo.end()
+    assert (code, errors) == (0, "")
+    told = summary(output)
+    assert balanced(told)
+    assert told.rejected == WRONG_ROWS
+    assert (told.injected, told.found, told.delay_s) == (0, 0, None)
+    assert demo.left_behind() == []
+
+
+def test_a_killed_worker_ends_it_with_one_line(start: Start, recorded: Path) -> None:
+    demo = start("--data", recorded)
+    demo.wait_for("open 0")
+    demo.child("worker").kill()
+    code, _, errors = demo.end()
+    assert code == 1
+    assert errors.count("\n") == 1
+    assert errors.startswith("hotspots: the worker ended by itself (exit code -9): ")
+    assert demo.left_behind() == []
+
+
+def test_sigterm_before_it_is_ready_leaves_nothing(start: Start, recorded: Path) -> None:
+    demo = start("--data", recorded)
+    demo.wait_for("Starting the worker")
+    demo.process.terminate()
+    code, _, _ = demo.end()
+    assert code == 130
+    assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize("sent", [8, 9])
+def test_accounts_that_do_not_balance_are_refused(sent: int) -> None:
+    check_accounts(Accounts(read=10, added=7, rejected=2, ticks=1), 10)
+    with pytest.raises(DemoError, match="accounts do not balance"):
+        check_accounts(Accounts(read=sent, added=5, rejected=2, ticks=1), 9)

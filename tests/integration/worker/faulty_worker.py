@@ -1,0 +1,92 @@
+"""A worker with one fault, planted from outside: ``python -m tests.integration.worker.faulty_worker FAULT CONFIG``.
+
+FAULT is ``PLACE:NUMBER``. The process kills itself when it comes to the place for the NUMBERth time: in a
+``scan``; in a ``transaction``, half of it written; between the transaction and the ``acknowledgement``; in a
+``rebuild``. Or ``slow-rebuild:SECONDS`` lets every rebuild take so long, and ``stall:NUMBER`` lets the
+engine hang at the NUMBERth record; ``abort:NUMBER`` lets the NUMBERth transaction fail.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from detectors.monitor import Monitor
+from streams.configuration.load import load
+from streams.worker import process
+from streams.worker.engine.owned_area import OwnedArea
+from streams.worker.engine.publisher import Publisher
+
+
+def plant(owner: type, name: str, before: Callable[[Any], None] | None, after: Callable[[Any], None] | None) -> None:
+    """Let something happen around a method."""
+    method = getattr(owner, name)
+
+    def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            before(self)
+        result = method(self, *args, **kwargs)
+        if after is not None:
+            after(self)
+        return result
+
+    setattr(owner, name, changed)
+
+
+def main(fault: str, config: str) -> int:
+    """Run the worker with its fault."""
+    place, _, number = fault.partition(":")
+    times = 0
+
+    def kill(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def kill_half_written(producer: Any) -> None:
+        producer.flush()
+        kill(producer)
+
+    def abort(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            raise KafkaError("planted")
+
+    def hang(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            threading.Event().wait()
+
+    if place == "scan":
+        plant(OwnedArea, "put", kill, None)
+    elif place == "transaction":
+        plant(KafkaProducer, "commit_transaction", kill_half_written, None)
+    elif place == "acknowledgement":
+        plant(Publisher, "commit", None, kill)
+    elif place == "rebuild":
+        plant(Monitor, "refill", kill, None)
+    elif place == "slow-rebuild":
+        plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
+    elif place == "abort":
+        plant(KafkaProducer, "commit_transaction", abort, None)
+    elif place == "stall":
+        plant(OwnedArea, "put", hang, None)
+    else:
+        raise ValueError(f"{fault}: no such fault")
+    return process.run_worker(load(Path(config), os.environ), "json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""What on-call tools are told: Alertmanager's shape, of which revisions, and when to come again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streams.messages.alert import read_alert
+from streams.webhook.client import retry_after_s
+from streams.webhook.notification import is_told, notification
+from tests.streams.messages.alert_events import ended, event
+
+
+def posted(value: bytes, console_url: str = "") -> dict[str, Any]:
+    feature = read_alert(value).data
+    body: dict[str, Any] = json.loads(notification(feature, "desk", console_url).encode())
+    return body
+
+
+def test_an_alert_that_fires() -> None:
+    body = posted(event("a"), "https://hotspots.example/")
+    assert body.keys() == {
+        "version",
+        "groupKey",
+        "truncatedAlerts",
+        "status",
+        "receiver",
+        "groupLabels",
+        "commonLabels",
+        "commonAnnotations",
+        "externalURL",
+        "alerts",
+    }
+    assert (body["version"], body["truncatedAlerts"], body["status"], body["receiver"]) == ("4", 0, "firing", "desk")
+    (alert,) = body["alerts"]
+    identity = "61" + "0" * 30
+    assert alert["labels"] == {
+        "alertname": "HotspotAlert",
+        "area": "leeds",
+        "category": "violence",
+        "tier": "urgent",
+        "severity": "critical",
+        "exercise": "false",
+        "alert_id": identity,
+    }
+    assert body["groupKey"] == f'{{}}:{{alert_id="{identity}", alertname="HotspotAlert", area="leeds"}}'
+    assert body["groupLabels"].items() <= body["commonLabels"].items() == alert["labels"].items()
+    assert alert["startsAt"] == "2024-05-03T20:00:00Z"
+    assert alert["endsAt"] == "0001-01-01T00:00:00Z"
+    assert alert["fingerprint"] == identity[:16]
+    assert alert["generatorURL"] == alert["annotations"]["link"] == f"https://hotspots.example/?alert={identity}"
+    assert body["externalURL"] == "https://hotspots.example"
+    assert alert["annotations"]["summary"] == "leeds: 3 violence incidents, 0.1 usual (open, urgent)"
+    assert alert["annotations"]["description"].startswith("leeds: 3 violence incidents at one place")
+
+
+def test_its_end_is_of_the_same_alert() -> None:
+    first, last = posted(event("a")), posted(ended("a", 3))
+    assert (last["status"], last["alerts"][0]["status"]) == ("resolved", "resolved")
+    assert last["alerts"][0]["endsAt"] == "2024-05-03T20:03:00Z"
+    assert last["alerts"][0]["generatorURL"] == last["externalURL"] == ""
+    assert first["groupKey"] == last["groupKey"]
+    assert first["alerts"][0]["fingerprint"] == last["alerts"][0]["fingerprint"]
+
+
+def test_an_exercise_says_so() -> None:
+    (alert,) = posted(event("a", status="exercise"))["alerts"]
+    assert alert["labels"]["exercise"] == "true"
+    assert alert["annotations"]["summary"].startswith("Exercise: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "from_tier", "delayed", "told"),
+    [
+        (event("a"), "alert", False, True),
+        (event("a", tier="alert"), "alert", False, True),
+        (event("a", tier="advisory"), "alert", False, False),
+        (event("a", tier="advisory"), "watch", False, True),
+        (event("a", tier="alert"), "urgent", False, False),
+        (event("a", notice=""), "alert", False, False),
+        (event("a"), "alert", True, False),
+        (ended("a"), "alert", True, True),
+        (ended("a", state="withdrawn"), "alert", False, True),
+        (ended("a", tier="watch"), "alert", False, False),
+    ],
+)
+def test_what_is_told(value: bytes, from_tier: str, delayed: bool, told: bool) -> None:
+    assert is_told(read_alert(value).data.properties, from_tier, delayed) is told
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("Fri, 03 May 2024 20:00:30 GMT", 30.0),
+        ("Fri, 03 May 2024 19:00:00 GMT", 0.0),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+        ("²", None),
+    ],
+)
+def test_when_to_come_again(header: str, seconds: float | None) -> None:
+    assert retry_after_s(header, datetime(2024, 5, 3, 20, tzinfo=UTC)) == seconds
