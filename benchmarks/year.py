@@ -32,7 +32,7 @@ from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from streams.analyst.backtest import backtest
 from streams.analyst.chosen_area import Plan, plan
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from streams.calibration.make import make, past_of
 from streams.messages.alert import AlertProperties, read_alert
 
@@ -75,7 +75,7 @@ def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
     return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
 
 
-def year_of(table: Table, chosen: Plan, made: Calibration, bar: Progress) -> Year:
+def year_of(table: IncidentFile, chosen: Plan, made: Calibration, bar: Progress) -> Year:
     """The year after the history, by the Monitor."""
     calibrated = dataclasses.replace(chosen, calibration=made)
     begin = BEGIN + HISTORY
@@ -121,7 +121,7 @@ def _tier_of_notice(each: AlertProperties) -> bool:
 @click.option("--threads", default=os.cpu_count() or 1, show_default=True)
 def main(threads: int) -> None:
     """Measure, print two tables in Markdown; exits non-zero where the promise is not kept over the rest of the file."""
-    table = Table.read(FILE)
+    table = IncidentFile.read(FILE)
     chosen = plan(table, None, {}, None, ZONE.key, None)
     scanning = Scanning(
         chosen.settings, chosen.locations.points, neighbours(chosen.locations.points, chosen.settings.max_radius_m)

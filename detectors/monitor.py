@@ -25,11 +25,11 @@ from detectors.calibration.result import Calibration
 from detectors.clusters.cluster import Cluster
 from detectors.clusters.scorer import NullMaximum, RecentCases, Scorer
 from detectors.scan.rescan import NO_PLACE
-from detectors.window.admission import UNPLACED, Entry, Judge, Judged, Refusal, TickMark
+from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
 from detectors.window.completeness import Delays
 from detectors.window.silence import silent_from
 from detectors.window.sliding import ALL, UNMAPPED, Outcome, SlidingWindow
-from detectors.window.zone_profile import Lookback
+from detectors.window.zone_profile import ZoneProfile
 
 NO_SUCH_ALERT = Refusal("no_such_alert", "alert: must be the id of an open alert of this area")
 """What is said to a response to any other alert."""
@@ -128,7 +128,7 @@ class Monitor:
         self._coming: Calibration | None = None
         self._tracker = Tracker(area, settings, chance=calibration)
         self._scorer = Scorer(locations, self.near, settings, {}, calibration)
-        self._judge = Judge(settings, locations)
+        self._admission = Admission(settings, locations)
         self._open_s: int | None = None
         self._closed_s: int | None = None
         self._bucket: int | None = None
@@ -145,7 +145,7 @@ class Monitor:
     @property
     def clock_s(self) -> int | None:
         """What the area's clock shows, in seconds since 1970; None before the first record."""
-        return self._judge.clock_s
+        return self._admission.clock_s
 
     @property
     def missing_days(self) -> float:
@@ -170,19 +170,19 @@ class Monitor:
         """
         if offset < self.expected_next:
             raise ValueError(f"offset {offset}: already taken, the next is {self.expected_next}")
-        before_s = self._judge.clock_s
-        judged = self._judge.take(entry, offset, arrival_s)
+        before_s = self._admission.clock_s
+        judged = self._admission.admit(entry, offset, arrival_s)
         closed: list[ClosedTick] = []
         is_mark = isinstance(judged, TickMark) and self.settings.clock == "watermark"
-        if self._judge.clock_s is not None:
+        if self._admission.clock_s is not None:
             # A tick record belongs to the last tick before the time that it announces.
-            tick_s = self._tick(self._judge.clock_s - self.settings.tick_s * is_mark)
+            tick_s = self._tick(self._admission.clock_s - self.settings.tick_s * is_mark)
             if merge and self._open_s is not None and bucket_of(self._open_s) == bucket_of(tick_s):
                 self._open_s = tick_s
             # What closes now is written down with the clock as it was before this record.
-            after_s, self._judge.clock_s = self._judge.clock_s, before_s
+            after_s, self._admission.clock_s = self._admission.clock_s, before_s
             closed = self._reach(tick_s)
-            self._judge.clock_s, self._open_s = after_s, tick_s
+            self._admission.clock_s, self._open_s = after_s, tick_s
         self._waiting.append((offset, judged))
         self.expected_next = offset + 1
         if isinstance(judged, TickMark) and is_mark and (before_s is None or judged.tick_s >= before_s):
@@ -195,7 +195,7 @@ class Monitor:
         ``records``: (entry, offset, arrival in seconds) of the tick, in order.
         """
         for entry, offset, arrival_s in records:
-            self._waiting.append((offset, self._judge.take(entry, offset, arrival_s)))
+            self._waiting.append((offset, self._admission.admit(entry, offset, arrival_s)))
             self.expected_next = offset + 1
         return self._close(tick_s)
 
@@ -361,14 +361,14 @@ class Monitor:
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)
         return streams, changes
 
-    def _look_back(self, stream: int, cluster: Cluster) -> Lookback:
+    def _look_back(self, stream: int, cluster: Cluster) -> ZoneProfile:
         zone = self.locations.indices(cluster.locations)
-        return Lookback.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
+        return ZoneProfile.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
 
     # Writing down and going on
 
     def _checkpoint(self, tick_s: int, bucket: int) -> Checkpoint:
-        clock_s = tick_s if self._judge.clock_s is None else self._judge.clock_s
+        clock_s = tick_s if self._admission.clock_s is None else self._admission.clock_s
         lowest_offset, lowest_clock_s = self.window.lowest() or (self._applied_next, clock_s)
         return Checkpoint(
             clock_s=clock_s,
@@ -407,7 +407,7 @@ class Monitor:
         nulls = {} if is_reconfigured else checkpoint.nulls
         monitor._scorer = Scorer(locations, monitor.near, settings, nulls, calibration)
         monitor._applied_next = checkpoint.lowest_offset
-        monitor._judge.clock_s = checkpoint.lowest_clock_s
+        monitor._admission.clock_s = checkpoint.lowest_clock_s
         return monitor
 
     def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
@@ -415,11 +415,11 @@ class Monitor:
 
         A Monitor that is to begin with a filled window is refilled and then simply put to.
         """
-        judged = self._judge.take(entry, offset, arrival_s)
+        judged = self._admission.admit(entry, offset, arrival_s)
         self.expected_next = offset + 1
         # A tick record's own tick may lie in the bucket before the time that it announces.
-        if self._judge.clock_s is not None and not isinstance(judged, TickMark):
-            self.window.advance(bucket_of(self._judge.clock_s))
+        if self._admission.clock_s is not None and not isinstance(judged, TickMark):
+            self.window.advance(bucket_of(self._admission.clock_s))
         self._waiting.append((offset, judged))
         if self.window.has_time:
             for waiting in self._waiting:
@@ -432,7 +432,11 @@ class Monitor:
         self.window.advance(checkpoint.bucket)
         self.window.touched[:] = False
         self.accounts = msgspec.structs.replace(checkpoint.accounts)
-        self._judge.clock_s, self._closed_s, self._bucket = checkpoint.clock_s, checkpoint.closed_s, checkpoint.bucket
+        self._admission.clock_s, self._closed_s, self._bucket = (
+            checkpoint.clock_s,
+            checkpoint.closed_s,
+            checkpoint.bucket,
+        )
         self._heard_s = checkpoint.heard_s
         self.silent_from_s = self._silent_from()
         self._applied_next = self.expected_next = checkpoint.next_offset

@@ -19,7 +19,7 @@ from detectors.area.settings import AreaSettings
 from detectors.clusters.artefacts import Artefacts
 from detectors.clusters.cluster import Cluster
 from detectors.scan.significance import TIERS, Chance, Nominal
-from detectors.window.zone_profile import Lookback
+from detectors.window.zone_profile import ZoneProfile
 
 ANSWERS: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
 
@@ -31,8 +31,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ``tier`` the highest reached so far; ``notice`` what it tells a control room, if anything; ``start_s`` the start
     of the cylinder; ``new_members`` those that no revision named before; ``split_from`` and ``merged_into`` ids of
     other alerts, empty for none; ``responses`` what people did about it; ``trend`` and ``profile`` what its zone
-    has seen (:class:`~detectors.window.zone_profile.Lookback`). While an alert eases, at a response and when it ends,
-    the figures are those of the revision before.
+    has seen (:class:`~detectors.window.zone_profile.ZoneProfile`). While an alert eases, at a response and at its
+    end, the figures are those of the revision before.
     """
 
     id: str
@@ -174,7 +174,7 @@ class Tracker:
         clusters: Sequence[Cluster],
         standing: set[str],
         is_silent: bool = False,
-        look_back: Callable[[Cluster], Lookback] = lambda _: Lookback(),
+        look_back: Callable[[Cluster], ZoneProfile] = lambda _: ZoneProfile(),
     ) -> list[Alert]:
         """New revisions after one scan of a stream.
 
@@ -224,7 +224,7 @@ class Tracker:
         return alert
 
     def _open(
-        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, look_back: Callable[[Cluster], Lookback]
+        self, stream: str, tick_s: int, cluster: Cluster, split_from: str, look_back: Callable[[Cluster], ZoneProfile]
     ) -> Alert:
         tier = self._tier(cluster) or TIERS[0]
         said = self._said(cluster, tick_s)
@@ -256,7 +256,7 @@ class Tracker:
         tick_s: int,
         standing: set[str],
         is_silent: bool,
-        look_back: Callable[[Cluster], Lookback],
+        look_back: Callable[[Cluster], ZoneProfile],
     ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
@@ -357,6 +357,6 @@ def _reached(tier: str, wanted: str) -> bool:
     return TIERS.index(tier) >= TIERS.index(wanted)
 
 
-def _figures(cluster: Cluster, look_back: Callable[[Cluster], Lookback]) -> dict[str, Any]:
+def _figures(cluster: Cluster, look_back: Callable[[Cluster], ZoneProfile]) -> dict[str, Any]:
     figures = {field.name: getattr(cluster, field.name) for field in dataclasses.fields(cluster)}
     return figures | look_back(cluster)._asdict()

@@ -46,7 +46,7 @@ UNPLACED = {
 Judged = Version | TickMark | Refusal
 
 
-class Judge:
+class Admission:
     """Judges the records of an area, one after the other; ``clock_s``: what the area's clock shows, seconds since 1970.
 
     The window is none of its affairs, so that a record can be judged long before its tick closes.
@@ -60,7 +60,7 @@ class Judge:
             for word, category in settings.category_map.items()
         }
 
-    def take(self, entry: Entry, offset: int, arrival_s: int) -> Judged:
+    def admit(self, entry: Entry, offset: int, arrival_s: int) -> Judged:
         """Locate a record and hold it against the area's clock, which it may move.
 
         Whether one without a usable place has an earlier version to keep the place of is known when its tick closes.

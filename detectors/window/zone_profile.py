@@ -14,7 +14,7 @@ from detectors.window.sliding import SlidingWindow
 DAYS = 14
 
 
-class Lookback(NamedTuple):
+class ZoneProfile(NamedTuple):
     """Incidents of a stream in a zone.
 
     ``trend``: on each of the last ``DAYS`` times 24 h, the last of which ends with the current bucket; ``profile``: by
@@ -25,7 +25,7 @@ class Lookback(NamedTuple):
     profile: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> Lookback:
+    def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> ZoneProfile:
         """That of the zone with these locations, (n,); looks at every incident in the window."""
         in_bucket = window.in_zone(stream, zone)
         days = np.concatenate((np.zeros(DAYS * 24, np.int32), in_bucket))[-DAYS * 24 :].reshape(DAYS, 24)

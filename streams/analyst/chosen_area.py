@@ -12,8 +12,8 @@ import msgspec
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
-from streams.analyst.incident_file import Table
-from streams.areas.watched_area import locations
+from streams.analyst.incident_file import IncidentFile
+from streams.areas.watched_area import locations_of
 from streams.calibration.calibration_file import read
 from streams.configuration.area import DEFAULT_BUDGET, Area
 from streams.configuration.load import Configuration, load
@@ -33,7 +33,7 @@ class Plan:
 
 
 def plan(
-    table: Table,
+    table: IncidentFile,
     configuration: Path | None,
     environ: Mapping[str, str],
     area: str | None,
@@ -86,9 +86,9 @@ def only_area(configuration: Configuration, area: str | None) -> str:
     return name
 
 
-def _locations(area: Area, table: Table) -> Locations:
+def _locations(area: Area, table: IncidentFile) -> Locations:
     if area.cells_file or area.boundary_file or area.places_file:
-        return locations(area)
+        return locations_of(area)
     cells = table.cells(area.resolution)
     if not cells:
         raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")

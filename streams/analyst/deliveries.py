@@ -31,7 +31,7 @@ class RefusedDelivery(msgspec.Struct, frozen=True):
         )
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class FileRow(msgspec.Struct, frozen=True, gc=False):
     """One row of a file: its time, its record, and the incident in it (None: decoding will reject it).
 
     ``dated``: whether the time is its own, and not that of the row before it.
@@ -49,9 +49,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return self.time_s, self.id
 
 
-def _without_truncated(entries: list[Entry]) -> tuple[tuple[Entry, ...], tuple[RefusedDelivery, ...]]:
+def _without_truncated(entries: list[FileRow]) -> tuple[tuple[FileRow, ...], tuple[RefusedDelivery, ...]]:
     """The rows without deliveries, rows of one time, that delete more than a few per cent of what is known."""
-    kept: list[Entry] = []
+    kept: list[FileRow] = []
     refused: list[RefusedDelivery] = []
     known: set[str] = set()
     for time_s, group in itertools.groupby(entries, key=lambda entry: entry.time_s):

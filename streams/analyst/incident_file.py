@@ -26,7 +26,7 @@ from detectors.area.incident import Incident, Status
 from detectors.area.locations import cell_of, to_sphere
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import EARLIEST_S, LATEST_S
-from streams.analyst.deliveries import Entry, RefusedDelivery, _without_truncated
+from streams.analyst.deliveries import FileRow, RefusedDelivery, _without_truncated
 from streams.messages.incident import TICK_HEADER
 
 NEAR_M = 50_000.0
@@ -46,7 +46,7 @@ _Record = dict[str, str | float | msgspec.Raw]
 _decoder = msgspec.json.Decoder(Incident)
 
 
-class TableError(Exception):
+class IncidentFileError(Exception):
     """A file that cannot be read as incidents; the message is one line: the file, and what is wrong with it."""
 
 
@@ -68,24 +68,24 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class IncidentFile:
     """The rows of a file in order of arrival: stably by (``reported_at``, else when it occurred; id).
 
     A row without a usable time keeps its place behind the row before it.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FileRow, ...]
     refused: tuple[RefusedDelivery, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> Table:
+    def read(cls, path: Path) -> IncidentFile:
         """The incidents of a CSV file (UTF-8, with a header; gzip if its name ends in ``.gz``).
 
         Columns are the fields of :class:`Incident`, found by name; ``seen_at`` is read as ``reported_at`` and
         ``op`` (snapshot, insert, update, delete) as ``status``. Other columns and empty fields are left out.
 
         Raises:
-            TableError: the file cannot be read, lacks a column that incidents need, or has no usable row.
+            IncidentFileError: the file cannot be read, lacks a column that incidents need, or has no usable row.
         """
         try:
             with _open(path) as lines:
@@ -93,21 +93,21 @@ class Table:
                 columns = _columns(path, next(reader, []))
                 entries = _entries(_record(columns, row) for row in reader if row)
         except UnicodeDecodeError as error:
-            raise TableError(f"{path}: not UTF-8 text ({error.reason})") from None
+            raise IncidentFileError(f"{path}: not UTF-8 text ({error.reason})") from None
         except csv.Error as error:
-            raise TableError(f"{path}: line {reader.line_num} is not CSV ({error})") from None
+            raise IncidentFileError(f"{path}: line {reader.line_num} is not CSV ({error})") from None
         except gzip.BadGzipFile:
-            raise TableError(f"{path}: not gzip data, although the name ends in .gz") from None
+            raise IncidentFileError(f"{path}: not gzip data, although the name ends in .gz") from None
         except (EOFError, zlib.error):
-            raise TableError(f"{path}: the gzip data are damaged or cut short") from None
+            raise IncidentFileError(f"{path}: the gzip data are damaged or cut short") from None
         except OSError as error:
-            raise TableError(f"{path}: {error.strerror or error}") from None
+            raise IncidentFileError(f"{path}: {error.strerror or error}") from None
         if not entries:
-            raise TableError(f"{path}: no row has a time with an offset, such as 2024-05-01T22:15:00+01:00")
+            raise IncidentFileError(f"{path}: no row has a time with an offset, such as 2024-05-01T22:15:00+01:00")
         return cls(*_without_truncated(entries))
 
     @classmethod
-    def from_incidents(cls, incidents: Iterable[Incident]) -> Table:
+    def from_incidents(cls, incidents: Iterable[Incident]) -> IncidentFile:
         """Incidents that were made, not read, in order of arrival."""
         return cls(tuple(_entries(msgspec.to_builtins(incident) for incident in incidents)))
 
@@ -184,7 +184,7 @@ def _open(path: Path) -> TextIO:
 def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
     """(position, field of an incident) of every column that is used."""
     if not header:
-        raise TableError(f"{path}: the file is empty")
+        raise IncidentFileError(f"{path}: the file is empty")
     names = [name.strip().lower() for name in header]
     fields = [_ALIASES.get(name, name) for name in names]
     for one_of, described in (
@@ -194,7 +194,7 @@ def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
         ({"latitude", "location"}, "latitude (or location)"),
     ):
         if one_of.isdisjoint(fields):
-            raise TableError(f"{path}: no column {described}; its columns are {', '.join(names)}")
+            raise IncidentFileError(f"{path}: no column {described}; its columns are {', '.join(names)}")
     # An alias outranks the column it stands for: `seen_at` is when this version arrived.
     outranked = {_ALIASES[name] for name in names if name in _ALIASES}
     return [
@@ -228,7 +228,7 @@ def _number(text: str, kind: type[float] | type[int]) -> str | float | msgspec.R
     return number if math.isfinite(number) else msgspec.Raw(json.dumps(number).encode())
 
 
-def _entries(records: Iterable[_Record]) -> list[Entry]:
+def _entries(records: Iterable[_Record]) -> list[FileRow]:
     """Records with their times, sorted; those before the first usable time get that one, none if there is none."""
     decoded = [_decoded(record) for record in records]
     time_s = next((time_s for time_s, *_ in decoded if time_s is not None), None)
@@ -237,7 +237,7 @@ def _entries(records: Iterable[_Record]) -> list[Entry]:
     entries = []
     for own_s, id_, value, incident in decoded:
         time_s = time_s if own_s is None else own_s
-        entries.append(Entry(time_s, id_, value, incident, own_s is not None))
+        entries.append(FileRow(time_s, id_, value, incident, own_s is not None))
     return sorted(entries, key=lambda entry: entry.order)
 
 

@@ -9,7 +9,7 @@ from detectors.alerts.response import Response
 from detectors.window.admission import Entry, Refusal
 from streams.area_log.contents import entry_of, response_of, scan_of
 from streams.area_log.records import AreaLog, LogError, LogRecord
-from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chain, encode, raw
+from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chained_digest, encode, raw
 
 
 class Input(NamedTuple):
@@ -115,7 +115,7 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
 def _fault(link: Link, value: bytes | None, digest: str) -> str:
     if encode(link.record) != value:
         return "its bytes are not as a scan record of this version is written"
-    if chain(digest, link.raw, link.record) == link.record.digest:
+    if chained_digest(digest, link.raw, link.record) == link.record.digest:
         return ""
     offsets = [each.record.offset for each in link.inputs]
     among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""

@@ -118,7 +118,7 @@ def watched_areas(configuration: Configuration) -> dict[str, WatchedArea]:
     watched = {}
     for name, area in configuration.areas.items():
         try:
-            places = locations(area)
+            places = locations_of(area)
         except ConfigurationError as error:
             raise ConfigurationError(f"areas.{name}.{error}") from None
         settings = area.settings
@@ -140,7 +140,7 @@ MAX_LOCATIONS = 200_000
 """So many places of one area fit into a record of the topic ``settings``."""
 
 
-def locations(area: Area) -> Locations:
+def locations_of(area: Area) -> Locations:
     """The frozen locations of an area, from the file that it names.
 
     Raises:
@@ -167,7 +167,7 @@ def locations(area: Area) -> Locations:
     return places
 
 
-def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
+def faults_of(path: Path | None, environ: Mapping[str, str]) -> list[str]:
     """Every fault that would keep a worker from starting, one line each, those of named files too; empty if none."""
     try:
         configuration = load(path, environ)
@@ -182,7 +182,7 @@ def check(path: Path | None, environ: Mapping[str, str]) -> list[str]:
         lines.append(str(error))
     for name, area in configuration.areas.items():
         try:
-            locations(area)
+            locations_of(area)
         except ConfigurationError as error:
             lines.append(f"areas.{name}.{error}")
     return lines

@@ -17,7 +17,7 @@ MAX_REQUEST_BYTES = 16 * 2**20
 """Largest record of ours: a scan record holds all open alerts, one of settings all places."""
 
 
-def said_of(error: KafkaError, kafka: KafkaSettings) -> str:
+def error_text(error: KafkaError, kafka: KafkaSettings) -> str:
     """An error of Kafka's in words; if it cannot be reached, with what to do."""
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
         return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"

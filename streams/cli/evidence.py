@@ -40,7 +40,7 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
     from streams.analyst.chosen_area import only_area
     from streams.area_log.records import LogError
     from streams.area_log.sources import ExportedLog, KafkaLog
-    from streams.brokers.connection import said_of
+    from streams.brokers.connection import error_text
     from streams.brokers.reading import StalledError
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
@@ -54,7 +54,7 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
     except (ConfigurationError, LogError, StalledError, OSError) as error:
         fail(error)
     except KafkaError as error:
-        fail(said_of(error, configuration.kafka))
+        fail(error_text(error, configuration.kafka))
 
 
 @click.command()

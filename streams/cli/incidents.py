@@ -59,7 +59,7 @@ def backtest(
     from streams.analyst import backtest as run
     from streams.analyst.chosen_area import plan as planned
     from streams.analyst.chosen_area import write_configuration
-    from streams.analyst.incident_file import Table, TableError
+    from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.calibration.calibration_file import CalibrationError
     from streams.cli.terminal import progress
     from streams.configuration.load import load
@@ -67,7 +67,7 @@ def backtest(
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
-        table = Table.read(file)
+        table = IncidentFile.read(file)
         plan = planned(table, config, os.environ, area, timezone, seed, calibration, is_calibrated=True)
         for refusal in table.refused:
             click.echo(str(refusal), err=True)
@@ -79,7 +79,7 @@ def backtest(
             result = run.backtest(rows, plan, begin.timestamp() if begin else None, max_bytes, step)
         if alerts is not None:
             alerts.write_bytes(b"".join(event + b"\n" for event in result.events))
-    except (CalibrationError, ConfigurationError, TableError, OSError) as error:
+    except (CalibrationError, ConfigurationError, IncidentFileError, OSError) as error:
         fail(error)
     for remark in result.remarks():
         click.echo(remark, err=True)
@@ -120,7 +120,7 @@ def calibrate(
     """Find from the history in a CSV file what keeps a budget of false alerts."""
     from detectors.calibration.calibrate import blocks_of
     from streams.analyst.chosen_area import plan
-    from streams.analyst.incident_file import Table, TableError
+    from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.calibration import make as run
     from streams.calibration.calibration_file import CalibrationError, write
     from streams.calibration.plot import NoPlotsError, check, draw
@@ -132,7 +132,7 @@ def calibrate(
     try:
         if picture is not None:
             check(picture)
-        table = Table.read(file)
+        table = IncidentFile.read(file)
         chosen = plan(table, config, os.environ, area, timezone, None)
         wanted = alerts_per_week(budget or chosen.budget)
         known = chosen.area, chosen.settings, chosen.locations
@@ -145,7 +145,7 @@ def calibrate(
         print_calibration(made)
         if picture is not None:
             draw(made.calibration, picture)
-    except (CalibrationError, ConfigurationError, NoPlotsError, TableError, OSError) as error:
+    except (CalibrationError, ConfigurationError, NoPlotsError, IncidentFileError, OSError) as error:
         fail(error)
 
 
@@ -159,7 +159,7 @@ def calibrate(
 def replay(file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float) -> None:
     """Send the incidents of a CSV file to Kafka, in order of arrival."""
     from streams.analyst.chosen_area import plan
-    from streams.analyst.incident_file import Table, TableError
+    from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.analyst.replay import FeedError
     from streams.cli.sending import send
     from streams.configuration.load import load
@@ -167,13 +167,13 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
-        table = Table.read(file)
+        table = IncidentFile.read(file)
         chosen = plan(table, config, os.environ, area, None, None)
         for refusal in table.refused:
             click.echo(str(refusal), err=True)
         rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
         sent = send(rows, load(config, os.environ).kafka, chosen.settings.tick_s, speed=speed)
-    except (ConfigurationError, TableError, FeedError) as error:
+    except (ConfigurationError, IncidentFileError, FeedError) as error:
         fail(error)
     click.echo(f"{sent} records sent")
 
@@ -274,7 +274,7 @@ def simulate(
 ) -> None:
     """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
     from streams.analyst.chosen_area import plan
-    from streams.analyst.incident_file import Table
+    from streams.analyst.incident_file import IncidentFile
     from streams.analyst.replay import FeedError
     from streams.analyst.simulated_city import RESOLUTION, Simulation, write_incidents, write_truth
     from streams.cli.sending import send
@@ -299,7 +299,7 @@ def simulate(
                 f"{len(simulated.incidents)} incidents written, clusters hidden in them: {len(simulated.clusters)}"
             )
             return
-        table = Table.from_incidents(simulated.incidents)
+        table = IncidentFile.from_incidents(simulated.incidents)
         chosen = plan(table, config, os.environ, area, None, None)
         rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
         kafka, live_from_s = load(config, os.environ).kafka, simulation.live_from.timestamp()

@@ -64,7 +64,7 @@ def demo(
     """Run everything on this machine and watch incidents come in and clusters come out."""
     from rich.console import Console
 
-    from streams.analyst.incident_file import TableError
+    from streams.analyst.incident_file import IncidentFileError
     from streams.cli.local import print_demo
     from streams.demo.run import run
     from streams.demo.source import RecordedCity, SimulatedCity
@@ -75,7 +75,7 @@ def demo(
             SimulatedCity(seed, not no_inject, seconds, speed) if data is None else RecordedCity(data, seconds, speed)
         )
         summary = run(Console(), source, seconds, picture, None if no_console else console_port)
-    except (DemoError, TableError) as error:
+    except (DemoError, IncidentFileError) as error:
         click.echo(f"hotspots: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -101,7 +101,7 @@ def topics(config: Path | None, check: bool) -> None:
     """Create the topics that do not exist, and check those that do."""
     from kafka.errors import KafkaError
 
-    from streams.brokers.connection import said_of
+    from streams.brokers.connection import error_text
     from streams.brokers.topics import check_topics, create_topics
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
@@ -115,7 +115,7 @@ def topics(config: Path | None, check: bool) -> None:
     except ConfigurationError as error:
         fail(error)
     except KafkaError as error:
-        fail(said_of(error, configuration.kafka))
+        fail(error_text(error, configuration.kafka))
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
@@ -127,11 +127,11 @@ def topics(config: Path | None, check: bool) -> None:
 @click.argument("file", type=EXISTING_FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Say what is wrong with a configuration file and the environment, one line each."""
-    from streams.areas.watched_area import check, watched_areas
+    from streams.areas.watched_area import faults_of, watched_areas
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
 
-    faults = check(file, os.environ)
+    faults = faults_of(file, os.environ)
     if not faults:
         try:
             watched_areas(load(file, os.environ))

@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from streams.areas.watched_area import locations
+from streams.areas.watched_area import locations_of
 from streams.configuration.load import Configuration
 from streams.console.data.hub import Hub
 from streams.console.data.responder import Responder
@@ -61,5 +61,5 @@ def _places(configuration: Configuration, name: str) -> dict[str, tuple[float, f
     area = configuration.areas[name]
     if not area.places_file:
         return {}
-    found = locations(area)
+    found = locations_of(area)
     return dict(zip(found.ids, zip(found.longitude.tolist(), found.latitude.tolist(), strict=True), strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from detectors.simulation import InjectedCluster
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from streams.analyst.simulated_city import HISTORY_DAYS, RESOLUTION, Simulation, read_truth
 from streams.demo.places import write_layers
 
@@ -116,7 +116,7 @@ class RecordedCity(Source):
     is_invented = False
 
     def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
-        table = Table.read(path)
+        table = IncidentFile.read(path)
         times = [entry.time_s for entry in table.entries]
         shown_s = (seconds or UNENDING_S) * speed * 3600
         ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))

@@ -11,7 +11,7 @@ import msgspec
 from detectors.area.incident import AwareTime, Incident
 from streams.messages.alert import AlertEvent, Provenance
 from streams.messages.records import Rejection
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 from streams.messages.usual import Usual
 from streams.webhook.dead_letter import Undelivered
 from streams.webhook.notification import Notification
@@ -30,7 +30,7 @@ PUBLISHED: dict[str, Any] = {
     "tick": Tick,
     "alert": AlertEvent,
     "provenance": Provenance,
-    "response": Response,
+    "response": ResponseMessage,
     "usual": Usual,
     "rejection": Rejection,
     "notification": Notification,

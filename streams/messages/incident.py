@@ -17,7 +17,7 @@ from msgspec import inspect
 from detectors.area.incident import AwareTime, Incident
 from detectors.window.admission import Entry, Refusal, TickMark
 from streams.configuration.reader import describe
-from streams.messages.records import Headers, stranger
+from streams.messages.records import Headers, misplaced
 
 TICK_HEADER = "tick"
 """Header of a tick record: the RFC 3339 time that the area's clock has reached; the record's value is empty."""
@@ -57,7 +57,7 @@ def decode(
     area = None
     if key:
         area = key.decode("utf-8", "replace")
-        refusal = stranger("key", area, partition, partitions, areas)
+        refusal = misplaced("key", area, partition, partitions, areas)
         if refusal is not None:
             return None, refusal
     if not value:
@@ -74,7 +74,7 @@ def decode(
         if incident.area is None:
             return None, Refusal("no_area", "key: missing; must be the area's name (or give the field area)")
         area = incident.area
-        refusal = stranger("area", area, partition, partitions, areas)
+        refusal = misplaced("area", area, partition, partitions, areas)
         if refusal is not None:
             return None, refusal
     elif incident.area is not None and incident.area != area:

@@ -21,7 +21,7 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def stranger(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
+def misplaced(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
     """Why a record of an area is refused that is unknown, or at home in another partition; None for any other."""
     if area not in areas:
         return Refusal("unknown_area", f"{where}: must be the name of a configured area")

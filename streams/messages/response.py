@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detectors.alerts import response
 from detectors.window.admission import EARLIEST_S, LATEST_S, Refusal
-from streams.messages.records import Headers, stranger
+from streams.messages.records import Headers, misplaced
 
 MAX_BYTES = 4096
 """Longer than any response."""
@@ -28,7 +28,7 @@ _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+" + _END
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
+class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody did about an open alert. It holds no free text.
 
     Raises:
@@ -69,7 +69,7 @@ class ResponseRecord(NamedTuple):
     headers: Headers = ()
 
 
-_decoder = msgspec.json.Decoder(Response)
+_decoder = msgspec.json.Decoder(ResponseMessage)
 
 
 def decode_response(
@@ -82,7 +82,7 @@ def decode_response(
     if not key:
         return None, Refusal("no_area", "key: missing; must be the area's name")
     area = key.decode("utf-8", "replace")
-    refusal = stranger("key", area, partition, partitions, areas)
+    refusal = misplaced("key", area, partition, partitions, areas)
     if refusal is not None:
         return None, refusal
     if len(value or b"") > MAX_BYTES:
@@ -90,7 +90,7 @@ def decode_response(
     try:
         said = _decoder.decode(value or b"")
     except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, ValueError):  # raised by Response itself
+        if isinstance(error.__cause__, ValueError):  # raised by ResponseMessage itself
             return area, _bad(str(error.__cause__))
         place = re.search(r" - at `\$\.(\w+)`\Z", str(error))
         return area, _bad(f"{place[1] if place else 'value'}: must be as the JSON Schema of a response says")

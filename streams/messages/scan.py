@@ -124,10 +124,12 @@ def scan_record(
         checkpoint=closed.checkpoint,
         is_silent=closed.is_silent,
     )
-    return msgspec.structs.replace(record, digest=chain(previous.digest if previous else NO_DIGEST, inputs, record))
+    return msgspec.structs.replace(
+        record, digest=chained_digest(previous.digest if previous else NO_DIGEST, inputs, record)
+    )
 
 
-def chain(previous: str, inputs: Iterable[Raw], record: ScanRecord) -> str:
+def chained_digest(previous: str, inputs: Iterable[Raw], record: ScanRecord) -> str:
     """SHA-256 in hex over the previous digest, each input record, and the record without its digest.
 
     Every part is led by its length in 8 bytes, an absent one by 8 bytes of 255.

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 
 
-class CompanionThread(ABC):
+class BackgroundThread(ABC):
     """Starts and stops its thread, in which :meth:`_run` goes on until ``_stopping`` is set."""
 
     def __init__(self, name: str) -> None:

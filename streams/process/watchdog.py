@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from streams.process.background_thread import CompanionThread
+from streams.process.background_thread import BackgroundThread
 
 STALLED = 4
 """Exit code of a process that the watchdog has ended."""
@@ -33,7 +33,7 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
     timer.start()
 
 
-class Watchdog(CompanionThread):
+class Watchdog(BackgroundThread):
     """A thread that asks ``stalled`` every second; an answer other than None, one line, is logged and ends the process.
 
     The process is ended hard: whatever has stalled could not be stopped in order.

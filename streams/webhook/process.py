@@ -7,7 +7,7 @@ import signal
 
 from prometheus_client import CollectorRegistry
 
-from streams.brokers.connection import said_of
+from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
@@ -29,7 +29,7 @@ def run_webhook(configuration: Configuration, log_format: LogFormat = "text") ->
             log.critical("%s", fault)
         return FAILED if faults else asyncio.run(_run(configuration))
     except errors.KafkaError as error:
-        log.critical("%s", said_of(error, configuration.kafka))
+        log.critical("%s", error_text(error, configuration.kafka))
     except ConfigurationError as error:
         log.critical("%s", error)
     return FAILED

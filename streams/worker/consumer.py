@@ -31,13 +31,13 @@ from streams.configuration.tls import tls
 from streams.messages.incident import decode
 from streams.process.watchdog import end_within
 from streams.worker.background.response_reader import ResponseReader
-from streams.worker.engine.outgoing import Messages
+from streams.worker.engine.outgoing import Outgoing
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, rebuild
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_transport import PromptTransport
-from streams.worker.inbox import Intake, Record
+from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 
 DONE, FAILED, FENCED = 0, 1, 3
@@ -85,7 +85,7 @@ EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, Lea
 class Owned:
     """A partition that is ours: its records, and what stops its rebuilding."""
 
-    def __init__(self, number: int, intake: Intake) -> None:
+    def __init__(self, number: int, intake: Inbox) -> None:
         self.number = number
         self.intake = intake
         self.lost = threading.Event()
@@ -244,7 +244,7 @@ class Worker:
             record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
             await owned.intake.take(record, event)
 
-    def _cover(self, intake: Intake, covered: Mapping[str | None, int]) -> None:
+    def _cover(self, intake: Inbox, covered: Mapping[str | None, int]) -> None:
         self._loop.call_soon_threadsafe(intake.cover, covered)
 
     async def _observe(self, app: faust.App) -> None:
@@ -288,7 +288,7 @@ class Worker:
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
-            owned = Owned(number, Intake(self._configuration.worker.inbox_records, self._loop))
+            owned = Owned(number, Inbox(self._configuration.worker.inbox_records, self._loop))
             self._owned[number] = owned
             self._rebuild(owned)
         self.engine.resume()
@@ -301,10 +301,10 @@ class Worker:
             instance = self._configuration.instance
             self._fail(SharedIdError(f"another worker uses the instance id {instance!r}; set worker.instance_id"))
 
-    def _rebuild_soon(self, _number: int, intake: Intake) -> None:
+    def _rebuild_soon(self, _number: int, intake: Inbox) -> None:
         self._loop.call_soon_threadsafe(self._rebuild_again, intake)
 
-    def _rebuild_again(self, intake: Intake) -> None:
+    def _rebuild_again(self, intake: Inbox) -> None:
         """A transaction was aborted: back to what is on record, and the records since then once more."""
         owned = next((each for each in self._owned.values() if each.intake is intake), None)
         if owned is not None:
@@ -336,7 +336,7 @@ class Worker:
         publisher = Publisher(self._configuration.kafka, owned.number)
         try:
             restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
-            messages = Messages(self._configuration, owned.number)
+            messages = Outgoing(self._configuration, owned.number)
             settings = [each for area in restored.unwritten for each in messages.settings(area)]
             if settings:
                 publisher.commit(settings)

@@ -40,7 +40,7 @@ class Record(NamedTuple):
     headers: Headers = ()
 
 
-class Intake:
+class Inbox:
     """One owned partition. Everything but :attr:`inbox` belongs to the thread of the event loop.
 
     ``inbox`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes them by :meth:`next`,

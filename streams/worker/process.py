@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from detectors.warm_up import compile_kernels
 from streams.areas.health import AreaHealth
 from streams.areas.watched_area import WatchedArea, watched_areas
-from streams.brokers.connection import said_of
+from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
@@ -59,7 +59,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         sys.setswitchinterval(SWITCH_S)
         return asyncio.run(_run(configuration, areas))
     except KafkaError as error:
-        log.critical("%s", said_of(error, configuration.kafka))
+        log.critical("%s", error_text(error, configuration.kafka))
         return FAILED
     except (ConfigurationError, LeaveError) as error:
         log.critical("%s", error)

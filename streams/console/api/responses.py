@@ -18,7 +18,7 @@ from streams.console.api.session import Identity, Operator, Served
 from streams.console.console import Console
 from streams.console.data.responder import NotTaken
 from streams.console.models import Json, Sent, answers
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 
 router = APIRouter(prefix="/api/alerts/{alert}")
 ANSWERS = answers(
@@ -65,7 +65,7 @@ async def _send(
     change = await found(served, alert)
     if change.glance.properties.state in TERMINAL:
         raise HTTPException(409, "the alert is over; only open ones take responses")
-    response = Response(
+    response = ResponseMessage(
         id=str(uuid.uuid4()), alert=alert, action=action, outcome=outcome, user=who.user, at=datetime.now(UTC)
     )
     try:

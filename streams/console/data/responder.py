@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.brokers.connection import producer_arguments
 from streams.configuration.kafka import KafkaSettings
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 
 TIMEOUT_S = 4.0
 """So long one waits for Kafka to take an action."""
@@ -35,7 +35,7 @@ class Responder:
         self._producer: KafkaProducer | None = None
         self._waiting = 0
 
-    async def send(self, area: str, response: Response) -> None:
+    async def send(self, area: str, response: ResponseMessage) -> None:
         """Send one, and wait until every replica in sync has it.
 
         Raises:
@@ -58,7 +58,7 @@ class Responder:
         self._thread.submit(self._close)
         self._thread.shutdown()
 
-    def _send(self, area: str, response: Response, until_s: float) -> None:
+    def _send(self, area: str, response: ResponseMessage, until_s: float) -> None:
         if time.monotonic() > until_s:  # those before it have waited in vain: it is not sent late
             raise KafkaTimeoutError
         timeout_ms = int(TIMEOUT_S * 1000)

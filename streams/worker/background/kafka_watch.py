@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from streams.brokers.connection import consumer_arguments
 from streams.configuration.load import Configuration
-from streams.process.background_thread import CompanionThread
+from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
 ASK_S = 2.0
@@ -22,7 +22,7 @@ RECONNECT_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class KafkaWatch(CompanionThread):
+class KafkaWatch(BackgroundThread):
     """A thread that asks Kafka every ``ASK_S`` how far the ``owned`` partitions of the incidents reach, or else all.
 
     One line is logged when there is no answer, and one when there is again. The worker's clients do not depend on it:

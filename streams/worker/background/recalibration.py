@@ -21,7 +21,7 @@ from streams.brokers.reading import StalledError
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile
 from streams.calibration.make import make, past_of
 from streams.configuration.load import Configuration
-from streams.process.background_thread import CompanionThread
+from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
 WINDOWS = 2
@@ -101,7 +101,7 @@ def _run(configuration: Configuration, area: WatchedArea, nightly: Nightly, now:
         answer.send(str(error))
 
 
-class Recalibrator(CompanionThread):
+class Recalibrator(BackgroundThread):
     """A thread that looks every minute which of the ``watched`` areas is due, and has it calibrated.
 
     ``made`` is told of each new calibration, in this thread. One area is calibrated at a time.

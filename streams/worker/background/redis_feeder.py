@@ -28,7 +28,7 @@ from streams.brokers.topics import retention_ms
 from streams.configuration.load import Configuration
 from streams.messages.records import partition_of
 from streams.messages.usual import Usual
-from streams.process.background_thread import CompanionThread
+from streams.process.background_thread import BackgroundThread
 from streams.redis_copy.contents import RedisCopy, RedisLost, area_key
 from streams.worker.metrics import Metrics
 
@@ -44,7 +44,7 @@ KAFKA_BACKOFF_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class RedisFeeder(CompanionThread):
+class RedisFeeder(BackgroundThread):
     """Feeds the alerts of the configured areas into Redis.
 
     Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is

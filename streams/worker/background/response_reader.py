@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from streams.brokers.connection import consumer_arguments
 from streams.configuration.load import Configuration
 from streams.messages.response import ResponseRecord, decode_response
-from streams.process.background_thread import CompanionThread
+from streams.process.background_thread import BackgroundThread
 from streams.worker.engine.partition import Partition
 
 POLL_MS = 500
@@ -31,7 +31,7 @@ RECONNECT_MS = 1000
 log = logging.getLogger(__name__)
 
 
-class ResponseReader(CompanionThread):
+class ResponseReader(BackgroundThread):
     """A thread with one consumer, without a group, for all partitions that are followed.
 
     ``respond`` is given a partition, the responses read of it since it was followed, in order, and what to call when

@@ -27,7 +27,7 @@ VERSION = version("hotspot-monitor")
 HOST = socket.gethostname()
 
 
-class Message(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """A record to be written, to the partition that the publisher owns."""
 
     topic: str
@@ -36,7 +36,7 @@ class Message(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Messages:
+class Outgoing:
     """The messages of one partition, by what they report."""
 
     def __init__(self, configuration: Configuration, partition: int) -> None:
@@ -44,7 +44,7 @@ class Messages:
         self._worker = configuration.worker
         self._partition = partition
 
-    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[Message]:
+    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[OutgoingRecord]:
         """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
         arrival.
         """
@@ -59,21 +59,21 @@ class Messages:
         )
         headers = ((PROVENANCE_HEADER, provenance.encode()),)
         topic, key = self._kafka.topic("alerts"), watched.name.encode()
-        return [Message(topic, key, watched.event(alert), headers) for alert in closed.changes]
+        return [OutgoingRecord(topic, key, watched.event(alert), headers) for alert in closed.changes]
 
-    def scan(self, record: ScanRecord) -> Message:
+    def scan(self, record: ScanRecord) -> OutgoingRecord:
         """The record of a closed tick."""
-        return Message(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
+        return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
 
-    def settings(self, watched: WatchedArea) -> list[Message]:
+    def settings(self, watched: WatchedArea) -> list[OutgoingRecord]:
         """What an area's Monitor goes by, in full."""
-        return [Message(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
+        return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
 
-    def partition(self, record: PartitionRecord) -> Message:
+    def partition(self, record: PartitionRecord) -> OutgoingRecord:
         """The partition's own record."""
-        return Message(self._kafka.topic("scans"), scan.partition_key(self._partition), scan.encode(record))
+        return OutgoingRecord(self._kafka.topic("scans"), scan.partition_key(self._partition), scan.encode(record))
 
-    def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> Message:
+    def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> OutgoingRecord:
         """The dead letter of a refused record of a topic."""
         letter = Rejection.of(
             refusal,
@@ -86,4 +86,4 @@ class Messages:
             self._worker.rejected_value_bytes,
             self._worker.rejected_hash_only,
         )
-        return Message(self._kafka.topic("rejected"), *letter.encode())
+        return OutgoingRecord(self._kafka.topic("rejected"), *letter.encode())

@@ -16,7 +16,7 @@ from detectors.window.admission import Refusal
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
-from streams.worker.engine.outgoing import Message, Messages
+from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S, Done, OwnedArea
 from streams.worker.engine.publisher import Publisher
 from streams.worker.engine.rebuild import Restored
@@ -38,7 +38,7 @@ class Partition:
         number: int,
         restored: Restored,
         publisher: Publisher,
-        messages: Messages,
+        messages: Outgoing,
         metrics: Metrics,
     ) -> None:
         self.number = number
@@ -58,7 +58,7 @@ class Partition:
         self._metrics = metrics
         self._clock_s = 0
         self._done: list[Done] = []
-        self._settings: list[Message] = []
+        self._settings: list[OutgoingRecord] = []
         self._unowned: list[Record] = []
         self._unowned_since_s = 0.0
         self._unanswerable: list[tuple[ResponseRecord, Refusal]] = []
@@ -159,7 +159,7 @@ class Partition:
             log.warning("partition %d: a response was rejected: %s", self.number, refusal.reason)
         self.covered[None] = own.next_offset
 
-    def _messages_of(self, done: Done, now_s: float) -> list[Message]:
+    def _messages_of(self, done: Done, now_s: float) -> list[OutgoingRecord]:
         """What a closed tick has to say; the scan record comes last."""
         watched, closed = done.watched, done.closed
         response = done.response

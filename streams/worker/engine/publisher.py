@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.brokers.connection import MAX_REQUEST_BYTES, producer_arguments
 from streams.configuration.kafka import KafkaSettings
-from streams.worker.engine.outgoing import Message
+from streams.worker.engine.outgoing import OutgoingRecord
 
 DELIVER_S = 25.0
 
@@ -39,7 +39,7 @@ class Publisher:
         self._producer.init_transactions()
         self._is_fenced = False
 
-    def commit(self, messages: Sequence[Message]) -> list[int]:
+    def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
         """Write all messages in one transaction; returns their offsets when it is committed.
 
         Raises:

@@ -23,7 +23,7 @@ from streams.worker.engine.outgoing import DELAYED_AFTER_S
 from streams.worker.engine.owned_area import QUIET_S, OwnedArea
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError
-from streams.worker.inbox import Intake
+from streams.worker.inbox import Inbox
 from streams.worker.metrics import Metrics
 
 STEP_S = 0.2
@@ -42,7 +42,7 @@ class Running:
     """A partition that the engine works on, and where its records come from."""
 
     partition: Partition
-    intake: Intake
+    intake: Inbox
     is_caught_up: bool = False
 
 
@@ -55,8 +55,8 @@ class Engine:
         self,
         metrics: Metrics,
         *,
-        covered: Callable[[Intake, Mapping[str | None, int]], None],
-        aborted: Callable[[int, Intake], None],
+        covered: Callable[[Inbox, Mapping[str | None, int]], None],
+        aborted: Callable[[int, Inbox], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._metrics = metrics
@@ -84,7 +84,7 @@ class Engine:
         if not self._wake.is_set():
             self._wake.set()
 
-    def adopt(self, partition: Partition, intake: Intake) -> None:
+    def adopt(self, partition: Partition, intake: Inbox) -> None:
         """Work on a partition that is rebuilt."""
         self._command(lambda: self._adopt(partition, intake))
 
@@ -236,7 +236,7 @@ class Engine:
         self._forget(number)
         self._aborted(number, each.intake)
 
-    def _adopt(self, partition: Partition, intake: Intake) -> None:
+    def _adopt(self, partition: Partition, intake: Inbox) -> None:
         if intake.is_closed:
             partition.close()
             return

@@ -14,7 +14,7 @@ from detectors.area.incident import Origin
 from detectors.area.settings import STREAMS
 from detectors.area.strata import SCHEMES, bucket_of
 from detectors.window.sliding import ALL, OTHER, SlidingWindow, Version
-from detectors.window.zone_profile import Lookback
+from detectors.window.zone_profile import ZoneProfile
 
 PLACES = 4
 NOW = datetime(2024, 4, 10, 17, 20, tzinfo=UTC)
@@ -69,5 +69,5 @@ def test_each_incident_counts_on_its_day_and_in_its_local_hour(
             trend[13 - ago] += 1
         local = at.replace(minute=0).astimezone(timezone)
         profile[local.weekday() * 24 + local.hour] += 1
-    found = Lookback.of(filled(feed, days, timezone), stream, np.array(sorted(zone), np.int64), timezone)
-    assert found == Lookback(tuple(trend), tuple(profile))
+    found = ZoneProfile.of(filled(feed, days, timezone), stream, np.array(sorted(zone), np.int64), timezone)
+    assert found == ZoneProfile(tuple(trend), tuple(profile))

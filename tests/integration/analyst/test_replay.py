@@ -17,7 +17,7 @@ from detectors.area.incident import Incident
 from detectors.area.settings import AreaSettings
 from detectors.simulation import City
 from detectors.window.admission import TickMark
-from streams.analyst.incident_file import Row, Table
+from streams.analyst.incident_file import IncidentFile, Row
 from streams.analyst.replay import FeedError, feed
 from streams.brokers.connection import admin_arguments, consumer_arguments
 from streams.brokers.topics import create_topics
@@ -86,7 +86,7 @@ def tick(time_s: float, area: str = "leeds") -> Row:
 def city_rows(seed: int, area: str, days: int) -> list[Row]:
     city = City(seed, places=300)
     simulated = city.simulate(START, START + timedelta(days=days))
-    return list(Table.from_incidents(simulated.incidents).rows(area, SETTINGS))
+    return list(IncidentFile.from_incidents(simulated.incidents).rows(area, SETTINGS))
 
 
 def test_records_arrive_whole_in_order_and_where_the_areas_live(settings: KafkaSettings) -> None:

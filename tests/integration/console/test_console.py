@@ -20,7 +20,7 @@ from streams.configuration.load import Configuration
 from streams.configuration.services import RedisSettings
 from streams.local_services.valkey import LocalValkey
 from streams.messages.records import partition_of
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import WorkerProcess, incidents
@@ -89,7 +89,7 @@ def test_an_action_is_a_record_in_the_partition_of_its_area(kafka: Any, server: 
         while len(records) < 2 and time.monotonic() < deadline:
             records += [each for batch in consumer.poll(timeout_ms=200).values() for each in batch]
     assert [record.key for record in records] == [area.encode()] * 2
-    responses = [msgspec.json.decode(record.value, type=Response) for record in records]
+    responses = [msgspec.json.decode(record.value, type=ResponseMessage) for record in records]
     assert [each.id for each in responses] == sent
     assert [(each.action, each.user, each.alert) for each in responses] == [
         ("acknowledge", "local", f"{1:032x}"),

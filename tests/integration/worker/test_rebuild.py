@@ -24,7 +24,7 @@ from streams.messages.incident import decode
 from streams.messages.records import partition_of
 from streams.messages.scan import Ids, PartitionRecord, ScanRecord, decode_scan
 from streams.worker.consumer import DONE
-from streams.worker.engine.outgoing import Message, Messages
+from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
 from tests.integration.conftest import NewSite
@@ -70,7 +70,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
     for number in range(200):
         chosen = areas if number == 0 else chance.choices(areas[2:], [1, 10, 100, 400], k=chance.randrange(1, 20))
         records = {area: msgspec.structs.replace(template, area=area, tick_s=number) for area in chosen}
-        messages = [Message(topic, area.encode(), scan.encode(record)) for area, record in records.items()]
+        messages = [OutgoingRecord(topic, area.encode(), scan.encode(record)) for area, record in records.items()]
         if chance.random() < 0.3 and number:
             publisher._producer.begin_transaction()
             for each in messages:
@@ -78,7 +78,7 @@ def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: 
             publisher._producer.abort_transaction()
             continue
         last_own = PartitionRecord(next_offset=number, scans=dict(offsets), previous=own_offset)
-        written = publisher.commit([*messages, Message(topic, own_key, scan.encode(last_own))])
+        written = publisher.commit([*messages, OutgoingRecord(topic, own_key, scan.encode(last_own))])
         lasts.update(records)
         offsets.update(zip(records, written, strict=False))
         own_offset = written[-1]
@@ -101,8 +101,8 @@ def test_the_last_records_are_found_where_one_transaction_is_longer_than_a_step(
     with closing(Publisher(site.kafka, 0)) as publisher:
         for transaction in (["leeds", "york"], ["leeds", *["york"] * 3 * FIRST_STEP]):
             records = [msgspec.structs.replace(template, area=each, tick_s=n) for n, each in enumerate(transaction)]
-            messages = [Message(topic, each.area.encode(), scan.encode(each)) for each in records]
-            offsets = publisher.commit([*messages, Message(topic, scan.partition_key(0), scan.encode(own))])
+            messages = [OutgoingRecord(topic, each.area.encode(), scan.encode(each)) for each in records]
+            offsets = publisher.commit([*messages, OutgoingRecord(topic, scan.partition_key(0), scan.encode(own))])
             lasts = {each.area: each for each in records}
             own = PartitionRecord(scans={"leeds": offsets[0], "york": offsets[-2]}, previous=offsets[-1])
     with closing(CountingConsumer(**consumer_arguments(site.kafka))) as consumer:
@@ -112,7 +112,9 @@ def test_the_last_records_are_found_where_one_transaction_is_longer_than_a_step(
 def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
     """Put scan records on record, as a worker that has come so far."""
     publisher = Publisher(site.kafka, home)
-    publisher.commit([Message(site.kafka.topic("scans"), decode_scan(value).area.encode(), value) for value in scans])
+    publisher.commit(
+        [OutgoingRecord(site.kafka.topic("scans"), decode_scan(value).area.encode(), value) for value in scans]
+    )
     publisher.close()
 
 
@@ -183,7 +185,7 @@ def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite
     site = new_site("leeds")
     home = partition_of(b"leeds", 2)
     publisher = Publisher(site.kafka, home)
-    publisher.commit([Messages(site.configuration, home).partition(PartitionRecord(next_response=5))])
+    publisher.commit([Outgoing(site.configuration, home).partition(PartitionRecord(next_response=5))])
     publisher.close()
     with pytest.raises(RebuildError, match=r"responses, partition \d: ends before offset 5"):
         rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
@@ -205,18 +207,18 @@ def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
     site = new_site()
     topic = site.kafka.topic("scans")
     old = Publisher(site.kafka, 0)
-    old.commit([Message(topic, b"a", b"old")])
+    old.commit([OutgoingRecord(topic, b"a", b"old")])
     old._producer.begin_transaction()
     old._producer.send(topic, b"half", key=b"a", partition=0)
     old._producer.flush()
     new = Publisher(site.kafka, 0)
-    new.commit([Message(topic, b"a", b"new")])
+    new.commit([OutgoingRecord(topic, b"a", b"new")])
     with pytest.raises(ProducerFencedError):
         old._producer.commit_transaction()
     for _ in range(2):
         with pytest.raises(FencedError, match="partition 0 was taken over by another worker"):
-            old.commit([Message(topic, b"a", b"too late")])
-    new.commit([Message(topic, b"a", b"newer")])
+            old.commit([OutgoingRecord(topic, b"a", b"too late")])
+    new.commit([OutgoingRecord(topic, b"a", b"newer")])
     assert [record.value for record in site.read("scans")] == [b"old", b"new", b"newer"]
     old.close()
     new.close()
@@ -228,11 +230,11 @@ def test_a_transaction_that_the_broker_refuses_is_aborted_whole(new_site: NewSit
     publisher = Publisher(site.kafka, 0)
     too_large = random.Random(1).randbytes(3_000_000)
     with pytest.raises(AbortedError, match=r"partition 0: .*MessageSizeTooLarge"):
-        publisher.commit([Message(topic, b"a", b"small"), Message(topic, b"a", too_large)])
+        publisher.commit([OutgoingRecord(topic, b"a", b"small"), OutgoingRecord(topic, b"a", too_large)])
     assert site.read("rejected") == []
     publisher.close()
     again = Publisher(site.kafka, 0)
-    again.commit([Message(topic, b"a", b"small")])
+    again.commit([OutgoingRecord(topic, b"a", b"small")])
     assert [record.value for record in site.read("rejected")] == [b"small"]
     again.close()
 
@@ -281,7 +283,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
         for lowest, day in ((3.0, 1), (4.0, 2), (5.0, 3))
     )
     publisher = Publisher(site.kafka, home)
-    messages = Messages(site.configuration, home)
+    messages = Outgoing(site.configuration, home)
     for made in (first, second):
         publisher.commit(messages.settings(dataclasses.replace(plain, calibration_file=made)))
     publisher.close()

@@ -20,7 +20,7 @@ from streams.area_log.sources import KafkaLog
 from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import AlertEvent, read_alert
 from streams.messages.records import Rejection, partition_of
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 from streams.messages.scan import decode_scan
 from streams.messages.usual import Usual
 from streams.redis_copy.contents import area_key
@@ -47,7 +47,7 @@ def send(site: Site, values: Sequence[bytes], key: bytes = b"leeds", partition: 
 
 
 def response(alert: str, user: str, action: Literal["acknowledge", "take"] = "acknowledge") -> bytes:
-    return Response(id=str(uuid4()), alert=alert, action=action, user=user, at=datetime.now(UTC)).encode()
+    return ResponseMessage(id=str(uuid4()), alert=alert, action=action, user=user, at=datetime.now(UTC)).encode()
 
 
 def open_alert(site: Site) -> str:

@@ -13,7 +13,7 @@ from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Accounts, Monitor
 from detectors.window.admission import Refusal, TickMark
-from streams.analyst.incident_file import Row, Table
+from streams.analyst.incident_file import IncidentFile, Row
 from streams.messages.incident import decode
 
 LEEDS = (-1.55, 53.8)
@@ -31,7 +31,7 @@ def line(id_: str, occurred: datetime | str, longitude: object = LEEDS[0], latit
     return f"{id_},{moment},violence,{longitude},{latitude}"
 
 
-def records(table: Table, **between: datetime) -> list[Row]:
+def records(table: IncidentFile, **between: datetime) -> list[Row]:
     return list(table.rows("leeds", WATERMARK, **between))
 
 

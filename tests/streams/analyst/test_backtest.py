@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from detectors.simulation import City, Injection
-from streams.areas.watched_area import locations
+from streams.areas.watched_area import locations_of
 from streams.cli import main
 from streams.configuration.load import load
 from streams.messages.alert import AlertEvent, AlertFeature, read_alert
@@ -108,7 +108,7 @@ class Told:
     def written_configuration_id(self) -> str:
         """The configuration hash of a worker that runs with the written file."""
         area = load(self.folder / "written.toml", {}).areas["leeds"]
-        return area.digest(locations(area))
+        return area.digest(locations_of(area))
 
 
 @pytest.fixture(scope="module")
@@ -261,8 +261,8 @@ def test_places_with_any_name_are_written_so_that_they_can_be_read(city: Path, t
     area = AREA.replace("resolution = 9", 'places_file = "places.csv"\nmax_place_distance_m = 400.5')
     told = Told(tmp_path, city, "--to", "2024-01-10", area=area)
     written = load(tmp_path / "written.toml", {}).areas["leeds"]
-    assert locations(written).ids == tuple(sorted(str(row[0]) for row in places[1:]))
-    assert locations(written).max_distance_m == 400.5
+    assert locations_of(written).ids == tuple(sorted(str(row[0]) for row in places[1:]))
+    assert locations_of(written).max_distance_m == 400.5
     assert told.configuration_ids == {told.written_configuration_id()}
 
 

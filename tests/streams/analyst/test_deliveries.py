@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import pytest
 
 from detectors.area.locations import Locations
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from tests.streams.analyst.incident_files import DAY, LEEDS, START, Write, accounts_of, records
 
 
-def feed_log(write: Write, *deliveries: tuple[int, Sequence[tuple[str, str]]]) -> Table:
+def feed_log(write: Write, *deliveries: tuple[int, Sequence[tuple[str, str]]]) -> IncidentFile:
     lines = [
         f"{(START + day * DAY).isoformat()},{op},{id_},{START.isoformat()},{LEEDS[0]},{LEEDS[1]}"
         for day, rows in deliveries
         for op, id_ in rows
     ]
-    return Table.read(write("seen_at,op,id,occurred_at,longitude,latitude", *lines))
+    return IncidentFile.read(write("seen_at,op,id,occurred_at,longitude,latitude", *lines))
 
 
 def everything(count: int, op: str = "snapshot") -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from detectors.area.incident import Incident, Origin, Status
 from detectors.area.locations import Locations
 from detectors.monitor import Monitor
 from detectors.window.admission import Refusal
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from tests.streams.analyst.incident_files import (
     DAY,
     HEADER,
@@ -38,7 +38,7 @@ def test_a_row_becomes_the_record_of_an_incident(write: Write) -> None:
         "LONGITUDE,latitude,id,occurred_from, occurred_to ,reported_at,category,origin,status,revision,beat",
         "-1.55,53.8,a,2024-03-01T10:00:00Z,2024-03-01T12:00:00Z,2024-03-01T13:00:00Z,drugs,discovered,active,3,7",
     )
-    [row, _] = records(Table.read(path))
+    [row, _] = records(IncidentFile.read(path))
     assert row.key == b"leeds"
     assert row.headers == ()
     assert row.time_s == datetime(2024, 3, 1, 13, tzinfo=UTC).timestamp()
@@ -65,7 +65,7 @@ def test_a_feed_log_says_what_happened_and_when_it_was_seen(write: Write, op: st
         "seen_at,op,id,occurred_at,reported_at,longitude,latitude",
         f"2024-03-05T00:00:00Z,{op},a,2024-03-01T12:00:00Z,2024-03-02T00:00:00Z,-1.55,53.8",
     )
-    table = Table.read(path)
+    table = IncidentFile.read(path)
     [entry] = table.entries
     assert entry.incident is not None
     assert entry.incident.status == status
@@ -95,7 +95,7 @@ def test_a_feed_log_says_what_happened_and_when_it_was_seen(write: Write, op: st
 def test_a_bad_row_is_left_for_decoding_to_reject_and_its_neighbours_are_kept(
     write: Write, row: str, reason: str
 ) -> None:
-    table = Table.read(write(HEADER, line("a", START), row, "", line("c", START + DAY)))
+    table = IncidentFile.read(write(HEADER, line("a", START), row, "", line("c", START + DAY)))
     locations = Locations.from_cells(table.cells())
     monitor = Monitor("leeds", WATERMARK, locations)
     closed = [tick for offset, record in enumerate(records(table)) for tick in monitor.put(decoded(record), offset, 0)]
@@ -107,7 +107,7 @@ def test_a_bad_row_is_left_for_decoding_to_reject_and_its_neighbours_are_kept(
 @pytest.mark.parametrize("revision", ["9" * 25, "9" * 5_000, "1.5", "-1", "one"])
 def test_a_revision_that_is_no_small_number_is_rejected(write: Write, revision: str) -> None:
     path = write(f"{HEADER},revision", f"{line('a', START)},{revision}", f"{line('b', START)},1")
-    first, second, _ = records(Table.read(path))
+    first, second, _ = records(IncidentFile.read(path))
     assert isinstance(decoded(first), Refusal)
     assert isinstance(decoded(second), Incident)
 
@@ -128,15 +128,15 @@ def test_whatever_the_rows_hold_each_becomes_one_record(
     except UnicodeEncodeError:
         return
     written = list(csv.reader(io.StringIO(text.getvalue(), newline="")))[1:]
-    sent = records(Table.read(path))
+    sent = records(IncidentFile.read(path))
     assert sum(not row.is_tick for row in sent) == sum(bool(row) for row in written)
     for row in sent:
         decoded(row)
 
 
 def test_made_incidents_are_the_same_records_as_read_ones(write: Write) -> None:
-    read = Table.read(write(HEADER, line("b", START + DAY), line("a", START)))
-    made = Table.from_incidents(
+    read = IncidentFile.read(write(HEADER, line("b", START + DAY), line("a", START)))
+    made = IncidentFile.from_incidents(
         Incident(id=id_, occurred_at=when, category="violence", longitude=LEEDS[0], latitude=LEEDS[1])
         for id_, when in (("b", START + DAY), ("a", START))
     )
@@ -145,9 +145,9 @@ def test_made_incidents_are_the_same_records_as_read_ones(write: Write) -> None:
 
 def test_gzip_and_a_byte_order_mark_change_nothing(write: Write) -> None:
     lines = (HEADER, line("a", START))
-    plain = Table.read(write(*lines))
-    assert Table.read(write(*lines, name="incidents.csv.gz")) == plain
-    assert Table.read(write("\ufeff" + lines[0], lines[1])) == plain
+    plain = IncidentFile.read(write(*lines))
+    assert IncidentFile.read(write(*lines, name="incidents.csv.gz")) == plain
+    assert IncidentFile.read(write("\ufeff" + lines[0], lines[1])) == plain
 
 
 # Order and range
@@ -164,30 +164,34 @@ def test_rows_are_sorted_stably_by_time_and_id(
         for number, (hour, id_) in enumerate(rows)
     ]
     path.write_text("\n".join(["occurred_at,id,reported_at,revision,longitude,latitude", *lines]))
-    sent = [msgspec.json.decode(row.value) for row in records(Table.read(path)) if not row.is_tick]
+    sent = [msgspec.json.decode(row.value) for row in records(IncidentFile.read(path)) if not row.is_tick]
     expected = sorted(range(len(rows)), key=lambda number: (*rows[number], number))
     assert [incident["revision"] for incident in sent] == expected
 
 
 def test_times_of_different_offsets_are_compared_as_moments(write: Write) -> None:
-    table = Table.read(write(HEADER, line("b", "2024-03-01T12:00:00+02:00"), line("a", "2024-03-01T11:00:00+00:30")))
+    table = IncidentFile.read(
+        write(HEADER, line("b", "2024-03-01T12:00:00+02:00"), line("a", "2024-03-01T11:00:00+00:30"))
+    )
     assert ids(records(table)) == ["b", "a"]
 
 
 def test_a_row_without_a_time_stays_behind_the_row_before_it(write: Write) -> None:
-    table = Table.read(
+    table = IncidentFile.read(
         write(HEADER, line("x", ""), line("c", START + 2 * DAY), line("d", "0001-01-01T00:00:00Z"), line("b", START))
     )
     assert ids(records(table)) == ["b", "c", "d", "x"]
 
 
 def test_a_bad_row_is_sorted_by_the_time_that_it_has(write: Write) -> None:
-    table = Table.read(write(HEADER, line("a", START), line("c", START + 2 * DAY), line("b", START + DAY, "", "")))
+    table = IncidentFile.read(
+        write(HEADER, line("a", START), line("c", START + 2 * DAY), line("b", START + DAY, "", ""))
+    )
     assert ids(records(table)) == ["a", "b", "c"]
 
 
 def test_a_range_is_half_open_and_ends_with_a_tick(write: Write) -> None:
-    table = Table.read(write(HEADER, *(line(str(day), START + day * DAY) for day in range(6))))
+    table = IncidentFile.read(write(HEADER, *(line(str(day), START + day * DAY) for day in range(6))))
     sent = records(table, from_=START + DAY, to=START + 3 * DAY)
     assert ids(sent) == ["1", "2"]
     assert ticks(sent) == [(START + 2 * DAY + timedelta(seconds=1)).isoformat()]
@@ -198,7 +202,7 @@ def test_cells_are_those_of_the_whole_file_near_its_median(write: Write) -> None
     lines = [line(f"a{n}", START + n * DAY) for n in range(9)]
     lines += [line("b", START, LEEDS[0] + 0.3), line("c", START, LEEDS[0] + 1.0)]  # 20 km and 66 km away
     lines += [line("d", START, 0, 0), line("e", "never", -1.6)]
-    table = Table.read(write(HEADER, *lines))
+    table = IncidentFile.read(write(HEADER, *lines))
     locations = Locations.from_cells(table.cells(9))
     assert locations.resolution == 9
     located = {

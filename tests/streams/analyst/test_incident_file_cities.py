@@ -17,7 +17,7 @@ from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
 from detectors.window.admission import Refusal, TickMark
 from detectors.window.sliding import NOWHERE
-from streams.analyst.incident_file import Row, Table
+from streams.analyst.incident_file import IncidentFile, Row
 from tests.shared_data import shared
 from tests.streams.analyst.incident_files import decoded, records, ticks
 
@@ -31,7 +31,7 @@ def test_cells_of_a_real_file_leave_out_what_lies_far_away() -> None:
     lon, lat = np.median(longitude), np.median(latitude)
     haversine = np.sin((latitude - lat) / 2) ** 2 + np.cos(lat) * np.cos(latitude) * np.sin((longitude - lon) / 2) ** 2
     far = int((2 * 6_371_000 * np.arcsin(np.sqrt(haversine)) > 50_000).sum())
-    table = Table.read(path)
+    table = IncidentFile.read(path)
     locations = Locations.from_cells(table.cells())
     assert far >= 210
     assert reasons(records(table), locations) == {"wrong_type": 5, "out_of_area": far}
@@ -80,7 +80,7 @@ def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
 )
 def test_a_real_file_is_taken_whole(name: str, rows: int, gaps: int, rejected: dict[str, int] | None) -> None:
     """Its rows, its gaps, and the rows that its description says are bad: no other is refused."""
-    table = Table.read(shared(f"data/{name}.csv.gz"))
+    table = IncidentFile.read(shared(f"data/{name}.csv.gz"))
     assert table.refused == ()
     locations = Locations.from_cells(table.cells())
     sent = records(table)
@@ -124,7 +124,7 @@ def test_the_philadelphia_feed_replays_to_its_live_incidents() -> None:
     assert len(held) + len(missing) == 11_637
     assert (kept, refused) == (6_903, 2_356)
 
-    table = Table.read(path)
+    table = IncidentFile.read(path)
     plan = AreaSettings(clock="watermark", timezone="America/New_York", window_days=2738, min_baseline_days=100_000)
     monitor = Monitor("leeds", plan, Locations.from_cells(table.cells()))
     begin_s = datetime.fromisoformat(last_delivery).timestamp() - 36 * 3600

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.monitor import Monitor
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from tests.streams.analyst.incident_files import (
     DAY,
     HEADER,
@@ -31,14 +31,14 @@ def test_rows_outside_the_area_move_its_clock(write: Write) -> None:
     lines = [line("a", START)]
     lines += [line(f"x{day}", START + day * DAY, LEEDS[0] + 0.1) for day in range(1, 12)]
     lines += [line(f"b{n}", START + 12 * DAY) for n in range(10)]
-    accounts = accounts_of(records(Table.read(write(HEADER, *lines))), HERE)
+    accounts = accounts_of(records(IncidentFile.read(write(HEADER, *lines))), HERE)
     assert (accounts.added, accounts.rejected, accounts.ticks) == (11, 11, 1)
 
 
 def test_a_real_gap_is_announced_and_nothing_is_refused(write: Write) -> None:
     lines = [line(f"a{n}", START + n * DAY) for n in range(5)]
     lines += [line(f"b{n}", START + (60 + n) * DAY) for n in range(10)]
-    table = Table.read(write(HEADER, *lines))
+    table = IncidentFile.read(write(HEADER, *lines))
     locations = Locations.from_cells(table.cells())
     sent = records(table)
     assert ticks(sent) == [
@@ -53,7 +53,7 @@ def test_a_real_gap_is_announced_and_nothing_is_refused(write: Write) -> None:
 @pytest.mark.parametrize(("days", "announced"), [(7, 0), (8, 1)])
 def test_a_week_is_no_gap(write: Write, days: int, announced: int) -> None:
     lines = [line("a", START), *(line(f"b{n}", START + days * DAY) for n in range(10))]
-    assert len(ticks(records(Table.read(write(HEADER, *lines))))) == announced + 1
+    assert len(ticks(records(IncidentFile.read(write(HEADER, *lines))))) == announced + 1
 
 
 @pytest.mark.parametrize(("before", "after", "announced"), [(5, 9, 0), (5, 10, 1), (1_990, 19, 0), (1_980, 20, 1)])
@@ -62,7 +62,7 @@ def test_a_jump_that_few_rows_follow_is_a_wrong_date(write: Write, before: int, 
     last = START + timedelta(minutes=before - 1)
     lines = [line(f"a{n}", START + timedelta(minutes=n)) for n in range(before)]
     lines += [line(f"b{n}", datetime(2099, 1, 1, tzinfo=UTC)) for n in range(after)]
-    table = Table.read(write(HEADER, *lines))
+    table = IncidentFile.read(write(HEADER, *lines))
     locations = Locations.from_cells(table.cells())
     sent = records(table)
     assert len(ticks(sent)) == announced + 1
@@ -75,7 +75,7 @@ def test_rows_that_are_no_incidents_do_not_hide_a_gap(write: Write) -> None:
     lines = [line("a", START)]
     lines += [line(f"x{day}", START + day * DAY, "") for day in range(1, 12)]
     lines += [line(f"b{n}", START + 12 * DAY) for n in range(10)]
-    accounts = accounts_of(records(Table.read(write(HEADER, *lines))), HERE)
+    accounts = accounts_of(records(IncidentFile.read(write(HEADER, *lines))), HERE)
     assert (accounts.added, accounts.rejected, accounts.ticks) == (11, 11, 2)
 
 
@@ -100,7 +100,7 @@ def test_the_area_refuses_no_row_but_wrong_dates(
     path.write_text("\n".join(["id,occurred_at,longitude,latitude,status", *lines]))
     wanted = AreaSettings(clock="watermark", tick_s=tick_s, min_baseline_days=100_000)
     monitor = Monitor("leeds", wanted, HERE)
-    sent = list(Table.read(path).rows("leeds", wanted))
+    sent = list(IncidentFile.read(path).rows("leeds", wanted))
     closed = [tick for offset, row in enumerate(sent) for tick in monitor.put(decoded(row), offset, 0)]
     jumps = [offset for tick in closed for offset, reason, _ in tick.refusals if reason == "clock_jump"]
     # Only the last nine rows can be wrong dates.

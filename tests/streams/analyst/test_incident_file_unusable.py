@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.analyst.incident_file import Table, TableError
+from streams.analyst.incident_file import IncidentFile, IncidentFileError
 
 
 def check(path: Path, content: bytes, message: str) -> None:
     """A file of this content is refused in one line that begins so."""
     path.write_bytes(content)
-    with pytest.raises(TableError) as raised:
-        Table.read(path)
+    with pytest.raises(IncidentFileError) as raised:
+        IncidentFile.read(path)
     assert str(raised.value).startswith(f"{path}: {message}")
     assert "\n" not in str(raised.value)
 
@@ -54,7 +54,7 @@ def test_a_broken_gzip_file_says_so_in_one_line(tmp_path: Path, content: bytes, 
 
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"none\.csv: No such file"):
-        Table.read(tmp_path / "none.csv")
-    with pytest.raises(TableError, match="Is a directory"):
-        Table.read(tmp_path)
+    with pytest.raises(IncidentFileError, match=r"none\.csv: No such file"):
+        IncidentFile.read(tmp_path / "none.csv")
+    with pytest.raises(IncidentFileError, match="Is a directory"):
+        IncidentFile.read(tmp_path)

@@ -22,7 +22,7 @@ from streams.area_log.sources import MANIFEST
 from streams.areas.watched_area import WatchedArea
 from streams.calibration.calibration_file import CalibrationFile, History, places_hash
 from streams.messages.incident import decode
-from streams.messages.response import Response, decode_response
+from streams.messages.response import ResponseMessage, decode_response
 from streams.messages.scan import ScanRecord, encode, raw, scan_record
 from tests.integration.worker_process import BEGIN, CENTRE, Row, incidents, tick
 
@@ -102,7 +102,7 @@ def answer(monitor: Monitor, number: int) -> bytes | None:
         return None
     alert = "0" * 32 if number % 9 == 5 else monitor.alerts[number % len(monitor.alerts)].id
     action: Action = ("acknowledge", "take", "outcome")[number % 3]
-    response = Response(
+    response = ResponseMessage(
         id=f"00000000-0000-4000-8000-{number:012}",
         alert=alert,
         action=action,

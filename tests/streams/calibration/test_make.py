@@ -17,7 +17,7 @@ from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
 from streams.analyst.chosen_area import Plan, plan
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from streams.areas.watched_area import watched_areas
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
 from streams.calibration.make import past_of
@@ -190,7 +190,7 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
 def test_an_area_whose_calibration_is_old_or_not_there_yet_can_be_calibrated_and_replayed(folder: Path) -> None:
     (folder / "old.json").write_text("{}")
     (folder / "old.toml").write_text(AREA.format(more='calibration_file = "old.json"'))
-    table = Table.read(folder / "incidents.csv")
+    table = IncidentFile.read(folder / "incidents.csv")
     assert plan(table, folder / "old.toml", {}, None, None, None).calibration is None
     with pytest.raises(CalibrationError):
         plan(table, folder / "old.toml", {}, None, None, None, is_calibrated=True)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from detectors.area.incident import Incident
 from detectors.area.settings import AreaSettings
-from streams.analyst.incident_file import Table
+from streams.analyst.incident_file import IncidentFile
 from streams.analyst.simulated_city import Simulation, read_truth
 from streams.cli import main
 
@@ -191,6 +191,6 @@ def test_a_simulated_city_can_be_written_as_a_file_that_reads_as_it_is(tmp_path:
     assert read_truth(truth) == simulated.clusters != ()
     read, made = (
         [msgspec.json.decode(row.value, type=Incident) for row in table.rows("city", AreaSettings()) if row.value]
-        for table in (Table.read(file), Table.from_incidents(simulated.incidents))
+        for table in (IncidentFile.read(file), IncidentFile.from_incidents(simulated.incidents))
     )
     assert read == made

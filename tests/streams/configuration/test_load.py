@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, DeniedPlace
-from streams.areas.watched_area import check, locations
+from streams.areas.watched_area import faults_of, locations_of
 from streams.configuration.area import Area
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration, load
@@ -32,7 +32,7 @@ def test_the_shipped_file_is_the_defaults_and_an_example_of_a_boundary() -> None
     assert Configuration() == load(None, {})
     boundary = str(SHIPPED.parent / "boundary.geojson")
     assert load(SHIPPED, {}) == Configuration(areas={"default": Area(boundary_file=boundary)})
-    assert check(SHIPPED, {}) == []
+    assert faults_of(SHIPPED, {}) == []
 
 
 def test_the_shipped_file_shows_every_key() -> None:
@@ -56,7 +56,7 @@ def test_the_shipped_file_shows_every_key() -> None:
 def test_each_fault_yields_its_line(path: Path) -> None:
     head = [line for line in path.read_text().splitlines() if line.startswith("# expect: ")]
     expected = [line.removeprefix("# expect: ").replace("{folder}", str(FOLDER)) for line in head]
-    found = check(path, {})
+    found = faults_of(path, {})
     assert expected
     assert len(found) == len(expected)
     for line in expected:  # a star stands for words of a library
@@ -66,15 +66,15 @@ def test_each_fault_yields_its_line(path: Path) -> None:
 @pytest.mark.parametrize(("name", "line"), [("syntax_error", 2), ("table_twice", 3), ("unfinished", 3)])
 def test_a_syntax_error_names_file_and_line(name: str, line: int) -> None:
     path = FOLDER / "syntax" / f"{name}.toml"
-    (found,) = check(path, {})
+    (found,) = faults_of(path, {})
     assert found.startswith(f"{path}: ")
     assert f"at line {line}," in found
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes("[areas.leeds]\n# caf\xe9".encode("latin-1"))
-    assert check(tmp_path / "none.toml", {}) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
-    assert check(tmp_path / "latin.toml", {}) == [f"{tmp_path}/latin.toml: must be UTF-8, but byte 19 is not"]
+    assert faults_of(tmp_path / "none.toml", {}) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
+    assert faults_of(tmp_path / "latin.toml", {}) == [f"{tmp_path}/latin.toml: must be UTF-8, but byte 19 is not"]
 
 
 SECTIONS = ["kafka", "redis", "worker", "areas", "leeds", "tiers", "categories", "topics", "Ä-b"]
@@ -106,7 +106,7 @@ def test_load_raises_what_check_lists() -> None:
     path = FOLDER / "several.toml"
     with pytest.raises(ConfigurationError) as raised:
         load(path, {})
-    assert str(raised.value).splitlines() == check(path, {})
+    assert str(raised.value).splitlines() == faults_of(path, {})
 
 
 def test_several_areas_in_one_file(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class TestEnvironment:
     def test_a_fault_is_one_line_that_names_the_variable_or_the_key(
         self, variable: str, text: str, line: str | None
     ) -> None:
-        found = check(None, {variable: text})
+        found = faults_of(None, {variable: text})
         assert len(found) == 1
         assert line is None or found == [line]
 
@@ -218,7 +218,7 @@ class TestSecrets:
         (tmp_path / "binary").write_bytes(b"\xff\xfe")
         for name, problem in (("empty", "it is empty"), ("binary", "it is not UTF-8")):
             path = str(tmp_path / name)
-            assert check(None, {"HOTSPOTS_REDIS__PASSWORD_FILE": path}) == [
+            assert faults_of(None, {"HOTSPOTS_REDIS__PASSWORD_FILE": path}) == [
                 f"redis.password_file = {path!r}: must be a readable file with the password, but {problem}"
             ]
 
@@ -247,7 +247,7 @@ class TestSecrets:
     )
     def test_no_fault_repeats_one(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "monitor.toml").write_text(text)
-        found = check(tmp_path / "monitor.toml", {})
+        found = faults_of(tmp_path / "monitor.toml", {})
         assert len(found) == 1
         assert "tell-no-one" not in found[0]
 
@@ -256,14 +256,14 @@ class TestSecrets:
     "url", ["redis://h:x/0", "redis://h:99999/0", "redis://h:6379/abc", "redis://[::1/0", "h:6379"]
 )
 def test_an_address_that_redis_could_not_be_reached_at_is_a_fault(url: str) -> None:
-    assert check(None, {"HOTSPOTS_REDIS__URL": url}) == [
+    assert faults_of(None, {"HOTSPOTS_REDIS__URL": url}) == [
         f"redis.url = {url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
     ]
 
 
 @pytest.mark.parametrize("address", ["h:0", "h:65536", "h:99999", "h", "h:1,h:70000"])
 def test_an_address_that_kafka_could_not_be_reached_at_is_a_fault(address: str) -> None:
-    (fault,) = check(None, {"HOTSPOTS_KAFKA__BOOTSTRAP": address})
+    (fault,) = faults_of(None, {"HOTSPOTS_KAFKA__BOOTSTRAP": address})
     assert fault.startswith(f"kafka.bootstrap = {address!r}")
     assert "must be host:port, several joined by commas" in fault
 
@@ -272,7 +272,7 @@ def test_a_file_that_is_no_certificate_is_a_fault(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate\n")
     for table, more in (("kafka", {"HOTSPOTS_KAFKA__SECURITY_PROTOCOL": "SSL"}), ("redis", {})):
-        fault = check(None, {f"HOTSPOTS_{table.upper()}__SSL_CAFILE": str(file), **more})[0]
+        fault = faults_of(None, {f"HOTSPOTS_{table.upper()}__SSL_CAFILE": str(file), **more})[0]
         assert fault.startswith(f"{table}.ssl_cafile = {str(file)!r}: must be a PEM file")
 
 
@@ -304,7 +304,7 @@ class TestLocations:
     def test_of_cells(self, tmp_path: Path) -> None:
         cells = sorted(h3.grid_disk(h3.latlng_to_cell(53.8, -1.54, 9), 1))
         (tmp_path / "cells.txt").write_text("\n".join(reversed(cells)) + "\n\n")
-        found = locations(self.area(tmp_path, "cells_file = 'cells.txt'"))
+        found = locations_of(self.area(tmp_path, "cells_file = 'cells.txt'"))
         assert list(found.ids) == cells
         assert found.resolution == 9
 
@@ -320,21 +320,21 @@ class TestLocations:
             "collection": {"type": "FeatureCollection", "features": [feature, feature]},
         }[wrap]
         (tmp_path / "city.geojson").write_text(json.dumps(shape))
-        found = locations(self.area(tmp_path, "boundary_file = 'city.geojson'\nresolution = 8"))
+        found = locations_of(self.area(tmp_path, "boundary_file = 'city.geojson'\nresolution = 8"))
         assert found.resolution == 8
         assert set(found.ids) == set(h3.geo_to_cells(polygon, 8))
 
     def test_of_places(self, tmp_path: Path) -> None:
         text = "name,longitude,id,latitude\nA station,-1.5,station,53.7\n,-1.6,market,53.8\n"
         (tmp_path / "places.csv").write_text(text)
-        found = locations(self.area(tmp_path, "places_file = 'places.csv'\nmax_place_distance_m = 80"))
+        found = locations_of(self.area(tmp_path, "places_file = 'places.csv'\nmax_place_distance_m = 80"))
         assert found.ids == ("market", "station")
         assert found.longitude.tolist() == [-1.6, -1.5]
         assert (found.resolution, found.max_distance_m) == (None, 80)
 
     def test_an_area_without_a_place_says_so(self) -> None:
         with pytest.raises(ConfigurationError, match="give the area a cells_file, boundary_file or places_file"):
-            locations(Area())
+            locations_of(Area())
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -351,7 +351,7 @@ class TestLocations:
     def test_bad_places_are_told_in_one_line(self, tmp_path: Path, text: str, problem: str) -> None:
         (tmp_path / "places.csv").write_text(text)
         with pytest.raises(ConfigurationError) as raised:
-            locations(self.area(tmp_path, "places_file = 'places.csv'"))
+            locations_of(self.area(tmp_path, "places_file = 'places.csv'"))
         assert str(raised.value).startswith(f"locations: {tmp_path}/places.csv: ")
         assert problem in str(raised.value)
         assert "\n" not in str(raised.value)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.alerts import response
 from detectors.window.admission import Refusal
 from streams.messages.records import partition_of
-from streams.messages.response import MAX_BYTES, Response, decode_response
+from streams.messages.response import MAX_BYTES, ResponseMessage, decode_response
 
 AT = datetime(2026, 7, 1, 22, 15, 30, 900_000, tzinfo=timezone(timedelta(hours=1)))
 RIGHT = {
@@ -32,7 +32,7 @@ def decoded(fields: dict[str, Any]) -> response.Response | Refusal:
 
 
 def test_what_is_sent_is_what_is_taken() -> None:
-    sent = Response(id=RIGHT["id"], alert=RIGHT["alert"], action="outcome", user="Zoë", at=AT, outcome="venue")
+    sent = ResponseMessage(id=RIGHT["id"], alert=RIGHT["alert"], action="outcome", user="Zoë", at=AT, outcome="venue")
     at_s = int(datetime(2026, 7, 1, 21, 15, 30, tzinfo=UTC).timestamp())
     said = response.Response(RIGHT["alert"], "outcome", "Zoë", at_s, "venue")
     assert decode_response(b"leeds", sent.encode(), 0, 1, {"leeds"}) == ("leeds", said)

@@ -19,7 +19,7 @@ from streams.messages.scan import (
     PartitionRecord,
     Raw,
     ScanRecord,
-    chain,
+    chained_digest,
     decode_partition,
     decode_scan,
     encode,
@@ -84,8 +84,10 @@ def test_the_digest_tells_apart_whatever_differs(
 ) -> None:
     """Other bytes, the same bytes cut differently into key, value and record, or another past: another digest."""
     record = scan_record("leeds", IDS, TICKS[0], None, [])
-    assert (chain(digest, raw, record) == chain(digest, other, record)) == (raw == other)
-    assert (chain(digest, raw, record) == chain(other_digest, raw, record)) == (digest == other_digest)
+    assert (chained_digest(digest, raw, record) == chained_digest(digest, other, record)) == (raw == other)
+    assert (chained_digest(digest, raw, record) == chained_digest(other_digest, raw, record)) == (
+        digest == other_digest
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in ScanRecord.__struct_fields__ if name != "digest"])
@@ -95,7 +97,7 @@ def test_the_digest_covers_every_field_of_the_record(name: str) -> None:
     if getattr(first, name) == getattr(later, name):
         later = msgspec.structs.replace(later, **{name: ("violence", "property")})
     changed = msgspec.structs.replace(first, **{name: getattr(later, name)})
-    assert chain(NO_DIGEST, [], changed) != chain(NO_DIGEST, [], first)
+    assert chained_digest(NO_DIGEST, [], changed) != chained_digest(NO_DIGEST, [], first)
 
 
 def test_a_chain_can_be_checked_from_what_is_written() -> None:
@@ -108,5 +110,5 @@ def test_a_chain_can_be_checked_from_what_is_written() -> None:
     for number, value in enumerate(written):
         record = decode_scan(value)
         assert record.number == number + 1
-        assert record.digest == chain(previous, [(b"leeds", str(number).encode())], record)
+        assert record.digest == chained_digest(previous, [(b"leeds", str(number).encode())], record)
         previous = record.digest

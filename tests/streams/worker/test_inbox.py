@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.window.admission import TickMark
-from streams.worker.inbox import SETTLED_S, Intake, Record
+from streams.worker.inbox import SETTLED_S, Inbox, Record
 
 AREAS = ("leeds", "york", None)
 
@@ -61,7 +61,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
 
     async def scenario() -> None:
         log = Log(areas)
-        intake = Intake(1000, asyncio.get_running_loop())
+        intake = Inbox(1000, asyncio.get_running_loop())
         covered = dict.fromkeys(AREAS, 0)
         applied: dict[str | None, list[int]] = {area: [] for area in AREAS}
         given = -1
@@ -128,7 +128,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
 def test_an_abort_in_the_midst_of_a_redelivery_loses_nothing() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Intake(100, asyncio.get_running_loop())
+        intake = Inbox(100, asyncio.get_running_loop())
         for offset in (*range(8), *range(4)):
             await intake.take(record(offset), log.delivery(offset))
         intake.put_back()
@@ -145,7 +145,7 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
     async def scenario() -> None:
         areas = ["york", "leeds", "leeds", "leeds", "leeds"]
         log = Log(list(areas))
-        intake = Intake(100, asyncio.get_running_loop())
+        intake = Inbox(100, asyncio.get_running_loop())
         for offset in (0, 1, 2, 3):
             await intake.take(record(offset, areas[offset]), log.delivery(offset))
         intake.cover({"york": 0, "leeds": 0})
@@ -162,7 +162,7 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
 def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 3)
-        intake = Intake(100, asyncio.get_running_loop())
+        intake = Inbox(100, asyncio.get_running_loop())
         intake.cover({"leeds": 2})
         for offset in range(3):
             await intake.take(record(offset), log.delivery(offset))
@@ -174,7 +174,7 @@ def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None
 def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Intake(4, asyncio.get_running_loop())
+        intake = Inbox(4, asyncio.get_running_loop())
         for offset in range(4):
             await intake.take(record(offset), log.delivery(offset))
         held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
@@ -195,7 +195,7 @@ def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None
 def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Intake(100, asyncio.get_running_loop(), limit_bytes=1000)
+        intake = Inbox(100, asyncio.get_running_loop(), limit_bytes=1000)
         for offset in range(4):
             await intake.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300), log.delivery(offset))
         held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
@@ -216,7 +216,7 @@ def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
 def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 2)
-        intake = Intake(1, asyncio.get_running_loop())
+        intake = Inbox(1, asyncio.get_running_loop())
         await intake.take(record(0), log.delivery(0))
         held = asyncio.create_task(intake.take(record(1), log.delivery(1)))
         await asyncio.sleep(0)
@@ -233,7 +233,7 @@ def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.Monk
     async def scenario() -> None:
         now_s = 1000.0
         monkeypatch.setattr("streams.worker.inbox.time.monotonic", lambda: now_s)
-        intake = Intake(10, asyncio.get_running_loop())
+        intake = Inbox(10, asyncio.get_running_loop())
         log = Log(["leeds"] * 3)
         intake.observe(0, 2, is_held=False)
         assert not intake.is_at_end

@@ -18,7 +18,7 @@ from streams.console import users
 from streams.console.data.responder import NotTaken
 from streams.console.guards import MAX_BODY_BYTES
 from streams.console.users import password_line, read_users
-from streams.messages.response import Response
+from streams.messages.response import ResponseMessage
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}
@@ -30,10 +30,10 @@ class Sent:
     """Takes responses instead of Kafka."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[str, Response]] = []
+        self.records: list[tuple[str, ResponseMessage]] = []
         self.is_away = False
 
-    async def send(self, area: str, response: Response) -> None:
+    async def send(self, area: str, response: ResponseMessage) -> None:
         if self.is_away:
             raise NotTaken
         self.records.append((area, response))

@@ -23,7 +23,7 @@ from streams.messages.incident import decode
 from streams.messages.records import Rejection
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord
-from streams.worker.engine.outgoing import Message, Messages
+from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import Publisher
 from streams.worker.engine.rebuild import Restored
@@ -39,12 +39,12 @@ class Ledger:
     """Takes a publisher's place: keeps what was committed, or raises what it is told to."""
 
     def __init__(self) -> None:
-        self.transactions: list[list[Message]] = []
+        self.transactions: list[list[OutgoingRecord]] = []
         self.errors: list[Exception] = []
         self.is_closed = False
         self.committed = threading.Event()
 
-    def commit(self, messages: Sequence[Message]) -> list[int]:
+    def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
         if self.errors:
             raise self.errors.pop(0)
         written = sum(map(len, self.transactions))
@@ -61,7 +61,7 @@ class Ledger:
     def rejections(self) -> list[Rejection]:
         return [msgspec.json.decode(each.value, type=Rejection) for each in self.of("incidents.rejected")]
 
-    def of(self, topic: str) -> list[Message]:
+    def of(self, topic: str) -> list[OutgoingRecord]:
         return [message for transaction in self.transactions for message in transaction if message.topic == topic]
 
 
@@ -77,7 +77,7 @@ def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None 
         watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
     )
     metrics = Metrics(CollectorRegistry())
-    return Partition(0, restored, cast(Publisher, ledger), Messages(Configuration(), 0), metrics)
+    return Partition(0, restored, cast(Publisher, ledger), Outgoing(Configuration(), 0), metrics)
 
 
 def incident(number: int, at_s: float) -> Incident:

@@ -34,7 +34,7 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
         (before.number + 1 + more, before.tick_s, ()) for more in range(4)
     ]
     assert [len(scan.revisions) for scan in answered] == [1, 1, 0, 0]
-    assert scan.chain(before.digest, [scan.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
+    assert scan.chained_digest(before.digest, [scan.raw(b"leeds", b"y", (), 1_717_232_400_000)], answered[0]) == (
         answered[0].digest
     )
     events = [read_alert(each.value) for each in ledger.of("alerts")[-2:]]

@@ -16,7 +16,7 @@ from detectors.window.admission import Entry
 from streams.areas.watched_area import WatchedArea
 from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.engine.thread import ABORTS, Engine
-from streams.worker.inbox import Intake, Record
+from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_of, record, watched
 
@@ -31,7 +31,7 @@ class Bench:
         self.failures: list[BaseException] = []
         self.changed = threading.Event()
         self.area = area
-        self.intake = Intake(100, asyncio.new_event_loop())
+        self.intake = Inbox(100, asyncio.new_event_loop())
         self.engine = Engine(
             Metrics(CollectorRegistry()),
             covered=lambda _, covered: self._note(self.covered, covered),
