@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from benchmarks._city import AREA
-from streams.areas.watched_area import watched_areas
+from streams.areas.configured import configured_areas
 from streams.configuration.load import load
 from streams.messages.records import partition_of
 from streams.worker.engine.rebuild import rebuild
@@ -22,7 +22,7 @@ from streams.worker.engine.rebuild import rebuild
 def main(file: Path, profile: bool) -> None:
     """Measure and print."""
     configuration = load(file, {})
-    areas = watched_areas(configuration)
+    areas = configured_areas(configuration.areas)
     partition = partition_of(AREA.encode(), configuration.kafka.partitions)
     profiler = cProfile.Profile()
     if profile:

@@ -23,7 +23,6 @@ from rich.progress import Progress
 from benchmarks._machine import description
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.notices import Notice
-from detectors.area.neighbours import neighbours
 from detectors.area.settings import RepeatSettings
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.calibrate import blocks_of, opened_by_week
@@ -31,9 +30,12 @@ from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from streams.analyst.backtest import backtest
-from streams.analyst.chosen_area import Plan, plan
+from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
-from streams.calibration.make import make, past_of
+from streams.areas.area import Area
+from streams.calibration.calibration_file import CalibrationFile
+from streams.calibration.make import NullHistories, make, past_of
+from streams.configuration.load import Configuration
 from streams.messages.alert import AlertProperties, read_alert
 
 FILE = Path(__file__).parents[2] / "shared/data/chicago_aggravated_assaults_2010_2013.csv.gz"
@@ -75,11 +77,11 @@ def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
     return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
 
 
-def year_of(table: IncidentFile, chosen: Plan, made: Calibration, bar: Progress) -> Year:
+def year_of(table: IncidentFile, chosen: Area, made: CalibrationFile, bar: Progress) -> Year:
     """The year after the history, by the Monitor."""
-    calibrated = dataclasses.replace(chosen, calibration=made)
+    calibrated = dataclasses.replace(chosen, calibration_file=made)
     begin = BEGIN + HISTORY
-    rows = list(table.rows(chosen.area, chosen.settings, to=begin + YEAR))
+    rows = list(table.rows(chosen.name, chosen.settings, to=begin + YEAR))
     task = bar.add_task("backtest", total=len(rows))
     result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
     revisions = [read_alert(event).data.properties for event in result.events]
@@ -122,12 +124,10 @@ def _tier_of_notice(each: AlertProperties) -> bool:
 def main(threads: int) -> None:
     """Measure, print two tables in Markdown; exits non-zero where the promise is not kept over the rest of the file."""
     table = IncidentFile.read(FILE)
-    chosen = plan(table, None, {}, None, ZONE.key, None)
-    scanning = Scanning(
-        chosen.settings, chosen.locations.points, neighbours(chosen.locations.points, chosen.settings.max_radius_m)
-    )
-    history = past_of(table.incidents(), chosen.settings, chosen.locations, BEGIN, BEGIN + HISTORY)
-    whole = past_of(table.incidents(), chosen.settings, chosen.locations, BEGIN, BEGIN + HISTORY + REST)
+    chosen = chosen_area(*chosen_table(Configuration(), None, timezone=ZONE.key), table)
+    scanning = Scanning(chosen.settings, chosen.locations.points, chosen.neighbours)
+    history = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY)
+    whole = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY + REST)
     rows, years, missed = [], [], []
     with Progress(console=Console(stderr=True)) as bar:
         for budget in BUDGETS:
@@ -135,18 +135,9 @@ def main(threads: int) -> None:
                 null = "with" if with_repeats else "without"
                 task = bar.add_task(f"{budget:g} a week, {null} near repeats", total=blocks_of(NULL_WEEKS))
                 step = lambda task=task: bar.advance(task)  # noqa: E731
-                made = make(
-                    history,
-                    chosen.area,
-                    chosen.settings,
-                    chosen.locations,
-                    budget,
-                    NULL_WEEKS,
-                    0,
-                    with_repeats,
-                    threads,
-                    step,
-                ).calibration
+                nulls = NullHistories(NULL_WEEKS, with_near_repeats=with_repeats, threads=threads)
+                file = make(history, chosen, budget, nulls, step)
+                made = file.calibration
                 opened = rest_of(whole, scanning, made)
                 scores = " | ".join(f"{made.scores[tier]:.2f}" for tier in ("watch", "alert", "urgent"))
                 measured = f"{made.rate:.2f} ({made.rate_low:.2f} to {made.rate_high:.2f})"
@@ -155,7 +146,7 @@ def main(threads: int) -> None:
                 if with_repeats and not LOWEST <= opened / budget <= HIGHEST:
                     missed.append(f"{budget:g} a week")
                 if budget == SHOWN_BUDGET:
-                    year = year_of(table, chosen, made, bar)
+                    year = year_of(table, chosen, file, bar)
                     notices = ", ".join(f"{kind} {number}" for kind, number in year.notices.most_common())
                     years.append(
                         f"| {null} | {year.alerts} | {year.alerts / 52:.2f} | {year.messages / year.alerts:.1f} | "

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident
 from streams.cli import main
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.load import Configuration, load
 from streams.console.metrics import CONSOLE_DECLARED
 from streams.messages.incident import decode
@@ -172,7 +172,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
     named = {name for name in re.findall(pattern, TEXTS[document]) if not name.startswith("HOTSPOTS_AREAS__")}
     assert named <= keys | {"HOTSPOTS_CACHE"}  # of the development services, no key of the configuration
     of_areas = {name.split("__")[-1].lower() for name in re.findall(r"HOTSPOTS_AREAS__[A-Z0-9_]+", TEXTS[document])}
-    assert of_areas <= set(Area.__struct_fields__)
+    assert of_areas <= set(AreaTable.__struct_fields__)
 
 
 @each_document

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from detectors.alerts.tracking import Alert
-from detectors.monitor import OUTCOMES, ClosedTick, Monitor
-from streams.analyst.chosen_area import Plan
+from detectors.monitor import OUTCOMES, ClosedTick
 from streams.analyst.incident_file import Row
-from streams.messages.alert import AlertFeature, alert_event, read_alert
+from streams.areas.area import Area
+from streams.messages.alert import AlertFeature, read_alert
 from streams.messages.incident import decode
 
 
@@ -91,10 +91,10 @@ class Backtest:
 
 
 def backtest(
-    rows: Iterable[Row], plan: Plan, from_s: float | None, max_bytes: int, step: Callable[[], object]
+    rows: Iterable[Row], area: Area, from_s: float | None, max_bytes: int, step: Callable[[], object]
 ) -> Backtest:
     """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
-    monitor = Monitor(plan.area, plan.settings, plan.locations, calibration=plan.calibration)
+    monitor = area.monitor()
     events: list[bytes] = []
     last: dict[str, Alert] = {}
     strongest: dict[str, Alert] = {}
@@ -107,13 +107,13 @@ def backtest(
             rows_so_far, first = refused.get(reason, (0, detail))
             refused[reason] = (rows_so_far + 1, first)
         for change in (change for tick in closed for change in tick.changes):
-            events.append(alert_event(change, plan.settings, monitor.configuration_id))
+            events.append(area.event(change))
             last[change.id] = change
             if change.id not in strongest or change.score > strongest[change.id].score:
                 strongest[change.id] = change
 
     for offset, row in enumerate(rows):
-        _, entry = decode(row.key, row.value, row.headers, 0, 1, {plan.area}, max_bytes)
+        _, entry = decode(row.key, row.value, row.headers, 0, 1, {area.name}, max_bytes)
         if from_s is not None and row.time_s < from_s:
             monitor.refill(entry, offset, int(row.time_s))
         else:
@@ -121,7 +121,7 @@ def backtest(
             publish(monitor.put(entry, offset, int(row.time_s)))
         step()
     publish(monitor.flush())
-    zone = ZoneInfo(plan.settings.timezone)
+    zone = ZoneInfo(area.settings.timezone)
     alerted = sorted((alert.alerted_s, alert.id) for alert in last.values() if alert.alerted_s is not None)
     alerts = [_summary(last[alert], strongest[alert], zone) for _, alert in alerted]
     accounts = {name: getattr(monitor.accounts, name) for name in ("read", *OUTCOMES)}
@@ -131,8 +131,8 @@ def backtest(
         events,
         refused,
         0.0 if monitor.scans else monitor.missing_days,
-        "calibrated" if plan.calibration else "nominal",
-        plan.settings.timezone,
+        "calibrated" if area.calibration else "nominal",
+        area.settings.timezone,
         begins_late,
     )
 

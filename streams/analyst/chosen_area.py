@@ -1,122 +1,98 @@
-"""What a command on a file of incidents is to run: which area, with which settings, places and calibration."""
+"""The area that a command on a file of incidents runs, and the configuration that a worker would run it with."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
-from detectors.calibration.result import Calibration
 from streams.analyst.incident_file import IncidentFile
-from streams.areas.watched_area import locations_of
-from streams.calibration.calibration_file import read
-from streams.configuration.area import DEFAULT_BUDGET, Area
-from streams.configuration.load import Configuration, load
+from streams.areas.area import Area
+from streams.areas.location_files import locations_of
+from streams.configuration.area import DEFAULT_BUDGET, AreaTable
+from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
 
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What to run: an area with its settings on the watermark clock, its frozen locations, its calibration if any."""
-
-    area: str
-    settings: AreaSettings
-    locations: Locations
-    calibration: Calibration | None = None
-    budget: str = DEFAULT_BUDGET
-    calibration_file: Path | None = None
+CLOCK_NOTE = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
 
 
-def plan(
-    table: IncidentFile,
-    configuration: Path | None,
-    environ: Mapping[str, str],
-    area: str | None,
-    timezone: str | None,
-    seed: int | None,
-    calibration: Path | None = None,
+def chosen_table(
+    configuration: Configuration,
+    name: str | None,
     *,
-    is_calibrated: bool = False,
-) -> Plan:
-    """The area to run: from the configuration file, else the occupied cells of the file itself.
-
-    ``calibration``: a calibration file; where none is given, that of the configuration. It is read if the plan
-    ``is_calibrated``.
+    timezone: str | None = None,
+    seed: int | None = None,
+    calibration: Path | None = None,
+) -> tuple[str, AreaTable]:
+    """Return name and table of an area (:func:`only_area`), on the watermark clock and with the options given.
 
     Raises:
-        ConfigurationError: the configuration is wrong, or does not say which of its areas is meant.
-        CalibrationError: the calibration cannot be read, or was made for something else.
+        ConfigurationError: The area is not configured, or an option cannot be used.
     """
-    loaded = load(configuration, environ)
-    name = only_area(loaded, area)
-    chosen = loaded.areas[name]
-    changes: dict[str, object] = {"clock": "watermark"}
-    if timezone is not None:
-        changes["timezone"] = timezone
-    if seed is not None:
-        changes["seed"] = seed
+    name = only_area(configuration, name)
+    options = {"timezone": timezone, "seed": seed, "calibration_file": str(calibration) if calibration else None}
+    changes = {key: value for key, value in options.items() if value is not None}
     try:
-        settings = msgspec.structs.replace(chosen.settings, **changes)
+        return name, msgspec.structs.replace(configuration.areas[name], clock="watermark", **changes)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    places = _locations(chosen, table)
-    file = calibration or (Path(chosen.calibration_file) if chosen.calibration_file else None)
-    if file is None or not is_calibrated:
-        return Plan(name, settings, places, None, chosen.budget)
-    return Plan(name, settings, places, read(file, name, settings, places).calibration, chosen.budget, file)
 
 
-def only_area(configuration: Configuration, area: str | None) -> str:
-    """The area that is meant: the one named, else the only one.
+def chosen_area(name: str, table: AreaTable, incidents: IncidentFile, *, is_calibrated: bool = False) -> Area:
+    """Return the area of a table; where the table names no locations, they are the occupied cells of the file.
 
     Raises:
-        ConfigurationError: it is not configured, or none is named and there are several.
+        ConfigurationError: There are no locations, or their file cannot be used.
+        CalibrationError: The calibration is wanted, and cannot be read or was made for something else.
+    """
+    if table.cells_file or table.boundary_file or table.places_file:
+        locations = locations_of(table)
+    elif cells := incidents.cells(table.resolution):
+        locations = Locations.from_cells(cells)
+    else:
+        raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")
+    return Area.from_table(name, table, locations, is_calibrated=is_calibrated)
+
+
+def only_area(configuration: Configuration, name: str | None) -> str:
+    """Return the name of the area that is meant: the one given, else the only one.
+
+    Raises:
+        ConfigurationError: The area is not configured, or no name is given and there are several areas.
     """
     known = ", ".join(sorted(configuration.areas))
-    if area is None and len(configuration.areas) > 1:
+    if name is None and len(configuration.areas) > 1:
         raise ConfigurationError(f"area: say which, one of {known}")
-    name = area or next(iter(configuration.areas))
+    name = name or next(iter(configuration.areas))
     if name not in configuration.areas:
         raise ConfigurationError(f"area {name!r}: not configured; there is {known}")
     return name
 
 
-def _locations(area: Area, table: IncidentFile) -> Locations:
-    if area.cells_file or area.boundary_file or area.places_file:
-        return locations_of(area)
-    cells = table.cells(area.resolution)
-    if not cells:
-        raise ConfigurationError("locations: missing; no row has coordinates, so give an area with places or cells")
-    return Locations.from_cells(cells)
-
-
-def write_configuration(path: Path, plan: Plan) -> None:
-    """Write the area as a configuration file, and its locations beside it, for a worker to run.
+def write_configuration(path: Path, area: Area, table: AreaTable) -> None:
+    """Write an area as a configuration file, and its locations beside it, for a worker to run.
 
     Raises:
-        OSError: a file cannot be written.
+        OSError: A file cannot be written.
     """
     defaults = msgspec.to_builtins(AreaSettings())
-    chosen = {name: value for name, value in msgspec.to_builtins(plan.settings).items() if value != defaults[name]}
-    beside = path.with_suffix(".cells.txt" if plan.locations.resolution is not None else ".places.csv")
-    if plan.locations.resolution is not None:
-        beside.write_text("".join(f"{cell}\n" for cell in plan.locations.ids), encoding="utf-8")
-        chosen["cells_file"] = beside.name
+    keys = {key: value for key, value in msgspec.to_builtins(area.settings).items() if value != defaults[key]}
+    locations = area.locations
+    beside = path.with_suffix(".cells.txt" if locations.resolution is not None else ".places.csv")
+    if locations.resolution is not None:
+        beside.write_text("".join(f"{cell}\n" for cell in locations.ids), encoding="utf-8")
+        keys["cells_file"] = beside.name
     else:
-        degrees = (plan.locations.longitude.tolist(), plan.locations.latitude.tolist())
-        places = zip(plan.locations.ids, *degrees, strict=True)
+        places = zip(locations.ids, locations.longitude.tolist(), locations.latitude.tolist(), strict=True)
         with beside.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("id", "longitude", "latitude"), *places])
-        chosen |= {"places_file": beside.name, "max_place_distance_m": plan.locations.max_distance_m}
-    chosen["timezone"] = plan.settings.timezone
-    if plan.budget != DEFAULT_BUDGET:
-        chosen["budget"] = plan.budget
-    if plan.calibration_file is not None:
-        chosen["calibration_file"] = str(plan.calibration_file.absolute())
-    note = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
-    path.write_bytes(note.encode() + msgspec.toml.encode({"areas": {plan.area: chosen}}))
+        keys |= {"places_file": beside.name, "max_place_distance_m": locations.max_distance_m}
+    keys["timezone"] = area.settings.timezone
+    if table.budget != DEFAULT_BUDGET:
+        keys["budget"] = table.budget
+    if table.calibration_file:
+        keys["calibration_file"] = str(Path(table.calibration_file).absolute())
+    path.write_bytes(CLOCK_NOTE.encode() + msgspec.toml.encode({"areas": {area.name: keys}}))

@@ -18,7 +18,7 @@ from streams.area_log.chain import Link, inputs, links
 from streams.area_log.contents import alert_of, decoded, scan_of
 from streams.area_log.records import AreaLog, LogError
 from streams.area_log.settings import settings_on_record
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.messages.scan import Ids, ScanRecord, scan_record
 
 SHOWN = 200
@@ -151,7 +151,7 @@ class _RepeatedMonitor:
         self._log = log
         self._last = before
         self._on_record = before
-        self._watched: WatchedArea | None = None
+        self._watched: Area | None = None
         self._monitor: Monitor | None = None
 
     def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
@@ -162,7 +162,7 @@ class _RepeatedMonitor:
         self._last, self._on_record = derived, link.record
         return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in closed.changes}
 
-    def _at(self, ids: Ids) -> tuple[WatchedArea, Monitor]:
+    def _at(self, ids: Ids) -> tuple[Area, Monitor]:
         """What the next tick went by: where that is new, as the last record left it."""
         if self._watched is None or self._monitor is None or self._watched.ids != ids:
             self._watched = written(self._log, ids)
@@ -191,7 +191,7 @@ def _repeated(monitor: Monitor, link: Link) -> ClosedTick:
     return closed
 
 
-def written(log: AreaLog, ids: Ids) -> WatchedArea:
+def written(log: AreaLog, ids: Ids) -> Area:
     """The area as a Monitor watched it by a configuration and a calibration, from the topic ``settings``.
 
     Raises:
@@ -199,7 +199,7 @@ def written(log: AreaLog, ids: Ids) -> WatchedArea:
     """
     calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
     try:
-        watched = WatchedArea.from_written(settings_on_record(log, ids.configuration), calibration)
+        watched = Area.from_written(settings_on_record(log, ids.configuration), calibration)
     except ValueError as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:

@@ -10,6 +10,11 @@ from typing import Annotated
 import msgspec
 
 from detectors.area.locations import Locations
+from streams.configuration.area import AreaTable
+from streams.configuration.reader import ConfigurationError
+
+MAX_LOCATIONS = 200_000
+"""Largest number of locations of one area: they must fit into one settings record."""
 
 Position = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
 Ring = Annotated[tuple[Position, ...], msgspec.Meta(min_length=4)]
@@ -38,6 +43,33 @@ class FeatureCollection(msgspec.Struct, frozen=True, tag="FeatureCollection", ta
     """GeoJSON FeatureCollection: all its features together are the area."""
 
     features: tuple[Feature, ...]
+
+
+def locations_of(table: AreaTable) -> Locations:
+    """Return the locations of an area, from the file that its table names.
+
+    Raises:
+        ConfigurationError: The table names no file, or the file cannot be used.
+    """
+    source = table.cells_file or table.boundary_file or table.places_file
+    if not source:
+        raise ConfigurationError("locations: missing; give the area a cells_file, boundary_file or places_file")
+    path = Path(source)
+    try:
+        if table.cells_file:
+            locations = read_cells(path)
+        elif table.boundary_file:
+            locations = read_boundary(path, table.resolution)
+        else:
+            locations = read_places(path, table.max_place_distance_m)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"locations: {source}: {error}") from None
+    if len(locations) > MAX_LOCATIONS:
+        raise ConfigurationError(
+            f"locations: {source}: {len(locations)} locations; must be at most {MAX_LOCATIONS}: "
+            "use larger cells, or split the area"
+        )
+    return locations
 
 
 def read_cells(path: Path) -> Locations:

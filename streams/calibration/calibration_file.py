@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import Calibration
 
@@ -28,6 +30,26 @@ MATTERS = (
     "categories",
 )
 """The settings that decide how often chance opens an alert."""
+
+
+class CalibratedArea(Protocol):
+    """What a calibration reads of an area."""
+
+    @property
+    def name(self) -> str:
+        """The area's name."""
+
+    @property
+    def settings(self) -> AreaSettings:
+        """What its Monitor reads."""
+
+    @property
+    def locations(self) -> Locations:
+        """Its frozen locations."""
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """The neighbours of each location within ``max_radius_m``."""
 
 
 class CalibrationError(ValueError):
@@ -62,7 +84,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def read(path: Path, area: str, settings: AreaSettings, locations: Locations) -> CalibrationFile:
+def read(path: Path, area: CalibratedArea) -> CalibrationFile:
     """The calibration of a file, for an area.
 
     Raises:
@@ -72,22 +94,22 @@ def read(path: Path, area: str, settings: AreaSettings, locations: Locations) ->
         file = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
     except (OSError, msgspec.DecodeError) as error:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
-    faults = misfits(file, area, settings, locations)
+    faults = misfits(file, area)
     if faults:
         raise CalibrationError(f"{path}: made for something else, calibrate anew: {'; '.join(faults)}")
     return file
 
 
-def misfits(file: CalibrationFile, area: str, settings: AreaSettings, locations: Locations) -> list[str]:
+def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     """Why a calibration cannot be used for an area, key by key; empty if it can."""
     faults = [
-        f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(settings, name))} now"
+        f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(area.settings, name))} now"
         for name in MATTERS
-        if getattr(file.settings, name) != getattr(settings, name)
+        if getattr(file.settings, name) != getattr(area.settings, name)
     ]
-    if file.area != area:
-        faults.insert(0, f"area {file.area!r} then, {area!r} now")
-    if file.places != places_hash(locations):
+    if file.area != area.name:
+        faults.insert(0, f"area {file.area!r} then, {area.name!r} now")
+    if file.places != places_hash(area.locations):
         faults.append("the places are others")
     if file.id != file.calibration.digest:
         faults.append("its id does not fit its content")

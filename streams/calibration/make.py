@@ -5,33 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from detectors.area.incident import Category, Incident, Status
-from detectors.area.locations import Locations
-from detectors.area.neighbours import neighbours
-from detectors.area.settings import STREAMS, AreaSettings, word_of
+from detectors.area.settings import STREAMS, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.history import LANES
-from streams.calibration.calibration_file import CalibrationError, CalibrationFile, History, places_hash
+from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
 
 LONGEST_TICK_S = 60
 STRATA_OF_NONE = "operational"
 """Null histories have clocks even where the scan has no strata."""
 
 
-def past_of(
-    incidents: Iterable[Incident],
-    settings: AreaSettings,
-    locations: Locations,
-    begin: datetime | None,
-    end: datetime | None,
-) -> Past:
+class NullHistories(NamedTuple):
+    """The null histories of a calibration: how many weeks, from which seed, and on how many threads."""
+
+    weeks: int
+    seed: int = 0
+    with_near_repeats: bool = True
+    threads: int = 1
+
+
+def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
     """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
 
     A version without a place of the area keeps that of the earlier one, as in the window.
@@ -44,9 +46,9 @@ def past_of(
         known, held = last.get(incident.id, (None, None))
         if known is None or _is_later(incident, known):
             is_active = incident.status is Status.ACTIVE
-            own = locations.locate(incident) if is_active else None
+            own = area.locations.locate(incident) if is_active else None
             last[incident.id] = incident, held if is_active and own is None else own
-    known_words = settings.category_map
+    known_words = area.settings.category_map
     found: list[tuple[int, int, int]] = []
     for incident, location in last.values():
         category = known_words.get(word_of(incident.category), Category.OTHER)
@@ -74,22 +76,14 @@ def _is_later(incident: Incident, known: Incident) -> bool:
 
 
 def make(
-    past: Past,
-    area: str,
-    settings: AreaSettings,
-    locations: Locations,
-    budget: float,
-    weeks: int,
-    seed: int,
-    with_repeats: bool,
-    threads: int,
-    step: Callable[[], object],
+    past: Past, area: CalibratedArea, budget: float, nulls: NullHistories, step: Callable[[], object] = lambda: None
 ) -> CalibrationFile:
-    """Calibrate an area on its past; ``budget`` in alerts a week.
+    """Calibrate an area on its past, for ``budget`` alerts a week; ``step`` is called after each block of weeks.
 
     Raises:
-        CalibrationError: the settings or the past do not allow it.
+        CalibrationError: The settings or the past do not allow it.
     """
+    settings, points = area.settings, area.locations.points
     if len(settings.durations_h) > LANES:
         raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {LANES}")
     if settings.tick_s > LONGEST_TICK_S:
@@ -98,30 +92,27 @@ def make(
             "incident"
         )
     started = time.monotonic()
-    points = locations.points
-    near = neighbours(points, settings.max_radius_m)
-    zone = ZoneInfo(settings.timezone)
     blocks = SCHEMES[settings.strata if settings.strata != "none" else STRATA_OF_NONE]
     try:
-        scanning = Scanning(settings, points, near)
-        nulls = Nulls(past, points, blocks, zone, seed, with_repeats)
-        calibration = calibrate(past, scanning, nulls, budget, weeks, threads, step)
+        scanning = Scanning(settings, points, area.neighbours)
+        simulated = Nulls(past, points, blocks, ZoneInfo(settings.timezone), nulls.seed, nulls.with_near_repeats)
+        calibration = calibrate(past, scanning, simulated, budget, nulls.weeks, nulls.threads, step)
     except ValueError as error:
         raise CalibrationError(str(error)) from None
     return CalibrationFile(
         id=calibration.digest,
-        area=area,
+        area=area.name,
         calibration=calibration,
         settings=settings,
-        places=places_hash(locations),
+        places=places_hash(area.locations),
         history=History(
             begins_at=_time(past.first_bucket),
             ends_at=_time(past.first_bucket + past.buckets),
             incidents=len(past),
         ),
-        weeks=blocks_of(weeks) * BLOCK_WEEKS,
-        seed=seed,
-        with_near_repeats=with_repeats,
+        weeks=blocks_of(nulls.weeks) * BLOCK_WEEKS,
+        seed=nulls.seed,
+        with_near_repeats=nulls.with_near_repeats,
         made_at=datetime.now(UTC).replace(microsecond=0),
         seconds=round(time.monotonic() - started, 1),
     )

@@ -1,4 +1,4 @@
-"""The commands on a file of incidents or cases: backtest, calibrate, replay, scan."""
+"""The commands that run or send incidents of a file or of a simulated city: backtest, replay, simulate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from streams.cli.terminal import (
 
 if TYPE_CHECKING:
     from streams.analyst.backtest import Backtest
-    from streams.calibration.calibration_file import CalibrationFile
 
 
 @click.command()
@@ -57,8 +56,7 @@ def backtest(
 ) -> None:
     """Run the monitor over a CSV file of incidents, without a broker."""
     from streams.analyst import backtest as run
-    from streams.analyst.chosen_area import plan as planned
-    from streams.analyst.chosen_area import write_configuration
+    from streams.analyst.chosen_area import chosen_area, chosen_table, write_configuration
     from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.calibration.calibration_file import CalibrationError
     from streams.cli.terminal import progress
@@ -67,16 +65,18 @@ def backtest(
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
-        table = IncidentFile.read(file)
-        plan = planned(table, config, os.environ, area, timezone, seed, calibration, is_calibrated=True)
-        for refusal in table.refused:
+        incidents = IncidentFile.read(file)
+        configuration = load(config, os.environ)
+        name, table = chosen_table(configuration, area, timezone=timezone, seed=seed, calibration=calibration)
+        chosen = chosen_area(name, table, incidents, is_calibrated=True)
+        for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
         if write_config is not None:
-            write_configuration(write_config, plan)
-        rows = list(table.rows(plan.area, plan.settings, to=end))
-        max_bytes = load(config, os.environ).worker.max_record_bytes
+            write_configuration(write_config, chosen, table)
+        rows = list(incidents.rows(name, chosen.settings, to=end))
+        max_bytes = configuration.worker.max_record_bytes
         with progress("backtest", len(rows)) as step:
-            result = run.backtest(rows, plan, begin.timestamp() if begin else None, max_bytes, step)
+            result = run.backtest(rows, chosen, begin.timestamp() if begin else None, max_bytes, step)
         if alerts is not None:
             alerts.write_bytes(b"".join(event + b"\n" for event in result.events))
     except (CalibrationError, ConfigurationError, IncidentFileError, OSError) as error:
@@ -90,75 +90,12 @@ def backtest(
 @click.argument("file", type=EXISTING_FILE)
 @config_option
 @area_option
-@click.option("--timezone", metavar="ZONE", help="IANA name, such as America/Chicago.")
-@from_option
-@to_option
-@click.option("--budget", help="Alerts that chance may open, such as '2 per week' (default: the area's).")
-@click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Of null histories.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the null histories.")
-@click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of what chance includes.")
-@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
-@click.option("--output", type=FILE, required=True, help="The calibration, JSON.")
-@click.option(
-    "--picture", type=FILE, help="Draw how often chance reaches each score (SVG or PNG; needs the extra plots)."
-)
-def calibrate(
-    file: Path,
-    config: Path | None,
-    area: str | None,
-    timezone: str | None,
-    from_: str | None,
-    to: str | None,
-    budget: str | None,
-    weeks: int,
-    seed: int,
-    no_near_repeats: bool,
-    threads: int | None,
-    output: Path,
-    picture: Path | None,
-) -> None:
-    """Find from the history in a CSV file what keeps a budget of false alerts."""
-    from detectors.calibration.calibrate import blocks_of
-    from streams.analyst.chosen_area import plan
-    from streams.analyst.incident_file import IncidentFile, IncidentFileError
-    from streams.calibration import make as run
-    from streams.calibration.calibration_file import CalibrationError, write
-    from streams.calibration.plot import NoPlotsError, check, draw
-    from streams.cli.terminal import progress
-    from streams.configuration.area import alerts_per_week
-    from streams.configuration.reader import ConfigurationError
-
-    begin, end = moment(from_, "--from"), moment(to, "--to")
-    try:
-        if picture is not None:
-            check(picture)
-        table = IncidentFile.read(file)
-        chosen = plan(table, config, os.environ, area, timezone, None)
-        wanted = alerts_per_week(budget or chosen.budget)
-        known = chosen.area, chosen.settings, chosen.locations
-        past = run.past_of(table.incidents(), *known[1:], begin, end)
-        with progress("null histories", blocks_of(weeks)) as step:
-            made = run.make(
-                past, *known, wanted, weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1, step
-            )
-        write(output, made)
-        print_calibration(made)
-        if picture is not None:
-            draw(made.calibration, picture)
-    except (CalibrationError, ConfigurationError, NoPlotsError, IncidentFileError, OSError) as error:
-        fail(error)
-
-
-@click.command()
-@click.argument("file", type=EXISTING_FILE)
-@config_option
-@area_option
 @from_option
 @to_option
 @speed_option
 def replay(file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float) -> None:
     """Send the incidents of a CSV file to Kafka, in order of arrival."""
-    from streams.analyst.chosen_area import plan
+    from streams.analyst.chosen_area import chosen_table
     from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.analyst.replay import FeedError
     from streams.cli.sending import send
@@ -167,19 +104,16 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
 
     begin, end = moment(from_, "--from"), moment(to, "--to")
     try:
-        table = IncidentFile.read(file)
-        chosen = plan(table, config, os.environ, area, None, None)
-        for refusal in table.refused:
+        incidents = IncidentFile.read(file)
+        configuration = load(config, os.environ)
+        name, table = chosen_table(configuration, area)
+        for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
-        rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
-        sent = send(rows, load(config, os.environ).kafka, chosen.settings.tick_s, speed=speed)
+        rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
+        sent = send(rows, configuration.kafka, table.tick_s, speed=speed)
     except (ConfigurationError, IncidentFileError, FeedError) as error:
         fail(error)
     click.echo(f"{sent} records sent")
-
-
-MANY_FOLLOWERS = 0.15
-"""From so many near repeats on a calibration warns: it has been seen to miss its promise by more."""
 
 
 def print_backtest(result: Backtest, output: str) -> None:
@@ -195,30 +129,6 @@ def print_backtest(result: Backtest, output: str) -> None:
         Console(soft_wrap=True).print(
             f"{accounts}{unmapped}; scans {result.summary.scans}, alerts {len(result.summary.alerts)}"
         )
-
-
-def print_calibration(file: CalibrationFile) -> None:
-    """What a calibration promises, in words and as a table of tiers."""
-
-    made, history = file.calibration, file.history
-    table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("tier", "score from", "by chance, a week"):
-        table.add_column(heading, justify="left" if heading == "tier" else "right")
-    for tier, score in made.scores.items():
-        table.add_row(tier, f"{score:.2f}", f"{made.rate_of(score):.2f}")
-    console = Console(soft_wrap=True)
-    console.print(table)
-    days = (history.ends_at - history.begins_at).days
-    console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
-    followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
-    included = f"includes ordinary near repeats, followers an incident: {followed}"
-    console.print(f"chance {included if file.with_near_repeats else 'leaves near repeats out, as asked'}")
-    if max(made.near_repeats.followers.values()) > MANY_FOLLOWERS:
-        console.print("many near repeats: the promise may be missed by 40 % rather than by 25 %")
-    console.print(
-        f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
-        f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
-    )
 
 
 def _alert_table(result: Backtest) -> Table:
@@ -273,7 +183,7 @@ def simulate(
     output: Path | None,
 ) -> None:
     """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
-    from streams.analyst.chosen_area import plan
+    from streams.analyst.chosen_area import chosen_table
     from streams.analyst.incident_file import IncidentFile
     from streams.analyst.replay import FeedError
     from streams.analyst.simulated_city import RESOLUTION, Simulation, write_incidents, write_truth
@@ -299,14 +209,15 @@ def simulate(
                 f"{len(simulated.incidents)} incidents written, clusters hidden in them: {len(simulated.clusters)}"
             )
             return
-        table = IncidentFile.from_incidents(simulated.incidents)
-        chosen = plan(table, config, os.environ, area, None, None)
-        rows = list(table.rows(chosen.area, chosen.settings, from_=begin, to=end))
-        kafka, live_from_s = load(config, os.environ).kafka, simulation.live_from.timestamp()
-        sent = send(rows, kafka, chosen.settings.tick_s, speed=speed, live_from_s=live_from_s)
+        configuration = load(config, os.environ)
+        name, table = chosen_table(configuration, area)
+        incidents = IncidentFile.from_incidents(simulated.incidents)
+        rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
+        live_from_s = simulation.live_from.timestamp()
+        sent = send(rows, configuration.kafka, table.tick_s, speed=speed, live_from_s=live_from_s)
     except (ConfigurationError, FeedError, OSError) as error:
         fail(error)
     click.echo(f"{sent} records sent, clusters hidden in them: {len(simulated.clusters)}")
 
 
-COMMANDS = (backtest, calibrate, replay, simulate)
+COMMANDS = (backtest, replay, simulate)

@@ -127,14 +127,14 @@ def topics(config: Path | None, check: bool) -> None:
 @click.argument("file", type=EXISTING_FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Say what is wrong with a configuration file and the environment, one line each."""
-    from streams.areas.watched_area import faults_of, watched_areas
+    from streams.areas.configured import configured_areas, faults_of
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
 
     faults = faults_of(file, os.environ)
     if not faults:
         try:
-            watched_areas(load(file, os.environ))
+            configured_areas(load(file, os.environ).areas)
         except ConfigurationError as error:
             faults = str(error).splitlines()
     for fault in faults:

@@ -27,8 +27,8 @@ TimeOfDay = Annotated[str, _text(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00'
 """A time of the area's own clock."""
 
 
-class Area(AreaSettings, frozen=True, kw_only=True):
-    """One area: what its Monitor reads (:attr:`settings`), the file that says where it is, and what it was promised."""
+class AreaTable(AreaSettings, frozen=True, kw_only=True):
+    """The table of one area: the settings of its Monitor (:attr:`settings`), its files, and its calibration."""
 
     cells_file: str = ""
     boundary_file: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.console import ConsoleSettings
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.reader import ConfigurationError, Name, SettingsReader
@@ -29,7 +29,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     worker: WorkerSettings = WorkerSettings()
     console: ConsoleSettings = ConsoleSettings()
     webhook: WebhookSettings = WebhookSettings()
-    areas: dict[Name, Area] = msgspec.field(default_factory=lambda: {"default": Area()})
+    areas: dict[Name, AreaTable] = msgspec.field(default_factory=lambda: {"default": AreaTable()})
 
     def __post_init__(self) -> None:
         if not self.areas:

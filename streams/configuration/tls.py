@@ -6,7 +6,7 @@ import ssl
 
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.reader import ConfigurationError
-from streams.configuration.services import WebhookSettings
+from streams.configuration.services import RedisSettings, WebhookSettings
 
 
 def tls(kafka: KafkaSettings) -> ssl.SSLContext | None:
@@ -34,6 +34,15 @@ def webhook_tls(webhook: WebhookSettings) -> ssl.SSLContext:
         ConfigurationError: the file cannot be used.
     """
     return _trusting("webhook", webhook.ssl_cafile)
+
+
+def redis_tls(redis: RedisSettings) -> ssl.SSLContext:
+    """Return the context that verifies the certificate of Redis.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+    """
+    return _trusting("redis", redis.ssl_cafile)
 
 
 def _trusting(table: str, cafile: str) -> ssl.SSLContext:

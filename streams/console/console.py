@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from streams.areas.watched_area import locations_of
+from streams.areas.location_files import locations_of
 from streams.configuration.load import Configuration
 from streams.console.data.hub import Hub
 from streams.console.data.responder import Responder

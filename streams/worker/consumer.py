@@ -23,7 +23,7 @@ from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 
 from streams.area_log.records import LogError
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.brokers.reading import Cancelled, StalledError
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
@@ -96,7 +96,7 @@ class Owned:
 class Worker:
     """One worker of the group. Create it and await :meth:`run` in the same event loop."""
 
-    def __init__(self, configuration: Configuration, areas: Mapping[str, WatchedArea], metrics: Metrics) -> None:
+    def __init__(self, configuration: Configuration, areas: Mapping[str, Area], metrics: Metrics) -> None:
         self._configuration = configuration
         self._areas = areas
         self._metrics = metrics

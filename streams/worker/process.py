@@ -13,8 +13,9 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from detectors.warm_up import compile_kernels
+from streams.areas.area import Area
+from streams.areas.configured import configured_areas
 from streams.areas.health import AreaHealth
-from streams.areas.watched_area import WatchedArea, watched_areas
 from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
@@ -43,7 +44,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
     set_up_logging(log_format)
     log.info("starting version %s", VERSION)
     try:
-        areas = watched_areas(configuration)
+        areas = configured_areas(configuration.areas)
         faults = check_topics(configuration)
         for fault in faults:
             log.critical("%s", fault)
@@ -66,7 +67,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         return FAILED
 
 
-async def _run(configuration: Configuration, areas: Mapping[str, WatchedArea]) -> int:
+async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     worker = Worker(configuration, areas, metrics)

@@ -26,7 +26,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CoordinatorNotAvailableError
 
 from detectors.monitor import Monitor
-from streams.areas.watched_area import watched_areas
+from streams.areas.configured import configured_areas
 from streams.brokers.connection import admin_arguments, consumer_arguments
 from streams.brokers.topics import create_topics
 from streams.configuration.kafka import Topic
@@ -204,7 +204,7 @@ class Deployment:
 
         Only for watermark clocks, whose ticks follow from the records.
         """
-        areas = watched_areas(self.configuration)
+        areas = configured_areas(self.configuration.areas)
         monitors: dict[str, Monitor] = {name: area.monitor(None) for name, area in areas.items()}
         last: dict[str, scan.ScanRecord] = {}
         raw: dict[str, list[ConsumerRecord]] = {name: [] for name in areas}

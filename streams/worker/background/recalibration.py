@@ -16,10 +16,10 @@ from detectors.area.incident import Incident
 from streams.area_log.contents import entry_of
 from streams.area_log.records import LogError
 from streams.area_log.sources import KafkaLog
-from streams.areas.watched_area import Nightly, WatchedArea
+from streams.areas.area import Area, Nightly
 from streams.brokers.reading import StalledError
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile
-from streams.calibration.make import make, past_of
+from streams.calibration.make import NullHistories, make, past_of
 from streams.configuration.load import Configuration
 from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
@@ -50,7 +50,7 @@ def is_due(now: datetime, at: str, zone: ZoneInfo, made_at: datetime | None) -> 
     return now - last < timedelta(hours=1) if made_at is None else made_at < last
 
 
-def recalibrated(configuration: Configuration, area: WatchedArea, nightly: Nightly, now: datetime) -> CalibrationFile:
+def recalibrated(configuration: Configuration, area: Area, nightly: Nightly, now: datetime) -> CalibrationFile:
     """An area's calibration by what its log holds of the last windows, with the day as its seed.
 
     Raises:
@@ -60,22 +60,11 @@ def recalibrated(configuration: Configuration, area: WatchedArea, nightly: Night
     source = KafkaLog(configuration, area.name)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
     incidents = [entry for entry in entries if isinstance(entry, Incident)]
-    past = past_of(incidents, area.settings, area.locations, _begin(incidents, area, now), now)
-    return make(
-        past,
-        area.name,
-        area.settings,
-        area.locations,
-        nightly.budget,
-        nightly.weeks,
-        now.toordinal(),
-        True,
-        1,
-        lambda: None,
-    )
+    past = past_of(incidents, area, _begin(incidents, area, now), now)
+    return make(past, area, nightly.budget, NullHistories(nightly.weeks, seed=now.toordinal()))
 
 
-def _begin(incidents: Sequence[Incident], area: WatchedArea, now: datetime) -> datetime:
+def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime:
     """Since when the log holds the area's incidents: one in a hundred may be older and have come late."""
     earliest = now - timedelta(days=WINDOWS * area.settings.window_days)
     times = sorted(each.occurred for each in incidents if each.occurred and earliest <= each.occurred < now)
@@ -92,7 +81,7 @@ def _begin(incidents: Sequence[Incident], area: WatchedArea, now: datetime) -> d
     return begin
 
 
-def _run(configuration: Configuration, area: WatchedArea, nightly: Nightly, now: datetime, answer: Connection) -> None:
+def _run(configuration: Configuration, area: Area, nightly: Nightly, now: datetime, answer: Connection) -> None:
     """The process: sends the calibration, or why there is none."""
     os.nice(KINDEST)
     try:
@@ -112,7 +101,7 @@ class Recalibrator(BackgroundThread):
         configuration: Configuration,
         metrics: Metrics,
         *,
-        watched: Callable[[], Mapping[str, WatchedArea]],
+        watched: Callable[[], Mapping[str, Area]],
         made: Callable[[str, CalibrationFile], None],
     ) -> None:
         self._configuration = configuration
@@ -130,7 +119,7 @@ class Recalibrator(BackgroundThread):
                     self._recalibrate(area, nightly, datetime.now(UTC))
                     self._not_before[area.name] = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
 
-    def _due(self, now: datetime) -> list[tuple[WatchedArea, Nightly]]:
+    def _due(self, now: datetime) -> list[tuple[Area, Nightly]]:
         due = []
         for name, area in self._watched().items():
             if area.nightly is None or now < self._not_before.get(name, now):
@@ -140,7 +129,7 @@ class Recalibrator(BackgroundThread):
                 due.append((area, area.nightly))
         return due
 
-    def _recalibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> None:
+    def _recalibrate(self, area: Area, nightly: Nightly, now: datetime) -> None:
         log.info("area %s is calibrated anew", area.name)
         try:
             answer = self._calibrate(area, nightly, now)
@@ -154,7 +143,7 @@ class Recalibrator(BackgroundThread):
             self._metrics.recalibrated(area.name, "failed")
             log.warning("area %s goes on as it is, no calibration could be made: %s", area.name, answer)
 
-    def _calibrate(self, area: WatchedArea, nightly: Nightly, now: datetime) -> CalibrationFile | str:
+    def _calibrate(self, area: Area, nightly: Nightly, now: datetime) -> CalibrationFile | str:
         """What a process of its own sends."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)

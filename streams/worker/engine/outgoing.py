@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from detectors.monitor import ClosedTick
 from detectors.window.admission import Refusal
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.configuration.kafka import Topic
 from streams.configuration.load import Configuration
 from streams.messages import scan
@@ -44,7 +44,7 @@ class Outgoing:
         self._worker = configuration.worker
         self._partition = partition
 
-    def alerts(self, watched: WatchedArea, closed: ClosedTick, since_s: float, now_s: float) -> list[OutgoingRecord]:
+    def alerts(self, watched: Area, closed: ClosedTick, since_s: float, now_s: float) -> list[OutgoingRecord]:
         """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
         arrival.
         """
@@ -65,7 +65,7 @@ class Outgoing:
         """The record of a closed tick."""
         return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
 
-    def settings(self, watched: WatchedArea) -> list[OutgoingRecord]:
+    def settings(self, watched: Area) -> list[OutgoingRecord]:
         """What an area's Monitor goes by, in full."""
         return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
 

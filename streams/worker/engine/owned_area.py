@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.monitor import ClosedTick, Monitor
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord, raw, scan_record
@@ -35,7 +35,7 @@ class Done(NamedTuple):
     """A closed tick that waits for its transaction, with its input records, or with the response that it is."""
 
     area: OwnedArea
-    watched: WatchedArea
+    watched: Area
     closed: ClosedTick
     records: list[Record]
     response: ResponseRecord | None
@@ -46,7 +46,7 @@ class Done(NamedTuple):
 class OwnedArea:
     """An area of an owned partition: its Monitor, and the records that it has not yet put on record."""
 
-    def __init__(self, watched: WatchedArea, monitor: Monitor, last: ScanRecord | None) -> None:
+    def __init__(self, watched: Area, monitor: Monitor, last: ScanRecord | None) -> None:
         self.watched = watched
         self.monitor = monitor
         self.is_wall = watched.settings.clock == "wall"
@@ -59,7 +59,7 @@ class OwnedArea:
         self._usual_bucket: int | None = None
         self._usual_s = float("-inf")
         self._last = last
-        self._coming: WatchedArea | None = None
+        self._coming: Area | None = None
         self._records: deque[Record] = deque()
         self._open_since_s = 0.0
         self._accounts = msgspec.structs.replace(monitor.accounts)
@@ -101,7 +101,7 @@ class OwnedArea:
         closed = self.monitor.respond(response.said, response.offset)
         return [] if closed is None else self._done([closed], started, response)
 
-    def recalibrate(self, calibration: CalibrationFile) -> WatchedArea:
+    def recalibrate(self, calibration: CalibrationFile) -> Area:
         """Go by another calibration from the next boundary on; returns the area as it is watched then."""
         self._coming = replace(self.watched, calibration_file=calibration)
         self.monitor.recalibrate(calibration.calibration)

@@ -17,7 +17,7 @@ from detectors.monitor import Monitor
 from streams.area_log.last_records import last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.brokers.connection import UNCOMMITTED, consumer_arguments
 from streams.brokers.reading import read_log
 from streams.calibration.calibration_file import CalibrationFile, misfits
@@ -44,16 +44,16 @@ class Restored:
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
-    watched: dict[str, WatchedArea] = field(default_factory=dict)
+    watched: dict[str, Area] = field(default_factory=dict)
     coming: dict[str, CalibrationFile] = field(default_factory=dict)
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
-    unwritten: list[WatchedArea] = field(default_factory=list)
+    unwritten: list[Area] = field(default_factory=list)
     seconds: float = 0.0
 
 
 def rebuild(
-    configuration: Configuration, areas: Mapping[str, WatchedArea], partition: int, cancelled: threading.Event
+    configuration: Configuration, areas: Mapping[str, Area], partition: int, cancelled: threading.Event
 ) -> Restored:
     """The areas of one partition as their last scan records left them.
 
@@ -96,8 +96,8 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
 
 
 def as_calibrated(
-    configuration: Configuration, area: WatchedArea, record: ScanRecord | None
-) -> tuple[WatchedArea, CalibrationFile | None]:
+    configuration: Configuration, area: Area, record: ScanRecord | None
+) -> tuple[Area, CalibrationFile | None]:
     """An area that is calibrated anew every night as its last scan record leaves it, and what is to hold from its next
     boundary on, None for what holds already.
 
@@ -108,7 +108,7 @@ def as_calibrated(
         return area, None
     fitting = []
     for made in calibrations_on_record(KafkaLog(configuration, area.name)):
-        faults = misfits(made, area.name, area.settings, area.locations)
+        faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
         if not faults:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from detectors.alerts.tracking import Alert
+from streams.areas.area import Area
 from streams.areas.health import AreaHealth, FeedState
-from streams.areas.watched_area import WatchedArea
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.usual import Usual
@@ -128,7 +128,7 @@ class Engine:
         """The alerts on record that have not ended."""
         return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
 
-    def watched(self) -> dict[str, WatchedArea]:
+    def watched(self) -> dict[str, Area]:
         """The owned areas, by what each goes by now."""
         return {name: area.watched for each in self._now() for name, area in each.partition.areas.items()}
 

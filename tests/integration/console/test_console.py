@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.topics import create_topics
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.console import ConsoleSettings
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
@@ -72,7 +72,7 @@ def test_an_action_is_a_record_in_the_partition_of_its_area(kafka: Any, server: 
         kafka=KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, partitions=3),
         redis=RedisSettings(url=server.url),
         console=ConsoleSettings(port=0),
-        areas={area: Area()},
+        areas={area: AreaTable()},
     )
     create_topics(configuration)
     feed = Feed(server.url)
@@ -103,7 +103,7 @@ def test_without_kafka_one_is_told_soon(server: LocalValkey) -> None:
         kafka=KafkaSettings(bootstrap="127.0.0.1:1"),
         redis=RedisSettings(url=server.url),
         console=ConsoleSettings(port=0),
-        areas={area: Area()},
+        areas={area: AreaTable()},
     )
     feed = Feed(server.url)
     feed.put(alert(2, area))

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from streams.brokers.topics import create_topics
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
 from streams.configuration.services import RedisSettings
@@ -39,7 +39,7 @@ def configuration(kafka: Any, server: LocalValkey, topic_prefix: str) -> Configu
     made = Configuration(
         kafka=KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS),
         redis=RedisSettings(url=server.url),
-        areas={area: Area() for area in AREAS},
+        areas={area: AreaTable() for area in AREAS},
     )
     create_topics(made)
     return made

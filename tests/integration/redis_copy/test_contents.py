@@ -18,7 +18,7 @@ from redis import Redis
 
 from streams.brokers.connection import admin_arguments
 from streams.brokers.topics import retention_ms
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.load import Configuration
 from streams.configuration.services import RedisSettings
 from streams.local_services.valkey import LocalValkey
@@ -76,7 +76,7 @@ def test_an_area_that_is_added_later_is_fed_from_the_beginning(
 ) -> None:
     revisions = history(9, 20)
     offsets = publish(configuration, revisions)
-    fewer = {area: Area() for area in AREAS if area != "leeds"}
+    fewer = {area: AreaTable() for area in AREAS if area != "leeds"}
     with feeding(msgspec.structs.replace(configuration, areas=fewer)):
         wait_until_fed(valkey_client, {area: each for area, each in offsets.items() if area != "leeds"})
     assert not [key for key in contents(valkey_client) if "leeds" in key]

@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from streams.brokers.connection import admin_arguments
 from streams.brokers.topics import DAY_MS, check_topics, create_topics, retention_ms, topics
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
 from tests.conftest import GivenKafka
@@ -26,7 +26,7 @@ def configuration(kafka: GivenKafka, topic_prefix: str) -> Configuration:
     """Two areas, one with a longer window, and few partitions."""
     short = hashlib.sha256(topic_prefix.encode()).hexdigest()[:12] + "-"  # a prefix of topics has a limit
     settings = KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=short, partitions=2)
-    return Configuration(kafka=settings, areas={"leeds": Area(), "york": Area(window_days=120)})
+    return Configuration(kafka=settings, areas={"leeds": AreaTable(), "york": AreaTable(window_days=120)})
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_topics_are_created_once_and_then_good(configuration: Configuration, adm
 
 
 def test_records_are_kept_for_two_of_the_longest_windows() -> None:
-    assert retention_ms(Configuration(areas={"leeds": Area(), "york": Area(window_days=120)})) > 240 * DAY_MS
+    assert retention_ms(Configuration(areas={"leeds": AreaTable(), "york": AreaTable(window_days=120)})) > 240 * DAY_MS
 
 
 def test_the_number_of_partitions_is_checked(configuration: Configuration, admin: Any) -> None:

@@ -15,7 +15,8 @@ from kafka import KafkaConsumer
 from kafka.errors import ProducerFencedError
 
 from streams.area_log.last_records import FIRST_STEP, last_records
-from streams.areas.watched_area import WatchedArea, watched_areas
+from streams.areas.area import Area
+from streams.areas.configured import configured_areas
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.reading import Cancelled
 from streams.calibration.calibration_file import places_hash
@@ -118,7 +119,7 @@ def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
     publisher.close()
 
 
-def go_on(site: Site, restored: Restored, areas: dict[str, WatchedArea]) -> dict[str, list[bytes]]:
+def go_on(site: Site, restored: Restored, areas: dict[str, Area]) -> dict[str, list[bytes]]:
     """The scan records of the rest of the log."""
     written: dict[str, list[bytes]] = {area: [] for area in areas}
     last = dict(restored.last)
@@ -147,7 +148,7 @@ def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSit
     one, two = incidents(first, 96, 1), incidents(second, 96, 2)
     site.produce([*one[:40], *two[:40], *one[40:], tick(first, END), *two[40:], tick(second, END)])
     _, scans = site.expected()
-    areas = watched_areas(site.configuration)
+    areas = configured_areas(site.configuration.areas)
     written: dict[str, int] = {first: 0, second: 0}
     for cuts in ((7, 0), (120, 3), (121, 250), (len(scans[first]), 251)):
         for area, cut in zip((first, second), cuts, strict=True):
@@ -162,7 +163,7 @@ def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSit
 def test_a_partition_without_areas_is_rebuilt_to_nothing(new_site: NewSite) -> None:
     site = new_site("leeds")
     away = 1 - partition_of(b"leeds", 2)
-    restored = rebuild(site.configuration, watched_areas(site.configuration), away, threading.Event())
+    restored = rebuild(site.configuration, configured_areas(site.configuration.areas), away, threading.Event())
     assert (restored.monitors, restored.own.next_offset) == ({}, 0)
 
 
@@ -178,7 +179,7 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
     )
     write_scans(site, home, [beyond])
     with pytest.raises(RebuildError, match="ends at offset 33, but scans cover it up to 1000"):
-        rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
+        rebuild(site.configuration, configured_areas(site.configuration.areas), home, threading.Event())
 
 
 def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite) -> None:
@@ -188,7 +189,7 @@ def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite
     publisher.commit([Outgoing(site.configuration, home).partition(PartitionRecord(next_response=5))])
     publisher.close()
     with pytest.raises(RebuildError, match=r"responses, partition \d: ends before offset 5"):
-        rebuild(site.configuration, watched_areas(site.configuration), home, threading.Event())
+        rebuild(site.configuration, configured_areas(site.configuration.areas), home, threading.Event())
 
 
 def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
@@ -199,7 +200,7 @@ def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
     lost = threading.Event()
     lost.set()
     with pytest.raises(Cancelled):
-        rebuild(site.configuration, watched_areas(site.configuration), home, lost)
+        rebuild(site.configuration, configured_areas(site.configuration.areas), home, lost)
 
 
 def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
@@ -270,7 +271,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
 ) -> None:
     """On record are two, of which the last scan record names the first."""
     site = new_site(clock="wall")
-    plain = watched_areas(site.configuration)["leeds"]
+    plain = configured_areas(site.configuration.areas)["leeds"]
     assert plain.nightly is not None
     home = partition_of(b"leeds", 2)
     first, second, other = (
@@ -290,7 +291,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
     closed = plain.monitor(None).repeat([], int(BEGIN.timestamp()))
     record = scan.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
 
-    def calibrated(area: WatchedArea) -> tuple[str, str]:
+    def calibrated(area: Area) -> tuple[str, str]:
         found, coming = as_calibrated(site.configuration, area, record)
         return found.ids.calibration, coming.id if coming else ""
 

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.areas.watched_area import Nightly, WatchedArea, watched_areas
+from streams.areas.area import Area, Nightly
+from streams.areas.configured import configured_areas
 from streams.calibration.calibration_file import CalibrationFile
 from streams.configuration.load import Configuration
 from streams.worker.background import recalibration
@@ -42,7 +43,7 @@ def test_it_is_due_once_a_night_by_the_area_s_own_clock(now: str, made: str | No
 
 
 @contextmanager
-def running(site: Site, area: WatchedArea, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[CalibrationFile]]:
+def running(site: Site, area: Area, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[CalibrationFile]]:
     """A Recalibrator that looks at once, for an area that is due."""
     monkeypatch.setattr(recalibration, "ASK_S", 0.05)
     made: queue.Queue[CalibrationFile] = queue.Queue()
@@ -60,9 +61,9 @@ def running(site: Site, area: WatchedArea, monkeypatch: pytest.MonkeyPatch) -> I
         recalibrator.stop()
 
 
-def due_now(site: Site) -> WatchedArea:
+def due_now(site: Site) -> Area:
     """The site's area, with a window of thirty days: near repeats cannot be told in fewer than eight weeks."""
-    area, at = watched_areas(site.configuration)["leeds"], datetime.now(UTC).strftime("%H:%M")
+    area, at = configured_areas(site.configuration.areas)["leeds"], datetime.now(UTC).strftime("%H:%M")
     settings = msgspec.structs.replace(area.settings, window_days=30)
     return dataclasses.replace(area, settings=settings, nightly=Nightly(at, 78, 3.0))
 
@@ -98,7 +99,7 @@ def test_an_area_that_was_due_is_not_forgotten_while_others_are_calibrated(
     area = due_now(new_site(clock="wall"))
     tried: list[str] = []
 
-    def refuse(_: Recalibrator, area: WatchedArea, *__: object) -> str:
+    def refuse(_: Recalibrator, area: Area, *__: object) -> str:
         tried.append(area.name)
         return "not now"
 

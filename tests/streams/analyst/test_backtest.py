@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from detectors.simulation import City, Injection
-from streams.areas.watched_area import locations_of
+from streams.areas.location_files import locations_of
 from streams.cli import main
 from streams.configuration.load import load
 from streams.messages.alert import AlertEvent, AlertFeature, read_alert

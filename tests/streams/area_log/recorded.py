@@ -12,14 +12,13 @@ import msgspec
 
 from detectors.alerts.response import Action
 from detectors.area.locations import Locations
-from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
 from detectors.monitor import ClosedTick, Monitor
 from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
 from streams.area_log.sources import MANIFEST
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.calibration.calibration_file import CalibrationFile, History, places_hash
 from streams.messages.incident import decode
 from streams.messages.response import ResponseMessage, decode_response
@@ -30,7 +29,7 @@ AREA = "leeds"
 LOW = TierSettings(watch=1.0, advisory=5.0, alert=30.0, urgent=365.0)
 
 
-def town(clock: str = "watermark", seed: int = 0, **settings: object) -> WatchedArea:
+def town(clock: str = "watermark", seed: int = 0, **settings: object) -> Area:
     """61 cells, a window of a week, tiers that are soon reached."""
     chosen = AreaSettings(
         clock=clock,  # type: ignore[arg-type]
@@ -43,8 +42,7 @@ def town(clock: str = "watermark", seed: int = 0, **settings: object) -> Watched
         **settings,  # type: ignore[arg-type]
     )
     places = Locations.from_cells(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4))
-    near = neighbours(places.points, chosen.max_radius_m)
-    return WatchedArea(AREA, chosen, places, near, chosen.digest(places))
+    return Area.of(AREA, chosen, places)
 
 
 def feed(number: int = 160, days: float = 6.0, seed: int = 1) -> list[tuple[Row, int]]:
@@ -114,8 +112,8 @@ def answer(monitor: Monitor, number: int) -> bytes | None:
 
 
 def ticks(
-    watched: WatchedArea, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
-) -> Iterator[tuple[WatchedArea, ClosedTick]]:
+    watched: Area, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
+) -> Iterator[tuple[Area, ClosedTick]]:
     """What a worker closes: a wall clock falls behind now and then, and time passes without records.
 
     Now and then somebody answers, by one more record in ``responses``.
@@ -152,7 +150,7 @@ def ticks(
 
 def write(
     folder: Path,
-    watched: WatchedArea,
+    watched: Area,
     rows: list[tuple[Row, int]],
     recalibrates: bool = False,
     with_responses: bool = True,

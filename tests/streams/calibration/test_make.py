@@ -16,9 +16,10 @@ from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
-from streams.analyst.chosen_area import Plan, plan
+from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
-from streams.areas.watched_area import watched_areas
+from streams.areas.area import Area
+from streams.areas.configured import configured_areas
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
 from streams.calibration.make import past_of
 from streams.cli import main
@@ -113,7 +114,7 @@ def test_a_backtest_goes_by_it(folder: Path) -> None:
 
 def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
     (folder / "live.toml").write_text(AREA.format(more='calibration_file = "calibration.json"'))
-    (area,) = watched_areas(load(folder / "live.toml", {})).values()
+    (area,) = configured_areas(load(folder / "live.toml", {}).areas).values()
     file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
     assert area.ids == (area.configuration_id, file.id)
     keys = [key.decode() for key, _ in area.written_in_full()]
@@ -135,14 +136,13 @@ def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
 def test_one_made_for_other_settings_is_refused_by_key(
     folder: Path, change: dict[str, object], fault: str | None
 ) -> None:
-    area = load(folder / "area.toml", {}).areas["leeds"]
-    settings = msgspec.structs.replace(area.settings, **change)
-    places = Locations.from_cells((folder / "cells.txt").read_text().split())
+    settings = msgspec.structs.replace(load(folder / "area.toml", {}).areas["leeds"].settings, **change)
+    area = Area.of("leeds", settings, Locations.from_cells((folder / "cells.txt").read_text().split()))
     if fault is None:
-        assert read(folder / "calibration.json", "leeds", settings, places)
+        assert read(folder / "calibration.json", area)
         return
     with pytest.raises(CalibrationError) as raised:
-        read(folder / "calibration.json", "leeds", settings, places)
+        read(folder / "calibration.json", area)
     assert fault in str(raised.value)
 
 
@@ -150,12 +150,12 @@ def test_one_of_another_place_or_changed_by_hand_is_refused(folder: Path) -> Non
     settings = load(folder / "area.toml", {}).areas["leeds"].settings
     cells = (folder / "cells.txt").read_text().split()
     with pytest.raises(CalibrationError, match=r"area 'leeds' then, 'york' now; the places are others"):
-        read(folder / "calibration.json", "york", settings, Locations.from_cells(cells[1:]))
+        read(folder / "calibration.json", Area.of("york", settings, Locations.from_cells(cells[1:])))
     content = json.loads((folder / "calibration.json").read_text())
     content["calibration"]["scores"]["alert"] += 0.5
     (folder / "changed.json").write_text(json.dumps(content))
     with pytest.raises(CalibrationError, match="its id does not fit its content"):
-        read(folder / "changed.json", "leeds", settings, Locations.from_cells(cells))
+        read(folder / "changed.json", Area.of("leeds", settings, Locations.from_cells(cells)))
     (folder / "none.json").write_text("{}")
     refused = hotspots(
         "backtest", folder / "incidents.csv", "--config", folder / "area.toml", "--calibration", folder / "none.json"
@@ -190,10 +190,11 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
 def test_an_area_whose_calibration_is_old_or_not_there_yet_can_be_calibrated_and_replayed(folder: Path) -> None:
     (folder / "old.json").write_text("{}")
     (folder / "old.toml").write_text(AREA.format(more='calibration_file = "old.json"'))
-    table = IncidentFile.read(folder / "incidents.csv")
-    assert plan(table, folder / "old.toml", {}, None, None, None).calibration is None
+    incidents = IncidentFile.read(folder / "incidents.csv")
+    named = chosen_table(load(folder / "old.toml", {}), None)
+    assert chosen_area(*named, incidents).calibration is None
     with pytest.raises(CalibrationError):
-        plan(table, folder / "old.toml", {}, None, None, None, is_calibrated=True)
+        chosen_area(*named, incidents, is_calibrated=True)
 
 
 def test_a_written_configuration_names_the_calibration(folder: Path) -> None:
@@ -203,7 +204,7 @@ def test_a_written_configuration_names_the_calibration(folder: Path) -> None:
         folder / "calibration.json", "--write-config", found, "--to", "2024-01-20",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    (area,) = watched_areas(load(found, {})).values()
+    (area,) = configured_areas(load(found, {}).areas).values()
     assert area.calibration_file is not None
 
 
@@ -251,8 +252,9 @@ def test_the_past_is_what_the_last_versions_say() -> None:
         incident("gone and lost", 7, longitude=None, latitude=None),
         incident("last", 9.5, category="drugs"),
     ]
-    leeds = Plan("leeds", AreaSettings(), Locations.from_cells([cell]))
-    past = past_of(rows, leeds.settings, leeds.locations, BEGIN, BEGIN + timedelta(hours=10))
+    past = past_of(
+        rows, Area.of("leeds", AreaSettings(), Locations.from_cells([cell])), BEGIN, BEGIN + timedelta(hours=10)
+    )
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)

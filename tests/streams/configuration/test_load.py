@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, DeniedPlace
-from streams.areas.watched_area import faults_of, locations_of
-from streams.configuration.area import Area
+from streams.areas.configured import faults_of
+from streams.areas.location_files import locations_of
+from streams.configuration.area import AreaTable
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration, load
 from streams.configuration.reader import ConfigurationError, SettingsReader
@@ -31,7 +32,7 @@ LEEDS = "[areas.leeds]\ntimezone = 'Europe/London'\n"
 def test_the_shipped_file_is_the_defaults_and_an_example_of_a_boundary() -> None:
     assert Configuration() == load(None, {})
     boundary = str(SHIPPED.parent / "boundary.geojson")
-    assert load(SHIPPED, {}) == Configuration(areas={"default": Area(boundary_file=boundary)})
+    assert load(SHIPPED, {}) == Configuration(areas={"default": AreaTable(boundary_file=boundary)})
     assert faults_of(SHIPPED, {}) == []
 
 
@@ -48,7 +49,7 @@ def test_the_shipped_file_shows_every_key() -> None:
     def shape(table: object) -> object:
         return {key: shape(value) for key, value in table.items()} if isinstance(table, dict) else None
 
-    expected = keys(Configuration) | {"areas": {"default": keys(Area) | {"categories": {}}}}
+    expected = keys(Configuration) | {"areas": {"default": keys(AreaTable) | {"categories": {}}}}
     assert shape(tomllib.loads(SHIPPED.read_text())) == expected
 
 
@@ -282,7 +283,7 @@ def test_the_topic_prefix_is_put_before_every_topic() -> None:
 
 
 def test_the_monitor_does_not_see_where_an_area_lies() -> None:
-    one, other = Area(cells_file="a.txt", seed=3), Area(boundary_file="b.json", seed=3)
+    one, other = AreaTable(cells_file="a.txt", seed=3), AreaTable(boundary_file="b.json", seed=3)
     assert one.settings == other.settings
     assert one.settings.seed == 3
     places = Locations.from_places(["x"], [-1.5], [53.8], 100.0)
@@ -297,7 +298,7 @@ def test_the_configuration_hash_tells_places_of_the_same_name_apart() -> None:
 
 
 class TestLocations:
-    def area(self, folder: Path, keys: str) -> Area:
+    def area(self, folder: Path, keys: str) -> AreaTable:
         (folder / "monitor.toml").write_text(LEEDS + keys)
         return load(folder / "monitor.toml", {}).areas["leeds"]
 
@@ -334,7 +335,7 @@ class TestLocations:
 
     def test_an_area_without_a_place_says_so(self) -> None:
         with pytest.raises(ConfigurationError, match="give the area a cells_file, boundary_file or places_file"):
-            locations_of(Area())
+            locations_of(AreaTable())
 
     @pytest.mark.parametrize(
         ("text", "problem"),

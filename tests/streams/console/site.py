@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from detectors.alerts.tracking import Alert
 from detectors.area.settings import AreaSettings
 from streams.areas.health import AreaHealth, FeedState
-from streams.configuration.area import Area
+from streams.configuration.area import AreaTable
 from streams.configuration.console import ConsoleSettings
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
@@ -108,7 +108,7 @@ def configured(url: str, *areas: str, kafka: KafkaSettings = NO_KAFKA, **setting
         kafka=kafka,
         redis=RedisSettings(url=url),
         console=ConsoleSettings(port=0, **settings),
-        areas={area: Area(timezone="Europe/London") for area in areas},
+        areas={area: AreaTable(timezone="Europe/London") for area in areas},
     )
 
 

@@ -13,10 +13,9 @@ from prometheus_client import CollectorRegistry
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
-from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import Entry
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.configuration.load import Configuration
 from streams.messages import scan
 from streams.messages.incident import decode
@@ -65,14 +64,12 @@ class Ledger:
         return [message for transaction in self.transactions for message in transaction if message.topic == topic]
 
 
-def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baseline_days: int = 0) -> WatchedArea:
+def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baseline_days: int = 0) -> Area:
     area = AreaSettings(clock=clock, min_baseline_days=min_baseline_days, replications=99)
-    locations = Locations.from_cells([CELL])
-    near = neighbours(locations.points, area.max_radius_m)
-    return WatchedArea(name, area, locations, near, area.digest(locations))
+    return Area.of(name, area, Locations.from_cells([CELL]))
 
 
-def partition_of(ledger: Ledger, *areas: WatchedArea, restored: Restored | None = None) -> Partition:
+def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None) -> Partition:
     restored = restored or Restored(
         watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
     )

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from detectors.window.admission import Entry
-from streams.areas.watched_area import WatchedArea
+from streams.areas.area import Area
 from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.engine.thread import ABORTS, Engine
 from streams.worker.inbox import Inbox, Record
@@ -24,7 +24,7 @@ from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_
 class Bench:
     """An engine that runs, one partition with a ledger, and what the engine reported."""
 
-    def __init__(self, area: WatchedArea) -> None:
+    def __init__(self, area: Area) -> None:
         self.ledger = Ledger()
         self.covered: list[Mapping[str | None, int]] = []
         self.aborted: list[int] = []

@@ -1,0 +1,127 @@
+"""An area as a Monitor watches it, built once from the configuration and the area's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from detectors.alerts.tracking import Alert
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours, neighbours
+from detectors.area.settings import AreaSettings
+from detectors.calibration.result import Calibration
+from detectors.monitor import Monitor
+from streams.areas.health import Promise
+from streams.calibration.calibration_file import CalibrationFile, read
+from streams.configuration.area import AreaTable, alerts_per_week
+from streams.messages.alert import alert_event
+from streams.messages.scan import Ids, ScanRecord
+from streams.messages.settings import WrittenCalibration, WrittenConfiguration
+
+
+class Nightly(NamedTuple):
+    """When an area is calibrated again, HH:MM on its own clock; null weeks to simulate; alerts a week to allow."""
+
+    at: str
+    weeks: int
+    budget: float
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """An area with all that its Monitor reads; ``nightly`` is None if the area is not calibrated every night."""
+
+    name: str
+    settings: AreaSettings
+    locations: Locations
+    neighbours: Neighbours
+    configuration_id: str
+    calibration_file: CalibrationFile | None = None
+    nightly: Nightly | None = None
+
+    @classmethod
+    def of(cls, name: str, settings: AreaSettings, locations: Locations) -> Area:
+        """Return an area without a calibration."""
+        near = neighbours(locations.points, settings.max_radius_m)
+        return cls(name, settings, locations, near, settings.digest(locations))
+
+    @classmethod
+    def from_table(cls, name: str, table: AreaTable, locations: Locations, *, is_calibrated: bool = True) -> Area:
+        """Return a configured area, with the calibration of its file unless it is not to be read.
+
+        Raises:
+            CalibrationError: The calibration file cannot be read, or was made for something else.
+        """
+        area = cls.of(name, table.settings, locations)
+        if table.calibration_file and is_calibrated:
+            area = replace(area, calibration_file=read(Path(table.calibration_file), area))
+        if table.recalibrate_at and table.clock == "wall":  # recorded time is repeated, and must give what it gave
+            nightly = Nightly(table.recalibrate_at, table.recalibrate_weeks, alerts_per_week(table.budget))
+            area = replace(area, nightly=nightly)
+        return area
+
+    @classmethod
+    def from_written(cls, configuration: bytes, calibration: bytes | None) -> Area:
+        """Return the area of two records that :meth:`written_in_full` made.
+
+        Raises:
+            ValueError: The values are not of such records.
+        """
+        known = msgspec.json.decode(configuration, type=WrittenConfiguration)
+        area = cls.of(known.area, known.settings, Locations.from_written(known.locations))
+        if not calibration:
+            return area
+        made = msgspec.json.decode(calibration, type=WrittenCalibration).calibration
+        if made.id != made.calibration.digest:
+            raise ValueError(f"calibration {made.id}: its id does not fit its content")
+        return replace(area, calibration_file=made)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration; None before the first."""
+        return self.calibration_file.calibration if self.calibration_file else None
+
+    @property
+    def promise(self) -> Promise | None:
+        """The rate of false alerts that the calibration promises."""
+        if self.calibration_file is None:
+            return None
+        made = self.calibration_file.calibration
+        return Promise(
+            made_s=self.calibration_file.made_at.timestamp(),
+            budget=made.budget,
+            mean=made.rate,
+            low=made.rate_low,
+            high=made.rate_high,
+        )
+
+    @property
+    def ids(self) -> Ids:
+        """The hashes of configuration and calibration that scan records name."""
+        return Ids(self.configuration_id, self.calibration_file.id if self.calibration_file else "")
+
+    def monitor(self, record: ScanRecord | None = None) -> Monitor:
+        """Return a Monitor at the checkpoint of a scan record, to be refilled, or a new one."""
+        if record is None:
+            return Monitor(self.name, self.settings, self.locations, self.neighbours, self.calibration)
+        is_changed = record.configuration != self.configuration_id
+        return Monitor.restore(
+            self.name, self.settings, self.locations, record.checkpoint, self.neighbours, is_changed, self.calibration
+        )
+
+    def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key (area and hash) and value (JSON) of its settings records: configuration, then calibration."""
+        ids = self.ids
+        configuration = WrittenConfiguration(self.name, ids.configuration, self.settings, self.locations.written())
+        yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(configuration)
+        if self.calibration_file is not None:
+            calibration = WrittenCalibration(self.name, ids.calibration, self.calibration_file)
+            yield f"{self.name}:{ids.calibration}".encode(), msgspec.json.encode(calibration)
+
+    def event(self, alert: Alert) -> bytes:
+        """Return the event of one revision that its Monitor made."""
+        return alert_event(alert, self.settings, self.configuration_id)
