@@ -38,7 +38,8 @@ class EmptyWorker(Worker):
     """Reads and acknowledges, nothing else."""
 
     def __init__(self, configuration: Configuration, number: int) -> None:
-        super().__init__(configuration, {}, Metrics(CollectorRegistry()))
+        metrics = Metrics(CollectorRegistry())
+        super().__init__(configuration.kafka, configuration.worker, configuration.instance, {}, metrics)
         self._number = number
         self._finished = asyncio.Event()
         self.seconds = 0.0

@@ -27,7 +27,7 @@ def main(file: Path, profile: bool) -> None:
     profiler = cProfile.Profile()
     if profile:
         profiler.enable()
-    restored = rebuild(configuration, areas, partition, threading.Event())
+    restored = rebuild(configuration.kafka, areas, partition, threading.Event(), configuration.worker.max_record_bytes)
     profiler.disable()
     held = len(restored.monitors[AREA].window)
     result = {"held": held, "seconds": restored.seconds, "rate": held / restored.seconds}

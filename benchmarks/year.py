@@ -124,7 +124,7 @@ def _tier_of_notice(each: AlertProperties) -> bool:
 def main(threads: int) -> None:
     """Measure, print two tables in Markdown; exits non-zero where the promise is not kept over the rest of the file."""
     table = IncidentFile.read(FILE)
-    chosen = chosen_area(*chosen_table(Configuration(), None, timezone=ZONE.key), table)
+    chosen = chosen_area(*chosen_table(Configuration().areas, None, timezone=ZONE.key), table)
     scanning = Scanning(chosen.settings, chosen.locations.points, chosen.neighbours)
     history = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY)
     whole = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY + REST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,14 +14,13 @@ from streams.analyst.incident_file import IncidentFile
 from streams.areas.area import Area
 from streams.areas.location_files import locations_of
 from streams.configuration.area import DEFAULT_BUDGET, AreaTable
-from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
 
 CLOCK_NOTE = '# The clock "watermark" is for recorded incidents; a live feed wants "wall".\n'
 
 
 def chosen_table(
-    configuration: Configuration,
+    tables: Mapping[str, AreaTable],
     name: str | None,
     *,
     timezone: str | None = None,
@@ -32,11 +32,11 @@ def chosen_table(
     Raises:
         ConfigurationError: The area is not configured, or an option cannot be used.
     """
-    name = only_area(configuration, name)
+    name = only_area(tables, name)
     options = {"timezone": timezone, "seed": seed, "calibration_file": str(calibration) if calibration else None}
     changes = {key: value for key, value in options.items() if value is not None}
     try:
-        return name, msgspec.structs.replace(configuration.areas[name], clock="watermark", **changes)
+        return name, msgspec.structs.replace(tables[name], clock="watermark", **changes)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
 
@@ -57,17 +57,17 @@ def chosen_area(name: str, table: AreaTable, incidents: IncidentFile, *, is_cali
     return Area.from_table(name, table, locations, is_calibrated=is_calibrated)
 
 
-def only_area(configuration: Configuration, name: str | None) -> str:
+def only_area(tables: Mapping[str, AreaTable], name: str | None) -> str:
     """Return the name of the area that is meant: the one given, else the only one.
 
     Raises:
         ConfigurationError: The area is not configured, or no name is given and there are several areas.
     """
-    known = ", ".join(sorted(configuration.areas))
-    if name is None and len(configuration.areas) > 1:
+    known = ", ".join(sorted(tables))
+    if name is None and len(tables) > 1:
         raise ConfigurationError(f"area: say which, one of {known}")
-    name = name or next(iter(configuration.areas))
-    if name not in configuration.areas:
+    name = name or next(iter(tables))
+    if name not in tables:
         raise ConfigurationError(f"area {name!r}: not configured; there is {known}")
     return name
 

@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.area_log.records import TOPICS, LogError, LogRecord, LogTopic, Manifest
 from streams.brokers.connection import UNCOMMITTED, consumer_arguments
 from streams.brokers.reading import records_between
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.messages.records import partition_of
 
 MANIFEST = "manifest.json"
@@ -27,8 +27,8 @@ class KafkaLog:
         KafkaError: Kafka cannot be reached, or refuses.
     """
 
-    def __init__(self, configuration: Configuration, area: str) -> None:
-        self._kafka = configuration.kafka
+    def __init__(self, kafka: KafkaSettings, area: str, max_record_bytes: int) -> None:
+        self._kafka = kafka
         partition = partition_of(area.encode(), self._kafka.partitions)
         with closing(KafkaConsumer(**consumer_arguments(self._kafka))) as consumer:
             self._logs = {topic: TopicPartition(self._kafka.topic(topic), partition) for topic in TOPICS}
@@ -46,7 +46,7 @@ class KafkaLog:
             area=area,
             partition=partition,
             partitions=self._kafka.partitions,
-            max_record_bytes=configuration.worker.max_record_bytes,
+            max_record_bytes=max_record_bytes,
             begins={topic: int(begins[log]) for topic, log in self._logs.items()},
             ends={topic: int(ends[log]) for topic, log in self._logs.items()},
         )

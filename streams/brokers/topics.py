@@ -10,8 +10,7 @@ import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from streams.brokers.connection import MAX_REQUEST_BYTES, admin_arguments
-from streams.configuration.kafka import Topic
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings, Topic
 
 DAY_MS = 86_400_000
 
@@ -65,15 +64,14 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
                 yield f"{self.name}: {key} = {value}: must be at least {right}, for {why}"
 
 
-def retention_ms(configuration: Configuration) -> int:
+def retention_ms(window_days: int) -> int:
     """How long records are needed, in milliseconds: two windows of the area with the longest one, and a margin."""
-    window_days = max((area.window_days for area in configuration.areas.values()), default=0)
     return (2 * window_days + MARGIN_DAYS) * DAY_MS
 
 
-def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
+def topics(kafka: KafkaSettings, window_days: int) -> dict[Topic, TopicPlan]:
     """Every topic that the monitor reads or writes."""
-    name, keep_ms = configuration.kafka.topic, retention_ms(configuration)
+    name, keep_ms = kafka.topic, retention_ms(window_days)
     return {
         "incidents": TopicPlan(name=name("incidents"), keep_ms=keep_ms),
         "alerts": TopicPlan(name=name("alerts"), keep_ms=keep_ms, is_large=True),
@@ -85,16 +83,15 @@ def topics(configuration: Configuration) -> dict[Topic, TopicPlan]:
     }
 
 
-def create_topics(configuration: Configuration) -> list[str]:
+def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
     """Create the topics that are missing; returns their names. Those that exist are left as they are.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
-    kafka = configuration.kafka
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
         present = set(admin.list_topics())
-        missing = {plan.name: plan for plan in topics(configuration).values() if plan.name not in present}
+        missing = {plan.name: plan for plan in topics(kafka, window_days).values() if plan.name not in present}
         if missing:
             wanted = {
                 name: {
@@ -108,15 +105,15 @@ def create_topics(configuration: Configuration) -> list[str]:
     return sorted(missing)
 
 
-def check_topics(configuration: Configuration, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
+def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
     """What is wrong with the topics that are needed, one line for each fault; empty if nothing is.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
-    plans = {plan.name: plan for topic, plan in topics(configuration).items() if topic in needed}
+    plans = {plan.name: plan for topic, plan in topics(kafka, window_days).items() if topic in needed}
     faults = []
-    with closing(KafkaAdminClient(**admin_arguments(configuration.kafka))) as admin:
+    with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
         partitions = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(list(plans))}
         resources = [
             ConfigResource(ConfigResourceType.TOPIC, name, configs=dict.fromkeys(plan.configs))
@@ -128,8 +125,8 @@ def check_topics(configuration: Configuration, needed: Collection[Topic] = get_a
         if not partitions[name] or not found.get(name):  # it may go while it is looked at
             faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
             continue
-        if partitions[name] != configuration.kafka.partitions:
-            right = configuration.kafka.partitions
-            faults.append(f"{name}: has {partitions[name]} partitions; must be {right}, as kafka.partitions says")
+        if partitions[name] != kafka.partitions:
+            right = f"must be {kafka.partitions}, as kafka.partitions says"
+            faults.append(f"{name}: has {partitions[name]} partitions; {right}")
         faults.extend(plan.faults({key: entry["value"] for key, entry in found[name].items()}))
     return faults

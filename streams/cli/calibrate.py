@@ -77,7 +77,7 @@ def calibrate(
         if picture is not None:
             check(picture)
         incidents = IncidentFile.read(file)
-        name, table = chosen_table(load(config, os.environ), area, timezone=timezone)
+        name, table = chosen_table(load(config, os.environ).areas, area, timezone=timezone)
         chosen = chosen_area(name, table, incidents)
         wanted = alerts_per_week(budget or table.budget)
         past = past_of(incidents.incidents(), chosen, begin, end)

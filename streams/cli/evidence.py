@@ -50,7 +50,7 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
             yield ExportedLog(folder)
             return
         configuration = load(config, os.environ)
-        yield KafkaLog(configuration, only_area(configuration, area))
+        yield KafkaLog(configuration.kafka, only_area(configuration.areas, area), configuration.worker.max_record_bytes)
     except (ConfigurationError, LogError, StalledError, OSError) as error:
         fail(error)
     except KafkaError as error:

@@ -67,7 +67,7 @@ def backtest(
     try:
         incidents = IncidentFile.read(file)
         configuration = load(config, os.environ)
-        name, table = chosen_table(configuration, area, timezone=timezone, seed=seed, calibration=calibration)
+        name, table = chosen_table(configuration.areas, area, timezone=timezone, seed=seed, calibration=calibration)
         chosen = chosen_area(name, table, incidents, is_calibrated=True)
         for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
@@ -106,7 +106,7 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
     try:
         incidents = IncidentFile.read(file)
         configuration = load(config, os.environ)
-        name, table = chosen_table(configuration, area)
+        name, table = chosen_table(configuration.areas, area)
         for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
         rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
@@ -210,7 +210,7 @@ def simulate(
             )
             return
         configuration = load(config, os.environ)
-        name, table = chosen_table(configuration, area)
+        name, table = chosen_table(configuration.areas, area)
         incidents = IncidentFile.from_incidents(simulated.incidents)
         rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
         live_from_s = simulation.live_from.timestamp()

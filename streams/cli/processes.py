@@ -109,9 +109,9 @@ def topics(config: Path | None, check: bool) -> None:
     try:
         configuration = load(config, os.environ)
         if not check:
-            for created in create_topics(configuration):
+            for created in create_topics(configuration.kafka, configuration.longest_window_days):
                 click.echo(f"created {created}")
-        faults = check_topics(configuration)
+        faults = check_topics(configuration.kafka, configuration.longest_window_days)
     except ConfigurationError as error:
         fail(error)
     except KafkaError as error:

@@ -41,6 +41,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         return self.worker.instance_id or f"{socket.gethostname()}-{self.metrics.port}"
 
     @property
+    def longest_window_days(self) -> int:
+        """The longest window of any area, in days."""
+        return max(area.window_days for area in self.areas.values())
+
+    @property
     def webhook_group(self) -> str:
         """The consumer group of ``hotspots webhook``: ``webhook.group``, else that of the workers and ``-webhook``."""
         return self.webhook.group or f"{self.kafka.group}-webhook"

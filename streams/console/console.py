@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.areas.location_files import locations_of
+from streams.configuration.area import AreaTable
 from streams.configuration.load import Configuration
 from streams.console.data.hub import Hub
 from streams.console.data.responder import Responder
@@ -25,15 +26,15 @@ class Console:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
         self.settings = configuration.console
+        self.areas = configuration.areas
         self.version = importlib.metadata.version("hotspot-monitor")
         self.layers = Layers([read_layer(layer) for layer in self.settings.layers])
         password_file = self.settings.password_file
         self.passwords = Passwords(read_users(Path(password_file))) if password_file else None
-        self.places = {name: _places(configuration, name) for name in configuration.areas}
+        self.places = {name: _places(table) for name, table in self.areas.items()}
         self.usual = {name: UsualCells(places) for name, places in self.places.items()}
-        self.store = Store(configuration.redis, tuple(configuration.areas))
+        self.store = Store(configuration.redis, tuple(self.areas))
         self.hub = Hub(self.store, self.shown)
         self.responder = Responder(configuration.kafka)
         self.metrics = ConsoleMetrics()
@@ -56,10 +57,9 @@ class Console:
         self.responder.close()
 
 
-def _places(configuration: Configuration, name: str) -> dict[str, tuple[float, float]]:
+def _places(table: AreaTable) -> dict[str, tuple[float, float]]:
     """Longitude and latitude of an area's own places; none where it has cells."""
-    area = configuration.areas[name]
-    if not area.places_file:
+    if not table.places_file:
         return {}
-    found = locations_of(area)
+    found = locations_of(table)
     return dict(zip(found.ids, zip(found.longitude.tolist(), found.latitude.tolist(), strict=True), strict=True))

@@ -111,12 +111,12 @@ class _Demo:
             self._folder, kafka.address, f"redis://{valkey.address}/0", metrics
         )
         self._configuration = load(self._file, {})
-        create_topics(self._configuration)
+        create_topics(self._configuration.kafka, self._configuration.longest_window_days)
         self._metrics = metrics
         self._view.connect(kafka.address, self._configuration.redis.url, metrics, self._console, self._file)
         self._scans = ScanLog(
             self._stack.enter_context(closing(KafkaConsumer(**consumer_arguments(self._configuration.kafka)))),
-            self._configuration,
+            self._configuration.kafka,
         )
         self._scans.consumer.assign([TopicPartition(self._configuration.kafka.topic("scans"), 0)])
         self._redis = self._stack.enter_context(Redis.from_url(self._configuration.redis.url, socket_timeout=5))

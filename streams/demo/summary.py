@@ -13,7 +13,7 @@ from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.tracking import Alert
 from detectors.monitor import OUTCOMES, Accounts
 from detectors.simulation import InjectedCluster, found
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.demo.source import AREA
 from streams.messages.scan import ScanRecord, decode_scan
 from streams.redis_copy.contents import SPEAKING_TIERS
@@ -50,7 +50,7 @@ class ScanLog:
     """The topic ``scans`` as far as it was read: its last record, all revisions (id.revision), alerts while open."""
 
     consumer: KafkaConsumer
-    configuration: Configuration
+    kafka: KafkaSettings
     last: ScanRecord | None = None
     revisions: set[str] = field(default_factory=set)
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class ScanLog:
 
     def sent(self) -> int:
         """How many records the topic ``incidents`` holds; raises KafkaError."""
-        incidents = TopicPartition(self.configuration.kafka.topic("incidents"), 0)
+        incidents = TopicPartition(self.kafka.topic("incidents"), 0)
         return int(self.consumer.end_offsets([incidents])[incidents])
 
     def covers(self, sent: int) -> bool:

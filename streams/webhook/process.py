@@ -24,7 +24,7 @@ def run_webhook(configuration: Configuration, log_format: LogFormat = "text") ->
 
     set_up_logging(log_format)
     try:
-        faults = check_topics(configuration, ("alerts", "undelivered"))
+        faults = check_topics(configuration.kafka, configuration.longest_window_days, ("alerts", "undelivered"))
         for fault in faults:
             log.critical("%s", fault)
         return FAILED if faults else asyncio.run(_run(configuration))
@@ -40,7 +40,7 @@ async def _run(configuration: Configuration) -> int:
     metrics = WebhookMetrics(registry)
     host, port = configuration.metrics.host, configuration.webhook.metrics_port
     async with WebhookClient(configuration.webhook, metrics) as client:
-        sink = WebhookSink(configuration, client, metrics)
+        sink = WebhookSink(configuration.kafka, configuration.webhook_group, configuration.webhook, client, metrics)
         server = MetricsServer(registry, host=host, port=port, dead=sink.stalled, not_ready=sink.not_ready)
         try:
             server.start()

@@ -21,7 +21,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError
 
 from streams.brokers.connection import group_reader_arguments, letter_writer_arguments
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.services import WebhookSettings
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
 from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
@@ -49,9 +50,17 @@ log = logging.getLogger(__name__)
 class WebhookSink:
     """Reads the alerts and has them posted, until it is cancelled."""
 
-    def __init__(self, configuration: Configuration, client: WebhookClient, metrics: WebhookMetrics) -> None:
-        self._configuration = configuration
-        self._settings = configuration.webhook
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: str,
+        settings: WebhookSettings,
+        client: WebhookClient,
+        metrics: WebhookMetrics,
+    ) -> None:
+        self._kafka = kafka
+        self._group = group
+        self._settings = settings
         self._client = client
         self._metrics = metrics
         self._in_flight = InFlight()
@@ -77,18 +86,17 @@ class WebhookSink:
             try:
                 await self._session()
             except KafkaError as error:
-                self._away = f"Kafka at {self._configuration.kafka.bootstrap} does not answer"
+                self._away = f"Kafka at {self._kafka.bootstrap} does not answer"
                 log.warning("alerts cannot be read, will try again: %s", error)
             self._moved_s = time.monotonic()
             await asyncio.sleep(PAUSE_S)
 
     async def _session(self) -> None:
-        kafka = self._configuration.kafka
         self._unsettle()
         self._failure = None
-        consumer = AIOKafkaConsumer(**group_reader_arguments(kafka, self._configuration.webhook_group))
-        self._producer = AIOKafkaProducer(**letter_writer_arguments(kafka))
-        consumer.subscribe([kafka.topic("alerts")], listener=_Rebalance(self, consumer))
+        consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
+        self._producer = AIOKafkaProducer(**letter_writer_arguments(self._kafka))
+        consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_soon, self._producer.stop)
             await self._producer.start()
@@ -143,7 +151,7 @@ class WebhookSink:
         return None
 
     def _missed(self) -> str:
-        away = f"Kafka at {self._configuration.kafka.bootstrap} does not answer"
+        away = f"Kafka at {self._kafka.bootstrap} does not answer"
         log.warning("%s: alerts wait there until it does", away)
         return away
 
@@ -172,7 +180,7 @@ class WebhookSink:
             self._metrics.delivered(told.status)
 
     async def _bury(self, key: bytes | None, letter: Undelivered) -> None:
-        await self._producer.send_and_wait(self._configuration.kafka.topic("undelivered"), letter.encode(), key=key)
+        await self._producer.send_and_wait(self._kafka.topic("undelivered"), letter.encode(), key=key)
         self._metrics.dead_letter(letter.reason)
         log.error(
             "partition %d, offset %d is given up after %d attempts: %s",

@@ -26,7 +26,7 @@ from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.reading import Cancelled, StalledError
 from streams.configuration.kafka import KafkaSettings
-from streams.configuration.load import Configuration
+from streams.configuration.services import WorkerSettings
 from streams.configuration.tls import tls
 from streams.messages.incident import decode
 from streams.process.watchdog import end_within
@@ -96,11 +96,20 @@ class Owned:
 class Worker:
     """One worker of the group. Create it and await :meth:`run` in the same event loop."""
 
-    def __init__(self, configuration: Configuration, areas: Mapping[str, Area], metrics: Metrics) -> None:
-        self._configuration = configuration
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        settings: WorkerSettings,
+        instance: str,
+        areas: Mapping[str, Area],
+        metrics: Metrics,
+    ) -> None:
+        self._kafka = kafka
+        self._settings = settings
+        self._instance = instance
         self._areas = areas
         self._metrics = metrics
-        self._topic = configuration.kafka.topic("incidents")
+        self._topic = kafka.topic("incidents")
         self._owned: dict[int, Owned] = {}
         self._rebuilds = ThreadPoolExecutor(REBUILDS, thread_name_prefix="rebuild")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,7 +120,7 @@ class Worker:
         self._generation = (0, 0)
         self._beat_s = time.monotonic()
         self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
-        self.responses = ResponseReader(configuration, areas, self.engine.respond)
+        self.responses = ResponseReader(kafka, areas, self.engine.respond)
 
     # State, for health checks; asked from other threads
 
@@ -129,7 +138,7 @@ class Worker:
 
     def stalled(self) -> str | None:
         """What has made no progress for too long, None if nothing."""
-        limit_s, now_s = self._configuration.worker.watchdog_s, time.monotonic()
+        limit_s, now_s = self._settings.watchdog_s, time.monotonic()
         if now_s - self.engine.beat_s > limit_s:
             return f"the engine has made no progress for {limit_s} s"
         if now_s - self._beat_s > limit_s:
@@ -160,10 +169,9 @@ class Worker:
         return code
 
     def _app(self, folder: str) -> faust.App:
-        kafka, worker = self._configuration.kafka, self._configuration.worker
         app = faust.App(
-            kafka.group,
-            **faust_arguments(kafka),
+            self._kafka.group,
+            **faust_arguments(self._kafka),
             datadir=folder,
             store="memory://",
             web_enabled=False,
@@ -171,11 +179,11 @@ class Worker:
             topic_allow_declare=False,
             topic_disable_leader=True,
             consumer_auto_offset_reset="earliest",
-            consumer_max_fetch_size=worker.fetch_bytes,
-            consumer_group_instance_id=self._configuration.instance,
-            broker_session_timeout=worker.session_timeout_s,
-            broker_heartbeat_interval=worker.session_timeout_s / 5,
-            broker_request_timeout=max(90, worker.session_timeout_s),
+            consumer_max_fetch_size=self._settings.fetch_bytes,
+            consumer_group_instance_id=self._instance,
+            broker_session_timeout=self._settings.session_timeout_s,
+            broker_heartbeat_interval=self._settings.session_timeout_s / 5,
+            broker_request_timeout=max(90, self._settings.session_timeout_s),
             broker_commit_interval=1.0,
             stream_wait_empty=False,
             stream_recovery_delay=0.0,
@@ -192,7 +200,7 @@ class Worker:
 
     async def _consume(self, app: faust.App) -> None:
         await app.start()
-        log.info("the worker has joined group %s", self._configuration.kafka.group)
+        log.info("the worker has joined group %s", self._kafka.group)
         await app.wait_until_stopped()
         raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
 
@@ -231,8 +239,7 @@ class Worker:
 
     async def _read(self, stream: StreamT[Any]) -> None:
         """The agent: decode, and pass on to the engine."""
-        kafka, max_bytes = self._configuration.kafka, self._configuration.worker.max_record_bytes
-        partitions, areas = kafka.partitions, self._areas
+        partitions, areas, max_bytes = self._kafka.partitions, self._areas, self._settings.max_record_bytes
         async for event in cast(Stream[bytes], stream).noack().events():
             message = event.message
             owned = self._owned.get(message.partition)
@@ -288,7 +295,7 @@ class Worker:
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
-            owned = Owned(number, Inbox(self._configuration.worker.inbox_records, self._loop))
+            owned = Owned(number, Inbox(self._settings.inbox_records, self._loop))
             self._owned[number] = owned
             self._rebuild(owned)
         self.engine.resume()
@@ -298,8 +305,8 @@ class Worker:
         known, times = self._generation
         self._generation = (generation, times + 1 if generation == known else 1)
         if self._generation[1] > SAME_GENERATION:
-            instance = self._configuration.instance
-            self._fail(SharedIdError(f"another worker uses the instance id {instance!r}; set worker.instance_id"))
+            problem = f"another worker uses the instance id {self._instance!r}; set worker.instance_id"
+            self._fail(SharedIdError(problem))
 
     def _rebuild_soon(self, _number: int, intake: Inbox) -> None:
         self._loop.call_soon_threadsafe(self._rebuild_again, intake)
@@ -333,10 +340,11 @@ class Worker:
         """Take a partition over and bring its areas to where their scan records left them."""
         if owned.lost.is_set():
             raise Cancelled
-        publisher = Publisher(self._configuration.kafka, owned.number)
+        publisher = Publisher(self._kafka, owned.number)
         try:
-            restored = rebuild(self._configuration, self._areas, owned.number, owned.lost)
-            messages = Outgoing(self._configuration, owned.number)
+            max_bytes = self._settings.max_record_bytes
+            restored = rebuild(self._kafka, self._areas, owned.number, owned.lost, max_bytes)
+            messages = Outgoing(self._kafka, self._settings, owned.number)
             settings = [each for area in restored.unwritten for each in messages.settings(area)]
             if settings:
                 publisher.commit(settings)

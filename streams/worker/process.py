@@ -45,7 +45,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
     log.info("starting version %s", VERSION)
     try:
         areas = configured_areas(configuration.areas)
-        faults = check_topics(configuration)
+        faults = check_topics(configuration.kafka, configuration.longest_window_days)
         for fault in faults:
             log.critical("%s", fault)
         if faults:
@@ -70,36 +70,47 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
 async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    worker = Worker(configuration, areas, metrics)
+    kafka, limits = configuration.kafka, configuration.worker
+    worker = Worker(kafka, limits, configuration.instance, areas, metrics)
     host, port = configuration.metrics.host, configuration.metrics.port
-    kafka = KafkaWatch(configuration, metrics, worker.owned)
+    watch = KafkaWatch(kafka, metrics, worker.owned)
 
     def health() -> Mapping[str, AreaHealth]:
         known = worker.engine.health()
-        if kafka.away() is None:
+        if watch.away() is None:
             return known
         return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
 
     metrics.observe(worker.engine.open_alerts, health)
-    feeder = RedisFeeder(configuration, health=health, usual=worker.engine.usual, metrics=metrics)
+    feeder = RedisFeeder(
+        kafka,
+        configuration.redis,
+        areas,
+        configuration.longest_window_days,
+        health=health,
+        usual=worker.engine.usual,
+        metrics=metrics,
+    )
 
     def not_ready() -> str | None:
-        return kafka.away() or worker.not_ready()
+        return watch.away() or worker.not_ready()
 
     def stalled() -> str | None:
         threads = (
             ("feeds Redis", feeder),
-            ("watches Kafka", kafka),
+            ("watches Kafka", watch),
             ("calibrates anew", recalibrator),
             ("reads responses", worker.responses),
         )
         ended = [name for name, each in threads if not each.is_alive]
         return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
 
-    recalibrator = Recalibrator(configuration, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate)
+    recalibrator = Recalibrator(
+        kafka, limits.max_record_bytes, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate
+    )
     companions: Sequence[Companion] = (
         feeder,
-        kafka,
+        watch,
         recalibrator,
         worker.responses,
         MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),

@@ -116,7 +116,7 @@ class Deployment:
         self.kafka = self.configuration.kafka
         self._readers: dict[Topic, KafkaConsumer] = {}
         self._records: dict[Topic, list[ConsumerRecord]] = defaultdict(list)
-        create_topics(self.configuration)
+        create_topics(self.kafka, self.configuration.longest_window_days)
 
     def close(self) -> None:
         """Stop reading; whatever is read later is read from the beginning."""

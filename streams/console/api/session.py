@@ -111,7 +111,7 @@ def session(request: Request, served: Served) -> Any:
     who = identity(request)
     csrf = request.session.setdefault("csrf", secrets.token_urlsafe(24))
     settings = served.settings
-    areas = served.configuration.areas if who else {}
+    areas = served.areas if who else {}
     return Json(
         Session(
             user=who.user if who else "",

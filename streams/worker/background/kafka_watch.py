@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.brokers.connection import consumer_arguments
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
@@ -29,8 +29,8 @@ class KafkaWatch(BackgroundThread):
     they wait for Kafka by themselves, and go on when it is back.
     """
 
-    def __init__(self, configuration: Configuration, metrics: Metrics, owned: Callable[[], Sequence[int]]) -> None:
-        self._kafka = configuration.kafka
+    def __init__(self, kafka: KafkaSettings, metrics: Metrics, owned: Callable[[], Sequence[int]]) -> None:
+        self._kafka = kafka
         self._metrics = metrics
         self._owned = owned
         self._away: str | None = None

@@ -20,7 +20,7 @@ from streams.areas.area import Area, Nightly
 from streams.brokers.reading import StalledError
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile
 from streams.calibration.make import NullHistories, make, past_of
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
@@ -50,14 +50,16 @@ def is_due(now: datetime, at: str, zone: ZoneInfo, made_at: datetime | None) -> 
     return now - last < timedelta(hours=1) if made_at is None else made_at < last
 
 
-def recalibrated(configuration: Configuration, area: Area, nightly: Nightly, now: datetime) -> CalibrationFile:
+def recalibrated(
+    kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime
+) -> CalibrationFile:
     """An area's calibration by what its log holds of the last windows, with the day as its seed.
 
     Raises:
         CalibrationError: the past does not allow it.
         LogError, StalledError, KafkaError: the log cannot be read.
     """
-    source = KafkaLog(configuration, area.name)
+    source = KafkaLog(kafka, area.name, max_record_bytes)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
     incidents = [entry for entry in entries if isinstance(entry, Incident)]
     past = past_of(incidents, area, _begin(incidents, area, now), now)
@@ -81,11 +83,13 @@ def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime
     return begin
 
 
-def _run(configuration: Configuration, area: Area, nightly: Nightly, now: datetime, answer: Connection) -> None:
+def _run(
+    kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime, answer: Connection
+) -> None:
     """The process: sends the calibration, or why there is none."""
     os.nice(KINDEST)
     try:
-        answer.send(recalibrated(configuration, area, nightly, now))
+        answer.send(recalibrated(kafka, max_record_bytes, area, nightly, now))
     except (CalibrationError, LogError, StalledError, KafkaError) as error:
         answer.send(str(error))
 
@@ -98,13 +102,15 @@ class Recalibrator(BackgroundThread):
 
     def __init__(
         self,
-        configuration: Configuration,
+        kafka: KafkaSettings,
+        max_record_bytes: int,
         metrics: Metrics,
         *,
         watched: Callable[[], Mapping[str, Area]],
         made: Callable[[str, CalibrationFile], None],
     ) -> None:
-        self._configuration = configuration
+        self._kafka = kafka
+        self._max_record_bytes = max_record_bytes
         self._metrics = metrics
         self._watched = watched
         self._made = made
@@ -147,7 +153,8 @@ class Recalibrator(BackgroundThread):
         """What a process of its own sends."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_run, args=(self._configuration, area, nightly, now, there), daemon=True)
+        arguments = (self._kafka, self._max_record_bytes, area, nightly, now, there)
+        process = context.Process(target=_run, args=arguments, daemon=True)
         process.start()
         there.close()
         try:

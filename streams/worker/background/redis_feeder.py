@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -25,7 +25,8 @@ from redis import RedisError
 from streams.areas.health import HealthSource
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.topics import retention_ms
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.services import RedisSettings
 from streams.messages.records import partition_of
 from streams.messages.usual import Usual
 from streams.process.background_thread import BackgroundThread
@@ -54,7 +55,10 @@ class RedisFeeder(BackgroundThread):
 
     def __init__(
         self,
-        configuration: Configuration,
+        kafka: KafkaSettings,
+        redis: RedisSettings,
+        areas: Iterable[str],
+        window_days: int,
         *,
         health: HealthSource,
         usual: Callable[[], Mapping[str, Usual]],
@@ -62,9 +66,9 @@ class RedisFeeder(BackgroundThread):
         heartbeat_s: float = 10.0,
     ) -> None:
         super().__init__("redis-feeder")
-        self._topic = configuration.kafka.topic("alerts")
-        self._areas = tuple(configuration.areas)
-        self._arguments = consumer_arguments(configuration.kafka) | {
+        self._topic = kafka.topic("alerts")
+        self._areas = tuple(areas)
+        self._arguments = consumer_arguments(kafka) | {
             "bootstrap_timeout_ms": KAFKA_TIMEOUT_MS,
             "reconnect_backoff_max_ms": KAFKA_BACKOFF_MS,
         }
@@ -72,7 +76,7 @@ class RedisFeeder(BackgroundThread):
         self._usual = usual
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s
-        self._copy = RedisCopy(configuration.redis, retention_ms(configuration) // 1000 + EXPIRY_MARGIN_S)
+        self._copy = RedisCopy(redis, retention_ms(window_days) // 1000 + EXPIRY_MARGIN_S)
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic

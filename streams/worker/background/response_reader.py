@@ -16,7 +16,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from streams.brokers.connection import consumer_arguments
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.messages.response import ResponseRecord, decode_response
 from streams.process.background_thread import BackgroundThread
 from streams.worker.engine.partition import Partition
@@ -40,12 +40,12 @@ class ResponseReader(BackgroundThread):
 
     def __init__(
         self,
-        configuration: Configuration,
+        kafka: KafkaSettings,
         areas: Container[str],
         respond: Callable[[Partition, Sequence[ResponseRecord], Callable[[], None]], None],
     ) -> None:
-        self._kafka = configuration.kafka
-        self._topic = configuration.kafka.topic("responses")
+        self._kafka = kafka
+        self._topic = kafka.topic("responses")
         self._areas = areas
         self._respond = respond
         self._followed: dict[int, Partition] = {}

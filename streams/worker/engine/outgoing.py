@@ -9,8 +9,8 @@ from typing import NamedTuple
 from detectors.monitor import ClosedTick
 from detectors.window.admission import Refusal
 from streams.areas.area import Area
-from streams.configuration.kafka import Topic
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings, Topic
+from streams.configuration.services import WorkerSettings
 from streams.messages import scan
 from streams.messages.alert import PROVENANCE_HEADER, Provenance
 from streams.messages.records import Rejection
@@ -39,9 +39,9 @@ class OutgoingRecord(NamedTuple):
 class Outgoing:
     """The messages of one partition, by what they report."""
 
-    def __init__(self, configuration: Configuration, partition: int) -> None:
-        self._kafka = configuration.kafka
-        self._worker = configuration.worker
+    def __init__(self, kafka: KafkaSettings, worker: WorkerSettings, partition: int) -> None:
+        self._kafka = kafka
+        self._worker = worker
         self._partition = partition
 
     def alerts(self, watched: Area, closed: ClosedTick, since_s: float, now_s: float) -> list[OutgoingRecord]:

@@ -22,7 +22,6 @@ from streams.brokers.connection import UNCOMMITTED, consumer_arguments
 from streams.brokers.reading import read_log
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
-from streams.configuration.load import Configuration
 from streams.messages.incident import decode
 from streams.messages.records import partition_of
 from streams.messages.scan import PartitionRecord, ScanRecord
@@ -53,7 +52,11 @@ class Restored:
 
 
 def rebuild(
-    configuration: Configuration, areas: Mapping[str, Area], partition: int, cancelled: threading.Event
+    kafka: KafkaSettings,
+    areas: Mapping[str, Area],
+    partition: int,
+    cancelled: threading.Event,
+    max_record_bytes: int,
 ) -> Restored:
     """The areas of one partition as their last scan records left them.
 
@@ -64,7 +67,6 @@ def rebuild(
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.monotonic()
-    kafka = configuration.kafka
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own, last = last_records(consumer, kafka, partition, here, cancelled)
@@ -72,7 +74,7 @@ def rebuild(
     restored = Restored(own=own, last=last)
     for name, configured in here.items():
         record = last.get(name)
-        area, coming = as_calibrated(configuration, configured, record)
+        area, coming = as_calibrated(configured, record, kafka, max_record_bytes)
         restored.watched[name] = area
         if coming is not None:
             restored.coming[name] = coming
@@ -81,7 +83,8 @@ def rebuild(
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
-        _refill(configuration, restored.monitors, last, incidents, _span(kafka, incidents, last), cancelled)
+        span = _span(kafka, incidents, last)
+        _refill(kafka, restored.monitors, last, incidents, span, cancelled, max_record_bytes)
     restored.seconds = time.monotonic() - started
     return restored
 
@@ -96,7 +99,7 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
 
 
 def as_calibrated(
-    configuration: Configuration, area: Area, record: ScanRecord | None
+    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int
 ) -> tuple[Area, CalibrationFile | None]:
     """An area that is calibrated anew every night as its last scan record leaves it, and what is to hold from its next
     boundary on, None for what holds already.
@@ -107,7 +110,7 @@ def as_calibrated(
     if record is None or area.nightly is None:
         return area, None
     fitting = []
-    for made in calibrations_on_record(KafkaLog(configuration, area.name)):
+    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)):
         faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
@@ -151,20 +154,22 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
 
 
 def _refill(
-    configuration: Configuration,
+    kafka: KafkaSettings,
     monitors: Mapping[str, Monitor],
     last: Mapping[str, ScanRecord],
     incidents: TopicPartition,
     span: tuple[int, int],
     cancelled: threading.Event,
+    max_record_bytes: int,
 ) -> None:
     """Read the log once and fill every window."""
-    kafka, max_bytes = configuration.kafka, configuration.worker.max_record_bytes
     partition, partitions = incidents.partition, kafka.partitions
     spans = {name: (record.lowest_offset, record.next_offset) for name, record in last.items()}
 
     def take(record: Any) -> None:
-        name, entry = decode(record.key, record.value, record.headers, partition, partitions, monitors, max_bytes)
+        name, entry = decode(
+            record.key, record.value, record.headers, partition, partitions, monitors, max_record_bytes
+        )
         if name is None or name not in spans:
             return
         lowest, following = spans[name]

@@ -22,7 +22,6 @@ from streams.analyst.replay import FeedError, feed
 from streams.brokers.connection import admin_arguments, consumer_arguments
 from streams.brokers.topics import create_topics
 from streams.configuration.kafka import KafkaSettings
-from streams.configuration.load import Configuration
 from streams.local_services.kafka import LocalKafka
 from streams.messages.incident import decode
 from tests.conftest import GivenKafka
@@ -36,7 +35,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 def settings(kafka: LocalKafka | GivenKafka, topic_prefix: str) -> KafkaSettings:
     """A broker with topics of this test's own."""
     settings = KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS)
-    create_topics(Configuration(kafka=settings))
+    create_topics(settings, 91)
     return settings
 
 

@@ -74,7 +74,7 @@ def test_an_action_is_a_record_in_the_partition_of_its_area(kafka: Any, server: 
         console=ConsoleSettings(port=0),
         areas={area: AreaTable()},
     )
-    create_topics(configuration)
+    create_topics(configuration.kafka, configuration.longest_window_days)
     feed = Feed(server.url)
     feed.put(alert(1, area))
     feed.close()

@@ -41,5 +41,5 @@ def configuration(kafka: Any, server: LocalValkey, topic_prefix: str) -> Configu
         redis=RedisSettings(url=server.url),
         areas={area: AreaTable() for area in AREAS},
     )
-    create_topics(made)
+    create_topics(made.kafka, made.longest_window_days)
     return made

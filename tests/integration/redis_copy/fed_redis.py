@@ -116,7 +116,10 @@ class Feeding:
         self.registry = CollectorRegistry()
         self.usual = {"leeds": USUAL}
         self.feeder = RedisFeeder(
-            configuration,
+            configuration.kafka,
+            configuration.redis,
+            configuration.areas,
+            configuration.longest_window_days,
             health=lambda: {"leeds": HEALTH},
             usual=lambda: self.usual,
             metrics=Metrics(self.registry),

@@ -42,6 +42,7 @@ from tests.streams.area_log.recorded import calibration
 
 END = BEGIN + timedelta(days=13)
 SLOWER_THAN_SESSION = 3
+MAX_BYTES = 65_536
 
 
 class CountingConsumer(KafkaConsumer):  # type: ignore[misc]
@@ -155,7 +156,7 @@ def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSit
             if cut > written[area]:
                 write_scans(site, home, scans[area][written[area] : cut])
                 written[area] = cut
-        restored = rebuild(site.configuration, areas, home, threading.Event())
+        restored = rebuild(site.kafka, areas, home, threading.Event(), MAX_BYTES)
         assert go_on(site, restored, areas) == {area: scans[area][written[area] :] for area in areas}
         assert restored.unwritten == [areas[area] for area in areas if not written[area]]
 
@@ -163,7 +164,7 @@ def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSit
 def test_a_partition_without_areas_is_rebuilt_to_nothing(new_site: NewSite) -> None:
     site = new_site("leeds")
     away = 1 - partition_of(b"leeds", 2)
-    restored = rebuild(site.configuration, configured_areas(site.configuration.areas), away, threading.Event())
+    restored = rebuild(site.kafka, configured_areas(site.configuration.areas), away, threading.Event(), MAX_BYTES)
     assert (restored.monitors, restored.own.next_offset) == ({}, 0)
 
 
@@ -179,17 +180,19 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
     )
     write_scans(site, home, [beyond])
     with pytest.raises(RebuildError, match="ends at offset 33, but scans cover it up to 1000"):
-        rebuild(site.configuration, configured_areas(site.configuration.areas), home, threading.Event())
+        rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
 
 
 def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite) -> None:
     site = new_site("leeds")
     home = partition_of(b"leeds", 2)
     publisher = Publisher(site.kafka, home)
-    publisher.commit([Outgoing(site.configuration, home).partition(PartitionRecord(next_response=5))])
+    publisher.commit(
+        [Outgoing(site.kafka, site.configuration.worker, home).partition(PartitionRecord(next_response=5))]
+    )
     publisher.close()
     with pytest.raises(RebuildError, match=r"responses, partition \d: ends before offset 5"):
-        rebuild(site.configuration, configured_areas(site.configuration.areas), home, threading.Event())
+        rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
 
 
 def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
@@ -200,7 +203,7 @@ def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
     lost = threading.Event()
     lost.set()
     with pytest.raises(Cancelled):
-        rebuild(site.configuration, configured_areas(site.configuration.areas), home, lost)
+        rebuild(site.kafka, configured_areas(site.configuration.areas), home, lost, MAX_BYTES)
 
 
 def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
@@ -284,7 +287,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
         for lowest, day in ((3.0, 1), (4.0, 2), (5.0, 3))
     )
     publisher = Publisher(site.kafka, home)
-    messages = Outgoing(site.configuration, home)
+    messages = Outgoing(site.kafka, site.configuration.worker, home)
     for made in (first, second):
         publisher.commit(messages.settings(dataclasses.replace(plain, calibration_file=made)))
     publisher.close()
@@ -292,7 +295,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
     record = scan.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
 
     def calibrated(area: Area) -> tuple[str, str]:
-        found, coming = as_calibrated(site.configuration, area, record)
+        found, coming = as_calibrated(area, record, site.kafka, MAX_BYTES)
         return found.ids.calibration, coming.id if coming else ""
 
     assert calibrated(plain) == (first.id, second.id)

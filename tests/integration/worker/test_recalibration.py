@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from streams.areas.area import Area, Nightly
 from streams.areas.configured import configured_areas
 from streams.calibration.calibration_file import CalibrationFile
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
 from streams.worker.background import recalibration
 from streams.worker.background.recalibration import Recalibrator, is_due
 from streams.worker.metrics import Metrics
@@ -49,7 +49,8 @@ def running(site: Site, area: Area, monkeypatch: pytest.MonkeyPatch) -> Iterator
     made: queue.Queue[CalibrationFile] = queue.Queue()
     registry = CollectorRegistry()
     recalibrator = Recalibrator(
-        site.configuration,
+        site.kafka,
+        65_536,
         Metrics(registry),
         watched=lambda: {area.name: area},
         made=lambda _, calibration: made.put(calibration),
@@ -108,7 +109,7 @@ def test_an_area_that_was_due_is_not_forgotten_while_others_are_calibrated(
     monkeypatch.setattr(Recalibrator, "_calibrate", refuse)
     watched = {name: dataclasses.replace(area, name=name) for name in ("leeds", "york", "hull")}
     recalibrator = Recalibrator(
-        Configuration(), Metrics(CollectorRegistry()), watched=lambda: watched, made=lambda *_: None
+        KafkaSettings(), 65_536, Metrics(CollectorRegistry()), watched=lambda: watched, made=lambda *_: None
     )
     recalibrator.start()
     try:

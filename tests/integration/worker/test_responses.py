@@ -117,6 +117,6 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
     assert [scan.number for scan in scans] == list(range(1, len(scans) + 1))
     named = [scan.next_response for scan in scans if scan.next_response]
     assert named == list(range(1, 17))  # each once and in order, with those that were refused or were nothing new
-    log = KafkaLog(site.configuration, "leeds")
+    log = KafkaLog(site.kafka, "leeds", 65_536)
     assert audit(log, lambda: None).breaks == []
     assert reproduce(log, alert, lambda: None).differences == []

@@ -191,7 +191,7 @@ def test_an_area_whose_calibration_is_old_or_not_there_yet_can_be_calibrated_and
     (folder / "old.json").write_text("{}")
     (folder / "old.toml").write_text(AREA.format(more='calibration_file = "old.json"'))
     incidents = IncidentFile.read(folder / "incidents.csv")
-    named = chosen_table(load(folder / "old.toml", {}), None)
+    named = chosen_table(load(folder / "old.toml", {}).areas, None)
     assert chosen_area(*named, incidents).calibration is None
     with pytest.raises(CalibrationError):
         chosen_area(*named, incidents, is_calibrated=True)

@@ -16,7 +16,8 @@ from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import Entry
 from streams.areas.area import Area
-from streams.configuration.load import Configuration
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.services import WorkerSettings
 from streams.messages import scan
 from streams.messages.incident import decode
 from streams.messages.records import Rejection
@@ -74,7 +75,7 @@ def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None)
         watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
     )
     metrics = Metrics(CollectorRegistry())
-    return Partition(0, restored, cast(Publisher, ledger), Outgoing(Configuration(), 0), metrics)
+    return Partition(0, restored, cast(Publisher, ledger), Outgoing(KafkaSettings(), WorkerSettings(), 0), metrics)
 
 
 def incident(number: int, at_s: float) -> Incident:
