@@ -8,7 +8,7 @@ import msgspec
 
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, PositiveFloat
-from streams.configuration.reader import ConfigurationError, _text
+from streams.configuration.reader import ConfigurationError, matching
 
 DEFAULT_BUDGET = "2 per week"
 
@@ -16,14 +16,14 @@ DEFAULT_BUDGET = "2 per week"
 _BUDGET = "such as '2 per week', also per day or month"
 
 
-Budget = Annotated[str, _text(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDGET)]
+Budget = Annotated[str, matching(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDGET)]
 """How many alerts chance may open in an area, over all its streams."""
 
 
 WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
 
 
-TimeOfDay = Annotated[str, _text(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
+TimeOfDay = Annotated[str, matching(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
 """A time of the area's own clock."""
 
 

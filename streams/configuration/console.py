@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from streams.configuration.reader import matching
 from streams.configuration.sources import Secret
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -15,13 +16,8 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 LoginMode = Literal["none", "password", "proxy"]
 LayerKind = Literal["boundary", "beats", "streets", "other"]
-LayerName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z", description="1 to 64 of A-Z a-z 0-9 _ -")
-]
-HeaderName = Annotated[
-    str,
-    msgspec.Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z", description="the name of an HTTP header, such as 'X-Remote-User'"),
-]
+LayerName = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", "1 to 64 of A-Z a-z 0-9 _ -")]
+HeaderName = Annotated[str, matching("[A-Za-z0-9-]{0,64}", "the name of an HTTP header, such as 'X-Remote-User'")]
 
 
 class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,19 +6,19 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from streams.configuration.reader import _text
+from streams.configuration.reader import matching
 from streams.configuration.sources import Secret
 
-TopicName = Annotated[str, _text("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
+TopicName = Annotated[str, matching("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
 
 
-TopicPrefix = Annotated[str, _text("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
+TopicPrefix = Annotated[str, matching("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
 
 
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 
 
-Addresses = Annotated[str, _text(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
+Addresses = Annotated[str, matching(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
 
 
 Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "rejected", "undelivered"]

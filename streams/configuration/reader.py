@@ -17,6 +17,21 @@ from msgspec import inspect
 from streams.configuration.sources import ENVIRONMENT_PREFIX, Override, Secret, given
 
 S = TypeVar("S", bound=msgspec.Struct)
+MAX_SHOWN = 60
+"""Largest number of characters that a message repeats of a value."""
+
+
+class ConfigurationError(ValueError):
+    """The configuration cannot be used; its text holds one line for each fault."""
+
+
+def matching(pattern: str, description: str) -> msgspec.Meta:
+    """Return the constraint of a text that matches a pattern as a whole; messages give the description."""
+    return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
+
+
+Name = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, the first no . _ -")]
+"""Name of an area: a Kafka key, a part of Redis keys, a metric label. Only ASCII, so that it has one spelling."""
 
 
 class SettingsReader:
@@ -151,7 +166,7 @@ def _shown(where: str, value: Any) -> str:
     text = repr(value)
     if "@" in text or where.endswith("password"):
         return "(hidden)"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def describe(accepted: inspect.Type, given: Any = None) -> str:
@@ -206,15 +221,3 @@ def _number(kind: str, is_kind: bool, above: Any, least: Any, below: Any, most: 
 
 def _choice(words: list[Any]) -> str:
     return repr(words[0]) if len(words) == 1 else f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
-
-
-def _text(pattern: str, description: str) -> msgspec.Meta:
-    return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
-
-
-Name = Annotated[str, _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, the first no . _ -")]
-"""Of an area: a Kafka key, a part of Redis keys, a metric's label; in ASCII, so that it is spelt in one way only."""
-
-
-class ConfigurationError(ValueError):
-    """The configuration cannot be used; its text holds one line for each fault."""

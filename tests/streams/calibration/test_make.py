@@ -23,9 +23,7 @@ from streams.areas.configured import configured_areas
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
 from streams.calibration.make import past_of
 from streams.cli import main
-from streams.configuration.area import alerts_per_week
 from streams.configuration.load import load
-from streams.configuration.reader import ConfigurationError
 from streams.messages.alert import read_alert
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -214,19 +212,6 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(folder: Path)
     assert refused.exit_code == 2
     assert "must end in .svg or .png" in refused.output
     assert not output.exists()
-
-
-@pytest.mark.parametrize(
-    ("budget", "rate"), [("2 per week", 2.0), ("1 per day", 7.0), ("0.5 per week", 0.5), ("3 per month", 0.69)]
-)
-def test_a_budget_is_a_rate(budget: str, rate: float) -> None:
-    assert alerts_per_week(budget) == pytest.approx(rate, rel=0.01)
-
-
-def test_a_budget_is_checked() -> None:
-    for wrong in ("", "2", "2 per fortnight", "-1 per week", "2 per week "):
-        with pytest.raises(ConfigurationError):
-            alerts_per_week(wrong)
 
 
 def test_the_past_is_what_the_last_versions_say() -> None:
