@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+import aiokafka
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.brokers.connection import log_reader_arguments
@@ -40,7 +40,7 @@ def read_log(
         aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses.
     """
     if start < end:
-        asyncio.run(_read(kafka, TopicPartition(topic, partition), start, end, take, cancelled))
+        asyncio.run(_read(kafka, aiokafka.TopicPartition(topic, partition), start, end, take, cancelled))
 
 
 class Cancelled(Exception):
@@ -77,13 +77,13 @@ class Progress:
 
 async def _read(
     kafka: KafkaSettings,
-    partition: TopicPartition,
+    partition: aiokafka.TopicPartition,
     start: int,
     end: int,
     take: Callable[[Any], None],
     cancelled: threading.Event,
 ) -> None:
-    consumer = AIOKafkaConsumer(
+    consumer = aiokafka.AIOKafkaConsumer(
         **log_reader_arguments(kafka), max_partition_fetch_bytes=FETCH_BYTES, fetch_max_bytes=FETCH_BYTES
     )
     await consumer.start()
