@@ -23,7 +23,7 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
 from streams.areas.health import HealthSource
-from streams.brokers.connection import consumer_arguments
+from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
 from streams.brokers.topics import retention_ms
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import RedisSettings
@@ -38,9 +38,6 @@ EXPIRY_MARGIN_S = 7 * 86_400
 
 POLL_MS = 500
 PAUSE_S = 1.0
-KAFKA_TIMEOUT_MS = 5000
-KAFKA_BACKOFF_MS = 1000
-"""The client's own 30 s would keep alerts waiting for as long after Kafka has come back."""
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +65,7 @@ class RedisFeeder(BackgroundThread):
         super().__init__("redis-feeder")
         self._topic = kafka.topic("alerts")
         self._areas = tuple(areas)
-        self._arguments = consumer_arguments(kafka) | {
-            "bootstrap_timeout_ms": KAFKA_TIMEOUT_MS,
-            "reconnect_backoff_max_ms": KAFKA_BACKOFF_MS,
-        }
+        self._consumer = RetryingConsumer(kafka, log, fault="alerts cannot be read", recovery="alerts are read again")
         self._health = health
         self._usual = usual
         self._metrics = metrics
@@ -85,16 +79,11 @@ class RedisFeeder(BackgroundThread):
     def _run(self) -> None:
         """Feed; Kafka and Redis are waited for whenever they are away."""
         with closing(self._copy):
-            while not self._stopping.is_set():
-                try:
-                    with closing(KafkaConsumer(**self._arguments)) as consumer:
-                        self._assign(consumer)
-                        self._feed(consumer)
-                except KafkaError as error:
-                    log.warning("alerts cannot be read, will try again: %s", error)
-                    self._stopping.wait(PAUSE_S)
+            self._consumer.run(self._stopping, self._assign, self._feed)
 
     def _assign(self, consumer: KafkaConsumer) -> None:
+        self._is_placed = False
+        self._beat_at = 0.0
         topic = self._topic
         partitions = len(consumer.partitions_for_topic(topic) or ())
         if not partitions:
@@ -103,29 +92,26 @@ class RedisFeeder(BackgroundThread):
         consumer.assign(sorted(set(self._partition.values())))
 
     def _feed(self, consumer: KafkaConsumer) -> None:
-        is_placed = False
-        beat_at = 0.0
-        while not self._stopping.is_set():
-            is_due = time.monotonic() >= beat_at
+        is_due = time.monotonic() >= self._beat_at
+        if is_due:
+            self._beat_at = time.monotonic() + self._heartbeat_s
+            self._measure(consumer)
+        try:
+            if not self._is_placed:
+                self._place(consumer)
+                self._is_placed = True
             if is_due:
-                beat_at = time.monotonic() + self._heartbeat_s
-                self._measure(consumer)
-            try:
-                if not is_placed:
-                    self._place(consumer)
-                    is_placed = True
-                if is_due:
-                    self._beat(consumer)
-                for records in consumer.poll(timeout_ms=POLL_MS).values():
-                    for record in records:
-                        self._apply(record)
-            except RedisLost:
-                is_placed = False
-            except RedisError as error:
-                log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
-                self._metrics.redis_up(False)
-                is_placed = False
-                self._stopping.wait(PAUSE_S)
+                self._beat(consumer)
+            for records in consumer.poll(timeout_ms=POLL_MS).values():
+                for record in records:
+                    self._apply(record)
+        except RedisLost:
+            self._is_placed = False
+        except RedisError as error:
+            log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
+            self._metrics.redis_up(False)
+            self._is_placed = False
+            self._stopping.wait(PAUSE_S)
 
     def _place(self, consumer: KafkaConsumer) -> None:
         """Go to where Redis stands."""
@@ -169,7 +155,7 @@ class RedisFeeder(BackgroundThread):
                 self._copy.tell_usual(area, usual, now)
                 self._told[area] = usual
         for area, partition in self._partition.items():
-            position = consumer.position(partition, timeout_ms=KAFKA_TIMEOUT_MS)
+            position = consumer.position(partition, timeout_ms=TIMEOUT_MS)
             if position is not None:
                 self._advance(area, position)
         self._metrics.redis_up(True)
@@ -178,8 +164,8 @@ class RedisFeeder(BackgroundThread):
         """See how much the topic holds, and how much of it Redis does not."""
         partitions = consumer.assignment()
         try:
-            self._first = consumer.beginning_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
-            ends = consumer.end_offsets(partitions, timeout_ms=KAFKA_TIMEOUT_MS)
+            self._first = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
         except KafkaError as error:
             log.warning("the extent of the topic alerts is not known at the moment: %s", error)
             return

@@ -1,0 +1,84 @@
+"""A consumer that outlives its broker: every failure of Kafka is logged and waited out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+
+from streams.brokers.connection import consumer_arguments
+from streams.configuration.kafka import KafkaSettings
+
+TIMEOUT_MS = 5000
+"""Time limit for one request to Kafka, in milliseconds."""
+RECONNECT_MS = 1000
+"""Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for as
+long after Kafka has come back."""
+PAUSE_S = 1.0
+"""Wait before a failed consumer is opened again, in seconds."""
+
+
+class RetryingConsumer:
+    """A ``KafkaConsumer`` without a group that is closed and opened again whenever Kafka fails.
+
+    ``fault`` and ``recovery`` are the two lines for ``log``: the first failure and the first success after it.
+    ``failed`` is called after every failure.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        log: logging.Logger,
+        *,
+        fault: str,
+        recovery: str,
+        failed: Callable[[], None] = lambda: None,
+        **arguments: object,
+    ) -> None:
+        timeouts = {"bootstrap_timeout_ms": TIMEOUT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
+        self._arguments = consumer_arguments(kafka) | timeouts | arguments
+        self._log = log
+        self._fault = fault
+        self._recovery = recovery
+        self._failed = failed
+        self._is_failing = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether Kafka has failed since the last turn that succeeded."""
+        return self._is_failing
+
+    def run(
+        self,
+        stopping: threading.Event,
+        opened: Callable[[KafkaConsumer], None],
+        turn: Callable[[KafkaConsumer], None],
+        every_s: float = 0.0,
+    ) -> None:
+        """Call ``opened`` with each new consumer, then ``turn`` again and again, until ``stopping`` is set."""
+        while not stopping.is_set():
+            try:
+                with closing(KafkaConsumer(**self._arguments)) as consumer:
+                    opened(consumer)
+                    while not stopping.is_set():
+                        turn(consumer)
+                        self._succeed()
+                        stopping.wait(every_s)
+            except KafkaError as error:
+                self._fail(error)
+                stopping.wait(PAUSE_S)
+
+    def _succeed(self) -> None:
+        if self._is_failing:
+            self._log.info("%s", self._recovery)
+        self._is_failing = False
+
+    def _fail(self, error: KafkaError) -> None:
+        if not self._is_failing:
+            self._log.warning("%s, will try again: %s", self._fault, error)
+        self._is_failing = True
+        self._failed()
