@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import faust
 from faust.streams import Stream
@@ -58,16 +58,6 @@ SAME_GENERATION = 3
 """So many assignments within one generation of the group: another worker keeps joining under our instance id."""
 
 log = logging.getLogger(__name__)
-
-
-class Companion(Protocol):
-    """Something that runs beside the worker, from its start to its end."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End; returns when it has ended."""
 
 
 class LeaveError(Exception):

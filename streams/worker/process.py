@@ -20,13 +20,14 @@ from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
+from streams.process.background_thread import BackgroundThread
 from streams.process.logs import LogFormat, set_up_logging
 from streams.process.metrics_server import MetricsServer
 from streams.process.watchdog import Watchdog
 from streams.worker.background.kafka_watch import KafkaWatch
 from streams.worker.background.recalibration import Recalibrator
 from streams.worker.background.redis_feeder import RedisFeeder
-from streams.worker.consumer import FAILED, Companion, LeaveError, Worker, log
+from streams.worker.consumer import FAILED, LeaveError, Worker, log
 from streams.worker.engine.outgoing import VERSION
 from streams.worker.metrics import Metrics
 
@@ -108,7 +109,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     recalibrator = Recalibrator(
         kafka, limits.max_record_bytes, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate
     )
-    companions: Sequence[Companion] = (
+    companions: Sequence[BackgroundThread | MetricsServer] = (
         feeder,
         watch,
         recalibrator,
