@@ -17,11 +17,11 @@ from detectors.area.incident import Incident
 from streams.cli import main
 from streams.configuration.area import AreaTable
 from streams.configuration.load import Configuration, load
-from streams.console.metrics import CONSOLE_DECLARED
+from streams.console.metrics import CONSOLE_METRICS
 from streams.messages.incident import decode
 from streams.messages.response import decode_response
-from streams.webhook.metrics import WEBHOOK_DECLARED
-from streams.worker.declared_metrics import DECLARED
+from streams.webhook.metrics import WEBHOOK_METRICS
+from streams.worker.declared_metrics import WORKER_METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -177,7 +177,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
 
 @each_document
 def test_every_metric_is_declared(document: str) -> None:
-    declared = {each.name for each in (*DECLARED, *WEBHOOK_DECLARED, *CONSOLE_DECLARED)}
+    declared = {each.name for each in (*WORKER_METRICS, *WEBHOOK_METRICS, *CONSOLE_METRICS)}
     named = set(re.findall(r"\bhotspots_[a-z_]*[a-z]", TEXTS[document])) - {"hotspots_build_info"}
     assert named <= declared
 

@@ -1,18 +1,90 @@
-"""A metric as it is declared: name, kind, labels, meaning."""
+"""Metrics: how they are declared, and those that one process drives."""
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-import msgspec
+import prometheus_client
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.metrics_core import GaugeMetricFamily
+
+Driven = TypeVar("Driven")
 
 
-class Declared(msgspec.Struct, frozen=True):
-    """One metric. ``at_scrape`` ones are computed from the engine's state, the others are driven."""
+@dataclass(frozen=True)
+class Metric(ABC, Generic[Driven]):
+    """One metric as it is declared; ``Driven`` is the client library's type for it."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram", "info"]
     meaning: str
     labels: tuple[str, ...] = ("area",)
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def registered(self, registry: CollectorRegistry) -> Driven:
+        """Return the metric, registered, as the process drives it."""
+
+
+class Counter(Metric[prometheus_client.Counter]):
+    """A count that only grows."""
+
+    kind = "counter"
+
+    def registered(self, registry: CollectorRegistry) -> prometheus_client.Counter:
+        """Return the counter, registered."""
+        return prometheus_client.Counter(self.name, self.meaning, self.labels, registry=registry)
+
+
+class Gauge(Metric[prometheus_client.Gauge]):
+    """A value that rises and falls: driven, or computed as a ``family`` at each scrape."""
+
+    kind = "gauge"
+
+    def registered(self, registry: CollectorRegistry) -> prometheus_client.Gauge:
+        """Return the gauge, registered."""
+        return prometheus_client.Gauge(self.name, self.meaning, self.labels, registry=registry)
+
+    def family(self) -> GaugeMetricFamily:
+        """Return the gauge without samples, for one scrape."""
+        return GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+
+
+@dataclass(frozen=True)
+class Histogram(Metric[prometheus_client.Histogram]):
+    """A distribution over ``buckets``, given by their upper bounds."""
+
+    kind = "histogram"
     buckets: tuple[float, ...] = ()
-    at_scrape: bool = False
+
+    def registered(self, registry: CollectorRegistry) -> prometheus_client.Histogram:
+        """Return the histogram, registered."""
+        return prometheus_client.Histogram(
+            self.name, self.meaning, self.labels, registry=registry, buckets=self.buckets
+        )
+
+
+class Info(Metric[prometheus_client.Info]):
+    """Texts about the process, as labels of the value 1."""
+
+    kind = "info"
+
+    def registered(self, registry: CollectorRegistry) -> prometheus_client.Info:
+        """Return the info, registered."""
+        return prometheus_client.Info(self.name.removesuffix("_info"), self.meaning, registry=registry)
+
+
+class ProcessMetrics:
+    """The metrics of one process in ``registry``: the ``declared`` ones that it drives, and those of any process."""
+
+    def __init__(self, registry: CollectorRegistry, declared: Iterable[Metric[Any]]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter
+        self._driven = {each: each.registered(registry) for each in declared}
+        ProcessCollector(registry=registry)
+
+    def of(self, metric: Metric[Driven]) -> Driven:
+        """Return a declared metric as it is driven."""
+        driven: Driven = self._driven[metric]
+        return driven

@@ -1,72 +1,61 @@
-"""Figures of the process that posts alerts to a webhook, declared as those of the worker are."""
+"""Metrics of the process that posts alerts to a webhook."""
 
 from __future__ import annotations
 
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry
 
-from streams.process.metric import Declared
+from streams.process.metric import Counter, Gauge, ProcessMetrics
 from streams.webhook.dead_letter import UndeliveredReason
 from streams.webhook.notification import Status
 
-WEBHOOK_DECLARED = (
-    Declared(
-        "hotspots_webhook_delivered_total",
-        "counter",
-        "Notifications that the webhook has taken, by what they said: firing or resolved.",
-        ("state",),
-    ),
-    Declared(
-        "hotspots_webhook_failed_total",
-        "counter",
-        "Attempts to deliver a notification that have failed, by reason; most are repeated.",
-        ("reason",),
-    ),
-    Declared(
-        "hotspots_webhook_dead_letters_total",
-        "counter",
-        "Notifications that were given up and written to alerts.undelivered, by reason.",
-        ("reason",),
-    ),
-    Declared(
-        "hotspots_webhook_lag_records",
-        "gauge",
-        "Records of the topic alerts, in the process's partitions, that are neither delivered nor passed over yet.",
-        (),
-    ),
+DELIVERED = Counter(
+    "hotspots_webhook_delivered_total",
+    "Notifications that the webhook accepted, by their status: firing or resolved.",
+    ("state",),
 )
+FAILED = Counter(
+    "hotspots_webhook_failed_total",
+    "Attempts to deliver a notification that failed, by reason; most are repeated.",
+    ("reason",),
+)
+DEAD_LETTERS = Counter(
+    "hotspots_webhook_dead_letters_total",
+    "Notifications that were given up and written to alerts.undelivered, by reason.",
+    ("reason",),
+)
+LAG = Gauge(
+    "hotspots_webhook_lag_records",
+    "Records of the topic alerts, in the process's partitions, that are neither delivered nor passed over yet.",
+    (),
+)
+WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG)
 
 
-class WebhookMetrics:
-    """The figures of one process, registered in ``registry``; every count begins at 0."""
+class WebhookMetrics(ProcessMetrics):
+    """The metrics of one webhook process in ``registry``; every count begins at 0."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter
-        delivered, failed, dead, lag = WEBHOOK_DECLARED
-        self._delivered, self._failed, self._dead = (
-            Counter(each.name, each.meaning, each.labels, registry=registry) for each in (delivered, failed, dead)
-        )
-        self._lag = Gauge(lag.name, lag.meaning, registry=registry)
+        super().__init__(registry, WEBHOOK_METRICS)
         for status in get_args(Status):
-            self._delivered.labels(status)
+            self.of(DELIVERED).labels(status)
         for reason in get_args(UndeliveredReason):
-            self._failed.labels(reason)
-            self._dead.labels(reason)
-        ProcessCollector(registry=registry)
+            self.of(FAILED).labels(reason)
+            self.of(DEAD_LETTERS).labels(reason)
 
     def delivered(self, status: Status) -> None:
-        """A notification was taken."""
-        self._delivered.labels(status).inc()
+        """Count a notification that was accepted."""
+        self.of(DELIVERED).labels(status).inc()
 
     def failed(self, reason: UndeliveredReason) -> None:
-        """An attempt has failed."""
-        self._failed.labels(reason).inc()
+        """Count an attempt that failed."""
+        self.of(FAILED).labels(reason).inc()
 
     def dead_letter(self, reason: UndeliveredReason) -> None:
-        """A notification was given up, and its dead letter is in Kafka."""
-        self._dead.labels(reason).inc()
+        """Count a notification that was given up, whose dead letter is in Kafka."""
+        self.of(DEAD_LETTERS).labels(reason).inc()
 
     def lag(self, records: int) -> None:
-        """So many records are still to be looked at, or on their way."""
-        self._lag.set(records)
+        """Show how many records are not done yet."""
+        self.of(LAG).set(records)

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from streams.console.metrics import CONSOLE_DECLARED
-from streams.webhook.metrics import WEBHOOK_DECLARED
-from streams.worker.declared_metrics import DECLARED as OF_WORKERS
+from streams.console.metrics import CONSOLE_METRICS
+from streams.webhook.metrics import WEBHOOK_METRICS
+from streams.worker.declared_metrics import WORKER_METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "config" / "prometheus" / "rules.yml"
 DASHBOARD = ROOT / "config" / "grafana" / "dashboards" / "hotspots.json"
 
-DECLARED = (*OF_WORKERS, *WEBHOOK_DECLARED, *CONSOLE_DECLARED)
+DECLARED = (*WORKER_METRICS, *WEBHOOK_METRICS, *CONSOLE_METRICS)
 OF_A_TARGET = {"instance", "job"}
 OF_PROMETHEUS = {
     "ALERTS": {"alertname", "alertstate", "severity", "area"},

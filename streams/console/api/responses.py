@@ -73,5 +73,5 @@ async def _send(
     except NotTaken:
         served.metrics.answered("refused")
         raise HTTPException(503, "Kafka does not take it at the moment, try again") from None
-    served.metrics.answered("taken")
+    served.metrics.answered("accepted")
     return Json(Sent(id=response.id), 202)

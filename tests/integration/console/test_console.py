@@ -50,7 +50,7 @@ def test_an_alert_is_acknowledged_and_every_screen_shows_it(new_site: NewSite, s
         alert_id = client.get("/api/alerts").json()["features"][0]["id"]
         assert client.act(f"/api/alerts/{alert_id}/acknowledge").status_code == 202
         assert client.act(f"/api/alerts/{alert_id}/outcome", json={"outcome": "venue"}).status_code == 202
-        assert 'hotspots_console_answers_total{outcome="taken"} 2.0' in client.get("/metrics").text
+        assert 'hotspots_console_answers_total{outcome="accepted"} 2.0' in client.get("/metrics").text
         for events in screens:
             reasons: list[str] = []
             while "outcome_noted" not in reasons:

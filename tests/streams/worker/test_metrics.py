@@ -1,19 +1,18 @@
-"""The figures as Prometheus sees them: scraped from the port, read by Prometheus' own rules."""
+"""The metrics of every process as Prometheus reads them, and those of the worker as it counts."""
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from detectors.alerts.response import Response
@@ -22,10 +21,10 @@ from detectors.area.settings import STREAMS, AreaSettings
 from detectors.monitor import OUTCOMES, Accounts, ClosedTick, Monitor
 from detectors.window.admission import TickMark
 from streams.areas.health import AreaHealth, Promise
-from streams.process.metric import Declared
-from streams.process.metrics_server import MetricsServer
-from streams.webhook.metrics import WEBHOOK_DECLARED, WebhookMetrics
-from streams.worker.declared_metrics import DECLARED
+from streams.console.metrics import CONSOLE_METRICS, ConsoleMetrics
+from streams.process.metric import Histogram, Metric
+from streams.webhook.metrics import WEBHOOK_METRICS, WebhookMetrics
+from streams.worker.declared_metrics import WORKER_METRICS
 from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT
 
@@ -42,8 +41,9 @@ def closed_tick() -> ClosedTick:
     return closed
 
 
-def all_driven(registry: CollectorRegistry) -> Metrics:
+def worker() -> CollectorRegistry:
     """Every method called once, so that every metric has a sample."""
+    registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.observe(lambda: [ALERT], lambda: {"leeds": HEALTH})
     full = {"streams": ("violence", "all"), "changes": (ALERT,), "refusals": ((4, "future", "occurred too late"),)}
@@ -59,64 +59,51 @@ def all_driven(registry: CollectorRegistry) -> Metrics:
     metrics.feeder_lag("leeds", 3)
     metrics.feeder_rewound("leeds")
     metrics.recalibrated("leeds", "made")
-    return metrics
+    return registry
 
 
-@contextmanager
-def serving(registry: CollectorRegistry, **probes: object) -> Iterator[MetricsServer]:
-    server = MetricsServer(registry, **probes)  # type: ignore[arg-type]
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def webhook() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    WebhookMetrics(registry)
+    return registry
 
 
-def get(server: MetricsServer, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, server.port, timeout=5)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
+def console() -> CollectorRegistry:
+    return ConsoleMetrics().registry
 
 
 def scrape(registry: CollectorRegistry) -> str:
-    with serving(registry) as server:
-        status, text = get(server, "/metrics")
-    assert status == 200
-    return text
+    return generate_latest(registry).decode()
 
 
 def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
     """Label values, in the declared order, to the value of a metric's samples."""
-    labels = next(each.labels for each in DECLARED if each.name == name)
+    labels = next(each.labels for each in WORKER_METRICS if each.name == name)
     found = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
 
 
 def test_declarations_keep_to_the_rules() -> None:
-    names = [each.name for each in (*DECLARED, *WEBHOOK_DECLARED)]
-    assert len(set(names)) == len(names)
-    for each in (*DECLARED, *WEBHOOK_DECLARED):
+    declared: Sequence[Metric[Any]] = (*WORKER_METRICS, *WEBHOOK_METRICS, *CONSOLE_METRICS)
+    assert len({each.name for each in declared}) == len(declared)
+    for each in declared:
         assert each.name.startswith("hotspots_")
         assert (each.kind == "counter") == each.name.endswith("_total")
         assert set(each.labels) <= BOUNDED or each.name == "hotspots_build_info"
-        assert bool(each.buckets) == (each.kind == "histogram")
+        assert not isinstance(each, Histogram) or each.buckets
 
 
 @pytest.mark.parametrize(
-    ("driven", "declared"), [(all_driven, DECLARED), (WebhookMetrics, WEBHOOK_DECLARED)], ids=["worker", "webhook"]
+    ("driven", "declared"),
+    [(worker, WORKER_METRICS), (webhook, WEBHOOK_METRICS), (console, CONSOLE_METRICS)],
+    ids=["worker", "webhook", "console"],
 )
 def test_what_is_served_is_what_is_declared(
-    driven: Callable[[CollectorRegistry], object], declared: Sequence[Declared]
+    driven: Callable[[], CollectorRegistry], declared: Sequence[Metric[Any]]
 ) -> None:
-    registry = CollectorRegistry()
-    driven(registry)
     served = {
         family.name: family
-        for family in text_string_to_metric_families(scrape(registry))
+        for family in text_string_to_metric_families(scrape(driven()))
         if family.name.startswith("hotspots_")
     }
     assert served.keys() == {each.name.removesuffix("_total") for each in declared}
@@ -129,7 +116,7 @@ def test_what_is_served_is_what_is_declared(
             assert sample.labels.keys() - {"le"} == set(each.labels)
 
 
-def test_the_process_and_python_are_told_of_too() -> None:
+def test_the_process_and_python_are_measured_too() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     names = {family.name for family in text_string_to_metric_families(scrape(registry))}
@@ -186,11 +173,11 @@ def test_a_response_counts_by_its_action_and_as_no_tick_and_its_alert_no_second_
     answered = msgspec.structs.replace(alerted, revision=2, reason="acknowledged")
     closed = closed_tick()
     metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed, changes=(alerted,)), 0.0)
-    said = Response("a", "acknowledge", "ann", 61)
-    metrics.response_committed("leeds", said, msgspec.structs.replace(closed, changes=(answered,)))
-    metrics.response_committed("leeds", said, closed)
-    refused = msgspec.structs.replace(closed, refusals=((3, "no_such_alert", "alert: is none"),))
-    metrics.response_committed("leeds", said, refused)
+    response = Response("a", "acknowledge", "ann", 61)
+    metrics.response_committed("leeds", response, msgspec.structs.replace(closed, changes=(answered,)))
+    metrics.response_committed("leeds", response, closed)
+    refused = msgspec.structs.replace(closed, refusals=((3, "no_such_alert", "alert: there is none"),))
+    metrics.response_committed("leeds", response, refused)
     assert samples(registry, "hotspots_responses_total") == {("leeds", "acknowledge"): 2}
     assert samples(registry, "hotspots_rejected_total") == {("leeds", "no_such_alert"): 1}
     assert samples(registry, "hotspots_alerts_total") == {("leeds", "violence"): 1}
@@ -204,8 +191,8 @@ def test_what_is_counted_of_an_area_begins_at_0() -> None:
     metrics = Metrics(registry)
     metrics.rebuilt("leeds", 0.5)
     metrics.feeder_lag("leeds", 0)
-    begun = {each.name for each in DECLARED if each.kind == "counter" and samples(registry, each.name)}
-    assert {each.name for each in DECLARED if each.kind == "counter"} - begun == {
+    begun = {each.name for each in WORKER_METRICS if each.kind == "counter" and samples(registry, each.name)}
+    assert {each.name for each in WORKER_METRICS if each.kind == "counter"} - begun == {
         "hotspots_rejected_total",
         "hotspots_alert_revisions_total",
     }
@@ -249,37 +236,12 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     assert samples(registry, "hotspots_lag_records") == {("york",): 0}
 
 
-def test_the_probes_say_why_not() -> None:
-    faults: dict[str, str | None] = {"dead": None, "not_ready": "leeds: rebuilding, 12000 records to go"}
-    probes = {name: lambda name=name: faults[name] for name in faults}
-    with serving(CollectorRegistry(), **probes) as server:
-        assert get(server, "/healthz") == (200, "ok\n")
-        assert get(server, "/readyz") == (503, "leeds: rebuilding, 12000 records to go\n")
-        faults.update(dead="no progress for 120 s", not_ready=None)
-        assert get(server, "/healthz") == (503, "no progress for 120 s\n")
-        assert get(server, "/readyz") == (200, "ok\n")
-        assert get(server, "/elsewhere")[0] == 404
-
-
-def test_it_listens_on_loopback_alone_and_leaves_the_port() -> None:
-    with serving(CollectorRegistry()) as server:
-        assert get(server, "/healthz")[0] == 200
-        with pytest.raises(OSError):  # noqa: PT011 (which one differs between systems)
-            get(server, "/healthz", host="127.0.0.2")
-        with pytest.raises(OSError, match="in use"):
-            MetricsServer(CollectorRegistry(), port=server.port).start()
-    with pytest.raises(ConnectionRefusedError):
-        get(server, "/healthz")
-
-
 @pytest.mark.debian
-@pytest.mark.parametrize("driven", [all_driven, WebhookMetrics], ids=["worker", "webhook"])
-def test_promtool_has_no_complaint(driven: Callable[[CollectorRegistry], object]) -> None:
+@pytest.mark.parametrize("driven", [worker, webhook, console])
+def test_promtool_has_no_complaint(driven: Callable[[], CollectorRegistry]) -> None:
     promtool = shutil.which("promtool")
     assert promtool, "apt-get install --no-install-recommends prometheus"
-    registry = CollectorRegistry()
-    driven(registry)
     checked = subprocess.run(
-        [promtool, "check", "metrics"], input=scrape(registry), capture_output=True, text=True, check=False
+        [promtool, "check", "metrics"], input=scrape(driven()), capture_output=True, text=True, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

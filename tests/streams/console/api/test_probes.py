@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.console.metrics import CONSOLE_DECLARED
+from streams.console.metrics import CONSOLE_METRICS
 from streams.local_services.valkey import LocalValkey
 from tests.integration.worker_process import until
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving, watching
@@ -24,7 +24,7 @@ def figures(client: Client) -> dict[str, float]:
 
 
 def test_every_declared_figure_is_there_from_the_beginning(client: Client) -> None:
-    assert {name.split()[0] for name in figures(client)} == {each.name for each in CONSOLE_DECLARED}
+    assert {name.split()[0] for name in figures(client)} == {each.name for each in CONSOLE_METRICS}
 
 
 def test_open_streams_are_counted(client: Client) -> None:
@@ -47,4 +47,4 @@ def test_an_answer_that_kafka_does_not_take_is_counted(client: Client, feed: Fee
     assert client.act(f"/api/alerts/{1:032x}/take").status_code == 503
     told = figures(client)
     assert told["hotspots_console_answers_total refused"] == 1
-    assert told["hotspots_console_answers_total taken"] == 0
+    assert told["hotspots_console_answers_total accepted"] == 0
