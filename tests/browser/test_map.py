@@ -24,7 +24,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
     page = open_page()
     kept, before, after = page.evaluate(
         """async () => {
-          const { AlertMap } = await import("/static/map.js");
+          const { AlertMap } = await import("/static/page/map.js");
           const { features: [alert] } = await (await fetch("/api/alerts")).json();
           Object.assign(alert.properties, { observed: 1, radius_m: 500, tier: "watch", cells: ["a"] });
           const element = document.body.appendChild(document.createElement("div"));
@@ -70,7 +70,7 @@ def test_the_most_urgent_zone_lies_on_top(open_page: OpenPage) -> None:
     page = open_page()
     drawn = page.evaluate(
         """async () => {
-          const { AlertMap } = await import("/static/map.js");
+          const { AlertMap } = await import("/static/page/map.js");
           const { features: [alert] } = await (await fetch("/api/alerts")).json();
           const element = document.body.appendChild(document.createElement("div"));
           element.style.cssText = "position: fixed; inset: 0";

@@ -65,8 +65,8 @@ def test_an_alert_that_cannot_be_loaded_leaves_no_other_in_its_place(site: Site,
     page = open_page(f"{site.url}openapi.json", wait=False)
     said, text = page.evaluate(
         """async () => {
-          const { Alerts } = await import("/static/alerts.js");
-          const { Card } = await import("/static/card.js");
+          const { Alerts } = await import("/static/state/alerts.js");
+          const { Card } = await import("/static/page/card.js");
           const [element, said] = [document.createElement("aside"), []];
           element.append(document.createElement("h2"), "another alert");
           const failed = (error) => said.push(error.message);
@@ -101,7 +101,7 @@ def test_changed_is_what_was_pushed_or_looked_at(site: Site, open_page: OpenPage
     page = open_page(f"{site.url}openapi.json", wait=False)
     found, pushed, after_a_look = page.evaluate(
         """async () => {
-          const { Alerts } = await import("/static/alerts.js");
+          const { Alerts } = await import("/static/state/alerts.js");
           const revision = (number, notice) => ({ id: "x", properties: {
             id: "x", area: "city", revision: number, notice, tier: "alert", state: "open", observed: 5,
             updated_at: "2026-01-01T00:00:00Z", response: { acknowledged_by: "somebody" },
@@ -150,7 +150,7 @@ def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage)
     ):
         pill, banner = page.evaluate(
             """async (area) => {
-              const { Health } = await import("/static/health.js");
+              const { Health } = await import("/static/page/health.js");
               const [strip, banner, spoken] = ["div", "div", "div"].map((tag) => document.createElement(tag));
               const health = new Health(strip, banner, spoken);
               health.isConnected = true;

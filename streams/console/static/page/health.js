@@ -1,8 +1,8 @@
 // Whether what is shown can be believed: no alerts, no data, a dead worker, Redis away and a lost page are five things.
 
-import { serverNow } from "./clock.js";
-import { h, setAttribute, setText } from "./dom.js";
-import { duration, plural } from "./words.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { duration, plural } from "../parts/words.js";
+import { serverNow } from "../state/clock.js";
 
 const PILLS = 4;
 const QUIET_MS = 60_000;

@@ -1,7 +1,7 @@
 // The map: what is usual underneath, the operator's layers, open alerts on top.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { categoryWords, countWords, placeWords } from "./words.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { categoryWords, countWords, placeWords } from "../parts/words.js";
 
 const L = window.L;
 

@@ -1,7 +1,7 @@
 // Filters by area, tier and category; the tiers' switches count what is open, and so are the legend as well.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { CATEGORIES, TIERS, categoryWords } from "./words.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { CATEGORIES, TIERS, categoryWords } from "../parts/words.js";
 
 export class Filters {
   constructor(form, alerts, areas, changed) {

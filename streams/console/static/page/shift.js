@@ -1,9 +1,9 @@
 // The shift list: what opened, changed and ended since a time, to hand over and to print.
 
-import * as api from "./api.js";
-import { areaNow, fullTime, localTime } from "./clock.js";
-import { h } from "./dom.js";
-import { artefactWords, categoryWords, chanceWords, countWords, placeWords, reasonWords, responseWords } from "./words.js";
+import { h } from "../parts/dom.js";
+import { artefactWords, categoryWords, chanceWords, countWords, placeWords, reasonWords, responseWords } from "../parts/words.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, localTime } from "../state/clock.js";
 
 const HOUR_MS = 3_600_000;
 const SPANS = { 8: "8 hours", 12: "12 hours", 24: "24 hours", 168: "7 days" };

@@ -1,14 +1,14 @@
 // The card of one alert: all that is known of it, and the answers that can be given.
 
-import * as api from "./api.js";
-import { shareBar, trendBars, weekStrip } from "./charts.js";
-import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
-import { h, setText } from "./dom.js";
-import { Press } from "./press.js";
+import { shareBar, trendBars, weekStrip } from "../parts/charts.js";
+import { h, setText } from "../parts/dom.js";
+import { Press } from "../parts/press.js";
 import {
   OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
   reasonWords, riskWords,
-} from "./words.js";
+} from "../parts/words.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, hourOfWeek, localTime } from "../state/clock.js";
 
 const CONFIRMED_WITHIN_MS = 20_000;
 const SENT = "Sent. Waiting for the worker to take it …";

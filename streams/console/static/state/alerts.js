@@ -1,8 +1,8 @@
 // The alerts that this page knows, what of them is new here, and which are shown.
 
+import { remember, remembered } from "../parts/dom.js";
+import { CATEGORIES, TIERS, isTerminal } from "../parts/words.js";
 import { hearTick } from "./clock.js";
-import { remember, remembered } from "./dom.js";
-import { CATEGORIES, TIERS, isTerminal } from "./words.js";
 
 const PULSE_MS = 60_000;
 const ENDED_SHOWN = 5;

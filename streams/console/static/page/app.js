@@ -1,19 +1,19 @@
 // The page: starts it, and carries what one part learns to the others.
 
-import { Alerts } from "./alerts.js";
-import * as api from "./api.js";
+import { byId, h, setText } from "../parts/dom.js";
+import { listenToKeys } from "../parts/keys.js";
+import { Sound } from "../parts/sound.js";
+import { categoryWords, countWords, noticeWords, placeWords, plural } from "../parts/words.js";
+import { Alerts } from "../state/alerts.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "../state/clock.js";
+import { Live } from "../state/live.js";
 import { Card } from "./card.js";
-import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "./clock.js";
-import { byId, h, setText } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Health } from "./health.js";
-import { listenToKeys } from "./keys.js";
 import { List } from "./list.js";
-import { Live } from "./live.js";
 import { AlertMap } from "./map.js";
 import { Shift } from "./shift.js";
-import { Sound } from "./sound.js";
-import { categoryWords, countWords, noticeWords, placeWords, plural } from "./words.js";
 
 const USUAL_AGAIN_MS = 60_000;
 const USUAL_ANEW_MS = 3_600_000;

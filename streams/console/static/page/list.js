@@ -1,13 +1,13 @@
 // The list of open alerts: one row each, kept in place while it changes.
 
-import { trendBars } from "./charts.js";
-import { areaNow, fullTime, localTime } from "./clock.js";
-import { h, setAttribute, setText } from "./dom.js";
-import { Press } from "./press.js";
+import { trendBars } from "../parts/charts.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { Press } from "../parts/press.js";
 import {
   artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
   riskWords,
-} from "./words.js";
+} from "../parts/words.js";
+import { areaNow, fullTime, localTime } from "../state/clock.js";
 
 export class List {
   /** `open(id)`: a row was chosen; `select(id)`: it got the focus; `released()`: what changed meanwhile can be shown. */
