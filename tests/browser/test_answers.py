@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from playwright.sync_api import Page, Route, expect
 
 from streams.demo.source import AREA
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.browser.conftest import LIVELY, OpenPage, Site
 from tests.integration.worker_process import HOTSPOTS, until
 

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from streams.configuration.services import RedisSettings
-from streams.redis_copy.contents import area_key, redis_arguments
+from streams.redis_copy.keys import Glance, area_key, glance, is_delayed, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
@@ -19,33 +19,6 @@ BLOCK_MS = 1000
 BATCH = 200
 MAX_CHANGES = 5000
 """So many of an area's latest changes are looked through at most."""
-
-
-class _Properties(msgspec.Struct):
-    state: str
-    tier: str
-    category: str
-    revision: int
-    recurrence_interval_days: float
-    tick_s: int
-
-
-class _Point(msgspec.Struct):
-    coordinates: tuple[float, float]
-
-
-class _Feature(msgspec.Struct):
-    id: str
-    geometry: _Point
-    properties: _Properties
-
-
-class _Event(msgspec.Struct):
-    data: _Feature
-
-
-class _Provenance(msgspec.Struct):
-    delayed: bool = False
 
 
 class Change(NamedTuple):
@@ -57,20 +30,19 @@ class Change(NamedTuple):
     entry: str = ""
 
     @property
-    def glance(self) -> _Feature:
+    def glance(self) -> Glance:
         """What filters look at: cheaper than the whole.
 
         Raises:
             msgspec.DecodeError: it is no alert's event.
         """
-        return msgspec.json.decode(self.event, type=_Event).data
+        return glance(self.event)
 
     @property
     def feature(self) -> dict[str, Any]:
         """The event's Feature with every property that it has, and ``delayed``."""
         feature: dict[str, Any] = msgspec.json.decode(self.event)["data"]
-        told = msgspec.json.decode(self.provenance, type=_Provenance) if self.provenance else _Provenance()
-        feature["properties"]["delayed"] = told.delayed
+        feature["properties"]["delayed"] = is_delayed(self.provenance)
         return feature
 
 

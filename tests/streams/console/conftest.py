@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from redis import Redis
 
 from streams.console import users
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.site import Client, Feed, configured, new_area, serving
 
 

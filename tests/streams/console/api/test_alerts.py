@@ -14,7 +14,7 @@ from detectors.alerts.tracking import Alert
 from streams.areas.health import FeedState
 from streams.messages.alert import AlertFeature
 from streams.messages.explanation import paragraph
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.site import CELL, LATITUDE, LONGITUDE, START_S, Client, Feed, alert
 
 TIERS = ["watch", "advisory", "alert", "urgent"]

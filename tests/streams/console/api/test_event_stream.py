@@ -21,7 +21,7 @@ from streams.console.data.hub import QUEUE, Hub, Subscriber, read, written
 from streams.console.data.hub import Message as Told
 from streams.console.data.store import Change
 from streams.local_services.valkey import LocalValkey
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.site import Client, Feed, alert, alerts_of, configured, new_area, serving, watching
 
 

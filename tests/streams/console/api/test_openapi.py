@@ -19,7 +19,7 @@ from redis import Redis
 from streams.configuration.console import LayerSettings
 from streams.console import users
 from streams.console.users import password_line
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.api.test_session import Sent
 from tests.streams.console.known_alerts import KNOWN, LAYER
 from tests.streams.console.site import CELL, Client, Feed, alert, configured, serving
