@@ -20,11 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from xstatic.pkg import leaflet
 
 from streams.configuration.load import Configuration
-from streams.console.api import alerts, probes
-from streams.console.api import event_stream as stream
-from streams.console.api import ground as base_map
-from streams.console.api import responses as actions
-from streams.console.api import session as login
+from streams.console.api import alerts, event_stream, ground, probes, responses, session, terms
 from streams.console.console import Console
 from streams.console.guards import BodyLimit, SecurityHeaders
 from streams.console.models import Json, Problem, components
@@ -56,7 +52,7 @@ def application(configuration: Configuration) -> FastAPI:
         redoc_url=None,
     )
     app.state.console = console
-    for module in (login, alerts, actions, base_map, stream, probes):
+    for module in (session, alerts, responses, ground, event_stream, probes, terms):
         app.include_router(module.router)
     app.get("/", include_in_schema=False)(_page)
     app.mount("/static/leaflet", StaticFiles(directory=leaflet.BASE_DIR))
@@ -68,7 +64,7 @@ def application(configuration: Configuration) -> FastAPI:
     app.add_middleware(
         SessionMiddleware,
         secret_key=settings.session_secret.reveal() or secrets.token_urlsafe(32),
-        session_cookie=login.COOKIE,
+        session_cookie=session.COOKIE,
         max_age=int(settings.session_hours * 3600),
         same_site="strict",
         https_only=settings.is_secure,

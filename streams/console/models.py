@@ -24,9 +24,10 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ShownProperties(AlertProperties, frozen=True, kw_only=True):
-    """Those of the alert's event, and what the console adds."""
+    """The properties of the alert's event, and those that the console adds."""
 
-    delayed: Annotated[bool, Meta(description="published long after its tick: no news, do not sound")]
+    delayed: Annotated[bool, Meta(description="published long after its tick: not news, do not sound")]
+    recurrence_interval: Annotated[str, Meta(description="recurrence_interval_days as text, such as 90 days")]
     place: Annotated[str | UnsetType, Meta(description="by the operator's layers: nearest street, beat")] = UNSET
 
 

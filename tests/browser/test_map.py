@@ -10,7 +10,7 @@ from tests.browser.conftest import OpenPage
 pytestmark = pytest.mark.browser
 
 
-def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
+def test_list_and_map_select_the_same_alert(open_page: OpenPage) -> None:
     page = open_page()
     marker = page.locator(".leaflet-marker-icon.marker").last
     marker.click(force=True)  # another may lie above it
@@ -20,7 +20,7 @@ def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
     expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
 
 
-def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
+def test_a_revision_moves_the_zone_that_is_drawn(open_page: OpenPage) -> None:
     page = open_page()
     kept, before, after = page.evaluate(
         """async () => {
@@ -58,7 +58,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
     )
     assert kept
     assert after["number"] == "4711"
-    assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("urgent")
+    assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("Urgent")
     assert "tier-watch" in before["looks"] and before["cells"] == []
     assert "tier-urgent" in after["looks"] and [each.split()[:2] for each in after["cells"]] == [
         ["cell", "tier-urgent"]

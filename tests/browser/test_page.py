@@ -25,11 +25,11 @@ def test_a_row_stays_under_the_pointer_until_the_click_is_done(open_page: OpenPa
     page.mouse.down()
     pressed = page.evaluate("document.activeElement.dataset.alert")
     held = shown(page)
-    page.wait_for_timeout(4_000)  # of the demo's time eight hours: much has changed
+    page.wait_for_timeout(4_000)  # eight hours on the clock of the demo: much has changed
     assert shown(page) == held
     page.mouse.up()
     expect(page.locator("#card")).to_have_attribute("data-alert", pressed)
-    until(lambda: shown(page) != held, "what came meanwhile is shown", 20)
+    until(lambda: shown(page) != held, "the page shows what came meanwhile", 20)
 
 
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
@@ -59,13 +59,13 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     page.locator("#single-keys").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("s")
-    page.locator("#open-help").press("Enter")  # what was pressed before has had its effect by then
+    page.locator("#open-help").press("Enter")  # the keys before it have taken effect by then
     expect(page.locator("#shift")).to_be_hidden()
     page.locator("#single-keys").check()
     page.keyboard.press("Escape")
     page.locator(LIVELY).first.press("Enter")
     page.keyboard.press("a")
-    expect(page.locator("#said")).to_contain_text("Acknowledged by local")
+    expect(page.locator("#given")).to_contain_text("Acknowledged by local")
 
 
 def test_a_phone_is_wide_enough(open_page: OpenPage) -> None:
@@ -80,7 +80,7 @@ def test_a_phone_is_wide_enough(open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_filters_say_what_they_hide(open_page: OpenPage) -> None:
+def test_the_page_states_what_filters_hide(open_page: OpenPage) -> None:
     page = open_page()
     for tier in ("urgent", "alert", "advisory", "watch"):
         page.locator(f'.chip[data-word="{tier}"]').click()
@@ -95,7 +95,7 @@ def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     serious(page)
-    page.locator("#list .row").first.press("Enter")  # a row may move away under a click
+    page.locator("#list .row").first.press("Enter")  # a row can move away under a click
     expect(page.locator("#card .timeline li").first).to_be_visible()
     serious(page)
     page.keyboard.press("s")
@@ -111,7 +111,7 @@ def serious(page: Page) -> None:
 
 
 def test_pictures_for_the_documents(open_page: OpenPage, pytestconfig: pytest.Config) -> None:
-    """Map, card and dark as they are on the running demo; written with --screenshots only."""
+    """Map, card and dark theme on the running demo; written with --screenshots only."""
     if not pytestconfig.getoption("--screenshots", default=False):
         pytest.skip("pictures are written with --screenshots")
     page = open_page(color_scheme="light", reduced_motion="reduce")

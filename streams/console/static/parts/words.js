@@ -1,75 +1,55 @@
-// How figures and terms are said.
+// Words for terms, figures and durations. Terms and their words come from the server.
 
-export const TIERS = ["urgent", "alert", "advisory", "watch"];
-export const CATEGORIES = ["violence", "property", "drugs", "disorder", "all"];
-export const OUTCOMES = {
-  genuine_series: "genuine series",
-  venue: "venue",
-  data_artefact: "data artefact",
-  unknown: "unknown",
-};
+import terms from "../terms.js";
 
-const REASONS = {
-  opened: "opened",
-  tier_rose: "rarer than ever before",
-  new_members: "new incidents",
-  relocated: "its incidents were relocated",
-  reminder: "nothing new, still there",
-  score_fell: "no longer strong enough, easing",
-  score_recovered: "strong again",
-  merged: "merged into another alert",
-  members_cancelled: "too few of its incidents still stand",
-  quiet: "quiet for long enough",
-  reconfigured: "its places are not watched any more",
-  acknowledged: "acknowledged",
-  taken: "taken",
-  outcome_noted: "outcome noted",
-};
-
-const NOTICES = {
-  opened: "new alert",
-  escalated: "escalated",
-  tier_changed: "strength changed",
-  area_changed: "area changed",
-  risk_changed: "risk changed",
-  reminder: "reminder",
-  ended: "ended",
-};
-
-const ARTEFACTS = {
-  geocoding_stack: "at one coordinate",
-  duplicate_calls: "may be duplicate calls",
-  denied_place: "at a listed place",
-  venue: "at one venue",
-};
-/** From this share of the incidents on, an artefact is a doubt that catches the eye. */
+/** Tiers, the highest first. */
+export const TIERS = Object.keys(terms.tiers).reverse();
+export const STREAMS = Object.keys(terms.streams);
+export const OUTCOMES = Object.entries(terms.outcomes);
+export const FEEDS = terms.feeds;
+/** Of each response the reason of its revision, and the prefix of its fields in the alert. */
+export const RESPONSES = terms.responses;
+/** From this share of the incidents on, an artefact is marked as a doubt. */
 const DOUBTFUL = 0.3;
 
-const plain = (word) => word.replaceAll("_", " ");
-export const reasonWords = (reason) => REASONS[reason] ?? plain(reason);
-export const noticeWords = (notice) => NOTICES[notice] ?? plain(notice);
-export const categoryWords = (category) => (category === "all" ? "all incidents" : category);
-export const isTerminal = (alert) => alert.state === "ended" || alert.state === "withdrawn";
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** A term's words within a sentence. */
+export const within = (words) => words.charAt(0).toLowerCase() + words.slice(1);
 
-/** "40% may be duplicate calls", or "" if nothing is known that explains it otherwise. */
+/** A newer worker may have terms that this console does not know. */
+const wordsOf = (kind) => (term) => terms[kind][term] ?? capital(term.replaceAll("_", " "));
+export const tierWords = wordsOf("tiers");
+export const streamWords = wordsOf("streams");
+export const stateWords = wordsOf("states");
+export const reasonWords = wordsOf("reasons");
+export const noticeWords = wordsOf("notices");
+export const outcomeWords = wordsOf("outcomes");
+const artefactKindWords = wordsOf("artefacts");
+
+export const isTerminal = (alert) => terms.terminal.includes(alert.state);
+/** Whether the revision changed something that matters; a reminder and an end did not. */
+export const isMaterial = (alert) => terms.material.includes(alert.notice);
+/** Rank of the tier among those that sound, from 0; -1 for the others. */
+export const soundRank = (alert) => terms.speaking.indexOf(alert.tier);
+
+/** "Possible duplicate calls (40%)", or "" without a known artefact. */
 export function artefactWords(alert) {
   const [first] = alert.artefacts ?? [];
   if (!first) return "";
-  const what = first.kind === "denied_place" && first.place ? `at ${first.place}` : (ARTEFACTS[first.kind] ?? plain(first.kind));
-  return `${Math.round(first.score * 100)}% ${what}`;
+  return `${artefactKindWords(first.kind)}${first.place ? ` ${first.place}` : ""} (${Math.round(first.score * 100)}%)`;
 }
 
 export const isDoubtful = (alert) => (alert.artefact_score ?? 0) >= DOUBTFUL;
 
-/** Where it is: its place name, else what tells it apart without one. */
+/** The name of the place, or else the coordinates. */
 export function placeWords(feature) {
   const alert = feature.properties;
-  if (alert.place) return alert.place[0].toUpperCase() + alert.place.slice(1);
+  if (alert.place) return capital(alert.place);
   const [longitude, latitude] = feature.geometry.coordinates;
   return `${latitude.toFixed(4)}, ${longitude.toFixed(4)}`;
 }
 
-/** Two digits that say something, or whole. */
+/** A figure with two significant digits, or whole. */
 export const figure = (value) =>
   value >= 99.5 ? Math.round(value).toLocaleString("en-GB") : value >= 1e-3 ? String(Number(value.toPrecision(2))) : "0";
 
@@ -77,17 +57,6 @@ export const riskWords = (alert) => (alert.relative_risk ? `×${figure(alert.rel
 
 /** "9 against 1.2 usual" */
 export const countWords = (alert) => `${alert.observed} against ${figure(alert.expected)} usual`;
-
-/** How long it takes chance to show as much: "90 days", "1,000+ years" */
-export function intervalWords(days) {
-  if (days < 1 / 24) return "less than an hour";
-  if (days < 2) return plural(figure(days * 24), "hour");
-  if (days < 730) return `${figure(days)} days`;
-  const years = days / 365.25;
-  return years < 999.5 ? `${figure(years)} years` : "1,000+ years";
-}
-
-export const chanceWords = (days) => `once in ${intervalWords(days)}`;
 
 /** "45 s", "12 min", "3 h", "2.5 days" */
 export function duration(milliseconds) {
@@ -100,11 +69,11 @@ export function duration(milliseconds) {
 
 export const plural = (number, word) => `${number} ${word}${String(number) === "1" ? "" : "s"}`;
 
-/** "acknowledged by anna, taken by ben, venue" */
+/** ["acknowledged by anna", "taken by ben", "outcome: venue"] */
 export function responseWords(response) {
-  const said = [];
-  if (response?.acknowledged_by) said.push(`acknowledged by ${response.acknowledged_by}`);
-  if (response?.taken_by) said.push(`taken by ${response.taken_by}`);
-  if (response?.outcome) said.push(`outcome: ${OUTCOMES[response.outcome] ?? plain(response.outcome)}`);
-  return said;
+  return [
+    response?.acknowledged_by && `acknowledged by ${response.acknowledged_by}`,
+    response?.taken_by && `taken by ${response.taken_by}`,
+    response?.outcome && `outcome: ${within(outcomeWords(response.outcome))}`,
+  ].filter(Boolean);
 }
