@@ -1,4 +1,4 @@
-"""The application: routes, what stands before them, and how it answers what went wrong."""
+"""The ASGI application: its routes, its middleware and its error responses."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ STATIC = str(files("streams.console").joinpath("static"))
 
 
 def application(configuration: Configuration) -> FastAPI:
-    """The console as an ASGI application.
+    """Return the console as an ASGI application.
 
     Raises:
-        ConfigurationError: a file that it needs cannot be used.
+        ConfigurationError: A file that the configuration names cannot be used.
     """
     console = Console(configuration)
     settings = console.settings
@@ -46,9 +46,9 @@ def application(configuration: Configuration) -> FastAPI:
     app = FastAPI(
         title="Hotspot monitor console",
         version=console.version,
-        description="Alerts of the hotspot monitor, read from Redis; what operators do goes to Kafka.",
+        description="Alerts of the hotspot monitor, read from Redis; responses of operators go to Kafka.",
         lifespan=lifespan,
-        docs_url=None,  # these pages fetch their scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
     )
     app.state.console = console
@@ -86,17 +86,17 @@ async def _refused(_: Request, error: Exception) -> Json:
 
 
 async def _invalid(_: Request, error: Exception) -> Json:
-    """Says where the fault is, and not what was sent: it may be a password."""
+    """Return where the fault is, without the value: it can be a password."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     return Json(Problem("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)), 422)
 
 
 async def _without_redis(_request: Request, _error: Exception) -> Json:
-    return Json(Problem("Redis is away: nothing is known of the alerts at the moment"), 503, {"Retry-After": "2"})
+    return Json(Problem("Redis is unavailable: the alerts cannot be read at the moment"), 503, {"Retry-After": "2"})
 
 
 def _described(openapi: Any) -> Any:
-    """OpenAPI with the types that msgspec describes."""
+    """Add the types that msgspec describes to the OpenAPI document."""
 
     def described() -> dict[str, Any]:
         schema: dict[str, Any] = openapi()

@@ -69,7 +69,7 @@ MATERIAL = (Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK)
 
 
 class ResponseTerms(NamedTuple):
-    """The reason of the revision that a response makes, and the prefix of the alert's fields: ``taken`` of ``taken_by``."""
+    """The reason of a response's revision, and the prefix of its fields in the alert: ``taken`` of ``taken_by``."""
 
     reason: str
     field: str

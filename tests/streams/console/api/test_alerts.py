@@ -134,6 +134,7 @@ def test_a_feature_is_that_of_the_event(client: Client, feed: Feed, areas: tuple
         redis.hset(key, "event", msgspec.json.encode(event))
     (feature,) = client.get("/api/alerts").json()["features"]
     assert feature["properties"].pop("delayed") is True
+    assert feature["properties"].pop("recurrence_interval") == "401 days"
     assert feature == event["data"]
 
 

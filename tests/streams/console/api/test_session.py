@@ -358,7 +358,7 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
 
 def test_nobody_in_the_file_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody\n")
-    with pytest.raises(ConfigurationError, match="no user"):
+    with pytest.raises(ConfigurationError, match="must hold a user"):
         read_users(tmp_path / "users")
 
 
