@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LIVELY, OpenPage, shown
+from tests.browser.conftest import LIVELY, OpenPage, Site, shown
 from tests.integration.worker_process import until
 
 pytestmark = pytest.mark.browser
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
-def test_a_row_stays_under_the_pointer_until_the_click_is_done(open_page: OpenPage) -> None:
+def test_a_row_stays_under_the_pointer_until_the_click_is_done(site: Site, open_page: OpenPage) -> None:
     page = open_page()
     row = page.locator("#list .row").first
     box = row.bounding_box()
@@ -25,11 +25,18 @@ def test_a_row_stays_under_the_pointer_until_the_click_is_done(open_page: OpenPa
     page.mouse.down()
     pressed = page.evaluate("document.activeElement.dataset.alert")
     held = shown(page)
-    page.wait_for_timeout(4_000)  # eight hours on the clock of the demo: much has changed
+    until(lambda: latest(page, site) != dict(held), "an alert has changed", 7)
+    page.wait_for_timeout(300)  # for the event to reach the page
     assert shown(page) == held
     page.mouse.up()
     expect(page.locator("#card")).to_have_attribute("data-alert", pressed)
     until(lambda: shown(page) != held, "the page shows what came meanwhile", 20)
+
+
+def latest(page: Page, site: Site) -> dict[str, str]:
+    """Return the revision of each open alert, by the API."""
+    alerts = [each["properties"] for each in page.request.get(f"{site.url}api/alerts").json()["features"]]
+    return {each["id"]: str(each["revision"]) for each in alerts}
 
 
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:

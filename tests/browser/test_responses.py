@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,11 +12,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from playwright.sync_api import Page, Route, expect
 
+from streams.configuration.load import load
+from streams.console.users import password_line
 from streams.demo.source import AREA
 from streams.messages.wording import TIERS, interval_words
 from streams.redis_copy.keys import area_key
 from tests.browser.conftest import LIVELY, OpenPage, Site
-from tests.integration.worker_process import HOTSPOTS, until
+from tests.streams.console.site import serving
 
 pytestmark = pytest.mark.browser
 
@@ -145,25 +145,12 @@ def test_a_viewer_looks_and_cannot_respond(site: Site, open_page: OpenPage, behi
 @pytest.fixture
 def behind_login(site: Site, tmp_path: Path) -> Iterator[str]:
     """Another console of the same demo, with a user who can only look."""
-    line = subprocess.run(
-        [HOTSPOTS, "password", "vera"], input="looks only\n", text=True, capture_output=True, check=True
-    )
     passwords = tmp_path / "passwords"
-    passwords.write_text(line.stdout)
-    log = tmp_path / "console.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [HOTSPOTS, "console", "--config", site.configuration, "--port", "0"],
-            stdout=output,
-            stderr=output,
-            env=os.environ | {"HOTSPOTS_CONSOLE__PASSWORD_FILE": str(passwords)},
-        )
-    try:
-        until(lambda: "the console is at " in log.read_text(), "the console answers")
-        yield log.read_text().partition("the console is at ")[2].split()[0]
-    finally:
-        process.terminate()
-        process.wait(20)
+    passwords.write_text(password_line("vera", "viewer", "looks only") + "\n")
+    configuration = load(site.configuration, {})
+    settings = msgspec.structs.replace(configuration.console, port=0, password_file=str(passwords))
+    with serving(msgspec.structs.replace(configuration, console=settings)) as client:
+        yield f"{client.base_url}/"
 
 
 def sign_in(page: Page, user: str, password: str) -> None:
