@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 def test_list_and_map_select_the_same_alert(open_page: OpenPage) -> None:
     page = open_page()
     marker = page.locator(".leaflet-marker-icon.marker").last
-    marker.click(force=True)  # another may lie above it
+    marker.click(force=True)  # another can lie above it
     expect(page.locator("#card")).to_be_visible()
     chosen = page.locator("#card").get_attribute("data-alert")
     expect(page.locator("#list .row[aria-current]")).to_have_attribute("data-alert", str(chosen))
