@@ -1,4 +1,4 @@
-"""The contents of HTTP responses: the types in the OpenAPI document, some of which are also encoded here."""
+"""The contents of HTTP responses: the types of the OpenAPI document."""
 
 from __future__ import annotations
 

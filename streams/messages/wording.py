@@ -56,7 +56,7 @@ REASONS = {
 NOTICES = {
     Notice.OPENED: "New alert",
     Notice.ESCALATED: "Escalated",
-    Notice.TIER: "Tier changed",
+    Notice.TIER: "Strength changed",
     Notice.AREA: "Zone changed",
     Notice.RISK: "Risk changed",
     Notice.REMINDER: "Reminder",

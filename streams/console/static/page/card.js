@@ -193,7 +193,7 @@ export class Card {
     const number = (value, text, extra = "") => h("div", { class: `number ${extra}` }, h("b", {}, value), h("span", {}, text));
     return h("div", { class: "numbers" },
       number(String(alert.observed), `observed in ${alert.duration_h} h`),
-      number(figure(alert.expected), "usual at these hours"),
+      number(figure(alert.expected), "usual here"),
       number(riskWords(alert), "as many as usual"),
       number(alert.recurrence_interval, `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
       h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${within(artefact)}` : "No artefact found"),
