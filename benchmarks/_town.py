@@ -27,7 +27,7 @@ from streams.analyst.incident_file import Row
 from streams.analyst.replay import feed
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.alert import read_alert
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 
 TOWN = "town"
 """Kafka's partitioner puts this key beside the city's: its ticks wait in the same line."""

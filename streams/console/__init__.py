@@ -1,3 +1,3 @@
-"""The control room's web page and HTTP API: a server that reads Redis and writes what operators do to Kafka."""
+"""The control room's web page and HTTP API: a server that reads Redis and writes responses to Kafka."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The application: routes, what stands before them, and how it answers what went wrong."""
+"""The ASGI application: its routes, its middleware and its error responses."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from xstatic.pkg import leaflet
 
 from streams.configuration.load import Configuration
-from streams.console.api import alerts, probes
-from streams.console.api import event_stream as stream
-from streams.console.api import ground as base_map
-from streams.console.api import responses as actions
-from streams.console.api import session as login
+from streams.console.api import alerts, event_stream, ground, probes, responses, session, terms
 from streams.console.console import Console
 from streams.console.guards import BodyLimit, SecurityHeaders
 from streams.console.models import Json, Problem, components
@@ -33,10 +29,10 @@ STATIC = str(files("streams.console").joinpath("static"))
 
 
 def application(configuration: Configuration) -> FastAPI:
-    """The console as an ASGI application.
+    """Return the console as an ASGI application.
 
     Raises:
-        ConfigurationError: a file that it needs cannot be used.
+        ConfigurationError: A file that the configuration names cannot be used.
     """
     console = Console(configuration)
     settings = console.settings
@@ -50,13 +46,13 @@ def application(configuration: Configuration) -> FastAPI:
     app = FastAPI(
         title="Hotspot monitor console",
         version=console.version,
-        description="Alerts of the hotspot monitor, read from Redis; what operators do goes to Kafka.",
+        description="Alerts of the hotspot monitor, read from Redis; responses of operators go to Kafka.",
         lifespan=lifespan,
-        docs_url=None,  # these pages fetch their scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
     )
     app.state.console = console
-    for module in (login, alerts, actions, base_map, stream, probes):
+    for module in (session, alerts, responses, ground, event_stream, probes, terms):
         app.include_router(module.router)
     app.get("/", include_in_schema=False)(_page)
     app.mount("/static/leaflet", StaticFiles(directory=leaflet.BASE_DIR))
@@ -68,7 +64,7 @@ def application(configuration: Configuration) -> FastAPI:
     app.add_middleware(
         SessionMiddleware,
         secret_key=settings.session_secret.reveal() or secrets.token_urlsafe(32),
-        session_cookie=login.COOKIE,
+        session_cookie=session.COOKIE,
         max_age=int(settings.session_hours * 3600),
         same_site="strict",
         https_only=settings.is_secure,
@@ -90,17 +86,17 @@ async def _refused(_: Request, error: Exception) -> Json:
 
 
 async def _invalid(_: Request, error: Exception) -> Json:
-    """Says where the fault is, and not what was sent: it may be a password."""
+    """Return where the fault is, without the value: it can be a password."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     return Json(Problem("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)), 422)
 
 
 async def _without_redis(_request: Request, _error: Exception) -> Json:
-    return Json(Problem("Redis is away: nothing is known of the alerts at the moment"), 503, {"Retry-After": "2"})
+    return Json(Problem("Redis is unavailable: the alerts cannot be read at the moment"), 503, {"Retry-After": "2"})
 
 
 def _described(openapi: Any) -> Any:
-    """OpenAPI with the types that msgspec describes."""
+    """Add the types that msgspec describes to the OpenAPI document."""
 
     def described() -> dict[str, Any]:
         schema: dict[str, Any] = openapi()

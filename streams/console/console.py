@@ -1,4 +1,4 @@
-"""What the console's routes share: settings, layers, users, Redis, the viewers, and the way to Kafka."""
+"""What the console's routes share: settings, layers, users, Redis, viewers and the connection to Kafka."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from streams.console.ground.cells import UsualCells
 from streams.console.ground.layers import Layers, read_layer
 from streams.console.metrics import ConsoleMetrics
 from streams.console.users import Passwords, read_users
+from streams.messages.wording import interval_words
 
 
 class Console:
-    """One console; nothing is connected to before it is needed.
+    """One console. It connects to Redis and Kafka when it first needs them.
 
     Raises:
-        ConfigurationError: a file that it needs cannot be used.
+        ConfigurationError: A file that the configuration names cannot be used.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -40,25 +41,26 @@ class Console:
         self.metrics = ConsoleMetrics()
 
     def shown(self, change: Change) -> dict[str, Any]:
-        """A revision as the API shows it."""
+        """Return a revision as the API shows it."""
         feature = change.feature
+        feature["properties"]["recurrence_interval"] = interval_words(feature["properties"]["recurrence_interval_days"])
         if place := self.layers.place(*feature["geometry"]["coordinates"]):
             feature["properties"]["place"] = place
         return feature
 
     async def start(self) -> None:
-        """Begin to follow Redis, which need not be there yet."""
+        """Begin to follow Redis, which can still be unavailable."""
         self.hub.start()
 
     async def stop(self) -> None:
-        """Let go of viewers and connections."""
+        """Disconnect viewers and close connections."""
         await self.hub.stop()
         await self.store.close()
         self.responder.close()
 
 
 def _places(table: AreaTable) -> dict[str, tuple[float, float]]:
-    """Longitude and latitude of an area's own places; none where it has cells."""
+    """Return longitude and latitude of each entry of the area's ``places_file``; empty without one."""
     if not table.places_file:
         return {}
     found = locations_of(table)

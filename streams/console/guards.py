@@ -1,4 +1,4 @@
-"""What stands before every request: the size of its body, and the headers that browsers keep to."""
+"""Middleware: a limit for the size of a body, and security headers for browsers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from streams.configuration.console import ConsoleSettings
 from streams.console.models import Json, Problem
 
 MAX_BODY_BYTES = 32_768
-"""The longest body is a name and a password, every character of it escaped."""
+"""Largest body: a name and a password with every character escaped."""
 TOO_LARGE = f"the body must be at most {MAX_BODY_BYTES} bytes long"
 
 
 class BodyLimit:
-    """Answers 413 to a body of more than ``MAX_BODY_BYTES``, whether or not it says how long it is."""
+    """Returns 413 for a body of more than ``MAX_BODY_BYTES``, with or without a ``Content-Length``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -43,7 +43,7 @@ class BodyLimit:
 
 
 class SecurityHeaders:
-    """Adds to every answer what keeps pages of others out of ours, and ours out of theirs."""
+    """Adds headers to every HTTP response that isolate this site from others."""
 
     def __init__(self, app: ASGIApp, settings: ConsoleSettings) -> None:
         self._app = app
@@ -60,13 +60,13 @@ class SecurityHeaders:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
-                # Static files are asked for again each time, the rest is never kept: it may be an alert.
+                # A browser checks static files again each time, and stores nothing else: it can hold an alert.
                 headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
             await send(message)
 

@@ -1,4 +1,4 @@
-"""What the API answers with: the types that OpenAPI describes and, where they are ours to build, that are encoded."""
+"""The contents of HTTP responses: the types of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ Degrees = tuple[float, float]
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a request was not done."""
+    """Why a request failed."""
 
     detail: str
 
 
 class ShownProperties(AlertProperties, frozen=True, kw_only=True):
-    """Those of the alert's event, and what the console adds."""
+    """The properties of the alert's event, and those that the console adds."""
 
-    delayed: Annotated[bool, Meta(description="published long after its tick: no news, do not sound")]
-    place: Annotated[str | UnsetType, Meta(description="by the operator's layers: nearest street, beat")] = UNSET
+    delayed: Annotated[bool, Meta(description="published long after its tick: not news, do not sound")]
+    recurrence_interval: Annotated[str, Meta(description="recurrence_interval_days as text, such as 90 days")]
+    place: Annotated[str | UnsetType, Meta(description="nearest street and beat in the operator's layers")] = UNSET
 
 
 class ShownAlert(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
-    """One revision of an alert, a GeoJSON Feature; fields of newer workers are passed on."""
+    """One revision of an alert, a GeoJSON Feature. Fields of newer workers are kept."""
 
     id: str
     geometry: Point
@@ -51,7 +52,7 @@ class Polygon(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
 
 
 class CellProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A cell or place, with what is usual there where that was asked for."""
+    """One location; from ``/api/usual`` with its number of incidents."""
 
     id: str
     count: Annotated[int | UnsetType, Meta(description="incidents in the window")] = UNSET
@@ -59,29 +60,31 @@ class CellProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
-    """An H3 cell, or one of the operator's own places."""
+    """One location: an H3 cell, or an entry of the operator's ``places_file``."""
 
     geometry: Polygon | Point
     properties: CellProperties
 
 
 class Cells(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
-    """Cells or places."""
+    """Locations."""
 
     features: list[Cell]
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """All about one alert."""
+    """One alert with everything known about it."""
 
     alert: ShownAlert
     explanation: Annotated[str, Meta(description="in plain English")]
-    cells: Annotated[Cells, Meta(description="those of its zone")]
-    related: Annotated[list[str], Meta(description="ids: split from, merged into, sharing incidents with it")]
+    cells: Annotated[Cells, Meta(description="the locations of its zone")]
+    related: Annotated[
+        list[str], Meta(description="ids of alerts that it split from, merged into or shares incidents with")
+    ]
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """What to hand over: the latest revision of each alert; one that opened and ended since is in both."""
+    """The shift list: the latest revision of each alert. One that opened and ended since is in both lists."""
 
     since: datetime
     opened: list[ShownAlert]
@@ -90,26 +93,26 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayerName(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer that ``/api/layers`` has."""
+    """A layer of ``/api/layers``."""
 
     name: str
     kind: LayerKind
-    label: Annotated[str, Meta(description="the property with the name of a feature")]
+    label: Annotated[str, Meta(description="the property that holds a feature's name")]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, and what the page needs to begin; without a sign-in no areas and layers."""
+    """The user, and what the page needs to begin; without a sign-in no areas and no layers."""
 
     user: str
     role: Role
     login: LoginMode
     signed_in: bool
-    csrf: Annotated[str, Meta(description="to be sent as X-CSRF-Token with every POST")]
+    csrf: Annotated[str, Meta(description="send it as X-CSRF-Token with every POST")]
     areas: list[str]
-    time_zones: Annotated[dict[str, str], Meta(description="IANA name of each area's")]
+    time_zones: Annotated[dict[str, str], Meta(description="IANA name of each area's time zone")]
     clocks: Annotated[
         dict[str, Literal["wall", "watermark"]],
-        Meta(description="watermark: the area lives in the time of its records"),
+        Meta(description="watermark: the area's clock shows the time of its records"),
     ]
     tiles: Annotated[str, Meta(description="URL template of map tiles; empty: none")]
     attribution: str
@@ -118,16 +121,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an area is; what is not known is absent."""
+    """The health of an area; what is not known is absent."""
 
     area: str
     worker: Annotated[Literal["alive", "dead"], Meta(description="dead: no heartbeat for 30 s")]
     feed: FeedState | UnsetType = UNSET
     last_record: datetime | UnsetType = UNSET
     last_scan: datetime | UnsetType = UNSET
-    clock: Annotated[datetime | UnsetType, Meta(description="the area's own time")] = UNSET
-    lag: Annotated[int | UnsetType, Meta(description="records of the area that wait for their tick")] = UNSET
-    missing_days: Annotated[float | UnsetType, Meta(description="days of history lacking until alerts can open")] = (
+    clock: Annotated[datetime | UnsetType, Meta(description="time on the area's clock")] = UNSET
+    lag: Annotated[int | UnsetType, Meta(description="records of the area that are waiting for their tick")] = UNSET
+    missing_days: Annotated[float | UnsetType, Meta(description="days of history missing until alerts can open")] = (
         UNSET
     )
     written_at: datetime | UnsetType = UNSET
@@ -135,7 +138,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How the monitor is; without Redis nothing is known of the areas."""
+    """The health of the monitor; without Redis it has no areas."""
 
     time: datetime
     redis: bool
@@ -143,13 +146,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """The action is on its way; its effect comes with a revision of the alert."""
+    """The response is in Kafka; its effect comes with a revision of the alert."""
 
     id: Annotated[str, Meta(description="of the record of the topic responses")]
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True):
-    """The server answers."""
+    """The server works."""
 
     status: Literal["ok"] = "ok"
 
@@ -158,30 +161,30 @@ DESCRIBED = (Problem, ShownAlert, ShownAlerts, Cells, Card, Shift, Session, Heal
 
 
 class Json(JSONResponse):
-    """Any of the types above, or what msgspec encodes, as JSON; bytes are taken for JSON already."""
+    """Anything that msgspec can encode, as JSON. Bytes are sent as they are."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the body."""
         return content if isinstance(content, bytes) else msgspec.json.encode(content)
 
 
 def components() -> dict[str, Any]:
-    """The schemas of these types for OpenAPI, by name."""
+    """Return the schemas of these types for OpenAPI, by name."""
     _, found = msgspec.json.schema_components(DESCRIBED, ref_template="#/components/schemas/{name}")
     return found
 
 
-def answers(kind: type[msgspec.Struct] | None, status: int, **problems: str) -> dict[int | str, dict[str, Any]]:
-    """A route's answers for OpenAPI: its own, and the problems as ``_404="no such alert"``.
+def documented(kind: type[msgspec.Struct] | None, status: int, **problems: str) -> dict[int | str, dict[str, Any]]:
+    """Return a route's HTTP responses for OpenAPI: its own, and problems such as ``_404="there is no such alert"``.
 
-    Every route may find fault with the request or, behind a login, with who sends it.
+    400 and 422 are added, which every route can return.
     """
-    said = {"_400": "not asked for by a name of this server", "_422": "a value is not as it must be"} | problems
+    problems = {"_400": "the Host header does not name this server", "_422": "a value is not valid"} | problems
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    told: dict[int | str, dict[str, Any]] = {
-        int(code[1:]): {"description": text, "content": content} for code, text in said.items()
+    failed: dict[int | str, dict[str, Any]] = {
+        int(code[1:]): {"description": text, "content": content} for code, text in problems.items()
     }
     own: dict[str, Any] = {"description": "done"}
     if kind is not None:
         own["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
-    return {status: own} | told
+    return {status: own} | failed

@@ -14,14 +14,14 @@ from streams.console.application import application
 from streams.process.logs import LogFormat, set_up_logging
 
 STOP_S = 3
-"""So long open streams may take to end."""
+"""Time limit for open event streams to end, in seconds."""
 
 log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Say where it answers, once it does; with port 0 nobody knows before."""
+        """Log the address once the server listens; with port 0 it is not known before."""
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -30,10 +30,10 @@ class _Server(uvicorn.Server):
 
 
 def run_console(configuration: Configuration, port: int | None, log_format: LogFormat) -> int:
-    """Serve until SIGTERM or Ctrl-C; returns the exit code.
+    """Serve until SIGTERM or Ctrl-C. Return the exit code.
 
     Raises:
-        ConfigurationError: a file that it needs cannot be used.
+        ConfigurationError: A file that the configuration names cannot be used.
     """
     settings = configuration.console
     if port is not None:
@@ -47,9 +47,9 @@ def run_console(configuration: Configuration, port: int | None, log_format: LogF
             host=settings.host.strip("[]"),
             port=settings.port,
             log_config=None,
-            access_log=False,  # addresses carry ids and boxes of alerts
+            access_log=False,  # URLs hold ids and areas of alerts
             server_header=False,
-            proxy_headers=False,  # who asks is told by the addresses of the configuration alone
+            proxy_headers=False,  # only the configured addresses count as proxies
             ssl_certfile=settings.ssl_certfile or None,
             ssl_keyfile=settings.ssl_keyfile or None,
             timeout_graceful_shutdown=STOP_S,
@@ -63,7 +63,7 @@ def run_console(configuration: Configuration, port: int | None, log_format: LogF
         has_failed = server.should_exit = True
 
     app.state.console.hub.failed = fail
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server hands on what ended it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises the signal again after its end
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started and not has_failed else 1

@@ -20,13 +20,13 @@ from streams.console.models import Role
 USER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029:]{1,100}"
 MAX_PASSWORD = 1000
 FAILED_S = 1.0
-"""So long after a wrong password the next for the same user from the same address is not looked at."""
+"""Pause after a wrong password for the same user from the same address, in seconds."""
 MAX_WAITING = 5
-"""More sign-ins of a user from one address at a time are turned away."""
+"""Largest number of waiting sign-ins of one user from one address."""
 MAX_ADDRESS_WAITING = 20
-"""More sign-ins from one address at a time are turned away, whatever the users."""
+"""Largest number of waiting sign-ins from one address."""
 MAX_ALL_WAITING = 100
-"""More sign-ins at a time are turned away, whoever asks."""
+"""Largest number of waiting sign-ins."""
 
 _hasher = PasswordHasher()
 
@@ -40,19 +40,19 @@ class User(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """Changes with the password: a session that was begun with another one ends."""
+        """A mark that changes with the password, which ends the sessions of the old one."""
         return hashlib.sha256(self.hash.encode()).hexdigest()[:16]
 
 
 class Busy(Exception):
-    """Too many people sign in at once."""
+    """Too many people are signing in at once."""
 
 
 def password_line(user: str, role: Role, password: str) -> str:
-    """The line of a user for the password file.
+    """Return a user's line for the password file.
 
     Raises:
-        ValueError: the name cannot be one, or the password is too short or long.
+        ValueError: The name is not valid, or the password is too short or too long.
     """
     if not re.fullmatch(USER, user):
         raise ValueError(f"user {user!r}: must be 1 to 100 characters, no colon and no control characters")
@@ -62,10 +62,10 @@ def password_line(user: str, role: Role, password: str) -> str:
 
 
 def read_users(path: Path) -> dict[str, User]:
-    """The users of a password file, by name; empty lines and those that begin with # are passed over.
+    """Return the users of a password file by name. Empty lines and lines that begin with # are ignored.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a line is none of ``hotspots password``.
+        ConfigurationError: The file cannot be read, or a line is not one that ``hotspots password`` prints.
     """
     users: dict[str, User] = {}
     try:
@@ -84,7 +84,7 @@ def read_users(path: Path) -> dict[str, User]:
         users[user.name] = user
     if not users:
         raise ConfigurationError(
-            f"console.password_file: {path}: holds no user; `hotspots password USER --role operator` prints a line"
+            f"console.password_file: {path}: must hold a user; `hotspots password USER --role operator` prints a line"
         )
     return users
 
@@ -99,11 +99,11 @@ def _user(fields: list[str]) -> User | None:
 
 
 class Passwords:
-    """Checks passwords, one at a time since each costs memory and time.
+    """Checks passwords one at a time, because each check costs memory and time.
 
-    Those for one user from one address take turns, and a wrong one costs time. So guesses from another address keep
-    nobody out, unless they come from many, and an answer does not tell whether there is such a user. Behind a reverse
-    proxy all have its address.
+    Attempts for one user from one address take turns, and a wrong one costs a pause. Guesses from another address
+    therefore lock nobody out, unless they come from many addresses. The result does not reveal whether a user exists.
+    Behind a reverse proxy everyone has its address.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -114,10 +114,10 @@ class Passwords:
         self._waiting: Counter[tuple[str, str]] = Counter()
 
     async def check(self, name: str, password: str, address: str) -> User | None:
-        """The user, if that is the password; a name that is not known takes as long as one that is.
+        """Return the user, or None for a wrong password. An unknown name takes as long as a known one.
 
         Raises:
-            Busy: too many are waiting already, for that name from that address, from that address, or in all.
+            Busy: Too many sign-ins are waiting: of this user from this address, from this address, or in total.
         """
         who = address, name
         waiting = self._waiting

@@ -27,7 +27,7 @@ from detectors.alerts.lifecycle import TERMINAL
 from detectors.scan.significance import TIERS
 from streams.messages.alert import AlertFeature, read_alert
 from streams.messages.wording import interval_words
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 
 LINE_S = 5.0
 RATE_S = 5.0

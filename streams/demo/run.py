@@ -34,7 +34,7 @@ from streams.local_services.kafka import LocalKafka
 from streams.local_services.kafka_jars import LocalServiceError
 from streams.local_services.service import HOST, LocalService, launch
 from streams.local_services.valkey import LocalValkey
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 
 START_S = 60.0
 DRAIN_S = 60.0

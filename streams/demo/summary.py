@@ -16,7 +16,7 @@ from detectors.simulation import InjectedCluster, found
 from streams.configuration.kafka import KafkaSettings
 from streams.demo.source import AREA
 from streams.messages.scan import ScanRecord, decode_scan
-from streams.redis_copy.contents import SPEAKING_TIERS
+from streams.redis_copy.keys import SPEAKING_TIERS
 
 
 class DemoError(Exception):

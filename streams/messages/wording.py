@@ -1,18 +1,143 @@
-"""Figures as people say them, wherever they are read and not calculated with."""
+"""Words for people: terms, figures and intervals. The console serves them to its page (``GET /static/terms.js``).
+
+The terms begin with a capital letter; within a sentence the first letter becomes small.
+"""
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.notices import Notice
+from detectors.alerts.response import Action, Outcome
+from detectors.clusters.artefacts import ArtefactKind
+from streams.messages.alert import Category, Tier
+
 LONG_YEARS = 1000
-"""Beyond that an interval says nothing but "never"."""
+"""Longest interval that is written out, in years."""
+
+TIERS: dict[Tier, str] = {"watch": "Watch", "advisory": "Advisory", "alert": "Alert", "urgent": "Urgent"}
+"""Tiers, the lowest first."""
+
+STREAMS: dict[Category, str] = {
+    "violence": "Violence",
+    "property": "Property",
+    "drugs": "Drugs",
+    "disorder": "Disorder",
+    "all": "All incidents",
+}
+
+STATES = {
+    AlertState.OPEN: "Open",
+    AlertState.ESCALATED: "Escalated",
+    AlertState.EASING: "Easing",
+    AlertState.ENDED: "Ended",
+    AlertState.WITHDRAWN: "Withdrawn",
+}
+
+REASONS = {
+    "opened": "Opened",
+    "tier_rose": "More urgent than before",
+    "new_members": "New incidents",
+    "relocated": "Its incidents were relocated",
+    "reminder": "Nothing new, but still there",
+    "score_fell": "No longer strong enough, easing",
+    "score_recovered": "Strong again",
+    "merged": "Merged into another alert",
+    "members_cancelled": "Too many of its incidents were cancelled",
+    "quiet": "Quiet for long enough",
+    "reconfigured": "Its locations are no longer watched",
+    "acknowledged": "Acknowledged",
+    "taken": "Taken",
+    "outcome_noted": "Outcome noted",
+}
+"""Reasons of revisions."""
+
+NOTICES = {
+    Notice.OPENED: "New alert",
+    Notice.ESCALATED: "Escalated",
+    Notice.TIER: "Strength changed",
+    Notice.AREA: "Zone changed",
+    Notice.RISK: "Risk changed",
+    Notice.REMINDER: "Reminder",
+    Notice.ENDED: "Ended",
+}
+"""Notices; a silent revision has no words."""
+
+MATERIAL = (Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK)
+"""Notices of a change to an alert that people know: the page marks it as changed."""
+
+
+class ResponseTerms(NamedTuple):
+    """The reason of a response's revision, and the prefix of its fields in the alert: ``taken`` of ``taken_by``."""
+
+    reason: str
+    field: str
+
+
+RESPONSES: dict[Action, ResponseTerms] = {
+    "acknowledge": ResponseTerms("acknowledged", "acknowledged"),
+    "take": ResponseTerms("taken", "taken"),
+    "outcome": ResponseTerms("outcome_noted", "outcome"),
+}
+
+OUTCOMES: dict[Outcome, str] = {
+    "genuine_series": "Genuine series",
+    "venue": "Venue",
+    "data_artefact": "Data artefact",
+    "unknown": "Unknown",
+}
+
+ARTEFACTS = {
+    ArtefactKind.STACK: "One coordinate",
+    ArtefactKind.DUPLICATES: "Possible duplicate calls",
+    ArtefactKind.DENIED: "Listed place",
+    ArtefactKind.VENUE: "One venue",
+}
+
+
+class FeedWords(NamedTuple):
+    """Words for the state of an area's feed: how bad it is, a text for a label, and a text that explains it.
+
+    The page fills in what stands in braces.
+    """
+
+    level: Literal["good", "warning", "bad"]
+    short: str
+    long: str
+
+
+FEEDS = {
+    "healthy": FeedWords("good", "Healthy", ""),
+    "learning": FeedWords(
+        "warning",
+        "Learning",
+        "{area} cannot open alerts yet. It needs {missing} more of history to know what is unusual.",
+    ),
+    "silent": FeedWords(
+        "bad",
+        "No data",
+        "No data from {area}. Last record: {last_record}. An empty list does not mean that nothing happens.",
+    ),
+    "catching_up": FeedWords(
+        "warning",
+        "Catching up",
+        "{area} is catching up, {lag} behind. Alerts come late, and some are still missing.",
+    ),
+    "kafka_away": FeedWords(
+        "bad", "Kafka unreachable", "The worker of {area} cannot reach Kafka. Nothing new can be seen."
+    ),
+}
+"""Words for each state of a feed."""
 
 
 def figure_words(figure: float) -> str:
-    """A figure with two digits that say something, or whole; never with an exponent."""
+    """Return a figure with two significant digits, or whole; never with an exponent."""
     return f"{figure:,.0f}" if figure >= 99.5 else f"{figure:.2g}" if figure >= 1e-4 else "hardly any"
 
 
 def interval_words(days: float) -> str:
-    """How long chance takes to show as much: "6 hours", "90 days", "1,000+ years"."""
+    """Return a recurrence interval as text: "6 hours", "90 days", "1,000+ years"."""
     if days < 1 / 24:
         return "less than an hour"
     if days < 2:

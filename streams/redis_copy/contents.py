@@ -1,18 +1,5 @@
-"""The alerts as they stand in Redis: the keys, how one change is applied to them, and the heartbeat.
+"""The alerts as they stand in Redis: how one change is applied to them, and the heartbeat.
 
-The keys of an area share the hash tag ``{area}``, so that one script may touch them on a cluster::
-
-    hotspots:{area}:alerts                stream of every change, entry <offset + 1>-0; and the channel of that name
-    hotspots:{area}:alert:<id>            hash: the alert's latest revision
-    hotspots:{area}:alert:<id>:revisions  stream of its revisions, entry <revision>-0
-    hotspots:{area}:open                  sorted set: ids of open alerts by recurrence interval in days, rarest last
-    hotspots:{area}:where                 geo set: ids of open alerts by their centre
-    hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
-    hotspots:{area}:health                hash: the heartbeat
-    hotspots:{area}:usual                 string: what is usual there, place by place, JSON
-
-Hashes and entries of alerts have the fields id, revision, state, tier, event and provenance; ``event``, which
-is also what the channel carries, is the record's value, byte for byte. ``alerts`` keeps what the topic keeps.
 Needs Valkey, or Redis 6.2 or newer.
 """
 
@@ -23,21 +10,17 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.scan.significance import TIERS
 from streams.areas.health import AreaHealth
 from streams.configuration.services import RedisSettings
 from streams.messages.alert import PROVENANCE_HEADER
 from streams.messages.usual import Usual
-
-SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
-"""The channel speaks from the tier ``alert`` on, and not of what is marked as delayed."""
+from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, is_delayed, redis_arguments
 
 FRESH_S = 60.0
 """An older record is no news: the channel is silent while Redis is filled again."""
@@ -45,51 +28,8 @@ FRESH_S = 60.0
 TIMEOUT_S = 2.0
 
 
-class _Point(msgspec.Struct):
-    coordinates: tuple[float, float]
-
-
-class _Properties(msgspec.Struct):
-    revision: int
-    state: str
-    tier: str
-    notice: str
-    recurrence_interval_days: float
-
-
-class _Feature(msgspec.Struct):
-    id: str
-    geometry: _Point
-    properties: _Properties
-
-
-class _Event(msgspec.Struct):
-    """The few fields of an alert's event by which Redis is arranged."""
-
-    data: _Feature
-
-
-class _Provenance(msgspec.Struct):
-    delayed: bool = False
-
-
 class RedisLost(Exception):
     """Redis holds less of an area than it did: it was flushed, restored or failed over. Nothing was changed."""
-
-
-def area_key(area: str, name: str) -> str:
-    """The Redis key of an area.
-
-    >>> area_key("leeds", "open")
-    'hotspots:{leeds}:open'
-    """
-    return f"hotspots:{{{area}}}:{name}"
-
-
-def redis_arguments(settings: RedisSettings) -> dict[str, Any]:
-    """What a client of Redis is told to log in, and whom to trust."""
-    tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
-    return {"username": settings.username or None, "password": settings.password.reveal() or None, **tls}
 
 
 class RedisCopy:
@@ -125,10 +65,10 @@ class RedisCopy:
         keys = [area_key(area, "offset"), area_key(area, "alerts")]
         arguments: list[Any] = [expected, reached, first, self._expiry_s]
         if record is not None:
-            alert = msgspec.json.decode(record.value or b"", type=_Event).data
+            alert = glance(record.value or b"")
             told = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
-            is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not _is_delayed(provenance)
+            is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
             speaks = told.tier in SPEAKING_TIERS and is_news and bool(told.notice)
             entry = {
                 "id": alert.id,
@@ -170,10 +110,6 @@ class RedisCopy:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
-
-
-def _is_delayed(provenance: bytes) -> bool:
-    return bool(provenance) and msgspec.json.decode(provenance, type=_Provenance).delayed
 
 
 def _rfc3339(seconds: float | None) -> str:

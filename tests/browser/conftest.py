@@ -1,4 +1,4 @@
-"""One running demo and one Chromium for all browser tests; no page may ask anything of another host."""
+"""One running demo and one Chromium for all browser tests. No page can send a request to another host."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tests.integration.demo.demo_process import Demo
 CHROMIUM = "chromium"
 SIZE = {"width": 1280, "height": 800}
 PACE = ("--speed", "2", "--seconds", "600")
-"""Hours of city time a second, few enough that an alert lives until it is answered; and far more than is needed."""
+"""Hours of city time per second, few enough that an alert outlives a test, and more seconds than the tests need."""
 LIVELY = "#list .row:not(.easing):not(:has(.responses))"
-"""An alert that is neither about to end nor answered yet."""
+"""Rows of alerts that are not easing and have no response."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images again")
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where the demo's parts are."""
+    """Addresses of the demo's parts."""
 
     url: str
     kafka: str
@@ -62,12 +62,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, with no name that resolves but loopback."""
+    """Debian's Chromium, which resolves no name except loopback."""
     path = shutil.which(CHROMIUM)
     assert path, "chromium is missing: apt-get install --no-install-recommends chromium"
     arguments = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     if os.geteuid() == 0:
-        arguments.append("--no-sandbox")  # Chromium has none for root
+        arguments.append("--no-sandbox")  # Chromium has no sandbox for root
     with (
         sync_playwright() as playwright,
         closing(playwright.chromium.launch(executable_path=path, args=arguments)) as browser,
@@ -80,16 +80,16 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
-    """Opens the console as somebody who was never there; fails if a page asks another host or finds an error."""
+    """Open the console as a new user. Fails if a page sends a request to another host or has an error."""
     contexts: list[BrowserContext] = []
-    asked: list[str] = []
+    foreign: list[str] = []
     errors: list[str] = []
 
     def guard(route: Route) -> None:
         if urlsplit(route.request.url).hostname == "127.0.0.1":
             route.continue_()
         else:
-            asked.append(route.request.url)
+            foreign.append(route.request.url)
             route.abort()
 
     def make(url: str = site.url, wait: bool = True, **settings: Any) -> Page:
@@ -97,9 +97,9 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
         contexts.append(context)
         context.route("**/*", guard)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # there may be no alert for a while
+        page.set_default_timeout(60_000)  # there can be no alert for a while
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
         page.goto(url)
         if wait:
             page.wait_for_selector("#list .row")
@@ -108,12 +108,12 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
     yield make
     for context in contexts:
         context.close()
-    assert asked == []
+    assert foreign == []
     assert errors == []
 
 
 def shown(page: Page) -> list[tuple[str, str]]:
-    """Alert and revision of every row."""
+    """Return alert and revision of every row."""
     rows = page.locator("#list .row").evaluate_all(
         "(rows) => rows.map(({ dataset }) => [dataset.alert, dataset.revision])"
     )

@@ -10,21 +10,21 @@ from tests.browser.conftest import OpenPage
 pytestmark = pytest.mark.browser
 
 
-def test_list_and_map_choose_the_same(open_page: OpenPage) -> None:
+def test_list_and_map_select_the_same_alert(open_page: OpenPage) -> None:
     page = open_page()
     marker = page.locator(".leaflet-marker-icon.marker").last
-    marker.click(force=True)  # another may lie above it
+    marker.click(force=True)  # another can lie above it
     expect(page.locator("#card")).to_be_visible()
     chosen = page.locator("#card").get_attribute("data-alert")
     expect(page.locator("#list .row[aria-current]")).to_have_attribute("data-alert", str(chosen))
     expect(page.locator(".marker.selected")).to_have_attribute("data-alert", str(chosen))
 
 
-def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
+def test_a_revision_moves_the_zone_that_is_drawn(open_page: OpenPage) -> None:
     page = open_page()
     kept, before, after = page.evaluate(
         """async () => {
-          const { AlertMap } = await import("/static/map.js");
+          const { AlertMap } = await import("/static/page/map.js");
           const { features: [alert] } = await (await fetch("/api/alerts")).json();
           Object.assign(alert.properties, { observed: 1, radius_m: 500, tier: "watch", cells: ["a"] });
           const element = document.body.appendChild(document.createElement("div"));
@@ -58,7 +58,7 @@ def test_a_revision_moves_the_zone_that_is_there(open_page: OpenPage) -> None:
     )
     assert kept
     assert after["number"] == "4711"
-    assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("urgent")
+    assert "4711" in after["spoken"] and "4711" in after["tooltip"] and after["spoken"].startswith("Urgent")
     assert "tier-watch" in before["looks"] and before["cells"] == []
     assert "tier-urgent" in after["looks"] and [each.split()[:2] for each in after["cells"]] == [
         ["cell", "tier-urgent"]
@@ -70,7 +70,7 @@ def test_the_most_urgent_zone_lies_on_top(open_page: OpenPage) -> None:
     page = open_page()
     drawn = page.evaluate(
         """async () => {
-          const { AlertMap } = await import("/static/map.js");
+          const { AlertMap } = await import("/static/page/map.js");
           const { features: [alert] } = await (await fetch("/api/alerts")).json();
           const element = document.body.appendChild(document.createElement("div"));
           element.style.cssText = "position: fixed; inset: 0";

@@ -1,4 +1,4 @@
-"""Whether what the page shows can be believed: lost connections, answers that fail, what is long past, feed health."""
+"""Whether the page can be trusted: lost connections, requests that fail, old revisions, the health of feeds."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ NOTHING_NEW = """
     close() {}
   };
 """
-"""A stream that is live and tells of no change."""
+"""An event stream that is live and carries no alert."""
 
 
 def test_a_silent_server_is_a_lost_connection(site: Site, open_page: OpenPage) -> None:
     page = open_page()
     page.clock.install()
     page.reload()
-    expect(page.locator("#health")).to_contain_text("live")
+    expect(page.locator("#health")).to_contain_text("Live")
     site.console.suspend()
     try:
         page.clock.fast_forward(20_000)
         expect(page.locator("#banner")).to_contain_text("lost its connection")
-        expect(page.locator("#health")).to_contain_text("connection lost")
+        expect(page.locator("#health")).to_contain_text("Connection lost")
         spoken = page.locator("#banner-spoken").inner_text()
         page.clock.fast_forward(300_000)
         expect(page.locator("#banner")).to_contain_text("5 min ago")
-        assert page.locator("#banner-spoken").inner_text() == spoken  # nobody hears of each second
+        assert page.locator("#banner-spoken").inner_text() == spoken  # a screen reader does not announce each second
     finally:
         site.console.resume()
-    expect(page.locator("#health")).to_contain_text("live", timeout=20_000)
+    expect(page.locator("#health")).to_contain_text("Live", timeout=20_000)
     expect(page.locator("#banner")).to_be_hidden()
 
 
@@ -57,35 +57,35 @@ def test_a_page_that_could_not_load_the_alerts_tries_again(site: Site, open_page
 
     page.route("**/api/alerts?*", refuse_once)
     page.goto(site.url)
-    expect(page.locator("#errors")).to_contain_text("Redis is away")
+    expect(page.locator("#errors")).to_contain_text("Redis is unavailable")
     expect(page.locator("#summary")).to_contain_text("open", timeout=20_000)
 
 
 def test_an_alert_that_cannot_be_loaded_leaves_no_other_in_its_place(site: Site, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}openapi.json", wait=False)
-    said, text = page.evaluate(
+    errors, text = page.evaluate(
         """async () => {
-          const { Alerts } = await import("/static/alerts.js");
-          const { Card } = await import("/static/card.js");
-          const [element, said] = [document.createElement("aside"), []];
+          const { Alerts } = await import("/static/state/alerts.js");
+          const { Card } = await import("/static/page/card.js");
+          const [element, errors] = [document.createElement("aside"), []];
           element.append(document.createElement("h2"), "another alert");
-          const failed = (error) => said.push(error.message);
+          const failed = (error) => errors.push(error.message);
           await new Card(element, new Alerts(), { user: "x", role: "operator" }, { failed }).open("0".repeat(32));
-          return [said, element.textContent];
+          return [errors, element.textContent];
         }"""
     )
-    assert said == ["The server does not know what was asked for."]
+    assert errors == ["The server does not have what this page asked for."]
     assert text == "✕This alert could not be loaded"
 
 
-def test_what_is_long_past_is_no_news(site: Site, open_page: OpenPage) -> None:
-    """As when Redis is filled anew: to a clock on the wall the demo's events are of another year."""
+def test_an_old_revision_is_not_news(site: Site, open_page: OpenPage) -> None:
+    """As while Redis is filled again: by a wall clock the demo's events are of another year."""
     page, other = open_page(f"{site.url}openapi.json", wait=False), open_page()
 
     def on_the_wall(route: Route) -> None:
-        answer = route.fetch()
-        told = answer.json()
-        route.fulfill(response=answer, json=told | {"clocks": dict.fromkeys(told["clocks"], "wall")})
+        response = route.fetch()
+        session = response.json()
+        route.fulfill(response=response, json=session | {"clocks": dict.fromkeys(session["clocks"], "wall")})
 
     page.route("**/api/session", on_the_wall)
     page.goto(site.url)
@@ -96,12 +96,12 @@ def test_what_is_long_past_is_no_news(site: Site, open_page: OpenPage) -> None:
     expect(page.locator("#announcements")).to_be_empty()
 
 
-def test_changed_is_what_was_pushed_or_looked_at(site: Site, open_page: OpenPage) -> None:
-    """Of an alert that somebody else has acknowledged: as it is found it is no change, whatever it last told of."""
+def test_only_pushed_or_opened_alerts_are_marked_as_changed(site: Site, open_page: OpenPage) -> None:
+    """An alert that somebody else has acknowledged has not changed when the page loads it, whatever its last notice."""
     page = open_page(f"{site.url}openapi.json", wait=False)
     found, pushed, after_a_look = page.evaluate(
         """async () => {
-          const { Alerts } = await import("/static/alerts.js");
+          const { Alerts } = await import("/static/state/alerts.js");
           const revision = (number, notice) => ({ id: "x", properties: {
             id: "x", area: "city", revision: number, notice, tier: "alert", state: "open", observed: 5,
             updated_at: "2026-01-01T00:00:00Z", response: { acknowledged_by: "somebody" },
@@ -121,8 +121,8 @@ def test_changed_is_what_was_pushed_or_looked_at(site: Site, open_page: OpenPage
     assert (found, pushed, after_a_look) == (False, True, True)
 
 
-def test_what_redis_has_lost_and_found_is_shown_again(site: Site, open_page: OpenPage) -> None:
-    """The page has asked while Redis was empty; no change tells of what was filled in again."""
+def test_alerts_that_redis_lost_and_got_back_are_shown_again(site: Site, open_page: OpenPage) -> None:
+    """The page has loaded while Redis was empty; no event announces what came back."""
     page = open_page(f"{site.url}openapi.json", wait=False)
     page.clock.install()
     page.route("**/api/alerts?*", lambda route: route.fulfill(json={"type": "FeatureCollection", "features": []}))
@@ -136,30 +136,30 @@ def test_what_redis_has_lost_and_found_is_shown_again(site: Site, open_page: Ope
 
 def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}openapi.json", wait=False)
-    for area, level, said in (
+    for area, level, text in (
         ({"worker": "alive", "feed": "healthy"}, "good", ""),
         (
             {"worker": "alive", "feed": "learning", "missing_days": 12.34},
             "warning",
-            "opens no alerts yet: 12 days of history are missing",
+            "It needs 12 days more of history",
         ),
         ({"worker": "alive", "feed": "silent"}, "bad", "No data from city"),
         ({"worker": "alive", "feed": "catching_up", "lag": 3}, "warning", "3 records behind"),
-        ({"worker": "alive", "feed": "kafka_away"}, "bad", "does not reach Kafka"),
+        ({"worker": "alive", "feed": "kafka_away"}, "bad", "cannot reach Kafka"),
         ({"worker": "dead"}, "bad", "Nobody is watching city"),
     ):
         pill, banner = page.evaluate(
             """async (area) => {
-              const { Health } = await import("/static/health.js");
+              const { Health } = await import("/static/page/health.js");
               const [strip, banner, spoken] = ["div", "div", "div"].map((tag) => document.createElement(tag));
               const health = new Health(strip, banner, spoken);
               health.isConnected = true;
-              health.told = { redis: true, areas: [{ area: "city", ...area }] };
+              health.latest = { redis: true, areas: [{ area: "city", ...area }] };
               health.show();
               return [strip.lastChild.className, banner.textContent];
             }""",
             area,
         )
         assert pill == f"pill {level}"
-        assert said in banner
-        assert bool(banner) is bool(said)
+        assert text in banner
+        assert bool(banner) is bool(text)

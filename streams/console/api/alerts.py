@@ -1,4 +1,4 @@
-"""Alerts as the API shows them: the list, one with all about it, its revisions, and the shift to hand over."""
+"""Routes for alerts: the list, one alert with everything about it, its revisions, and the shift list."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from streams.console.api.session import Served, Viewer
 from streams.console.console import Console
 from streams.console.data.store import Change
 from streams.console.ground.cells import outlines
-from streams.console.models import Card, Json, Shift, ShownAlerts, answers
+from streams.console.models import Card, Json, Shift, ShownAlerts, documented
 from streams.messages.alert import read_alert
 from streams.messages.explanation import paragraph
 
 NO_SIGN_IN, NO_ALERT, NO_AREA = "not signed in", "there is no such alert", "there is no such area"
-NO_REDIS = "Redis is away"
+NO_REDIS = "Redis is unavailable"
 
 router = APIRouter(prefix="/api")
 
 
 def collection(served: Console, changes: Iterable[Change]) -> dict[str, Any]:
-    """Revisions as a GeoJSON FeatureCollection."""
+    """Return revisions as a GeoJSON FeatureCollection."""
     return {"type": "FeatureCollection", "features": [served.shown(change) for change in changes]}
 
 
 async def found(served: Console, alert: str) -> Change:
-    """The latest revision of an alert; 404 if there is none."""
+    """Return the latest revision of an alert; 404 if there is none."""
     change = await served.store.find(alert)
     if change is None:
         raise HTTPException(404, NO_ALERT)
@@ -38,7 +38,7 @@ async def found(served: Console, alert: str) -> Change:
 
 
 async def latest_changes(served: Console, area: str, since_s: float = float("-inf")) -> dict[str, list[Change]]:
-    """The changes since then, the latest first, by the id of the alert, the latest changed first."""
+    """Return the changes since a tick by alert, the latest first; the alert that changed last comes first."""
     changes: dict[str, list[Change]] = {}
     async for change in served.store.changes(area, since_s):
         changes.setdefault(change.glance.id, []).append(change)
@@ -46,12 +46,12 @@ async def latest_changes(served: Console, area: str, since_s: float = float("-in
 
 
 @router.get(
-    "/alerts", response_class=Json, responses=answers(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
+    "/alerts", response_class=Json, responses=documented(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
 )
 async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()]) -> Any:
-    """Alerts in their latest revision: open ones, the highest tier first, then ended ones, the latest first.
+    """Return alerts in their latest revision: open ones, the highest tier first, then ended ones, the latest first.
 
-    Of ended ones an area's last 5,000 changes are looked through.
+    Ended alerts come from an area's last 5,000 changes.
     """
     matching: list[Change] = []
     for area in chosen(query.area, served.store.areas):
@@ -59,37 +59,39 @@ async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()
         if query.since is not None or set(query.state) & set(TERMINAL):
             since_s = query.since.timestamp() if query.since is not None else float("-inf")
             changed = await latest_changes(served, area, since_s)
-            changes = {alert: told[0] for alert, told in changed.items()} | changes
+            changes = {alert: latest for alert, (latest, *_) in changed.items()} | changes
         matching.extend(filter(query.matches, changes.values()))
     matching.sort(key=_urgency)
     return Json(collection(served, matching[: query.limit]))
 
 
 def _urgency(change: Change) -> tuple[bool, int, float]:
-    told = change.glance.properties
-    if told.state in TERMINAL:
-        return True, 0, -told.tick_s
-    return False, -TIERS.index(told.tier), -told.recurrence_interval_days
+    alert = change.glance.properties
+    if alert.state in TERMINAL:
+        return True, 0, -alert.tick_s
+    return False, -TIERS.index(alert.tier), -alert.recurrence_interval_days
 
 
 @router.get(
-    "/alerts/{alert}", response_class=Json, responses=answers(Card, 200, _401=NO_SIGN_IN, _404=NO_ALERT, _503=NO_REDIS)
+    "/alerts/{alert}",
+    response_class=Json,
+    responses=documented(Card, 200, _401=NO_SIGN_IN, _404=NO_ALERT, _503=NO_REDIS),
 )
 async def card(served: Served, _: Viewer, alert: AlertId) -> Any:
-    """All about one alert."""
+    """Return one alert with everything about it."""
     change = await found(served, alert)
     feature, shown = read_alert(change.event).data, served.shown(change)
-    told = feature.properties
-    related = {each for each in (told.split_from, told.merged_into) if isinstance(each, str)}
+    properties = feature.properties
+    related = {each for each in (properties.split_from, properties.merged_into) if isinstance(each, str)}
     for other in await served.store.open_alerts(change.area):
         theirs = read_alert(other.event).data
-        if not set(told.members).isdisjoint(theirs.properties.members):
+        if not set(properties.members).isdisjoint(theirs.properties.members):
             related.add(theirs.id)
     return Json(
         {
             "alert": shown,
             "explanation": paragraph(feature, shown["properties"].get("place", "")),
-            "cells": outlines(told.cells, served.places[change.area]),
+            "cells": outlines(properties.cells, served.places[change.area]),
             "related": sorted(related - {alert}),
         }
     )
@@ -98,23 +100,25 @@ async def card(served: Served, _: Viewer, alert: AlertId) -> Any:
 @router.get(
     "/alerts/{alert}/revisions",
     response_class=Json,
-    responses=answers(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_ALERT, _503=NO_REDIS),
+    responses=documented(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_ALERT, _503=NO_REDIS),
 )
 async def revisions(served: Served, _: Viewer, alert: AlertId) -> Any:
-    """Every revision of an alert, oldest first."""
+    """Return every revision of an alert, the oldest first."""
     change = await found(served, alert)
     return Json(collection(served, await served.store.revisions(change, alert)))
 
 
-@router.get("/shift", response_class=Json, responses=answers(Shift, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS))
+@router.get(
+    "/shift", response_class=Json, responses=documented(Shift, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
+)
 async def shift(served: Served, _: Viewer, query: Annotated[ShiftQuery, Query()]) -> Any:
-    """What opened, changed and ended since a time, in the latest revision; an area's last 5,000 changes count."""
+    """Return what opened, changed and ended since a time, in the latest revision, from an area's last 5,000 changes."""
     groups: dict[str, list[Any]] = {"opened": [], "changed": [], "ended": []}
     for area in chosen(query.area, served.store.areas):
-        for told in (await latest_changes(served, area, query.since.timestamp())).values():
-            shown = served.shown(told[0])
-            is_new = told[-1].glance.properties.revision == 1
-            is_over = told[0].glance.properties.state in TERMINAL
+        for changes in (await latest_changes(served, area, query.since.timestamp())).values():
+            shown = served.shown(changes[0])
+            is_new = changes[-1].glance.properties.revision == 1
+            is_over = changes[0].glance.properties.state in TERMINAL
             for group, belongs in {"opened": is_new, "ended": is_over, "changed": not (is_new or is_over)}.items():
                 if belongs:
                     groups[group].append(shown)

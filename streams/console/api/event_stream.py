@@ -15,23 +15,23 @@ from starlette.types import Message, Send
 from streams.console.api.queries import StreamQuery, chosen
 from streams.console.api.session import Served, Viewer
 from streams.console.data.hub import Hub, read
-from streams.console.models import answers
+from streams.console.models import documented
 
 SLOW_S = 20.0
-"""A viewer that takes nothing for so long is let go."""
+"""Time limit for a viewer to take an event, in seconds; then it is disconnected."""
 LONGEST_S = 3600.0
-"""After so long the viewer's browser asks again, so that it is seen whether its session still holds."""
+"""Longest event stream, in seconds. The browser then connects again, which checks its session."""
 
 router = APIRouter()
 
 
 class EventStream(StreamingResponse):
-    """An answer that goes on until the viewer leaves, or is too slow."""
+    """An HTTP response that continues until the viewer leaves or is too slow."""
 
     media_type = "text/event-stream"
 
     async def stream_response(self, send: Send) -> None:
-        """Send it."""
+        """Send the events."""
 
         async def in_time(message: Message) -> None:
             async with asyncio.timeout(SLOW_S):
@@ -45,10 +45,10 @@ class EventStream(StreamingResponse):
     "/api/stream",
     response_class=EventStream,
     responses={
-        **answers(None, 200, _401="not signed in", _404="there is no such area", _503="there are too many viewers"),
+        **documented(None, 200, _401="not signed in", _404="there is no such area", _503="there are too many viewers"),
         200: {
-            "description": "`alert`: a Feature as in /api/alerts, its id to resume after it; `health`: as /api/health, "
-            "at once, with an id to resume from, and every 5 s",
+            "description": "`alert`: a Feature as in /api/alerts, with an id to resume after it; `health`: as "
+            "/api/health, at once, with an id to resume from, and every 5 s",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
     },
@@ -59,7 +59,7 @@ async def stream(
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(max_length=8192)] = None,
 ) -> EventStream:
-    """What is new from now on, or after the event with the id that is given; ends after an hour, to be resumed."""
+    """Send what is new from now on, or after the event with the given id. Ends after an hour; resume it then."""
     areas = frozenset(chosen(query.area, served.store.areas))
     given = last_event_id or query.last_event_id
     try:

@@ -1,4 +1,4 @@
-"""What Prometheus and health checks ask; it needs no sign-in, and says nothing of alerts."""
+"""Routes for Prometheus and health checks. They need no sign-in and reveal nothing about alerts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fastapi import APIRouter, HTTPException, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.console.api.session import Served
-from streams.console.models import Alive, Json, answers
+from streams.console.models import Alive, Json, documented
 
 router = APIRouter()
 
 
-@router.get("/healthz", response_class=Json, responses=answers(Alive, 200, _503="it must be started again"))
+@router.get("/healthz", response_class=Json, responses=documented(Alive, 200, _503="start the console again"))
 async def alive(served: Served) -> Any:
-    """Whether the server works; of Redis and Kafka it says nothing."""
+    """Return 200 while the server works, whatever the state of Redis and Kafka."""
     if not served.hub.is_alive:
         raise HTTPException(503, "the event stream has died: start the console again")
     return Json(Alive())
@@ -25,11 +25,11 @@ async def alive(served: Served) -> Any:
     "/metrics",
     response_class=Response,
     responses={
-        200: {"description": "figures for Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        200: {"description": "metrics for Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}}
     },
 )
 async def metrics(served: Served) -> Response:
-    """The console's figures."""
+    """Return the console's metrics."""
     served.metrics.viewers(served.hub.viewers)
     served.metrics.redis(served.hub.is_up)
     return Response(generate_latest(served.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The values that requests may carry, as OpenAPI describes them; whatever else comes is answered with 422."""
+"""The parameters of requests, as OpenAPI describes them; anything else gets 422."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 AreaName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="an area of the configuration")
 ]
-Areas = Annotated[list[AreaName], Field(max_length=100, description="all areas where none is given")]
+Areas = Annotated[list[AreaName], Field(max_length=100, description="default: all areas")]
 Box = Annotated[
     str,
     Field(
@@ -40,33 +40,33 @@ AlertId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="id of an al
 
 
 class AlertQuery(BaseModel):
-    """Which alerts: those that match every filter, and of a filter any of its values."""
+    """Filters for alerts: an alert must match every filter, each by any of its values."""
 
     model_config = ConfigDict(extra="forbid")
 
     area: Areas = []
-    state: Annotated[list[AlertState], Field(max_length=20, description="open ones where none is given")] = []
+    state: Annotated[list[AlertState], Field(max_length=20, description="default: open alerts")] = []
     category: Annotated[list[Category], Field(max_length=20)] = []
-    tier: Annotated[list[Tier], Field(max_length=20, description="the highest reached")] = []
+    tier: Annotated[list[Tier], Field(max_length=20, description="the highest tier reached")] = []
     bbox: Box | None = None
-    since: Annotated[Moment | None, Field(description="changed since; ended ones too then")] = None
+    since: Annotated[Moment | None, Field(description="changed since; includes ended alerts")] = None
     limit: Annotated[int, Field(ge=1, le=MAX_ALERTS)] = 200
 
     def matches(self, change: Change) -> bool:
-        """Whether a revision passes every filter but that of areas."""
+        """Return whether a revision passes every filter except that of areas."""
         feature = change.glance
-        told = feature.properties
+        alert = feature.properties
         return (
-            (not self.state or told.state in self.state)
-            and (not self.category or told.category in self.category)
-            and (not self.tier or told.tier in self.tier)
-            and (self.since is None or told.tick_s >= self.since.timestamp())
+            (not self.state or alert.state in self.state)
+            and (not self.category or alert.category in self.category)
+            and (not self.tier or alert.tier in self.tier)
+            and (self.since is None or alert.tick_s >= self.since.timestamp())
             and (self.bbox is None or _is_within(self.bbox, *feature.geometry.coordinates))
         )
 
 
 class AreaQuery(BaseModel):
-    """Of which areas."""
+    """The areas."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,7 +74,7 @@ class AreaQuery(BaseModel):
 
 
 class OneAreaQuery(BaseModel):
-    """Of which area; it may be left out where there is only one."""
+    """The area; a console with one area needs none."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,19 +82,19 @@ class OneAreaQuery(BaseModel):
 
 
 class ShiftQuery(AreaQuery):
-    """Since when, and of which areas."""
+    """The beginning of the shift, and the areas."""
 
     since: Moment
 
 
 class StreamQuery(AreaQuery):
-    """Of which areas, and after which event."""
+    """The areas, and the event to resume after."""
 
     last_event_id: Annotated[str | None, Field(max_length=8192, description="like the header Last-Event-ID")] = None
 
 
 def chosen(given: list[str], areas: tuple[str, ...]) -> tuple[str, ...]:
-    """The areas that were asked for, all where none was; 404 if one is not there."""
+    """Return the requested areas, or all if none was requested; 404 for an unknown one."""
     for area in given:
         if area not in areas:
             raise HTTPException(404, f"there is no area {area!r}")

@@ -1,4 +1,4 @@
-"""What operators do: each action becomes a record of the topic ``responses``, and its effect a revision."""
+"""Routes for responses: each becomes a record of the topic ``responses``, and its effect a revision."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from streams.console.api.queries import AlertId
 from streams.console.api.session import Identity, Operator, Served
 from streams.console.console import Console
 from streams.console.data.responder import NotTaken
-from streams.console.models import Json, Sent, answers
+from streams.console.models import Json, Sent, documented
 from streams.messages.response import ResponseMessage
 
 router = APIRouter(prefix="/api/alerts/{alert}")
-ANSWERS = answers(
+DOCUMENTED = documented(
     Sent,
     202,
     _401="not signed in",
-    _403="not an operator, or not sent by our page",
+    _403="not an operator, or not sent by this page",
     _404="there is no such alert",
     _409="the alert is over",
     _413="the body is too large",
-    _503="Redis or Kafka is away",
+    _503="Redis or Kafka is unavailable",
 )
 
 
 class OutcomeBody(BaseModel):
-    """What an alert has turned out to be."""
+    """The outcome of an alert."""
 
     model_config = ConfigDict(extra="forbid")
 
     outcome: Outcome
 
 
-@router.post("/acknowledge", status_code=202, response_class=Json, responses=ANSWERS)
+@router.post("/acknowledge", status_code=202, response_class=Json, responses=DOCUMENTED)
 async def acknowledge(served: Served, who: Operator, alert: AlertId) -> Any:
-    """Say that the alert has been seen: it is not brought to mind again, but speaks when it escalates."""
+    """Acknowledge an alert: reminders stop, notices of escalations do not."""
     return await _send(served, who, alert, "acknowledge")
 
 
-@router.post("/take", status_code=202, response_class=Json, responses=ANSWERS)
+@router.post("/take", status_code=202, response_class=Json, responses=DOCUMENTED)
 async def take(served: Served, who: Operator, alert: AlertId) -> Any:
-    """Say who deals with the alert: whoever sends this."""
+    """Take an alert: the user who sends this deals with it."""
     return await _send(served, who, alert, "take")
 
 
-@router.post("/outcome", status_code=202, response_class=Json, responses=ANSWERS)
+@router.post("/outcome", status_code=202, response_class=Json, responses=DOCUMENTED)
 async def outcome(served: Served, who: Operator, alert: AlertId, body: OutcomeBody) -> Any:
-    """Note what the alert has turned out to be."""
+    """Note the outcome of an alert."""
     return await _send(served, who, alert, "outcome", body.outcome)
 
 
@@ -64,7 +64,7 @@ async def _send(
 ) -> Json:
     change = await found(served, alert)
     if change.glance.properties.state in TERMINAL:
-        raise HTTPException(409, "the alert is over; only open ones take responses")
+        raise HTTPException(409, "the alert is over; people can respond to open alerts only")
     response = ResponseMessage(
         id=str(uuid.uuid4()), alert=alert, action=action, outcome=outcome, user=who.user, at=datetime.now(UTC)
     )
@@ -72,6 +72,6 @@ async def _send(
         await served.responder.send(change.area, response)
     except NotTaken:
         served.metrics.answered("refused")
-        raise HTTPException(503, "Kafka does not take it at the moment, try again") from None
+        raise HTTPException(503, "Kafka does not accept the response at the moment, try again") from None
     served.metrics.answered("accepted")
     return Json(Sent(id=response.id), 202)

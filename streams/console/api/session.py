@@ -1,4 +1,4 @@
-"""Who sends a request, what he may do, and whether it was our own page that sent it."""
+"""The user who sends a request, the user's role, and whether the console's own page sent it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, ConfigDict, Field
 
 from streams.console.console import Console
-from streams.console.models import Json, LayerName, Role, Session, answers
+from streams.console.models import Json, LayerName, Role, Session, documented
 from streams.console.users import MAX_PASSWORD, Busy
 
 COOKIE = "hotspots_session"
 CSRF_HEADER = "X-CSRF-Token"
-_cookie = APIKeyCookie(name=COOKIE, scheme_name="session", description="where a login is asked for", auto_error=False)
+_cookie = APIKeyCookie(
+    name=COOKIE, scheme_name="session", description="only where the console asks for a login", auto_error=False
+)
 
 router = APIRouter()
 
@@ -29,7 +31,7 @@ class Identity(NamedTuple):
 
 
 class Credentials(BaseModel):
-    """What one signs in with."""
+    """The user and password of a sign-in."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,13 +40,13 @@ class Credentials(BaseModel):
 
 
 def console(request: Request) -> Console:
-    """The console that the application serves."""
+    """Return the console that the application serves."""
     found: Console = request.app.state.console
     return found
 
 
 def identity(request: Request) -> Identity | None:
-    """Who sends the request; None if nobody is signed in."""
+    """Return who sends the request; None without a sign-in."""
     served = console(request)
     settings = served.settings
     if settings.login == "none":
@@ -58,7 +60,7 @@ def identity(request: Request) -> Identity | None:
 
 
 def _begun(request: Request, served: Console) -> Identity | None:
-    """The user of a session that was begun with a password that still holds."""
+    """Return the user of a session whose password has not changed since the sign-in."""
     user = served.passwords.users.get(request.session.get("user", "")) if served.passwords else None
     if user is None or not secrets.compare_digest(user.mark, str(request.session.get("mark", ""))):
         return None
@@ -66,7 +68,7 @@ def _begun(request: Request, served: Console) -> Identity | None:
 
 
 def viewer(request: Request, _: Annotated[str | None, Security(_cookie)] = None) -> Identity:
-    """Anybody who is signed in; else 401."""
+    """Return any user who is signed in; else 401."""
     found = identity(request)
     if found is None:
         raise HTTPException(401, "sign in first")
@@ -82,21 +84,21 @@ def _host(origin: str) -> str | None:
 
 def own_page(
     request: Request,
-    token: Annotated[str, Header(alias=CSRF_HEADER, max_length=200, description="of /api/session")] = "",
+    token: Annotated[str, Header(alias=CSRF_HEADER, max_length=200, description="csrf of /api/session")] = "",
 ) -> None:
-    """403 unless the request carries the session's token and comes from no other origin."""
+    """Return 403 unless the request has the session's token and comes from this origin."""
     origin = request.headers.get("origin")
     if origin is not None and _host(origin) != request.headers.get("host", ""):
-        raise HTTPException(403, "another site's page sent this")
+        raise HTTPException(403, "a page of another site sent this")
     right = str(request.session.get("csrf", ""))
     if not right or not secrets.compare_digest(right.encode(), token.encode()):
         raise HTTPException(403, f"the header {CSRF_HEADER} must be the token that /api/session gives")
 
 
 def operator(who: Annotated[Identity, Depends(viewer)], _: Annotated[None, Depends(own_page)]) -> Identity:
-    """Somebody who may act, from our own page; else 401 or 403."""
+    """Return a user who can respond, from the console's own page; else 401 or 403."""
     if who.role != "operator":
-        raise HTTPException(403, "a viewer may look and not act")
+        raise HTTPException(403, "a viewer can look but not respond")
     return who
 
 
@@ -105,9 +107,9 @@ Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
 
 
-@router.get("/api/session", responses=answers(Session, 200), response_class=Json)
+@router.get("/api/session", responses=documented(Session, 200), response_class=Json)
 def session(request: Request, served: Served) -> Any:
-    """Who I am, and what the page needs to begin; the first answer sets the session's cookie."""
+    """Return the user, and what the page needs to begin. The first HTTP response sets the session's cookie."""
     who = identity(request)
     csrf = request.session.setdefault("csrf", secrets.token_urlsafe(24))
     settings = served.settings
@@ -136,25 +138,25 @@ def session(request: Request, served: Served) -> Any:
     "/api/login",
     status_code=204,
     dependencies=[Depends(own_page)],
-    responses=answers(
+    responses=documented(
         None,
         204,
         _401="no such user with this password",
-        _403="not sent by our page",
-        _404="there is no sign-in by password here",
+        _403="not sent by this page",
+        _404="this console has no sign-in by password",
         _413="the body is too large",
-        _429="too many sign in at once",
+        _429="too many sign-ins at once",
     ),
 )
 async def login(request: Request, served: Served, given: Credentials) -> Response:
-    """Sign in; ask for /api/session again then, since its token changes."""
+    """Sign in. Request /api/session again afterwards, because its token changes."""
     if served.passwords is None:
-        raise HTTPException(404, "nobody signs in by password here")
+        raise HTTPException(404, "this console has no sign-in by password")
     try:
         address = request.client.host if request.client else ""
         user = await served.passwords.check(given.user, given.password, address)
     except Busy:
-        raise HTTPException(429, "too many sign in at once, try again soon", {"Retry-After": "5"}) from None
+        raise HTTPException(429, "too many sign-ins at once, try again soon", {"Retry-After": "5"}) from None
     if user is None:
         raise HTTPException(401, "no such user with this password")
     request.session.clear()
@@ -166,7 +168,7 @@ async def login(request: Request, served: Served, given: Credentials) -> Respons
     "/api/logout",
     status_code=204,
     dependencies=[Depends(own_page)],
-    responses=answers(None, 204, _403="not sent by our page", _413="the body is too large"),
+    responses=documented(None, 204, _403="not sent by this page", _413="the body is too large"),
 )
 def logout(request: Request) -> Response:
     """Sign out: the browser forgets the session."""

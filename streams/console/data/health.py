@@ -1,4 +1,4 @@
-"""How the areas are, from their heartbeats in Redis: a quiet area, a silent feed and a dead worker are told apart."""
+"""The health of the areas, from their heartbeats in Redis. A quiet area, a silent feed and a dead worker differ."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streams.console.data.store import Store
 from streams.console.models import AreaHealth, Health
 
 DEAD_S = 30.0
-"""A worker that has not written for so long is dead."""
+"""Age of a heartbeat from which the worker counts as dead, in seconds."""
 
 
 async def health(store: Store) -> Health:
-    """The present health; without Redis there are no areas in it."""
+    """Return the current health; without Redis it has no areas."""
     now = datetime.now(UTC)
     try:
         beats = await store.heartbeats()
@@ -28,10 +28,10 @@ async def health(store: Store) -> Health:
 def _area(area: str, beat: dict[str, str], now: datetime) -> AreaHealth:
     known: dict[str, Any] = {name: value for name, value in beat.items() if value}
     try:
-        told = msgspec.convert({**known, "area": area, "worker": "alive"}, AreaHealth, strict=False)
-    except msgspec.ValidationError:  # no heartbeat of this version
+        health = msgspec.convert({**known, "area": area, "worker": "alive"}, AreaHealth, strict=False)
+    except msgspec.ValidationError:  # a heartbeat of another version
         return AreaHealth(area=area, worker="dead")
-    if not isinstance(told.written_at, datetime):
+    if not isinstance(health.written_at, datetime):
         return AreaHealth(area=area, worker="dead")
-    seconds = max(0.0, round((now - told.written_at).total_seconds(), 3))
-    return msgspec.structs.replace(told, worker="alive" if seconds < DEAD_S else "dead", seconds=seconds)
+    seconds = max(0.0, round((now - health.written_at).total_seconds(), 3))
+    return msgspec.structs.replace(health, worker="alive" if seconds < DEAD_S else "dead", seconds=seconds)

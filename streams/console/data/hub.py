@@ -1,7 +1,7 @@
-"""One reader of the streams of changes for all viewers: each change is read and encoded once, however many look.
+"""One reader of the Redis streams of changes for all viewers: each change is read and encoded once.
 
-A viewer's place in the streams travels in the id of each event, so that it goes on where it was after any
-interruption: what it missed is read for it alone, and nothing comes twice.
+The id of each event holds a viewer's position in every area. After an interruption the viewer continues there: the
+changes that it missed are read for it alone, and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from streams.console.data.store import Change, Store
 
 HEALTH_S = 5.0
 PAUSE_S = 0.5
-"""So long after a failure Redis is tried again."""
+"""Pause between attempts to read Redis after a failure, in seconds."""
 QUEUE = 500
-"""So many events may wait for a viewer; one that falls further behind is let go, and resumes."""
+"""Largest number of events that wait for a viewer. One that falls further behind is disconnected and resumes."""
 MAX_VIEWERS = 500
 
 log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """An event, ready to be sent; ``area`` is empty for health, which belongs to all."""
+    """An event, ready to send; ``area`` is empty for health, which every viewer gets."""
 
     area: str
     text: bytes
 
 
 class Subscriber:
-    """One open event stream: what waits for it."""
+    """One open event stream, with the queue of its events."""
 
     def __init__(self, areas: frozenset[str], joined: Mapping[str, str] | None) -> None:
         self.areas = areas
-        self.joined = joined  # entry of each area after which its queue holds everything; None: not known yet
+        self.joined = joined  # entry of each area after which the queue holds all; None: not known yet
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE)
         self._is_slow = False
 
-    def tell(self, message: Message) -> None:
-        """Put an event into the queue, if it concerns the viewer."""
+    def put(self, message: Message) -> None:
+        """Put an event into the queue if it concerns the viewer."""
         if message.area and message.area not in self.areas:
             return
         try:
@@ -54,16 +54,16 @@ class Subscriber:
         except asyncio.QueueFull:
             self._is_slow = True
 
-    async def heard(self) -> AsyncIterator[Message]:
-        """What it is told, until it has been too slow."""
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield the events until the viewer is too slow."""
         while not self._is_slow:
             yield await self._queue.get()
 
 
 class Hub:
-    """Follows the streams of changes of all areas; ``shown`` makes of a change what viewers see.
+    """Follows the Redis streams of changes of all areas; ``shown`` turns a change into what viewers see.
 
-    ``failed`` is called, and may be set, for the case that it cannot follow any longer: viewers would hear of nothing.
+    It calls ``failed``, which can be set, when it can no longer follow and viewers would get nothing.
     """
 
     def __init__(self, store: Store, shown: Callable[[Change], dict[str, Any]]) -> None:
@@ -72,12 +72,12 @@ class Hub:
         self._shown = shown
         self._subscribers: set[Subscriber] = set()
         self._positions: dict[str, str] | None = None
-        self.is_up = False  # whether Redis could be read when it was last tried
+        self.is_up = False  # whether the last read of Redis succeeded
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def viewers(self) -> int:
-        """How many event streams are open."""
+        """Number of open event streams."""
         return len(self._subscribers)
 
     @property
@@ -87,38 +87,38 @@ class Hub:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it follows Redis, or waits for it; for good if not."""
+        """Whether it follows Redis or waits for it. If not, it never will again."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     def start(self) -> None:
         """Begin to follow."""
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._beat())]
         for task in self._tasks:
-            task.add_done_callback(self._say)
+            task.add_done_callback(self._end)
 
     async def stop(self) -> None:
-        """Follow no longer."""
+        """Stop following."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
-        """What a viewer of these areas is sent: health at once, with the place to resume from, then what is new.
+        """Yield the events for a viewer of these areas: health at once, with the position to resume from, then news.
 
-        ``resumed``: the entry of each area that it has seen; None for nothing but what is new from now on.
+        ``resumed``: the last entry of each area that the viewer has seen; None for new changes only.
         """
         subscriber = Subscriber(areas, self._positions and dict(self._positions))
         self._subscribers.add(subscriber)
         try:
             begins = written(subscriber.joined) if resumed is None and subscriber.joined else None
-            yield (await self._told_health(begins)).text
+            yield (await self._health(begins)).text
             held: list[Message] = []
-            async for message in self._woken(subscriber) if resumed is not None else subscriber.heard():
+            async for message in self._woken(subscriber) if resumed is not None else subscriber.messages():
                 if resumed is None:
                     yield message.text
                     continue
                 if message.area:
-                    held.append(message)  # it comes after what was missed
+                    held.append(message)  # for after the missed changes
                 elif message.text:
                     yield message.text
                 if len(held) > QUEUE:
@@ -135,15 +135,15 @@ class Hub:
             self._subscribers.discard(subscriber)
 
     async def _woken(self, subscriber: Subscriber) -> AsyncIterator[Message]:
-        """What the viewer is told, after one message that says nothing: to begin with."""
+        """Yield one empty message, so that the caller begins at once, then the viewer's events."""
         yield Message("", b"")
-        async for message in subscriber.heard():
+        async for message in subscriber.messages():
             yield message
 
     async def _missed(
         self, subscriber: Subscriber, seen: Mapping[str, str]
     ) -> AsyncIterator[tuple[bytes, dict[str, str]]]:
-        """The changes between what the viewer has seen and what its queue holds, each with what it has seen then."""
+        """Yield the changes between what the viewer has seen and what its queue holds, each with the new position."""
         positions = dict(subscriber.joined or {}) | dict(seen)
         for area in sorted(subscriber.areas & seen.keys()):
             async for change in self._store.between(area, seen[area], (subscriber.joined or {})[area]):
@@ -162,7 +162,7 @@ class Hub:
                 log.warning("Redis cannot be read, will try again: %s", error)
                 if self.is_up:
                     self.is_up = False
-                    await self._tell_health()
+                    await self._send_health()
                 await asyncio.sleep(PAUSE_S)
 
     def _place(self, positions: dict[str, str]) -> None:
@@ -172,19 +172,19 @@ class Hub:
 
     async def _read(self, positions: dict[str, str]) -> None:
         if not self.is_up:
-            await self._begin_anew_where_it_went_back(positions)
+            await self._restart_where_shorter(positions)
         asked = dict(positions)
         changes = await self._store.news(asked)
         if not self.is_up:
             self.is_up = True
-            await self._tell_health()
-        anew = {area for area in asked if positions[area] != asked[area]}  # begun anew meanwhile: they come again
+            await self._send_health()
+        restarted = {area for area in asked if positions[area] != asked[area]}  # meanwhile: their changes come again
         for change in changes:
-            if change.area in anew:
+            if change.area in restarted:
                 continue
             positions[change.area] = change.entry
             if (text := self._event(change, positions)) is not None:
-                self._tell(Message(change.area, text))
+                self._send(Message(change.area, text))
 
     def _event(self, change: Change, positions: Mapping[str, str]) -> bytes | None:
         try:
@@ -194,46 +194,46 @@ class Hub:
             return None
         return format_sse_event(event="alert", id=written(positions), data_str=data)
 
-    def _tell(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         for subscriber in self._subscribers:
-            subscriber.tell(message)
+            subscriber.put(message)
 
-    async def _told_health(self, place: str | None = None) -> Message:
+    async def _health(self, position: str | None = None) -> Message:
         data = msgspec.json.encode(await health(self._store)).decode()
-        return Message("", format_sse_event(event="health", id=place, data_str=data, retry=2000))
+        return Message("", format_sse_event(event="health", id=position, data_str=data, retry=2000))
 
-    async def _tell_health(self) -> None:
+    async def _send_health(self) -> None:
         if self._subscribers:
-            self._tell(await self._told_health())
+            self._send(await self._health())
 
     async def _beat(self) -> None:
-        """Tell the health again and again: it also keeps the connections alive."""
+        """Send the health every ``HEALTH_S``, which also keeps the connections alive."""
         while _goes_on():
             await asyncio.sleep(HEALTH_S)
-            # At once, since a Redis that hangs is waited for: health must not come later than pages wait for it.
-            await asyncio.gather(self._tell_health(), self._see_that_nothing_went_back())
+            # Together, because a hanging Redis delays both, and pages wait only so long for health.
+            await asyncio.gather(self._send_health(), self._check_positions())
 
-    async def _see_that_nothing_went_back(self) -> None:
+    async def _check_positions(self) -> None:
         with suppress(RedisError):
-            await self._begin_anew_where_it_went_back(self._positions or {})
+            await self._restart_where_shorter(self._positions or {})
 
-    async def _begin_anew_where_it_went_back(self, positions: dict[str, str]) -> None:
-        """Where a stream ends before what was read of it, the topic or Redis was made anew: all of it is told again."""
+    async def _restart_where_shorter(self, positions: dict[str, str]) -> None:
+        """Restart areas whose Redis stream ends before their position: the topic or Redis was created again."""
         known = dict(positions)
         last = await self._store.positions()
         for area, entry in known.items():
             if _number(last[area]) < _number(entry):
-                log.warning("area %s: Redis holds less than was read: its alerts are told from the first on", area)
+                log.warning("area %s: Redis holds fewer changes than were read: sending all of them again", area)
                 positions[area] = "0-0"
 
-    def _say(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("viewers would hear of nothing any more: the console ends", exc_info=error)
+            log.critical("the console cannot follow Redis any more: leaving", exc_info=error)
             self.failed()
 
 
 def _goes_on() -> bool:
-    """Whether this task has not been cancelled: a read of Redis that is cancelled may return as if it had not been."""
+    """Return whether this task is not cancelled. A cancelled read of Redis can return as if it had not been."""
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
 
@@ -243,15 +243,15 @@ def _number(entry: str) -> int:
 
 
 def written(positions: Mapping[str, str]) -> str:
-    """The entry of each area as the id of an event."""
+    """Return the entry of each area as the id of an event."""
     return ",".join(f"{area}={entry}" for area, entry in sorted(positions.items()))
 
 
 def read(event_id: str) -> dict[str, str]:
-    """What :func:`written` has written.
+    """Return the positions that :func:`written` wrote.
 
     Raises:
-        ValueError: it is no such id.
+        ValueError: It is not the id of an event.
     """
     positions = {}
     for part in event_id.split(","):

@@ -1,4 +1,4 @@
-"""What the console reads of Redis: alerts, their revisions, the stream of changes, heartbeats. It never writes."""
+"""What the console reads from Redis: alerts, their revisions, the Redis stream of changes, heartbeats."""
 
 from __future__ import annotations
 
@@ -11,45 +11,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from streams.configuration.services import RedisSettings
-from streams.redis_copy.contents import area_key, redis_arguments
+from streams.redis_copy.keys import Glance, area_key, glance, is_delayed, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
-"""So long one read of the streams waits for news: a lost connection is noticed after about that."""
+"""Longest wait of one read for news, in milliseconds. The console notices a lost connection after about this time."""
 BATCH = 200
 MAX_CHANGES = 5000
-"""So many of an area's latest changes are looked through at most."""
-
-
-class _Properties(msgspec.Struct):
-    state: str
-    tier: str
-    category: str
-    revision: int
-    recurrence_interval_days: float
-    tick_s: int
-
-
-class _Point(msgspec.Struct):
-    coordinates: tuple[float, float]
-
-
-class _Feature(msgspec.Struct):
-    id: str
-    geometry: _Point
-    properties: _Properties
-
-
-class _Event(msgspec.Struct):
-    data: _Feature
-
-
-class _Provenance(msgspec.Struct):
-    delayed: bool = False
+"""Largest number of an area's latest changes that one request reads."""
 
 
 class Change(NamedTuple):
-    """One revision of an alert as it stands in Redis; ``entry`` is its id in the stream it was read from."""
+    """One revision of an alert in Redis; ``entry`` is its id in the Redis stream that it was read from."""
 
     area: str
     event: bytes
@@ -57,28 +30,27 @@ class Change(NamedTuple):
     entry: str = ""
 
     @property
-    def glance(self) -> _Feature:
-        """What filters look at: cheaper than the whole.
+    def glance(self) -> Glance:
+        """The few fields that filters need.
 
         Raises:
-            msgspec.DecodeError: it is no alert's event.
+            msgspec.DecodeError: It is not an alert's event.
         """
-        return msgspec.json.decode(self.event, type=_Event).data
+        return glance(self.event)
 
     @property
     def feature(self) -> dict[str, Any]:
-        """The event's Feature with every property that it has, and ``delayed``."""
+        """The event's Feature with all its properties, and ``delayed``."""
         feature: dict[str, Any] = msgspec.json.decode(self.event)["data"]
-        told = msgspec.json.decode(self.provenance, type=_Provenance) if self.provenance else _Provenance()
-        feature["properties"]["delayed"] = told.delayed
+        feature["properties"]["delayed"] = is_delayed(self.provenance)
         return feature
 
 
 class Store:
-    """Redis as the console sees it; every method raises ``redis.RedisError`` while it is away."""
+    """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable."""
 
     def __init__(self, settings: RedisSettings, areas: Sequence[str]) -> None:
-        def client(timeout_s: float) -> Any:  # the types of the library leave open what it answers with
+        def client(timeout_s: float) -> Any:  # the library's types do not say what its methods return
             return Redis.from_url(
                 settings.url,
                 socket_timeout=timeout_s,
@@ -97,12 +69,12 @@ class Store:
         await self._waiting.aclose()
 
     async def open_alerts(self, area: str) -> list[Change]:
-        """The latest revision of each open alert, the rarest first."""
+        """Return the latest revision of each open alert, the rarest first."""
         ids = await self._redis.zrevrange(area_key(area, "open"), 0, -1)
         return await self._latest((area, each.decode()) for each in ids)
 
     async def find(self, alert: str) -> Change | None:
-        """The latest revision of an alert, in whichever area it is; None if there is none."""
+        """Return the latest revision of an alert of any area; None if there is none."""
         found = await self._latest((area, alert) for area in self.areas)
         return found[0] if found else None
 
@@ -119,12 +91,12 @@ class Store:
         ]
 
     async def revisions(self, change: Change, alert: str) -> list[Change]:
-        """Every revision of an alert that Redis holds, oldest first."""
+        """Return every revision of an alert in Redis, the oldest first."""
         entries = await self._redis.xrange(area_key(change.area, f"alert:{alert}:revisions"))
         return [_change(change.area, *entry) for entry in entries]
 
     async def changes(self, area: str, since_s: float = float("-inf")) -> AsyncIterator[Change]:
-        """The area's changes, the latest first, back to a tick: at most ``MAX_CHANGES``."""
+        """Yield an area's changes back to a tick, the latest first, up to ``MAX_CHANGES``."""
         end = "+"
         for _ in range(MAX_CHANGES // BATCH):
             entries = await self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
@@ -132,7 +104,7 @@ class Store:
                 change = _change(area, *entry)
                 try:
                     tick_s = change.glance.properties.tick_s
-                except msgspec.DecodeError:  # not ours
+                except msgspec.DecodeError:  # not an alert
                     continue
                 if tick_s < since_s:
                     return
@@ -142,7 +114,7 @@ class Store:
             end = f"({entries[-1][0].decode()}"
 
     async def positions(self) -> dict[str, str]:
-        """The id of the last entry of each area's stream of changes; ``0-0`` where there is none."""
+        """Return the id of the last change of each area; ``0-0`` without any."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for area in self.areas:
                 pipeline.xrevrange(area_key(area, "alerts"), count=1)
@@ -150,14 +122,14 @@ class Store:
         return {area: row[0][0].decode() if row else "0-0" for area, row in zip(self.areas, rows, strict=True)}
 
     async def news(self, positions: Mapping[str, str]) -> list[Change]:
-        """What was added to the streams of changes since; waits for it for ``BLOCK_MS``."""
+        """Return the changes after these positions; wait up to ``BLOCK_MS`` for the first."""
         areas = {area_key(area, "alerts"): area for area in positions}
         streams: dict[Any, Any] = {key: positions[area] for key, area in areas.items()}
-        answer = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
-        return [_change(areas[key.decode()], *entry) for key, entries in answer for entry in entries]
+        found = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
+        return [_change(areas[key.decode()], *entry) for key, entries in found for entry in entries]
 
     async def between(self, area: str, after: str, upto: str) -> AsyncIterator[Change]:
-        """The area's changes after one entry up to another, oldest first."""
+        """Yield an area's changes after one entry up to another, the oldest first."""
         while True:
             entries = await self._redis.xrange(area_key(area, "alerts"), min=f"({after}", max=upto, count=BATCH)
             for entry in entries:
@@ -167,7 +139,7 @@ class Store:
             after = entries[-1][0].decode()
 
     async def heartbeats(self) -> dict[str, dict[str, str]]:
-        """The fields of each area's heartbeat; empty where there is none."""
+        """Return the fields of each area's heartbeat; empty without one."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
@@ -178,7 +150,7 @@ class Store:
         }
 
     async def usual(self, area: str) -> bytes | None:
-        """How many incidents each cell has had in the window, JSON; None if it is not known yet."""
+        """Return how many incidents each location has had in the window, JSON; None if not known yet."""
         found: bytes | None = await self._redis.get(area_key(area, "usual"))
         return found
 

@@ -1,1 +1,1 @@
-"""The map under the alerts: cells, layers, names of places. Knows nothing of alerts."""
+"""The map under the alerts: locations, layers, names of places. Knows nothing about alerts."""

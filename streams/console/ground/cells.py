@@ -1,4 +1,4 @@
-"""H3 cells and the operator's own places as GeoJSON."""
+"""Locations as GeoJSON: H3 cells, and entries of the operator's ``places_file``."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from streams.messages.usual import Usual
 
 WEEK_DAYS = 7.0
 DIGITS = 6
-"""Of degrees: 0.1 m."""
+"""Decimal places of degrees, 0.1 m."""
 
 
 def outlines(ids: Iterable[str], places: Mapping[str, tuple[float, float]]) -> Cells:
-    """The outlines of cells, or the points of places; an id that is neither is left out."""
+    """Return the outlines of cells or the points of places; other ids are left out."""
     return Cells(features=[cell for each in ids if (cell := _cell(CellProperties(id=each), places)) is not None])
 
 
 def usual_cells(usual: Usual, places: Mapping[str, tuple[float, float]]) -> Cells:
-    """What is usual in each cell or place that has had incidents."""
+    """Return how many incidents each location has had, if any."""
     known = places if isinstance(usual.places, UnsetType) else usual.places
     weeks = usual.days / WEEK_DAYS
-    told = (
+    counted = (
         CellProperties(id=each, count=count, per_week=float(f"{count / weeks:.6g}") if weeks else UNSET)
         for each, count in usual.cells.items()
     )
-    return Cells(features=[cell for each in told if (cell := _cell(each, known)) is not None])
+    return Cells(features=[cell for each in counted if (cell := _cell(each, known)) is not None])
 
 
 class UsualCells:
-    """What is usual in an area as JSON: made once for all who ask, until Redis holds something else."""
+    """The usual intensity of an area as JSON, encoded once for all viewers until the value in Redis changes."""
 
     def __init__(self, places: Mapping[str, tuple[float, float]]) -> None:
         self._places = places
@@ -43,7 +43,7 @@ class UsualCells:
         self._usual = self._cells = b""
 
     async def encoded(self, usual: bytes) -> bytes:
-        """The cells of what Redis holds."""
+        """Return the locations, as JSON, for the value in Redis."""
         async with self._lock:
             if usual != self._usual:
                 self._cells = await asyncio.to_thread(self._encode, usual)
@@ -54,12 +54,13 @@ class UsualCells:
         return msgspec.json.encode(usual_cells(msgspec.json.decode(usual, type=Usual), self._places))
 
 
-def _cell(told: CellProperties, places: Mapping[str, tuple[float, float]]) -> Cell | None:
-    if told.id in places:
-        return Cell(geometry=Point(places[told.id]), properties=told)
-    if not h3.is_valid_cell(told.id):
+def _cell(properties: CellProperties, places: Mapping[str, tuple[float, float]]) -> Cell | None:
+    if properties.id in places:
+        return Cell(geometry=Point(places[properties.id]), properties=properties)
+    if not h3.is_valid_cell(properties.id):
         return None
     corners = [
-        (round(longitude, DIGITS), round(latitude, DIGITS)) for latitude, longitude in h3.cell_to_boundary(told.id)
+        (round(longitude, DIGITS), round(latitude, DIGITS))
+        for latitude, longitude in h3.cell_to_boundary(properties.id)
     ]
-    return Cell(geometry=Polygon(coordinates=((*corners, corners[0]),)), properties=told)
+    return Cell(geometry=Polygon(coordinates=((*corners, corners[0]),)), properties=properties)

@@ -1,4 +1,4 @@
-"""The operator's GeoJSON layers: what the map draws, and the names of streets and beats for places."""
+"""The operator's GeoJSON layers: drawn on the map, and the source of names of streets and beats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.configuration.console import LayerKind, LayerSettings
 from streams.configuration.reader import ConfigurationError
 
 STREET_M = 300.0
-"""A street farther away than that names nothing."""
+"""Largest distance of a street that names a place, in metres."""
 DEGREE_M = 111_195.0
 """Metres of one degree of latitude."""
 
@@ -32,7 +32,7 @@ class _Collection(msgspec.Struct, tag="FeatureCollection", tag_field="type"):
 
 
 class Layer(NamedTuple):
-    """One layer: its GeoJSON as it is served, and what its features are called."""
+    """One layer: its GeoJSON as it is served, and the names of its features."""
 
     name: str
     kind: LayerKind
@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 class Layers:
-    """All layers, and where a point lies among them."""
+    """All layers, and the name that they give to a point."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = {layer.name: layer for layer in layers}
@@ -54,18 +54,18 @@ class Layers:
         return iter(self._layers.values())
 
     def get(self, name: str) -> Layer | None:
-        """The layer of that name."""
+        """Return the layer of that name."""
         return self._layers.get(name)
 
     def place(self, longitude: float, latitude: float) -> str:
-        """Such as "near High Street, beat 12": the nearest street within ``STREET_M``, the beat; empty if none."""
+        """Return a name such as "near High Street, beat 12", from the nearest street and the beat, or nothing."""
         street = self._streets.nearest(longitude, latitude)
         beat = self._beats.around(longitude, latitude)
         return ", ".join([f"near {street}"] * bool(street) + [f"beat {beat}"] * bool(beat))
 
 
 class _Named:
-    """Named shapes in metres on a plane that is true around them."""
+    """Named shapes in metres, on a plane that is accurate around them."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         named = [
@@ -98,10 +98,10 @@ class _Named:
 
 
 def read_layer(settings: LayerSettings) -> Layer:
-    """A layer from its file: a GeoJSON FeatureCollection in degrees WGS 84; features without geometry are left out.
+    """Read a GeoJSON FeatureCollection in degrees WGS 84; features without geometry are left out.
 
     Raises:
-        ConfigurationError: the file cannot be read, or holds something else.
+        ConfigurationError: The file cannot be read, or is not a FeatureCollection.
     """
     try:
         geojson = Path(settings.file).read_bytes()
@@ -116,7 +116,7 @@ def read_layer(settings: LayerSettings) -> Layer:
     if settings.kind in ("streets", "beats") and not any(labels):
         raise ConfigurationError(
             f"console.layers: {settings.name}: {settings.file}: no feature has a property {settings.label!r}; "
-            "name the one with its name as label"
+            "label must be the property that holds a feature's name"
         )
     return Layer(settings.name, settings.kind, settings.label, geojson, shapes, labels)
 

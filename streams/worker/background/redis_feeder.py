@@ -30,7 +30,8 @@ from streams.configuration.services import RedisSettings
 from streams.messages.records import partition_of
 from streams.messages.usual import Usual
 from streams.process.background_thread import BackgroundThread
-from streams.redis_copy.contents import RedisCopy, RedisLost, area_key
+from streams.redis_copy.contents import RedisCopy, RedisLost
+from streams.redis_copy.keys import area_key
 from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400

@@ -1,4 +1,4 @@
-"""The console beside a real worker and a real broker: what is done on one screen shows on every other."""
+"""The console with a real worker and a real broker: a response on one screen shows on every other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.integration.worker_process import WorkerProcess, incidents
 from tests.streams.console.site import Feed, alert, alerts_of, new_area, serving, watching
 
 FED = 117
-"""After so many incidents of the feed alerts are open."""
+"""Number of incidents of the feed after which alerts are open."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_an_alert_is_acknowledged_and_every_screen_shows_it(new_site: NewSite, s
         screens = [stack.enter_context(watching(client, **query)) for query in ({}, {"area": "leeds"})]
         worker = stack.enter_context(WorkerProcess(site))
         site.produce(incidents("leeds", 160, 1)[:FED])
-        worker.until(lambda: site.covered()["leeds"] == FED - 1, "the feed is on record but for its open tick")
+        worker.until(lambda: site.covered()["leeds"] == FED - 1, "the feed is on record, except for its open tick")
         worker.until(lambda: client.get("/api/alerts").json()["features"], "an alert is shown")
         worker.until(lambda: client.get("/api/health").json()["areas"][0]["worker"] == "alive", "a heartbeat")
         alert_id = client.get("/api/alerts").json()["features"][0]["id"]
@@ -58,15 +58,17 @@ def test_an_alert_is_acknowledged_and_every_screen_shows_it(new_site: NewSite, s
                 if event.data["id"] == alert_id:
                     reasons.append(event.data["properties"]["reason"])
             assert reasons[-2:] == ["acknowledged", "outcome_noted"]
-        told = client.get(f"/api/alerts/{alert_id}").json()["alert"]["properties"]["response"]
-        assert (told["acknowledged_by"], told["outcome"], told["outcome_by"]) == ("local", "venue", "local")
+        given = client.get(f"/api/alerts/{alert_id}").json()["alert"]["properties"]["response"]
+        assert (given["acknowledged_by"], given["outcome"], given["outcome_by"]) == ("local", "venue", "local")
         revisions = client.get(f"/api/alerts/{alert_id}/revisions").json()["features"]
         numbers = [each["properties"]["revision"] for each in revisions]
         assert numbers == list(range(1, len(numbers) + 1))
         assert worker.stop() == DONE
 
 
-def test_an_action_is_a_record_in_the_partition_of_its_area(kafka: Any, server: LocalValkey, topic_prefix: str) -> None:
+def test_a_response_is_a_record_in_the_partition_of_its_area(
+    kafka: Any, server: LocalValkey, topic_prefix: str
+) -> None:
     area = new_area()
     configuration = Configuration(
         kafka=KafkaSettings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix, partitions=3),
@@ -97,7 +99,7 @@ def test_an_action_is_a_record_in_the_partition_of_its_area(kafka: Any, server: 
     ]
 
 
-def test_without_kafka_one_is_told_soon(server: LocalValkey) -> None:
+def test_without_kafka_a_response_fails_soon(server: LocalValkey) -> None:
     area = new_area()
     configuration = Configuration(
         kafka=KafkaSettings(bootstrap="127.0.0.1:1"),
@@ -110,8 +112,8 @@ def test_without_kafka_one_is_told_soon(server: LocalValkey) -> None:
     feed.close()
     with serving(configuration) as client:
         began = time.monotonic()
-        answer = client.act(f"/api/alerts/{2:032x}/take")
-        assert answer.status_code == 503
-        assert "Kafka" in answer.json()["detail"]
+        response = client.act(f"/api/alerts/{2:032x}/take")
+        assert response.status_code == 503
+        assert "Kafka" in response.json()["detail"]
         assert time.monotonic() - began < 8
         assert client.get("/api/alerts").status_code == 200

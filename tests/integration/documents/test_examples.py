@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.conftest import GivenValkey
 from tests.integration.worker_process import until
 from tests.streams.console.site import Feed, alert, configured, new_area, serving

@@ -20,7 +20,7 @@ from streams.brokers.connection import producer_arguments
 from streams.configuration.load import Configuration
 from streams.messages.alert import PROVENANCE_HEADER, alert_event, read_alert
 from streams.messages.usual import Usual
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from streams.worker.background.redis_feeder import RedisFeeder
 from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT

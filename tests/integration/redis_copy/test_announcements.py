@@ -9,7 +9,7 @@ import pytest
 
 from streams.configuration.load import Configuration
 from streams.messages.alert import read_alert
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.integration.redis_copy.fed_redis import USUAL, feeding, history, publish, wait_for, wait_until_fed
 
 

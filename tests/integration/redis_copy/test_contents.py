@@ -24,7 +24,8 @@ from streams.configuration.services import RedisSettings
 from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import PROVENANCE_HEADER, read_alert
 from streams.messages.records import partition_of
-from streams.redis_copy.contents import RedisCopy, area_key
+from streams.redis_copy.contents import RedisCopy
+from streams.redis_copy.keys import area_key
 from tests.integration.redis_copy.fed_redis import (
     AREAS,
     PARTITIONS,

@@ -15,7 +15,7 @@ from streams.configuration.services import RedisSettings
 from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import read_alert
 from streams.messages.records import partition_of
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.integration.redis_copy.fed_redis import (
     AREAS,
     PARTITIONS,

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from streams.messages.alert import read_alert
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from streams.worker.consumer import DONE
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from streams.messages.records import Rejection
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from streams.worker.consumer import DONE
 from tests.conftest import GivenValkey
 from tests.integration.conftest import NewSite

@@ -23,7 +23,7 @@ from streams.messages.records import Rejection, partition_of
 from streams.messages.response import ResponseMessage
 from streams.messages.scan import decode_scan
 from streams.messages.usual import Usual
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, incidents

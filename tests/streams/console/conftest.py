@@ -1,4 +1,4 @@
-"""A console for the tests of each file, whose areas are empty at the start of each test."""
+"""A console for each test file. Its areas are empty at the start of each test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from argon2 import PasswordHasher
 from redis import Redis
 
 from streams.console import users
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.site import Client, Feed, configured, new_area, serving
 
 
 @pytest.fixture(autouse=True, scope="package")
 def _quick_hashes() -> Iterator[None]:
-    """A real hash takes a tenth of a second, which is what it is for."""
+    """A real hash takes a tenth of a second, on purpose."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(users, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
@@ -42,7 +42,7 @@ def _client(valkey: Any, areas: tuple[str, str]) -> Iterator[Client]:
 
 @pytest.fixture
 def client(_client: Client, valkey: Any, areas: tuple[str, str]) -> Client:
-    """Of a console without a login."""
+    """A client of a console without a login."""
     _client.cookies.clear()
     with Redis.from_url(valkey.url) as redis:
         for area in areas:

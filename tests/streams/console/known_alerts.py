@@ -1,4 +1,4 @@
-"""For Schemathesis: often the name of something that is there, which chance would never find."""
+"""Hooks for Schemathesis: they often insert ids and names that exist, which chance would never find."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import schemathesis
 
 LAYER = "streets"
 KNOWN = 6
-"""Alerts with the numbers from 0 are there."""
+"""Number of known alerts; their ids are the numbers from 0."""
 
 
 @schemathesis.hook
 def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Half of the ids and names that are well formed become those of known alerts and of the layer."""
+    """Replace half of the valid ids and names by those of known alerts and of the layer."""
     parameters = parameters or {}
     if re.fullmatch(r"[0-9a-f]{31}[0-7]", str(parameters.get("alert"))):
         return parameters | {"alert": f"{int(parameters['alert'][-1]) % KNOWN:032x}"}

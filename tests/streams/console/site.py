@@ -1,4 +1,4 @@
-"""A console on a real Valkey: alerts to put there, a server to ask, its events to read."""
+"""A console on a real Valkey: put alerts there, send requests to a server, read its event stream."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ START_S = 1_790_000_000
 
 
 def alert(number: int, area: str, **changed: Any) -> Alert:
-    """An alert whose id tells its number."""
+    """Return an alert whose id is its number."""
     fields: dict[str, Any] = {
         "id": f"{number:032x}",
         "revision": 1,
@@ -75,35 +75,35 @@ def alert(number: int, area: str, **changed: Any) -> Alert:
 
 
 class Feed:
-    """Puts alerts into Redis, as the feeder does: by the same script, one offset after the other."""
+    """Puts alerts into Redis as the feeder does: with the same script, one offset after the other."""
 
     def __init__(self, url: str) -> None:
         self._copy = RedisCopy(RedisSettings(url=url), 3600)
         self._offset: dict[str, int] = {}
 
-    def put(self, told: Alert, *, delayed: bool = False) -> None:
-        """One revision."""
-        offset = self._offset.get(told.area, 0)
+    def put(self, revision: Alert, *, delayed: bool = False) -> None:
+        """Put one revision."""
+        offset = self._offset.get(revision.area, 0)
         provenance = Provenance(version="0", host="", partition=0, next_offset=0, latency_s=0.0, delayed=delayed)
         record: Any = SimpleNamespace(
-            value=alert_event(told, AreaSettings(), "configuration"),
+            value=alert_event(revision, AreaSettings(), "configuration"),
             headers=[(PROVENANCE_HEADER, provenance.encode())],
             timestamp=time.time() * 1000,
         )
-        self._copy.advance(told.area, offset, offset + 1, 0, record)
-        self._offset[told.area] = offset + 1
+        self._copy.advance(revision.area, offset, offset + 1, 0, record)
+        self._offset[revision.area] = offset + 1
 
     def beat(self, area: str, written_at: datetime | None = None, feed: FeedState = "healthy") -> None:
-        """A worker's sign of life."""
-        told = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed=feed)
-        self._copy.beat(area, told, written_at or datetime.now(UTC))
+        """Write a heartbeat."""
+        health = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed=feed)
+        self._copy.beat(area, health, written_at or datetime.now(UTC))
 
     def close(self) -> None:
         self._copy.close()
 
 
 def configured(url: str, *areas: str, kafka: KafkaSettings = NO_KAFKA, **settings: Any) -> Configuration:
-    """A configuration of these areas, which no other test has."""
+    """Return a configuration of these areas, which no other test has."""
     return Configuration(
         kafka=kafka,
         redis=RedisSettings(url=url),
@@ -113,17 +113,17 @@ def configured(url: str, *areas: str, kafka: KafkaSettings = NO_KAFKA, **setting
 
 
 def new_area() -> str:
-    """A name that no other test has."""
+    """Return a name that no other test has."""
     return f"area-{uuid.uuid4().hex[:10]}"
 
 
 class Client(httpx.Client):
-    """A browser, as far as cookies and the token go."""
+    """An HTTP client that handles cookies and the token as a browser does."""
 
     app: FastAPI
 
     def act(self, path: str, **arguments: Any) -> httpx.Response:
-        """A POST as the page sends it."""
+        """Send a POST as the page does."""
         token = self.get("/api/session").json()["csrf"]
         return self.post(path, headers={"X-CSRF-Token": token}, **arguments)
 
@@ -133,7 +133,7 @@ class Client(httpx.Client):
 
 @contextmanager
 def serving(configuration: Configuration) -> Iterator[Client]:
-    """A server in a thread, and a client for it."""
+    """Run a server in a thread, with a client for it."""
     app = application(configuration)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
@@ -159,7 +159,7 @@ class Event(msgspec.Struct):
 
 
 def read_events(lines: Iterator[str]) -> Iterator[Event]:
-    """The events of a stream's lines."""
+    """Yield the events in the lines of an event stream."""
     fields: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -172,21 +172,21 @@ def read_events(lines: Iterator[str]) -> Iterator[Event]:
 
 @contextmanager
 def watching(client: Client, **query: Any) -> Iterator[Iterator[Event]]:
-    """The events of a viewer, once its stream is open."""
+    """Yield the events of a viewer whose event stream is open."""
     headers = {"Last-Event-ID": query.pop("last")} if "last" in query else {}
-    with client.stream("GET", "/api/stream", params=query, headers=headers) as answer:
-        assert answer.status_code == 200
-        events = read_events(answer.iter_lines())
+    with client.stream("GET", "/api/stream", params=query, headers=headers) as response:
+        assert response.status_code == 200
+        events = read_events(response.iter_lines())
         assert next(events).kind == "health"
         yield events
 
 
 def alerts_of(events: Iterator[Event], number: int) -> list[Event]:
-    """The next so many alerts."""
+    """Return the next alerts."""
     found: list[Event] = []
     until_s = time.monotonic() + 30
     while len(found) < number:
-        event = next(events)  # health comes again and again
+        event = next(events)  # health comes repeatedly
         assert time.monotonic() < until_s, f"{len(found)} of {number} alerts have come"
         if event.kind == "alert":
             found.append(event)

@@ -1,10 +1,53 @@
-"""Figures in words: two digits that say something, in the unit that people would use."""
+"""Words for terms, figures and intervals."""
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import pytest
 
+from detectors.alerts.lifecycle import OPENED, TRANSITIONS, AlertState, Event
+from detectors.alerts.notices import Notice
+from detectors.alerts.response import Action, Outcome
+from detectors.area.settings import STREAMS
+from detectors.clusters.artefacts import ArtefactKind
+from detectors.scan.significance import TIERS
+from streams.areas.health import FeedState
+from streams.messages import wording
 from streams.messages.wording import figure_words, interval_words
+
+REASONS = [OPENED, *(reason for _, reason in TRANSITIONS.values() if reason)]
+
+
+@pytest.mark.parametrize(
+    ("words", "terms"),
+    [
+        (wording.TIERS, TIERS),
+        (wording.STREAMS, STREAMS),
+        (wording.STATES, AlertState),
+        (wording.REASONS, REASONS),
+        (wording.NOTICES, [each for each in Notice if each is not Notice.SILENT]),
+        (wording.OUTCOMES, get_args(Outcome)),
+        (wording.ARTEFACTS, ArtefactKind),
+        (wording.RESPONSES, get_args(Action)),
+        (wording.FEEDS, get_args(FeedState)),
+    ],
+)
+def test_every_term_has_words(words: dict[Any, Any], terms: Any) -> None:
+    assert sorted(words) == sorted(set(terms))
+    assert all(words.values())
+
+
+def test_tiers_and_streams_keep_their_order() -> None:
+    """The page sorts by the one and lists the other."""
+    assert ([*wording.TIERS], [*wording.STREAMS]) == ([*TIERS], [*STREAMS])
+
+
+def test_a_response_makes_a_revision_with_its_reason() -> None:
+    events = (Event.ACKNOWLEDGED, Event.TAKEN, Event.NOTED)
+    assert [each.reason for each in wording.RESPONSES.values()] == [
+        TRANSITIONS[AlertState.OPEN, event][1] for event in events
+    ]
 
 
 @pytest.mark.parametrize(

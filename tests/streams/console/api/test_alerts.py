@@ -1,4 +1,4 @@
-"""What the API says of alerts, against the alerts that were put into Redis."""
+"""What the API returns, against the alerts that were put into Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detectors.alerts.tracking import Alert
 from streams.areas.health import FeedState
 from streams.messages.alert import AlertFeature
 from streams.messages.explanation import paragraph
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.site import CELL, LATITUDE, LONGITUDE, START_S, Client, Feed, alert
 
 TIERS = ["watch", "advisory", "alert", "urgent"]
@@ -28,16 +28,16 @@ def rfc3339(seconds: float) -> str:
 
 
 def ids(client: Client, **query: Any) -> list[str]:
-    answer = client.get("/api/alerts", params=query)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["type"] == "FeatureCollection"
-    return [feature["id"] for feature in answer.json()["features"]]
+    response = client.get("/api/alerts", params=query)
+    assert response.status_code == 200, response.text
+    assert response.json()["type"] == "FeatureCollection"
+    return [feature["id"] for feature in response.json()["features"]]
 
 
 @pytest.fixture
 def city(feed: Feed, areas: tuple[str, str]) -> list[Alert]:
-    """Forty alerts that differ in everything a filter looks at; of each two revisions, of which the second counts."""
-    told = [
+    """Forty alerts that differ in everything a filter reads, each with two revisions, of which the second counts."""
+    alerts = [
         alert(
             number,
             areas[number % 2],
@@ -49,10 +49,10 @@ def city(feed: Feed, areas: tuple[str, str]) -> list[Alert]:
         )
         for number in range(40)
     ]
-    for each in told:
+    for each in alerts:
         feed.put(alert(int(each.id, 16), each.area, tick_s=each.tick_s - 7, stream=each.stream))
         feed.put(each)
-    return told
+    return alerts
 
 
 BOX = f"{LONGITUDE - 0.001},{LATITUDE - 1},{LONGITUDE + 0.205},{LATITUDE + 1}"
@@ -87,9 +87,9 @@ def test_areas(client: Client, city: list[Alert], areas: tuple[str, str]) -> Non
     assert client.get("/api/alerts", params={"area": "nowhere"}).status_code == 404
 
 
-def test_the_highest_tier_comes_first_and_what_is_over_last(client: Client, city: list[Alert]) -> None:
-    told = {each.id: each for each in city}
-    listed = [told[each] for each in ids(client, state=STATES)]
+def test_the_highest_tier_comes_first_and_ended_alerts_last(client: Client, city: list[Alert]) -> None:
+    by_id = {each.id: each for each in city}
+    listed = [by_id[each] for each in ids(client, state=STATES)]
     live = [each for each in listed if each.state in OPEN]
     over = listed[len(live) :]
     assert live == sorted(live, key=lambda each: (-TIERS.index(each.tier), -each.recurrence_interval_days))
@@ -118,14 +118,16 @@ def test_the_highest_tier_comes_first_and_what_is_over_last(client: Client, city
         {"area": ["x"] * 101},
     ],
 )
-def test_what_is_no_filter_is_refused(client: Client, query: dict[str, Any]) -> None:
-    answer = client.get("/api/alerts", params=query)
-    assert answer.status_code == 422
-    assert next(iter(query)) in answer.json()["detail"]
+def test_an_invalid_filter_is_refused(client: Client, query: dict[str, Any]) -> None:
+    response = client.get("/api/alerts", params=query)
+    assert response.status_code == 422
+    assert next(iter(query)) in response.json()["detail"]
 
 
-def test_a_feature_is_that_of_the_event(client: Client, feed: Feed, areas: tuple[str, str], valkey: Any) -> None:
-    """Every property of the event is there as it stands in it, those of newer workers too."""
+def test_a_feature_has_the_properties_of_the_event(
+    client: Client, feed: Feed, areas: tuple[str, str], valkey: Any
+) -> None:
+    """Also those of newer workers."""
     feed.put(alert(1, areas[0]), delayed=True)
     key = area_key(areas[0], f"alert:{1:032x}")
     with Redis.from_url(valkey.url) as redis:
@@ -134,6 +136,7 @@ def test_a_feature_is_that_of_the_event(client: Client, feed: Feed, areas: tuple
         redis.hset(key, "event", msgspec.json.encode(event))
     (feature,) = client.get("/api/alerts").json()["features"]
     assert feature["properties"].pop("delayed") is True
+    assert feature["properties"].pop("recurrence_interval") == "401 days"
     assert feature == event["data"]
 
 
@@ -142,7 +145,7 @@ def test_the_card(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0], split_from=f"{7:032x}"))
     feed.put(alert(2, areas[0], stream="all", members=(*members[1:], "other")))
     feed.put(alert(3, areas[0]))
-    feed.put(alert(4, areas[1], members=members))  # ids of another area are other incidents
+    feed.put(alert(4, areas[1], members=members))  # equal ids in another area are other incidents
     card = client.get(f"/api/alerts/{1:032x}").json()
     assert card["related"] == [f"{2:032x}", f"{7:032x}"]
     place = card["alert"]["properties"].get("place", "")
@@ -164,13 +167,13 @@ def test_revisions_come_oldest_first(client: Client, feed: Feed, areas: tuple[st
 
 
 @pytest.mark.parametrize("path", ["", "/revisions"])
-def test_an_alert_that_is_not_there(client: Client, path: str) -> None:
+def test_an_unknown_alert(client: Client, path: str) -> None:
     assert client.get(f"/api/alerts/{5:032x}{path}").status_code == 404
     assert client.get(f"/api/alerts/nonsense{path}").status_code == 422
 
 
 def test_the_shift(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
-    """Of each alert its life before and after the time that is asked for."""
+    """Each alert has states before and after the requested time."""
     lives = {
         1: (["open"], []),
         2: (["open"], ["open"]),
@@ -195,29 +198,29 @@ def test_the_shift(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     assert client.get("/api/shift").status_code == 422
 
 
-def test_health_tells_the_dead_from_the_living(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+def test_health_shows_dead_and_living_workers(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.beat(areas[0])
     feed.beat(areas[1], datetime.now(UTC) - timedelta(seconds=31))
     health = client.get("/api/health").json()
     assert health["redis"] is True
-    told = {each["area"]: each for each in health["areas"]}
-    assert [told[area]["worker"] for area in areas] == ["alive", "dead"]
-    assert told[areas[0]]["seconds"] < 10 < 31 <= told[areas[1]]["seconds"]
-    assert told[areas[0]]["lag"] == 7 and told[areas[0]]["feed"] == "healthy"
-    assert datetime.fromisoformat(told[areas[0]]["last_record"]).timestamp() == START_S + 0.5
-    assert "last_scan" not in told[areas[0]]
+    found = {each["area"]: each for each in health["areas"]}
+    assert [found[area]["worker"] for area in areas] == ["alive", "dead"]
+    assert found[areas[0]]["seconds"] < 10 < 31 <= found[areas[1]]["seconds"]
+    assert found[areas[0]]["lag"] == 7 and found[areas[0]]["feed"] == "healthy"
+    assert datetime.fromisoformat(found[areas[0]]["last_record"]).timestamp() == START_S + 0.5
+    assert "last_scan" not in found[areas[0]]
 
 
 @pytest.mark.parametrize("state", get_args(FeedState))
-def test_every_state_of_a_feed_is_told(client: Client, feed: Feed, areas: tuple[str, str], state: FeedState) -> None:
+def test_every_state_of_a_feed_is_shown(client: Client, feed: Feed, areas: tuple[str, str], state: FeedState) -> None:
     feed.beat(areas[0], feed=state)
-    told = client.get("/api/health").json()["areas"][0]
-    assert (told["worker"], told["feed"]) == ("alive", state)
+    found = client.get("/api/health").json()["areas"][0]
+    assert (found["worker"], found["feed"]) == ("alive", state)
 
 
 def test_an_area_without_a_heartbeat_is_dead(client: Client, areas: tuple[str, str]) -> None:
-    told = client.get("/api/health").json()["areas"]
-    assert told == [{"area": area, "worker": "dead"} for area in areas]
+    found = client.get("/api/health").json()["areas"]
+    assert found == [{"area": area, "worker": "dead"} for area in areas]
 
 
 def test_what_is_usual(client: Client, areas: tuple[str, str], valkey: Any) -> None:

@@ -1,4 +1,4 @@
-"""Generated requests against the description: every answer must be one that OpenAPI promises.
+"""Generated requests: every HTTP response must be one that the OpenAPI document describes.
 
 The event stream never ends, so it has its own tests.
 """
@@ -19,7 +19,7 @@ from redis import Redis
 from streams.configuration.console import LayerSettings
 from streams.console import users
 from streams.console.users import password_line
-from streams.redis_copy.contents import area_key
+from streams.redis_copy.keys import area_key
 from tests.streams.console.api.test_session import Sent
 from tests.streams.console.known_alerts import KNOWN, LAYER
 from tests.streams.console.site import CELL, Client, Feed, alert, configured, serving
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture(scope="module")
 def described(valkey: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A console with a login, somebody signed in, alerts of which some are over, a layer, and no Kafka."""
+    """A console with a signed-in user, open and ended alerts, a layer, and no Kafka."""
     folder: Path = tmp_path_factory.mktemp("described")
     (folder / "users").write_text(password_line("ann", "operator", "correct horse"))
     (folder / "streets.geojson").write_text('{"type": "FeatureCollection", "features": []}')
@@ -52,7 +52,7 @@ def described(valkey: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def run(client: Client, folder: Path, *options: str) -> int:
-    """Let Schemathesis ask as the user who is signed in, with every check; returns how many cases it has made."""
+    """Run Schemathesis as the signed-in user with every check. Return its number of cases."""
     token = client.get("/api/session").json()["csrf"]
     cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     command = [str(Path(sys.executable).parent / "schemathesis"), "run", f"{client.base_url}/openapi.json"]
@@ -74,10 +74,10 @@ def run(client: Client, folder: Path, *options: str) -> int:
     return int(found[1].replace(",", ""))
 
 
-def test_every_answer_is_as_described(described: Client, tmp_path: Path) -> None:
+def test_every_http_response_is_as_described(described: Client, tmp_path: Path) -> None:
     assert run(described, tmp_path, "--max-examples", "8", "--phases", "fuzzing") >= 100
 
 
 @pytest.mark.long
-def test_two_thousand_answers_are_as_described(described: Client, tmp_path: Path) -> None:
+def test_two_thousand_http_responses_are_as_described(described: Client, tmp_path: Path) -> None:
     assert run(described, tmp_path, "--max-examples", "180") >= 2000

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the console."""
+"""The metrics of the console."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.streams.console.site import Client, Feed, alert, configured, new_area
 
 
 def figures(client: Client) -> dict[str, float]:
-    """Every figure of ours by its name, or name and outcome."""
+    """Return the console's own metrics by name, or name and outcome."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
         " ".join([sample.name, *sample.labels.values()]): sample.value
@@ -23,7 +23,7 @@ def figures(client: Client) -> dict[str, float]:
     }
 
 
-def test_every_declared_figure_is_there_from_the_beginning(client: Client) -> None:
+def test_every_declared_metric_exists_from_the_beginning(client: Client) -> None:
     assert {name.split()[0] for name in figures(client)} == {each.name for each in CONSOLE_METRICS}
 
 
@@ -33,18 +33,18 @@ def test_open_streams_are_counted(client: Client) -> None:
     until(lambda: figures(client)["hotspots_console_viewers"] == 0, "those that have left are not counted")
 
 
-def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unavailable_redis_shows(tmp_path: Path) -> None:
     with LocalValkey(tmp_path) as server, serving(configured(server.url, new_area())) as client:
         until(lambda: figures(client)["hotspots_console_redis_up"] == 1, "it can be read")
         server.stop()
-        until(lambda: figures(client)["hotspots_console_redis_up"] == 0, "it is away")
+        until(lambda: figures(client)["hotspots_console_redis_up"] == 0, "it is unavailable")
         server.start()
         until(lambda: figures(client)["hotspots_console_redis_up"] == 1, "it is back")
 
 
-def test_an_answer_that_kafka_does_not_take_is_counted(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+def test_a_response_that_kafka_does_not_accept_is_counted(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0]))
     assert client.act(f"/api/alerts/{1:032x}/take").status_code == 503
-    told = figures(client)
-    assert told["hotspots_console_answers_total refused"] == 1
-    assert told["hotspots_console_answers_total accepted"] == 0
+    found = figures(client)
+    assert found["hotspots_console_answers_total refused"] == 1
+    assert found["hotspots_console_answers_total accepted"] == 0

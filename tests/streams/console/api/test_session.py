@@ -1,4 +1,4 @@
-"""Who may look, who may act, and what a page of somebody else cannot do."""
+"""Who can look, who can respond, and what a page of another site cannot do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sent(client: Client, monkeypatch: pytest.MonkeyPatch) -> Sent:
 def password_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("users") / "users"
     lines = [password_line(user, "operator" if user == "ann" else "viewer", PASSWORDS[user]) for user in PASSWORDS]
-    path.write_text("# who may\n\n" + "\n".join(lines) + "\n")
+    path.write_text("# users\n\n" + "\n".join(lines) + "\n")
     return path
 
 
@@ -76,7 +76,7 @@ def guarded(_guarded: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
     return _guarded
 
 
-def test_on_loopback_one_is_an_operator(client: Client, areas: tuple[str, str]) -> None:
+def test_on_loopback_everyone_is_an_operator(client: Client, areas: tuple[str, str]) -> None:
     session = client.get("/api/session").json()
     assert (session["user"], session["role"], session["login"], session["signed_in"]) == (
         "local",
@@ -94,19 +94,19 @@ def test_nothing_is_shown_without_a_sign_in(guarded: Client, path: str) -> None:
     assert guarded.get(f"/api/{path}").status_code == 401
 
 
-def test_what_anybody_may_see_says_nothing(guarded: Client, area: str) -> None:
+def test_public_pages_reveal_nothing(guarded: Client, area: str) -> None:
     for path in ("/", "/healthz", "/metrics", "/openapi.json", "/api/session", "/static/leaflet/leaflet.js"):
-        answer = guarded.get(path)
-        assert answer.status_code == 200
-        assert area not in answer.text
+        response = guarded.get(path)
+        assert response.status_code == 200
+        assert area not in response.text
     assert guarded.get("/api/session").json()["signed_in"] is False
 
 
 def test_signing_in_and_out(guarded: Client, area: str) -> None:
     before = guarded.get("/api/session").json()["csrf"]
-    answer = guarded.sign_in("ann", PASSWORDS["ann"])
-    assert answer.status_code == 204
-    cookie = answer.headers["set-cookie"].lower()
+    response = guarded.sign_in("ann", PASSWORDS["ann"])
+    assert response.status_code == 204
+    cookie = response.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie
     session = guarded.get("/api/session").json()
     assert (session["user"], session["role"], session["signed_in"]) == ("ann", "operator", True)
@@ -118,10 +118,10 @@ def test_signing_in_and_out(guarded: Client, area: str) -> None:
 
 @pytest.mark.parametrize("credentials", [("ann", "battery staple"), ("carl", "correct horse"), ("", "x"), ("ann", "")])
 def test_a_wrong_password(guarded: Client, credentials: tuple[str, str]) -> None:
-    answer = guarded.sign_in(*credentials)
-    assert answer.status_code == (401 if all(credentials) else 422)
+    response = guarded.sign_in(*credentials)
+    assert response.status_code == (401 if all(credentials) else 422)
     assert guarded.get("/api/session").json()["signed_in"] is False
-    assert credentials[1] == "" or credentials[1] not in answer.text
+    assert credentials[1] == "" or credentials[1] not in response.text
 
 
 def test_guessing_is_slow(guarded: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,15 +132,15 @@ def test_guessing_is_slow(guarded: Client, monkeypatch: pytest.MonkeyPatch) -> N
     assert time.monotonic() - began >= 0.8
 
 
-def test_too_many_guesses_are_turned_away(guarded: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_guesses_are_refused(guarded: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "MAX_WAITING", 0)
-    answer = guarded.sign_in("ann", PASSWORDS["ann"])
-    assert answer.status_code == 429
-    assert answer.headers["retry-after"]
+    response = guarded.sign_in("ann", PASSWORDS["ann"])
+    assert response.status_code == 429
+    assert response.headers["retry-after"]
 
 
 @pytest.mark.parametrize("name", ["ann", "nobody"])
-def test_who_guesses_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_guesses_lock_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(users, "FAILED_S", 0.5)
     ann = users.User("ann", "viewer", PasswordHasher().hash("right"))
 
@@ -166,7 +166,7 @@ def test_who_guesses_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch, name
         ("MAX_ADDRESS_WAITING", ("192.0.2.0",) * 3, "192.0.2.0"),
     ],
 )
-def test_who_asks_for_everybody_at_once_is_turned_away(
+def test_sign_ins_of_many_users_at_once_are_refused(
     limit: str, addresses: tuple[str, ...], asks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(users, limit, 3)
@@ -185,7 +185,7 @@ def test_who_asks_for_everybody_at_once_is_turned_away(
     asyncio.run(run())
 
 
-def test_a_cookie_that_is_not_ours_counts_for_nothing(guarded: Client) -> None:
+def test_a_forged_cookie_is_worth_nothing(guarded: Client) -> None:
     guarded.sign_in("bob", PASSWORDS["bob"])
     (cookie,) = guarded.cookies.jar
     value = str(cookie.value)
@@ -209,7 +209,7 @@ def test_a_new_password_ends_sessions(valkey: Any, area: str, tmp_path: Path) ->
             assert client.get("/api/alerts").status_code == (401 if is_changed else 200)
 
 
-def test_a_viewer_may_not_act(guarded: Client, feed: Feed, area: str) -> None:
+def test_a_viewer_cannot_respond(guarded: Client, feed: Feed, area: str) -> None:
     feed.put(alert(1, area))
 
     def codes() -> list[int]:
@@ -224,18 +224,18 @@ def test_a_viewer_may_not_act(guarded: Client, feed: Feed, area: str) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_an_action_is_sent(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str], action: str) -> None:
+def test_a_response_is_sent(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str], action: str) -> None:
     feed.put(alert(1, areas[1]))
-    answer = client.act(f"/api/alerts/{1:032x}/{action}", json={"outcome": "venue"} if action == "outcome" else None)
-    assert answer.status_code == 202
+    accepted = client.act(f"/api/alerts/{1:032x}/{action}", json={"outcome": "venue"} if action == "outcome" else None)
+    assert accepted.status_code == 202
     ((area, response),) = sent.records
     assert area == areas[1]
-    assert answer.json() == {"id": response.id}
+    assert accepted.json() == {"id": response.id}
     assert (response.alert, response.action, response.user) == (f"{1:032x}", action, "local")
     assert response.outcome == "venue" if action == "outcome" else not response.outcome
 
 
-def test_what_is_not_open_takes_no_action(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
+def test_only_open_alerts_take_responses(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
     for number, state in enumerate(("ended", "withdrawn", "easing")):
         feed.put(alert(number, areas[0], state=state))
     codes = [client.act(f"/api/alerts/{number:032x}/take").status_code for number in range(4)]
@@ -243,24 +243,24 @@ def test_what_is_not_open_takes_no_action(client: Client, sent: Sent, feed: Feed
     assert len(sent.records) == 1
 
 
-def test_kafka_is_away(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
+def test_kafka_is_unavailable(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0]))
     sent.is_away = True
     assert client.act(f"/api/alerts/{1:032x}/take").status_code == 503
 
 
 @pytest.mark.parametrize("body", [None, {}, {"outcome": "other"}, {"outcome": "venue", "text": "secret"}, [], "venue"])
-def test_an_outcome_is_one_of_a_few_words(
+def test_an_outcome_is_one_of_a_few_values(
     client: Client, sent: Sent, feed: Feed, areas: tuple[str, str], body: Any
 ) -> None:
     feed.put(alert(1, areas[0]))
-    answer = client.act(f"/api/alerts/{1:032x}/outcome", json=body)
-    assert answer.status_code == 422
-    assert "secret" not in answer.text
+    response = client.act(f"/api/alerts/{1:032x}/outcome", json=body)
+    assert response.status_code == 422
+    assert "secret" not in response.text
     assert not sent.records
 
 
-def test_other_sites_cannot_act(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
+def test_other_sites_cannot_respond(client: Client, sent: Sent, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0]))
     token = client.get("/api/session").json()["csrf"]
     own = f"http://127.0.0.1:{client.base_url.port}"
@@ -282,7 +282,7 @@ def test_other_sites_cannot_act(client: Client, sent: Sent, feed: Feed, areas: t
 
 
 @pytest.mark.parametrize("name", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""])
-def test_a_name_that_leads_to_loopback_is_not_enough(client: Client, name: str) -> None:
+def test_another_name_for_loopback_is_refused(client: Client, name: str) -> None:
     assert client.get("/api/session", headers={"Host": name}).status_code == 400
 
 
@@ -298,7 +298,7 @@ def test_a_body_is_bounded(client: Client) -> None:
     assert client.post("/api/login", content=long[1:]).status_code != 413
 
 
-def test_every_answer_says_what_browsers_must_not_do(client: Client) -> None:
+def test_every_http_response_has_the_security_headers(client: Client) -> None:
     for path in ("/", "/api/session", "/api/alerts?x=1", "/nowhere", "/static/leaflet/leaflet.css"):
         headers = client.get(path).headers
         policy = headers["content-security-policy"]
@@ -308,7 +308,7 @@ def test_every_answer_says_what_browsers_must_not_do(client: Client) -> None:
         assert "http" not in policy
 
 
-def test_tiles_may_be_shown_and_nothing_else(valkey: Any, area: str) -> None:
+def test_only_tiles_come_from_elsewhere(valkey: Any, area: str) -> None:
     settings: dict[str, Any] = {"tiles_url": "https://{s}.tiles.example.org:444/{z}/{x}/{y}.png"}
     with serving(configured(valkey.url, area, **settings)) as client:
         policy = client.get("/").headers["content-security-policy"]
@@ -316,7 +316,7 @@ def test_tiles_may_be_shown_and_nothing_else(valkey: Any, area: str) -> None:
         assert client.get("/api/session").json()["tiles"] == settings["tiles_url"]
 
 
-def test_a_proxy_says_who_it_is(valkey: Any, area: str) -> None:
+def test_a_proxy_names_the_user(valkey: Any, area: str) -> None:
     settings: dict[str, Any] = {"proxy_user_header": "X-User", "proxy_role_header": "X-Role"}
     with serving(configured(valkey.url, area, **settings)) as client:
         assert client.get("/api/alerts").status_code == 401
@@ -333,7 +333,7 @@ def test_a_proxy_says_who_it_is(valkey: Any, area: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "console.example.org"])
-def test_without_a_login_it_answers_on_loopback_only(host: str) -> None:
+def test_without_a_login_the_console_needs_loopback(host: str) -> None:
     with pytest.raises(ValueError, match="login"):
         ConsoleSettings(host=host)
     assert not ConsoleSettings(host=host, proxy_user_header="X-User").is_loopback
@@ -347,7 +347,7 @@ def test_loopback_has_several_names(host: str) -> None:
 @pytest.mark.parametrize(
     "line", ["ann", "ann:operator", "ann:god:{hash}", ":viewer:{hash}", "ann:viewer:secret", "a\tb:viewer:{hash}"]
 )
-def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "users"
     hashed = password_line("x", "viewer", "long enough").split(":")[2]
     path.write_text("\n" + line.format(hash=hashed))
@@ -356,13 +356,13 @@ def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
     assert "secret" not in str(error.value)
 
 
-def test_nobody_in_the_file_is_a_mistake(tmp_path: Path) -> None:
+def test_a_file_without_users_is_refused(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody\n")
-    with pytest.raises(ConfigurationError, match="no user"):
+    with pytest.raises(ConfigurationError, match="must hold a user"):
         read_users(tmp_path / "users")
 
 
 @pytest.mark.parametrize(("user", "password"), [("a:b", "long enough"), ("", "long enough"), ("ann", "short")])
-def test_a_line_that_would_be_none_is_not_made(user: str, password: str) -> None:
+def test_an_invalid_user_gets_no_line(user: str, password: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         password_line(user, "viewer", password)

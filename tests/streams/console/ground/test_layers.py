@@ -1,4 +1,4 @@
-"""Names of places from the operator's layers, against distances taken one by one."""
+"""Names of places from the operator's layers, against distances computed one by one."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def test_the_beat_that_holds_the_point(tmp_path: Path) -> None:
         '{"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}}]}',
     ],
 )
-def test_a_file_that_is_no_layer_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_layer_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "beats.geojson"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=r"console\.layers: beats: .*must be a GeoJSON FeatureCollection"):
         read_layer(LayerSettings(name="beats", kind="other", file=str(path)))
 
 
-def test_streets_without_names_are_a_mistake(tmp_path: Path) -> None:
+def test_streets_without_names_are_refused(tmp_path: Path) -> None:
     settings = written(tmp_path / "streets.geojson", "streets", [feature("Point", [0, 0], title="High Street")])
     with pytest.raises(ConfigurationError, match="'name'"):
         read_layer(settings)

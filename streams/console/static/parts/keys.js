@@ -1,4 +1,4 @@
-// The keyboard. Single keys can be switched off in the help, since speech input may type them by accident.
+// The keyboard. Single keys can be switched off in the help, because speech input can type them by accident.
 
 import { byId, remember, remembered } from "./dom.js";
 
@@ -17,10 +17,10 @@ export function listenToKeys(actions) {
     if (event.target.closest("input, select, textarea")) return;
     if (event.key === "Escape") actions.close();
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      if (event.target.closest(".map, .card")) return; // they move or scroll
+      if (event.target.closest(".map, .card")) return; // the keys move the map or scroll the card
       actions.move(event.key === "ArrowDown" ? 1 : -1);
     } else if (event.key === "Enter") {
-      if (event.target.closest("button, a, summary, .marker")) return; // they have a meaning of their own
+      if (event.target.closest("button, a, summary, .marker")) return; // Enter presses these
       actions.open();
     } else if (single.checked && letters[event.key] && (!event.repeat || "jk".includes(event.key))) letters[event.key]();
     else return;

@@ -1,10 +1,10 @@
-// A click is nobody's if what was pressed is replaced before its release: what is shown holds still meanwhile.
+// A click is lost if its element is replaced before the release, so the page holds still while a button is pressed.
 
-/** A release may never be heard, as when a menu opens on the press. */
+/** Longest hold, in milliseconds: a release can go unnoticed, as when the press opens a menu. */
 const LONGEST_MS = 8_000;
 
 export class Press {
-  /** Of what the selector `on` finds within the element; `released()`: what changed meanwhile can be shown. */
+  /** Watches what the selector `on` matches within the element; `released()` can show what changed meanwhile. */
   constructor(element, on, released) {
     this.isHeld = false;
     const release = () => {

@@ -1,13 +1,13 @@
-// The server's events: resumed after a break, and known to be lost when nothing is heard.
+// The server's event stream: it resumes after a break, and a silent one counts as lost.
 
-/** The server speaks every 5 s; after so long without a word the connection counts as lost. */
+/** The server sends an event every 5 s; the connection counts as lost after this time without one. */
 const SILENT_MS = 13_000;
-/** A browser is back after a break, as the one of each hour, within this; else the connection counts as lost. */
+/** Time limit for the browser to reconnect, as after each hour; then the connection counts as lost. */
 const BREAK_MS = 5_000;
 const RETRY_MS = 2_000;
 
 export class Live {
-  /** `on`: alert(feature), health(health), connected(), lost(since) again and again while it is, closed() */
+  /** `on`: alert(feature), health(health), connected(), lost(since) repeatedly while it is lost, closed() */
   constructor(on) {
     this.on = on;
     this.lastId = "";
@@ -32,12 +32,12 @@ export class Live {
       this.on.alert(JSON.parse(event.data));
     });
     source.addEventListener("health", (event) => {
-      this.lastId = event.lastEventId || this.lastId; // the first says where the stream begins
+      this.lastId = event.lastEventId || this.lastId; // the first has the position at which the event stream begins
       this.#hear();
       this.on.health(JSON.parse(event.data));
     });
     source.addEventListener("error", () => {
-      // A browser goes on by itself after a break, but not after a refusal.
+      // A browser reconnects automatically after a break, but not after a refusal.
       if (source.readyState !== EventSource.CLOSED) {
         this.losing ??= setTimeout(() => this.#lose(), BREAK_MS);
         return;

@@ -1,6 +1,7 @@
-// A short tone for what a control room must hear; off until it is switched on, since a browser allows none before.
+// A short tone for what a control room must hear. It is off at first, because browsers allow no sound before a click.
 
-const SPEAKING = ["alert", "urgent"];
+import { TIERS, soundRank } from "./words.js";
+
 const GAP_MS = 1_500;
 
 export class Sound {
@@ -13,16 +14,16 @@ export class Sound {
   }
 
   /**
-   * Sounds for a revision that speaks: tier alert or higher, with a notice, neither delayed nor an exercise. Of those
-   * that come together the first, and a higher one after it.
+   * Sounds for a revision with a notice from the tier alert on, unless it is delayed or an exercise. Of revisions that
+   * come together the first sounds, and then one with a higher tier.
    */
   hear(alert) {
-    const rank = SPEAKING.indexOf(alert.tier);
-    const speaks = rank >= 0 && alert.notice && !alert.delayed && alert.status !== "exercise";
-    if (!this.context || !speaks || (Date.now() - this.sounded < GAP_MS && rank <= this.rank)) return;
+    const rank = soundRank(alert);
+    const sounds = rank >= 0 && alert.notice && !alert.delayed && alert.status !== "exercise";
+    if (!this.context || !sounds || (Date.now() - this.sounded < GAP_MS && rank <= this.rank)) return;
     this.sounded = Date.now();
     this.rank = rank;
-    this.#tone(alert.tier === "urgent" ? [880, 660, 880] : [660, 660]);
+    this.#tone(alert.tier === TIERS[0] ? [880, 660, 880] : [660, 660]);
   }
 
   #toggle() {

@@ -1,9 +1,9 @@
-// Light or dark: as the system has it, or as was chosen here. Runs before the page is drawn, so that nothing flashes.
+// Light or dark: the system's theme, or the one chosen here. Runs before the page is drawn, so that nothing flashes.
 (() => {
   const ORDER = ["automatic", "light", "dark"];
   const system = matchMedia("(prefers-color-scheme: dark)");
   let chosen = "automatic";
-  try { chosen = localStorage.getItem("theme") ?? chosen; } catch { /* storage is switched off: nothing is remembered */ }
+  try { chosen = localStorage.getItem("theme") ?? chosen; } catch { /* storage is switched off */ }
 
   function apply() {
     const dark = chosen === "dark" || (chosen === "automatic" && system.matches);

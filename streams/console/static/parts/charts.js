@@ -1,11 +1,11 @@
-// Small pictures in SVG. Colours come from the style sheets.
+// Small charts in SVG. The style sheets have their colours.
 
 import { svg } from "./dom.js";
 
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const NAMES = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/** Bars of incidents a day; the last one is the latest 24 hours. */
+/** Bars of incidents per day; the last bar is the latest 24 hours. */
 export function trendBars(trend, width, height) {
   const step = width / trend.length;
   const most = Math.max(1, ...trend);
@@ -39,13 +39,13 @@ export function weekStrip(profile, current) {
   const [row, column] = [Math.floor(current / 24), current % 24];
   parts.push(svg("rect", { x: left + column * cell - 0.5, y: top + row * cell - 0.5, width: cell, height: cell, class: "now" }));
   const busiest = profile.indexOf(Math.max(...profile));
-  const said = `Incidents by hour of the week, most on ${NAMES[Math.floor(busiest / 24)]} at ${busiest % 24}:00`;
+  const label = `Incidents by hour of the week, most on ${NAMES[Math.floor(busiest / 24)]} at ${busiest % 24}:00`;
   return svg("svg", {
-    viewBox: `0 0 ${left + 24 * cell} ${top + 7 * cell}`, class: "week", role: "img", "aria-label": said,
+    viewBox: `0 0 ${left + 24 * cell} ${top + 7 * cell}`, class: "week", role: "img", "aria-label": label,
   }, parts);
 }
 
-/** One bar of a breakdown, as long as its share. */
+/** One bar of a breakdown; its length is the share. */
 export function shareBar(share) {
   return svg("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", class: "share", "aria-hidden": "true" },
     svg("rect", { width: 100, height: 8, class: "track" }),

@@ -1,4 +1,4 @@
-// Making elements. Data becomes text, never markup.
+// Elements. Data becomes text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -12,13 +12,13 @@ function make(element, attributes, children) {
   return element;
 }
 
-/** An HTML element; children are elements or text, null and false are left out. */
+/** An HTML element; children are elements or text, and null and false are left out. */
 export const h = (tag, attributes, ...children) => make(document.createElement(tag), attributes, children);
 
 /** An SVG element. */
 export const svg = (tag, attributes, ...children) => make(document.createElementNS(SVG, tag), attributes, children);
 
-/** Changes a text or an attribute only if it is another: what stays costs nothing, and is not announced again. */
+/** Sets a text or attribute only if it differs: a screen reader does not announce it again. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -29,7 +29,7 @@ export function setAttribute(element, name, value) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** What was remembered on this screen, or the default. */
+/** A value that this browser remembers, or the default. */
 export function remembered(name, otherwise) {
   try { return JSON.parse(localStorage.getItem(name)) ?? otherwise; } catch { return otherwise; }
 }

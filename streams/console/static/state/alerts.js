@@ -1,15 +1,13 @@
-// The alerts that this page knows, what of them is new here, and which are shown.
+// The alerts that this page knows: which are new here, which have changed, which are shown.
 
+import { remember, remembered } from "../parts/dom.js";
+import { STREAMS, TIERS, isMaterial, isTerminal, plural, tierWords, within } from "../parts/words.js";
 import { hearTick } from "./clock.js";
-import { remember, remembered } from "./dom.js";
-import { CATEGORIES, TIERS, isTerminal } from "./words.js";
 
 const PULSE_MS = 60_000;
 const ENDED_SHOWN = 5;
 const SEEN_KEPT = 300;
 const ENDED_KEPT = 200;
-/** Notices of a change that is material; a reminder and an end are none. */
-const MATERIAL = ["escalated", "tier_changed", "area_changed", "risk_changed"];
 
 export class Alerts {
   constructor() {
@@ -17,10 +15,10 @@ export class Alerts {
     this.arrived = new Map();
     this.changed = new Set();
     this.seen = remembered("seen", {});
-    this.filter = { area: "", categories: new Set(CATEGORIES), tiers: new Set(TIERS) };
+    this.filter = { area: "", streams: new Set(STREAMS), tiers: new Set(TIERS) };
   }
 
-  /** Takes a revision; true if it was not known. `isLive`: it has just been pushed. */
+  /** Adds a revision; returns whether it is new to this page. `isLive`: the server has just pushed it. */
   put(feature, isLive) {
     const alert = feature.properties;
     hearTick(alert.area, alert.updated_at);
@@ -29,15 +27,14 @@ export class Alerts {
     this.byId.set(alert.id, feature);
     if (isLive && alert.notice === "opened") this.arrived.set(alert.id, Date.now());
     const seen = this.seen[alert.id];
-    // What was neither looked at nor pushed here is as it was found, also if somebody else has acknowledged it.
-    const isMaterial = (isLive || seen) && MATERIAL.includes(alert.notice);
-    if (isMaterial || (seen && seen.tier !== alert.tier)) this.changed.add(alert.id);
+    // An alert that was loaded and not opened here has not changed, even if somebody else has acknowledged it.
+    if (((isLive || seen) && isMaterial(alert)) || (seen && seen.tier !== alert.tier)) this.changed.add(alert.id);
     if (seen && seen.revision >= alert.revision) this.changed.delete(alert.id);
     if (isTerminal(alert)) this.#forget();
     return true;
   }
 
-  /** Ended alerts, but for the last: a page may be open for months. */
+  /** Forgets all but the last ended alerts: a page can stay open for months. */
   #forget() {
     const ended = [...this.byId.values()].filter(({ properties }) => isTerminal(properties));
     ended.sort(({ properties: a }, { properties: b }) => b.tick_s - a.tick_s);
@@ -46,12 +43,12 @@ export class Alerts {
     }
   }
 
-  /** Revision of each open alert: what `replace` compares with. */
+  /** The revision of each open alert, for `replace`. */
   revisions() {
     return new Map(this.open().map((feature) => [feature.id, feature.properties.revision]));
   }
 
-  /** The open alerts are these. What was open `before` they were asked for, and has not moved since, has ended unheard. */
+  /** Sets the open alerts. An alert that was open `before` the request and has not changed since has ended unnoticed. */
   replace(features, before) {
     for (const feature of features) this.put(feature, false);
     const open = new Set(features.map((feature) => feature.id));
@@ -60,7 +57,7 @@ export class Alerts {
     }
   }
 
-  /** The operator has looked at it as it now stands. */
+  /** Notes that the operator has seen the alert in its latest revision. */
   look(id) {
     const alert = this.byId.get(id)?.properties;
     if (!alert) return;
@@ -85,27 +82,27 @@ export class Alerts {
     return this.isNew(alert) && Date.now() - (this.arrived.get(alert.id) ?? 0) < PULSE_MS;
   }
 
-  /** What is different from when the operator looked, in words; "" if nothing is. */
+  /** What has changed since the operator looked, as text; "" if nothing has. */
   sinceLooked(alert) {
     const seen = this.seen[alert.id];
     if (!seen || seen.revision >= alert.revision) return "";
-    const said = [];
-    if (seen.tier !== alert.tier) said.push(`was ${seen.tier}`);
     const more = alert.observed - seen.observed;
-    if (more) said.push(`${Math.abs(more)} incident${Math.abs(more) === 1 ? "" : "s"} ${more > 0 ? "more" : "fewer"}`);
-    return said.join(", ");
+    return [
+      seen.tier !== alert.tier && `tier was ${within(tierWords(seen.tier))}`,
+      more && `${plural(Math.abs(more), "incident")} ${more > 0 ? "more" : "fewer"}`,
+    ].filter(Boolean).join(", ");
   }
 
   isShown(alert) {
-    const { area, categories, tiers } = this.filter;
-    return (!area || alert.area === area) && categories.has(alert.category) && tiers.has(alert.tier);
+    const { area, streams, tiers } = this.filter;
+    return (!area || alert.area === area) && streams.has(alert.category) && tiers.has(alert.tier);
   }
 
   open() {
     return [...this.byId.values()].filter(({ properties }) => !isTerminal(properties));
   }
 
-  /** Open and not filtered out: the highest tier first, then the rarest. */
+  /** The open alerts that pass the filters: the highest tier first, then the rarest. */
   listed() {
     return this.open()
       .filter(({ properties }) => this.isShown(properties))
@@ -117,7 +114,7 @@ export class Alerts {
       );
   }
 
-  /** The last few that ended while this page looked. */
+  /** The last few that ended while this page was open. */
   ended() {
     const ended = [...this.byId.values()].filter(({ properties }) => isTerminal(properties) && this.isShown(properties));
     ended.sort(({ properties: a }, { properties: b }) => b.tick_s - a.tick_s);

@@ -1,26 +1,28 @@
-// The page: starts it, and carries what one part learns to the others.
+// The page: starts every part, and passes news from one part to the others.
 
-import { Alerts } from "./alerts.js";
-import * as api from "./api.js";
+import { byId, h, setText } from "../parts/dom.js";
+import { listenToKeys } from "../parts/keys.js";
+import { Sound } from "../parts/sound.js";
+import { countWords, noticeWords, placeWords, plural, streamWords, tierWords } from "../parts/words.js";
+import { Alerts } from "../state/alerts.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "../state/clock.js";
+import { Live } from "../state/live.js";
 import { Card } from "./card.js";
-import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "./clock.js";
-import { byId, h, setText } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Health } from "./health.js";
-import { listenToKeys } from "./keys.js";
 import { List } from "./list.js";
-import { Live } from "./live.js";
 import { AlertMap } from "./map.js";
 import { Shift } from "./shift.js";
-import { Sound } from "./sound.js";
-import { categoryWords, countWords, noticeWords, placeWords, plural } from "./words.js";
 
-const USUAL_AGAIN_MS = 60_000;
-const USUAL_ANEW_MS = 3_600_000;
+const USUAL_RETRY_MS = 60_000;
+const USUAL_RELOAD_MS = 3_600_000;
 const ERROR_SHOWN_MS = 8_000;
-const MUCH_NEWS = 3;
+/** Largest number of news items that are announced one by one. */
+const ANNOUNCED = 3;
+/** An older revision is history and not news, in milliseconds. */
 const HISTORY_MS = 3_600_000;
-const LOADED_ANEW_MS = 60_000;
+const RELOAD_MS = 60_000;
 const SHOWN_WITHIN_MS = 30;
 
 class Page {
@@ -39,7 +41,7 @@ class Page {
     this.map.tiles(session.tiles, session.attribution);
     this.card = new Card(byId("card"), this.alerts, session, {
       open, close: () => this.close(), failed: (error) => this.fail(error), cells: (cells, tier) => this.map.showCells(cells, tier),
-      said: (text) => setText(byId("announcements"), text),
+      announce: (text) => setText(byId("announcements"), text),
     });
     this.filters = new Filters(byId("filters"), this.alerts, session.areas, () => this.show());
     this.health = new Health(byId("health"), byId("banner"), byId("banner-spoken"));
@@ -47,7 +49,7 @@ class Page {
     this.shift = new Shift(byId("shift"), session.areas);
     this.live = new Live({
       alert: (feature) => this.hear(feature),
-      health: (told) => this.hearHealth(told),
+      health: (health) => this.hearHealth(health),
       connected: () => this.connected(),
       lost: (since) => { this.health.lostAt = since; this.show(); },
       closed: () => this.isStillSignedIn(),
@@ -57,16 +59,16 @@ class Page {
     byId("close-help").addEventListener("click", () => byId("help").close());
     listenToKeys({
       move: (step) => this.move(step), open: () => this.selected && this.open(this.selected), close: () => this.close(),
-      acknowledge: () => this.answer("acknowledge"), take: () => this.answer("take"), all: () => this.map.showAll(),
+      acknowledge: () => this.respond("acknowledge"), take: () => this.respond("take"), all: () => this.map.showAll(),
       shift: () => this.shift.open(), help: () => byId("help").showModal(),
     });
     this.loadGround(session.layers);
     this.live.connect();
-    setInterval(() => this.isCurrent && !this.isAsking && this.loadAlerts(), LOADED_ANEW_MS);
+    setInterval(() => this.isCurrent && !this.isAsking && this.loadAlerts(), RELOAD_MS);
     this.show();
   }
 
-  /** Layers and usual intensity: the map begins with all of them in sight. */
+  /** Loads layers and usual intensity; the map begins with all of them in view. */
   async loadGround(layers) {
     await Promise.all(layers.map(async (layer) => {
       try {
@@ -84,10 +86,10 @@ class Page {
       this.map.showUsual(area, await api.usual(area));
       this.show();
       if (isFirst) this.map.showAtFirst();
-      setTimeout(() => this.loadUsual(area, false), USUAL_ANEW_MS);
+      setTimeout(() => this.loadUsual(area, false), USUAL_RELOAD_MS);
     } catch (error) {
       if (error.status !== 404) this.fail(error);
-      setTimeout(() => this.loadUsual(area, isFirst), USUAL_AGAIN_MS); // a worker writes it when it has caught up
+      setTimeout(() => this.loadUsual(area, isFirst), USUAL_RETRY_MS); // a worker writes it once it has caught up
     }
   }
 
@@ -99,21 +101,21 @@ class Page {
   }
 
   /**
-   * All open alerts: at the beginning, after a break, when Redis is back; and each minute, since a Redis that has lost
-   * its alerts and is filled anew may look for a moment as if there were none.
+   * Loads all open alerts: at the beginning, after a break, when Redis is back, and every minute, because a Redis that
+   * lost its alerts and is being filled again can look for a moment as if there were none.
    */
   async loadAlerts() {
     const before = this.alerts.revisions();
     this.isAsking = true;
     try {
       const open = await api.openAlerts();
-      if (this.isLoaded) for (const feature of open) this.hear(feature); // opened or changed unheard
-      this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // else some are open that it does not name
+      if (this.isLoaded) for (const feature of open) this.hear(feature); // opened or changed unnoticed
+      this.alerts.replace(open, open.length < api.MOST_ALERTS ? before : []); // a full list may lack some
       const isFirst = !this.isLoaded;
       this.isLoaded = this.isCurrent = true;
       this.show();
       if (isFirst) this.map.showAtFirst();
-      if (before.has(this.card.id) && !this.alerts.byId.has(this.card.id)) this.card.refresh(); // it has ended unheard
+      if (before.has(this.card.id) && !this.alerts.byId.has(this.card.id)) this.card.refresh(); // it has ended unnoticed
       const linked = new URLSearchParams(location.search).get("alert");
       if (isFirst && linked) {
         this.alerts.put((await api.detail(linked)).alert, false); // it may have ended
@@ -128,12 +130,12 @@ class Page {
 
   hear(feature) {
     const alert = feature.properties;
-    // Where Redis is filled anew, all that was ever said comes again.
+    // While Redis is filled again, all past revisions come again.
     const isNews = isWatermark(alert.area) || areaNow(alert.area) - Date.parse(alert.updated_at) < HISTORY_MS;
     if (!this.alerts.put(feature, isNews)) return;
     if (isNews && alert.notice && this.alerts.isShown(alert)) {
       this.sound.hear(alert);
-      this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${alert.tier}, ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`);
+      this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${tierWords(alert.tier)}, ${placeWords(feature)}, ${streamWords(alert.category)}, ${countWords(alert)}`);
     }
     if (alert.id === this.card.id) {
       this.alerts.look(alert.id);
@@ -143,14 +145,14 @@ class Page {
     this.showSoon();
   }
 
-  /** Comes every few seconds: what is shown grows older by it. */
-  hearHealth(told) {
-    hearServer(told.time);
-    for (const area of told.areas) if (area.clock) hearTick(area.area, area.clock);
-    this.health.told = told;
+  /** Takes a health event; they come every few seconds, and ages on the page grow with them. */
+  hearHealth(health) {
+    hearServer(health.time);
+    for (const area of health.areas) if (area.clock) hearTick(area.area, area.clock);
+    this.health.latest = health;
     this.health.isConnected = true;
     this.health.lostAt = 0;
-    if (!told.redis) this.isCurrent = false;
+    if (!health.redis) this.isCurrent = false;
     else if (!this.isCurrent && !this.isAsking) this.loadAlerts();
     this.health.show();
     this.showSoon();
@@ -160,7 +162,7 @@ class Page {
     try {
       if ((await api.session()).signed_in) return true;
       location.reload();
-    } catch { /* the server is away: try again */ }
+    } catch { /* the server is unavailable: try again */ }
     return false;
   }
 
@@ -188,7 +190,7 @@ class Page {
     this.show();
     this.map.goTo(id);
     await opened;
-    if (this.card.id === id) this.selected = id; // it may not have been known before
+    if (this.card.id === id) this.selected = id; // the page may not have known it before
     this.show();
   }
 
@@ -201,11 +203,11 @@ class Page {
     this.list.focus(id);
   }
 
-  /** Keys answer the alert whose card is open, else the selected one, whose card then opens. */
-  async answer(action) {
+  /** Responds by key to the alert whose card is open, or else to the selected one, whose card then opens. */
+  async respond(action) {
     const id = this.card.id ?? this.selected;
     if (id && !this.card.id) await this.open(id);
-    if (id && this.card.id === id) await this.card.answer(action); // another may have been opened meanwhile
+    if (id && this.card.id === id) await this.card.respond(action); // the user may have opened another meanwhile
   }
 
   fail(error) {
@@ -217,7 +219,7 @@ class Page {
     if (!(error instanceof api.Refusal)) throw error;
   }
 
-  /** Together with what comes right behind it, as a tick's revisions do; a page in the background is given no frames to wait for. */
+  /** Shows a tick's revisions together. It uses a timer, because a page in the background gets no animation frames. */
   showSoon() {
     this.waiting ??= setTimeout(() => this.show(), SHOWN_WITHIN_MS);
   }
@@ -225,7 +227,7 @@ class Page {
   show() {
     clearTimeout(this.waiting);
     this.waiting = undefined;
-    this.health.show(); // before all else: whether the rest can be believed
+    this.health.show(); // first of all: whether the rest can be trusted
     const listed = this.alerts.listed();
     const ended = this.alerts.ended();
     const areas = this.areas.length;
@@ -237,7 +239,7 @@ class Page {
     this.filters.show();
     this.card.tick();
     this.#summarise(listed);
-    this.#tellClock();
+    this.#showClock();
     this.#announce();
   }
 
@@ -245,8 +247,8 @@ class Page {
     const open = this.alerts.open();
     const fresh = listed.filter(({ properties }) => this.alerts.isNew(properties)).length;
     const changed = listed.filter(({ properties }) => this.alerts.isChanged(properties)).length;
-    const said = [`${open.length} open`, fresh && `${fresh} new`, changed && `${changed} changed`].filter(Boolean).join(", ");
-    setText(byId("summary"), this.isLoaded ? said : "loading …");
+    const counts = [`${open.length} open`, fresh && `${fresh} new`, changed && `${changed} changed`].filter(Boolean).join(", ");
+    setText(byId("summary"), this.isLoaded ? counts : "loading …");
     const title = fresh ? `(${fresh} new) Hotspot monitor` : "Hotspot monitor";
     if (document.title !== title) document.title = title;
     const hidden = open.length - listed.length;
@@ -259,35 +261,35 @@ class Page {
     this.#quiet(open.length);
   }
 
-  /** An empty list says whether it means quiet. */
+  /** Explains an empty list: whether it means quiet. */
   #quiet(open) {
     const quiet = byId("quiet");
-    quiet.hidden = open > 0 || !this.isLoaded || !this.health.told;
+    quiet.hidden = open > 0 || !this.isLoaded || !this.health.latest;
     const problems = this.health.problems();
     quiet.classList.toggle("doubtful", problems.length > 0);
-    const text = problems.length ? "No open alerts are known, but this cannot be relied on:"
-      : this.isCurrent ? "No open alerts. The feed is healthy: it is quiet." : "No open alerts are known; they are asked for again …";
+    const text = problems.length ? "No open alerts are known, but do not rely on this:"
+      : this.isCurrent ? "No open alerts. The feed is healthy: it is quiet." : "No open alerts are known. Loading them again …";
     const drawn = text + (problems[0]?.long ?? "");
     if (quiet.dataset.drawn === drawn) return;
     quiet.dataset.drawn = drawn;
     quiet.replaceChildren(h("p", {}, text), ...problems.map((problem) => h("p", {}, problem.long)));
   }
 
-  #tellClock() {
+  #showClock() {
     const area = this.alerts.filter.area || this.areas[0];
     if (!area) return;
     setText(byId("clock"), !isTimed(area) ? "" : `${fullTime(area, areaNow(area))}${isWatermark(area) ? ` · clock of ${area}` : ""}`);
   }
 
-  /** A screen reader hears of few news one by one, and of many only how many. */
+  /** Announces news to screen readers: a few one by one, of many only the number. */
   #announce() {
     if (!this.news.length) return;
-    byId("announcements").textContent = this.news.length > MUCH_NEWS ? `${this.news.length} alerts are new or changed` : this.news.join(". ");
+    byId("announcements").textContent = this.news.length > ANNOUNCED ? `${this.news.length} alerts are new or changed` : this.news.join(". ");
     this.news = [];
   }
 }
 
-/** Resolves with a session that is signed in. */
+/** Returns a session that is signed in. */
 async function signedIn() {
   for (;;) {
     try {
@@ -319,7 +321,7 @@ function askForPassword() {
   const dialog = byId("login");
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.onclose = () => dialog.showModal(); // Esc closes it, and there is nothing without it
+    dialog.onclose = () => dialog.showModal(); // Esc closes it, but the page is empty without a sign-in
     byId("login-form").onsubmit = async (event) => {
       event.preventDefault();
       const form = new FormData(event.target);

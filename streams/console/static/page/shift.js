@@ -1,9 +1,11 @@
-// The shift list: what opened, changed and ended since a time, to hand over and to print.
+// The shift list: alerts that opened, changed and ended since a time, to hand over or print.
 
-import * as api from "./api.js";
-import { areaNow, fullTime, localTime } from "./clock.js";
-import { h } from "./dom.js";
-import { artefactWords, categoryWords, chanceWords, countWords, placeWords, reasonWords, responseWords } from "./words.js";
+import { h } from "../parts/dom.js";
+import {
+  artefactWords, countWords, placeWords, reasonWords, responseWords, stateWords, streamWords, tierWords, within,
+} from "../parts/words.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, localTime } from "../state/clock.js";
 
 const HOUR_MS = 3_600_000;
 const SPANS = { 8: "8 hours", 12: "12 hours", 24: "24 hours", 168: "7 days" };
@@ -31,7 +33,7 @@ export class Shift {
     } catch (error) {
       parts = [h("p", { class: "error", role: "alert" }, error.message)];
     }
-    if (asked !== this.asked) return; // another area or span was chosen meanwhile
+    if (asked !== this.asked) return; // the user has chosen another area or time span
     const until = `${area}, from ${fullTime(area, since)} to ${fullTime(area, now)}`;
     this.dialog.replaceChildren(this.#head(), h("p", { class: "span" }, until), ...parts);
     this.dialog.querySelector("h2").focus();
@@ -56,9 +58,9 @@ export class Shift {
       const alert = feature.properties;
       const remarks = [alert.status === "exercise" && "EXERCISE", artefactWords(alert), ...responseWords(alert.response)].filter(Boolean);
       return h("tr", { class: `tier-${alert.tier}` },
-        h("td", {}, localTime(alert.area, alert[time] ?? alert.updated_at)), h("td", {}, h("span", { class: "tier" }, alert.tier)),
-        h("td", {}, placeWords(feature)), h("td", {}, categoryWords(alert.category)), h("td", {}, countWords(alert)),
-        h("td", {}, chanceWords(alert.recurrence_interval_days)), h("td", {}, `${alert.state}: ${reasonWords(alert.reason)}`), h("td", {}, remarks.join("; ")));
+        h("td", {}, localTime(alert.area, alert[time] ?? alert.updated_at)), h("td", {}, h("span", { class: "tier" }, tierWords(alert.tier))),
+        h("td", {}, placeWords(feature)), h("td", {}, streamWords(alert.category)), h("td", {}, countWords(alert)),
+        h("td", {}, `once in ${alert.recurrence_interval}`), h("td", {}, `${stateWords(alert.state)}: ${within(reasonWords(alert.reason))}`), h("td", {}, remarks.join("; ")));
     });
     const heads = ["Time", "Tier", "Place", "Category", "Observed", "By chance", "State", "Remarks"];
     return h("section", {}, heading, h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows)));

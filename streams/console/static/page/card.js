@@ -1,18 +1,19 @@
-// The card of one alert: all that is known of it, and the answers that can be given.
+// The card of one alert: everything known about it, and the buttons to respond to it.
 
-import * as api from "./api.js";
-import { shareBar, trendBars, weekStrip } from "./charts.js";
-import { areaNow, fullTime, hourOfWeek, localTime } from "./clock.js";
-import { h, setText } from "./dom.js";
-import { Press } from "./press.js";
+import { shareBar, trendBars, weekStrip } from "../parts/charts.js";
+import { h, setText } from "../parts/dom.js";
+import { Press } from "../parts/press.js";
 import {
-  OUTCOMES, artefactWords, categoryWords, duration, figure, intervalWords, isDoubtful, isTerminal, noticeWords, placeWords, plural,
-  reasonWords, riskWords,
-} from "./words.js";
+  OUTCOMES, RESPONSES, artefactWords, duration, figure, isDoubtful, isTerminal, noticeWords, outcomeWords, placeWords, plural,
+  reasonWords, riskWords, stateWords, streamWords, tierWords, within,
+} from "../parts/words.js";
+import * as api from "../state/api.js";
+import { areaNow, fullTime, hourOfWeek, localTime } from "../state/clock.js";
 
+/** Time limit for the worker to apply a response, in milliseconds. */
 const CONFIRMED_WITHIN_MS = 20_000;
-const SENT = "Sent. Waiting for the worker to take it …";
-const NOT_SENT = "Not sent: the answer before still waits for the worker.";
+const SENT = "Sent. Waiting for the worker …";
+const NOT_SENT = "Not sent: the worker has not applied your last response yet.";
 const IDS_SHOWN = 12;
 const FIGURES = [
   "llr", "score", "trigger_score", "recurrence_interval_days", "interval_kind", "budget_per_week", "radius_m", "duration_h",
@@ -21,14 +22,14 @@ const FIGURES = [
 
 export class Card {
   /**
-   * The session's role says whether `user` may answer; `on`: open(id), close(), failed(error), cells(collection, tier),
-   * said(text) for those who listen.
+   * The session's role decides whether `user` can respond. `on`: open(id), close(), failed(error),
+   * cells(collection, tier), announce(text) for screen readers.
    */
   constructor(element, alerts, { user, role }, on) {
     this.element = element;
     this.alerts = alerts;
     this.user = user;
-    this.mayAnswer = role === "operator";
+    this.canRespond = role === "operator";
     this.on = on;
     this.id = null;
     this.waiting = null;
@@ -53,7 +54,7 @@ export class Card {
     this.element.replaceChildren();
   }
 
-  /** Asks anew, for a revision that came. */
+  /** Loads the alert again, for a new revision. */
   async refresh() {
     const id = this.id;
     this.#draw();
@@ -72,28 +73,28 @@ export class Card {
     }
   }
 
-  /** The age goes on between revisions. */
+  /** Updates the age, which grows between revisions. */
   tick() {
     const alert = this.alerts.byId.get(this.id)?.properties;
     const age = document.getElementById("card-age");
     if (alert && age) setText(age, this.#age(alert));
   }
 
-  /** Gives an answer: acknowledge, take, or outcome with its word. */
-  async answer(action, word) {
+  /** Sends a response: acknowledge, take, or outcome with its value. */
+  async respond(action, outcome) {
     const alert = this.alerts.byId.get(this.id)?.properties;
-    if (!alert || !this.mayAnswer || isTerminal(alert)) return;
+    if (!alert || !this.canRespond || isTerminal(alert)) return;
     const response = alert.response ?? {};
-    if (this.#stands(response, action, word)) return;
+    if (this.#stands(response, action, outcome)) return;
     if (this.#isBusy()) {
-      this.on.said(NOT_SENT);
+      this.on.announce(NOT_SENT);
       return;
     }
     this.waiting = { action, until: Date.now() + CONFIRMED_WITHIN_MS, before: this.#last(response, action) };
     this.#draw();
     try {
-      await api[action](alert.id, word);
-      this.on.said(SENT);
+      await api[action](alert.id, outcome);
+      this.on.announce(SENT);
       setTimeout(() => this.#draw(), CONFIRMED_WITHIN_MS + 100);
     } catch (error) {
       this.waiting = null;
@@ -106,7 +107,7 @@ export class Card {
     if (this.press.isHeld) return;
     const feature = this.alerts.byId.get(this.id);
     if (!feature) {
-      if (this.id) this.#drawUnknown("Asking for this alert …");
+      if (this.id) this.#drawUnknown("Loading this alert …");
       return;
     }
     const alert = feature.properties;
@@ -121,7 +122,7 @@ export class Card {
     this.element.dataset.alert = alert.id;
     this.element.dataset.revision = alert.revision;
     this.element.replaceChildren(...[
-      this.#head(feature), this.#numbers(alert), this.#answers(alert), this.#explanation(), this.#timeline(alert),
+      this.#head(feature), this.#numbers(alert), this.#responses(alert), this.#explanation(), this.#timeline(alert),
       this.#profile(alert), this.#breakdown(alert), this.#incidents(alert), this.#lineage(alert), this.#figures(alert),
     ].filter(Boolean));
     for (const each of this.element.querySelectorAll("details")) each.open = opened.has(each.id);
@@ -130,7 +131,7 @@ export class Card {
     if (hasFocus) this.#focus(focus);
   }
 
-  /** An alert that this page does not know, as an ended one is: until it has come. */
+  /** Draws an alert that has not been loaded yet, such as an ended one. */
   #drawUnknown(text) {
     this.element.className = "card";
     this.element.dataset.alert = this.id;
@@ -138,7 +139,7 @@ export class Card {
       h("h2", { tabindex: "-1", id: "card-title" }, text)));
   }
 
-  /** Back to what had the focus before; to the title if that cannot have it any more. */
+  /** Gives the focus back to the element that had it, or to the title if that element can no longer have it. */
   #focus(id) {
     const before = id && document.getElementById(id);
     (before && !before.disabled ? before : this.element.querySelector("h2")).focus({ preventScroll: true });
@@ -148,22 +149,22 @@ export class Card {
     return h("button", { type: "button", id: "close-card", class: "close", "aria-label": "Close the card", onclick: () => this.on.close() }, "✕");
   }
 
-  /** Whether an answer still waits for the worker. */
+  /** Returns whether a response is still waiting for the worker. */
   #isBusy() {
     return this.waiting !== null && Date.now() < this.waiting.until;
   }
 
-  /** Who gave the last answer of a kind, and when. */
+  /** Who gave the last response of a kind, and when. */
   #last(response, action) {
-    const name = { acknowledge: "acknowledged", take: "taken", outcome: "outcome" }[action];
-    return `${response[`${name}_by`]} ${response[`${name}_at`]}`;
+    const { field } = RESPONSES[action];
+    return `${response[`${field}_by`]} ${response[`${field}_at`]}`;
   }
 
-  /** Whether an answer would change nothing. */
-  #stands(response, action, word) {
+  /** Returns whether a response would change nothing. */
+  #stands(response, action, outcome) {
     if (action === "acknowledge") return Boolean(response.acknowledged_by);
     if (action === "take") return response.taken_by === this.user;
-    return response.outcome === word && response.outcome_by === this.user;
+    return response.outcome === outcome && response.outcome_by === this.user;
   }
 
   #age(alert) {
@@ -174,17 +175,17 @@ export class Card {
     const alert = feature.properties;
     return h("header", {},
       h("div", { class: `row-head ${alert.state}` },
-        h("span", { class: "tier" }, alert.tier),
+        h("span", { class: "tier" }, tierWords(alert.tier)),
         this.alerts.isNew(alert) && h("span", { class: "mark new-mark" }, "new"),
-        h("span", { class: "mark" }, alert.state),
+        h("span", { class: "mark" }, within(stateWords(alert.state))),
         alert.delayed && h("span", { class: "mark" }, "delayed"),
         this.#closing()),
       alert.status === "exercise" && h("p", { class: "exercise-banner" }, "Exercise: a drill, nothing has happened"),
       h("h2", { tabindex: "-1", id: "card-title" }, placeWords(feature)),
       h("p", { class: "under-title" },
-        `${alert.area} · ${categoryWords(alert.category)} · opened `,
+        `${alert.area} · ${streamWords(alert.category)} · opened `,
         h("time", { datetime: alert.opened_at, title: fullTime(alert.area, alert.opened_at) }, localTime(alert.area, alert.opened_at)), " · ",
-        isTerminal(alert) ? `${alert.state} ${localTime(alert.area, alert.ended_at)}` : h("span", { id: "card-age" }, this.#age(alert))));
+        isTerminal(alert) ? `${within(stateWords(alert.state))} ${localTime(alert.area, alert.ended_at)}` : h("span", { id: "card-age" }, this.#age(alert))));
   }
 
   #numbers(alert) {
@@ -192,79 +193,85 @@ export class Card {
     const number = (value, text, extra = "") => h("div", { class: `number ${extra}` }, h("b", {}, value), h("span", {}, text));
     return h("div", { class: "numbers" },
       number(String(alert.observed), `observed in ${alert.duration_h} h`),
-      number(figure(alert.expected), "usual here then"),
+      number(figure(alert.expected), "usual here"),
       number(riskWords(alert), "as many as usual"),
-      number(intervalWords(alert.recurrence_interval_days), `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
-      h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${artefact}` : "No artefact found"),
+      number(alert.recurrence_interval, `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
+      h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${within(artefact)}` : "No artefact found"),
       alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Incidents a day, last 14 days: ${alert.trend.join(", ")}` },
         trendBars(alert.trend, 150, 34), h("figcaption", {}, "a day, last 14 days")));
   }
 
-  #answers(alert) {
+  #responses(alert) {
     const response = alert.response ?? {};
-    const when = (time) => `${localTime(alert.area, time)}`;
-    const said = [
+    const when = (time) => localTime(alert.area, time);
+    const given = [
       response.acknowledged_by && `Acknowledged by ${response.acknowledged_by}, ${when(response.acknowledged_at)}`,
       response.taken_by && `Taken by ${response.taken_by}, ${when(response.taken_at)}`,
-      response.outcome && `Outcome: ${OUTCOMES[response.outcome] ?? response.outcome}, noted by ${response.outcome_by}, ${when(response.outcome_at)}`,
+      response.outcome && `Outcome: ${within(outcomeWords(response.outcome))}, noted by ${response.outcome_by}, ${when(response.outcome_at)}`,
     ].filter(Boolean);
-    const list = said.length > 0 && h("ul", { class: "said", id: "said" }, said.map((text) => h("li", {}, text)));
-    if (isTerminal(alert)) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "It is over: no more answers."));
-    if (!this.mayAnswer) return h("section", { class: "answers" }, list, h("p", { class: "muted" }, "You are signed in as a viewer: answers are for operators."));
+    const list = given.length > 0 && h("ul", { class: "given", id: "given" }, given.map((text) => h("li", {}, text)));
+    const closed = isTerminal(alert) ? "This alert is over. Nobody can respond to it any more."
+      : !this.canRespond && "You are signed in as a viewer. Only operators can respond.";
+    if (closed) return h("section", { class: "responding" }, list, h("p", { class: "muted" }, closed));
     const busy = this.#isBusy();
     const isMine = this.#stands(response, "take");
     const select = h("select", { id: "outcome" },
-      Object.entries(OUTCOMES).map(([value, text]) => h("option", { value }, text)));
-    return h("section", { class: "answers", "aria-label": "Answers" }, list,
+      OUTCOMES.map(([value, text]) => h("option", { value }, text)));
+    return h("section", { class: "responding", "aria-label": "Responses" }, list,
       h("div", { class: "buttons" },
-        h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.answer("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
-        h("button", { type: "button", id: "take", disabled: busy || isMine, onclick: () => this.answer("take") }, isMine ? "Taken" : response.taken_by ? "Take over" : "Take"),
+        h("button", { type: "button", id: "acknowledge", class: response.acknowledged_by ? "" : "primary", disabled: busy || Boolean(response.acknowledged_by), onclick: () => this.respond("acknowledge") }, response.acknowledged_by ? "Acknowledged" : "Acknowledge"),
+        h("button", { type: "button", id: "take", disabled: busy || isMine, onclick: () => this.respond("take") }, isMine ? "Taken" : response.taken_by ? "Take over" : "Take"),
         h("span", { class: "outcome" }, h("label", { for: "outcome" }, "Outcome"), select,
-          h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.answer("outcome", select.value) }, "Note"))),
-      this.waiting !== null && h("p", { class: "muted" }, busy ? SENT : "Sent, but the worker has not taken it yet."));
+          h("button", { type: "button", id: "note-outcome", "aria-label": "Note the outcome", disabled: busy, onclick: () => this.respond("outcome", select.value) }, "Note"))),
+      this.waiting !== null && h("p", { class: "muted" }, busy ? SENT : "Sent, but the worker has not applied it yet."));
   }
 
   #explanation() {
-    return h("section", {}, h("h3", {}, "What it says"), h("p", { class: "explanation" }, this.detail?.explanation ?? "…"));
+    return h("section", {}, h("h3", {}, "In plain English"), h("p", { class: "explanation" }, this.detail?.explanation ?? "…"));
   }
 
   #timeline(alert) {
-    const spoken = [];
+    const notable = [];
     const silent = [];
     let before = null;
     for (const { properties: each } of this.history) {
-      const speaks = each.notice || ["acknowledged", "taken", "outcome_noted"].includes(each.reason);
-      (speaks ? spoken : silent).push(this.#revision(each, before));
+      (each.notice || this.#responseOf(each) ? notable : silent).push(this.#revision(each, before));
       before = each;
     }
-    const held = (rows) => h("ol", { class: "timeline" }, rows.reverse());
-    return h("section", {}, h("h3", {}, `Timeline, revision ${alert.revision}`), held(spoken),
-      silent.length > 0 && h("details", { id: "silent" }, h("summary", {}, `${plural(silent.length, "more revision")} that only kept the figures fresh`), held(silent)));
+    const rowsOf = (rows) => h("ol", { class: "timeline" }, rows.reverse());
+    return h("section", {}, h("h3", {}, `Timeline, revision ${alert.revision}`), rowsOf(notable),
+      silent.length > 0 && h("details", { id: "silent" }, h("summary", {}, `${plural(silent.length, "more revision")} with new figures only`), rowsOf(silent)));
+  }
+
+  /** The response that made a revision, if one did. */
+  #responseOf(each) {
+    return Object.values(RESPONSES).find(({ reason }) => reason === each.reason);
   }
 
   #revision(each, before) {
-    const who = { acknowledged: each.response?.acknowledged_by, taken: each.response?.taken_by, outcome_noted: each.response?.outcome_by }[each.reason];
+    const given = this.#responseOf(each);
+    const who = given && each.response?.[`${given.field}_by`];
     const what = each.notice ? noticeWords(each.notice) : reasonWords(each.reason);
-    const why = each.notice && each.reason !== each.notice ? reasonWords(each.reason) : "";
+    const why = each.notice && each.reason !== each.notice ? within(reasonWords(each.reason)) : "";
     const added = before && each.new_members.length ? `, ${each.new_members.length} new` : "";
     return h("li", { class: `tier-${each.tier} ${each.state}` },
       h("time", { datetime: each.updated_at }, localTime(each.area, each.updated_at)),
-      h("span", { class: "tier" }, each.tier),
-      h("span", {}, h("b", {}, what), why && ` · ${why}`, who && ` by ${who}`, each.reason === "outcome_noted" && `: ${OUTCOMES[each.response?.outcome] ?? ""}`,
+      h("span", { class: "tier" }, tierWords(each.tier)),
+      h("span", {}, h("b", {}, what), why && ` · ${why}`, who && ` by ${who}`, given === RESPONSES.outcome && `: ${within(outcomeWords(each.response?.outcome ?? ""))}`,
         h("span", { class: "muted figures-then" }, `${each.observed} against ${figure(each.expected)}${added}`)));
   }
 
   #profile(alert) {
     if (!alert.profile) return null;
-    return h("section", {}, h("h3", {}, "Usual hours of this place"), weekStrip(alert.profile, hourOfWeek(alert.area, alert.updated_at)),
-      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame is the hour of this revision."));
+    return h("section", {}, h("h3", {}, "Usual hours of this zone"), weekStrip(alert.profile, hourOfWeek(alert.area, alert.updated_at)),
+      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame marks the hour of this revision."));
   }
 
   #breakdown(alert) {
     const total = Object.values(alert.breakdown).reduce((sum, count) => sum + count, 0) || 1;
     const rows = Object.entries(alert.breakdown).sort(([, a], [, b]) => b - a);
     return h("section", {}, h("h3", {}, "Categories"), h("table", { class: "breakdown" },
-      h("tbody", {}, rows.map(([category, count]) => h("tr", {}, h("th", { scope: "row" }, category), h("td", {}, shareBar(count / total)), h("td", {}, String(count)))))));
+      h("tbody", {}, rows.map(([category, count]) => h("tr", {}, h("th", { scope: "row" }, streamWords(category)), h("td", {}, shareBar(count / total)), h("td", {}, String(count)))))));
   }
 
   #incidents(alert) {
@@ -283,7 +290,7 @@ export class Card {
     if (!entries.length) return null;
     return h("section", {}, h("h3", {}, "Related alerts"), h("ul", { class: "lineage" }, entries.map(([how, id]) => {
       const other = this.alerts.byId.get(id);
-      const name = other ? `${other.properties.tier}, ${categoryWords(other.properties.category)}, ${placeWords(other)}` : id.slice(0, 8);
+      const name = other ? `${tierWords(other.properties.tier)}, ${streamWords(other.properties.category)}, ${placeWords(other)}` : id.slice(0, 8);
       return h("li", {}, `${how} `, h("button", { type: "button", class: "link", onclick: () => this.on.open(id) }, name));
     })));
   }

@@ -1,7 +1,7 @@
-// What time it is: by the server for the feed, by the area for its alerts.
+// The time: the server's for the feed, the area's for its alerts.
 //
-// An area on a wall clock lives in the server's time. One on a watermark (a replay, the demo) lives in the time of its
-// records, which may run at hours a second: its clock is the latest tick that was heard of, and stands in between.
+// An area with a wall clock has the server's time. An area with a watermark clock (a replay, the demo) has the time of
+// its records, which can run at hours per second: the page takes the latest tick, and stands still between two of them.
 
 let skew = 0;
 let kinds = {};
@@ -25,10 +25,10 @@ export const serverNow = () => Date.now() + skew;
 
 export const isWatermark = (area) => kinds[area] === "watermark";
 
-/** Whether the area's time is known. */
+/** Returns whether the area's time is known. */
 export const isTimed = (area) => !isWatermark(area) || ticks.has(area);
 
-/** Milliseconds since 1970 on the area's clock; the server's while that is not known. */
+/** Milliseconds since 1970 on the area's clock, or on the server's while the area's is not known. */
 export function areaNow(area) {
   const tick = ticks.get(area) ?? 0;
   return isWatermark(area) && tick ? tick : Math.max(serverNow(), tick);

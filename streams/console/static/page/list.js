@@ -1,16 +1,16 @@
-// The list of open alerts: one row each, kept in place while it changes.
+// The list of open alerts, one row each. A row stays the same element while its alert changes.
 
-import { trendBars } from "./charts.js";
-import { areaNow, fullTime, localTime } from "./clock.js";
-import { h, setAttribute, setText } from "./dom.js";
-import { Press } from "./press.js";
+import { trendBars } from "../parts/charts.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { Press } from "../parts/press.js";
 import {
-  artefactWords, categoryWords, chanceWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords,
-  riskWords,
-} from "./words.js";
+  artefactWords, countWords, duration, isDoubtful, isTerminal, placeWords, reasonWords, responseWords, riskWords, stateWords,
+  streamWords, tierWords, within,
+} from "../parts/words.js";
+import { areaNow, fullTime, localTime } from "../state/clock.js";
 
 export class List {
-  /** `open(id)`: a row was chosen; `select(id)`: it got the focus; `released()`: what changed meanwhile can be shown. */
+  /** `open(id)`: the user chose a row; `select(id)`: it got the focus; `released()`: show what changed meanwhile. */
   constructor(element, alerts, on) {
     this.element = element;
     this.alerts = alerts;
@@ -80,7 +80,7 @@ export class List {
 
   #age(alert) {
     const age = duration(areaNow(alert.area) - Date.parse(isTerminal(alert) ? alert.ended_at : alert.opened_at));
-    return isTerminal(alert) ? `${alert.state} ${age} ago` : `${age} old`;
+    return isTerminal(alert) ? `${within(stateWords(alert.state))} ${age} ago` : `${age} old`;
   }
 
   #content(feature, marks, shownAreas) {
@@ -89,20 +89,20 @@ export class List {
     const responses = responseWords(alert.response);
     return [
       h("span", { class: "row-head" },
-        h("span", { class: "tier" }, alert.tier),
+        h("span", { class: "tier" }, tierWords(alert.tier)),
         marks.includes("exercise") && h("span", { class: "mark exercise-mark" }, "exercise"),
         marks.includes("new") && h("span", { class: "mark new-mark" }, "new"),
         marks.includes("changed") && h("span", { class: "mark changed-mark" }, "changed"),
-        alert.state === "easing" && h("span", { class: "mark" }, "easing"),
+        alert.state === "easing" && h("span", { class: "mark" }, within(stateWords(alert.state))),
         alert.delayed && h("span", { class: "mark" }, "delayed"),
         h("time", { class: "age", datetime: alert.opened_at, title: `opened ${fullTime(alert.area, alert.opened_at)}` })),
       h("span", { class: "place" }, placeWords(feature), shownAreas > 1 && h("span", { class: "area" }, ` ${alert.area}`)),
       alert.trend && h("span", { class: "trend-box" }, trendBars(alert.trend, 84, 30)),
       h("span", { class: "what" },
-        h("span", { class: `category category-${alert.category}` }, categoryWords(alert.category)),
+        h("span", { class: `category category-${alert.category}` }, streamWords(alert.category)),
         h("b", {}, countWords(alert)), " ", h("span", { class: "risk" }, riskWords(alert))),
-      h("span", { class: "how-sure" }, `by chance ${chanceWords(alert.recurrence_interval_days)}`,
-        artefact && h("span", { class: `artefact ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact)),
+      h("span", { class: "chance" }, `by chance once in ${alert.recurrence_interval}`,
+        artefact && h("span", { class: `artefact ${isDoubtful(alert) ? "doubtful" : ""}` }, within(artefact))),
       h("span", { class: "latest" }, this.#latest(alert)),
       responses.length > 0 && h("span", { class: "responses" }, responses.join(" · ")),
     ];
@@ -110,7 +110,7 @@ export class List {
 
   #latest(alert) {
     const since = this.alerts.sinceLooked(alert);
-    if (since) return `since you looked: ${since}`;
+    if (since) return `Since you looked: ${since}`;
     const added = alert.new_members.length;
     const what = added && alert.reason !== "opened" ? `${reasonWords(alert.reason)} (+${added})` : reasonWords(alert.reason);
     return `${what}, ${localTime(alert.area, alert.updated_at)}`;

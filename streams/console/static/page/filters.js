@@ -1,14 +1,14 @@
-// Filters by area, tier and category; the tiers' switches count what is open, and so are the legend as well.
+// Filters by area, tier and category. The switches of the tiers count the open alerts, so they also serve as a legend.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { CATEGORIES, TIERS, categoryWords } from "./words.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { STREAMS, TIERS, streamWords, tierWords } from "../parts/words.js";
 
 export class Filters {
   constructor(form, alerts, areas, changed) {
     this.alerts = alerts;
     this.counts = new Map();
     const select = h("select", { "aria-label": "Area", onchange: () => { alerts.filter.area = select.value; changed(); } },
-      h("option", { value: "" }, "all areas"), areas.map((area) => h("option", { value: area }, area)));
+      h("option", { value: "" }, "All areas"), areas.map((area) => h("option", { value: area }, area)));
     const chips = (set, words, name, text) => h("div", { class: "chips", role: "group", "aria-label": name }, words.map((word) => {
       const button = h("button", { type: "button", class: `chip ${name === "Tiers" ? `tier-${word}` : ""}`, "aria-pressed": "true", "data-word": word });
       button.addEventListener("click", () => {
@@ -21,16 +21,16 @@ export class Filters {
     }));
     const count = (tier) => {
       this.counts.set(tier, h("b", {}, "0"));
-      return [h("span", { class: "swatch", "aria-hidden": "true" }), this.counts.get(tier), ` ${tier}`];
+      return [h("span", { class: "swatch", "aria-hidden": "true" }), this.counts.get(tier), ` ${tierWords(tier)}`];
     };
     this.sets = [[alerts.filter.tiers, chips(alerts.filter.tiers, TIERS, "Tiers", count)],
-      [alerts.filter.categories, chips(alerts.filter.categories, CATEGORIES, "Categories", (word) => [categoryWords(word)])]];
+      [alerts.filter.streams, chips(alerts.filter.streams, STREAMS, "Categories", (stream) => [streamWords(stream)])]];
     form.addEventListener("submit", (event) => event.preventDefault());
     form.append(...(areas.length > 1 ? [select] : []), ...this.sets.map(([, group]) => group));
     this.reset = () => {
       alerts.filter.area = select.value = "";
       TIERS.forEach((tier) => alerts.filter.tiers.add(tier));
-      CATEGORIES.forEach((category) => alerts.filter.categories.add(category));
+      STREAMS.forEach((stream) => alerts.filter.streams.add(stream));
       changed();
     };
   }

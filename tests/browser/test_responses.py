@@ -1,9 +1,7 @@
-"""From an empty page to an answered alert, on the running demo, as an operator does it."""
+"""From an empty page to a response, on the running demo, as an operator does it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +12,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from playwright.sync_api import Page, Route, expect
 
+from streams.configuration.load import load
+from streams.console.users import password_line
 from streams.demo.source import AREA
-from streams.redis_copy.contents import area_key
+from streams.messages.wording import TIERS, interval_words
+from streams.redis_copy.keys import area_key
 from tests.browser.conftest import LIVELY, OpenPage, Site
-from tests.integration.worker_process import HOTSPOTS, until
+from tests.streams.console.site import serving
 
 pytestmark = pytest.mark.browser
 
@@ -29,11 +30,20 @@ def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: O
     alert = card.get_attribute("data-alert")
     assert alert is not None
     expect(card.locator(".explanation")).to_contain_text("incidents")
-    expect(card.locator("section > .timeline li").last).to_contain_text("new alert")
+    expect(card.locator("section > .timeline li").last).to_contain_text("New alert")
     expect(card.locator(".week")).to_be_visible()
+    tier, shown, days, interval = card.evaluate(
+        """(card) => [
+          /tier-(\\w+)/.exec(card.className)[1], card.querySelector(".tier").textContent,
+          [...card.querySelectorAll("#figures th")].find((name) => name.textContent === "recurrence_interval_days")
+            .nextSibling.textContent,
+          card.querySelector(".chance b").textContent,
+        ]"""
+    )
+    assert (shown, interval) == (TIERS[tier], interval_words(float(days)))
     card.get_by_role("button", name="Acknowledge").click()
-    expect(card.locator("#said")).to_contain_text("Acknowledged by local")
-    expect(card.locator("section > .timeline")).to_contain_text("acknowledged by local")
+    expect(card.locator("#given")).to_contain_text("Acknowledged by local")
+    expect(card.locator("section > .timeline")).to_contain_text("Acknowledged by local")
     expect(other.locator(f'[data-alert="{alert}"] .responses').first).to_contain_text("acknowledged by local")
 
     stored = msgspec.json.decode(str(site.redis.hget(area_key(AREA, f"alert:{alert}"), "event")))
@@ -41,8 +51,8 @@ def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: O
     [sent] = [each for each in records(site, "responses") if each["alert"] == alert]
     assert (sent["action"], sent["user"]) == ("acknowledge", "local")
     revisions = [each["data"]["properties"] for each in records(site, "alerts") if each["subject"] == alert]
-    [answered] = [each for each in revisions if each["reason"] == "acknowledged"]
-    assert (answered["notice"], answered["response"]["acknowledged_by"]) == ("", "local")
+    [acknowledged] = [each for each in revisions if each["reason"] == "acknowledged"]
+    assert (acknowledged["notice"], acknowledged["response"]["acknowledged_by"]) == ("", "local")
 
 
 def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenPage) -> None:
@@ -51,15 +61,15 @@ def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenP
     alert = page.locator("#card").get_attribute("data-alert")
     page.locator("#outcome").select_option("venue")
     page.get_by_role("button", name="Note the outcome").click()
-    expect(page.locator("#said")).to_contain_text("Outcome: venue, noted by local")
+    expect(page.locator("#given")).to_contain_text("Outcome: venue, noted by local")
     expect(page.locator("#card :focus")).to_have_count(1)
     page.get_by_role("button", name="Take", exact=True).click()
-    expect(page.locator("#said")).to_contain_text("Taken by local")
+    expect(page.locator("#given")).to_contain_text("Taken by local")
     linked = open_page(f"{site.url}?alert={alert}", wait=False)
     expect(linked.locator(f'#card[data-alert="{alert}"] .explanation')).to_contain_text("taken by local")
 
 
-def test_what_was_chosen_for_one_alert_is_not_for_the_next(open_page: OpenPage) -> None:
+def test_a_choice_for_one_alert_does_not_carry_over_to_the_next(open_page: OpenPage) -> None:
     page = open_page()
     expect(page.locator("#list .row").nth(1)).to_be_visible()
     page.locator("#list .row").first.press("Enter")
@@ -75,7 +85,7 @@ def test_what_was_chosen_for_one_alert_is_not_for_the_next(open_page: OpenPage) 
     assert not page.locator("#figures").evaluate("(details) => details.open")
 
 
-def test_a_key_that_is_held_answers_once(open_page: OpenPage) -> None:
+def test_a_key_that_is_held_responds_once(open_page: OpenPage) -> None:
     page = open_page()
     page.locator(LIVELY).first.click()
     sent: list[str] = []
@@ -90,12 +100,12 @@ def test_a_key_that_is_held_answers_once(open_page: OpenPage) -> None:
     for _ in range(3):
         page.keyboard.down("t")
     page.keyboard.up("t")
-    page.keyboard.press("m")  # what was pressed before has had its effect by then
+    page.keyboard.press("m")  # the keys before it have taken effect by then
     assert len(sent) == 1
 
 
-def test_a_key_answers_what_was_selected_or_nothing(open_page: OpenPage) -> None:
-    """Another alert is opened while the card of the first is still asked for."""
+def test_a_key_responds_to_the_selected_alert_or_to_none(open_page: OpenPage) -> None:
+    """The user opens another alert while the card of the first is still loading."""
     page = open_page()
     expect(page.locator(LIVELY).nth(1)).to_be_visible(timeout=60_000)
     sent: list[str] = []
@@ -117,43 +127,30 @@ def test_a_key_answers_what_was_selected_or_nothing(open_page: OpenPage) -> None
     for route in held:
         route.continue_()
     expect(page.locator("#card .explanation")).to_contain_text("incidents")
-    page.keyboard.press("m")  # what was pressed before has had its effect by then
+    page.keyboard.press("m")  # the keys before it have taken effect by then
     assert sent == []
 
 
-def test_a_viewer_looks_and_does_not_answer(site: Site, open_page: OpenPage, behind_login: str) -> None:
+def test_a_viewer_looks_and_cannot_respond(site: Site, open_page: OpenPage, behind_login: str) -> None:
     page = open_page(behind_login, wait=False)
     sign_in(page, "vera", "wrong")
     expect(page.locator("#login-error")).to_contain_text("wrong")
     sign_in(page, "vera", "looks only")
     page.locator("#list .row").first.click()
-    expect(page.locator("#card .answers")).to_contain_text("answers are for operators")
+    expect(page.locator("#card .responding")).to_contain_text("Only operators can respond")
     expect(page.locator("#acknowledge")).to_have_count(0)
     expect(page.locator("#user")).to_have_text("vera, viewer")
 
 
 @pytest.fixture
 def behind_login(site: Site, tmp_path: Path) -> Iterator[str]:
-    """Another console of the same demo, with a user who may only look."""
-    line = subprocess.run(
-        [HOTSPOTS, "password", "vera"], input="looks only\n", text=True, capture_output=True, check=True
-    )
+    """Another console of the same demo, with a user who can only look."""
     passwords = tmp_path / "passwords"
-    passwords.write_text(line.stdout)
-    log = tmp_path / "console.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [HOTSPOTS, "console", "--config", site.configuration, "--port", "0"],
-            stdout=output,
-            stderr=output,
-            env=os.environ | {"HOTSPOTS_CONSOLE__PASSWORD_FILE": str(passwords)},
-        )
-    try:
-        until(lambda: "the console is at " in log.read_text(), "the console answers")
-        yield log.read_text().partition("the console is at ")[2].split()[0]
-    finally:
-        process.terminate()
-        process.wait(20)
+    passwords.write_text(password_line("vera", "viewer", "looks only") + "\n")
+    configuration = load(site.configuration, {})
+    settings = msgspec.structs.replace(configuration.console, port=0, password_file=str(passwords))
+    with serving(msgspec.structs.replace(configuration, console=settings)) as client:
+        yield f"{client.base_url}/"
 
 
 def sign_in(page: Page, user: str, password: str) -> None:

@@ -1,7 +1,7 @@
-// The map: what is usual underneath, the operator's layers, open alerts on top.
+// The map: usual intensity at the bottom, then the operator's layers, open alerts on top.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { categoryWords, countWords, placeWords } from "./words.js";
+import { h, setAttribute, setText } from "../parts/dom.js";
+import { countWords, placeWords, streamWords, tierWords } from "../parts/words.js";
 
 const L = window.L;
 
@@ -13,18 +13,18 @@ const CARD_WIDTH = 460;
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** Panes from below to above; those that are only looked at take no clicks. */
+/** Panes from bottom to top; only the zones take clicks. */
 const PANES = { usual: 300, layers: 320, labels: 340, zones: 400 };
 
 export class AlertMap {
-  /** `open(id)`: a zone or marker was chosen. */
+  /** `open(id)`: the user chose a zone or marker. */
   constructor(element, alerts, on) {
     this.alerts = alerts;
     this.on = on;
     this.element = element;
     this.map = L.map(element, { zoomControl: false, attributionControl: false, zoomSnap: 0.25, maxZoom: 19 });
     for (const [name, level] of Object.entries(PANES)) {
-      this.map.createPane(name).classList.toggle("looked-at", name !== "zones");
+      this.map.createPane(name).classList.toggle("inert", name !== "zones");
       this.map.getPane(name).style.zIndex = level;
     }
     L.control.zoom({ position: "bottomleft" }).addTo(this.map);
@@ -53,7 +53,7 @@ export class AlertMap {
     L.control.attribution({ prefix: false }).addAttribution(attribution).addTo(this.map);
   }
 
-  /** The cells' usual intensity: the busier, the darker, on a scale that a few busy cells do not flatten. */
+  /** The usual intensity of the locations, busier is darker, on a scale that a few busy ones do not flatten. */
   showUsual(area, collection) {
     const before = this.usualOf.get(area) ?? new Set();
     for (const shape of before) this.usual.removeLayer(shape);
@@ -98,14 +98,14 @@ export class AlertMap {
     this.#label();
   }
 
-  /** The whole area, or the alerts if nothing is known of it. */
+  /** Shows the whole area, or the alerts if its extent is not known. */
   showAll() {
     const bounds = L.latLngBounds([]).extend(this.extent.isValid() ? this.extent : []);
     for (const { zone } of this.zones.values()) bounds.extend(zone.getBounds());
     if (bounds.isValid()) this.map.fitBounds(bounds, { padding: [12, 12], maxZoom: 15, animate: false });
   }
 
-  /** The whole area, as long as nobody has chosen a part of it. */
+  /** Shows the whole area until the user chooses a part of it. */
   showAtFirst() {
     if (!this.isChosen) this.showAll();
   }
@@ -118,7 +118,7 @@ export class AlertMap {
         this.zones.delete(id);
       }
     }
-    // The most urgent come last, that is on top.
+    // The most urgent come last, so they are on top.
     const upwards = [...features].reverse();
     upwards.forEach((feature, order) => this.#zone(feature, selected, order));
     const drawn = upwards.map((feature) => feature.id).join();
@@ -127,10 +127,10 @@ export class AlertMap {
     for (const { id } of upwards) this.zones.get(id).zone.bringToFront();
   }
 
-  /** The exact cells of the alert whose card is open. */
+  /** Shows the exact locations of the alert whose card is open. */
   showCells(collection, tier) {
     this.selectedCells.clearLayers();
-    this.element.classList.toggle("chosen-one", collection !== null);
+    this.element.classList.toggle("has-card", collection !== null);
     if (!collection) return;
     L.geoJSON(collection, {
       pane: "zones", interactive: false,
@@ -139,13 +139,13 @@ export class AlertMap {
     }).addTo(this.selectedCells);
   }
 
-  /** Brings an alert into the part of the map that the card does not cover. */
+  /** Moves an alert into the part of the map that the card does not cover. */
   goTo(id) {
     const zone = this.zones.get(id)?.zone;
     if (!zone) return;
     this.isChosen = true;
     const card = document.getElementById("card");
-    const covered = card.hidden || card.offsetWidth >= this.element.clientWidth ? 0 : CARD_WIDTH; // or all of it
+    const covered = card.hidden || card.offsetWidth >= this.element.clientWidth ? 0 : CARD_WIDTH; // 0 too where the card covers the whole map
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.map.fitBounds(zone.getBounds(), {
       paddingTopLeft: [40, 40], paddingBottomRight: [covered + 40, 40], maxZoom: 15, animate: !calm, duration: 0.4,
@@ -179,7 +179,7 @@ export class AlertMap {
     known.classes = [zone, marker].map((each) => [each.getElement(), each.getElement().getAttribute("class")]);
     marker.bindTooltip(() => {
       const alert = known.feature.properties;
-      return h("span", {}, h("b", {}, placeWords(known.feature)), h("br"), `${categoryWords(alert.category)}, ${countWords(alert)}`);
+      return h("span", {}, h("b", {}, placeWords(known.feature)), h("br"), `${streamWords(alert.category)}, ${countWords(alert)}`);
     }, { direction: "top", offset: [0, -14] });
     for (const each of [zone, marker]) each.on("click", () => this.on.open(feature.id));
     marker.getElement().dataset.alert = feature.id;
@@ -187,7 +187,7 @@ export class AlertMap {
     return known;
   }
 
-  /** A revision moves what is there, so that it keeps the focus and an open tooltip. */
+  /** Moves what is already drawn, so that it keeps the focus and an open tooltip. */
   #place(known, feature) {
     const { zone, marker, cells } = known;
     const alert = feature.properties;
@@ -196,7 +196,7 @@ export class AlertMap {
     zone.setLatLng([latitude, longitude]).setRadius(Math.max(alert.radius_m, 60));
     marker.setLatLng([latitude, longitude]).getTooltip().update();
     setText(marker.getElement().firstElementChild, String(alert.observed));
-    setAttribute(marker.getElement(), "aria-label", `${alert.tier}: ${placeWords(feature)}, ${categoryWords(alert.category)}, ${countWords(alert)}`);
+    setAttribute(marker.getElement(), "aria-label", `${tierWords(alert.tier)}: ${placeWords(feature)}, ${streamWords(alert.category)}, ${countWords(alert)}`);
     const ids = alert.cells.filter((id) => this.cells.has(id));
     const drawn = [alert.tier, ...ids].join();
     if (known.cellsDrawn === drawn) return;
@@ -216,19 +216,19 @@ export class AlertMap {
     whole.addTo(this.map);
   }
 
-  /** What the shades of the ground say. */
+  /** The legend of the shades. */
   #scale() {
     const scale = L.control({ position: "bottomleft" });
     scale.onAdd = () => h("div", { class: "usual-scale" }, "usually quiet", ["low", "middle", "high"].map((shade) => h("span", { class: shade })), "busy");
     scale.addTo(this.map);
   }
 
-  /** Canvas knows no style sheets. */
+  /** Colours the canvas, which style sheets do not reach. */
   #paint() {
     for (const [layer, look] of this.painted) layer.setStyle(look());
   }
 
-  /** Names of what is in sight, as many as have room. */
+  /** Labels the features in view, as far as there is room. */
   #label() {
     this.labels.clearLayers();
     const zoom = this.map.getZoom();
@@ -252,7 +252,7 @@ export class AlertMap {
     }
   }
 
-  /** Where a label of a feature would stand, null if it is out of sight. */
+  /** The place for a feature's label, null if the feature is out of view. */
   #middle(layer, view) {
     if (layer.getLatLng) return view.contains(layer.getLatLng()) ? layer.getLatLng() : null;
     const bounds = layer.getBounds();

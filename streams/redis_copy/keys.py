@@ -1,0 +1,99 @@
+"""The keys of Redis, how a client signs in, and the few fields of an alert's event by which Redis is arranged.
+
+The keys of an area share the hash tag ``{area}``, so that one script can change them all on a cluster::
+
+    hotspots:{area}:alerts                Redis stream of every change, entry <offset + 1>-0; also a channel
+    hotspots:{area}:alert:<id>            hash: the alert's latest revision
+    hotspots:{area}:alert:<id>:revisions  Redis stream of its revisions, entry <revision>-0
+    hotspots:{area}:open                  sorted set: ids of open alerts by recurrence interval in days, rarest last
+    hotspots:{area}:where                 geo set: ids of open alerts by their centre
+    hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
+    hotspots:{area}:health                hash: the heartbeat
+    hotspots:{area}:usual                 string: how many incidents each location has had in the window, JSON
+
+Hashes and entries of alerts have the fields id, revision, state, tier, event and provenance. ``event`` is the record's
+value, byte for byte; the channel carries it too. ``alerts`` keeps what the topic keeps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from detectors.scan.significance import TIERS
+from streams.configuration.services import RedisSettings
+
+SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
+"""Tiers whose revisions go to the channel and sound on the console's page, unless they are delayed."""
+
+
+class Point(msgspec.Struct):
+    """Longitude and latitude of an alert's centre, in degrees."""
+
+    coordinates: tuple[float, float]
+
+
+class Properties(msgspec.Struct):
+    """The few properties of a revision."""
+
+    revision: int
+    state: str
+    tier: str
+    category: str
+    notice: str
+    recurrence_interval_days: float
+    tick_s: int
+
+
+class Glance(msgspec.Struct):
+    """A revision at a glance: faster to decode than the whole event."""
+
+    id: str
+    geometry: Point
+    properties: Properties
+
+
+class _Event(msgspec.Struct):
+    data: Glance
+
+
+class _Provenance(msgspec.Struct):
+    delayed: bool = False
+
+
+_event = msgspec.json.Decoder(_Event)
+_provenance = msgspec.json.Decoder(_Provenance)
+
+
+def area_key(area: str, name: str) -> str:
+    """Return the Redis key of an area.
+
+    >>> area_key("leeds", "open")
+    'hotspots:{leeds}:open'
+    """
+    return f"hotspots:{{{area}}}:{name}"
+
+
+def redis_arguments(settings: RedisSettings) -> dict[str, Any]:
+    """Return the arguments with which a Redis client signs in and trusts certificates."""
+    tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
+    return {"username": settings.username or None, "password": settings.password.reveal() or None, **tls}
+
+
+def glance(event: bytes) -> Glance:
+    """Decode the few fields of an alert's event.
+
+    Raises:
+        msgspec.DecodeError: It is not an alert's event.
+    """
+    return _event.decode(event).data
+
+
+def is_delayed(provenance: bytes) -> bool:
+    """Return whether a revision was published long after its tick; an empty provenance says no.
+
+    Raises:
+        msgspec.DecodeError: It is not a provenance.
+    """
+    return bool(provenance) and _provenance.decode(provenance).delayed
