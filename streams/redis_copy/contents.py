@@ -1,19 +1,19 @@
-"""The alerts as they stand in Redis: the keys, how one change is applied to them, and the heartbeat.
+"""The alerts in Redis: the keys, the application of one change, and the heartbeat.
 
-The keys of an area share the hash tag ``{area}``, so that one script may touch them on a cluster::
+The keys of an area share the hash tag ``{area}``, so that one script can write them on a cluster::
 
-    hotspots:{area}:alerts                stream of every change, entry <offset + 1>-0; and the channel of that name
+    hotspots:{area}:alerts                Redis stream of every change, entry <offset + 1>-0; and a channel
     hotspots:{area}:alert:<id>            hash: the alert's latest revision
-    hotspots:{area}:alert:<id>:revisions  stream of its revisions, entry <revision>-0
+    hotspots:{area}:alert:<id>:revisions  Redis stream of its revisions, entry <revision>-0
     hotspots:{area}:open                  sorted set: ids of open alerts by recurrence interval in days, rarest last
-    hotspots:{area}:where                 geo set: ids of open alerts by their centre
+    hotspots:{area}:where                 geo set: ids of open alerts by centre
     hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
     hotspots:{area}:health                hash: the heartbeat
-    hotspots:{area}:usual                 string: what is usual there, place by place, JSON
+    hotspots:{area}:usual                 string: what is usual at each location, JSON
 
-Hashes and entries of alerts have the fields id, revision, state, tier, event and provenance; ``event``, which
-is also what the channel carries, is the record's value, byte for byte. ``alerts`` keeps what the topic keeps.
-Needs Valkey, or Redis 6.2 or newer.
+Hashes and entries of alerts have the fields id, revision, state, tier, event and provenance. ``event``, which
+the channel carries too, is the record's value, byte for byte. ``alerts`` keeps what the topic keeps.
+This needs Valkey, or Redis 6.2 or newer.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ from streams.messages.alert import PROVENANCE_HEADER
 from streams.messages.usual import Usual
 
 SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
-"""The channel speaks from the tier ``alert`` on, and not of what is marked as delayed."""
+"""The tiers whose notices the channel carries, unless the revision is marked as delayed."""
 
 FRESH_S = 60.0
-"""An older record is no news: the channel is silent while Redis is filled again."""
+"""Age limit for a record on the channel, in seconds: the channel is silent while Redis is filled again."""
 
 TIMEOUT_S = 2.0
+"""Time limit for Redis to answer, in seconds."""
 
 
 class _Point(msgspec.Struct):
@@ -74,11 +75,11 @@ class _Provenance(msgspec.Struct):
 
 
 class RedisLost(Exception):
-    """Redis holds less of an area than it did: it was flushed, restored or failed over. Nothing was changed."""
+    """Redis holds less of an area than before: it was flushed, restored or failed over. Nothing was changed."""
 
 
 def area_key(area: str, name: str) -> str:
-    """The Redis key of an area.
+    """Return the Redis key of an area.
 
     >>> area_key("leeds", "open")
     'hotspots:{leeds}:open'
@@ -87,13 +88,13 @@ def area_key(area: str, name: str) -> str:
 
 
 def redis_arguments(settings: RedisSettings) -> dict[str, Any]:
-    """What a client of Redis is told to log in, and whom to trust."""
+    """Return the login and the trusted certificates, as arguments of a Redis client."""
     tls = {"ssl_ca_certs": settings.ssl_cafile or None} if settings.url.startswith("rediss:") else {}
     return {"username": settings.username or None, "password": settings.password.reveal() or None, **tls}
 
 
 class RedisCopy:
-    """The areas' alerts as they stand in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
+    """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
 
     def __init__(self, settings: RedisSettings, expiry_s: int) -> None:
         self._redis = Redis.from_url(
@@ -109,38 +110,39 @@ class RedisCopy:
         self._expiry_s = expiry_s
 
     def offset(self, area: str) -> int:
-        """The offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
+        """Return the offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
         return int(self._redis.get(area_key(area, "offset")) or 0)
 
     def advance(self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None) -> int:
-        """Apply a record, if one is given, and store the offset ``reached``; returns the offset then stored.
+        """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
 
-        ``expected`` is what Redis is known to hold, ``first`` the offset of the oldest record in the topic. The
-        offset returned is above ``reached`` if another feeder is ahead.
+        ``expected`` is the offset that Redis last had, ``first`` that of the oldest record in the topic. The
+        returned offset is above ``reached`` if another feeder is ahead.
 
         Raises:
-            RedisLost: the stored offset is below ``expected``.
-            msgspec.DecodeError: the record is no alert's event.
+            RedisLost: The stored offset is below ``expected``.
+            msgspec.DecodeError: The record is not the event of an alert.
         """
         keys = [area_key(area, "offset"), area_key(area, "alerts")]
         arguments: list[Any] = [expected, reached, first, self._expiry_s]
         if record is not None:
             alert = msgspec.json.decode(record.value or b"", type=_Event).data
-            told = alert.properties
+            revision = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
             is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not _is_delayed(provenance)
-            speaks = told.tier in SPEAKING_TIERS and is_news and bool(told.notice)
+            speaks = revision.tier in SPEAKING_TIERS and is_news and bool(revision.notice)
             entry = {
                 "id": alert.id,
-                "revision": told.revision,
-                "state": told.state,
-                "tier": told.tier,
+                "revision": revision.revision,
+                "state": revision.state,
+                "tier": revision.tier,
                 "event": record.value,
                 "provenance": provenance,
             }
             names = (f"alert:{alert.id}", f"alert:{alert.id}:revisions", "open", "where")
             keys += [area_key(area, name) for name in names]
-            arguments += [int(told.state not in TERMINAL), told.recurrence_interval_days, *alert.geometry.coordinates]
+            is_open, interval = int(revision.state not in TERMINAL), revision.recurrence_interval_days
+            arguments += [is_open, interval, *alert.geometry.coordinates]
             arguments += [int(speaks), *(part for field in entry.items() for part in field)]
         stored = int(self._apply_change(keys, arguments))
         if stored < expected:
@@ -148,8 +150,8 @@ class RedisCopy:
         return stored
 
     def beat(self, area: str, health: AreaHealth, now: datetime) -> None:
-        """Write the heartbeat of an area; a time not known yet is empty."""
-        told: dict[Any, Any] = {
+        """Write the heartbeat of an area; unknown times are empty."""
+        heartbeat: dict[Any, Any] = {
             "last_record": _rfc3339(health.last_record_s),
             "last_scan": _rfc3339(health.last_scan_s),
             "clock": _rfc3339(health.clock_s),
@@ -159,12 +161,12 @@ class RedisCopy:
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:
-            pipeline.hset(area_key(area, "health"), mapping=told)
+            pipeline.hset(area_key(area, "health"), mapping=heartbeat)
             pipeline.expire(area_key(area, "health"), self._expiry_s)
             pipeline.execute()
 
-    def tell_usual(self, area: str, usual: Usual, now: datetime) -> None:
-        """Write what is usual in an area."""
+    def write_usual(self, area: str, usual: Usual, now: datetime) -> None:
+        """Write how many incidents are usual at each location of an area."""
         self._redis.set(area_key(area, "usual"), usual.encode(now), ex=self._expiry_s)
 
     def close(self) -> None:

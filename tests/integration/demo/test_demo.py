@@ -105,7 +105,7 @@ def test_a_killed_worker_ends_it_with_one_line(start: Start, recorded: Path) -> 
     code, _, errors = demo.end()
     assert code == 1
     assert errors.count("\n") == 1
-    assert errors.startswith("hotspots: the worker ended by itself (exit code -9): ")
+    assert errors.startswith("hotspots: the worker ended unexpectedly (exit code -9): ")
     assert demo.left_behind() == []
 
 

@@ -163,7 +163,7 @@ def test_two_first_starts_at_once_share_one_complete_folder(tmp_path: Path, monk
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has ended")
 def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from streams.local_services.service import LocalValkey\n"
+        "import sys; from pathlib import Path; from streams.local_services.valkey import LocalValkey\n"
         "valkey = LocalValkey(Path(sys.argv[1])); valkey.start()\n"
         "print(valkey.process.pid, flush=True); sys.stdin.read()"
     )
@@ -182,7 +182,7 @@ def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_serve_runs_both_until_told_to_stop_and_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
-    program = "from streams.local_services.service import serve; serve(0, 0)"
+    program = "from streams.local_services.serve import serve; serve(0, 0)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
