@@ -108,9 +108,9 @@ def reproduce(alert: str | None, config: Path | None, area: str | None, folder: 
 @log_option
 @output_option
 def audit(config: Path | None, area: str | None, folder: Path | None, output: str) -> None:
-    """Verify the chained digests of an area's scan records, and report where the chain breaks.
+    """Verify the chain of digests over an area's scan records.
 
-    Exits with code 1 if it does.
+    Prints where the chain breaks, and then exits with code 1.
     """
     from streams.area_log import audit as run
     from streams.cli.terminal import working

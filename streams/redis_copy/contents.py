@@ -4,7 +4,7 @@ The keys of an area share the hash tag ``{area}``, so that one script can write 
 
     hotspots:{area}:alerts                Redis stream of every change, entry <offset + 1>-0; and a channel
     hotspots:{area}:alert:<id>            hash: the alert's latest revision
-    hotspots:{area}:alert:<id>:revisions  Redis stream of its revisions, entry <revision>-0
+    hotspots:{area}:alert:<id>:revisions  Redis Redis stream of its revisions, entry <revision>-0
     hotspots:{area}:open                  sorted set: ids of open alerts by recurrence interval in days, rarest last
     hotspots:{area}:where                 geo set: ids of open alerts by centre
     hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
@@ -43,6 +43,7 @@ FRESH_S = 60.0
 """Age limit for a record on the channel, in seconds: the channel is silent while Redis is filled again."""
 
 TIMEOUT_S = 2.0
+"""Time limit for Redis to answer, in seconds."""
 """Time limit for Redis to answer, in seconds."""
 
 
