@@ -20,7 +20,6 @@ each_topic = pytest.mark.parametrize("topic", get_args(Topic))
 
 def test_records_are_kept_for_two_windows_and_a_week() -> None:
     assert retention_ms(WINDOW_DAYS) == KEPT_MS
-    assert retention_ms(Configuration(areas={})) == 7 * DAY_MS
 
 
 @each_topic
