@@ -55,7 +55,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             number = int(value) if int(value) >= 0 else 2**63
             if self.short and number > int(right):
-                yield f"{self.name}: {key} = {value}: must be at most {right}, for dead letters can be secret"
+                yield f"{self.name}: {key} = {value}: must be at most {right}: dead letters can be confidential"
             if not self.short and number < int(right):
                 why = "long scan records" if key == "max.message.bytes" else f"two windows and {MARGIN_DAYS} days"
                 yield f"{self.name}: {key} = {value}: must be at least {right}, for {why}"

@@ -33,7 +33,7 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
-# Groups form at once, and tests may use session time-outs below the usual minimum of 6 s.
+# Groups form at once, and tests can use session time-outs below the usual minimum of 6 s.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 # Nothing is deleted unless a topic asks for it.

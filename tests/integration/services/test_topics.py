@@ -76,7 +76,7 @@ def test_the_number_of_partitions_is_checked(settings: KafkaSettings, admin: Any
         ("scans", "cleanup.policy", "delete", "must be compact"),
         ("scans", "min.compaction.lag.ms", "0", "must be at least 21340800000, for two windows and 7 days"),
         ("settings", "cleanup.policy", "delete", "must be compact"),
-        ("rejected", "retention.ms", "-1", "must be at most 604800000, for dead letters can be secret"),
+        ("rejected", "retention.ms", "-1", "must be at most 604800000: dead letters can be confidential"),
         ("rejected", "retention.ms", "3600000", None),
     ],
 )
