@@ -16,8 +16,6 @@ import msgspec
 from streams.cli.terminal import area_option, config_option, fail, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from streams.area_log.audit import Audit
     from streams.area_log.records import AreaLog
     from streams.area_log.reproduce import Reproduction

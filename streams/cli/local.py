@@ -58,8 +58,6 @@ def demo(
     no_console: bool,
 ) -> None:
     """Run everything on this machine and watch incidents come in and clusters come out."""
-    from rich.console import Console
-
     from streams.analyst.incident_file import IncidentFileError
     from streams.demo.run import run
     from streams.demo.source import RecordedCity, SimulatedCity

@@ -63,7 +63,7 @@ def summary(output: str) -> Summary:
 
 
 def balanced(result: Summary) -> bool:
-    return 0 < result.read == sum(getattr(result, outcome) for outcome in OUTCOMES)
+    return bool(0 < result.read == sum(getattr(result, outcome) for outcome in OUTCOMES))
 
 
 def test_it_ends_in_time_and_finds_an_injected_cluster(start: Start, tmp_path: Path) -> None:
