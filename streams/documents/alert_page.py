@@ -84,7 +84,7 @@ Reports come after the incidents, so some of the latest hours are still missing.
 the reports of the alert's stream from its hours, `window_start` to now, that have usually come by now. 0.8 means that
 for four known incidents a fifth is usually still to come. It is learnt from the delays between occurrence and
 `reported_at`, as the window first saw each incident (with `revision`s, only versions 0 and 1), over the older half of
-the window. Of recent incidents only the quickly reported are known, so they cannot be used yet. Reports
+what the window holds. Of recent incidents only the quickly reported are known, so they cannot be used yet. Reports
 slower than that half are not waited for. With fewer than 100 known delays in the stream the field is absent. It does
 not cover what happens between `reported_at` and the topic, such as a transfer once a night.
 
