@@ -28,11 +28,10 @@ test: setup  ## run every test that needs nothing but pip: make test ARGS="-k wi
 long: setup  ## run the tests that take many minutes
 	$(BIN)/pytest -m long $(ARGS)
 
-lint: $(VENV)/.installed  ## check style, types and the direction of imports
+lint: $(VENV)/.installed  ## check style and types (a test checks the direction of imports)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 format: $(VENV)/.installed  ## lay the code out as `make lint` wants it
 	$(BIN)/ruff check --fix

@@ -1,4 +1,4 @@
-"""The real servers that tests share, and names that keep tests apart on them."""
+"""The real servers that the tests share, and names that keep tests apart on them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hypothesis import HealthCheck, settings
 from streams.local_services.kafka import LocalKafka
 from streams.local_services.valkey import LocalValkey
 
-# A run that was started in the background may ignore Ctrl-C, and so would every process that the tests start.
+# A test run in the background can ignore Ctrl-C; then every process that the tests start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# How long an example takes to make says more about the other test beside it.
+# The time that an example takes depends mostly on the other tests that run beside it.
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on real servers come first: a long one that came last would leave the other workers idle."""
+    """Run the tests on real servers first: a long one at the end would leave the other workers idle."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/integration/"))
 
 
@@ -73,13 +73,13 @@ def _prefixes_given() -> Counter[str]:
 
 @pytest.fixture(scope="session")
 def _run_name() -> str:
-    """Empty on the session's own broker; random on a given one, which may still hold the topics of an earlier run."""
+    """Empty on the session's own broker; random on a given one, which can hold topics of an earlier run."""
     return f"{uuid.uuid4().hex[:6]}-" if os.environ.get("HOTSPOTS_TEST_KAFKA") else ""
 
 
 @pytest.fixture
 def topic_prefix(request: pytest.FixtureRequest, _prefixes_given: Counter[str], _run_name: str) -> str:
-    """A prefix for topics, groups and areas that no other test has; the same in every run on an own broker."""
+    """A prefix for topics, groups and areas that no other test has; the same in every run on the session's broker."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]
     _prefixes_given[name] += 1
     return f"{_run_name}{name}-{_prefixes_given[name]}-"

@@ -1,4 +1,4 @@
-"""Real incidents and reference results that lie beside the checkout, in ``../shared``."""
+"""Real incidents and reference results beside the checkout, in ``../shared``."""
 
 from __future__ import annotations
 

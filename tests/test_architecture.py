@@ -1,9 +1,10 @@
-"""The rules that hold the house up, each seen to catch what it forbids."""
+"""The rules of the architecture, and that each notices what it forbids."""
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,8 @@ TOP = {
     "streams",
     "tests",
 }
+ACROSS = {"tests/detectors/kernels/test_kernels.py", "tests/detectors/kernels/test_uncompiled.py"}
+"""Tests that cross the modules of their package."""
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -50,7 +53,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A copy of both packages in which a rule may be broken."""
+    """A copy of both packages, in which rules can be broken."""
     for package in ("detectors", "streams"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -79,11 +82,11 @@ PLANTED = {
     "click": ("streams/messages/alert.py", "import click", "streams.messages.alert -> click"),
     "redis": ("streams/webhook/sink.py", "import redis", "streams.webhook.sink -> redis"),
 }
-"""For each contract of ``pyproject.toml``: a file, a line that breaks it there, and a part of the complaint."""
+"""For each contract of ``pyproject.toml``: a file, a line that breaks it there, and part of the complaint."""
 
 
 def test_every_broken_import_rule_is_noticed(house: Path) -> None:
-    """Everything is planted at once, and one module beside the layers: the checker takes seconds."""
+    """All lines are planted at once, and a module outside the layers, because the checker takes seconds."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert set(PLANTED) == {each["id"] for each in contracts}
     for file, line, _ in PLANTED.values():
@@ -104,6 +107,28 @@ def test_every_module_lies_in_a_small_package() -> None:
     packages = {path.parent for name in ("detectors", "streams") for path in (ROOT / name).rglob("*.py")}
     sizes = {folder.relative_to(ROOT).as_posix(): len(list(folder.glob("[!_]*.py"))) for folder in packages}
     assert {folder: size for folder, size in sizes.items() if size > 12} == {}
+
+
+def test_a_test_lies_at_the_path_of_what_it_tests() -> None:
+    """`tests/streams/a/test_b.py` and `tests/streams/a/test_b_more.py` test `streams/a/b.py`."""
+    strays = set()
+    for file in (file for name in ("detectors", "streams") for file in (ROOT / "tests" / name).rglob("test_*.py")):
+        path = file.relative_to(ROOT / "tests")
+        words = path.stem.split("_")[1:]
+        names = ["_".join(words[:length]) for length in range(1, len(words) + 1)]
+        if not any((ROOT / path.parent / f"{name}.py").is_file() for name in names):
+            strays.add(f"tests/{path.as_posix()}")
+    assert strays == ACROSS
+
+
+def test_every_cited_section_of_the_method_exists() -> None:
+    """A citation reads `docs/method.md section 4.3`, and the heading `### 4.3 Order and ties`."""
+    sections = set(re.findall(r"^#+ (\d+(?:\.\d+)?)\.? ", (ROOT / "docs/method.md").read_text(), re.MULTILINE))
+    folders = ("detectors", "streams", "tests", "benchmarks")
+    texts = {file: " ".join(file.read_text().split()) for name in folders for file in (ROOT / name).rglob("*.py")}
+    cited = {number for text in texts.values() for number in re.findall(r"method\.md sections? (\d+(?:\.\d+)?)", text)}
+    assert cited and cited <= sections
+    assert [file for file, text in texts.items() if re.search(r"(?<!docs/)method\.md", text, re.IGNORECASE)] == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``docker-compose.yml`` and ``Dockerfile`` say what the code understands, and nothing is open to the network."""
+"""``docker-compose.yml`` and ``Dockerfile`` fit the code, and open nothing to the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """The service's environment where nobody has set a variable; what is not shipped in ``config/`` is this file."""
+    """The service's environment without any variable set; this file stands for the password file."""
     environment: dict[str, str] = SERVICES[name]["environment"]
     return {
         key: re.sub(r"\$\{\w+:-\}", "", value).replace("/etc/hotspots/users", str(FILE))
@@ -39,7 +39,7 @@ def environment_of(name: str) -> dict[str, str]:
 
 
 def configuration_of(name: str) -> Configuration:
-    """What the service's environment makes of the configuration file it is given."""
+    """The service's configuration: its file and its environment."""
     return load(ROOT / "config" / "monitor.toml", environment_of(name))
 
 
@@ -204,7 +204,7 @@ def test_the_image_is_built_from_the_same_constraints() -> None:
 
 
 def inside(name: str) -> dict[str, Path]:
-    """Where the service finds what lies in this folder."""
+    """The read-only mounts of a service: path inside -> path in this folder."""
     mounts = [volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
     assert all(mount[2:] == ["ro"] for mount in mounts)
     return {mount[1]: ROOT / mount[0] for mount in mounts}

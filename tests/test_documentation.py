@@ -1,4 +1,4 @@
-"""What the documents say can be done and is there: commands, targets, links, variables, names."""
+"""What the documents name exists and works: commands, targets, links, variables, names."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(program: str) -> list[list[str]]:
-    """The arguments of every call of a program, in blocks of shell and in code between backticks; each once."""
+    """The arguments of every call of a program, in shell blocks and in inline code; each once."""
     code = [line for text in TEXTS.values() for block in blocks(text, "sh") for line in block.splitlines()]
     code += [inline for text in TEXTS.values() for inline in re.findall(r"`([^`\n]+)`", text)]
     lines = [shlex.split(line, comments=True) for line in code if program in line and "'" not in line]
@@ -64,7 +64,7 @@ each_call = pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of a newcomer, with the files that the documents speak of."""
+    """The working directory of a newcomer, with the files that the documents name."""
     (tmp_path / "area.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "monitor.toml").write_bytes((ROOT / "config" / "monitor.toml").read_bytes())
@@ -88,7 +88,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parse(arguments: list[str]) -> None:
-    """Fails with click's own words unless there is such a command with such options."""
+    """Fail with click's message unless the command and its options exist."""
     name, *options = arguments
     assert name in main.commands, f"no command {name}"
     main.commands[name].make_context(name, options)
@@ -103,12 +103,12 @@ def test_the_documents_show_how_to_begin() -> None:
 
 
 @each_call
-def test_every_command_is_there_with_its_options(arguments: list[str], folder: Path) -> None:
+def test_every_command_exists_with_its_options(arguments: list[str], folder: Path) -> None:
     parse(arguments)
 
 
 def test_every_command_is_run_by_some_test() -> None:
-    """Besides here: those that need servers, and those whose own tests run them."""
+    """Here, in the tests on servers, or in a test of its own."""
     assert {call[0] for call in CALLS} <= {*WITHOUT_SERVERS, *WITH_SERVERS, *TESTED_ALONE}
     for command, file in TESTED_ALONE.items():
         assert re.search(rf"\b{command}\b", (ROOT / "tests" / file).read_text())
@@ -116,7 +116,7 @@ def test_every_command_is_run_by_some_test() -> None:
 
 @pytest.mark.parametrize("arguments", [call for call in CALLS if call[0] in WITHOUT_SERVERS], ids=" ".join)
 def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folder: Path) -> None:
-    if "--calibration" in arguments:  # which the document makes before, of more weeks
+    if "--calibration" in arguments:  # made earlier in the document, of more weeks
         calibrate = next(call for call in CALLS if call[0] == "calibrate")
         assert CliRunner().invoke(main, [*calibrate, "--weeks", "78"]).exit_code == 0
     result = CliRunner().invoke(main, arguments)
@@ -126,20 +126,20 @@ def test_commands_that_need_no_service_work_as_shown(arguments: list[str], folde
 
 
 @each_document
-def test_every_option_in_the_text_is_one_of_some_command(document: str) -> None:
+def test_every_option_in_the_text_belongs_to_a_command(document: str) -> None:
     known = {option for command in main.commands.values() for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"`(--[a-z-]+)", TEXTS[document])) <= known
 
 
 @each_document
-def test_every_target_of_make_is_there(document: str) -> None:
+def test_every_make_target_exists(document: str) -> None:
     named = [line[0] for line in commands("make") if line]
     named += re.findall(r"`make ([a-z-]+)", TEXTS[document])
     assert set(named) <= TARGETS
 
 
 @pytest.mark.parametrize("arguments", re.findall(r'ARGS="?(-[^`"]+)', TEXTS["README.md"]))
-def test_what_make_passes_on_is_understood(arguments: str, folder: Path) -> None:
+def test_the_arguments_that_make_passes_on_are_valid(arguments: str, folder: Path) -> None:
     parse(["demo", *shlex.split(arguments)])
 
 
@@ -154,7 +154,7 @@ def test_every_link_leads_to_a_file(document: str) -> None:
 
 
 @each_document
-def test_every_file_in_the_text_is_there(document: str) -> None:
+def test_every_file_in_the_text_exists(document: str) -> None:
     folders = ("config", "docs", "tests", "streams", "detectors", "benchmarks", ".ci")
     named = re.findall(r"`([\w./-]+)`", TEXTS[document])
     files = [name for name in named if name.split("/")[0] in folders and "/" in name]
@@ -170,7 +170,7 @@ def test_every_environment_variable_is_a_key(document: str) -> None:
     }
     pattern = r"HOTSPOTS_[A-Z0-9_]*[A-Z0-9]"
     named = {name for name in re.findall(pattern, TEXTS[document]) if not name.startswith("HOTSPOTS_AREAS__")}
-    assert named <= keys | {"HOTSPOTS_CACHE"}  # of the development services, no key of the configuration
+    assert named <= keys | {"HOTSPOTS_CACHE"}  # of the local services, not of the configuration
     of_areas = {name.split("__")[-1].lower() for name in re.findall(r"HOTSPOTS_AREAS__[A-Z0-9_]+", TEXTS[document])}
     assert of_areas <= set(AreaTable.__struct_fields__)
 
@@ -201,9 +201,9 @@ def test_every_topic_is_one_of_ours(document: str) -> None:
 
 def test_the_messages_in_the_readme_are_an_incident_and_a_response() -> None:
     message, response = blocks(TEXTS["README.md"], "json")
-    area, said = decode_response(b"leeds", response.encode(), 0, 1, {"leeds"})
+    area, decoded = decode_response(b"leeds", response.encode(), 0, 1, {"leeds"})
     assert area == "leeds"
-    assert isinstance(said, Response)
+    assert isinstance(decoded, Response)
     area, incident = decode(b"leeds", message.encode(), (), 0, 1, {"leeds"}, 65_536)
     assert area == "leeds"
     assert isinstance(incident, Incident)

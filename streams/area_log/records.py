@@ -1,4 +1,4 @@
-"""Records of an area's log, and what a log can do."""
+"""The types of an area's log: records, manifest, and the interface of a log."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Literal, Protocol
 import msgspec
 
 LogTopic = Literal["incidents", "responses", "scans", "settings", "alerts"]
-
-
 TOPICS: tuple[LogTopic, ...] = ("incidents", "responses", "scans", "settings", "alerts")
 
 
 class LogError(Exception):
-    """The log cannot be read, or does not hold what is asked of it; the message is one line."""
+    """The log cannot be read, or does not hold what is needed; the message is one line."""
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as Kafka keeps it; ``timestamp_ms``: its arrival, milliseconds since 1970 UTC."""
+    """A record as Kafka keeps it; ``timestamp_ms``: its arrival in milliseconds since 1970 UTC."""
 
     offset: int
     timestamp_ms: int
@@ -28,10 +26,10 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be known to read an area's log: where it lies, and how its records are told from others.
+    """What a reader of an area's log needs: where it lies, and how to recognise its records.
 
-    ``begins`` and ``ends``: by topic the first offset that the log still has, and the one after its last. Those of
-    ``scans`` are older than the others, so that what its records name is there while a worker goes on.
+    ``begins`` and ``ends``: by topic the first offset that the log still has, and the offset after its last. Those of
+    ``scans`` were read first, so the log holds all that its scan records name, even while a worker runs.
     """
 
     area: str
@@ -47,10 +45,10 @@ class AreaLog(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What must be known to read it."""
+        """What a reader of it needs."""
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
-        """The area's records of a topic from an offset to its end, in order.
+        """Yield the area's records of a topic from an offset to its end, in order.
 
-        Of ``incidents``, records of other areas may be among them.
+        Those of ``incidents`` can include records of other areas.
         """

@@ -1,4 +1,4 @@
-"""Configurations and calibrations on record in an area's log."""
+"""The settings records in an area's log: configurations and calibrations."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from streams.messages.settings import WrittenCalibration
 
 
 def settings_on_record(log: AreaLog, id_: str) -> bytes:
-    """The record of the topic ``settings`` that has an area and a hash as its key.
+    """Return the value of the settings record whose key is the area and this hash.
 
     Raises:
-        LogError: there is none.
+        LogError: There is no such record.
     """
     key = f"{log.manifest.area}:{id_}"
     found = [each.value for each in log.read("settings") if each.key == key.encode()]
     if not found or not found[-1]:
-        raise LogError(f"settings: nothing has the key {key}, which scan records name")
+        raise LogError(f"settings: no record has the key {key}, which scan records name")
     return found[-1]
 
 
 def calibrations_on_record(log: AreaLog) -> Iterator[CalibrationFile]:
-    """Every calibration of an area in the topic ``settings``; what is none, or of another version, is left out."""
+    """Yield the area's calibrations in the topic ``settings``, except those that this version cannot read."""
     for record in log.read("settings"):
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             yield msgspec.json.decode(record.value or b"", type=WrittenCalibration).calibration

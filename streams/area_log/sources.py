@@ -1,4 +1,4 @@
-"""An area's log, in Kafka or in an exported copy: the five topics from which everything can be derived again."""
+"""An area's log in Kafka or in an exported copy: the five topics from which everything can be derived again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MANIFEST = "manifest.json"
 
 
 class KafkaLog:
-    """The log in Kafka; records that were never committed are left out, but for ``incidents``.
+    """The log in Kafka: committed records only, except in ``incidents``.
 
     Raises:
-        LogError: a topic does not exist, or has another number of partitions than is configured.
+        LogError: A topic does not exist, or its number of partitions is not the configured one.
         KafkaError: Kafka cannot be reached, or refuses.
     """
 
@@ -38,7 +38,7 @@ class KafkaLog:
             right = self._kafka.partitions
             for log in self._logs.values():
                 if (found := len(consumer.partitions_for_topic(log.topic) or ())) != right:
-                    raise LogError(f"{log.topic}: has {found} partitions, and kafka.partitions says {right}")
+                    raise LogError(f"{log.topic}: has {found} partitions: must be {right} (kafka.partitions)")
             scans_end = consumer.end_offsets([self._logs["scans"]])
             ends = consumer.end_offsets(list(self._logs.values())) | scans_end
             begins = consumer.beginning_offsets(list(self._logs.values()))
@@ -64,15 +64,15 @@ class KafkaLog:
 
 
 def _is_of(area: str, key: bytes | None) -> bool:
-    """Whether a key of a topic (the area), or of ``settings`` (area and hash), is the area's."""
+    """Whether a key belongs to the area; it is the area, or in ``settings`` area and hash."""
     return key is not None and key.partition(b":")[0] == area.encode()
 
 
 class ExportedLog:
-    """A folder that :func:`export` has written: a manifest, and for each topic one line of JSON a record.
+    """A folder that ``export`` wrote: a manifest, and a file for each topic with one line of JSON per record.
 
     Raises:
-        LogError: there is no such folder, or it holds something else.
+        LogError: The folder does not exist, or holds something else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +81,7 @@ class ExportedLog:
         try:
             self.manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         except (OSError, msgspec.DecodeError) as error:
-            raise LogError(f"{folder / MANIFEST}: is none of an exported log ({error})") from None
+            raise LogError(f"{folder / MANIFEST}: not the manifest of an exported log ({error})") from None
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
         """See :class:`AreaLog`."""
@@ -97,4 +97,4 @@ class ExportedLog:
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LogError(f"{path}: line {number} is no record ({error})") from None
+            raise LogError(f"{path}: line {number} is not a record ({error})") from None

@@ -1,1 +1,1 @@
-"""Kafka: connections, topics, reading a stretch of a partition. Knows nothing of what records mean."""
+"""Kafka: connections, topics, reading part of a partition. Knows nothing of what records mean."""

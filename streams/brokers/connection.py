@@ -1,4 +1,4 @@
-"""Kafka, in one place: what each client library is told, and the topics with their retention."""
+"""The arguments of every Kafka client: addresses, encryption, isolation, acknowledgement."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from streams.configuration.kafka import KafkaSettings
 from streams.configuration.tls import tls
 
 BOOTSTRAP_MS = 10_000
-"""So long a command looks for Kafka."""
+"""Time limit for a command to find Kafka, in milliseconds."""
 UNCOMMITTED = {"isolation_level": "read_uncommitted"}
-"""How incidents are read, since Faust's consumer reads them so: every reader must see the same log."""
+"""Isolation for `incidents`: every reader must see the log that Faust's consumer sees."""
 MAX_REQUEST_BYTES = 16 * 2**20
-"""Largest record of ours: a scan record holds all open alerts, one of settings all places."""
+"""Size limit for a record, in bytes: a scan record holds all open alerts, a settings record all locations."""
 
 
 def error_text(error: KafkaError, kafka: KafkaSettings) -> str:
-    """An error of Kafka's in words; if it cannot be reached, with what to do."""
+    """Return the text of a Kafka error; if Kafka cannot be reached, with what to do."""
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
         return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"
     return str(error)
 
 
 def consumer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a plain ``kafka.KafkaConsumer``: no group, committed records only, from the earliest when in doubt."""
+    """Arguments of a ``kafka.KafkaConsumer`` without a group: committed records, by default from the earliest."""
     return _connection(kafka) | {
         "isolation_level": "read_committed",
         "auto_offset_reset": "earliest",
@@ -35,7 +35,7 @@ def consumer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``kafka.KafkaProducer`` whose records are acknowledged by every replica in sync."""
+    """Arguments of a ``kafka.KafkaProducer`` whose records every replica in sync acknowledges."""
     return _connection(kafka) | {
         "acks": "all",
         "compression_type": "gzip",
@@ -44,12 +44,12 @@ def producer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def log_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For an ``aiokafka.AIOKafkaConsumer`` without a group: every record, uncommitted ones too."""
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` without a group: all records, committed or not."""
     return _connection(kafka) | UNCOMMITTED | {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
 
 
 def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
-    """For an ``aiokafka.AIOKafkaConsumer`` of a group: committed records only, positions committed by hand."""
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` in a group: committed records, positions committed by hand."""
     return _connection(kafka) | {
         "group_id": group,
         "isolation_level": "read_committed",
@@ -59,18 +59,18 @@ def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
     }
 
 
-def letter_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For an ``aiokafka.AIOKafkaProducer`` whose records are acknowledged by every replica in sync."""
+def undelivered_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Arguments of an ``aiokafka.AIOKafkaProducer`` whose records every replica in sync acknowledges."""
     return _connection(kafka) | {"acks": "all", "enable_idempotence": True}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``kafka.KafkaAdminClient``, which gives up after ``BOOTSTRAP_MS``."""
+    """Arguments of a ``kafka.KafkaAdminClient``, which gives up after ``BOOTSTRAP_MS``."""
     return _connection(kafka) | {"bootstrap_timeout_ms": BOOTSTRAP_MS}
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, Any]:
-    """How kafka-python finds its brokers and logs in."""
+    """Addresses, encryption and login, as kafka-python and aiokafka take them."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap.split(","),
         "security_protocol": kafka.security_protocol,

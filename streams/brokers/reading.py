@@ -1,4 +1,4 @@
-"""A stretch of one partition's log, read as fast as a client in Python can."""
+"""Reading part of one partition's log, as fast as a client in Python can."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from streams.brokers.connection import log_reader_arguments
 from streams.configuration.kafka import KafkaSettings
 
 FETCH_BYTES = 4 * 2**20
+"""Size limit for a fetch."""
 BATCH_RECORDS = 5000
 BATCH_MS = 500
+"""Time limit for one batch, in milliseconds."""
 STALLED_S = 60.0
+"""Time limit without progress, in seconds."""
 POLL_MS = 500
 
 
@@ -30,13 +33,13 @@ def read_log(
     take: Callable[[Any], None],
     cancelled: threading.Event,
 ) -> None:
-    """Hand over every record from offset ``start`` to before ``end``, in order.
+    """Pass every record from offset ``start`` to before ``end`` to ``take``, in order, committed or not.
 
-    Uncommitted records too. Call it from a thread without a running event loop.
+    Call it from a thread without a running event loop.
 
     Raises:
-        Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        Cancelled: ``cancelled`` is set.
+        StalledError: Kafka gave no record for ``STALLED_S``.
         aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses.
     """
     if start < end:
@@ -44,15 +47,15 @@ def read_log(
 
 
 class Cancelled(Exception):
-    """What was being read is no longer wanted."""
+    """The read was cancelled."""
 
 
 class StalledError(Exception):
-    """Kafka gives nothing of what it has."""
+    """Kafka has records but delivers none."""
 
 
 class Progress:
-    """Ends reading of ``what`` that is no longer wanted, or that gets no further for ``STALLED_S``."""
+    """Ends the reading of ``what`` when it is cancelled, or makes no progress for ``STALLED_S``."""
 
     def __init__(self, what: str, cancelled: threading.Event) -> None:
         self._what, self._cancelled = what, cancelled
@@ -60,11 +63,11 @@ class Progress:
         self._moved_s = time.monotonic()
 
     def at(self, position: int) -> None:
-        """Reading has come to an offset.
+        """Note that reading has reached an offset.
 
         Raises:
-            Cancelled: it is no longer wanted.
-            StalledError: it has been there for too long.
+            Cancelled: The reading was cancelled.
+            StalledError: It has been at this offset for too long.
         """
         now_s = time.monotonic()
         if position != self._position:
@@ -96,7 +99,7 @@ async def _read(
             for record in batches.get(partition, ()):
                 if record.offset < end:
                     take(record)
-            # After a batch: a consumer that is stopped before its tasks ran raises CancelledError.
+            # Only after a batch: a consumer that is stopped before its tasks have run raises CancelledError.
             progress.at(position)
     finally:
         await consumer.stop()
@@ -105,11 +108,11 @@ async def _read(
 def records_between(
     consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
 ) -> Iterator[Any]:
-    """The records from offset ``start`` to before ``end`` that the consumer may see; its position is changed.
+    """Yield the records from offset ``start`` to before ``end`` that the consumer sees; moves its position.
 
     Raises:
-        Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        Cancelled: ``cancelled`` is set.
+        StalledError: Kafka gave no record for ``STALLED_S``.
     """
     consumer.seek(log, start)
     progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)

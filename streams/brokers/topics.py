@@ -1,4 +1,4 @@
-"""The topics, with their retention: plan, create, check."""
+"""The topics and their retention: what they must be, creation, checks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ from streams.brokers.connection import MAX_REQUEST_BYTES, admin_arguments
 from streams.configuration.kafka import KafkaSettings, Topic
 
 DAY_MS = 86_400_000
-
-
 REJECTED_RETENTION_MS = 7 * DAY_MS
-
-
-MARGIN_DAYS = 7  # over two windows, for an outage
-
-
-AT_LEAST = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
+"""Upper bound for the retention of dead letters, in milliseconds."""
+MARGIN_DAYS = 7
+"""Retention beyond two windows, in days, for an outage."""
+BOUNDS = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
+"""Settings of a topic that have a bound; the others must be equal."""
 
 
 class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a topic must be like.
+    """The required settings of a topic.
 
-    ``keep_ms``: how long each record is kept at least (or at most, if ``short``); ``is_large``: whether a record may
-    be longer than brokers take by themselves.
+    ``keep_ms``: lower bound for the retention of a record in milliseconds, or upper bound if ``short``; ``is_large``:
+    whether records can exceed the default size limit of a broker.
     """
 
     name: str
@@ -39,7 +36,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def configs(self) -> dict[str, str]:
-        """The settings that the topic is created with."""
+        """The settings that the topic is created with, by their names in Kafka."""
         configs = {"message.timestamp.type": "LogAppendTime"}
         if self.is_large:
             configs["max.message.bytes"] = str(MAX_REQUEST_BYTES)
@@ -49,28 +46,28 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
         return configs if self.keep_ms is None else configs | {"min.compaction.lag.ms": str(self.keep_ms)}
 
     def faults(self, found: dict[str, str]) -> Iterable[str]:
-        """What is wrong with a topic that has these settings, one line for each."""
+        """Yield one line for each fault of a topic that has the settings ``found``."""
         for key, right in self.configs.items():
             value = found[key]
-            if key not in AT_LEAST:
+            if key not in BOUNDS:
                 if value != right:
                     yield f"{self.name}: {key} = {value}: must be {right}"
                 continue
             number = int(value) if int(value) >= 0 else 2**63
             if self.short and number > int(right):
-                yield f"{self.name}: {key} = {value}: must be at most {right}; it may hold what must not be kept"
+                yield f"{self.name}: {key} = {value}: must be at most {right}: dead letters can be confidential"
             if not self.short and number < int(right):
                 why = "long scan records" if key == "max.message.bytes" else f"two windows and {MARGIN_DAYS} days"
                 yield f"{self.name}: {key} = {value}: must be at least {right}, for {why}"
 
 
 def retention_ms(window_days: int) -> int:
-    """How long records are needed, in milliseconds: two windows of the area with the longest one, and a margin."""
+    """Return the time for which records are needed, in milliseconds: two of the longest windows, and a margin."""
     return (2 * window_days + MARGIN_DAYS) * DAY_MS
 
 
 def topics(kafka: KafkaSettings, window_days: int) -> dict[Topic, TopicPlan]:
-    """Every topic that the monitor reads or writes."""
+    """Return the plan of every topic that the monitor reads or writes."""
     name, keep_ms = kafka.topic, retention_ms(window_days)
     return {
         "incidents": TopicPlan(name=name("incidents"), keep_ms=keep_ms),
@@ -84,7 +81,7 @@ def topics(kafka: KafkaSettings, window_days: int) -> dict[Topic, TopicPlan]:
 
 
 def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
-    """Create the topics that are missing; returns their names. Those that exist are left as they are.
+    """Create the missing topics and return their names; existing topics stay as they are.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
@@ -106,7 +103,7 @@ def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
 
 
 def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
-    """What is wrong with the topics that are needed, one line for each fault; empty if nothing is.
+    """Return one line for each fault of the topics in ``needed``.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
@@ -122,11 +119,11 @@ def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topi
         ]
         found = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
     for name, plan in plans.items():
-        if not partitions[name] or not found.get(name):  # it may go while it is looked at
+        if not partitions[name] or not found.get(name):  # it can be deleted between the two requests
             faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
             continue
         if partitions[name] != kafka.partitions:
-            right = f"must be {kafka.partitions}, as kafka.partitions says"
-            faults.append(f"{name}: has {partitions[name]} partitions; {right}")
+            right = f"must be {kafka.partitions} (kafka.partitions)"
+            faults.append(f"{name}: has {partitions[name]} partitions: {right}")
         faults.extend(plan.faults({key: entry["value"] for key, entry in found[name].items()}))
     return faults

@@ -10,7 +10,7 @@ from streams.cli import calibrate, documents, evidence, incidents, local, proces
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hotspot-monitor")
 def main() -> None:
-    """Watch incidents as they come in, and say where they begin to cluster."""
+    """Watch incidents as they come in, and report where they begin to cluster."""
 
 
 for module in (processes, local, incidents, calibrate, study, evidence, documents):

@@ -17,7 +17,7 @@ from streams.cli.terminal import EXISTING_FILE
     type=EXISTING_FILE,
     default=Path("config/monitor.toml"),
     show_default=True,
-    help="Configuration whose comments say what each key means.",
+    help="Configuration whose comments explain each key.",
 )
 @click.pass_context
 def documents(context: click.Context, folder: Path, annotated: Path) -> None:

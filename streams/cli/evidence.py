@@ -16,8 +16,6 @@ import msgspec
 from streams.cli.terminal import area_option, config_option, fail, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from streams.area_log.audit import Audit
     from streams.area_log.records import AreaLog
     from streams.area_log.reproduce import Reproduction
@@ -27,14 +25,14 @@ log_option = click.option(
     "--log",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder that `hotspots export` has written (default: the log in Kafka).",
+    help="Folder that `hotspots export` wrote (default: the log in Kafka).",
 )
 output_option = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
 @contextmanager
 def _opened(config: Path | None, area: str | None, folder: Path | None) -> Iterator[AreaLog]:
-    """The area's log; what cannot be read of it within the block ends the command with one clear line."""
+    """The area's log; an error while reading it within the block ends the command with one clear line."""
     from kafka.errors import KafkaError
 
     from streams.analyst.chosen_area import only_area
@@ -62,16 +60,15 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
 @config_option
 @area_option
 @log_option
-@click.option("--revision", type=click.IntRange(min=1), help="Which one (default: the last).")
+@click.option("--revision", type=click.IntRange(min=1), help="Revision to explain (default: the last).")
 @output_option
 def explain(
     alert: str, config: Path | None, area: str | None, folder: Path | None, revision: int | None, output: str
 ) -> None:
-    """Say in plain English what an alert means, and what might be wrong with it.
+    """Explain an alert in plain English, and what may be wrong with it.
 
     ALERT is an alert's id, or the id of one of its revisions.
     """
-
     from streams.area_log.contents import find
 
     alert, _, number = alert.partition(".")  # as events name it, with its revision
@@ -88,9 +85,9 @@ def explain(
 @log_option
 @output_option
 def reproduce(alert: str | None, config: Path | None, area: str | None, folder: Path | None, output: str) -> None:
-    """Derive every figure of an alert (default: of all alerts) once more from the log alone.
+    """Derive every figure of an alert (default: of all alerts) again from the log alone.
 
-    Exits with 1 if one of them differs.
+    Exits with code 1 if a figure differs.
     """
     from streams.area_log import reproduce as run
     from streams.cli.terminal import working
@@ -109,9 +106,9 @@ def reproduce(alert: str | None, config: Path | None, area: str | None, folder: 
 @log_option
 @output_option
 def audit(config: Path | None, area: str | None, folder: Path | None, output: str) -> None:
-    """Verify the chained digests of an area's scan records, and say where the chain breaks.
+    """Verify the chain of digests over an area's scan records.
 
-    Exits with 1 if it does.
+    Prints where the chain breaks, and then exits with code 1.
     """
     from streams.area_log import audit as run
     from streams.cli.terminal import working
@@ -129,7 +126,7 @@ def audit(config: Path | None, area: str | None, folder: Path | None, output: st
 @config_option
 @area_option
 def export(folder: Path, config: Path | None, area: str | None) -> None:
-    """Copy an area's log from Kafka into a folder, as evidence or to look at elsewhere."""
+    """Copy an area's log from Kafka into a folder, as evidence or for use elsewhere."""
     from streams.area_log import contents
     from streams.cli.terminal import working
 
@@ -139,7 +136,7 @@ def export(folder: Path, config: Path | None, area: str | None) -> None:
 
 
 def print_explanation(feature: AlertFeature, output: str) -> None:
-    """An alert in one paragraph and the figures behind it."""
+    """Print an alert in one paragraph, and the figures behind it."""
     from streams.messages.explanation import figures, paragraph
 
     text = paragraph(feature)
@@ -152,24 +149,24 @@ def print_explanation(feature: AlertFeature, output: str) -> None:
 
 
 def print_reproduction(result: Reproduction, output: str) -> None:
-    """What was derived once more, and each figure that is another."""
+    """Print how much was derived again, and each figure that differs."""
     if output == "json":
         print_json(result)
         return
     for each in result.differences:
         click.echo(f"{each.where}: {each.field}: {each.on_record}" + (f", but {each.derived}" if each.derived else ""))
-    outcome = f"{len(result.differences)} differences" if result.differences else "every figure is what the log says"
+    outcome = f"{len(result.differences)} differences" if result.differences else "every figure is as recorded"
     click.echo(f"alerts {len(result.alerts)}, revisions {result.revisions}, scan records {result.scans}: {outcome}")
 
 
 def print_audit(result: Audit, output: str) -> None:
-    """How far an area's chain of digests reaches, and where it breaks."""
+    """Print how far an area's chain of digests reaches, and where it breaks."""
     if output == "json":
         print_json(result)
         return
     for each in result.breaks:
         click.echo(f"scan record at offset {each.offset}, {each.tick.isoformat()}: {each.fault}")
-    begins = f"{result.given:,} taken as given, what they rest on is gone" if result.given else "from the first on"
+    begins = f"{result.given:,} taken as given, their input is gone" if result.given else "from the first on"
     outcome = f"broken in {len(result.breaks)} places" if result.breaks else "unbroken"
     click.echo(f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}")
 

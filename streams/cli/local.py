@@ -1,4 +1,4 @@
-"""Commands that run everything on this machine."""
+"""The commands that run on this machine alone: demo, compile, services."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ import click
 import msgspec
 from rich.console import Console
 
-from streams.cli.terminal import (
-    EXISTING_FILE,
-    FILE,
-    fail,
-)
+from streams.cli.terminal import EXISTING_FILE, FILE, fail
 
 if TYPE_CHECKING:
     from streams.demo.summary import Summary
 
 
 def print_demo(summary: Summary) -> None:
-    """What a demo came to, in words; the last line is the same as JSON."""
+    """Print the summary of a demo as text, then as one line of JSON."""
     from detectors.monitor import OUTCOMES
 
     facts = msgspec.to_builtins(summary)
@@ -41,15 +37,15 @@ def print_demo(summary: Summary) -> None:
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), help="End so long after it is ready (default: at Ctrl-C).")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the simulated city.")
-@click.option("--no-inject", is_flag=True, help="Hide no clusters in it.")
-@click.option("--data", type=EXISTING_FILE, help="Replay recorded incidents, a CSV file, instead.")
-@click.option("--picture", type=FILE, help="Save the last view as an SVG picture.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="Seconds to run once ready (default: until Ctrl-C).")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the simulated city.")
+@click.option("--no-inject", is_flag=True, help="Inject no clusters into it.")
+@click.option("--data", type=EXISTING_FILE, help="Replay the incidents of this CSV file instead.")
+@click.option("--picture", type=FILE, help="File for an SVG picture of the fullest view.")
 @click.option(
-    "--speed", type=click.FloatRange(0.01, 24), default=4.0, show_default=True, help="Hours of city time in a second."
+    "--speed", type=click.FloatRange(0.01, 24), default=4.0, show_default=True, help="Hours of city time per second."
 )
-@click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Of the web page (default: a free one).")
+@click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Web page's port (default: a free one).")
 @click.option("--no-console", is_flag=True, help="Serve no web page.")
 def demo(
     seconds: float | None,
@@ -62,10 +58,7 @@ def demo(
     no_console: bool,
 ) -> None:
     """Run everything on this machine and watch incidents come in and clusters come out."""
-    from rich.console import Console
-
     from streams.analyst.incident_file import IncidentFileError
-    from streams.cli.local import print_demo
     from streams.demo.run import run
     from streams.demo.source import RecordedCity, SimulatedCity
     from streams.demo.summary import DemoError
@@ -85,7 +78,7 @@ def demo(
 
 @click.command("compile")
 def compile_() -> None:
-    """Compile the kernels into the cache, so that nothing waits for it later."""
+    """Compile the kernels into the cache, so that later starts are fast."""
     from detectors.warm_up import compile_calibration, compile_kernels, compile_scan
 
     click.echo("Compiling the kernels (about a minute the first time) ...")
@@ -97,9 +90,9 @@ def compile_() -> None:
 @click.command()
 @click.option("--kafka-port", type=click.IntRange(0, 65535), default=9092, show_default=True)
 @click.option("--redis-port", type=click.IntRange(0, 65535), default=6379, show_default=True)
-@click.option("--prepare", "only_prepare", is_flag=True, help="Fetch what is needed, and start nothing.")
+@click.option("--prepare", "only_prepare", is_flag=True, help="Only fetch Kafka; start nothing.")
 def services(kafka_port: int, redis_port: int, only_prepare: bool) -> None:
-    """Run a broker and a Redis on this machine for development."""
+    """Run Kafka and Redis on this machine for development."""
     from streams.local_services.kafka_jars import LocalServiceError, prepare
     from streams.local_services.serve import serve
 

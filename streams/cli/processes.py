@@ -1,4 +1,4 @@
-"""The commands of the control room: the console itself, and lines for its password file."""
+"""The commands of the deployed processes, and of their setup: topics, configuration, passwords."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from typing import Literal
 
 import click
 
-from streams.cli.terminal import (
-    EXISTING_FILE,
-    config_option,
-    fail,
-)
+from streams.cli.terminal import EXISTING_FILE, config_option, fail
 
 NEEDED = ("fastapi", "uvicorn", "itsdangerous", "argon2", "shapely", "xstatic")
+"""Modules of the extra `console`."""
 
 
 def _needs_extra() -> None:
@@ -27,7 +24,7 @@ def _needs_extra() -> None:
 
 @click.command()
 @config_option
-@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one (default: as the configuration says).")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one (default: that of the configuration).")
 @click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def console(config: Path | None, port: int | None, log_format: Literal["text", "json"]) -> None:
     """Serve the control room's web page and the HTTP API."""
@@ -61,7 +58,7 @@ def password(user: str, role: Literal["viewer", "operator"]) -> None:
 @config_option
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def worker(config: Path | None, log: Literal["text", "json"]) -> None:
-    """Read incidents from Kafka, write alerts to Kafka and Redis, answer Prometheus."""
+    """Read incidents from Kafka, write alerts to Kafka and Redis, serve metrics."""
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
     from streams.worker.process import run_worker
@@ -96,9 +93,9 @@ def webhook(config: Path | None, log: Literal["text", "json"]) -> None:
 
 @click.command()
 @config_option
-@click.option("--check", is_flag=True, help="Change nothing; say what differs from what is needed.")
+@click.option("--check", is_flag=True, help="Create nothing; only check.")
 def topics(config: Path | None, check: bool) -> None:
-    """Create the topics that do not exist, and check those that do."""
+    """Create the missing topics, and check all of them."""
     from kafka.errors import KafkaError
 
     from streams.brokers.connection import error_text
@@ -120,13 +117,13 @@ def topics(config: Path | None, check: bool) -> None:
         click.echo(fault, err=True)
     if faults:
         sys.exit(1)
-    click.echo("the topics are as they must be")
+    click.echo("the topics are good")
 
 
 @click.command("check-config")
 @click.argument("file", type=EXISTING_FILE, required=False)
 def check_config(file: Path | None) -> None:
-    """Say what is wrong with a configuration file and the environment, one line each."""
+    """Check a configuration file and the environment; print one line for each fault."""
     from streams.areas.configured import configured_areas, faults_of
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError

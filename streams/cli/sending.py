@@ -1,4 +1,4 @@
-"""Rows sent by a command: with progress, and with a closing tick record when it is told to end early."""
+"""Sending the rows of a command, with progress, and with a closing tick record if it ends early."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from streams.configuration.kafka import KafkaSettings
 def send(
     rows: Sequence[Row], kafka: KafkaSettings, tick_s: int, *, speed: float = 0.0, live_from_s: float | None = None
 ) -> int:
-    """Send rows of one area at a speed (:func:`~streams.analyst.replay.feed`) to their end, Ctrl-C or SIGTERM.
+    """Send rows of one area (as :func:`~streams.analyst.replay.feed`) until their end, Ctrl-C or SIGTERM.
 
-    Return how many were sent.
-
-    Call it from the main thread. When it ends early, a tick record closes the last tick all the same: ``tick_s`` is
-    the length of the area's ticks in seconds.
+    Returns how many were sent. If it ends early, a tick record still closes the last tick; ``tick_s`` is the length of
+    the area's ticks in seconds. Call it from the main thread.
 
     Raises:
-        FeedError: a record could not be delivered, or the topic does not exist.
+        FeedError: A record could not be delivered, or the topic does not exist.
     """
     sent: list[Row] = []
     signal.signal(signal.SIGTERM, signal.default_int_handler)

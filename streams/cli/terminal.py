@@ -25,9 +25,11 @@ from rich.table import Table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+TABLE_WIDTH = 160
+"""Width of a table outside a terminal, in characters."""
 
-config_option = click.option("--config", type=EXISTING_FILE, help="Configuration file (default: none is needed).")
-area_option = click.option("--area", help="Which area of the configuration; needed where it has several.")
+config_option = click.option("--config", type=EXISTING_FILE, help="Configuration file (default: the environment only).")
+area_option = click.option("--area", help="Area of the configuration; needed if it has several.")
 from_option = click.option("--from", "from_", type=str, metavar="TIME", help="RFC 3339; a date alone is midnight UTC.")
 to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows from then on are left out.")
 
@@ -36,18 +38,18 @@ speed_option = click.option(
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Times recorded time; 0 is as fast as Kafka takes them.",
+    help="Multiple of recorded time; 0: as fast as Kafka takes it.",
 )
 
 
 def fail(message: object) -> NoReturn:
-    """Leave with one clear line for each fault, and exit code 2."""
+    """Print a message and exit with code 2."""
     click.echo(f"hotspots: {message}", err=True)
     sys.exit(2)
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """A time given on the command line; without an offset it is UTC."""
+    """Return a time of the command line; without an offset it is UTC."""
     if text is None:
         return None
     try:
@@ -57,13 +59,9 @@ def moment(text: str | None, option: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-WHOLE = 160
-"""Characters that every table has room in."""
-
-
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
-    """A progress bar while the block runs; the function it gives is called for each step, or with a number of them."""
+    """Show a progress bar while the block runs; yields a function to call at each step, or with a number of steps."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -73,7 +71,7 @@ def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[Callable[[], object]]:
-    """How many steps were made so far, where their number is not known beforehand."""
+    """Show the number of steps so far, where their total is unknown; yields a function to call at each step."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -82,11 +80,11 @@ def working(what: str) -> Iterator[Callable[[], object]]:
 
 
 def print_json(content: object) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
 
 
 def print_table(table: Table) -> None:
-    """Fitted to the terminal; whole where there is none."""
+    """Print a table that fits the terminal, or with ``TABLE_WIDTH`` without one."""
     is_terminal = Console().is_terminal
-    Console(width=None if is_terminal else WHOLE).print(table)
+    Console(width=None if is_terminal else TABLE_WIDTH).print(table)

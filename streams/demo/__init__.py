@@ -1,1 +1,1 @@
-"""Everything on one machine, and the sum at the end. Knows nothing of the inside of the processes it runs."""
+"""Everything on one machine, and a summary. Knows nothing of the inside of the processes that it runs."""

@@ -1,20 +1,23 @@
-"""Child processes of the demo."""
+"""Child processes of the demo, and a probe over HTTP."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from streams.demo.summary import DemoError
-from streams.local_services.service import HOST
+
+STOP_S = 10.0
+"""Time limit for a child to end after SIGTERM, in seconds."""
+LOG_LINES = 3
+"""Last lines of a child's log that an error quotes."""
 
 
 @dataclass
 class Child:
-    """A process of our own; ``may_end`` once its work is done or it was told to stop."""
+    """A child process; ``may_end``: its work has an end, or it has been stopped."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -22,15 +25,15 @@ class Child:
     may_end: bool = False
 
     def check(self) -> None:
-        """Raises `DemoError` if it has ended and should not have."""
+        """Raise DemoError if it has ended unexpectedly."""
         code = self.process.poll()
         if code is not None and (code != 0 or not self.may_end):
             lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
             last = " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
-            raise DemoError(f"{self.name} ended by itself (exit code {code}): {last or 'nothing was logged'}")
+            raise DemoError(f"{self.name} ended unexpectedly (exit code {code}): {last or 'nothing was logged'}")
 
     def stop(self) -> None:
-        """SIGTERM; SIGKILL if that does not end it."""
+        """Send SIGTERM; SIGKILL if it has not ended after ``STOP_S``."""
         self.process.terminate()
         try:
             self.process.wait(STOP_S)
@@ -39,20 +42,10 @@ class Child:
             self.process.wait()
 
 
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _answers(address: str) -> bool:
+def is_ok(address: str) -> bool:
+    """Whether a GET of ``http://<address>`` succeeds."""
     try:
         with urllib.request.urlopen(f"http://{address}", timeout=5):
             return True
     except OSError:
         return False
-
-
-STOP_S = 10.0
-
-
-LOG_LINES = 3

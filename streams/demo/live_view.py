@@ -1,6 +1,6 @@
-"""What the demo shows while it runs: the view of a client, read from Redis and from the metrics endpoint.
+"""The demo's view while it runs: what a client sees, read from Redis and from the metrics endpoint.
 
-On a terminal a picture that renews itself (rich), elsewhere a line every few seconds.
+On a terminal a live picture (rich), elsewhere a line every few seconds.
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ from streams.messages.wording import interval_words
 from streams.redis_copy.keys import area_key
 
 LINE_S = 5.0
+"""Time between two lines without a terminal, in seconds."""
 RATE_S = 5.0
+"""Time over which the rate of incidents is measured, in seconds."""
 SHOWN_OPEN = 8
 SHOWN_ENDED = 4
 CHANGES_READ = 100
+"""Latest changes in which ended alerts are looked for."""
 PICTURE_WIDTH = 110
+"""Width of the saved picture, in characters."""
 _TIER_STYLE = {"watch": "dim", "advisory": "yellow", "alert": "bold red", "urgent": "bold white on red"}
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What the metrics endpoint says of one area."""
+    """Figures of one area from the metrics endpoint."""
 
     read: int = 0
     incidents: int = 0
@@ -48,9 +52,9 @@ class Figures(msgspec.Struct, frozen=True):
 
     @classmethod
     def scrape(cls, address: str, area: str) -> Figures:
-        """Ask ``http://<address>/metrics``; raises OSError."""
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
+        """Read ``http://<address>/metrics``; raises OSError."""
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as response:
+            text = response.read().decode()
         number = {
             "hotspots_records_total": 0.0,
             "added": 0.0,
@@ -67,15 +71,15 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Alerts(msgspec.Struct, frozen=True):
-    """What Redis says of one area: open alerts, the rarest first, and those that ended last, the latest first."""
+    """The alerts of one area in Redis: open ones, the rarest first, and the last ended ones, the latest first."""
 
     open: list[AlertFeature] = []
     ended: list[AlertFeature] = []
 
     @classmethod
     def read(cls, redis: Redis, area: str) -> Alerts:
-        """Raises redis.RedisError."""
-        # The library's types leave open what comes back, since that depends on how the connection was made.
+        """Read them; raises redis.RedisError."""
+        # The types of the library leave the result open, because it depends on the connection.
         ids = cast(list[bytes], redis.zrevrange(area_key(area, "open"), 0, -1))
         with redis.pipeline() as pipeline:
             for id_ in ids:
@@ -91,7 +95,7 @@ class Alerts(msgspec.Struct, frozen=True):
 
 
 class LiveView:
-    """Shows one area until it is left; a context manager. ``addresses``: what is where, for the footer."""
+    """A view of one area; a context manager that shows it until its end."""
 
     def __init__(self, console: Console, area: str, title: str) -> None:
         self._console = console
@@ -118,7 +122,7 @@ class LiveView:
             self._redis.close()
 
     def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
-        """Say where the parts are; the view reads Redis and the metrics from now on."""
+        """Set the addresses of the parts; from now on the view reads Redis and the metrics."""
         self._addresses = {
             "Kafka": kafka,
             "Redis": redis_url,
@@ -130,18 +134,18 @@ class LiveView:
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
 
     def say(self, news: str) -> None:
-        """One line about what is being done before there is anything to see."""
+        """Show one line of progress, before there are alerts to show."""
         if self._console.is_terminal:
             self._live.update(Panel(news, title=self._title, title_align="left"))
         else:
             self._console.print(news, soft_wrap=True)
 
     def show(self, clock_s: int, left_s: float | None) -> None:
-        """Renew the picture. ``clock_s``: the area's clock; ``left_s``: until the end, None if there is none.
+        """Update the picture. ``clock_s``: the area's clock; ``left_s``: time until the end, None without an end.
 
         Raises:
-            OSError: the metrics endpoint does not answer.
-            redis.RedisError: Redis does not.
+            OSError: The metrics endpoint does not answer.
+            redis.RedisError: Redis does not answer.
         """
         figures = Figures.scrape(self._metrics, self._area)
         alerts = Alerts() if self._redis is None else Alerts.read(self._redis, self._area)
@@ -171,12 +175,12 @@ class LiveView:
     def _picture(self, head: str, clock: datetime, left_s: float | None, alerts: Alerts) -> RenderableType:
         opened = _table("open alerts", "state", "age")
         for each in alerts.open[:SHOWN_OPEN]:
-            told = each.properties
-            opened.add_row(*_cells(each), told.state, _duration(clock - told.opened_at), style=_TIER_STYLE[told.tier])
+            now = each.properties
+            opened.add_row(*_cells(each), now.state, _duration(clock - now.opened_at), style=_TIER_STYLE[now.tier])
         ended = _table("recently ended", "state", "ended")
         for each in alerts.ended:
-            told = each.properties
-            ended.add_row(*_cells(each), told.state, _duration(clock - (told.ended_at or clock)) + " ago", style="dim")
+            now = each.properties
+            ended.add_row(*_cells(each), now.state, _duration(clock - (now.ended_at or clock)) + " ago", style="dim")
         footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
         left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
         foot = Text(f"{self._page}\n" if self._page else "").append(footer, style="dim")
@@ -185,7 +189,7 @@ class LiveView:
 
 
 def _worth(alerts: Alerts) -> int:
-    """How much a picture shows: urgent alerts before those of lower tiers, then ended ones."""
+    """How full a picture is: by its alerts of the highest tiers, then by its ended alerts."""
     return sum(1 << 2 * TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
 
 
@@ -203,9 +207,9 @@ def _table(title: str, *last: str) -> Table:
 
 
 def _cells(alert: AlertFeature) -> tuple[str, ...]:
-    told = alert.properties
-    interval = interval_words(told.recurrence_interval_days)
-    return _place(alert), told.category, told.tier, str(told.observed), f"{told.expected:.1f}", interval
+    now = alert.properties
+    interval = interval_words(now.recurrence_interval_days)
+    return _place(alert), now.category, now.tier, str(now.observed), f"{now.expected:.1f}", interval
 
 
 def _line(alert: AlertFeature, clock: datetime) -> str:

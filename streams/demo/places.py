@@ -1,7 +1,7 @@
-"""Streets and beats invented for the simulated city, so that places have names: GeoJSON, as an operator would give it.
+"""Invented streets and beats for the simulated city, so that places have names: GeoJSON, as from an operator.
 
-Five kilometres around the middle, as `detectors.simulation.City` has it: a centre, eight inner and eight outer beats,
-roads that lead out, rings, and in every beat a grid of streets that lies as nobody planned it.
+They cover five kilometres around the middle, like `detectors.simulation.City`: a centre, eight inner and eight outer
+beats, radial roads, rings, and in every beat a grid of streets at a different angle.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import msgspec
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 REACH_M = (0.0, 900.0, 2_500.0, 5_500.0)
-"""Where the centre, the inner and the outer beats begin, and where the city ends, in metres from the middle."""
+"""Distances from the middle at which the centre, the inner and the outer beats begin and the city ends, in metres."""
 SECTORS = 8
 SPACING_M = 260.0
+"""Distance between parallel streets, in metres."""
 STEP_M = 40.0
-LEAST_M = 150.0
-"""A shorter street is left out."""
+MIN_STREET_M = 150.0
+"""Lower bound for the length of a street, in metres."""
 METRES_PER_DEGREE = 111_195.0
 
 BEATS = (
@@ -31,31 +32,19 @@ BEATS = (
 )
 ROADS = ("Abbey", "Priory", "Beacon", "Moor", "Forge", "Harbour", "Quarry", "Wharf")
 STREETS = (
-    *(
-        "Elm",
-        "Mill",
-        "Bridge",
-        "Chapel",
-        "Station",
-        "Market",
-        "Church",
-        "Albion",
-        "Victoria",
-        "Garden",
-        "Well",
-        "Orchard",
-    ),
+    *("Elm", "Mill", "Bridge", "Chapel", "Station", "Market", "Church", "Albion", "Victoria", "Garden", "Well"),
+    "Orchard",
     *("King", "Queen", "Castle", "Cross", "Water", "Tanner", "Cooper", "Saddler", "Weaver", "Mason", "Baker", "Glover"),
     *("Hazel", "Rowan", "Alder", "Birch", "Maple", "Willow", "Holly", "Laurel", "Heather", "Bramble", "Clover", "Ivy"),
 )
 KINDS = ("Street", "Lane", "Avenue", "Terrace", "Place", "Row", "Grove", "Walk", "Rise", "Crescent", "View", "Gardens")
 
 Line = list[tuple[float, float]]
-"""Metres east and north of the middle."""
+"""Points of a line, in metres east and north of the middle."""
 
 
 def write_layers(folder: Path) -> dict[str, Path]:
-    """Write ``beats.geojson`` and ``streets.geojson``; returns the files by kind. Raises OSError."""
+    """Write ``beats.geojson`` and ``streets.geojson``; return the files by kind. Raises OSError."""
     beats = [_feature(name, "Polygon", [_degrees(outline)]) for name, outline in zip(BEATS, _outlines(), strict=True)]
     streets = [_feature(name, "LineString", _degrees(line)) for name, line in _named_streets()]
     files = {}
@@ -82,11 +71,11 @@ def _named_streets() -> Iterator[tuple[str, Line]]:
     # Each name once: 12 kinds by 36 words, in an order in which neighbours share neither.
     names = (f"{STREETS[5 * n % 36]} {KINDS[(n + n // 36) % 12]}" for n in itertools.count())
     for beat in range(len(BEATS)):
-        yield from zip(names, _grid(beat))  # noqa: B905  # names do not end
+        yield from zip(names, _grid(beat))  # noqa: B905  # names are endless
 
 
 def _grid(beat: int) -> Iterator[Line]:
-    """Straight streets both ways through a beat, turned by an angle of its own."""
+    """Straight streets in two directions through a beat, at an angle that differs from beat to beat."""
     turn, furthest = 0.7 * beat, int(REACH_M[-1] / SPACING_M)
     for way, number in itertools.product((turn, turn + math.pi / 2), range(-furthest, furthest + 1)):
         east, north, aside = math.cos(way), math.sin(way), number * SPACING_M
@@ -94,12 +83,12 @@ def _grid(beat: int) -> Iterator[Line]:
         points = [(step * STEP_M * east - aside * north, step * STEP_M * north + aside * east) for step in steps]
         for is_inside, run in itertools.groupby(points, lambda point: _beat(*point) == beat):
             ends = list(run)
-            if is_inside and len(ends) * STEP_M >= LEAST_M:
+            if is_inside and len(ends) * STEP_M >= MIN_STREET_M:
                 yield [ends[0], ends[-1]]
 
 
 def _beat(east: float, north: float) -> int:
-    """Index of the beat that holds a point, -1 outside."""
+    """The index of the beat that holds a point, -1 outside the city."""
     reach = math.hypot(east, north)
     ring = sum(reach >= begin for begin in REACH_M) - 1
     sector = int((math.atan2(north, east) % (2 * math.pi)) / (2 * math.pi) * SECTORS) % SECTORS

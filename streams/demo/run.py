@@ -1,9 +1,8 @@
 """`hotspots demo`: the whole path on this machine, from a simulated or recorded city to alerts, in one command.
 
-Kafka, Valkey, the worker, the console and what feeds them are child processes on loopback and free ports, with all
-their files in one temporary folder. The area's clock is the watermark: months of history are loaded at full speed, then
-city time runs at the source's speed. What is reported in the end is held against the log: every record sent has
-become exactly one thing.
+Kafka, Valkey, the worker, the console and the feed are child processes on loopback and free ports, with all their
+files in one temporary folder. The area has a watermark clock: months of history are loaded at full speed, then city
+time runs at the source's speed. The summary is checked against the log: every record sent is accounted for once.
 """
 
 from __future__ import annotations
@@ -26,20 +25,24 @@ from rich.console import Console
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.topics import create_topics
 from streams.configuration.load import load
-from streams.demo.children import Child, _answers, _free_port
+from streams.demo.children import Child, is_ok
 from streams.demo.live_view import Figures, LiveView
 from streams.demo.source import AREA, Source
 from streams.demo.summary import DemoError, ScanLog, Summary, summary
 from streams.local_services.kafka import LocalKafka
 from streams.local_services.kafka_jars import LocalServiceError
-from streams.local_services.service import HOST, LocalService, launch
+from streams.local_services.service import HOST, LocalService, free_port, launch
 from streams.local_services.valkey import LocalValkey
 from streams.redis_copy.keys import area_key
 
 START_S = 60.0
+"""Time limit for each step of the start, in seconds."""
 DRAIN_S = 60.0
+"""Time limit for each step of the end, in seconds."""
 SHOW_S = 0.5
+"""Time between two updates of the view, in seconds."""
 SETTLE_S = 0.5
+"""Time for a failed child to end before its error is looked for, in seconds."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,15 +53,14 @@ def run(
     picture: Path | None = None,
     console_port: int | None = None,
 ) -> Summary:
-    """Run the demo for so many seconds after it is ready, else until Ctrl-C; leaves no process and no file.
+    """Run the demo for ``seconds`` once it is ready, or until Ctrl-C; it leaves no process and no file.
 
-    ``console_port``: where the control room's page answers, 0 for any free port, None for no page.
-
-    Call it from the main thread. Ctrl-C and SIGTERM end it: orderly with a summary once it is ready.
+    ``console_port``: port of the console, 0 for any free port, None for no console.
+    Call it from the main thread. Once it is ready, Ctrl-C and SIGTERM end it in order, with a summary.
 
     Raises:
-        DemoError: a part failed, or the accounts do not balance.
-        KeyboardInterrupt: it was ended before it was ready, or a second time.
+        DemoError: A part failed, or the accounts do not balance.
+        KeyboardInterrupt: It was ended before it was ready, or a second time.
     """
     with ExitStack() as stack:
         for number in _ending():
@@ -78,10 +80,10 @@ def run(
             if picture is not None:
                 view.save_picture(picture)
         except (LocalServiceError, KafkaError, RedisError, OSError) as error:
-            demo.check(SETTLE_S)  # a part that is gone explains it better
+            demo.check(SETTLE_S)  # the error of a part that has ended explains more
             raise DemoError(" ".join(str(error).split())) from error
         finally:
-            _undisturbed()  # what is left to do is to stop and tidy up
+            _undisturbed()  # while everything is stopped and removed
     return result
 
 
@@ -92,13 +94,13 @@ class _Demo:
         self, folder: Path, source: Source, view: LiveView, stack: ExitStack, console_port: int | None
     ) -> None:
         self._folder, self._source, self._view, self._stack = folder, source, view, stack
-        self._console = None if console_port is None else f"{HOST}:{console_port or _free_port()}"
+        self._console = None if console_port is None else f"{HOST}:{console_port or free_port('the console', 0)}"
         self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
         self._children: list[Child] = []
         self._feeder: Child | None = None
 
     def start(self) -> None:
-        """Everything up to *ready*: all is running and the worker has caught up with the history."""
+        """Start everything, until the worker has caught up with the history."""
         started_s = time.monotonic()
         kafka, valkey = self._services
         self._view.say("Starting Kafka and Valkey ...")
@@ -106,7 +108,7 @@ class _Demo:
             self._stack.callback(service.stop)
             service.start()
             self._children.append(Child(service.name, service.process, service.log))
-        metrics = f"{HOST}:{_free_port()}"
+        metrics = f"{HOST}:{free_port('the worker', 0)}"
         self._file = self._source.write_configuration(
             self._folder, kafka.address, f"redis://{valkey.address}/0", metrics
         )
@@ -133,17 +135,17 @@ class _Demo:
         self._children.remove(history)
         sent = self._scans.sent()
         self._view.say(f"{sent:,} records of history sent, waiting for the worker ...")
-        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker goes on catching up", START_S)
+        self._wait(lambda: self._scans.covers(sent) and self._is_ready(), "the worker catches up", START_S)
         page = [] if self._console is None else [f"http://{self._console}/ is the console"]
         if self._console is not None:
-            self._wait(lambda: _answers(f"{self._console}/healthz"), "the console answers", START_S)
+            self._wait(lambda: is_ok(f"{self._console}/healthz"), "the console answers", START_S)
         ready = f"Ready after {time.monotonic() - started_s:.1f} s"
         self._view.say(
             ", ".join([ready, *page, f"{metrics}/metrics", f"{self._source.speed:g} h of city time a second"])
         )
 
     def watch(self, seconds: float | None) -> None:
-        """Feed at the stated speed and show it, until the feed ends."""
+        """Feed at the source's speed and show it, until the feed ends."""
         end_s = None if seconds is None else time.monotonic() + seconds
         self._feeder = self._launch("the simulator", *self._source.live(self._file))
         self._feeder.may_end = True
@@ -157,12 +159,12 @@ class _Demo:
         self.check()
 
     def finish(self) -> Summary:
-        """Stop feeding, let the worker put everything on record, stop it, and add up."""
+        """Stop the feed, wait until the worker has recorded everything, stop it, and return the summary."""
         if self._feeder is not None and self._feeder.process.poll() is None:
             self._children.remove(self._feeder)
             self._feeder.stop()
         sent = self._scans.sent()
-        self._wait(lambda: self._scans.covers(sent), f"the worker has put all {sent:,} records on record", DRAIN_S)
+        self._wait(lambda: self._scans.covers(sent), f"the worker has recorded all {sent:,} records", DRAIN_S)
         self._wait(lambda: self._counted() == sent, f"the metrics count {sent:,} records", DRAIN_S)
         self._wait(self._is_copied, f"Redis has all {len(self._scans.revisions)} revisions of alerts", DRAIN_S)
         self._show(0.0)
@@ -181,13 +183,13 @@ class _Demo:
         return child
 
     def check(self, settle_s: float = 0.0) -> None:
-        """Raises `DemoError` if a child has ended that should not have; one may be given a moment to do so."""
+        """Raise DemoError if a child has ended unexpectedly, after waiting ``settle_s`` for it to end."""
         time.sleep(settle_s)
         for child in self._children:
             child.check()
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
-        """Until it is done; ``deadline_s`` counts anew whenever the worker has put something on record."""
+        """Wait until ``done``; ``deadline_s`` starts again whenever the worker has recorded something."""
         reached, deadline = self._scans.reached, time.monotonic() + deadline_s
         while not done():
             self.check()
@@ -201,7 +203,7 @@ class _Demo:
         self._view.show(self._scans.newest.checkpoint.clock_s, left_s)
 
     def _is_ready(self) -> bool:
-        return _answers(f"{self._metrics}/readyz")
+        return is_ok(f"{self._metrics}/readyz")
 
     def _counted(self) -> int:
         return Figures.scrape(self._metrics, AREA).read
@@ -215,7 +217,7 @@ class _Demo:
 
 
 def _set_environment(folder: Path) -> None:
-    """Children keep their temporary files here, and take no settings but those of the demo."""
+    """Give the children a folder for temporary files, and no settings except those of the demo."""
     os.environ["TMPDIR"] = str(folder)
     for name in [name for name in os.environ if name.startswith("HOTSPOTS_") and "__" in name]:
         del os.environ[name]
@@ -227,5 +229,5 @@ def _undisturbed() -> None:
 
 
 def _ending() -> list[signal.Signals]:
-    """The signals that end the demo; one that is ignored (`nohup`, a job in the background) stays so."""
+    """The signals that end the demo; ignored ones (`nohup`, a job in the background) stay ignored."""
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

@@ -1,4 +1,4 @@
-"""Where the demo's incidents come from: a simulated city, or a file of recorded ones; and the area to watch them."""
+"""The sources of the demo's incidents, a simulated city or a file, and the area that watches them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from streams.demo.places import write_layers
 
 AREA = "city"
 SPEED = 4.0
-"""Hours of city time in a second."""
-UNENDING_S = 2_190.0
-"""A demo that is to go on has so long to show: a year at the usual speed."""
-LEAST_BASELINE_DAYS = 28
+"""Default speed, in hours of city time per second."""
+ENDLESS_S = 2_190.0
+"""Length of a demo without an end, in seconds: a year at the default speed."""
+MIN_BASELINE_DAYS = 28
 GAP_S = 7 * 86_400
+"""Gap between two incidents from which a recording counts as interrupted, in seconds."""
 
 
 class Source(ABC):
-    """What is sent, as commands of `hotspots`: first the history, then the time that is shown, at ``speed``."""
+    """What the demo sends, as commands of `hotspots`: first the history, then the time shown, at ``speed``."""
 
     title: str
     cells: tuple[str, ...]
     baseline_days: int
-    """Scans begin when the window holds so much, that is at the end of the history."""
+    """Days of history after which alerts can open: reached at the end of the history."""
     is_invented: bool
-    """Its streets and beats have to be invented too."""
+    """Whether its streets and beats must be invented too."""
     speed: float
-    """Hours of city time in a second."""
+    """Hours of city time per second."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
-        """Write the configuration, the area's cells and what lies on its map; returns the file. Raises OSError."""
+        """Write the configuration, the area's cells and its map layers; return the file. Raises OSError."""
         cells = folder / "cells.txt"
         cells.write_text("".join(f"{cell}\n" for cell in self.cells))
         host, _, port = metrics.rpartition(":")
@@ -56,24 +57,24 @@ class Source(ABC):
 
     @abstractmethod
     def history(self, configuration: Path) -> list[str]:
-        """Arguments of `hotspots` that send the history and end."""
+        """Return arguments of `hotspots` that send the history and end."""
 
     @abstractmethod
     def live(self, configuration: Path) -> list[str]:
-        """Arguments of `hotspots` that send what is shown, at its speed."""
+        """Return arguments of `hotspots` that send the time shown, at its speed."""
 
     @abstractmethod
     def clusters(self) -> tuple[InjectedCluster, ...]:
-        """The injected clusters; asked after the history was sent."""
+        """Return the injected clusters, once the history has been sent."""
 
 
 class SimulatedCity(Source):
-    """The city of a seed, with or without injected clusters."""
+    """The simulated city of a seed, with or without injected clusters."""
 
     is_invented = True
 
     def __init__(self, seed: int, inject: bool, seconds: float | None, speed: float = SPEED) -> None:
-        days = (seconds or UNENDING_S) * speed / 24
+        days = (seconds or ENDLESS_S) * speed / 24
         self._simulation = Simulation(seed, days, inject)
         self._truth: Path | None = None
         self.speed = speed
@@ -82,7 +83,7 @@ class SimulatedCity(Source):
         self.baseline_days = HISTORY_DAYS - 1
 
     def history(self, configuration: Path) -> list[str]:
-        """See `Source`; records the truth as well."""
+        """See `Source`; the command also writes the truth."""
         self._truth = configuration.with_name("truth.json")
         return [*self._command(configuration), "--to", self._ready, "--truth", str(self._truth)]
 
@@ -105,12 +106,12 @@ class SimulatedCity(Source):
 
 
 class RecordedCity(Source):
-    """The last incidents of a CSV file, after a history of as many weeks as the simulated city has.
+    """The last incidents of a CSV file, after a history as long as that of the simulated city.
 
-    At most the last third of the file is shown. Rows before the history would have left the window again.
+    It shows at most the last third of the file. Rows before the history would have left the window again.
 
     Raises:
-        TableError: the file cannot be read as incidents.
+        IncidentFileError: The file cannot be read as incidents.
     """
 
     is_invented = False
@@ -118,7 +119,7 @@ class RecordedCity(Source):
     def __init__(self, path: Path, seconds: float | None, speed: float = SPEED) -> None:
         table = IncidentFile.read(path)
         times = [entry.time_s for entry in table.entries]
-        shown_s = (seconds or UNENDING_S) * speed * 3600
+        shown_s = (seconds or ENDLESS_S) * speed * 3600
         ready_s = _after_no_gap(times, max(times[-1] + 1 - shown_s, times[0] + (times[-1] - times[0]) * 2 / 3))
         self.speed = speed
         self._path = path.absolute()
@@ -127,7 +128,7 @@ class RecordedCity(Source):
         held_days = int(min(HISTORY_DAYS, (ready_s - times[0]) / 86_400))
         self.title = f"recorded incidents, {path.name}"
         self.cells = table.cells(RESOLUTION)
-        self.baseline_days = max(LEAST_BASELINE_DAYS, held_days - 1)
+        self.baseline_days = max(MIN_BASELINE_DAYS, held_days - 1)
 
     def history(self, configuration: Path) -> list[str]:
         """See `Source`."""
@@ -138,7 +139,7 @@ class RecordedCity(Source):
         return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
-        """See `Source`: nobody knows them."""
+        """See `Source`; they are unknown."""
         return ()
 
     def _command(self, configuration: Path) -> list[str]:
@@ -146,7 +147,7 @@ class RecordedCity(Source):
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:
-    """The moment, or an earlier one that no jump leads to: only gaps within a part are announced."""
+    """The moment, or an earlier one that does not follow a gap: only gaps within a part are announced."""
     position = bisect.bisect_left(times, moment_s)
     while position > 1 and times[position] - times[position - 1] > GAP_S:
         position -= 1

@@ -1,4 +1,4 @@
-"""What a demo came to: the accounts as they are on record, the alerts, and which of the hidden clusters were found."""
+"""The summary of a demo: the recorded accounts, the alerts, and which injected clusters were found."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class DemoError(Exception):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts; alerts that reached the tier ``alert`` and how many of them ended; injected clusters.
+    """The accounts; alerts that reached the tier ``alert`` and how many of these ended; injected clusters.
 
-    ``delay_s``: median seconds of city time from the third incident of a found cluster to its alert.
+    ``delay_s``: median time from the third incident of a found cluster to its alert, in seconds of city time.
     """
 
     read: int
@@ -47,7 +47,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class ScanLog:
-    """The topic ``scans`` as far as it was read: its last record, all revisions (id.revision), alerts while open."""
+    """The topic ``scans`` as read so far: its last record, all revisions (id.revision), open alerts by revision."""
 
     consumer: KafkaConsumer
     kafka: KafkaSettings
@@ -57,18 +57,18 @@ class ScanLog:
 
     @property
     def newest(self) -> ScanRecord:
-        """The last record; raises DemoError before there is one."""
+        """The last scan record; raises DemoError before the first."""
         if self.last is None:
-            raise DemoError("the worker has put nothing on record yet")
+            raise DemoError("the worker has written no scan record yet")
         return self.last
 
     @property
     def reached(self) -> int:
-        """The first record of the topic ``incidents`` that is not on record yet."""
+        """The offset of the first record of ``incidents`` that no scan record covers."""
         return 0 if self.last is None else self.last.next_offset
 
     def read(self) -> None:
-        """Read what has come since."""
+        """Read the new records."""
         for records in self.consumer.poll(timeout_ms=100, max_records=5000).values():
             for record in records:
                 if record.key == AREA.encode() and record.value is not None:
@@ -78,12 +78,12 @@ class ScanLog:
                         self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
 
     def sent(self) -> int:
-        """How many records the topic ``incidents`` holds; raises KafkaError."""
+        """Return how many records the topic ``incidents`` holds; raises KafkaError."""
         incidents = TopicPartition(self.kafka.topic("incidents"), 0)
         return int(self.consumer.end_offsets([incidents])[incidents])
 
     def covers(self, sent: int) -> bool:
-        """Whether so many records are all on record."""
+        """Whether scan records cover ``sent`` records."""
         self.read()
         return self.reached == sent
 
@@ -91,10 +91,10 @@ class ScanLog:
 def summary(
     scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
 ) -> Summary:
-    """Add up a run of which ``sent`` records were sent; ``changes`` are the entries of the alerts' stream in Redis.
+    """Return the summary of a run; ``sent``: records sent; ``changes``: entries of the Redis stream of alerts.
 
     Raises:
-        DemoError: the accounts do not balance.
+        DemoError: The accounts do not balance.
     """
     accounts, clock_s = scans.newest.accounts, scans.newest.checkpoint.clock_s
     check_accounts(accounts, sent)
@@ -117,8 +117,8 @@ def summary(
 
 
 def check_accounts(accounts: Accounts, sent: int) -> None:
-    """Raises `DemoError` unless every record sent has become exactly one thing."""
+    """Raise DemoError unless every record sent is accounted for exactly once."""
     parts = {outcome: getattr(accounts, outcome) for outcome in OUTCOMES}
     if accounts.read != sent or sum(parts.values()) != sent:
-        told = ", ".join(f"{name} {number}" for name, number in parts.items())
-        raise DemoError(f"the accounts do not balance: sent {sent}, read {accounts.read} = {told}")
+        text = ", ".join(f"{name} {number}" for name, number in parts.items())
+        raise DemoError(f"the accounts do not balance: sent {sent}, read {accounts.read} = {text}")

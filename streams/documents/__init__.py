@@ -1,1 +1,1 @@
-"""Generated pages and schemas. Knows nothing of any running process."""
+"""Generated pages and schemas. Knows nothing of running processes."""

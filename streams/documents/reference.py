@@ -26,7 +26,7 @@ _COMMENTED = re.compile(
 
 
 def pages(main: click.Group, annotated: str) -> dict[str, str]:
-    """File name -> page. ``annotated`` is the text of ``config/monitor.toml``, whose comments say what each key is."""
+    """Return file name -> page. ``annotated``: the text of ``config/monitor.toml``, whose comments explain each key."""
     return {
         "configuration.md": configuration_page(annotated),
         "messages.md": messages_page(),
@@ -38,13 +38,13 @@ def pages(main: click.Group, annotated: str) -> dict[str, str]:
 
 
 def configuration_page(annotated: str) -> str:
-    """Every key with what it accepts and its default, from the types; what it means is the comment beside it."""
+    """Return the page of every key: accepted values and default from the types, the meaning from the comment."""
     lines = [
         "# Configuration",
         "",
-        f"One TOML file, {ANNOTATED}, and the environment, which goes before it: the variable of a key is",
+        f"One TOML file, {ANNOTATED}, and the environment, which takes precedence: the variable of a key is",
         "`HOTSPOTS_`, the table, two underscores, the key, such as `HOTSPOTS_KAFKA__BOOTSTRAP`. File names are",
-        "relative to the folder of the file. `hotspots check-config area.toml` names every fault in one line.",
+        "relative to the folder of the file. `hotspots check-config area.toml` prints one line for each fault.",
         "",
     ]
     lines += _tables(Configuration, "", comments(annotated))
@@ -52,7 +52,7 @@ def configuration_page(annotated: str) -> str:
 
 
 def comments(annotated: str) -> dict[str, str]:
-    """``table.key`` -> the comment at the end of its line and, where it goes on, of the lines below it."""
+    """Return ``table.key`` -> the comment at the end of its line, continued on the lines below."""
     found: dict[str, str] = {}
     table = name = ""
     for line in annotated.splitlines():
@@ -69,21 +69,21 @@ def comments(annotated: str) -> dict[str, str]:
     return found
 
 
-def _tables(kind: type[msgspec.Struct], where: str, said: dict[str, str]) -> list[str]:
+def _tables(kind: type[msgspec.Struct], where: str, meanings: dict[str, str]) -> list[str]:
     """The table of a settings type, then those of the types within it."""
     rows, inner = [], []
     for field in msgspec.structs.fields(kind):
         name = f"{where}.{field.name}" if where else field.name
         accepted = inspect.type_info(field.type) if field.type is not Secret else None
         if isinstance(accepted, inspect.StructType):
-            inner += _tables(accepted.cls, name, said)
+            inner += _tables(accepted.cls, name, meanings)
         elif isinstance(accepted, inspect.DictType) and isinstance(accepted.value_type, inspect.StructType):
-            inner += _tables(accepted.value_type.cls, f"{name}.NAME", said)
+            inner += _tables(accepted.value_type.cls, f"{name}.NAME", meanings)
         elif accepted is None:
             variable = f"HOTSPOTS_{name.upper().replace('.', '__')}"
             rows.append((field.name, "text", "", f"only in the environment, `{variable}`, or in `{field.name}_file`"))
         else:
-            rows.append((field.name, _accepted(accepted), _default(field), said.get(name, f"see {ANNOTATED}")))
+            rows.append((field.name, _accepted(accepted), _default(field), meanings.get(name, f"see {ANNOTATED}")))
     heading = [
         f"## `[{where}]`",
         "",
@@ -118,11 +118,11 @@ def _without_roles(text: str) -> str:
 
 
 def messages_page() -> str:
-    """Every field of every message, from the JSON Schemas."""
+    """Return the page of every field of every message, from the JSON Schemas."""
     lines = [
         "# Messages",
         "",
-        "JSON, UTF-8. A field that is not known is absent, never null. The [schemas](../schemas) say the same for",
+        "JSON, UTF-8. An unknown field is absent, never `null`. The [schemas](../schemas) are the same for",
         "programs; `hotspots documents FOLDER` writes them.",
         "",
     ]
@@ -168,7 +168,7 @@ def _type(field: dict[str, Any]) -> str:
 
 
 def commands_page(main: click.Group) -> str:
-    """What every command says to ``--help``."""
+    """Return the page of every command's ``--help``."""
     lines = ["# Command line", "", _help(main, "hotspots"), ""]
     for name in sorted(main.commands):
         lines += [f"## {name}", "", _help(main.commands[name], f"hotspots {name}"), ""]

@@ -1,4 +1,4 @@
-"""The JSON Schemas of everything that goes over the wire, generated from the types; ``docs/schemas`` holds them."""
+"""The JSON Schemas of all messages, generated from the types; ``docs/schemas`` holds them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tick = Annotated[
     msgspec.Meta(
         title="Tick",
         description="Header `tick` of a tick record of the topic incidents, whose key is the area and whose value "
-        "is empty: on a watermark clock, the time that the area's clock has reached, however far that is.",
+        "is empty: the time that the area's watermark clock has reached, however far.",
     ),
 ]
 
@@ -36,11 +36,11 @@ PUBLISHED: dict[str, Any] = {
     "notification": Notification,
     "undelivered": Undelivered,
 }
-"""File name, without ``.json`` -> the type that it describes."""
+"""File name without ``.json`` -> the type that it describes."""
 
 
 def schemas() -> dict[str, bytes]:
-    """File name -> JSON Schema (draft 2020-12), as the files in ``docs/schemas`` must read."""
+    """Return file name -> JSON Schema (draft 2020-12), byte for byte as in ``docs/schemas``."""
     files = {}
     for name, kind in PUBLISHED.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
@@ -50,7 +50,7 @@ def schemas() -> dict[str, bytes]:
 
 
 def _without_notes(schema: Any) -> Any:
-    """Docstrings are descriptions, apart from what only a programmer in Python needs."""
+    """The schema without those parts of docstrings that only a Python programmer needs."""
     if isinstance(schema, list):
         return [_without_notes(part) for part in schema]
     if not isinstance(schema, dict):

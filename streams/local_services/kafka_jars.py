@@ -1,4 +1,4 @@
-"""The jars of Apache Kafka, fetched once from Maven Central by `jgo` and kept in a cache folder."""
+"""The jars of Apache Kafka, which `jgo` fetches once from Maven Central into a cache folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 KAFKA_VERSION = "4.3.1"
-# Resolved one after the other: resolved together, the second one's version table would replace Kafka's own clients.
-# Without the second, which binds Kafka's logging to log4j, the broker's log stays empty.
+# Resolved one after the other, because together the second one's version table would replace Kafka's own clients.
+# The second binds Kafka's logging to log4j: without it the broker's log stays empty.
 _COORDINATES = (
     ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
     ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
@@ -18,7 +18,7 @@ _COORDINATES = (
 
 
 class LocalServiceError(RuntimeError):
-    """A local server cannot run; the message is one line that says why and what to do."""
+    """A local server cannot run; the message is one line with the reason and what to do."""
 
 
 def silent(line: str) -> None:
@@ -26,10 +26,10 @@ def silent(line: str) -> None:
 
 
 def prepare(progress: Callable[[str], None] = silent) -> Path:
-    """Return the folder of Kafka's jars, fetching them first (46 jars, 45 MB) if the cache does not hold them.
+    """Return the folder of Kafka's jars; fetch them first (46 jars, 45 MB) if the cache does not hold them.
 
-    The cache is the folder that the environment names in HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
-    a line for each jar. Raises `LocalServiceError` if the jars cannot be fetched.
+    The cache is the folder in the environment variable HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
+    a line for each jar. Raises LocalServiceError if the jars cannot be fetched.
     """
     cache = Path(os.environ.get("HOTSPOTS_CACHE") or Path.home() / ".cache" / "hotspot-monitor").absolute()
     folder = cache / f"kafka-{KAFKA_VERSION}"
@@ -56,7 +56,7 @@ def prepare(progress: Callable[[str], None] = silent) -> Path:
 
 
 def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> None:
-    """Download the jars into `folder`; `repository` holds what is needed on the way."""
+    """Download the jars into `folder`; `repository` is a scratch folder."""
     from jgo.maven import Artifact, MavenContext  # here, because it is slow to import and needed only once
     from jgo.parse import Coordinate
 
@@ -76,9 +76,9 @@ def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> No
 
 
 def _publish(fetched: Path, folder: Path) -> None:
-    """Put the complete folder in its place in one step, so that nobody ever sees half of one."""
+    """Move the complete folder to its place in one step, so that nobody ever sees half of it."""
     try:
         fetched.rename(folder)
     except OSError:
-        if not folder.is_dir():  # otherwise another process was faster, and its folder is as good
+        if not folder.is_dir():  # otherwise another process was faster, and its folder is the same
             raise

@@ -1,4 +1,4 @@
-"""Both services for development, on fixed ports."""
+"""Both servers for development, on fixed ports."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from streams.local_services.valkey import LocalValkey
 def serve(kafka_port: int = 9092, valkey_port: int = 6379, directory: Path | None = None) -> None:
     """Run both servers until Ctrl-C or SIGTERM, with their data in `directory` or in a temporary folder.
 
-    Call it from the main thread. Raises `LocalServiceError` if one cannot start or ends by itself.
+    Call it from the main thread. Raises LocalServiceError if one cannot start or ends unexpectedly.
     """
     with ExitStack() as stack:
-        # From here on SIGTERM unwinds like Ctrl-C: servers stopped, temporary folder removed.
+        # From here on SIGTERM has the effect of Ctrl-C: both servers stop and the temporary folder is removed.
         stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler))
         try:
             prepare(click.echo)
@@ -35,7 +35,7 @@ def serve(kafka_port: int = 9092, valkey_port: int = 6379, directory: Path | Non
             while True:
                 for service in (kafka, valkey):
                     if service.process.poll() is not None:
-                        raise LocalServiceError(f"{service.name} ended by itself (log: {service.log})")
+                        raise LocalServiceError(f"{service.name} ended unexpectedly (log: {service.log})")
                 time.sleep(0.5)
         except KeyboardInterrupt:
             click.echo("Stopping.")

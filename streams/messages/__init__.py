@@ -1,1 +1,1 @@
-"""What every record says, and its wording for people. Knows nothing of where records come from."""
+"""The content of every record, and its wording for people. Knows nothing of where records come from."""

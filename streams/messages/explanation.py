@@ -1,4 +1,4 @@
-"""One revision of an alert in plain English: what, where, since when, how unusual, and what might be wrong with it."""
+"""One revision of an alert in plain English: what, where, since when, how unusual, and what may be wrong with it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from streams.messages.wording import figure_words, interval_words
 
 NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
 COMPLETE = 0.9
-"""Of reports that are less complete than this, a reader is told."""
+"""Completeness below which the paragraph mentions it."""
 ARTEFACTS = {
-    ArtefactKind.STACK: "lie at one coordinate, more than usual there, perhaps a default of the geocoder",
-    ArtefactKind.DUPLICATES: "may be further calls about the same event",
+    ArtefactKind.STACK: "lie at one coordinate, more than usual there (perhaps the default point of the geocoder)",
+    ArtefactKind.DUPLICATES: "may be more calls about the same event",
     ArtefactKind.DENIED: "lie at the listed place",
     ArtefactKind.VENUE: "lie at one venue",
 }
@@ -44,22 +44,20 @@ FIGURES = (
     "calibration",
     "seed",
 )
-"""What is listed below the paragraph, where it is known."""
+"""Properties that are listed below the paragraph, where they are known."""
 
 
 def paragraph(feature: AlertFeature, place: str = "") -> str:
-    """The revision in one paragraph; ``place``: what people call where it is, such as "near High Street"."""
+    """Return the revision in one paragraph; ``place``: a name for where it is, such as "near High Street"."""
     alert = feature.properties
     what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
     if alert.state is AlertState.WITHDRAWN:
-        return (
-            f"Withdrawn, since too few of its incidents still stand. What had been said: {what} {chance} {_life(alert)}"
-        )
+        return f"Withdrawn: too few of its incidents still stand. Before, it read: {what} {chance} {_life(alert)}"
     return f"{what} {chance} {_life(alert)} {_doubts(alert)}"
 
 
 def figures(feature: AlertFeature) -> dict[str, object]:
-    """The figures behind the paragraph, in a fixed order, those that are known."""
+    """Return the known figures behind the paragraph, in a fixed order."""
     known = msgspec.to_builtins(feature.properties)
     return {name: known[name] for name in FIGURES if name in known}
 
@@ -67,14 +65,15 @@ def figures(feature: AlertFeature) -> dict[str, object]:
 def _what(alert: AlertProperties, longitude: float, latitude: float, place: str) -> str:
     began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
     kind = NAMES.get(alert.category, f"{alert.category} incidents")
-    places = f"{len(alert.cells)} places within {alert.radius_m:.0f} m" if len(alert.cells) > 1 else "one place"
+    many = f"{len(alert.cells)} locations within {alert.radius_m:.0f} m"
+    locations = many if len(alert.cells) > 1 else "one location"
     of = "of" if len(alert.cells) > 1 else "at"
     where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
     verb = "is" if round(alert.expected, 1) == 1 else "are"
     usual = f"{figure_words(alert.expected)} {verb} usual for this place and these hours"
     ratio = f", {figure_words(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
     return (
-        f"{alert.area}: {alert.observed} {kind} at {places}{where} "
+        f"{alert.area}: {alert.observed} {kind} at {locations}{where} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
     )
 
@@ -87,8 +86,8 @@ def _chance(alert: AlertProperties) -> str:
             f"it is set to open {alert.budget_per_week:g} a week by chance."
         )
     return (
-        f"By the p-value of a single scan, chance shows as much once in {interval}; without a calibration that counts "
-        "scans and not alerts, so it will be more often."
+        f"By the p-value of a single scan, chance alone shows as much once in {interval}. Without a calibration this "
+        "counts scans and not alerts, so alerts by chance are more frequent."
     )
 
 
@@ -97,24 +96,24 @@ def _life(alert: AlertProperties) -> str:
     reason = alert.reason.replace("_", " ")
     return (
         f"The alert opened on {opened} and is {alert.state.value} at the tier {alert.tier}, "
-        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason}).{_done_about(alert)}"
+        f"as of {alert.updated_at_local:%-d %B, %H:%M} (revision {alert.revision}: {reason}).{_responses(alert)}"
     )
 
 
-def _done_about(alert: AlertProperties) -> str:
-    """What people did about it."""
+def _responses(alert: AlertProperties) -> str:
+    """The responses to the alert, as a sentence."""
     if not isinstance(alert.response, AlertResponse):
         return ""
-    done, zone = alert.response, alert.updated_at_local.tzinfo
+    last, zone = alert.response, alert.updated_at_local.tzinfo
     each = (
-        ("acknowledged", done.acknowledged_by, done.acknowledged_at),
-        ("taken", done.taken_by, done.taken_at),
-        (f"noted as {str(done.outcome).replace('_', ' ')}", done.outcome_by, done.outcome_at),
+        ("acknowledged", last.acknowledged_by, last.acknowledged_at),
+        ("taken", last.taken_by, last.taken_at),
+        (f"noted as {str(last.outcome).replace('_', ' ')}", last.outcome_by, last.outcome_at),
     )
-    said = [
+    parts = [
         f"{what} by {who} on {at.astimezone(zone):%-d %B, %H:%M}" for what, who, at in each if isinstance(at, datetime)
     ]
-    return f" It was {', '.join(said)}."
+    return f" It was {', '.join(parts)}."
 
 
 def _doubts(alert: AlertProperties) -> str:
@@ -124,14 +123,12 @@ def _doubts(alert: AlertProperties) -> str:
     ]
     if isinstance(alert.completeness, float) and alert.completeness < COMPLETE:
         doubts.append(
-            f"usually {alert.completeness:.0%} of the reports from these hours have come by now, more may follow"
+            f"usually {alert.completeness:.0%} of the reports from these hours have come by now, so more can follow"
         )
     if alert.interval_times:
-        doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end was taken")
+        doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end is used")
     if alert.reported < alert.observed:
         doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
     if alert.expected < 0.1:
         doubts.append("hardly anything is usual here, so a few incidents weigh heavily")
-    return (
-        f"What might be wrong with it: {'; '.join(doubts)}." if doubts else "Nothing that is known speaks against it."
-    )
+    return f"What may be wrong with it: {'; '.join(doubts)}." if doubts else "No known artefact explains it."

@@ -1,7 +1,7 @@
-"""A Kafka record -> an incident, a tick, or a refusal with its reason. Pure, and nothing can make it raise.
+"""Decoding records of `incidents`: to an incident, a tick, or a refusal with its reason. Pure, and never raises.
 
-A refusal never repeats what the record holds, which may be what must not be kept: its detail
-names a field and a rule only.
+A refusal repeats nothing of the record, which can hold data that must not be kept: its detail
+names only a field and a rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from streams.configuration.reader import describe
 from streams.messages.records import Headers, misplaced
 
 TICK_HEADER = "tick"
-"""Header of a tick record: the RFC 3339 time that the area's clock has reached; the record's value is empty."""
+"""Header of a tick record: the time that the area's clock has reached, RFC 3339. The record's value is empty."""
 
 REASONS = (
     "malformed_json",
@@ -33,7 +33,7 @@ REASONS = (
     "area_contradiction",
     "wrong_partition",
 )
-"""Why :func:`decode` refuses a record."""
+"""Reasons for which :func:`decode` refuses a record."""
 
 
 _INCIDENT = msgspec.json.Decoder(Incident)
@@ -49,10 +49,10 @@ def decode(
     areas: Container[str],
     max_bytes: int,
 ) -> tuple[str | None, Entry]:
-    """What a record of the topic ``incidents`` says, and to which of the ``areas``.
+    """Return the area of a record of the topic ``incidents``, one of ``areas``, and what the record holds.
 
-    The area is the key's, else that of the field ``area``. It is None for a record that belongs to
-    no area of this partition; such a record is always refused.
+    The area is the key, else the field ``area``. It is None for a record of no area of this partition;
+    such a record is always refused.
     """
     area = None
     if key:
@@ -83,7 +83,7 @@ def decode(
 
 
 def tick_header(headers: Headers) -> bytes | None:
-    """The time that a tick record announces, as written; None if the record is none."""
+    """Return the time that a tick record announces, as written; None for another record."""
     return next((text for name, text in headers or () if name == TICK_HEADER), None)
 
 
@@ -102,17 +102,17 @@ def _tick(headers: Headers, area: str | None) -> TickMark | Refusal:
 
 
 def _invalid(error: msgspec.ValidationError) -> Refusal:
-    """JSON that is no incident; the words are ours, since the library's may quote the value."""
+    """The refusal of JSON that is no incident. The text is our own, because the library's can quote the value."""
     if isinstance(error.__cause__, ValueError):  # raised by Incident itself
         return Refusal("wrong_type", str(error.__cause__))
     text = str(error)
     missing = re.fullmatch(r"Object missing required field `(\w+)`", text)
     if missing is not None:
         return Refusal("wrong_type", f"{missing[1]}: missing")
-    place = re.search(r" - at `\$\.(\w+)`\Z", text)
-    if place is None:
+    path = re.search(r" - at `\$\.(\w+)`\Z", text)
+    if path is None:
         return Refusal("wrong_type", "value: must be a JSON object")
-    field = place[1]
+    field = path[1]
     reason = "wrong_type"
     if _is_naive(error):
         reason = "naive_time"
@@ -128,8 +128,8 @@ def _malformed(value: bytes, error: Exception) -> Refusal:
         return Refusal("malformed_json", "value: must be UTF-8")
     if _holds_nan_or_infinity(value):
         return Refusal("not_finite", "value: NaN and Infinity are not JSON; numbers must be finite")
-    place = re.search(r"\(byte (\d+)\)\Z", str(error))
-    return Refusal("malformed_json", f"value: must be JSON; it is not at byte {place[1] if place else len(value)}")
+    byte = re.search(r"\(byte (\d+)\)\Z", str(error))
+    return Refusal("malformed_json", f"value: must be JSON; it is not at byte {byte[1] if byte else len(value)}")
 
 
 def _is_naive(error: msgspec.ValidationError) -> bool:
@@ -137,7 +137,7 @@ def _is_naive(error: msgspec.ValidationError) -> bool:
 
 
 def _holds_nan_or_infinity(value: bytes) -> bool:
-    """Whether these tokens, which many JSON writers produce, are all that is wrong with the text."""
+    """Whether the text is JSON apart from these tokens, which many JSON writers produce."""
     found: list[str] = []
     try:
         json.loads(value, parse_constant=found.append)

@@ -1,4 +1,4 @@
-"""What holds for the records of every topic: partitions, headers, dead letters."""
+"""What the records of every topic have in common: partitions, headers, dead letters."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kafka.partitioner.default import murmur2
 from detectors.window.admission import Refusal
 
 Headers = Iterable[tuple[str, bytes | None]] | None
-"""Of a Kafka record."""
+"""The headers of a Kafka record."""
 
 
 @functools.lru_cache(maxsize=4096)
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition, of so many, to which Kafka's own (murmur2) partitioner sends this key."""
+    """Return the partition to which Kafka's own partitioner (murmur2) sends this key."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def misplaced(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
-    """Why a record of an area is refused that is unknown, or at home in another partition; None for any other."""
+    """Return a refusal if the area is unknown or belongs to another partition, else None."""
     if area not in areas:
         return Refusal("unknown_area", f"{where}: must be the name of a configured area")
     home = partition_of(area.encode(), partitions)
@@ -33,10 +33,10 @@ def misplaced(where: str, area: str, partition: int, partitions: int, areas: Con
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A refused record as it is written to the dead letter topic, whose retention is short.
+    """A dead letter: a refused record in the topic ``incidents.rejected``, whose retention is short.
 
     ``value_bytes`` and ``value_sha256`` are of the whole value. ``key`` and ``value`` are the
-    original bytes (in base64), each cut to a limit, and absent where only the hash may be kept.
+    original bytes in base64, each cut to a limit; they are absent if only the hash is kept.
     """
 
     reason: str
@@ -63,7 +63,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
         max_bytes: int,
         hash_only: bool,
     ) -> Rejection:
-        """The dead letter of one record; ``key`` and ``value`` are kept up to ``max_bytes`` each."""
+        """Return the dead letter of one record, with up to ``max_bytes`` of ``key`` and of ``value``."""
         whole = value or b""
         return cls(
             reason=refusal.reason,
@@ -79,5 +79,5 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def encode(self) -> tuple[bytes | None, bytes]:
-        """Key (the area, if the record belongs to one) and value (JSON) of the record to be written."""
+        """Return key (the area, if the record belongs to one) and value (JSON) of the record to write."""
         return (None if self.area is msgspec.UNSET else self.area.encode()), msgspec.json.encode(self)

@@ -1,6 +1,6 @@
-"""The topic ``responses``: what people did about alerts. A Kafka record -> a response, or a refusal with its reason.
+"""Records of the topic ``responses``, and their decoding: to a response, or a refusal with its reason.
 
-As with incidents, nothing can make reading raise, and a refusal never repeats what the record holds.
+As with incidents, decoding never raises, and a refusal repeats nothing of the record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detectors.window.admission import EARLIEST_S, LATEST_S, Refusal
 from streams.messages.records import Headers, misplaced
 
 MAX_BYTES = 4096
-"""Longer than any response."""
+"""Size limit for a response, in bytes."""
 
 _END = r"(?![\s\S])"  # $ would let a line feed pass, and JSON Schema knows no \Z
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}" + _END
@@ -29,10 +29,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody did about an open alert. It holds no free text.
+    """What a person does about an open alert. It holds no free text.
 
     Raises:
-        ValueError: the action is ``outcome`` and none is given, or it is another and one is.
+        ValueError: The action is ``outcome`` and no outcome is given, or it is another and one is given.
     """
 
     id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
@@ -53,17 +53,17 @@ class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("outcome: must be given with the action outcome, and with no other")
 
     def encode(self) -> bytes:
-        """The record's value, JSON."""
+        """Return the record's value, JSON."""
         return msgspec.json.encode(self)
 
 
 class ResponseRecord(NamedTuple):
-    """A decoded record of the topic ``responses``; ``area`` is None for one that belongs to none of the partition."""
+    """A decoded record of the topic ``responses``; ``area`` is None for a record of no area of the partition."""
 
     offset: int
     arrival_s: float
     area: str | None
-    said: response.Response | Refusal
+    content: response.Response | Refusal
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
@@ -75,9 +75,9 @@ _decoder = msgspec.json.Decoder(ResponseMessage)
 def decode_response(
     key: bytes | None, value: bytes | None, partition: int, partitions: int, areas: Container[str]
 ) -> tuple[str | None, response.Response | Refusal]:
-    """What a record of the topic ``responses`` says, and to which of the ``areas``.
+    """Return the area of a record of the topic ``responses``, one of ``areas``, and what the record holds.
 
-    The area is None for a record that belongs to no area of this partition; such a record is always refused.
+    The area is None for a record of no area of this partition; such a record is always refused.
     """
     if not key:
         return None, Refusal("no_area", "key: missing; must be the area's name")
@@ -88,19 +88,19 @@ def decode_response(
     if len(value or b"") > MAX_BYTES:
         return area, _bad(f"value: must be at most {MAX_BYTES} bytes")
     try:
-        said = _decoder.decode(value or b"")
+        message = _decoder.decode(value or b"")
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, ValueError):  # raised by ResponseMessage itself
             return area, _bad(str(error.__cause__))
-        place = re.search(r" - at `\$\.(\w+)`\Z", str(error))
-        return area, _bad(f"{place[1] if place else 'value'}: must be as the JSON Schema of a response says")
+        path = re.search(r" - at `\$\.(\w+)`\Z", str(error))
+        return area, _bad(f"{path[1] if path else 'value'}: must match the JSON Schema of a response")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return area, _bad("value: must be a response in JSON, UTF-8")
-    at_s = math.floor((said.at - _EPOCH).total_seconds())
+    at_s = math.floor((message.at - _EPOCH).total_seconds())
     if not EARLIEST_S <= at_s <= LATEST_S:
         return area, _bad("at: must lie between the years 1900 and 2999")
-    outcome: response.Outcome | Literal[""] = "" if said.outcome is UNSET else said.outcome
-    return area, response.Response(said.alert, said.action, said.user, at_s, outcome)
+    outcome: response.Outcome | Literal[""] = "" if message.outcome is UNSET else message.outcome
+    return area, response.Response(message.alert, message.action, message.user, at_s, outcome)
 
 
 def _bad(detail: str) -> Refusal:

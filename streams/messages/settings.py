@@ -1,4 +1,4 @@
-"""Records of the topic ``settings``: each configuration and calibration in full."""
+"""Settings records: the configurations and calibrations in full, in the topic ``settings``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.calibration.calibration_file import CalibrationFile
 
 
 class WrittenConfiguration(msgspec.Struct, frozen=True):
-    """What the topic ``settings`` keeps of a Monitor's configuration; ``id`` is its hash."""
+    """The settings record of a Monitor's configuration; ``id`` is its hash."""
 
     area: str
     id: str
@@ -20,7 +20,7 @@ class WrittenConfiguration(msgspec.Struct, frozen=True):
 
 
 class WrittenCalibration(msgspec.Struct, frozen=True):
-    """What the topic ``settings`` keeps of a calibration; ``id`` is its hash."""
+    """The settings record of a calibration; ``id`` is its hash."""
 
     area: str
     id: str

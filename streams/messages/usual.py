@@ -1,4 +1,4 @@
-"""What is usual in an area, place by place, for maps: how many incidents its window holds."""
+"""What is usual at each location of an area, for maps: how many incidents its window holds."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from detectors.window.sliding import ALL
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
-    """The incidents of the four categories in an area's window by place; places with none are left out."""
+    """The incidents of the four categories in an area's window by location; locations without any are left out."""
 
-    written_at: Annotated[datetime | UnsetType, Meta(description="by the clock of the machine")] = UNSET
-    resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the operator's own places")]
-    days: Annotated[float, Meta(description="of the window for which there are incidents")]
-    cells: Annotated[dict[str, int], Meta(description="incidents by the id of their place")]
+    written_at: Annotated[datetime | UnsetType, Meta(description="by the machine's clock")] = UNSET
+    resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the entries of a `places_file`")]
+    days: Annotated[float, Meta(description="days of the window that have incidents")]
+    cells: Annotated[dict[str, int], Meta(description="incidents by the id of their location")]
     places: Annotated[
         dict[str, tuple[float, float]] | UnsetType,
-        Meta(description="longitude and latitude of each of the operator's own places; absent for H3 cells"),
+        Meta(description="longitude and latitude of each entry of the `places_file`; absent for H3 cells"),
     ] = UNSET
 
     @classmethod
     def of(cls, monitor: Monitor) -> Usual | None:
-        """That of an area now, None before its first incident; only the thread that owns the Monitor may ask."""
+        """Return an area's figures now, None before its first incident; only for the thread that owns the Monitor."""
         window, locations = monitor.window, monitor.locations
         begins = window.baseline_begins() if window.has_time else None
         if begins is None:
@@ -41,10 +41,10 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             resolution=locations.resolution,
             days=round((window.now + 1 - begins) / 24, 2),
-            cells={locations.ids[place]: int(cases[place]) for place in busy.tolist()},
+            cells={locations.ids[location]: int(cases[location]) for location in busy.tolist()},
             places=places,
         )
 
     def encode(self, now: datetime) -> bytes:
-        """The key's value in Redis, JSON."""
+        """Return the value of the key in Redis, JSON."""
         return msgspec.json.encode(msgspec.structs.replace(self, written_at=now))

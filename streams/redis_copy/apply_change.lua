@@ -1,12 +1,12 @@
--- Brings one area in Redis up to an offset of the topic `alerts`, in one step: at most one change, and the offset.
--- Does nothing if Redis holds less than the caller knows it did: to apply a later change would hide the loss.
+-- Brings one area in Redis up to an offset of the topic `alerts` in one step: at most one change, and the offset.
+-- Does nothing if Redis holds less than the caller expects: a later change would hide the loss.
 --
--- KEYS  offset, stream (also the channel's name); with a change: alert, revisions, open, where
--- ARGV  expected (offset that must be stored already), reached (offset to store: every record of the area below it
---       is in Redis after this call), first (offset of the topic's oldest record), expiry_s (of every key touched);
+-- KEYS  offset, stream (also the name of the channel); with a change: alert, revisions, open, where
+-- ARGV  expected (lower bound for the stored offset), reached (offset to store: after this call every record of the
+--       area below it is in Redis), first (offset of the topic's oldest record), expiry_s (of every key written);
 --       with a change: is_open (1 or 0), urgency, longitude, latitude, speaks (1 or 0), and the entry as fields and
 --       values, in the order id, revision, state, tier, event, provenance
--- Returns the offset stored now: below `expected` if refused, above `reached` if another feeder is ahead.
+-- Returns the stored offset: below `expected` if the call was refused, above `reached` if another feeder is ahead.
 
 local offset_key, stream, alert, revisions, open, where = unpack(KEYS)
 local expected, reached, first, expiry_s = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -21,13 +21,13 @@ local function apply(is_open, urgency, longitude, latitude, speaks, entry)
     if tonumber(revision) <= tonumber(redis.call('HGET', alert, 'revision') or 0) then
         return
     end
-    -- An id that is not above the last one is refused: the entry is there, and outlived the alert's own key.
+    -- Redis refuses an id that is not above the last one: the entry exists and has outlived the alert's key.
     redis.pcall('XADD', stream, ARGV[2] .. '-0', unpack(entry))
     redis.pcall('XADD', revisions, revision .. '-0', unpack(entry))
     redis.call('HSET', alert, unpack(entry))
     if is_open == '1' then
         redis.call('ZADD', open, urgency, id)
-        redis.pcall('GEOADD', where, longitude, latitude, id) -- refused beyond 85 degrees of latitude
+        redis.pcall('GEOADD', where, longitude, latitude, id) -- Redis refuses latitudes beyond 85 degrees
     else
         redis.call('ZREM', open, id)
         redis.call('ZREM', where, id)

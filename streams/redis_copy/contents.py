@@ -1,4 +1,4 @@
-"""The alerts as they stand in Redis: how one change is applied to them, and the heartbeat.
+"""The alerts in Redis: the application of one change, and the heartbeat.
 
 Needs Valkey, or Redis 6.2 or newer.
 """
@@ -23,17 +23,18 @@ from streams.messages.usual import Usual
 from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, is_delayed, redis_arguments
 
 FRESH_S = 60.0
-"""An older record is no news: the channel is silent while Redis is filled again."""
+"""Age limit for a record on the channel, in seconds: the channel is silent while Redis is filled again."""
 
 TIMEOUT_S = 2.0
+"""Time limit for Redis to answer, in seconds."""
 
 
 class RedisLost(Exception):
-    """Redis holds less of an area than it did: it was flushed, restored or failed over. Nothing was changed."""
+    """Redis holds less of an area than before: it was flushed, restored or failed over. Nothing was changed."""
 
 
 class RedisCopy:
-    """The areas' alerts as they stand in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
+    """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
 
     def __init__(self, settings: RedisSettings, expiry_s: int) -> None:
         self._redis = Redis.from_url(
@@ -49,38 +50,39 @@ class RedisCopy:
         self._expiry_s = expiry_s
 
     def offset(self, area: str) -> int:
-        """The offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
+        """Return the offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
         return int(self._redis.get(area_key(area, "offset")) or 0)
 
     def advance(self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None) -> int:
-        """Apply a record, if one is given, and store the offset ``reached``; returns the offset then stored.
+        """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
 
-        ``expected`` is what Redis is known to hold, ``first`` the offset of the oldest record in the topic. The
-        offset returned is above ``reached`` if another feeder is ahead.
+        ``expected`` is the offset that Redis last had, ``first`` that of the oldest record in the topic. The
+        returned offset is above ``reached`` if another feeder is ahead.
 
         Raises:
-            RedisLost: the stored offset is below ``expected``.
-            msgspec.DecodeError: the record is no alert's event.
+            RedisLost: The stored offset is below ``expected``.
+            msgspec.DecodeError: The record is not the event of an alert.
         """
         keys = [area_key(area, "offset"), area_key(area, "alerts")]
         arguments: list[Any] = [expected, reached, first, self._expiry_s]
         if record is not None:
             alert = glance(record.value or b"")
-            told = alert.properties
+            revision = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
             is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
-            speaks = told.tier in SPEAKING_TIERS and is_news and bool(told.notice)
+            speaks = revision.tier in SPEAKING_TIERS and is_news and bool(revision.notice)
             entry = {
                 "id": alert.id,
-                "revision": told.revision,
-                "state": told.state,
-                "tier": told.tier,
+                "revision": revision.revision,
+                "state": revision.state,
+                "tier": revision.tier,
                 "event": record.value,
                 "provenance": provenance,
             }
             names = (f"alert:{alert.id}", f"alert:{alert.id}:revisions", "open", "where")
             keys += [area_key(area, name) for name in names]
-            arguments += [int(told.state not in TERMINAL), told.recurrence_interval_days, *alert.geometry.coordinates]
+            is_open, interval = int(revision.state not in TERMINAL), revision.recurrence_interval_days
+            arguments += [is_open, interval, *alert.geometry.coordinates]
             arguments += [int(speaks), *(part for field in entry.items() for part in field)]
         stored = int(self._apply_change(keys, arguments))
         if stored < expected:
@@ -88,8 +90,8 @@ class RedisCopy:
         return stored
 
     def beat(self, area: str, health: AreaHealth, now: datetime) -> None:
-        """Write the heartbeat of an area; a time not known yet is empty."""
-        told: dict[Any, Any] = {
+        """Write the heartbeat of an area; unknown times are empty."""
+        heartbeat: dict[Any, Any] = {
             "last_record": _rfc3339(health.last_record_s),
             "last_scan": _rfc3339(health.last_scan_s),
             "clock": _rfc3339(health.clock_s),
@@ -99,12 +101,12 @@ class RedisCopy:
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:
-            pipeline.hset(area_key(area, "health"), mapping=told)
+            pipeline.hset(area_key(area, "health"), mapping=heartbeat)
             pipeline.expire(area_key(area, "health"), self._expiry_s)
             pipeline.execute()
 
-    def tell_usual(self, area: str, usual: Usual, now: datetime) -> None:
-        """Write what is usual in an area."""
+    def write_usual(self, area: str, usual: Usual, now: datetime) -> None:
+        """Write how many incidents are usual at each location of an area."""
         self._redis.set(area_key(area, "usual"), usual.encode(now), ex=self._expiry_s)
 
     def close(self) -> None:

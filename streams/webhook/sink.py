@@ -20,7 +20,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.brokers.connection import group_reader_arguments, letter_writer_arguments
+from streams.brokers.connection import group_reader_arguments, undelivered_writer_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
@@ -95,7 +95,7 @@ class WebhookSink:
         self._unsettle()
         self._failure = None
         consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
-        self._producer = AIOKafkaProducer(**letter_writer_arguments(self._kafka))
+        self._producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_soon, self._producer.stop)

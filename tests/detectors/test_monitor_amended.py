@@ -18,7 +18,7 @@ from detectors.area.settings import TierSettings
 from detectors.monitor import ClosedTick, Monitor
 from detectors.scan.significance import score_for_interval
 from tests.detectors.alerts.scans_by_hand import revisions_of
-from tests.detectors.test_arrival_order import BEGIN, END, PLACES, QUIET_H, in_order, played, reported, scan, until
+from tests.detectors.test_monitor_arrivals import BEGIN, END, PLACES, QUIET_H, in_order, played, reported, scan, until
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 TIERS = TierSettings(watch=0.5, advisory=1, alert=2)

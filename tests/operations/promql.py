@@ -1,4 +1,4 @@
-"""What the rules and the dashboard ask Prometheus: the files, and the names within a query."""
+"""The queries of the rules and the dashboard, and the names within a query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_PROMETHEUS = {
     "process_resident_memory_bytes": set[str](),
     "process_start_time_seconds": set[str](),
 }
-"""Labels of the series that are not ours."""
+"""Labels of the series that come from Prometheus."""
 ENDINGS = {"histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -66,12 +66,12 @@ def panels() -> list[dict[str, Any]]:
 
 
 def queries() -> list[str]:
-    """Every query of the dashboard, as it stands there."""
+    """Every query of the dashboard, as written."""
     return [target["expr"] for panel in panels() for target in panel["targets"]]
 
 
 def known_labels() -> dict[str, set[str]]:
-    """The labels of every series that there is: declared, recorded, or Prometheus' own."""
+    """The labels of every series: declared, recorded, or from Prometheus."""
     known = {name: labels | OF_A_TARGET for name, labels in OF_PROMETHEUS.items()}
     for each in DECLARED:
         for ending in ENDINGS.get(each.kind, ("",)):
@@ -91,7 +91,7 @@ def faults(query: str) -> list[str]:
 
 
 def declared_in(query: str) -> set[str]:
-    """The declared metrics that a query rests on, those behind recorded ones included."""
+    """The declared metrics that a query uses, directly or through recorded ones."""
     base = {each.name + ending: each.name for each in DECLARED for ending in ENDINGS.get(each.kind, ("",))}
     names = asked(query).metrics
     behind = [declared_in(RECORDS[name]["expr"]) for name in names if name in RECORDS]

@@ -1,4 +1,4 @@
-"""The dashboard of Grafana: it shows every figure that is declared, and asks for none that is not."""
+"""The Grafana dashboard shows every declared metric, and no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCES = ROOT / "config" / "grafana" / "provisioning" / "datasources" / "promet
 
 
 @pytest.mark.parametrize("query", sorted({*queries()}))
-def test_a_query_asks_for_what_there_is(query: str) -> None:
+def test_a_query_uses_existing_metrics(query: str) -> None:
     assert faults(query) == []
 
 
@@ -24,7 +24,7 @@ def test_every_declared_metric_is_shown() -> None:
     assert shown == {each.name for each in DECLARED}
 
 
-def test_every_panel_says_what_it_shows_and_asks_the_provisioned_source() -> None:
+def test_every_panel_has_a_title_and_a_description_and_asks_the_provisioned_source() -> None:
     (source,) = yaml.safe_load(SOURCES.read_text())["datasources"]
     right = {"type": source["type"], "uid": source["uid"]}
     for panel in panels():
@@ -36,7 +36,7 @@ def test_every_panel_says_what_it_shows_and_asks_the_provisioned_source() -> Non
 
 
 def test_the_panels_lie_side_by_side() -> None:
-    """Each has an id of its own, and no two share a square of the grid."""
+    """Each has its own id, and no two share a square of the grid."""
     ids = Counter(panel["id"] for panel in WHOLE["panels"])
     squares: Counter[tuple[int, int]] = Counter()
     for panel in WHOLE["panels"]:

@@ -1,4 +1,4 @@
-"""The rules of Prometheus: they ask for what there is, say what to do, and fire when they should and only then."""
+"""The rules of Prometheus use existing metrics, lead to a runbook, and fire only when they should."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ each_rule = pytest.mark.parametrize("name", [*RECORDS, *ALERTS])
 
 
 class Check(NamedTuple):
-    """A moment of a case: the alerts that are asked for, those of them that must fire, and the metrics at hand."""
+    """A moment of a case: the alerts in question, those of them that must fire, and the metrics at hand."""
 
     asked_for: set[str]
     fire: set[str]
@@ -60,19 +60,19 @@ def test_names_in_a_query_are_found() -> None:
 
 
 @each_rule
-def test_a_rule_asks_for_what_there_is(name: str) -> None:
+def test_a_rule_uses_existing_metrics(name: str) -> None:
     assert faults((RECORDS | ALERTS)[name]["expr"]) == []
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_recorded_figure_has_a_standard_name(name: str) -> None:
-    """level:metric:operation, the level being the labels that are left."""
+    """level:metric:operation, where the level is the remaining labels."""
     assert re.fullmatch(r"[a-z_]+:hotspots_[a-z_]+:[a-z0-9]+(_[a-z0-9]+)*", name)
     assert set(name.split(":")[0].split("_")) == asked(RECORDS[name]["expr"]).gathered_by - {"le"}
 
 
 @each_alert
-def test_an_alert_says_what_is_wrong_and_where_to_read_on(name: str) -> None:
+def test_an_alert_has_a_severity_a_summary_and_a_runbook(name: str) -> None:
     rule = ALERTS[name]
     assert name.startswith("Hotspots")
     assert rule["for"]
@@ -83,7 +83,7 @@ def test_an_alert_says_what_is_wrong_and_where_to_read_on(name: str) -> None:
 
 
 @each_alert
-def test_an_alert_s_words_use_labels_that_it_has(name: str) -> None:
+def test_the_text_of_an_alert_uses_labels_that_it_has(name: str) -> None:
     used = set(re.findall(r"\$labels\.(\w+)", str(ALERTS[name]["annotations"])))
     text = "".join(file.read_text() for file in CASES)
     for labels in re.findall(rf'\{{alertname="{name}", alertstate="firing"([^}}]*)\}}\', value', text):
@@ -122,16 +122,16 @@ def test_every_alert_has_its_page_and_every_page_its_alert() -> None:
 
 
 @each_alert
-def test_a_page_says_what_to_do(name: str) -> None:
+def test_a_page_has_its_four_sections(name: str) -> None:
     text = page(name)
     assert text.startswith(f"# {name}\n")
     parts = ["What it means", "What the control room sees", "How to look", "How to mend"]
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == parts
 
 
-def test_the_pages_name_services_that_there_are() -> None:
+def test_the_pages_name_existing_services() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    for line in re.findall(r"docker compose ([^`\n]+)", "".join(map(page, ALERTS))):
+    for line in re.findall(r"docker compose ([^`\n]+)", "".join(map(page, [*ALERTS, "README"]))):
         command, *words = re.sub(r"--[a-z]+(?:[ =](?:worker=)?\d+\w?)?", "", line).split()
         of_services = words[:1] if command == "exec" else words
         assert {*of_services} <= services.keys()

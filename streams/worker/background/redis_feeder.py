@@ -153,7 +153,7 @@ class RedisFeeder(BackgroundThread):
             self._copy.beat(area, health, now)
         for area, usual in self._usual().items():
             if self._told.get(area) is not usual:
-                self._copy.tell_usual(area, usual, now)
+                self._copy.write_usual(area, usual, now)
                 self._told[area] = usual
         for area, partition in self._partition.items():
             position = consumer.position(partition, timeout_ms=TIMEOUT_MS)

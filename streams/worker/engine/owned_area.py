@@ -98,7 +98,7 @@ class OwnedArea:
     def respond(self, response: ResponseRecord) -> list[Done]:
         """Let a response take effect; nothing where no tick was closed yet, so that no alert is open."""
         started = time.perf_counter()
-        closed = self.monitor.respond(response.said, response.offset)
+        closed = self.monitor.respond(response.content, response.offset)
         return [] if closed is None else self._done([closed], started, response)
 
     def recalibrate(self, calibration: CalibrationFile) -> Area:
@@ -135,7 +135,7 @@ class OwnedArea:
         """A closed tick is on record."""
         name, closed = self.watched.name, done.closed
         if done.response is not None:
-            metrics.response_committed(name, done.response.said, closed)
+            metrics.response_committed(name, done.response.content, closed)
         else:
             metrics.tick_committed(name, self._accounts, closed, done.scan_s)
         if closed.changes and done.records:

@@ -97,7 +97,7 @@ class Partition:
         self.next_response = response.offset + 1
         done = [] if response.area is None else self.areas[response.area].respond(response)
         if not done:
-            refusal = response.said if isinstance(response.said, Refusal) else NO_SUCH_ALERT
+            refusal = response.content if isinstance(response.content, Refusal) else NO_SUCH_ALERT
             self._unanswerable.append((response, refusal))
         self._done += done
 

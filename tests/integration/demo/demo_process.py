@@ -14,7 +14,7 @@ from tests.integration.worker_process import HOTSPOTS, until
 
 
 class Demo:
-    """A running demo, what it has printed so far, and every process that it has started."""
+    """A running demo, its output so far, and every process that it has started."""
 
     def __init__(self, folder: Path, *arguments: str | Path, terminal: bool = False) -> None:
         self.temporary = folder / "temporary"
@@ -41,12 +41,12 @@ class Demo:
     def output(self) -> str:
         if self._terminal is None:
             return self._output.read_text()
-        with contextlib.suppress(OSError):  # how a terminal says that nobody is left at the other side
+        with contextlib.suppress(OSError):  # raised once the process at the other end has ended
             self._shown += os.read(self._terminal, 65_536).decode(errors="replace")
         return self._shown
 
     def wait_for(self, text: str) -> None:
-        """Until it has printed a text; notes its children on the way."""
+        """Wait until it has printed a text; notes its children meanwhile."""
 
         def shown() -> bool:
             self._note_children()
@@ -61,7 +61,7 @@ class Demo:
         return next(child for child in self._children if child.is_running() and word in child.cmdline())
 
     def end(self) -> tuple[int, str, str]:
-        """Wait for its end: exit code, output, errors."""
+        """Wait for its end; return exit code, output, errors."""
 
         def ended() -> bool:
             self._note_children()

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: what it says at the end, and that it leaves nothing behind, however it ends."""
+"""The demo as a newcomer runs it: its summary, and that it leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from detectors.monitor import Accounts
+from detectors.monitor import OUTCOMES, Accounts
 from streams.demo.summary import DemoError, Summary, check_accounts
 from tests.integration.demo.demo_process import Demo
 
@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small town's file, some of its rows wrong."""
+    """A small town's file with some bad rows."""
     chance = random.Random(1)
     begin = datetime(2024, 3, 4, tzinfo=UTC)
     path = tmp_path_factory.mktemp("recorded") / "town.csv"
@@ -62,12 +62,11 @@ def summary(output: str) -> Summary:
     return msgspec.json.decode(output.splitlines()[-1], type=Summary)
 
 
-def balanced(told: Summary) -> bool:
-    parts = (told.added, told.replaced, told.removed, told.duplicate, told.outside, told.rejected, told.ticks)
-    return told.read == sum(parts) > 0
+def balanced(result: Summary) -> bool:
+    return bool(0 < result.read == sum(getattr(result, outcome) for outcome in OUTCOMES))
 
 
-def test_it_ends_by_itself_and_finds_an_injected_cluster(start: Start, tmp_path: Path) -> None:
+def test_it_ends_in_time_and_finds_an_injected_cluster(start: Start, tmp_path: Path) -> None:
     picture = tmp_path / "view.svg"
     demo = start("--seconds", "15", "--seed", "1", "--picture", picture)
     demo.wait_for("Ready after")
@@ -75,11 +74,11 @@ def test_it_ends_by_itself_and_finds_an_injected_cluster(start: Start, tmp_path:
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
     assert time.monotonic() - ready_s > 15
-    told = summary(output)
-    assert balanced(told)
-    assert told.added > 12_000 and told.ticks == 2
-    assert told.opened >= told.found >= 1 and told.injected >= told.found
-    assert told.delay_s is not None and told.delay_s > 0
+    result = summary(output)
+    assert balanced(result)
+    assert result.added > 12_000 and result.ticks == 2
+    assert result.opened >= result.found >= 1 and result.injected >= result.found
+    assert result.delay_s is not None and result.delay_s > 0
     assert "open alerts" in picture.read_text().replace("&#160;", " ")
     assert demo.left_behind() == []
 
@@ -91,10 +90,10 @@ def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, r
     demo.process.send_signal(signal.SIGINT)
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
-    told = summary(output)
-    assert balanced(told)
-    assert told.rejected == WRONG_ROWS
-    assert (told.injected, told.found, told.delay_s) == (0, 0, None)
+    result = summary(output)
+    assert balanced(result)
+    assert result.rejected == WRONG_ROWS
+    assert (result.injected, result.found, result.delay_s) == (0, 0, None)
     assert demo.left_behind() == []
 
 
@@ -105,7 +104,7 @@ def test_a_killed_worker_ends_it_with_one_line(start: Start, recorded: Path) -> 
     code, _, errors = demo.end()
     assert code == 1
     assert errors.count("\n") == 1
-    assert errors.startswith("hotspots: the worker ended by itself (exit code -9): ")
+    assert errors.startswith("hotspots: the worker ended unexpectedly (exit code -9): ")
     assert demo.left_behind() == []
 
 

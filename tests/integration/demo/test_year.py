@@ -1,4 +1,4 @@
-"""A year of real incidents through Kafka: every alert is derived once more from the log; a changed byte is noticed."""
+"""A year of real incidents through Kafka: every alert is derived again from the log; a changed byte is noticed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ urgent = 1826
 
 
 @pytest.mark.long
-def test_every_alert_of_a_year_is_derived_once_more(tmp_path: Path, kafka: GivenKafka, topic_prefix: str) -> None:
+def test_every_alert_of_a_year_is_derived_again(tmp_path: Path, kafka: GivenKafka, topic_prefix: str) -> None:
     settings = tmp_path / "area.toml"
     settings.write_text(AREA)
     written = tmp_path / "written.toml"
@@ -54,8 +54,8 @@ def test_every_alert_of_a_year_is_derived_once_more(tmp_path: Path, kafka: Given
     alerts = sorted({json.loads(each)["subject"] for each in deployment.alerts()})
     deployment.close()
     assert len(alerts) >= 10
-    told = json.loads(hotspots("reproduce", *config, "--output", "json"))
-    assert (told["differences"], told["alerts"]) == ([], alerts)
+    result = json.loads(hotspots("reproduce", *config, "--output", "json"))
+    assert (result["differences"], result["alerts"]) == ([], alerts)
     for alert in alerts[:3]:
         alone = json.loads(hotspots("reproduce", alert, *config, "--output", "json"))
         assert (alone["differences"], alone["alerts"]) == ([], [alert])
@@ -72,7 +72,7 @@ def test_every_alert_of_a_year_is_derived_once_more(tmp_path: Path, kafka: Given
 
 
 def exit_code_with_a_changed_byte(copy: Path, topic: LogTopic, index: int, alert: str) -> int:
-    """Of ``reproduce``, on a log in which one byte of a record is another; it is mended afterwards."""
+    """The exit code of ``reproduce`` on a log with one changed byte in a record; restores the log."""
     records = load(copy, topic)
     whole = records[index]
     change: Callable[[bytes], bytes] = lambda value: value.replace(b"1", b"2", 1)  # noqa: E731

@@ -1,4 +1,4 @@
-"""The commands of the documents that need Kafka and Redis, run as they stand there, in the tutorial's order."""
+"""The documented commands that need Kafka and Redis, run as they are written, in the tutorial's order."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SHOWN = "7fa07be1fe6fc33edb57cd6d8a5ac2ea"
 
 
 def documented(command: str) -> list[list[str]]:
-    """Its calls that say more than its name; `area.toml` and `found.toml` are here the same."""
+    """Its calls with arguments; `area.toml` and `found.toml` are the same here."""
     calls = [[each.replace("found", "area") for each in call] for call in CALLS if call[0] == command and len(call) > 1]
     return [call for number, call in enumerate(calls) if call not in calls[:number]]
 
 
 def works(call: list[str], alert: str = "") -> str:
-    """What a documented call prints, for this alert instead of the one that is shown."""
+    """The output of a documented call, for this alert instead of the one shown."""
     result = CliRunner().invoke(main, [alert if each.startswith(SHOWN) else each for each in call])
     assert (result.exit_code, result.stderr) == (0, ""), (call, result.output)
     return result.stdout
@@ -73,7 +73,7 @@ def test_the_tutorial_with_own_incidents(
         monkeypatch.chdir(tmp_path)
         write_incidents(tmp_path / "incidents.csv")
         works(["backtest", "incidents.csv", "--timezone", "Europe/London", "--write-config", "found.toml"])
-        shutil.copy("found.toml", "area.toml")  # of which the how-to pages speak
+        shutil.copy("found.toml", "area.toml")  # the name in the how-to pages
         for call in sorted(documented("topics"), key=lambda call: "--check" in call):
             works(call)
         site = Deployment.at(tmp_path / "found.toml", os.environ)
@@ -83,9 +83,9 @@ def test_the_tutorial_with_own_incidents(
         ):
             works(documented("replay")[0])
             worker.until(site.is_covered, "every record is on record")
-            told = [read_alert(value).data for value in site.alerts()]
-            assert told
-            alert = told[-1].id
+            features = [read_alert(value).data for value in site.alerts()]
+            assert features
+            alert = features[-1].id
             console.until(console.ports, "the console listens")
             (port,) = console.ports()
             shown = f"http://127.0.0.1:{port}/api/alerts/{alert}"

@@ -1,4 +1,4 @@
-"""What the page on reading alerts shows, against a real Valkey and a real console."""
+"""The examples of the page on reading alerts, on a real Valkey and a real console."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def put(feed: Feed, area: str, revision: int) -> None:
 
 
 def keep_on(feed: Feed, area: str, begin: int, ask: Callable[[], bool]) -> None:
-    """Put one revision after the other, until what was asked for is true."""
+    """Put one revision after the other, until ``ask`` is true."""
     for revision in range(begin, begin + 40):
         put(feed, area, revision)
         time.sleep(0.25)
@@ -49,7 +49,7 @@ def keep_on(feed: Feed, area: str, begin: int, ask: Callable[[], bool]) -> None:
 
 
 def run(line: str, is_endless: bool, feed: Feed, area: str, begin: int, folder: Path) -> str:
-    """What a line of shell prints; an endless one is ended when it has told of the alert."""
+    """The output of a line of shell; an endless one is killed once it has printed the alert."""
     output = folder / "output"
     with output.open("w") as file:
         process = subprocess.Popen(["bash", "-c", f"exec {line}" if "|" not in line else line], stdout=file)
@@ -74,18 +74,18 @@ def test_a_control_room_that_crashes_finishes_what_it_had_begun(
         redis.xgroup_create(stream, group, mkstream=True)
         for number in (1, 2):
             feed.put(alert(number, area))
-        redis.xreadgroup(group, "desk-1", {stream: ">"}, count=1)  # taken, and gone before it was told
+        redis.xreadgroup(group, "desk-1", {stream: ">"}, count=1)  # taken by a consumer that then crashed
         process = subprocess.Popen(example, stdout=file)
         try:
             feed.put(alert(3, area, notice=""))
             feed.put(alert(4, area, tier="urgent"))
-            until(lambda: output.read_text().count("\n") == 3, "it has told of all that matters", 20)
+            until(lambda: output.read_text().count("\n") == 3, "it has printed all that matters", 20)
             until(lambda: redis.xpending(stream, group)["pending"] == 0, "all is acknowledged", 5)
         finally:
             process.kill()
             process.wait()
-    told = [line.split() for line in output.read_text().splitlines()]
-    assert [(words[1], int(words[-1], 16)) for words in told] == [("alert", 1), ("alert", 2), ("urgent", 4)]
+    printed = [line.split() for line in output.read_text().splitlines()]
+    assert [(words[1], int(words[-1], 16)) for words in printed] == [("alert", 1), ("alert", 2), ("urgent", 4)]
 
 
 @pytest.mark.debian
@@ -108,7 +108,7 @@ def test_curl(line: str, valkey: GivenValkey, feed: Feed, tmp_path: Path) -> Non
         here = line.replace("http://127.0.0.1:8080", str(console.base_url).rstrip("/")).replace("leeds", area)
         printed = run(here.replace("curl", "curl --silent --fail", 1), line in ENDLESS, feed, area, 3, tmp_path)
         assert SHOWN in printed
-        if "Last-Event-ID" in line:  # it has what came after that event, not only what is new
+        if "Last-Event-ID" in line:  # it gets what came after that event, not only new changes
             assert re.search(r'"revision": ?2\b', printed)
 
 

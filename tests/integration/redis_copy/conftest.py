@@ -1,4 +1,4 @@
-"""A Valkey and four areas for each file of tests, empty at the start of each test."""
+"""A Valkey for each file of tests, empty at the start of each test, and four areas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.integration.redis_copy.fed_redis import AREAS, PARTITIONS
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalValkey]:
-    """A Valkey of each file's own, because the tests flush it."""
+    """A separate Valkey for each file, because the tests flush it."""
     with LocalValkey(tmp_path_factory.mktemp("feeder-valkey")) as local:
         yield local
 

@@ -1,4 +1,4 @@
-"""Lives of alerts on the topic, a feeder that reads them, and what Redis must hold of them."""
+"""Lives of alerts on the topic, a feeder that reads them, and what Redis must hold."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Contents = dict[str, Any]
 
 
 def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revision]:
-    """(area, event) of so many alerts' lives, interleaved; each alert's revisions are in order."""
+    """(area, event) of the lives of ``alerts`` alerts, interleaved; each alert's revisions are in order."""
     chance = random.Random(seed)
     lives: list[list[Alert]] = []
     for number in range(alerts):
@@ -84,7 +84,7 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
 def publish(
     configuration: Configuration, revisions: Sequence[Revision], at_once: int = 6, provenance: bytes = b'{"host":"h"}'
 ) -> dict[str, list[int]]:
-    """Write them as the worker does, in transactions with an aborted one between; returns each area's offsets."""
+    """Write them as the worker does, in transactions with aborted ones between; return each area's offsets."""
     offsets: dict[str, list[int]] = {}
     topic = configuration.kafka.topic("alerts")
     ((_, aborted), *_) = history(2**20, 1)
@@ -152,12 +152,12 @@ def stored(client: Any, area: str) -> int:
 
 
 def wait_until_fed(client: Any, offsets: dict[str, list[int]]) -> None:
-    """Wait until every record is in Redis: nothing is below the stored offset that was not applied."""
+    """Wait until every record is in Redis: each area's stored offset is above its last record."""
     wait_for(lambda: all(stored(client, area) > max(each) for area, each in offsets.items()), "all records in Redis")
 
 
 def contents(client: Any) -> Contents:
-    """Every key but the heartbeats and offsets, with its whole value."""
+    """Every key with its whole value, except heartbeats, offsets and what is usual."""
     read: dict[str, Callable[[str], Any]] = {
         "hash": client.hgetall,
         "stream": client.xrange,
@@ -170,33 +170,33 @@ def contents(client: Any) -> Contents:
 
 
 def model(revisions: Sequence[Revision], offsets: dict[str, list[int]]) -> Contents:
-    """What Redis must hold, worked out from the records alone."""
+    """What Redis must hold, derived from the records alone."""
     made: Contents = {}
     for area in offsets:
         mine = [event for of, event in revisions if of == area]
         openings: dict[bytes, float] = {}
         for offset, event in zip(offsets[area], mine, strict=True):
-            told = read_alert(event).data.properties
+            properties = read_alert(event).data.properties
             entry = {
-                b"id": told.id.encode(),
-                b"revision": str(told.revision).encode(),
-                b"state": told.state.value.encode(),
-                b"tier": told.tier.encode(),
+                b"id": properties.id.encode(),
+                b"revision": str(properties.revision).encode(),
+                b"state": properties.state.value.encode(),
+                b"tier": properties.tier.encode(),
                 b"event": event,
                 b"provenance": b'{"host":"h"}',
             }
             made.setdefault(area_key(area, "alerts"), []).append((f"{offset + 1}-0".encode(), entry))
-            revision_key = area_key(area, f"alert:{told.id}:revisions")
-            made.setdefault(revision_key, []).append((f"{told.revision}-0".encode(), entry))
-            made[area_key(area, f"alert:{told.id}")] = entry
-            openings.pop(told.id.encode(), None)
-            if told.state.value in ("open", "escalated", "easing"):
-                openings[told.id.encode()] = told.recurrence_interval_days
+            revision_key = area_key(area, f"alert:{properties.id}:revisions")
+            made.setdefault(revision_key, []).append((f"{properties.revision}-0".encode(), entry))
+            made[area_key(area, f"alert:{properties.id}")] = entry
+            openings.pop(properties.id.encode(), None)
+            if properties.state.value in ("open", "escalated", "easing"):
+                openings[properties.id.encode()] = properties.recurrence_interval_days
         if openings:
             made[area_key(area, "open")] = sorted(openings.items(), key=lambda each: (each[1], each[0]))
     return made
 
 
 def without_places(found: Contents) -> Contents:
-    """The geo sets hold what Redis makes of coordinates; see test_open_alerts_are_found_by_place."""
+    """The contents without the geo sets, which hold rounded coordinates."""
     return {key: value for key, value in found.items() if not key.endswith(":where")}

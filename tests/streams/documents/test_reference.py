@@ -1,4 +1,4 @@
-"""The reference pages: they are what the code says, and whole."""
+"""The reference pages agree with the code and are complete."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_every_command_and_option_is_there() -> None:
         )
 
 
-def test_a_comment_may_go_on_in_the_next_line() -> None:
+def test_a_comment_can_continue_on_the_next_line() -> None:
     text = "[a.b]\nkey = 1   # one,\n" + " " * 36 + "# two\n# of none\nlist = []\n[areas.default.c]\nkey = '' # three\n"
     assert comments(text) == {"a.b.key": "one, two", "a.b.list": "", "areas.NAME.c.key": "three"}

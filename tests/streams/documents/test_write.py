@@ -1,4 +1,4 @@
-"""The generated documents are what the code says, and no generated file is left over."""
+"""The committed documents are the generated ones, without leftovers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCUMENTS = documents(main, (ROOT / "config" / "monitor.toml").read_text())
 
 
 def test_the_committed_documents_are_the_generated_ones() -> None:
-    """`hotspots documents` renews them."""
+    """`hotspots documents` writes them again."""
     committed = [path for folder in ("reference", "schemas") for path in (ROOT / "docs" / folder).iterdir()]
     committed += [ROOT / "docs" / "alerts.md", ROOT / "docs" / "metrics.md"]
     assert {path.relative_to(ROOT / "docs").as_posix(): path.read_bytes() for path in committed} == DOCUMENTS

@@ -1,4 +1,4 @@
-"""A made-up alert, and events of such as a worker publishes them."""
+"""A made-up alert, and its events as a worker publishes them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPENED_S = 1_714_766_400
 
 
 def event(name: str, revision: int = 1, *, status: AlertStatus = "actual", **changed: Any) -> bytes:
-    """A revision of the alert whose id is made of a name: urgent, with a notice, unless something else is said."""
+    """A revision of the alert whose id is made of a name: urgent and with a notice by default."""
     usual = {
         "id": name.encode().hex().ljust(32, "0"),
         "revision": revision,

@@ -1,4 +1,4 @@
-"""An alert in plain English: every figure of the paragraph is the alert's, and what speaks against it is said."""
+"""An alert in plain English: every figure of the paragraph is the alert's, and every doubt is named."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def feature(alert: Alert) -> AlertFeature:
 
 
 def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
-    """In London's summer time: the cylinder began on 30 June at 21:00 UTC."""
+    """Times are London's summer time: the cylinder began on 30 June at 21:00 UTC."""
     text = paragraph(feature(ALERT))
     assert text.startswith(
-        "leeds: 6 property incidents at 2 places within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, 22:00, "
-        "where 0.75 are usual for this place and these hours, 8 times as many."
+        "leeds: 6 property incidents at 2 locations within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, "
+        "22:00, where 0.75 are usual for this place and these hours, 8 times as many."
     )
-    assert "once in 400 days; without a calibration" in text
+    assert "once in 400 days. Without a calibration" in text
     assert (
         "opened on 1 July, 01:00 and is escalated at the tier alert, as of 1 July, 02:00 (revision 3: tier rose)"
         in text
     )
 
 
-def test_where_it_is_is_said_as_people_call_it() -> None:
+def test_the_name_of_a_place_replaces_the_coordinates() -> None:
     text = paragraph(feature(ALERT), "near High Street, beat 12")
-    assert text.startswith("leeds: 6 property incidents at 2 places within 212 m, near High Street, beat 12, since ")
+    assert text.startswith("leeds: 6 property incidents at 2 locations within 212 m, near High Street, beat 12, since ")
 
 
-def test_a_calibrated_one_says_what_was_promised() -> None:
+def test_a_calibrated_alert_shows_its_budget() -> None:
     calibrated = msgspec.structs.replace(ALERT, calibration="beef", budget_per_week=2.0)
     assert "it is set to open 2 a week by chance" in paragraph(feature(calibrated))
 
@@ -51,20 +51,20 @@ def test_figures_are_written_as_people_write_them() -> None:
     assert "once in 6 hours" in paragraph(feature(crowded))
 
 
-def test_what_speaks_against_it_is_said() -> None:
+def test_doubts_are_named() -> None:
     text = paragraph(feature(ALERT))
     assert "4 of 6 lie at the listed place Hospital" in text
-    assert "1 of 6 may be further calls about the same event" in text
+    assert "1 of 6 may be more calls about the same event" in text
     assert "for 2 of the incidents only an interval is known" in text
     assert "2 were discovered by patrols" in text
     assert "usually 88% of the reports from these hours have come by now" in text
     plain = msgspec.structs.replace(ALERT, artefacts=Artefacts(), interval_times=0, reported=6, completeness=None)
-    assert paragraph(feature(plain)).endswith("Nothing that is known speaks against it.")
+    assert paragraph(feature(plain)).endswith("No known artefact explains it.")
 
 
-def test_a_withdrawn_one_says_so_first() -> None:
+def test_a_withdrawn_alert_begins_with_that() -> None:
     withdrawn = msgspec.structs.replace(ALERT, state="withdrawn", reason="members_cancelled")
-    assert paragraph(feature(withdrawn)).startswith("Withdrawn, since too few of its incidents still stand.")
+    assert paragraph(feature(withdrawn)).startswith("Withdrawn: too few of its incidents still stand.")
 
 
 @given(alert=ALERTS)

@@ -1,14 +1,11 @@
-"""Decoding: every reason of refusal, and that nothing a producer can send raises or is repeated."""
+"""Decoding incidents: every reason of a refusal; no record raises, and no refusal repeats one."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import example, given
@@ -17,7 +14,7 @@ from hypothesis import strategies as st
 from detectors.area.incident import Incident, Status
 from detectors.window.admission import Refusal, TickMark
 from streams.messages.incident import REASONS, decode
-from streams.messages.records import Rejection, partition_of
+from streams.messages.records import partition_of
 
 PARTITIONS = 8
 AREAS = frozenset({"leeds", "york"})
@@ -144,7 +141,7 @@ def test_a_bad_value_without_key_belongs_to_nobody(reason: str, detail: str, val
         ("wrong_type", "header tick: must be an RFC 3339 time with a UTC offset", b"leeds", b"", "noon"),
     ],
 )
-def test_areas_and_ticks_that_cannot_be(
+def test_a_bad_area_or_tick_is_refused(
     reason: str, detail: str, key: bytes | None, value: object, headers: str | None
 ) -> None:
     area, refusal = decoded(value, key=key, headers=headers and [("tick", headers.encode())])
@@ -162,11 +159,6 @@ def test_a_record_in_another_partition_is_refused_and_belongs_to_nobody(key: byt
 def test_every_reason_has_been_seen() -> None:
     elsewhere = {"no_area", "unknown_area", "wrong_partition"}
     assert {reason for reason, _, _ in REFUSED} | elsewhere == set(REASONS)
-
-
-@given(st.binary(max_size=300), st.integers(1, 500))
-def test_the_partition_is_that_of_kafkas_own_partitioner(key: bytes, partitions: int) -> None:
-    assert partition_of(key, partitions) == DefaultPartitioner()(key, list(range(partitions)), [])
 
 
 JSON = st.recursive(
@@ -201,7 +193,7 @@ HEADERS = st.none() | st.lists(
 @example(b"leeds", b"", [("tick", b"0001-01-01T00:00:00+23:59")], HOME)
 @example(None, b"[" * 5000, None, 0)
 @example(None, b"9" * 5000, None, 0)
-def test_whatever_comes_gives_an_entry(
+def test_any_record_gives_an_entry(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]] | None, partition: int
 ) -> None:
     area, entry = decode(key, value, headers, partition, PARTITIONS, AREAS, LIMIT)
@@ -230,46 +222,3 @@ def test_a_refusal_repeats_nothing_of_the_record(before: str, after: str) -> Non
         assert "xyz" not in decoded(value)[1].detail
     assert "xyz" not in decoded(GOOD, key=text.encode())[1].detail
     assert "xyz" not in decoded(b"", headers=[("tick", text.encode())])[1].detail
-
-
-class TestRejection:
-    VALUE = b"\x00\xff" * 100
-
-    def of(self, area: str | None = "leeds", max_bytes: int = 50, hash_only: bool = False) -> Rejection:
-        refusal = Refusal("malformed_json", "value: must be JSON; it is not at byte 0")
-        return Rejection.of(refusal, area, "incidents", 3, 42, b"leeds", self.VALUE, max_bytes, hash_only)
-
-    def test_holds_where_the_record_lay_and_a_capped_copy(self) -> None:
-        key, value = self.of().encode()
-        assert key == b"leeds"
-        letter = json.loads(value)
-        assert base64.b64decode(letter.pop("value")) == self.VALUE[:50]
-        assert base64.b64decode(letter.pop("key")) == b"leeds"
-        assert letter == {
-            "reason": "malformed_json",
-            "detail": "value: must be JSON; it is not at byte 0",
-            "topic": "incidents",
-            "partition": 3,
-            "offset": 42,
-            "area": "leeds",
-            "value_bytes": 200,
-            "value_sha256": hashlib.sha256(self.VALUE).hexdigest(),
-        }
-
-    def test_by_option_keeps_the_hash_alone(self) -> None:
-        letter = json.loads(self.of(hash_only=True).encode()[1])
-        assert "value" not in letter
-        assert "key" not in letter
-        assert letter["value_sha256"] == hashlib.sha256(self.VALUE).hexdigest()
-
-    def test_of_no_area_has_no_key(self) -> None:
-        key, value = self.of(area=None).encode()
-        assert key is None
-        assert "area" not in json.loads(value)
-
-    @given(st.none() | st.binary(max_size=80), st.none() | st.binary(max_size=80), st.integers(0, 60), st.booleans())
-    def test_reads_back_as_it_was_written(
-        self, key: bytes | None, value: bytes | None, max_bytes: int, hash_only: bool
-    ) -> None:
-        letter = Rejection.of(Refusal("oversize", ""), None, "t", 0, 0, key, value, max_bytes, hash_only)
-        assert msgspec.json.decode(letter.encode()[1], type=Rejection) == letter

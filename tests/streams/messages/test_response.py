@@ -1,4 +1,4 @@
-"""Responses over the wire: what is right is taken, and whatever is wrong is refused without repeating it."""
+"""Responses over the wire: good ones are decoded, bad ones refused without being repeated."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ RIGHT = {
 
 
 def decoded(fields: dict[str, Any]) -> response.Response | Refusal:
-    area, said = decode_response(b"leeds", msgspec.json.encode(fields), 0, 1, {"leeds"})
+    area, content = decode_response(b"leeds", msgspec.json.encode(fields), 0, 1, {"leeds"})
     assert area == "leeds"
-    return said
+    return content
 
 
-def test_what_is_sent_is_what_is_taken() -> None:
+def test_a_message_is_decoded_as_it_was_encoded() -> None:
     sent = ResponseMessage(id=RIGHT["id"], alert=RIGHT["alert"], action="outcome", user="Zoë", at=AT, outcome="venue")
     at_s = int(datetime(2026, 7, 1, 21, 15, 30, tzinfo=UTC).timestamp())
-    said = response.Response(RIGHT["alert"], "outcome", "Zoë", at_s, "venue")
-    assert decode_response(b"leeds", sent.encode(), 0, 1, {"leeds"}) == ("leeds", said)
+    content = response.Response(RIGHT["alert"], "outcome", "Zoë", at_s, "venue")
+    assert decode_response(b"leeds", sent.encode(), 0, 1, {"leeds"}) == ("leeds", content)
     assert decoded(RIGHT) == response.Response(RIGHT["alert"], "acknowledge", "Ann Example", at_s)
-    assert decoded(RIGHT | {"comment": "what is not known is left aside"}) == decoded(RIGHT)
+    assert decoded(RIGHT | {"comment": "unknown fields are ignored"}) == decoded(RIGHT)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_what_is_sent_is_what_is_taken() -> None:
         ({"at": "9999-12-31T23:59:59-14:00"}, "at"),
     ],
 )
-def test_what_is_wrong_is_named_and_not_repeated(change: dict[str, Any], field: str) -> None:
-    said = decoded(RIGHT | change)
-    assert isinstance(said, Refusal)
-    assert said.reason == "bad_response"
-    assert said.detail.startswith(f"{field}: ")
-    assert "secret" not in said.detail
+def test_a_bad_field_is_named_and_not_repeated(change: dict[str, Any], field: str) -> None:
+    content = decoded(RIGHT | change)
+    assert isinstance(content, Refusal)
+    assert content.reason == "bad_response"
+    assert content.detail.startswith(f"{field}: ")
+    assert "secret" not in content.detail
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_a_record_of_no_area_of_the_partition_is_refused(key: bytes | None, part
     partitions = 1
     if reason == "wrong_partition":
         partitions, partition = 2, 1 - partition_of(b"leeds", 2)
-    area, said = decode_response(key, msgspec.json.encode(RIGHT), partition, partitions, {"leeds"})
+    area, content = decode_response(key, msgspec.json.encode(RIGHT), partition, partitions, {"leeds"})
     assert area is None
-    assert isinstance(said, Refusal)
-    assert said.reason == reason
+    assert isinstance(content, Refusal)
+    assert content.reason == reason
 
 
 @given(
@@ -95,13 +95,13 @@ def test_a_record_of_no_area_of_the_partition_is_refused(key: bytes | None, part
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(RIGHT)), inner, max_size=5),
     ).map(msgspec.json.encode)
 )
-def test_nothing_makes_it_raise(value: bytes | None) -> None:
-    area, said = decode_response(b"leeds", value, 0, 1, {"leeds"})
+def test_decoding_never_raises(value: bytes | None) -> None:
+    area, content = decode_response(b"leeds", value, 0, 1, {"leeds"})
     assert area == "leeds"
-    assert isinstance(said, Refusal)
-    assert said.reason == "bad_response"
+    assert isinstance(content, Refusal)
+    assert content.reason == "bad_response"
 
 
-def test_what_is_too_long_is_not_looked_at() -> None:
-    said = decoded(RIGHT | {"comment": "x" * MAX_BYTES})
-    assert said == Refusal("bad_response", f"value: must be at most {MAX_BYTES} bytes")
+def test_a_message_that_is_too_long_is_not_decoded() -> None:
+    content = decoded(RIGHT | {"comment": "x" * MAX_BYTES})
+    assert content == Refusal("bad_response", f"value: must be at most {MAX_BYTES} bytes")

@@ -22,7 +22,7 @@ PLACES = Locations.from_places(["b", "a"], [-1.5, -1.6], [53.8, 53.9], 100.0)
 
 
 @pytest.mark.parametrize("locations", [Locations.from_cells(CELLS), PLACES], ids=["cells", "places"])
-def test_each_place_with_the_incidents_that_the_window_holds(locations: Locations) -> None:
+def test_each_location_has_the_incidents_that_the_window_holds(locations: Locations) -> None:
     monitor = Monitor("leeds", AreaSettings(clock="watermark", window_days=28), locations)
     assert Usual.of(monitor) is None
     counted: Counter[str] = Counter()

@@ -24,7 +24,7 @@ from tests.streams.console.api.test_session import Sent
 from tests.streams.console.known_alerts import KNOWN, LAYER
 from tests.streams.console.site import CELL, Client, Feed, alert, configured, serving
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
