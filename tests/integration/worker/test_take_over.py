@@ -104,7 +104,7 @@ def test_a_worker_takes_over_what_the_former_version_wrote(
         for event in map(read_alert, by_area[area]):
             revisions[event.subject].append(event.data.properties.revision)
         assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in revisions.values())
-        log = KafkaLog(site.configuration, area)
+        log = KafkaLog(site.kafka, area, site.configuration.worker.max_record_bytes)
         found, derived = audit(log, lambda: None), reproduce(log, None, lambda: None)
         assert (found.breaks, found.given, found.scans) == ([], 0, len(site.scans()[area]))
         assert (derived.differences, derived.revisions) == ([], len(by_area[area]))

@@ -188,7 +188,13 @@ def stamp_by(site: Deployment, kind: str) -> None:
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, site.kafka.topic(topic), configs=configs) for topic in INPUTS]
         )
-    until(lambda: len(check_topics(site.configuration)) == len(INPUTS) * (kind == "CreateTime"), "the broker knows")
+    until(
+        lambda: (
+            len(check_topics(site.kafka, site.configuration.longest_window_days))
+            == len(INPUTS) * (kind == "CreateTime")
+        ),
+        "the broker knows",
+    )
 
 
 def send(site: Deployment, records: Iterable[Written]) -> None:
