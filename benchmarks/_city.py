@@ -18,42 +18,42 @@ AREA = "city"
 CENTRE = (53.80, -1.55)
 LOCATIONS = 20_000
 RINGS = 82
-"""A disc of so many rings holds 20,419 cells."""
+"""Rings of the disc of cells around the centre; it holds 20,419 cells."""
 DAY_S = 86_400
 
 
 def cells(number: int = LOCATIONS) -> list[str]:
-    """So many H3 cells of resolution 10, those nearest to the centre."""
+    """Return the ``number`` H3 cells of resolution 10 nearest to the centre."""
     middle = h3.latlng_to_cell(*CENTRE, 10)
     disc = sorted(h3.grid_disk(middle, RINGS), key=lambda cell: (h3.grid_distance(middle, cell), cell))
     return disc[:number]
 
 
 def incidents(times_s: Iterable[float], first: int, seed: int, locations: int = LOCATIONS) -> Iterator[Incident]:
-    """An incident at each of these times (seconds since 1970), numbered from ``first``: any place, any category."""
+    """Yield an incident at each of these times (seconds since 1970), numbered from ``first``, at random locations."""
     chance = np.random.default_rng(seed)
-    places = Locations.from_cells(cells(locations))
-    longitude, latitude = places.longitude.tolist(), places.latitude.tolist()
+    area = Locations.from_cells(cells(locations))
+    longitude, latitude = area.longitude.tolist(), area.latitude.tolist()
     categories: list[Category] = [Category(stream) for stream in STREAMS[:4]]
     for number, time_s in enumerate(times_s, first):
-        place = int(chance.integers(locations))
+        location = int(chance.integers(locations))
         yield Incident(
             id=f"incident-{number:010d}",
             occurred_at=datetime.fromtimestamp(time_s, UTC),
             category=categories[number % 4],
-            longitude=round(longitude[place], 6),
-            latitude=round(latitude[place], 6),
+            longitude=round(longitude[location], 6),
+            latitude=round(latitude[location], 6),
         )
 
 
 def history_s(number: int, end_s: float) -> list[float]:
-    """So many times spread evenly over the baseline window that ends then, in order."""
+    """Return ``number`` times, in order, spread evenly over the window that ends at ``end_s``."""
     window_s = AreaSettings().window_days * DAY_S - 3600
     return [end_s - window_s * (1 - each / number) for each in range(number)]
 
 
 def rows(times_s: Iterable[float], first: int, seed: int) -> Iterator[Row]:
-    """The same as records for the topic ``incidents``."""
+    """Yield the same incidents as records for the topic ``incidents``."""
     for incident in incidents(times_s, first, seed):
         assert incident.occurred_at is not None
         yield Row(AREA.encode(), msgspec.json.encode(incident), incident.occurred_at.timestamp())

@@ -1,7 +1,7 @@
-"""How fast Faust itself is: ``_empty_agent.py CONFIG NUMBER`` reads so many records with an agent that does nothing.
+"""How fast Faust itself is: ``_empty_agent.py CONFIG NUMBER`` reads NUMBER records with an agent that does nothing.
 
-The app is the worker's own, so every setting is the same; only its agent and its handlers do nothing, and records are
-passed on in Faust's own way. Prints the records per second between the first and the last.
+The app is that of the worker, with the same settings. Only its agent and handlers do nothing, and records are passed on
+in Faust's own way. Prints the records per second between the first and the last.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from streams.worker.metrics import Metrics
 
 
 class PlainTransport(PromptTransport):
-    """A consumer that fetches promptly, else many partitions would be held up, and is Faust's otherwise."""
+    """Faust's consumer, except that it fetches promptly; otherwise many partitions would be held up."""
 
     class Consumer(PromptTransport.Consumer):
-        """Passes records on in a race with the next rebalance."""
+        """Faust's consumer, which passes records on in a race with the next rebalance."""
 
         wait_first = Service.wait_first
 
 
 class EmptyWorker(Worker):
-    """Reads and acknowledges, nothing else."""
+    """A worker that reads and acknowledges, nothing else."""
 
     def __init__(self, configuration: Configuration, number: int) -> None:
         metrics = Metrics(CollectorRegistry())
@@ -74,7 +74,7 @@ class EmptyWorker(Worker):
 
 
 async def main(file: Path, number: int) -> None:
-    """Measure in a consumer group of its own."""
+    """Measure in a new consumer group and print the rate."""
     configuration = load(file, {"HOTSPOTS_KAFKA__GROUP": f"empty-{uuid.uuid4().hex}"})
     worker = EmptyWorker(configuration, number)
     await worker.measure()

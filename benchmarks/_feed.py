@@ -1,4 +1,4 @@
-"""Live records at a steady rate: ``_feed.py CONFIG RATE SECONDS FIRST``, in a process of its own so that it keeps time.
+"""Live records at a steady rate: ``_feed.py CONFIG RATE SECONDS FIRST``, in a separate process so that it keeps time.
 
 Prints the records per second that it reached.
 """
@@ -16,9 +16,9 @@ from streams.configuration.load import load
 
 
 def main(file: Path, rate: float, seconds: float, first: int) -> None:
-    """Send the records of so many seconds, numbered from ``first``."""
+    """Send records for ``seconds``, numbered from ``first``."""
     made_s = time.time()
-    # All are made before the first is sent: beside the broker there is hardly time to send them.
+    # All are made before the first is sent, because making them meanwhile would delay the sending.
     made = list(rows((made_s + number / rate for number in range(int(rate * seconds))), first, seed=2))
     begin_s = time.time()
     sent = feed(made, load(file, {}).kafka, speed=1.0)

@@ -1,4 +1,4 @@
-"""The machine that measures: what it is, how busy it is, and which core a process gets."""
+"""The machine of the measurements: its description, its load, and the core of a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 def description() -> str:
-    """Processor, memory, system and versions, with the date and the load of the last minute."""
+    """Return processor, memory, system and versions, with the date and the load of the last minute."""
     gib = psutil.virtual_memory().total / 2**30
     parts = (
         f"{psutil.cpu_count()} cores of {_processor()}, {gib:.0f} GiB",
@@ -41,7 +41,7 @@ def _processor() -> str:
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Processes that the block starts stay on one core, as does the block itself."""
+    """Keep the block, and the processes that it starts, on one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -51,7 +51,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def run_apart(script: str, *arguments: str, core: int | None) -> dict[str, Any]:
-    """Run a script of this folder in a fresh process, on a core or on any; returns the JSON that it prints."""
+    """Run a script of this folder in a new process, on one core or on any, and return the JSON that it prints."""
     with on_core(core) if core is not None else contextlib.nullcontext():
         command = [sys.executable, str(HERE / script), *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)

@@ -1,6 +1,6 @@
 """The pictures of docs/method.md, from one alert of the simulated city: .venv/bin/python benchmarks/_method_pictures.py
 
-Every figure in them is computed by the monitor's own code.
+The monitor's own code computes every figure in them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BLUE, RED, GREY = "#1f5fa8", "#c0392b", "#9aa3ad"
 
 
 class Seen(NamedTuple):
-    """The monitor at the tick at which the alert became urgent, and all its revisions."""
+    """The monitor at the tick at which the alert became urgent, and the data behind the alert."""
 
     monitor: Monitor
     alert: Alert
@@ -48,10 +48,10 @@ class Seen(NamedTuple):
 
 
 def watch(seed: int) -> tuple[Seen, list[Alert]]:
-    """Run the simulated city past the monitor."""
+    """Run the simulated city through the monitor; return the first strong alert and its revisions."""
     simulation = Simulation(seed, 7.0)
-    places = Locations.from_cells(simulation.city.cells(RESOLUTION))
-    monitor = Monitor("city", AreaSettings(clock="watermark"), places)
+    locations = Locations.from_cells(simulation.city.cells(RESOLUTION))
+    monitor = Monitor("city", AreaSettings(clock="watermark"), locations)
     live_s, seen, changes = simulation.live_from.timestamp(), None, []
     for offset, incident in enumerate(simulation.run().incidents):
         assert incident.reported_at is not None
@@ -69,7 +69,7 @@ def watch(seed: int) -> tuple[Seen, list[Alert]]:
 
 
 def look(monitor: Monitor, alert: Alert) -> Seen:
-    """What the scan of the alert's stream has just seen."""
+    """Return the data of the latest scan of the alert's stream."""
     window, stream = monitor.window, STREAMS.index(alert.stream)
     durations = np.array(monitor.settings.durations_h, np.int32)
     cases = RecentCases.of(window, int(durations[-1])).of_stream(stream)
@@ -78,10 +78,11 @@ def look(monitor: Monitor, alert: Alert) -> Seen:
     by_stratum = window.by_stratum[stream].copy()
     share = share_of_duration(in_bucket, strata, by_stratum.shape[1], durations)
     model = permutation(by_stratum, share, int(in_bucket.sum()), cases.location, cases.age, durations)
-    place, of_stratum = np.nonzero(by_stratum)
-    number = by_stratum[place, of_stratum]
+    location, of_stratum = np.nonzero(by_stratum)
+    number = by_stratum[location, of_stratum]
     recent = window.strata(window.now - int(durations[-1]) + 1, window.now)[::-1][cases.age]
-    null = PermutationNull(np.repeat(place, number).astype(np.int32), np.repeat(of_stratum, number), cases.age, recent)
+    pool = np.repeat(location, number).astype(np.int32)
+    null = PermutationNull(pool, np.repeat(of_stratum, number), cases.age, recent)
     shells = Shells.cut(monitor.near, model.expected[:, -1])
     maxima = largest_by_chance(model, null, monitor.near, shells, 3, REPLICATIONS, (0, stream, window.now))
     zone = {monitor.locations.ids.index(name) for name in alert.locations}
@@ -94,26 +95,26 @@ def look(monitor: Monitor, alert: Alert) -> Seen:
 
 
 def of(category: int, stream: int) -> bool:
-    """Whether a category is scanned in a stream."""
+    """Return whether a category is scanned in a stream."""
     return category == stream or STREAMS[stream] == "all"
 
 
 def cylinder(seen: Seen, path: Path) -> None:
-    """Where and how long: the zone on the map, the duration within the window."""
+    """Draw where and how long: the zone on the map, the duration within the window."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.8), width_ratios=(1, 1.6), layout="constrained")
-    places, alert = seen.monitor.locations, seen.alert
+    locations, alert = seen.monitor.locations, seen.alert
     metres = 6_371_000 * np.pi / 180
-    x = (places.longitude - alert.longitude) * metres * np.cos(np.radians(alert.latitude))
-    y = (places.latitude - alert.latitude) * metres
+    x = (locations.longitude - alert.longitude) * metres * np.cos(np.radians(alert.latitude))
+    y = (locations.latitude - alert.latitude) * metres
     column = seen.monitor.settings.durations_h.index(alert.duration_h)
     near = np.hypot(x, y) < 1500
     shown = left.scatter(x[near], y[near], s=200, c=seen.model.expected[near, column], cmap="Blues", marker="h", vmin=0)
     counts = seen.model.counts[:, column]
-    for place in np.flatnonzero(near & (counts > 0)):
+    for each in np.flatnonzero(near & (counts > 0)):
         left.text(
-            x[place],
-            y[place],
-            str(counts[place]),
+            x[each],
+            y[each],
+            str(counts[each]),
             ha="center",
             va="center",
             color=RED,
@@ -144,7 +145,7 @@ def cylinder(seen: Seen, path: Path) -> None:
 
 
 def strata(seen: Seen, path: Path) -> None:
-    """Which hours of the week are compared with each other."""
+    """Draw which hours of the week are compared with each other."""
     hour = (np.arange(len(seen.in_bucket)) + seen.monitor.window.first + 72) % 168  # 1970 began on a Thursday
     per_hour = np.bincount(hour, seen.in_bucket, 168) / np.bincount(hour, minlength=168)
     of_hour = np.zeros(168, np.int64)
@@ -157,7 +158,7 @@ def strata(seen: Seen, path: Path) -> None:
 
 
 def score(seen: Seen, path: Path) -> None:
-    """How unusual: the ratio of every cylinder around the centre, and the largest that chance brings."""
+    """Draw how unusual: the ratio of every cylinder around the centre, and the largest ones that chance brings."""
     alert, near, model = seen.alert, seen.monitor.near, seen.model
     centre = seen.monitor.locations.ids.index(alert.centre)
     sizes = int(near.size[centre])
@@ -173,7 +174,7 @@ def score(seen: Seen, path: Path) -> None:
     shown = left.imshow(llr.T, aspect="auto", origin="lower", cmap="Reds")
     left.set_yticks(range(len(model.durations)), model.durations)
     left.set_xticks(range(sizes), range(1, sizes + 1))
-    left.set(xlabel="places in the zone, nearest first", ylabel="hours until now", title="around one centre")
+    left.set(xlabel="locations in the zone, nearest first", ylabel="hours until now", title="around one centre")
     figure.colorbar(shown, ax=left, label="log-likelihood ratio")
     gumbel = Gumbel.fit(seen.maxima)
     at = np.linspace(0, max(alert.llr * 1.05, seen.maxima.max()), 300)
@@ -187,7 +188,7 @@ def score(seen: Seen, path: Path) -> None:
 
 
 def life(revisions: list[Alert], path: Path) -> None:
-    """What becomes of it: the score of every revision, and the tiers."""
+    """Draw the life of the alert: the score of every revision, and the tiers."""
     figure, axis = pyplot.subplots(figsize=(9, 3.2), layout="constrained")
     hours = [(each.tick_s - revisions[0].tick_s) / BUCKET_S for each in revisions]
     axis.step(hours, [each.score for each in revisions], where="post", color=BLUE)
@@ -207,7 +208,7 @@ def life(revisions: list[Alert], path: Path) -> None:
             axis.annotate(
                 each.notice.replace("_", " "), (hour, each.score), (3, -12), textcoords="offset points", size=8
             )
-            free_from = hour + 6  # the next one's words need room
+            free_from = hour + 6  # the text needs room
     axis.set(xlabel="hours since it opened", ylabel="score")
     axis.margins(y=0.15)
     axis.legend(loc="upper right")
@@ -215,13 +216,13 @@ def life(revisions: list[Alert], path: Path) -> None:
 
 
 def save(figure: pyplot.Figure, path: Path) -> None:
-    """Write a picture that is the same every time."""
+    """Write a picture reproducibly."""
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
 
 def main(folder: Path) -> None:
-    """Draw all of them."""
+    """Draw all pictures."""
     mpl.rcParams.update(
         {"svg.hashsalt": "method", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     )

@@ -1,15 +1,15 @@
-"""So many real sessions of the console's page in Chromium: ``_pages.py URL NUMBER DRAWN``, in a process of their own.
+"""NUMBER real sessions of the console's page in Chromium, in a separate process: ``_pages.py URL NUMBER DRAWN``.
 
-As many as DRAWN draw what they show, all the time. The others load, listen, calculate and change their document as
-always, but no frame is ever asked of them, with its style, layout and painting: fifty screens hang on fifty machines,
-and to draw all of them in software on two cores would measure that.
+DRAWN of them draw frames all the time. The others load, listen, calculate and change their document as usual, but never
+have to render a frame, with its style, layout and painting. Fifty screens belong to fifty machines; drawing all of them
+in software on two cores would measure the drawing.
 
-Says "ready" once all are open; their network is cut then. Asked by a line of input, they get it back, and it says
-"ready" once all are live again. Asked by the next, they lose it, and it prints, as one JSON object, under "drawn" and
-"undrawn" for each alert and revision ("ID REVISION") the moments at which those pages had it in the list, in seconds
-since 1970; one that was overtaken before it was in the list counts when the later one was. So on until the input ends.
-Every session has a browser context of its own, as if each were another person's browser: a browser opens only six
-connections to one server, and a page keeps one.
+Once all are open, it cuts their network and prints "ready". At a line of input they get it back, and it prints "ready"
+once all are live again. At the next line they lose it, and it prints one JSON object. Under "drawn" and "undrawn", for
+each alert and revision ("ID REVISION"), that holds the moments at which those pages had it in the list, in seconds
+since 1970. A revision overtaken before it was in the list counts when the later one was. This repeats until the input
+ends. Every session has a separate browser context, like another person's browser: a browser opens only six connections
+to one server, and a page keeps one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DRESSED = """
     return asked.filter(({ responseStatus }) => responseStatus === 200).length === areas.length;
   }
 """
-"""Whether the page has the ground of the map, by far the largest of what it loads."""
+"""Whether the page has the ground of the map, by far the largest part of its data."""
 SIZE = ViewportSize(width=1280, height=800)
 NOTING = """
   window.shown = [];
@@ -48,7 +48,7 @@ NOTING = """
 
 
 def moments(pages: list[Page]) -> dict[str, list[float]]:
-    """When each page had each revision."""
+    """Return when each page had each revision."""
     found: dict[str, list[float]] = defaultdict(list)
     for page in pages:
         last: dict[str, int] = {}
@@ -60,7 +60,7 @@ def moments(pages: list[Page]) -> dict[str, list[float]]:
 
 
 def cut(pages: list[Page]) -> None:
-    """Cut the network of all, and the streams that are open: a browser that is told to be offline keeps them."""
+    """Cut the network of all pages, and their open event streams, which an offline browser would keep."""
     for page in pages:
         page.context.set_offline(True)
         page.evaluate("window.stop()")
@@ -69,7 +69,7 @@ def cut(pages: list[Page]) -> None:
 
 
 def undrawn(browser: Browser) -> Page:
-    """A page in a context of its own that draws a frame only when it is told to, which it never is."""
+    """Return a page in a separate context that draws frames only on request, which never comes."""
     session = browser.new_browser_cdp_session()
     before = session.send("Target.getBrowserContexts")["browserContextIds"]
     context = browser.new_context(viewport=SIZE, reduced_motion="reduce")
@@ -82,8 +82,8 @@ def undrawn(browser: Browser) -> Page:
 
 
 def main(url: str, number: int, drawn: int) -> None:
-    """Look whenever it is asked."""
-    # As the equals of all else: fifty browsers are too much for what one core has left.
+    """Open the pages, and watch between lines of input."""
+    # On all cores: fifty browsers are too much for what one core has left.
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
     program = shutil.which("chromium-headless-shell")

@@ -1,4 +1,4 @@
-"""How figures grow: one small plot for each thing that is varied, side by side."""
+"""Plots of how figures grow: one small plot for each varied quantity, side by side."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 STYLES = ("o-", "o--", "s-")
 
 Points = Sequence[tuple[float, Sequence[float]]]
-"""For each value of what is varied, the figures measured, one for each label."""
+"""For each value of the varied quantity, the measured figures, one for each label."""
 
 
 def draw(name: str, unit: str, labels: Sequence[str], limits: tuple[float, float], found: Mapping[str, Points]) -> None:
-    """Write ``docs/images/NAME.svg``: figures in ``unit``, from and to ``limits``, by what was varied."""
+    """Write ``docs/images/NAME.svg``: figures in ``unit``, within ``limits``, by varied quantity."""
     mpl.rcParams.update({"svg.hashsalt": name, "font.size": 8})
     figure, axes = pyplot.subplots(1, len(found), figsize=(11, 2.6), sharey=True, layout="constrained")
     for axis, (what, points) in zip(axes, found.items(), strict=True):

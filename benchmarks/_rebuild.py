@@ -1,4 +1,4 @@
-"""How fast a window is rebuilt from the log: ``_rebuild.py CONFIG [profile]``, in a fresh process.
+"""How fast a window is rebuilt from the log: ``_rebuild.py CONFIG [profile]``, in a new process.
 
 Prints incidents per second, or, under the profiler (which slows it), the share of time of each function.
 """
@@ -35,7 +35,7 @@ def main(file: Path, profile: bool) -> None:
 
 
 def shares(profiler: cProfile.Profile) -> list[tuple[str, float]]:
-    """The functions that took most time themselves, with their share of the whole."""
+    """Return the functions that took most time themselves, with their share of the whole."""
     stats = pstats.Stats(profiler)
     own = {name: times[2] for name, times in stats.stats.items()}  # type: ignore[attr-defined]
     whole = sum(own.values())

@@ -1,8 +1,8 @@
-"""One problem in a fresh process, ``_scan_problem.py FOLDER MODEL REPLICATIONS THREADS [RADIUS_KM DAYS]``: its cost.
+"""The cost of one problem in a new process: ``_scan_problem.py FOLDER MODEL REPLICATIONS THREADS [RADIUS_KM DAYS]``.
 
-Printed as JSON. ``cold``: the first answer, kernels fetched from the cache included; ``warm``: the best of three more.
-CPU seconds for everything after the imports, reading included. ``floor``: of the replications, by the steps that none
-can do without.
+Prints JSON. ``cold``: the first scan, loading kernels from the cache included; ``warm``: the best of three more; both
+in CPU seconds for everything after the imports, reading included. ``floor``: a lower bound for the replications, from
+the steps that every method needs.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Limits = tuple[float, int]
 USUAL: Limits = (1.0, 7)
 
 
-def answer(folder: Path, model: str, replications: int, threads: int, limits: Limits) -> tuple[Study, Report]:
-    """The problem read and scanned."""
+def scanned(folder: Path, model: str, replications: int, threads: int, limits: Limits) -> tuple[Study, Report]:
+    """Read and scan the problem."""
     radius_km, days = limits
     problem = json.loads((folder / "problem.json").read_text())
     study = read(
@@ -49,15 +49,15 @@ def answer(folder: Path, model: str, replications: int, threads: int, limits: Li
 
 
 def floor_s(study: Study, replications: int, days: int, step_ns: float) -> float:
-    """The steps of the replications at the yardstick's pace.
+    """Return the time of the replications' steps at the yardstick's pace.
 
-    For four replications side by side, one step for each shell that holds a place with cases, and one for each shell.
+    Four replications at once need one step for each shell that holds a location with cases, and one for each shell.
     """
     expected = study.model.expected(study.calendar.intervals - days, study.calendar.intervals)
     shells = Shells.cut(study.near, expected.sum(axis=1))
-    of_place = np.diff(shells.place_start)
+    of_location = np.diff(shells.place_start)
     has_cases = 1 - np.exp(-4 * expected.sum(axis=1)[shells.order])
-    steps = float((has_cases * of_place).sum()) + len(shells.first)
+    steps = float((has_cases * of_location).sum()) + len(shells.first)
     return steps * replications / 4 * step_ns * 1e-9
 
 
@@ -68,9 +68,9 @@ def main(folder: Path, model: str, replications: int, threads: int, limits: Limi
     peak_mib = 0.0
     for _ in range(4):
         cpu_s, wall_s = time.process_time(), time.perf_counter()
-        study, report = answer(folder, model, replications, threads, limits)
+        study, report = scanned(folder, model, replications, threads, limits)
         times.append((time.process_time() - cpu_s, time.perf_counter() - wall_s))
-        # Of the first: the next ones begin while the answer before them is still held.
+        # Only the first counts: the next ones begin while the previous result is still held.
         peak_mib = peak_mib or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     step_ns = nanoseconds()
     warm = min(times[1:])

@@ -1,6 +1,6 @@
 """A small area beside the city, in the same partition, whose alerts change all the time, however busy the worker is.
 
-And when each of its revisions came to Redis, by Redis' own clock.
+It also notes when each of its revisions reached Redis, by the clock of Redis.
 """
 
 from __future__ import annotations
@@ -30,16 +30,14 @@ from streams.messages.alert import read_alert
 from streams.redis_copy.keys import area_key
 
 TOWN = "town"
-"""Kafka's partitioner puts this key beside the city's: its ticks wait in the same line."""
+"""Key that Kafka's partitioner puts in the city's partition, so that its ticks wait in the same queue."""
 HISTORY = 4000
-PLACES = 3
+LOCATIONS = 3
 CELLS = sorted(h3.grid_disk(h3.latlng_to_cell(53.2, -1.5, 10), 12))
 
 
 class Revision(NamedTuple):
-    """One revision of an alert: when it was in Redis, and when the last of its new incidents was sent, if it has any;
-    seconds since 1970.
-    """
+    """One revision of an alert: when it reached Redis and when the last of its new incidents was sent, since 1970."""
 
     name: str
     written_s: float
@@ -47,7 +45,7 @@ class Revision(NamedTuple):
 
 
 class Town(threading.Thread):
-    """Its history, and from then on, until told to stop, incidents at a few places in turn."""
+    """Sends the town's history, then incidents at a few locations in turn until it is stopped."""
 
     def __init__(self, kafka: KafkaSettings, every_s: float) -> None:
         super().__init__(daemon=True)
@@ -58,20 +56,20 @@ class Town(threading.Thread):
         self._number = 0
 
     def settings(self, file: Path) -> dict[str, str]:
-        """Of its area; its cells are written into a file."""
+        """Return the settings of its area; writes its cells into a file."""
         file.write_text("\n".join(CELLS))
         return {"timezone": "Europe/London", "cells_file": str(file)}
 
     def load(self) -> None:
         """Send its history."""
         chance = np.random.default_rng(3)
-        places = chance.integers(len(CELLS), size=HISTORY).tolist()
+        locations = chance.integers(len(CELLS), size=HISTORY).tolist()
         times = history_s(HISTORY, time.time())
-        told = zip(times, places, range(HISTORY), strict=True)
-        feed((self._row(time_s, place, STREAMS[number % 4]) for time_s, place, number in told), self._kafka)
+        past = zip(times, locations, range(HISTORY), strict=True)
+        feed((self._row(time_s, location, STREAMS[number % 4]) for time_s, location, number in past), self._kafka)
 
     def run(self) -> None:
-        """Send what happens now, as it happens."""
+        """Send live incidents at their times."""
         feed(self._live(), self._kafka, speed=1.0, on_sent=self._note)
 
     def _note(self, row: Row) -> None:
@@ -80,13 +78,13 @@ class Town(threading.Thread):
     def _live(self) -> Iterator[Row]:
         begin_s = time.time()
         for turn in itertools.count():
-            number = turn % PLACES
+            number = turn % LOCATIONS
             yield self._row(begin_s + turn * self._every_s, 7 * number, STREAMS[number])
             if self.is_over.is_set():
                 return
 
-    def _row(self, time_s: float, place: int, category: str) -> Row:
-        latitude, longitude = h3.cell_to_latlng(CELLS[place])
+    def _row(self, time_s: float, location: int, category: str) -> Row:
+        latitude, longitude = h3.cell_to_latlng(CELLS[location])
         self._number += 1
         incident = Incident(
             id=f"{TOWN}-{self._number}",
@@ -99,7 +97,7 @@ class Town(threading.Thread):
 
 
 class Written(threading.Thread):
-    """Notes each revision by the time that Redis gives to the command, however late this thread gets its turn."""
+    """Notes each revision with the time that Redis gives to the command, however late this thread runs."""
 
     def __init__(self, url: str, town: Town) -> None:
         super().__init__(daemon=True)
@@ -108,7 +106,7 @@ class Written(threading.Thread):
         self._town = town
 
     def run(self) -> None:
-        """Until Redis ends."""
+        """Watch until Redis ends."""
         with suppress(RedisConnectionError):
             self._watch()
 
@@ -118,7 +116,7 @@ class Written(threading.Thread):
             for seen in monitor.listen():
                 words = seen["command"].split(" ", 3)
                 if words[0].upper() == "XADD" and words[1] == stream:
-                    # The library's types leave open what comes back, since that depends on how the connection was made.
+                    # The library's types leave the result open, since it depends on the connection.
                     [(_, fields)] = cast(list[Any], self._redis.xrange(stream, words[2], words[2]))
                     self.revisions.append(self._revision(fields, seen["time"]))
 

@@ -1,8 +1,8 @@
-"""So many viewers of the console's event stream: ``_viewers.py URL NUMBER``, in a process of their own.
+"""NUMBER viewers of the console's event stream, in a separate process: ``_viewers.py URL NUMBER``.
 
-Says "ready" at once. Asked by a line of input, they begin to look, and it says "ready" once all have heard something.
-Asked by the next, they stop, and it prints, as one JSON object, under "clients" for each alert and revision
-("ID REVISION") the moments at which they had it, in seconds since 1970. So on until the input ends.
+It prints "ready" at once. At a line of input the viewers begin, and it prints "ready" once all have received something.
+At the next line they stop, and it prints one JSON object: under "clients", for each alert and revision ("ID REVISION"),
+the moments at which they had it, in seconds since 1970. This repeats until the input ends.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ REVISION = re.compile(r'"id":"([0-9a-f]{32})","revision":(\d+)')
 
 
 async def view(client: httpx.AsyncClient, moments: dict[str, list[float]], heard: asyncio.Semaphore) -> None:
-    """One viewer, until it is cancelled."""
-    async with client.stream("GET", "/api/stream", timeout=None) as answer:
-        answer.raise_for_status()
+    """Be one viewer, until cancelled."""
+    async with client.stream("GET", "/api/stream", timeout=None) as response:
+        response.raise_for_status()
         is_new = True
-        async for line in answer.aiter_lines():
+        async for line in response.aiter_lines():
             if line.startswith("data: ") and (found := REVISION.search(line)):
                 moments[" ".join(found.groups())].append(time.time())
             if is_new:
@@ -33,7 +33,7 @@ async def view(client: httpx.AsyncClient, moments: dict[str, list[float]], heard
 
 
 async def main(url: str, number: int) -> None:
-    """Look whenever it is asked."""
+    """View between lines of input."""
     async with httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=number)) as client:
         print("ready", flush=True)
         while await asyncio.to_thread(sys.stdin.readline):

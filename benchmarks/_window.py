@@ -1,7 +1,7 @@
-"""Memory of a full window: ``_window.py NUMBER`` fills a Monitor with so many incidents of 91 days.
+"""Memory of a full window: ``_window.py NUMBER`` fills a Monitor with NUMBER incidents of 91 days.
 
 Prints the growth of the process's resident memory in bytes per incident, counts and strata included, and the scan
-record that says: the Monitor holds the first NUMBER records of the topic.
+record of a Monitor that holds the first NUMBER records of the topic.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from streams.messages import scan
 def main(number: int, end_s: int) -> None:
     """Measure and print."""
     compile_kernels()
-    settings, places = AreaSettings(), Locations.from_cells(cells())
-    near = neighbours(places.points, settings.max_radius_m)
+    settings, locations = AreaSettings(), Locations.from_cells(cells())
+    near = neighbours(locations.points, settings.max_radius_m)
     process = psutil.Process()
     source = incidents(history_s(number, end_s), 0, seed=1)
     _give_back()
     before = process.memory_info().rss
-    monitor = Monitor(AREA, settings, places, near)
+    monitor = Monitor(AREA, settings, locations, near)
     for offset in range(number - 1):
         monitor.refill(next(source), offset, end_s)
     monitor.put(next(source), number - 1, end_s)
     _give_back()
     grown = process.memory_info().rss - before
     (closed,) = monitor.flush()
-    record = scan.scan_record(AREA, scan.Ids(monitor.configuration_id, ""), closed, scan.NO_DIGEST, [])
+    record = scan.scan_record(AREA, scan.Ids(monitor.configuration_id, ""), closed, None, [])
     print(json.dumps({"bytes": grown / number, "held": len(monitor.window), "scan": scan.encode(record).decode()}))
 
 
 def _give_back() -> None:
-    """Hand what was freed back to the system, so that the resident memory is what is in use."""
+    """Return freed memory to the system, so that resident memory is memory in use."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
 

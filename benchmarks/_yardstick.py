@@ -1,4 +1,4 @@
-"""A yardstick for machines: how long one of the steps takes that the scan consists of."""
+"""A yardstick for machines: the time of one of the steps that a scan consists of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CELLS = 1 << 17
-"""Cells of four words, 4 MiB: about the shells of a large problem."""
+"""Number of cells of four words, 4 MiB in all: about the shells of a large problem."""
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -22,7 +22,7 @@ def _add(cells: NDArray[np.uint64], where: NDArray[np.int32], times: int) -> Non
 
 
 def nanoseconds() -> float:
-    """The best of five measurements of adding four words to a cell, runs of ten cells at places drawn at random."""
+    """Return the best of five timings of adding to a cell's four words, in runs of ten cells at random positions."""
     chance = np.random.default_rng(1)
     where = (chance.integers(0, CELLS - 10, 20_000)[:, None] + np.arange(10)).ravel().astype(np.int32)
     cells = np.zeros((CELLS, 4), np.uint64)

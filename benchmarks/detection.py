@@ -1,10 +1,11 @@
-"""How many hidden clusters are found, and how soon: every incident looked at, against one scan a day.
+"""How many hidden clusters are found, and how soon: a scan at every incident, compared with one scan a day.
 
-Both by the same engine, score and tracker, each with the thresholds at which the same city without clusters opens two
+Both use the same engine, score and tracker, each with the thresholds at which the same city without clusters opens two
 alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
 
-How soon the third one stands out depends on how much else happens there. So there are three kinds of city, and beside
-each the delay of one who knows of every cluster where, when and of what it begins, and what is usual there.
+How soon the third one stands out depends on how much else happens there. So there are three kinds of city, each with
+the delay of an informed observer, which knows where, when and in which category every cluster begins, and the usual
+rate there.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ BUDGET = 2.0
 DAY_H = 24
 INJECTION = Injection(per_day=1.0, relative_risk=(3.0, 10.0), radius_m=(100.0, 400.0), hours=(6.0, 72.0), expected=0.0)
 SHARED = 2
-"""An alert that has found a cluster shares so many of its incidents."""
+"""Lowest number of a cluster's incidents in an alert that has found it."""
 RESAMPLES = 2_000
 
 
 class Kind(NamedTuple):
-    """A kind of city: how its places lie, and whether as much happens around an incident as in a real one.
+    """A kind of city: the arguments that define where its places lie, and whether it is as dense as real ones.
 
     In Philadelphia, Chicago, Denver and Houston the median incident has 0.03, 0.05, 0.06 and 0.17 others a day within
     300 m (`../shared/data`).
@@ -63,7 +64,7 @@ NEAR_M = 300.0
 
 
 class Way(NamedTuple):
-    """A way of scanning: its name, and the hours between scans, None for every scan of the Monitor."""
+    """A way of scanning: its name and the hours between scans, None for every scan of the Monitor."""
 
     name: str
     every_h: int | None
@@ -73,7 +74,7 @@ WAYS = (Way("every incident", None), Way("once a day", DAY_H))
 
 
 class Hidden(NamedTuple):
-    """A city's incidents as columns, where they happened, (n, 3) metres, and the cluster of each, -1 for none."""
+    """A city's incidents as columns, their points, (n, 3) metres, and the cluster of each, -1 for none."""
 
     past: Past
     points: NDArray[np.float64]
@@ -82,7 +83,7 @@ class Hidden(NamedTuple):
 
 
 def hidden(site: Site, simulated: Simulated, begin_weeks: float, weeks: float) -> Hidden:
-    """The incidents from some weeks after the beginning on."""
+    """Return the incidents of ``weeks``, from ``begin_weeks`` after the beginning on."""
     number_of = {member: number for number, each in enumerate(simulated.clusters) for member in each.members}
     begin = BEGIN + timedelta(weeks=begin_weeks)
     past = site.past(simulated.incidents, begin, weeks)
@@ -100,34 +101,34 @@ def _place(incident: Incident) -> tuple[float, float]:
     return incident.longitude or 0.0, incident.latitude or 0.0  # every simulated incident has both
 
 
-def opened(site: Site, told: Sequence[Told], watch: float, tier_at: float = np.inf) -> tuple[int, int]:
-    """How many alerts open, and how many reach a tier."""
-    lives = [site.scanning.lives(each, watch, tier_at) for each in told]
+def opened(site: Site, clusters: Sequence[Told], watch: float, tier_at: float = np.inf) -> tuple[int, int]:
+    """Return how many alerts open, and how many reach a tier."""
+    lives = [site.scanning.lives(each, watch, tier_at) for each in clusters]
     return sum(len(each.opened_s) for each in lives), sum(int((each.reached_s >= 0).sum()) for each in lives)
 
 
-def thresholds(site: Site, told: Sequence[Told]) -> tuple[float, float]:
-    """The scores of watch and alert at which a city without clusters keeps the budget."""
+def thresholds(site: Site, clusters: Sequence[Told]) -> tuple[float, float]:
+    """Return the scores of watch and alert at which a city without clusters keeps the budget."""
     weeks = MEASURED_WEEKS
 
     def too_many_watched(score: float) -> float:
-        return opened(site, told, score)[0] / weeks - 10 * BUDGET
+        return opened(site, clusters, score)[0] / weeks - 10 * BUDGET
 
     def too_many(score: float) -> float:
-        return opened(site, told, watch, score)[1] / weeks - BUDGET
+        return opened(site, clusters, watch, score)[1] / weeks - BUDGET
 
     watch = float(bisect(too_many_watched, 0.0, 60.0, xtol=1e-3)) if too_many_watched(0.0) > 0 else 0.0
     return watch, float(bisect(too_many, watch, 60.0, xtol=1e-3))
 
 
-def delays(site: Site, told: Sequence[Told], hidden_: Hidden, watch: float, alert: float) -> NDArray[np.float64]:
-    """Hours from each cluster's third incident to the first alert that shares some with it by its end; NaN for none.
+def delays(site: Site, clusters: Sequence[Told], hidden_: Hidden, watch: float, alert: float) -> NDArray[np.float64]:
+    """Return the hours from each cluster's third incident to the first alert, by its end, that finds it; NaN for none.
 
-    Shape (2, clusters): of alerts from the third incident on, which found it, and of any, before it counted as 0 h.
+    Shape (2, clusters): first only alerts from the third incident on, then all, with earlier ones counted as 0 h.
     """
     found = np.full((2, len(hidden_.clusters)), np.nan)
     begin_s = hidden_.past.first_bucket * BUCKET_S
-    for stream, (each, numbers) in enumerate(zip(told, hidden_.past.streams(), strict=True)):
+    for stream, (each, numbers) in enumerate(zip(clusters, hidden_.past.streams(), strict=True)):
         lives = site.scanning.lives(each, watch, alert)
         for reached_s, cluster in zip(lives.reached_s.tolist(), lives.reached_as.tolist(), strict=True):
             if reached_s < 0:
@@ -146,10 +147,11 @@ def delays(site: Site, told: Sequence[Told], hidden_: Hidden, watch: float, aler
     return found
 
 
-def knowing(city: City, hidden_: Hidden, made: Calibration, alert: float) -> NDArray[np.float64]:
-    """Hours from each cluster's third incident to the alert of one who knew its zone, start and category; NaN for none.
+def informed(city: City, hidden_: Hidden, made: Calibration, alert: float) -> NDArray[np.float64]:
+    """Return the hours from each cluster's third incident to the alert of an informed observer; NaN for none.
 
-    The Poisson LLR of the incidents since the start (Kulldorff 1997, in a city without end) against the same score.
+    That compares the Poisson LLR of the incidents since the start (Kulldorff 1997, for an infinite total) with the same
+    score.
     """
     past, begin_s = hidden_.past, hidden_.past.first_bucket * BUCKET_S
     second, window = begin_s + past.second, SETTINGS.window_days * DAY_H
@@ -173,25 +175,27 @@ def knowing(city: City, hidden_: Hidden, made: Calibration, alert: float) -> NDA
 
 
 def density(city: City) -> float:
-    """Incidents a day within ``NEAR_M`` of an incident, the median."""
-    week = city.simulate(BEGIN, BEGIN + timedelta(weeks=HISTORY_WEEKS), inject=False).incidents
-    tree = cKDTree(to_sphere(*(np.array(each) for each in zip(*map(_place, week), strict=True))))
+    """Return the median number of incidents a day within ``NEAR_M`` of an incident."""
+    history = city.simulate(BEGIN, BEGIN + timedelta(weeks=HISTORY_WEEKS), inject=False).incidents
+    tree = cKDTree(to_sphere(*(np.array(each) for each in zip(*map(_place, history), strict=True))))
     return float(np.median(tree.query_ball_point(tree.data, NEAR_M, return_length=True) - 1)) / HISTORY_WEEKS / 7
 
 
 class Measured(NamedTuple):
-    """Of the clusters of some cities: hours of each way, and of one who knows, (clusters,); budgets used; density."""
+    """For the clusters of a city: delays in hours, (clusters,), of each way and of the informed one; the budget used by
+    each way; the density.
+    """
 
     live: NDArray[np.float64]
     daily: NDArray[np.float64]
-    knowing: NDArray[np.float64]
+    informed: NDArray[np.float64]
     early: NDArray[np.float64]
     used: NDArray[np.float64]
     density: float
 
 
 def measure(kind: Kind, seed: int) -> Measured:
-    """One city of a kind."""
+    """Measure one city of a kind."""
     places: dict[str, float] = {**kind.places}
     site, _, made = calibrated(Case(seed, places=tuple(places.items())), BUDGET, 2)
     window_weeks = SETTINGS.window_days / 7
@@ -203,25 +207,26 @@ def measure(kind: Kind, seed: int) -> Measured:
     busy = hidden(site, city.simulate(begin, end, inject_from=live_from), begin_weeks, weeks)
     found, alerts, used = [], [], []
     for way in WAYS:
-        null = told(site, usual.past, made, -SETTINGS.ease_below, way)
+        null = clusters(site, usual.past, made, -SETTINGS.ease_below, way)
         watch, alert = thresholds(site, null)
         alerts.append(alert)
         used.append(opened(site, null, watch, alert)[1] / MEASURED_WEEKS / BUDGET)
-        found.append(delays(site, told(site, busy.past, made, watch - SETTINGS.ease_below, way), busy, watch, alert))
+        of_busy = clusters(site, busy.past, made, watch - SETTINGS.ease_below, way)
+        found.append(delays(site, of_busy, busy, watch, alert))
     (live, early_live), (daily, early_daily) = found
-    best = knowing(city, busy, made, alerts[0])
+    best = informed(city, busy, made, alerts[0])
     early = np.stack((early_live, early_daily))
     return Measured(live, daily, best, early, np.array(used), density(city))
 
 
-def told(site: Site, past: Past, made: Calibration, lowest: float, way: Way) -> list[Told]:
-    """The clusters of every scan of a way."""
+def clusters(site: Site, past: Past, made: Calibration, lowest: float, way: Way) -> list[Told]:
+    """Return the clusters of every scan of a way."""
     stratum = site.scanning.stratum(past.first_bucket, past.buckets)
-    return site.scanning.told(past, stratum, made.margins, lowest, way.every_h)
+    return site.scanning.clusters(past, stratum, made.margins, lowest, way.every_h)
 
 
 def interval(values: NDArray[np.float64], statistic: str) -> str:
-    """A statistic with its 95 % bootstrap interval over clusters."""
+    """Return a statistic with its 95 % bootstrap interval over clusters."""
     generator = np.random.default_rng(0)
     of = {"mean": np.mean, "median": np.median}[statistic]
     drawn = [of(generator.choice(values, len(values))) for _ in range(RESAMPLES)]
@@ -230,13 +235,13 @@ def interval(values: NDArray[np.float64], statistic: str) -> str:
 
 
 def row(kind: Kind, each: Sequence[Measured]) -> tuple[str, bool]:
-    """A line of the table, and whether it is as it should be."""
-    live, daily, best = (np.concatenate([getattr(one, name) for one in each]) for name in ("live", "daily", "knowing"))
+    """Return a line of the table, and whether the targets are met."""
+    live, daily, best = (np.concatenate([getattr(one, name) for one in each]) for name in ("live", "daily", "informed"))
     both = ~np.isnan(live) & ~np.isnan(daily)
     found = [interval((~np.isnan(hours)).astype(float), "mean") for hours in (live, daily)]
     medians = [interval(hours[both], "median") for hours in (live, daily)]
-    # Who knows is never later than the scan.
-    knows = float(np.median(np.fmin(best, live)[both]))
+    # The informed observer is never later than the scan.
+    informed_h = float(np.median(np.fmin(best, live)[both]))
     ratio, sooner = float(np.median(live[both]) / np.median(daily[both])), float((live[both] < daily[both]).mean())
     early_live, early_daily = np.concatenate([one.early for one in each], axis=1)
     early = ~np.isnan(early_live) & ~np.isnan(early_daily)
@@ -250,7 +255,7 @@ def row(kind: Kind, each: Sequence[Measured]) -> tuple[str, bool]:
         *(f"{hours} h" for hours in medians),
         f"**{ratio:.2f}** ({early_ratio:.2f})",
         f"{sooner:.0%}",
-        f"{knows:.1f} h",
+        f"{informed_h:.1f} h",
     )
     is_right = np.isnan(live).sum() <= np.isnan(daily).sum() and (ratio <= 1 / 3 or not kind.is_real)
     return f"| {' | '.join(cells)} |", bool(is_right)
@@ -271,13 +276,13 @@ HEAD = (
 
 
 @click.command()
-@click.option("--cities", default=len(SEEDS), show_default=True, help="So many of the three of each kind.")
-@click.option("--kinds", default=len(KINDS), show_default=True, help="So many of the three kinds.")
+@click.option("--cities", default=len(SEEDS), show_default=True, help="Number of cities of each kind, up to three.")
+@click.option("--kinds", default=len(KINDS), show_default=True, help="Number of kinds, up to three.")
 def main(cities: int, kinds: int) -> None:
-    """Measure, print a table in Markdown.
+    """Measure and print a table in Markdown.
 
-    Exits non-zero where looking at every incident finds less, or in cities as dense as real ones is not three times as
-    quick.
+    Fails if scans at every incident find fewer clusters, or are not three times as quick in cities as dense as real
+    ones.
     """
     cases = [(kind, seed) for kind in KINDS[:kinds] for seed in SEEDS[:cities]]
     with Progress(console=Console(stderr=True)) as bar:

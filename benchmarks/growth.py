@@ -1,6 +1,7 @@
-"""How the analyst's scan grows with locations, cases, radius and durations: a table and a plot.
+"""How the cost of the analyst's scan grows with locations, cases, radius and durations: a table and a plot.
 
-Problems of the generator in ``../shared/reference``, around one of 10,000 locations and 50,000 cases.
+The problems are variations of one with 10,000 locations and 50,000 cases, made by the generator in
+``../shared/reference``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SEED = 20250103
 
 
 class Case(NamedTuple):
-    """What is varied."""
+    """The varied quantities."""
 
     locations: int = 10_000
     cases: int = 50_000
@@ -35,7 +36,7 @@ class Case(NamedTuple):
 
 
 def variations() -> Iterator[tuple[str, float, Case]]:
-    """(what is varied, its value, the case)."""
+    """Yield (the varied quantity, its value, the case)."""
     for locations in (2_500, 5_000, 10_000, 20_000):
         yield "locations", locations, Case(locations=locations)
     for cases in (12_500, 25_000, 50_000, 100_000):
@@ -47,7 +48,7 @@ def variations() -> Iterator[tuple[str, float, Case]]:
 
 
 def measure(case: Case, folder: str) -> tuple[float, ...]:
-    """CPU seconds of each model, one thread, warm."""
+    """Return the CPU seconds of each model, one thread, warm."""
     generator = [sys.executable, str(REFERENCE / "make_scan_problem.py"), folder, "--days", str(YEAR)]
     sizes = ["--locations", str(case.locations), "--cases", str(case.cases), "--seed", str(SEED)]
     subprocess.run([*generator, *sizes], check=True, stdout=subprocess.DEVNULL)

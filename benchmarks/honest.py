@@ -1,7 +1,7 @@
-"""Is the promise kept? Cities without any cluster, calibrated on 26 weeks, over the 156 weeks that follow.
+"""Is the promise kept? Cities without clusters, calibrated on 26 weeks, are watched over the 156 weeks that follow.
 
-Everything as the Monitor does it: its schedule, streams, zones and tracker, by the same scans as the calibration
-(`tests/detectors/calibration/test_scanning.py` holds them equal to the Monitor's).
+Schedule, streams, zones and tracker are those of the Monitor, with the scans of the calibration
+(`tests/detectors/calibration/test_scanning.py` shows that both give the same alerts).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from streams.calibration.plot import draw
 
 SEEDS = (101, 102, 103, 104, 105)
 REPEAT_SEEDS = 3
-"""So many of the cities have near repeats, of each kernel: one alone is off by a tenth for reasons of its own."""
+"""Number of cities with near repeats, for each kernel; a single city may be off by a tenth."""
 SPARSE = (104, 105)
 """Cities with under one incident a cell in half a year."""
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -49,8 +49,8 @@ KERNELS: tuple[RepeatKernel, ...] = ("disc", "exponential", "power_law")
 
 
 class Case(NamedTuple):
-    """A city: how it differs from the plain one of its seed; ``level``: that of the weeks that are measured;
-    ``places``: arguments of the city that say how its places lie.
+    """A city: how it differs from the plain one of its seed. ``level``: relative level of the measured weeks.
+    ``places``: arguments that define where its places lie.
     """
 
     seed: int
@@ -60,7 +60,7 @@ class Case(NamedTuple):
     places: tuple[tuple[str, float], ...] = ()
 
     def city(self, level: float = 1.0, injection: Injection | None = None) -> City:
-        """The city at a level of incidents, with clusters if they are asked for."""
+        """Return the city at a level of incidents, with clusters if ``injection`` is given."""
         sparse = {"places": 40_000, "radius_m": 14_000.0} if self.seed in SPARSE else {}
         return City(
             self.seed,
@@ -91,39 +91,39 @@ class Result(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Standard error of the ratio, of sampling alone."""
+        """Standard error of the ratio, from sampling alone."""
         return float(self.by_week.std() / np.sqrt(len(self.by_week)) / self.budget)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
-    """A city's places and the way that they are scanned."""
+    """A city's locations and how they are scanned."""
 
     locations: Locations
     scanning: Scanning
 
     @classmethod
     def of(cls, city: City) -> Site:
-        """That of a city, at the default resolution."""
+        """Return the site of a city, at the default resolution."""
         locations = Locations.from_cells(city.cells())
         near = neighbours(locations.points, SETTINGS.max_radius_m)
         return cls(locations, Scanning(SETTINGS, locations.points, near))
 
     def past(self, incidents: Sequence[Incident], begin: datetime, weeks: float) -> Past:
-        """Incidents as columns."""
+        """Return incidents as columns."""
         first = int(begin.timestamp()) // BUCKET_S
         columns = [
-            (int(each.occurred.timestamp()) - first * BUCKET_S, place, STREAMS.index(each.category))
+            (int(each.occurred.timestamp()) - first * BUCKET_S, location, STREAMS.index(each.category))
             for each in incidents
-            if each.occurred is not None and (place := self.locations.locate(each)) is not None
+            if each.occurred is not None and (location := self.locations.locate(each)) is not None
         ]
-        second, place, category = (np.array(column) for column in zip(*columns, strict=True))
-        return Past.of(first, int(weeks * WEEK_H), second, place.astype(np.int32), category.astype(np.int8))
+        second, location, category = (np.array(column) for column in zip(*columns, strict=True))
+        return Past.of(first, int(weeks * WEEK_H), second, location.astype(np.int32), category.astype(np.int8))
 
 
 @functools.lru_cache(maxsize=4)
 def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Calibration]:
-    """A case's city, its history, and what was learnt from that; the level of later weeks is not known to it."""
+    """Return a case's site, its history and the calibration from that, without the level of later weeks."""
     city = case.city()
     site = Site.of(city)
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
@@ -134,7 +134,7 @@ def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Cal
 
 
 def measure(case: Case, budget: float, threads: int) -> Result:
-    """Opened alerts of the weeks after the history."""
+    """Return the alerts opened in the weeks after the history."""
     site, history, made = calibrated(case._replace(level=1.0), budget, threads)
     scanning = site.scanning
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
@@ -154,13 +154,13 @@ def measure(case: Case, budget: float, threads: int) -> Result:
     )
     watch = made.scores["watch"]
     stratum = scanning.stratum(whole.first_bucket, whole.buckets)
-    told = scanning.told(whole, stratum, made.margins, watch - SETTINGS.ease_below)
-    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in told]
+    clusters = scanning.clusters(whole, stratum, made.margins, watch - SETTINGS.ease_below)
+    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in clusters]
     return Result(np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0), budget)
 
 
 def without_calibration(seed: int, step: Callable[[], object]) -> Result:
-    """Alerts of the nominal tiers, by the Monitor itself."""
+    """Return the alerts of the nominal tiers, by the Monitor itself."""
     city = Case(seed).city()
     site = Site.of(city)
     begin = BEGIN + timedelta(weeks=HISTORY_WEEKS)
@@ -180,7 +180,7 @@ def without_calibration(seed: int, step: Callable[[], object]) -> Result:
 
 
 def parts(seeds: Sequence[int]) -> Iterator[tuple[str, float, list[tuple[Case, float]]]]:
-    """(what is shown, how far the pooled rate may be off, the cases and their budgets)."""
+    """Yield (name, tolerance of the pooled ratio, the cases and their budgets)."""
     for budget in BUDGETS:
         yield f"no cluster, {budget:g} a week", 0.25, [(Case(seed), budget) for seed in seeds]
     for share, limit in ((0.1, 0.25), (0.2, 0.4)):
@@ -192,11 +192,11 @@ def parts(seeds: Sequence[int]) -> Iterator[tuple[str, float, list[tuple[Case, f
 
 
 @click.command()
-@click.option("--seeds", default=len(SEEDS), show_default=True, help="So many of the five cities.")
+@click.option("--seeds", default=len(SEEDS), show_default=True, help="Number of cities, up to five.")
 @click.option("--threads", default=2, show_default=True)
-@click.option("--only", help="Parts whose name holds these words.")
+@click.option("--only", help="Only parts whose name contains this text.")
 def main(seeds: int, threads: int, only: str | None) -> None:
-    """Measure, print a table in Markdown; exits non-zero where the promise is not kept."""
+    """Measure and print a table in Markdown; fails if the promise is not kept."""
     missed = []
     rows = []
     chosen = [part for part in parts(SEEDS[:seeds]) if only is None or only in part[0]]

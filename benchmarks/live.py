@@ -1,7 +1,7 @@
-"""The live answer: from one incident to fresh clusters, and how its cost grows; a table and a plot.
+"""The live scan: from one incident to new clusters, and how its time grows; a table and a plot.
 
-A Monitor with a full window gets one incident after the other, each in a tick of its own, which scans the two streams
-that it touches. Then an hour passes, which scans all five.
+A Monitor with a full window gets one incident after another, each in a separate tick, which scans the two streams that
+the incident touches. Then an hour passes, which scans all five.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LABELS = ("one incident, median", "one incident, 99th percentile", "an hour pass
 WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0
 DURATIONS = AreaSettings().durations_h
 SINGLE = 400
-"""So many single incidents are timed."""
+"""Number of timed single incidents."""
 BOUNDARIES = 5
 
 
 class Case(NamedTuple):
-    """What is varied."""
+    """The varied quantities."""
 
     window: int = WINDOW
     locations: int = LOCATIONS
@@ -40,8 +40,8 @@ class Case(NamedTuple):
     durations_h: tuple[int, ...] = DURATIONS
 
 
-class Answer(NamedTuple):
-    """Milliseconds: of single incidents, median and 99th percentile; of boundaries, median and the longest."""
+class Times(NamedTuple):
+    """Milliseconds: for single incidents, median and 99th percentile; for boundaries, median and longest."""
 
     median: float
     rare: float
@@ -49,11 +49,11 @@ class Answer(NamedTuple):
     replicated: float
 
 
-def measure(case: Case) -> Answer:
+def measure(case: Case) -> Times:
     """Fill a window, then time single incidents and boundaries."""
-    places = Locations.from_cells(cells(case.locations))
+    locations = Locations.from_cells(cells(case.locations))
     settings = AreaSettings(max_radius_m=case.radius_m, durations_h=case.durations_h)
-    monitor = Monitor(AREA, settings, places)
+    monitor = Monitor(AREA, settings, locations)
     now_s = int(time.time()) // 3600 * 3600 + 600
     for offset, incident in enumerate(incidents(history_s(case.window, now_s), 0, 1, case.locations)):
         monitor.refill(incident, offset, now_s)
@@ -71,13 +71,13 @@ def measure(case: Case) -> Answer:
         closed = monitor.advance(now_s // 3600 * 3600 + 3600 * hour + 1)
         boundaries.append(1000 * (time.perf_counter() - started) / len(closed))
     single = np.array(times[2:])  # the first scan replicates every stream, the second may be the first of a stream
-    return Answer(
+    return Times(
         float(np.median(single)), float(np.quantile(single, 0.99)), float(np.median(boundaries)), max(boundaries)
     )
 
 
 def variations() -> Iterator[tuple[str, str, float, Case]]:
-    """(what is varied, its value in words, its number, the case)."""
+    """Yield (the varied quantity, its value as text, its value, the case)."""
     for window in (10_000, 25_000, 50_000, 100_000, 200_000, 500_000):
         yield "incidents in the window", f"{window:,}", window, Case(window=window)
     for locations in (5_000, 10_000, 15_000, 20_000):
@@ -91,21 +91,21 @@ def variations() -> Iterator[tuple[str, str, float, Case]]:
 @click.command()
 def main() -> None:
     """Measure, print a table in Markdown and draw the plot."""
-    found: dict[str, list[tuple[float, Answer]]] = {}
+    found: dict[str, list[tuple[float, Times]]] = {}
     rows = []
     with Progress(console=Console(stderr=True)) as bar:
-        for what, value, number, case in bar.track(list(variations()), description="live answer"):
-            answer = measure(case)
-            found.setdefault(what, []).append((number, answer))
+        for what, value, number, case in bar.track(list(variations()), description="live scan"):
+            times = measure(case)
+            found.setdefault(what, []).append((number, times))
             rows.append(
-                f"| {what} | {value} | {answer.median:.1f} ms | {answer.rare:.1f} ms | {answer.boundary:.0f} ms | "
-                f"{answer.replicated:.0f} ms |"
+                f"| {what} | {value} | {times.median:.1f} ms | {times.rare:.1f} ms | {times.boundary:.0f} ms | "
+                f"{times.replicated:.0f} ms |"
             )
     print(f"{description()}; yardstick {nanoseconds():.1f} ns\n")
     print("| varied | value | one incident, median | 99th percentile | hour passes, median | longest |")
     print("\n".join(["|" + " --- |" * 6, *rows]))
     draw("live", "milliseconds", LABELS, (1, 200), found)
-    usual = next(answer for number, answer in found["incidents in the window"] if number == WINDOW)
+    usual = next(times for number, times in found["incidents in the window"] if number == WINDOW)
     limits = (("median", usual.median, 5), ("99th percentile", usual.rare, 25), ("boundary", usual.boundary, 100))
     missed = [f"{what}: {value:.1f} ms, wanted {most} ms" for what, value, most in limits if value > most]
     if missed:

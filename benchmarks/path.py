@@ -1,7 +1,7 @@
 """The path from the topic to the window: live intake, restart, rebuild, memory. Real Kafka, one core for the worker.
 
-Live intake is held against an agent of Faust's that does nothing, read from the same topic with the same settings on
-the same core, before and after, since the speed of a machine drifts.
+Live intake is compared with a Faust agent that does nothing, on the same topic, settings and core, before and after,
+because the speed of a machine drifts.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ WORKER_CORE, OTHER_CORE = 0, 1
 HISTORY = 50_000
 """Incidents of 91 days in the window before live intake begins."""
 EMPTY_RECORDS = 200_000
-"""At most so many records are read by the empty agent."""
+"""Largest number of records that the empty agent reads."""
 SETTLE_S = 25
-"""Live intake runs so long before it is measured: it begins with a surge, for which each stream is replicated."""
+"""Time of live intake before it is measured, in seconds: it begins with a surge that makes each stream replicate."""
 SAMPLE_S = 0.2
 LOADED_S = 180.0
 STEADY = 0.01
-"""A lag that grows by less than this share of the rate stands still: it swings by a second with every tick."""
+"""Growth of the lag, as a share of the rate, below which it is steady: it swings by a second with every tick."""
 
 
 class Result(NamedTuple):
-    """What was measured, the figure, what is wanted, and whether that is met (True where nothing is)."""
+    """The measured quantity, the figure, the target, and whether it is met (True without a target)."""
 
     what: str
     figure: str
@@ -70,7 +70,7 @@ class Live(NamedTuple):
 
     @property
     def growth(self) -> float:
-        """By what share of the rate the lag grows, from the median of its first third to that of its last."""
+        """Growth of the lag as a share of the rate, from the median of its first third to that of its last."""
         at_s, lag = map(np.array, zip(*self.lag, strict=True))
         third = len(lag) // 3
         grown, passed_s = (np.median(each[-third:]) - np.median(each[:third]) for each in (lag, at_s))
@@ -78,9 +78,9 @@ class Live(NamedTuple):
 
 
 class Site(Deployment):
-    """One area of 20,000 locations on a wall clock, everything else by default, with topics of its own.
+    """One area of 20,000 locations on a wall clock, otherwise with defaults, on separate topics.
 
-    ``others``: the settings of further areas, whose files are there already.
+    ``others``: the settings of more areas, whose files exist already.
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class Site(Deployment):
         self.partition = partition_of(AREA.encode(), self.kafka.partitions)
 
     def load(self, number: int, bar: Progress) -> None:
-        """Incidents of the past 91 days into the topic, as fast as Kafka takes them."""
+        """Send incidents of the past 91 days to the topic, as fast as Kafka takes them."""
         task = bar.add_task(f"{self.kafka.topic_prefix[:-1]}: {number:,} incidents into Kafka", total=number)
         feed(rows(history_s(number, time.time()), 0, seed=1), self.kafka, on_sent=lambda _: bar.advance(task))
 
 
 class Lag:
-    """How many records of the topic no committed scan record covers."""
+    """The number of records in the topic that no committed scan record covers."""
 
     def __init__(self, site: Site) -> None:
         self._incidents = TopicPartition(site.kafka.topic("incidents"), site.partition)
@@ -115,7 +115,7 @@ class Lag:
         self._covered = 0
 
     def now(self) -> int:
-        """Asks Kafka."""
+        """Return the lag by Kafka."""
         for record in self._consumer.poll(timeout_ms=20).get(self._scans, ()):
             if record.key == AREA.encode():
                 self._covered = scan.decode_scan(record.value).next_offset
@@ -127,9 +127,9 @@ class Lag:
 
 
 def figures(worker: WorkerProcess) -> dict[str, float]:
-    """The worker's metrics, each summed over its labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.ports()[0]}/metrics") as answer:
-        families = text_string_to_metric_families(answer.read().decode())
+    """Return the worker's metrics, each summed over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.ports()[0]}/metrics") as response:
+        families = text_string_to_metric_families(response.read().decode())
     summed: dict[str, float] = {}
     for sample in itertools.chain.from_iterable(family.samples for family in families):
         summed[sample.name] = summed.get(sample.name, 0.0) + sample.value
@@ -137,13 +137,13 @@ def figures(worker: WorkerProcess) -> dict[str, float]:
 
 
 def start_worker(site: Site) -> WorkerProcess:
-    """A worker on its core."""
+    """Start a worker on its core."""
     with on_core(WORKER_CORE):
         return WorkerProcess(site)
 
 
 def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, bar: Progress) -> Live:
-    """Feed the worker at a rate, from a process of its own, and watch its lag."""
+    """Feed the worker at a rate, from a separate process, and watch its lag."""
     process = psutil.Process(worker.process.pid)
     fed_s = SETTLE_S + seconds + 5
     with closing(Lag(site)) as lag, ThreadPoolExecutor(1) as executor:
@@ -157,7 +157,7 @@ def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, b
         while (at_s := time.monotonic() - begin_s) < SETTLE_S + seconds:
             if at_s >= SETTLE_S and not before:
                 before, cpu_s, from_s = figures(worker), sum(process.cpu_times()[:2]), at_s
-            # Several samples a second, since the lag falls in steps: by a tick's records with each transaction.
+            # Several samples a second, since every transaction reduces the lag by the records of a tick.
             samples.append((at_s, lag.now()))
             bar.update(task, completed=at_s, description=f"live at {rate:,.0f} records/s, lag {samples[-1][1]:,}")
             time.sleep(SAMPLE_S)
@@ -177,7 +177,7 @@ def measure_live(site: Site, worker: WorkerProcess, rate: float, seconds: int, b
 
 
 def empty_rate(site: Site, number: int, what: str, bar: Progress) -> float:
-    """Records per second that an empty agent reads."""
+    """Return the records per second that an empty agent reads."""
     task = bar.add_task(f"empty agent, {what}", total=None)
     rate = float(run_apart("_empty_agent.py", str(site.file), str(number), core=WORKER_CORE)["rate"])
     bar.update(task, total=1, completed=1, description=f"empty agent, {what}: {rate:,.0f} records/s")
@@ -185,7 +185,7 @@ def empty_rate(site: Site, number: int, what: str, bar: Progress) -> float:
 
 
 def bench_live(site: Site, share: float, least: float, seconds: int, bar: Progress) -> Iterator[Result]:
-    """Live intake at a share of the empty agent's rate; on the way, readiness."""
+    """Measure readiness, then live intake at a share of the empty agent's rate."""
     site.load(HISTORY, bar)
     before = max(empty_rate(site, HISTORY, "before", bar) for _ in range(2))  # one may meet a slow moment
     with start_worker(site) as worker, closing(Lag(site)) as lag:
@@ -205,7 +205,7 @@ def bench_live(site: Site, share: float, least: float, seconds: int, bar: Progre
         worker.stop()
     number = min(EMPTY_RECORDS, HISTORY + int(live.fed * seconds))
     after = max(empty_rate(site, number, "after", bar) for _ in range(2))
-    ratio = 2 * min(live.applied, live.fed) / (before + after)  # what waited before it was measured does not count
+    ratio = 2 * min(live.applied, live.fed) / (before + after)  # records that waited before do not count
     yield Result("empty Faust agent, best of two before and after", f"{before:,.0f} and {after:,.0f} records/s")
     yield Result(
         "live intake, put on record",
@@ -230,7 +230,7 @@ def bench_live(site: Site, share: float, least: float, seconds: int, bar: Progre
 
 
 def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar: Progress) -> Iterator[Result]:
-    """Memory of a full window, and its rebuilding from the log."""
+    """Measure the memory of a full window, and its rebuild from the log."""
     site.load(number, bar)
     task = bar.add_task(f"a window of {number:,} incidents", total=None)
     window = run_apart("_window.py", str(number), core=WORKER_CORE)
@@ -256,17 +256,17 @@ def bench_rebuild(site: Site, number: int, profile: bool, console: Console, bar:
 
 @click.command()
 @click.option(
-    "--share", "shares", multiple=True, type=float, default=(0.77,), show_default=True, help="Of the empty rate."
+    "--share", "shares", multiple=True, type=float, default=(0.77,), show_default=True, help="Share of the empty rate."
 )
 @click.option("--least", default=0.75, show_default=True, help="Wanted share of the empty rate.")
 @click.option("--seconds", default=60, show_default=True, help="Length of live intake.")
-@click.option("--incidents", default=500_000, show_default=True, help="In the window that is rebuilt.")
+@click.option("--incidents", default=500_000, show_default=True, help="Incidents in the rebuilt window.")
 @click.option("--profile", is_flag=True, help="Show where the rebuild spends its time.")
-@click.option("--only", type=click.Choice(["live", "rebuild"]), help="Measure a part.")
+@click.option("--only", type=click.Choice(["live", "rebuild"]), help="Measure only one part.")
 def main(
     shares: tuple[float, ...], least: float, seconds: int, incidents: int, profile: bool, only: str | None
 ) -> None:
-    """Measure, and print a table in Markdown."""
+    """Measure and print a table in Markdown."""
     os.sched_setaffinity(0, {OTHER_CORE})
     console = Console(stderr=True)
     results: list[Result] = []

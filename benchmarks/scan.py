@@ -1,6 +1,6 @@
-"""The analyst's scan on SaTScan's own problems: time and memory beside what SaTScan takes on the same kind of machine.
+"""The analyst's scan on SaTScan's problems: its time and memory, and SaTScan's time on the same kind of machine.
 
-Needs the generator of the problems and SaTScan's timings, ``../shared/reference``.
+It needs the generator of the problems and SaTScan's timings, ``../shared/reference``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SIZES = ("small", "medium", "large")
 MODELS = {"permutation": "stp", "poisson": "poisson"}
 MOST_MIB = 150
 WANTED = {("large", "permutation"): 48.3 / 25, ("large", "poisson"): 92.3 / 25, ("medium", "permutation"): 0.12}
-"""CPU seconds of 999 replications on one thread."""
+"""Targets: CPU seconds of 999 replications on one thread."""
 
 
 def satscan(timings: dict[str, Any], size: str, model: str, replications: int) -> float | None:
-    """SaTScan's CPU seconds on a quiet machine, one thread."""
+    """Return SaTScan's CPU seconds on a quiet machine, one thread."""
     for run in timings["runs"]:
         wanted = {"size": size, "model": MODELS[model], "replications": replications, "threads": 1}
         if run["condition"].startswith("quiet") and all(run[key] == value for key, value in wanted.items()):
@@ -37,9 +37,9 @@ def satscan(timings: dict[str, Any], size: str, model: str, replications: int) -
 
 
 @click.command()
-@click.option("--size", "sizes", multiple=True, type=click.Choice(SIZES), default=SIZES, help="Which problems.")
+@click.option("--size", "sizes", multiple=True, type=click.Choice(SIZES), default=SIZES, help="Problems to scan.")
 def main(sizes: tuple[str, ...]) -> None:
-    """Measure, and print a table in Markdown."""
+    """Measure and print a table in Markdown."""
     if not REFERENCE.exists():
         raise click.ClickException(f"{REFERENCE}: is not there; the problems are made by its make_scan_problem.py")
     timings = json.loads((REFERENCE / "satscan" / "timings.json").read_text())

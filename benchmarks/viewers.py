@@ -1,9 +1,9 @@
-"""Viewers of the console beside a busy worker: how late they hear of a change, and whether detection minds them.
+"""Viewers of the console beside a busy worker: how late they receive a change, and whether they slow detection.
 
 The worker has one core; broker, Valkey, console, clients and the feed share the other; real pages run on both. The
-city's incidents come at a steady rate; beside it the same worker watches a town, where clusters grow all the time.
-Runs with and without viewers take turns, in an order in which neither is always the later, since the window grows;
-what plays the viewers stands still in the runs without.
+city's incidents come at a steady rate, and the same worker watches a town where clusters grow all the time. Runs with
+and without viewers take turns, in an order in which neither is always later, since the window grows. The program that
+plays the viewers is suspended in the runs without.
 """
 
 from __future__ import annotations
@@ -37,20 +37,19 @@ from streams.local_services.valkey import LocalValkey
 from tests.integration.worker_process import HOTSPOTS, WorkerProcess
 
 DELAY_S = 1.0
-"""Wanted: 99 of 100 changes are with a viewer within that, from Redis on."""
+"""Target: time from Redis to a viewer, in seconds, for 99 of 100 changes."""
 CHANGED = 0.2
-"""Wanted: by no more than this share may viewers change the detection latency."""
+"""Target: largest relative change of the detection latency by viewers."""
 LAST_S = 2.0
-"""What came so shortly before the end of a run may not have been heard yet."""
+"""Time before the end of a run, in seconds, in which changes do not count: they may still be on their way."""
 PAUSE_S = 10.0
-"""Between the moment when all look and the measurement: what stood still is cold."""
+"""Time from the moment when all view to the measurement, in seconds: suspended processes are cold."""
 READY_S = 120.0
 
 
 class Kind(NamedTuple):
     """A kind of viewers: the program that plays them, how long they take to begin, how often alerts change, and how
-    long they look before the runs that count: a browser compiles what it has run often enough, and a page stays open
-    for hours.
+    long they view before the runs that count: a browser compiles code that it has run often enough.
     """
 
     program: str
@@ -64,18 +63,18 @@ PAGES = Kind("_pages.py", open_s=40.0, every_s=3.0, warm_s=60.0)
 
 
 class Run(NamedTuple):
-    """One run, in seconds: from an incident's sending to the revision in Redis that tells of it; from Redis to viewers,
-    by their kind.
+    """One run, in seconds: latencies from the sending of an incident to its revision in Redis; delays from Redis to
+    viewers, by their kind; number of receipts missing; share of a core that the console used.
     """
 
     latencies: list[float]
     delays: dict[str, list[float]]
-    unheard: int
+    missing: int
     core: float
 
     @property
-    def told(self) -> str:
-        """How late viewers heard."""
+    def push_delay(self) -> str:
+        """Median and 99th percentile of the delays, as text."""
         if not self.delays:
             return "no viewers"
         middle, rare = np.quantile([*itertools.chain(*self.delays.values())], (0.5, 0.99))
@@ -84,7 +83,7 @@ class Run(NamedTuple):
 
 @contextmanager
 def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
-    """The console on the other core: its address and its process."""
+    """Run the console on the other core; yield its address and its process."""
     command = [str(HOTSPOTS), "console", "--config", str(site.file), "--port", "0"]
     with on_core(OTHER_CORE), subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -96,7 +95,7 @@ def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
 
 
 class Viewers:
-    """The program that plays so many viewers of a kind; of pages, so many are drawn."""
+    """The program that plays ``number`` viewers of a kind; ``drawn`` of the pages are drawn."""
 
     def __init__(self, kind: Kind, url: str, number: int, drawn: int) -> None:
         self.number = number
@@ -104,68 +103,68 @@ class Viewers:
         if kind is PAGES:
             command.append(str(drawn))
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._said() == "ready\n"
-        self._stand_still()
+        assert self._line() == "ready\n"
+        self._suspend()
 
-    def look(self) -> None:
-        """Begin, and wait until all look."""
-        self._go_on()
-        self._ask()
-        assert self._said() == "ready\n"
+    def begin(self) -> None:
+        """Begin, and wait until all view."""
+        self._resume()
+        self._signal()
+        assert self._line() == "ready\n"
 
-    def heard(self) -> dict[str, dict[str, list[float]]]:
-        """Stop; by kind, by alert and revision, when each heard of it."""
-        self._ask()
-        told = dict(json.loads(self._said()))
-        self._stand_still()
-        return told
+    def end(self) -> dict[str, dict[str, list[float]]]:
+        """Stop, and return by kind, alert and revision when each viewer received it."""
+        self._signal()
+        received = dict(json.loads(self._line()))
+        self._suspend()
+        return received
 
     def _all(self) -> list[psutil.Process]:
         process = psutil.Process(self._process.pid)
         return [process, *process.children(recursive=True)]
 
-    def _stand_still(self) -> None:
+    def _suspend(self) -> None:
         for process in self._all():
             process.suspend()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         for process in self._all():
             process.resume()
 
-    def _ask(self) -> None:
+    def _signal(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def _said(self) -> str:
+    def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline()
 
     def close(self) -> None:
         """End the program."""
-        self._go_on()
+        self._resume()
         self._process.communicate()
 
 
 def measure(console: psutil.Process, viewers: Viewers | None, seconds: float, written: Written) -> Run:
-    """One run, with viewers or without."""
+    """Measure one run, with viewers or without."""
     if viewers:
-        viewers.look()
+        viewers.begin()
         time.sleep(PAUSE_S)
     begin_s, first = time.time(), len(written.revisions)
     cpu_s = sum(console.cpu_times()[:2])
     time.sleep(seconds)
     end_s, cpu_s = time.time(), sum(console.cpu_times()[:2]) - cpu_s
-    heard = viewers.heard() if viewers else {}
+    received = viewers.end() if viewers else {}
     own = [each for each in written.revisions[first:] if begin_s <= each.written_s < end_s - LAST_S]
     delays = {
         kind: [moment - each.written_s for each in own for moment in moments.get(each.name, ())]
-        for kind, moments in heard.items()
+        for kind, moments in received.items()
     }
     return Run(
         latencies=[each.written_s - each.sent_s for each in own if each.sent_s is not None],
         delays=delays,
-        unheard=viewers.number * len(own) - sum(map(len, delays.values())) if viewers else 0,
+        missing=viewers.number * len(own) - sum(map(len, delays.values())) if viewers else 0,
         core=cpu_s / (end_s - begin_s),
     )
 
@@ -173,7 +172,7 @@ def measure(console: psutil.Process, viewers: Viewers | None, seconds: float, wr
 def bench(
     site: Site, town: Town, rate: float, kind: Kind, number: int, drawn: int, runs: int, seconds: float, bar: Progress
 ) -> tuple[float, Run | None, list[tuple[bool, Run]]]:
-    """The rate that was reached, the first look if the kind has one, and all runs, each with whether it had viewers."""
+    """Return the rate reached, the warm-up run if the kind has one, and all runs, each with whether it had viewers."""
     town.load()
     site.load(HISTORY, bar)
     turns = [bool((number + 1) // 2 % 2) for number in range(2 * runs)]  # without, with, with, without, ...
@@ -207,16 +206,14 @@ def bench(
 @click.command()
 @click.option("--viewers", default=50, show_default=True)
 @click.option(
-    "--pages",
-    is_flag=True,
-    help="Real pages in Debian's Chromium, and not clients of the stream alone.",
+    "--pages", is_flag=True, help="Real pages in Debian's Chromium instead of clients of the event stream alone."
 )
-@click.option("--drawn", default=5, show_default=True, help="So many of the pages draw what they show.")
+@click.option("--drawn", default=5, show_default=True, help="Number of pages that draw frames.")
 @click.option("--rate", default=1000.0, show_default=True, help="Incidents per second.")
-@click.option("--runs", default=5, show_default=True, help="With viewers, and as many without.")
-@click.option("--seconds", default=30.0, show_default=True, help="Of each run.")
+@click.option("--runs", default=5, show_default=True, help="Runs with viewers, and as many without.")
+@click.option("--seconds", default=30.0, show_default=True, help="Length of each run.")
 def main(viewers: int, pages: bool, drawn: int, rate: float, runs: int, seconds: float) -> None:
-    """Measure, and print a table in Markdown; fails if viewers hear too late or slow detection."""
+    """Measure and print a table in Markdown; fails if changes arrive too late or viewers slow detection."""
     os.sched_setaffinity(0, {OTHER_CORE})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hotspots-bench-")))
@@ -233,16 +230,16 @@ def main(viewers: int, pages: bool, drawn: int, rate: float, runs: int, seconds:
     medians: dict[bool, list[float]] = {True: [], False: []}
     for number, (has_viewers, run) in enumerate(found, 1):
         medians[has_viewers].append(float(np.median(run.latencies)))
-        figures = f"{len(run.latencies)} | {medians[has_viewers][-1]:.2f} s | {run.told} | {run.core:.0%}"
+        figures = f"{len(run.latencies)} | {medians[has_viewers][-1]:.2f} s | {run.push_delay} | {run.core:.0%}"
         print(f"| {number} | {figures} |")
     if first:
-        spell = f"{PAUSE_S:.0f} to {PAUSE_S + kind.warm_s:.0f} s after all began to look"
-        print(f"\nbefore them, not counted, {spell}: push delay {first.told}")
+        period = f"{PAUSE_S:.0f} to {PAUSE_S + kind.warm_s:.0f} s after all began to view"
+        print(f"\nbefore them, not counted, {period}: push delay {first.push_delay}")
     latest = 0.0
-    looked = [run for has_viewers, run in found if has_viewers]
+    viewed = [run for has_viewers, run in found if has_viewers]
     print(f"\n{viewers} viewers, {fed:,.0f} of {rate:,.0f} incidents/s")
-    for each in looked[0].delays:
-        delays = np.concatenate([run.delays[each] for run in looked])
+    for each in viewed[0].delays:
+        delays = np.concatenate([run.delays[each] for run in viewed])
         if not len(delays):
             continue
         middle, rare = np.quantile(delays, (0.5, 0.99))
@@ -250,15 +247,15 @@ def main(viewers: int, pages: bool, drawn: int, rate: float, runs: int, seconds:
         print(
             f"{each}: {len(delays):,} receipts, push delay {middle * 1000:.0f} ms (median), {rare * 1000:.0f} ms (99 %)"
         )
-    unheard = sum(run.unheard for _, run in found)
+    missing = sum(run.missing for _, run in found)
     with_viewers, without = (float(np.median(medians[has_viewers])) for has_viewers in (True, False))
     change = with_viewers / without - 1
-    print(f"receipts missing: {unheard}; push delay at 99 % wanted under {DELAY_S * 1000:.0f} ms for each kind")
+    print(f"receipts missing: {missing}; push delay at 99 % wanted under {DELAY_S * 1000:.0f} ms for each kind")
     print(
         f"detection latency, median of {runs} runs: {with_viewers:.2f} s with viewers, {without:.2f} s without, "
         f"{change:+.0%}, wanted within {CHANGED:.0%}"
     )
-    if fed < 0.95 * rate or latest >= DELAY_S or unheard or abs(change) > CHANGED:
+    if fed < 0.95 * rate or latest >= DELAY_S or missing or abs(change) > CHANGED:
         raise click.ClickException("not reached")
 
 

@@ -1,7 +1,7 @@
-"""A year of real incidents, with and without near repeats in the null: what was promised, what a control room got.
+"""A year of real incidents, with and without near repeats in the null: the promise, and what a control room received.
 
-Chicago's aggravated assaults: calibrated on the first half year, backtested over the year that follows, by the Monitor
-itself; and over the rest of the file, by the scans of the calibration, the alerts that opened a week.
+Chicago's aggravated assaults: calibrated on the first half year, then backtested by the Monitor itself over the year
+that follows. Over the rest of the file, the scans of the calibration give the alerts opened a week.
 """
 
 from __future__ import annotations
@@ -47,62 +47,62 @@ SHOWN_BUDGET = 2.0
 NULL_WEEKS = 624
 SHIFTS = 52 * 21
 LOWEST, HIGHEST = 0.6, 1.6
-"""What opens a week over the rest of the file must lie between so many times the promise."""
+"""Bounds for the alerts opened a week over the rest of the file, over the promise."""
 ROUNDING = 1e-5
 """Published figures have six digits."""
 
 
 class Year(NamedTuple):
-    """What a control room got: alerts that reached the tier ``alert``, and its notices from that tier on."""
+    """What a control room received: alerts that reached the tier ``alert``, and notices from that tier on."""
 
     alerts: int
     notices: collections.Counter[Notice]
 
     @property
     def messages(self) -> int:
-        """All notices."""
+        """The number of all notices."""
         return self.notices.total()
 
 
 def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
-    """Alerts opened a week over the rest of the file."""
+    """Return the alerts opened a week over the rest of the file."""
     kept = scanning.window - 1
     first = int(HISTORY.total_seconds()) // BUCKET_S - kept
     buckets = int(REST.total_seconds()) // BUCKET_S + kept
     rest = Past.of(past.first_bucket + first, buckets, past.second - first * BUCKET_S, past.location, past.category)
     watch = made.scores["watch"]
-    told = scanning.told(rest, scanning.stratum(rest.first_bucket, rest.buckets), made.margins, watch - 1.0)
+    clusters = scanning.clusters(rest, scanning.stratum(rest.first_bucket, rest.buckets), made.margins, watch - 1.0)
     weeks = REST.days // 7
-    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in told]
+    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in clusters]
     return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
 
 
 def year_of(table: IncidentFile, chosen: Area, made: CalibrationFile, bar: Progress) -> Year:
-    """The year after the history, by the Monitor."""
+    """Backtest the year after the history with the Monitor."""
     calibrated = dataclasses.replace(chosen, calibration_file=made)
     begin = BEGIN + HISTORY
     rows = list(table.rows(chosen.name, chosen.settings, to=begin + YEAR))
     task = bar.add_task("backtest", total=len(rows))
     result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
     revisions = [read_alert(event).data.properties for event in result.events]
-    sounding = [each for each in revisions if each.tier in ("alert", "urgent") and each.notice]
-    check(sounding, chosen.settings.repeats)
-    return Year(len(result.summary.alerts), collections.Counter(each.notice for each in sounding))
+    notices = [each for each in revisions if each.tier in ("alert", "urgent") and each.notice]
+    check(notices, chosen.settings.repeats)
+    return Year(len(result.summary.alerts), collections.Counter(each.notice for each in notices))
 
 
-def check(sounding: Sequence[AlertProperties], settings: RepeatSettings) -> None:
-    """Fail where an alert speaks again without a material change, by the figures of what it said before."""
+def check(notices: Sequence[AlertProperties], settings: RepeatSettings) -> None:
+    """Fail if an alert sends another notice without a material change since its last one."""
     last: dict[str, AlertProperties] = {}
     members: dict[str, set[str]] = collections.defaultdict(set)
-    for each in sounding:
+    for each in notices:
         before = last.get(each.id)
         if before is not None and not _is_material(before, each, members[each.id], settings):
-            raise click.ClickException(f"{each.id}.{each.revision} says {each.notice} without a material change")
+            raise click.ClickException(f"{each.id}.{each.revision}: notice {each.notice} without a material change")
         last[each.id] = each
         members[each.id] |= {*each.members}
 
 
-def _is_material(before: AlertProperties, now: AlertProperties, told: set[str], settings: RepeatSettings) -> bool:
+def _is_material(before: AlertProperties, now: AlertProperties, known: set[str], settings: RepeatSettings) -> bool:
     if now.tier != before.tier or now.state in TERMINAL:
         return True
     if now.tick_s - before.tick_s >= settings.reminder_h * 3600:
@@ -111,18 +111,18 @@ def _is_material(before: AlertProperties, now: AlertProperties, told: set[str], 
     ratio = (now.observed / max(now.expected, 1e-9)) / (before.observed / max(before.expected, 1e-9))
     is_other_risk = not 1 / settings.same_risk * (1 - ROUNDING) <= ratio <= settings.same_risk * (1 + ROUNDING)
     is_other_tier = _tier_of_notice(now) or _tier_of_notice(before)
-    return not told >= {*now.members} and (in_common < settings.same_area or is_other_risk or is_other_tier)
+    return not known >= {*now.members} and (in_common < settings.same_area or is_other_risk or is_other_tier)
 
 
 def _tier_of_notice(each: AlertProperties) -> bool:
-    """Whether it was said that the cluster now has another tier, which the highest tier so far does not show."""
+    """Whether the notice reports another tier of the cluster, which the highest tier so far does not show."""
     return each.notice is Notice.TIER
 
 
 @click.command()
 @click.option("--threads", default=os.cpu_count() or 1, show_default=True)
 def main(threads: int) -> None:
-    """Measure, print two tables in Markdown; exits non-zero where the promise is not kept over the rest of the file."""
+    """Measure and print two tables in Markdown; fails if the promise is not kept over the rest of the file."""
     table = IncidentFile.read(FILE)
     chosen = chosen_area(*chosen_table(Configuration().areas, None, timezone=ZONE.key), table)
     scanning = Scanning(chosen.settings, chosen.locations.points, chosen.neighbours)

@@ -1,6 +1,6 @@
-"""The analyst's one-shot scan of a study: all windows that end with it, or all windows whatsoever, with their p-values.
+"""The analyst's one-shot scan of a study: windows that end with it, or over any time span, with their p-values.
 
-Rules of SaTScan where it has them (METHOD.md); the models are in ``detectors/models``.
+It follows the rules of SaTScan where SaTScan has them (docs/method.md). The models are in ``detectors/models``.
 """
 
 from __future__ import annotations
@@ -28,56 +28,55 @@ MOST_CLUSTERS = 500
 MOST_WITHOUT_P = 10
 LEAST_LLR = 0.001
 LEAST_SECOND_LLR = 1.0
-"""What a second window around a centre must have at least (METHOD.md section 4.2)."""
+"""Lower bound for the LLR of a second window of a centre (docs/method.md section 4.2)."""
 GUMBEL_RANK = 10
-"""Below this rank the Gumbel p-value is the one that counts (METHOD.md section 5)."""
+"""Lowest rank at which the p-value by rank counts; below it the Gumbel p-value does (docs/method.md section 5)."""
 LEAST_REPLICATIONS = 99
-"""With fewer there is no p-value."""
-
+"""Lowest number of replications with a p-value."""
 LOWEST_SCORE = -math.log(-math.log(1e-5))
-"""One largest LLR in 100,000 is below this score by chance."""
+"""Score that one largest LLR in 100,000 stays below by chance (docs/method.md section 4.6)."""
 
 Maxima = NDArray[np.float64]
 
 
 class Model(Protocol):
-    """What is usual in each place and interval, and how cases fall by chance. See the classes in ``models``."""
+    """The expected cases of each location and interval, and their null. See the classes in ``detectors/models``."""
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """What counts as the population of each location, (L,)."""
+        """The cases of each location, observed or expected, in place of a population, (L,)."""
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
-        """The expected cases of each interval of a time span, (L, end - begin)."""
+        """Return the expected cases of each interval of a time span, (L, end - begin)."""
 
     def total(self, begin: int, end: int) -> float:
-        """The cases that a window of a time span is compared with; infinite for none."""
+        """Return the number of cases with which a window of a time span is compared; infinity for none."""
 
     def null(self, first: int) -> Null:
-        """How the cases of the intervals from ``first`` on fall by chance."""
+        """Return the null of the cases in the intervals from ``first`` on."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StudyCases:
-    """The cases of a study of so many ``intervals``: location and interval of each, int32, (N,)."""
+    """The cases of a study: ``place`` (a location) and interval of each, int32, (N,), and the number of intervals."""
 
     place: NDArray[np.int32]
     interval: NDArray[np.int32]
     intervals: int
 
     def inside(self, zone: NDArray[np.int32], begin: int, end: int) -> int:
-        """How many lie in the locations of a zone and in the intervals ``begin`` to before ``end``."""
+        """Return how many lie in the locations of a zone and in the intervals ``begin`` to before ``end``."""
         is_within = (self.interval >= begin) & (self.interval < end)
         return int(np.count_nonzero(np.isin(self.place, zone) & is_within))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a study.
+    """The options of a scan.
 
     ``max_duration``: in intervals. ``adjust_from``: the interval in which surveillance began, for a prospective scan
-    that takes the ones before it into account. ``early_stop``: stop replicating once one in twenty is above the top
-    cluster.
+    that allows for the analyses made since. ``early_stop``: stop replicating once one replication in twenty is above
+    the top cluster.
     """
 
     max_duration: int
@@ -92,11 +91,11 @@ class Question:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class StudyCluster:
     """A cluster: the first ``size`` neighbours of ``centre`` in the intervals ``begin`` to before ``end``.
 
-    ``p_value`` by rank, ``p_value_gumbel`` from the fitted tail; None with too few replications. ``p_value_scan``: the
-    one of the two that counts, per scan.
+    ``p_value`` is by rank, ``p_value_gumbel`` from the fitted tail, ``p_value_scan`` the one of them that counts; all
+    are None with too few replications.
     """
 
     centre: int
@@ -112,16 +111,16 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class StudyResult:
     """The clusters, most unusual first, and the largest LLR of every replication made, (replications,)."""
 
-    clusters: tuple[Found, ...]
+    clusters: tuple[StudyCluster, ...]
     maxima: Maxima
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Windows:
-    """Windows, best first: LLR, centre, locations, begin and end, each (n,)."""
+    """Windows in any order: LLR, centre, number of locations, begin and end, each (n,)."""
 
     llr: NDArray[np.float64]
     centre: NDArray[np.int32]
@@ -130,14 +129,14 @@ class _Windows:
     end: NDArray[np.int32]
 
 
-def answer(
+def scan_study(
     model: Model,
     cases: StudyCases,
     near: Neighbours,
     question: Question,
     step: Callable[[int], object] = lambda _: None,
-) -> Answer:
-    """Scan a study; ``step`` is told of replications as they are made."""
+) -> StudyResult:
+    """Scan a study; calls ``step`` with the number of replications made since the last call."""
     intervals = cases.intervals
     largest: Callable[[Drawn], Maxima]
     if question.is_retrospective:
@@ -169,13 +168,13 @@ def answer(
     top = float(windows.llr[kept[0]]) if len(kept) else np.inf
     batches = in_batches(null, largest, question.replications, (question.seed,), question.threads)
     maxima, is_stopped = _replicated(batches, top, question, step)
-    fitted = Gumbel.fit(maxima) if len(maxima) else None
-    found = [_found(model, cases, near, windows, int(which), maxima, fitted, is_stopped, top) for which in kept]
-    return Answer(tuple(_told(found, maxima, fitted)), maxima)
+    by_chance = _ByChance(maxima, Gumbel.fit(maxima) if len(maxima) else None, is_stopped, top)
+    clusters = [_cluster(model, cases, near, windows, int(which), by_chance) for which in kept]
+    return StudyResult(tuple(_listed(clusters, by_chance)), maxima)
 
 
 def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
-    """Observed and expected of the windows that end with the study."""
+    """Return observed and expected cases of the windows that end with the study."""
     intervals = cases.intervals
     durations = np.arange(1, longest + 1, dtype=np.int32)
     age = (intervals - 1 - cases.interval).astype(np.int32)
@@ -190,7 +189,7 @@ def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
 
 
 def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.float64]:
-    """What the spans that begin at ``begin`` or later are compared with, by begin and length less one."""
+    """Return the totals that spans within ``begin`` to ``end`` are compared with, by begin and length less one."""
     totals = np.zeros((end - begin, longest))
     for first in range(begin, end):
         for length in range(1, min(longest, end - first) + 1):
@@ -216,7 +215,7 @@ def _all_spans(model: Model, cases: StudyCases, near: Neighbours, question: Ques
 
 
 class _LargestOfSpans:
-    """The largest LLR of drawn cases over all spans that end when or after surveillance began."""
+    """The largest LLR of drawn cases over all spans that end at or after the beginning of surveillance."""
 
     def __init__(self, model: Model, intervals: int, first: int, near: Neighbours, question: Question) -> None:
         self._expected = np.ascontiguousarray(model.expected(first, intervals))
@@ -245,7 +244,7 @@ class _LargestOfSpans:
 def _replicated(
     batches: Iterator[Maxima], top: float, question: Question, step: Callable[[int], object]
 ) -> tuple[Maxima, bool]:
-    """The maxima of all replications, or of those until the early stop, and whether it stopped."""
+    """Return the maxima of all replications, or of those up to the early stop, and whether it stopped."""
     made = np.empty(0)
     enough = (question.replications + 1) // 20
     for batch in batches:
@@ -257,30 +256,37 @@ def _replicated(
     return made, False
 
 
-def _found(
-    model: Model,
-    cases: StudyCases,
-    near: Neighbours,
-    windows: _Windows,
-    which: int,
-    maxima: Maxima,
-    fitted: Gumbel | None,
-    is_stopped: bool,
-    top: float,
-) -> Found:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _ByChance:
+    """The maxima of the replications, the fit to them, whether they stopped early, and the LLR of the top cluster."""
+
+    maxima: Maxima
+    fitted: Gumbel | None
+    is_stopped: bool
+    top: float
+
+    def p_values(self, llr: float) -> tuple[float | None, float | None, float | None]:
+        """Return the p-value by rank, the Gumbel p-value and the one of them that counts (docs/method.md section 5)."""
+        maxima = self.maxima
+        if self.fitted is None or (len(maxima) < LEAST_REPLICATIONS and not self.is_stopped):
+            return None, None, None
+        rank = 1 + int(np.count_nonzero(maxima >= llr - TIE))
+        by_rank = rank / (len(maxima) + 1)
+        if self.is_stopped:
+            above = np.count_nonzero(maxima > llr + TIE) if llr == self.top else rank - 1
+            by_rank = float(above / len(maxima))
+        gumbel = p_value(self.fitted.score(llr))
+        return by_rank, gumbel, gumbel if rank < GUMBEL_RANK else by_rank
+
+
+def _cluster(
+    model: Model, cases: StudyCases, near: Neighbours, windows: _Windows, which: int, by_chance: _ByChance
+) -> StudyCluster:
     centre, size, llr = int(windows.centre[which]), int(windows.size[which]), float(windows.llr[which])
     begin, end = int(windows.begin[which]), int(windows.end[which])
     zone = near.zone(centre, size)
-    by_rank, gumbel, counts = None, None, None
-    if fitted is not None and (len(maxima) >= LEAST_REPLICATIONS or is_stopped):
-        rank = 1 + int(np.count_nonzero(maxima >= llr - TIE))
-        by_rank = rank / (len(maxima) + 1)
-        if is_stopped:
-            above = np.count_nonzero(maxima > llr + TIE) if llr == top else rank - 1
-            by_rank = float(above / len(maxima))
-        gumbel = p_value(fitted.score(llr))
-        counts = gumbel if rank < GUMBEL_RANK else by_rank
-    return Found(
+    by_rank, gumbel, counting = by_chance.p_values(llr)
+    return StudyCluster(
         centre=centre,
         size=size,
         begin=begin,
@@ -290,17 +296,17 @@ def _found(
         llr=llr,
         p_value=by_rank,
         p_value_gumbel=gumbel,
-        p_value_scan=counts,
+        p_value_scan=counting,
     )
 
 
-def _told(found: list[Found], maxima: Maxima, fitted: Gumbel | None) -> list[Found]:
-    """The top cluster always; others unless they lie below all that chance does; without replications the first few.
+def _listed(clusters: list[StudyCluster], by_chance: _ByChance) -> list[StudyCluster]:
+    """Return the top cluster and those not below all that chance brings; without replications the first few.
 
-    SaTScan leaves out what lies below every simulated maximum (METHOD.md section 4.6), so that its list depends on the
+    SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6), so its list depends on the
     lowest of them. Here the tail of the fitted Gumbel decides as well, and lists hardly differ between two seeds.
     """
-    if fitted is None:
-        return found[:MOST_WITHOUT_P]
-    lowest = min(float(maxima.min()) + TIE, fitted.llr(LOWEST_SCORE))
-    return [each for number, each in enumerate(found) if number == 0 or each.llr > max(LEAST_LLR, lowest)]
+    if by_chance.fitted is None:
+        return clusters[:MOST_WITHOUT_P]
+    lowest = min(float(by_chance.maxima.min()) + TIE, by_chance.fitted.llr(LOWEST_SCORE))
+    return [each for number, each in enumerate(clusters) if number == 0 or each.llr > max(LEAST_LLR, lowest)]

@@ -1,4 +1,4 @@
-"""Compiles every kernel once, so that no worker does it while a broker waits for its heartbeat."""
+"""Compiles every kernel once, so that no worker has to while a broker waits for its heartbeat."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from detectors.calibration.scanning import Scanning
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
-from detectors.study import Model, Question, StudyCases, answer
+from detectors.study import Model, Question, StudyCases, scan_study
 from detectors.window.completeness import Delays
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 
 
 def compile_kernels() -> int:
-    """Run a small Monitor through every step; returns the number of revisions that it made (more than 0)."""
+    """Run a small Monitor through every step and return the number of revisions that it made (more than 0)."""
     near_by = DeniedPlace(name="here", longitude=LONGITUDE, latitude=LATITUDE)
     tiers = TierSettings(watch=0.05)
     settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99, tiers=tiers, deny_list=(near_by,))
     load(np.zeros(settings.window_days * 24, np.int32))
     Margins.flat().gumbel(np.zeros(LOADS))
     longitudes = LONGITUDE, LONGITUDE + 0.1  # a quiet past there, then a crowd here
-    places = [cell_of(longitude, LATITUDE, 10) for longitude in longitudes]
-    monitor = Monitor("compile", settings, Locations.from_cells(places))
+    cells = [cell_of(longitude, LATITUDE, 10) for longitude in longitudes]
+    monitor = Monitor("compile", settings, Locations.from_cells(cells))
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     revisions = 0
     for number in range(18):
@@ -50,32 +50,32 @@ def compile_kernels() -> int:
 
 
 def compile_calibration() -> int:
-    """Scan and track a small history as a calibration does; returns the number of alerts (more than 0)."""
+    """Scan and track a small history like a calibration and return the number of alerts (more than 0)."""
     settings = AreaSettings(window_days=14)
     points = np.array([[0.0, 0.0], [200.0, 0.0], [3000.0, 0.0]])
     hours, burst = 20 * 24, 15 * 24 * BUCKET_S
     second = np.concatenate((np.arange(hours) * BUCKET_S + 1, burst + np.arange(12) * 600))
-    place = np.concatenate((1 + np.arange(hours) % 2, np.zeros(12)))
-    past = Past.of(0, hours, second, place.astype(np.int32), np.zeros(len(second), np.int8))
+    location = np.concatenate((1 + np.arange(hours) % 2, np.zeros(12)))
+    past = Past.of(0, hours, second, location.astype(np.int32), np.zeros(len(second), np.int8))
     scanning = Scanning(settings, points, neighbours(points, settings.max_radius_m))
     stratum = scanning.stratum(0, hours)
     scanning.maxima(past, stratum, hours)
-    told = scanning.told(past, stratum, [Margins.flat()] * len(STREAMS), 1.0)
-    return sum(len(scanning.lives(each, 2.0, 3.0).opened_s) for each in told)
+    clusters = scanning.clusters(past, stratum, [Margins.flat()] * len(STREAMS), 1.0)
+    return sum(len(scanning.lives(each, 2.0, 3.0).opened_s) for each in clusters)
 
 
 def compile_scan() -> int:
-    """Answer small studies of each kind; returns the number of clusters that they found (more than 0)."""
-    place, interval = np.zeros(6, np.int32), np.array([0, 1, 3, 3, 3, 3], np.int32)
-    place[:2] = 1
+    """Scan small studies of each kind and return the number of clusters found (more than 0)."""
+    location, interval = np.zeros(6, np.int32), np.array([0, 1, 3, 3, 3, 3], np.int32)
+    location[:2] = 1
     near = neighbours(np.array([[0.0, 0.0], [1.0, 0.0]]), 2.0, np.array([4.0, 2.0]), 6.0)
     models: list[Model] = [
-        PermutationModel(place, interval, np.zeros(6, np.int32), 2, 4),
+        PermutationModel(location, interval, np.zeros(6, np.int32), 2, 4),
         PoissonModel(np.full((2, 4), 0.75), np.bincount(interval, minlength=4)),
     ]
     found = 0
     for model in models:
         for is_retrospective in (False, True):
             question = Question(max_duration=2, is_retrospective=is_retrospective, replications=99)
-            found += len(answer(model, StudyCases(place, interval, 4), near, question).clusters)
+            found += len(scan_study(model, StudyCases(location, interval, 4), near, question).clusters)
     return found

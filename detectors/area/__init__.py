@@ -1,1 +1,1 @@
-"""An area as data: incidents, locations, neighbours, settings, strata. Knows nothing of windows or scans."""
+"""An area as data: incidents, locations, neighbours, settings, strata. Independent of windows and scans."""

@@ -1,4 +1,4 @@
-"""An incident: something that happened at a place and a time, as it arrives and as it is kept."""
+"""One event that a feed reports: what happened, when and where."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Category(enum.StrEnum):
-    """What kind of incident: the four that are scanned, and the rest, which is only counted."""
+    """The kind of one incident: four that are scanned, and ``other``, which is only counted."""
 
     VIOLENCE = "violence"
     PROPERTY = "property"
@@ -23,14 +23,14 @@ class Category(enum.StrEnum):
 
 
 class Origin(enum.StrEnum):
-    """Who noticed the incident: the public, or the police themselves."""
+    """How an incident became known: reported by someone, or discovered by a patrol."""
 
     REPORTED = "reported"
     DISCOVERED = "discovered"
 
 
 class Status(enum.StrEnum):
-    """Whether the incident stands or was withdrawn by its source."""
+    """Whether an incident is valid or was cancelled by its source."""
 
     ACTIVE = "active"
     CANCELLED = "cancelled"
@@ -39,15 +39,14 @@ class Status(enum.StrEnum):
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an incident.
 
-    An active incident needs a time (``occurred_at``, or an interval whose end is taken) and a
-    place (``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of one of the
-    operator's places); a later version without a place of the area keeps that of the earlier one.
-    A cancelled incident needs only its ``id``. ``category`` is the source's word; the area's
-    settings map it to a :class:`Category`.
+    An active incident needs a time (``occurred_at``, or an interval, whose end counts) and a position
+    (``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of a location of the area).
+    A later version without a position in the area keeps the earlier one. A cancelled incident needs only
+    its ``id``. ``category`` is the source's own word; the area's settings map it to a :class:`Category`.
 
     Raises:
-        ValueError: the time of an active incident is missing, the place is half given, or the
-            interval ends before it begins.
+        ValueError: An active incident has no time, only one coordinate is given, or the interval ends
+            before it begins.
     """
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -79,15 +78,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def occurred(self) -> datetime | None:
-        """When it happened: the time given, else the end of the interval, else its start."""
+        """The time given; without one the end of the interval, or its start."""
         return self.occurred_at or self.occurred_to or self.occurred_from
 
     @property
     def has_place(self) -> bool:
-        """Whether it says a place, of whatever area."""
+        """Whether it has a position, inside the area or not."""
         return self.longitude is not None or self.location is not None
 
     @property
     def is_interval(self) -> bool:
-        """Whether the time is the end of an interval rather than a known moment."""
+        """Whether the time is one end of an interval instead of a known moment."""
         return self.occurred_at is None and self.occurred is not None

@@ -1,7 +1,6 @@
-"""The area's frozen places: H3 cells or the operator's own, from coordinates to a location index.
+"""The frozen locations of an area: H3 cells or entries of a ``places_file``, found by coordinates or id.
 
-Locations are ordered by id and never grow: an index means the same place for as long as the
-configuration lives, whatever arrives first.
+Locations are ordered by id and never change, so an index keeps its meaning as long as the configuration lives.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from scipy.spatial import cKDTree
 from detectors.area.incident import Incident
 
 EARTH_RADIUS_M = 6_367_000.0
-"""Radius of the sphere on which distances are taken (SaTScan's; METHOD.md section 3)."""
+"""Radius of the sphere for distances, in metres (SaTScan's; docs/method.md section 3)."""
 
 
 def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points in degrees WGS 84, shape (L,), as points on the sphere in metres, shape (L, 3).
+    """Return points in degrees WGS 84, shape (L,), as points on the sphere in metres, shape (L, 3).
 
     The distance between two of them is the straight chord, never longer than the arc.
     """
@@ -34,10 +33,10 @@ def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Locations:
-    """The places of one area: ids in rising order, with the degrees of each centre, shape (L,).
+    """The locations of one area: ids in rising order, and the degrees of each centre, shape (L,).
 
-    ``resolution`` is the H3 resolution, None for the operator's own places; those are matched by
-    nearest centre within ``max_distance_m``.
+    ``resolution`` is the H3 resolution, None for places. An incident belongs to the nearest place within
+    ``max_distance_m``.
     """
 
     ids: tuple[str, ...]
@@ -50,32 +49,32 @@ class Locations:
 
     @classmethod
     def from_cells(cls, cells: Iterable[str]) -> Locations:
-        """Locations from H3 cells in hexadecimal, all of one resolution.
+        """Return the locations of H3 cells in hexadecimal, all of one resolution.
 
         Raises:
-            ValueError: there is no cell, one is not a cell, or resolutions differ.
+            ValueError: No cell is given, one is not an H3 cell, or resolutions differ.
         """
-        words = set(cells)
-        if not words:
+        given = set(cells)
+        if not given:
             raise ValueError("cells: none given; an area needs at least one H3 cell")
-        wrong = min((word for word in words if not h3.is_valid_cell(_cell_number(word))), default=None)
+        wrong = min((cell for cell in given if not h3.is_valid_cell(_cell_number(cell))), default=None)
         if wrong is not None:
             raise ValueError(f"cells: {wrong!r} is not an H3 cell such as '8a195da49b9ffff'")
-        ids = tuple(sorted({h3.int_to_str(_cell_number(word)) for word in words}))
+        ids = tuple(sorted({h3.int_to_str(_cell_number(cell)) for cell in given}))
         numbers = [_cell_number(cell) for cell in ids]
         resolutions = {h3.get_resolution(number) for number in numbers}
         if len(resolutions) > 1:
-            raise ValueError(f"cells: resolutions {sorted(resolutions)} are mixed; all cells must share one")
+            raise ValueError(f"cells: resolutions {sorted(resolutions)} are mixed; all cells must have the same")
         centres = np.array([h3.cell_to_latlng(number) for number in numbers], dtype=np.float64)
         index: dict[int | str, int] = {number: position for position, number in enumerate(numbers)}
         return cls(ids, centres[:, 1].copy(), centres[:, 0].copy(), resolutions.pop(), _index=index)
 
     @classmethod
     def from_polygon(cls, geometry: Mapping[str, Any], resolution: int) -> Locations:
-        """The H3 cells whose centres lie in a GeoJSON Polygon or MultiPolygon.
+        """Return the H3 cells whose centres lie in a GeoJSON Polygon or MultiPolygon.
 
         Raises:
-            ValueError: the polygon holds no cell of this resolution.
+            ValueError: The polygon holds no centre of a cell of this resolution.
         """
         return cls.from_cells(h3.int_to_str(cell) for cell in h3.geo_to_cells(geometry, resolution))
 
@@ -83,10 +82,10 @@ class Locations:
     def from_places(
         cls, ids: Sequence[str], longitude: Sequence[float], latitude: Sequence[float], max_distance_m: float
     ) -> Locations:
-        """The operator's own places; an incident belongs to the nearest within ``max_distance_m``.
+        """Return the locations of the entries of a ``places_file``, in degrees WGS 84.
 
         Raises:
-            ValueError: an id is given twice, or there is none.
+            ValueError: No place is given, or two have the same id.
         """
         if not ids:
             raise ValueError("places: none given; an area needs at least one")
@@ -94,7 +93,7 @@ class Locations:
             raise ValueError("places: an id is given twice; each place needs its own")
         order = sorted(range(len(ids)), key=lambda position: ids[position])
         sorted_ids = tuple(ids[position] for position in order)
-        # As they are written down, so that places read again are these.
+        # Rounded as in `written`, so that places read back are equal.
         lon = np.asarray(longitude, dtype=np.float64)[order].round(7)
         lat = np.asarray(latitude, dtype=np.float64)[order].round(7)
         index: dict[int | str, int] = {place: position for position, place in enumerate(sorted_ids)}
@@ -105,11 +104,11 @@ class Locations:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """The places on the sphere, in metres, shape (L, 3)."""
+        """The locations on the sphere, in metres, shape (L, 3)."""
         return to_sphere(self.longitude, self.latitude)
 
     def written(self) -> dict[str, Any]:
-        """All that tells these places from others, ready for JSON; degrees to seven digits, a centimetre."""
+        """Return all that defines these locations, ready for JSON; degrees have seven digits (a centimetre)."""
         return {
             "ids": self.ids,
             "resolution": self.resolution,
@@ -120,21 +119,21 @@ class Locations:
 
     @classmethod
     def from_written(cls, written: Mapping[str, Any]) -> Locations:
-        """The places that :meth:`written` has written down.
+        """Return the locations from what :meth:`written` returned.
 
         Raises:
-            ValueError: it holds no such places.
+            ValueError: The cells or places are invalid.
         """
         if written["resolution"] is not None:
             return cls.from_cells(written["ids"])
         return cls.from_places(written["ids"], written["longitude"], written["latitude"], written["max_distance_m"])
 
     def indices(self, ids: Iterable[str]) -> NDArray[np.int64]:
-        """The indices of places by their ids, (n,); each must be one of the area's."""
+        """Return the indices of locations by id, (n,); every id must be one of the area's."""
         return np.array([bisect_left(self.ids, each) for each in ids], np.int64)
 
     def locate(self, incident: Incident) -> int | None:
-        """The index of the incident's place; None when it lies outside the area."""
+        """Return the index of the incident's location, None if it lies outside the area."""
         if incident.location is not None:
             return self._index.get(incident.location if self._tree is not None else _cell_number(incident.location))
         if incident.longitude is None or incident.latitude is None:
@@ -142,7 +141,7 @@ class Locations:
         if self._tree is None:
             return self._index.get(h3.latlng_to_cell(incident.latitude, incident.longitude, self.resolution))
         point = to_sphere(np.array([incident.longitude]), np.array([incident.latitude]))
-        # A micrometre more, since the last digit of a distance is not to decide.
+        # A micrometre more, so that the last digit of a distance does not decide.
         distance, nearest = self._tree.query(point[0], distance_upper_bound=self.max_distance_m + 1e-6)
         return int(nearest) if np.isfinite(distance) else None
 
@@ -155,5 +154,5 @@ def _cell_number(cell: str) -> int:
 
 
 def cell_of(longitude: float, latitude: float, resolution: int) -> str:
-    """The H3 cell, in hexadecimal, that holds a point in degrees."""
+    """Return the H3 cell, in hexadecimal, that holds a point in degrees."""
     return str(h3.int_to_str(h3.latlng_to_cell(latitude, longitude, resolution)))

@@ -1,4 +1,4 @@
-"""Which places are near which: every centre's neighbours in order of distance, in compressed rows."""
+"""Every centre's neighbours in order of distance, in compressed rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Neighbours:
     """Neighbour lists in compressed rows.
 
     The neighbours of centre ``i``, itself first, are ``index[start[i]:start[i + 1]]`` (int32) at ``distance`` (float64,
-    straight, in the unit of the points). A zone is a prefix of the first ``size[i]`` of them. ``order``: all places,
-    near ones near each other.
+    straight, in the unit of the points). A zone is a prefix of the first ``size[i]`` of them. ``order`` lists all
+    locations, near ones close together.
     """
 
     start: NDArray[np.int64]
@@ -28,11 +28,11 @@ class Neighbours:
     order: NDArray[np.int64]
 
     def zone(self, centre: int, size: int) -> NDArray[np.int32]:
-        """The first ``size`` neighbours of a centre, in rank order."""
+        """Return the first ``size`` neighbours of a centre, nearest first."""
         return self.index[self.start[centre] : self.start[centre] + size]
 
     def radius(self, centre: int, size: int) -> float:
-        """Distance from the centre to the last of its first ``size`` neighbours."""
+        """Return the distance from the centre to the last of its first ``size`` neighbours."""
         return float(self.distance[self.start[centre] + size - 1])
 
 
@@ -42,20 +42,20 @@ def neighbours(
     mass: NDArray[np.float64] | None = None,
     max_mass: float = math.inf,
 ) -> Neighbours:
-    """Neighbour lists of all points, shape (L, 2 or 3), up to a distance and to a sum of ``mass``, (L,); both ``<=``.
+    """Return the neighbour lists of all points, (L, 2 or 3), up to a distance and a sum of ``mass``, (L,), inclusive.
 
-    Order: by straight distance; at exactly equal distances the smaller coordinates first (x, then y, then z), then
-    the smaller index (METHOD.md section 3). A centre comes before other places at its own coordinates. A zone ends
-    before the first place that would take its mass above the limit; without a radius the rows end with the last circle
-    that such a zone can have.
+    Order: by straight distance; at exactly equal distances smaller coordinates first (x, then y, then z), then the
+    smaller index (docs/method.md section 3). A centre comes before other locations at its own coordinates. A zone ends
+    before the first location that would take its mass above the limit. Without a radius, a row ends with the last
+    circle that such a zone can have.
     """
-    places, axes = points.shape
+    locations, axes = points.shape
     tree = cKDTree(points)
-    order = np.lexsort((np.arange(places), *(points[:, axis] for axis in reversed(range(axes)))))
+    order = np.lexsort((np.arange(locations), *(points[:, axis] for axis in reversed(range(axes)))))
     if math.isinf(max_radius):
         start, index, distance = _unlimited(points, order, mass, max_mass)
     else:
-        # The tree rounds in its own way: it is asked for a hair more, and the straight distance decides.
+        # The tree rounds differently, so it is asked for slightly more, and the straight distance decides.
         pairs = tree.query_pairs(max_radius * (1 + 1e-9), output_type="ndarray")
         start, index, distance = rows_of_pairs(pairs, points, order, max_radius)
     size = np.diff(start).astype(np.int32) if mass is None else sizes_within(start, index, mass, max_mass)
@@ -65,7 +65,7 @@ def neighbours(
 def _unlimited(
     points: NDArray[np.float64], order: NDArray[np.int64], mass: NDArray[np.float64] | None, max_mass: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-    """Rows without a radius, each cut after the last place that ties with its longest zone."""
+    """Return rows without a radius, each cut after the last location that ties with its longest zone."""
     rows, lengths = [], [0]
     in_order = points[order]
     for centre in range(len(points)):

@@ -1,6 +1,6 @@
-"""What an operator can set for one area: the part of the configuration that the Monitor reads.
+"""The settings of one area: the part of the configuration that the Monitor reads.
 
-Every field has a default, so that no file is needed to start. The zero value is safe.
+Every field has a safe default, so no file is needed to start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 STREAMS = ("violence", "property", "drugs", "disorder", "all")
-"""The scanned streams by index: the four categories, and all four together."""
+"""The scanned streams by index: the four categories, then all four together."""
 
 CATEGORY_MAP: dict[str, Category] = {
     **{category.value: category for category in Category},
@@ -39,12 +39,12 @@ CATEGORY_MAP: dict[str, Category] = {
     "violence-and-sexual-offences": Category.VIOLENCE,
     "violent-crime": Category.VIOLENCE,
 }
-"""A source's word -> category; the words of data.police.uk, of its service and its files, are known from the start."""
+"""A source's category word -> category. The words of data.police.uk, both its service and its files, are built in."""
 
 
 @functools.lru_cache(maxsize=4096)
 def word_of(category: str) -> str:
-    """A source's word as it is looked up: case, spaces, underscores and hyphens make no difference.
+    """Return a category word as it is looked up: case, spaces, underscores and hyphens make no difference.
 
     >>> word_of("Criminal damage_and arson")
     'criminal-damage-and-arson'
@@ -53,7 +53,7 @@ def word_of(category: str) -> str:
 
 
 class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The nominal recurrence interval, in days, from which each tier holds without a calibration."""
+    """The nominal recurrence interval, in days, at which each tier begins without a calibration."""
 
     watch: PositiveFloat = 30.0
     advisory: PositiveFloat = 100.0
@@ -68,7 +68,7 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When an open alert speaks again: what counts as the same, and when it is brought to mind all the same."""
+    """When an open alert sends another notice: what counts as unchanged, and after how many hours it reminds anyway."""
 
     same_risk: Annotated[float, msgspec.Meta(ge=1)] = 1.5
     same_area: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
@@ -76,9 +76,9 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place whose coordinates say little: a police station, a hospital, the point of what has no address.
+    """A place whose coordinates say little: a police station, a hospital, the default point for a missing address.
 
-    ``longitude`` and ``latitude`` in degrees WGS 84; alerts say how many of their incidents lie within ``radius_m``.
+    ``longitude`` and ``latitude`` in degrees WGS 84. Alerts report how many of their incidents lie within ``radius_m``.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -88,7 +88,7 @@ class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of one area. Units are in the names; see ``config/monitor.toml`` for the notes."""
+    """Settings of one area. Units are in the names; ``config/monitor.toml`` explains each field."""
 
     timezone: str = "UTC"
     clock: Literal["wall", "watermark"] = "wall"
@@ -138,10 +138,10 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def category_map(self) -> dict[str, Category]:
-        """Every known word (:func:`word_of`) -> category: the operator's, which go first, and those of the start."""
+        """Every known word (:func:`word_of`) -> category; the operator's words replace built-in ones."""
         return CATEGORY_MAP | {word_of(word): category for word, category in self.categories.items()}
 
     def digest(self, locations: Locations) -> str:
-        """The configuration hash: SHA-256 in hex over the settings and the frozen locations."""
+        """Return the configuration hash: SHA-256 in hex over the settings and the frozen locations."""
         encoded = msgspec.json.encode((self, locations.written()), order="deterministic")
         return hashlib.sha256(encoded).hexdigest()

@@ -1,8 +1,8 @@
-"""Time in buckets of one hour, and the stratum (hour-of-week block) of each.
+"""Time in buckets of one hour, and the stratum (block of hours of the week) of each.
 
-Buckets are half-open hours of UTC, numbered from 1970. A place is compared with itself at this hour
-of this weekday: the stratum follows from the local time at which the bucket starts, and both hours
-that an autumn clock shows twice belong to the same one.
+Buckets are half-open hours of UTC, numbered from 1970. A location is compared with itself at this hour of this
+weekday. The stratum follows from the local time at which the bucket starts, so the two hours that an autumn clock
+shows twice belong to the same one.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ HOURS_OF_WEEK = 168
 
 
 def bucket_of(time_s: int) -> int:
-    """The bucket that holds a moment, both counted from 1970 UTC."""
+    """Return the bucket that holds a moment, both counted from 1970 UTC."""
     return time_s // BUCKET_S
 
 
 def hour_of_week(bucket: int, zone: ZoneInfo) -> int:
-    """The hour of the local week in which a bucket starts, 0 from Monday 00:00 to 167."""
+    """Return the hour of the local week in which a bucket starts, from 0 (Monday 00:00) to 167."""
     local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
     return local.weekday() * 24 + local.hour
 
 
 @dataclasses.dataclass(frozen=True)
 class Blocks:
-    """Blocks of ``hours`` hours from ``start_hour`` of an operational day of a class of weekdays.
+    """A division of the local week into blocks of ``hours`` hours, separate for each class of weekdays.
 
     ``weekday_class`` maps Monday to Sunday to classes numbered from 0. An operational day begins at
-    ``start_hour``, so that the early hours of Sunday belong to Saturday night.
+    ``start_hour``, so the early hours of Sunday belong to Saturday night.
     """
 
     start_hour: int
@@ -48,14 +48,14 @@ class Blocks:
         return (max(self.weekday_class) + 1) * (24 // self.hours)
 
     def of_bucket(self, bucket: int, zone: ZoneInfo) -> int:
-        """The stratum of a bucket in an area's time zone."""
+        """Return the stratum of a bucket in an area's time zone."""
         local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
-        # Wall-clock arithmetic on purpose: the operational day is what the clock on the wall says.
+        # Wall-clock arithmetic on purpose: the operational day follows the clock on the wall.
         shifted = local.replace(tzinfo=None) - timedelta(hours=self.start_hour)
         return self.weekday_class[shifted.weekday()] * (24 // self.hours) + shifted.hour // self.hours
 
     def of_buckets(self, first: int, number: int, zone: ZoneInfo) -> NDArray[np.int32]:
-        """The strata of so many buckets from one on, shape (number,)."""
+        """Return the strata of ``number`` buckets from ``first`` on, shape (number,)."""
         return np.array([self.of_bucket(bucket, zone) for bucket in range(first, first + number)], np.int32)
 
 
@@ -65,4 +65,4 @@ SCHEMES: dict[str, Blocks] = {
     "friday_saturday": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 0)),
     "each_weekend_day": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 3)),
 }
-"""The blockings measured in the study of false-alert budgets: 1, 12, 24 and 32 strata."""
+"""The schemes that an area can use, with 1, 12, 24 and 32 strata."""

@@ -1,1 +1,1 @@
-"""How a false-alert rate is kept: null histories of an area's own past, run through the schedule, scored, counted."""
+"""How a false-alert rate is kept: null histories of an area are run through schedule, scan and tracker, and counted."""

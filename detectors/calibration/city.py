@@ -1,8 +1,8 @@
-"""What an area is like when nothing unusual happens, as far as its history can tell: a posterior to draw from.
+"""An area without clusters, as far as its history shows it: a posterior from which null histories are drawn.
 
 Each location has a gamma rate around that of its neighbours, a Dirichlet mix of categories and a Dirichlet clock over
-the strata; the hyperparameters by maximum likelihood from the history (empirical Bayes: Clayton and Kaldor 1987; Minka
-2000). To take the raw counts for the rates would make the null histories too uneven, and every threshold too low.
+the strata. The hyperparameters are fitted to the history by maximum likelihood (empirical Bayes: Clayton and Kaldor
+1987; Minka 2000). Raw counts as rates would make the null histories too uneven, and every threshold too low.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from detectors.area.strata import BUCKET_S, Blocks
 from detectors.calibration.past import CATEGORIES, Past
 
 SMOOTHING_M = 400.0
-"""Neighbours count by a Gaussian of this width."""
+"""Standard deviation of the Gaussian that weights neighbours, in metres."""
 FARTHEST = 3.0
-"""So many widths away they count no more."""
+"""Distance beyond which neighbours do not count, in standard deviations."""
 CITY_SHARE = 0.05
-"""A location is a little like the whole area: no rate is zero."""
+"""Weight of the area's mean in a location's prior, so that no rate is zero."""
 HOUR_CASES = 20.0
-"""From so many cases in an hour of the week on, that hour stands for itself rather than for its stratum."""
+"""Number of cases in an hour of the week from which it counts for more than its stratum."""
 SWING = 0.2
-"""Null histories rise and fall by this share over a year, so that the score knows levels that the past did not have."""
+"""Share by which null histories rise and fall over a year, so that the score learns levels that the past lacks."""
 YEAR_H = 365.25 * 24
 BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
-"""Every hour of the week by itself."""
+"""Strata of one hour of the week each."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
-    """One area that may be behind the history: cases per bucket (L,), category mix (L, 4) and clock (L, S)."""
+    """One area that the history may come from: cases per bucket (L,), category mix (L, 4) and clock (L, S)."""
 
     rate: _Floats
     mix: _Floats
@@ -48,11 +48,11 @@ class Drawn:
 class CityModel:
     """The posterior of an area. ``points``: its locations in metres, (L, 3).
 
-    ``weight``: how much of each incident of the past counts, (n,), all of it if not given: what followed another says
-    little of its place. ``stratum``: that of each bucket of the past, (buckets,).
+    ``weight``: how much each incident of the past counts, (n,), 1 if not given; one that followed another says little
+    about its location. ``stratum``: that of each bucket of the past, (buckets,).
 
     Raises:
-        ValueError: the history has no incident, or is shorter than a week.
+        ValueError: The history has no incident, or is shorter than a week.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class CityModel:
         if not len(past):
             raise ValueError("history: no incident of the four categories within the area")
         self._blocks, self._zone, self._buckets = blocks, zone, past.buckets
-        places, strata = len(points), blocks.count
+        locations, strata = len(points), blocks.count
         stratum, hour = self._calendar(past.first_bucket, past.buckets)
         self.stratum = stratum
         weight = np.ones(len(past)) if weight is None else weight
-        of_category = np.zeros((places, CATEGORIES))
+        of_category = np.zeros((locations, CATEGORIES))
         np.add.at(of_category, (past.location, past.category), weight)
-        of_stratum = np.zeros((places, strata))
+        of_stratum = np.zeros((locations, strata))
         np.add.at(of_stratum, (past.location, stratum[past.bucket]), weight)
         self.cases = of_category.sum(axis=1)
         self.likely = _around(self.cases, points)
@@ -85,50 +85,50 @@ class CityModel:
         self._hour = _hours(stratum, hour, past.bucket)
 
     def _calendar(self, first_bucket: int, buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Stratum and local hour of the week of some buckets, each (buckets,)."""
+        """Return stratum and local hour of the week of some buckets, each (buckets,)."""
         stratum = self._blocks.of_buckets(first_bucket, buckets, self._zone)
         return stratum, BY_HOUR.of_buckets(first_bucket, buckets, self._zone)
 
     def draw(self, generator: np.random.Generator) -> Drawn:
-        """One area out of the posterior."""
+        """Draw one area from the posterior."""
         rate = generator.gamma(self.shape + self.cases) / (self.shape / self.likely + 1) / self._buckets
         mix = _dirichlet(generator, self.mix_cases * self._mix + self._of_category)
         clock = _dirichlet(generator, self.clock_cases * self._clock + self._of_stratum)
         return Drawn(rate, mix, clock)
 
     def usual(self, past: Past) -> _Floats:
-        """How many incidents of its category are usual at the place and in the hour of each incident, (n,)."""
+        """Return the usual number of incidents of the category, location and hour of each incident, (n,)."""
         rate = (self.shape + self.cases) / (self.shape / self.likely + 1) / self._buckets
         mix = self.mix_cases * self._mix + self._of_category
         clock = self.clock_cases * self._clock + self._of_stratum
         share = np.bincount(self.stratum, minlength=self._blocks.count) / self._buckets
-        place, stratum = past.location, self.stratum[past.bucket]
-        of_category = mix[place, past.category] / mix.sum(axis=1)[place]
-        return np.asarray(rate[place] * of_category * clock[place, stratum] / clock.sum(axis=1)[place] / share[stratum])
+        here, stratum = past.location, self.stratum[past.bucket]
+        of_category = mix[here, past.category] / mix.sum(axis=1)[here]
+        return np.asarray(rate[here] * of_category * clock[here, stratum] / clock.sum(axis=1)[here] / share[stratum])
 
     def history(
         self, drawn: Drawn, first_bucket: int, buckets: int, part: _Floats, generator: np.random.Generator
     ) -> Past:
-        """What happens in an area by chance, each incident by itself; of each category a ``part``, (4,)."""
+        """Draw a history of independent incidents in an area, ``part`` of the usual number of each category, (4,)."""
         stratum, hour = self._calendar(first_bucket, buckets)
         level = 1 + SWING * np.sin(2 * np.pi * (np.arange(buckets) / YEAR_H + generator.random()))
         of_category = drawn.mix * part
         number = generator.poisson(drawn.rate * of_category.sum(axis=1) * level.sum())
-        place = np.repeat(np.arange(len(number)), number)
-        category = _pick(generator, of_category[place])
-        of_stratum = _pick(generator, drawn.clock[place] * self._tilt[category])
+        location = np.repeat(np.arange(len(number)), number)
+        category = _pick(generator, of_category[location])
+        of_stratum = _pick(generator, drawn.clock[location] * self._tilt[category])
         weight = level * self._hour[hour]
-        bucket = np.empty(len(place), np.int64)
+        bucket = np.empty(len(location), np.int64)
         for each in range(self._blocks.count):
-            mine = np.flatnonzero(of_stratum == each)
-            those = np.flatnonzero(stratum == each)
-            bucket[mine] = those[_pick_one_of(generator, weight[those], len(mine))]
-        second = bucket * BUCKET_S + generator.integers(0, BUCKET_S, len(place))
-        return Past.of(first_bucket, buckets, second, place.astype(np.int32), category.astype(np.int8))
+            incidents = np.flatnonzero(of_stratum == each)
+            its_buckets = np.flatnonzero(stratum == each)
+            bucket[incidents] = its_buckets[_pick_one_of(generator, weight[its_buckets], len(incidents))]
+        second = bucket * BUCKET_S + generator.integers(0, BUCKET_S, len(location))
+        return Past.of(first_bucket, buckets, second, location.astype(np.int32), category.astype(np.int8))
 
 
 def _around(cases: _Floats, points: _Floats) -> _Floats:
-    """The cases that a location's neighbours make likely for it, (L,): its own are left out."""
+    """Return the cases that the neighbours of each location make likely for it, without its own, (L,)."""
     tree = cKDTree(points)
     pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
     others = pairs.row != pairs.col
@@ -142,7 +142,7 @@ def _around(cases: _Floats, points: _Floats) -> _Floats:
 
 
 def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
-    """The shape of the gamma rates, by the negative binomial likelihood of the counts."""
+    """Return the shape of the gamma rates, from the negative binomial likelihood of the counts."""
 
     def loss(log_shape: float) -> float:
         shape = np.exp(log_shape)
@@ -159,7 +159,7 @@ def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
 
 
 def _concentration(cases: _Floats, share: _Floats) -> float:
-    """From how many cases on a location's own shares count for more than the area's (Dirichlet-multinomial)."""
+    """Return the number of cases from which a location's shares outweigh the area's (Dirichlet-multinomial)."""
     own = cases[cases.sum(axis=1) > 0]
     number = own.sum(axis=1)
 
@@ -176,13 +176,13 @@ def _shares(cases: _Floats) -> _Floats:
 
 
 def _hours(stratum: NDArray[np.int32], hour: NDArray[np.int32], bucket: NDArray[np.int32]) -> _Floats:
-    """How busy each hour of the week is beside the others of its stratum, (168,)."""
+    """Return how busy each hour of the week is, relative to its stratum, (168,)."""
     length = np.bincount(hour, minlength=BY_HOUR.count)
     cases = np.bincount(hour[bucket], minlength=BY_HOUR.count)
     of_stratum = np.bincount(stratum[bucket], minlength=int(stratum.max()) + 1) / np.maximum(np.bincount(stratum), 1)
     stratum_of = np.zeros(BY_HOUR.count, np.int64)
     stratum_of[hour] = stratum
-    usual = np.maximum(of_stratum[stratum_of], 1e-9)  # cases of such a bucket, if all of its stratum were alike
+    usual = np.maximum(of_stratum[stratum_of], 1e-9)  # cases of a bucket, if all buckets of its stratum were alike
     return np.asarray((cases + HOUR_CASES) / (usual * length + HOUR_CASES))
 
 
@@ -192,7 +192,7 @@ def _dirichlet(generator: np.random.Generator, weight: _Floats) -> _Floats:
 
 
 def _pick(generator: np.random.Generator, weight: _Floats) -> NDArray[np.int64]:
-    """For each row one of its columns, with a chance in proportion to its weight."""
+    """Draw a column of each row, with a chance in proportion to its weight."""
     until = weight.cumsum(axis=1)
     return np.asarray((generator.random(len(weight))[:, None] * until[:, -1:] >= until[:, :-1]).sum(axis=1))
 

@@ -1,8 +1,8 @@
-"""The margins score: what chance makes of the largest LLR, told from how busy a stream is at the moment.
+"""The margins score: the distribution of the largest LLR under the null, from how busy a stream is at the moment.
 
 The null maximum of a scan is close to a Gumbel variable (Abrams, Kulldorff and Kleinman 2010), whose location and scale
 depend on the cases in the last hours and in the window. Learnt once on null histories, they give a score in
-microseconds, with no replications while incidents come in.
+microseconds, without replications while incidents come in.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of
 from detectors.scan.significance import Gumbel
 
 CENSORED = 0.5
-"""Maxima up to this LLR only say that they are small: a stream with hardly any cases has no window at all."""
-FEWEST = 50
-"""From fewer maxima that say more than that, nothing is learnt."""
+"""LLR up to which maxima are only known to be small: a stream with hardly any cases has no window at all."""
+FEWEST_MAXIMA = 50
+"""Lowest number of larger maxima from which margins are fitted."""
 SHRINKAGE = 1e-4
-"""Of every coefficient, so that loads that hardly vary are not given a meaning."""
-
+"""Penalty on the square of every coefficient, so that loads that hardly vary gain no weight."""
 
 HOURS = np.array(MARGIN_HOURS, np.int32)
 LOADS = len(HOURS) + 1
 
 
 def load(in_bucket: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The load of a stream, (LOADS,), from its cases in each bucket of the window, the current one last."""
+    """Return the load of a stream, (LOADS,), from its cases in each bucket of the window, the current one last."""
     return load_of(in_bucket, len(in_bucket) - 1, len(in_bucket), HOURS)
 
 
 class Margins(msgspec.Struct, frozen=True):
-    """Gumbel location and logarithm of the scale as polynomials of a stream's loads, which are held in range.
+    """Gumbel location and logarithm of the scale as polynomials of a stream's loads, which are clipped to a range.
 
-    ``low`` and ``high``, (loads,): the range that was learnt from. ``location`` and ``scale``: a constant, then for
+    ``low`` and ``high``, (loads,): the range of the loads in the fit. ``location`` and ``scale``: a constant, then for
     each load the factors of it and of its square. Loads as in :func:`detectors.kernels.history.load_of`.
     """
 
@@ -46,13 +45,13 @@ class Margins(msgspec.Struct, frozen=True):
 
     @classmethod
     def flat(cls) -> Margins:
-        """Scores are LLRs: with this the first histories are scanned."""
+        """Return margins under which scores are LLRs, for scans before anything is learnt."""
         nothing = (0.0,) * (1 + 2 * LOADS)
         return cls((0.0,) * LOADS, (0.0,) * LOADS, nothing, nothing)
 
     @classmethod
     def fit(cls, load: NDArray[np.float64], largest: NDArray[np.float64]) -> Margins:
-        """By maximum likelihood, from the loads of null scans, (scans, loads), and their largest LLRs, (scans,)."""
+        """Fit by maximum likelihood to the loads of null scans, (scans, loads), and their largest LLRs, (scans,)."""
         middle, spread = load.mean(axis=0), np.maximum(load.std(axis=0), 1e-3)
         x = (load - middle) / spread
         terms = np.column_stack((np.ones(len(x)), *(each**power for each in x.T for power in (1, 2))))
@@ -72,11 +71,11 @@ class Margins(msgspec.Struct, frozen=True):
 
     @property
     def null(self) -> Null:
-        """As the kernels take it."""
+        """The same as arrays for the kernels."""
         return Null(np.array(self.low), np.array(self.high), np.array(self.location), np.array(self.scale))
 
     def gumbel(self, load: NDArray[np.float64]) -> Gumbel:
-        """What chance does to the largest LLR under a load, (loads,)."""
+        """Return the distribution of the largest LLR under the null for a load, (loads,)."""
         return Gumbel(*gumbel_of(load, self.null))
 
 
@@ -86,7 +85,7 @@ def _loss(
     value: NDArray[np.float64],
     is_censored: NDArray[np.bool_],
 ) -> tuple[float, NDArray[np.float64]]:
-    """Minus the mean log-likelihood, and its gradient: a value is a maximum, or the most that one can have been."""
+    """Return minus the mean log-likelihood and its gradient; a censored value is an upper bound of a maximum."""
     location, log_scale = (terms @ each for each in np.split(coefficients, 2))
     log_scale = np.clip(log_scale, np.log(LEAST_SCALE), 10)
     scale = np.exp(log_scale)
@@ -107,7 +106,7 @@ def _loss(
 def _of_raw_loads(
     coefficients: NDArray[np.float64], middle: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> tuple[float, ...]:
-    """The same polynomial, of loads that are not standardised."""
+    """Return the coefficients of the same polynomial for loads that are not standardised."""
     first, second = coefficients[1::2] / spread, coefficients[2::2] / spread**2
     constant = coefficients[0] + float((second * middle**2 - first * middle).sum())
     factors = np.column_stack((first - 2 * second * middle, second)).ravel()

@@ -1,8 +1,8 @@
 """Near repeats: how often an incident is soon followed by another of its kind nearby, in the past and by chance.
 
-A Knox table (Knox 1964; Johnson et al. 2007) of pairs by distance and lag, freed of the pairs that siblings and
-grandchildren make. Held not against shuffled times but against pairs some weeks apart, which share place, clock and
-drift. No parametric form: a wrong one opens twice the alerts that it promises.
+A Knox table (Knox 1964; Johnson et al. 2007) counts pairs by distance and lag, without those among siblings or with
+grandparents. Expected pairs come not from shuffled times but from pairs some weeks apart, which share location, clock
+and drift. There is no parametric form: a wrong one opens twice the alerts that it promises.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from detectors.calibration.past import CATEGORIES, Past
 from detectors.kernels.pairs import followed_by, pairs_by_lag, pairs_periods_apart
 
 WITHIN_M = np.array([0.0, 180.0, 300.0, 430.0, 540.0])
-"""Rings around an incident: its own location, and as far as the first four rings of H3 cells of resolution 10 reach."""
+"""Outer radii of the rings around an incident, in metres: its own location, then four rings of H3 resolution 10."""
 EVERYWHERE_M = np.append(WITHIN_M, np.inf)
 WITHIN_S = (np.array([0.5, 1, 2, 6, 12, 24, 48, 72, 120, 168]) * 3600).astype(np.int64)
 WEEK_S = 7 * 86_400
 FIRST_WEEKS, LAST_WEEKS = 4, 9
-"""Expected pairs lie beside so many weeks: far enough for nobody to follow, near enough for places to be the same."""
+"""Lags of expected pairs, in weeks: too long for near repeats, short enough for locations to be the same."""
 LEAST = 0.02
-"""So little may the squares of pairs that are expected add up to: a part of a pair."""
+"""Lower bound for the expected sum of squared pair weights."""
 VARIANCE = 1.3
-"""Of a number of pairs, in units of the number: pairs that share an incident come together."""
+"""Variance over mean of a number of pairs: pairs that share an incident come together."""
 DIFFERENT = 0.5
-"""The rates of the categories differ by about this share of their mean."""
+"""Standard deviation of the rates of the categories, as a share of their mean."""
 FITTED = 4.0
-"""The shape was fitted too: by chance the mean rate is found to be about twice its standard error."""
+"""Squared z-score that the mean rate reaches by chance (two standard errors), because the shape is fitted too."""
 ROUNDS = 10
 TREE_ROUNDS = 4
 TREES = 20_000
+"""Number of simulated families."""
 MOST = 0.6
-"""No incident has more followers than this on average, or null histories would not end."""
+"""Upper bound for the mean number of followers, so that null histories end."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Repeats:
-    """How incidents are followed: per category the mean number of followers, (4,); where they fall, by ring and lag."""
+    """Near repeats: the mean number of followers of each category, (4,), and their shares by ring and by lag."""
 
     rate: _Floats
     by_ring: _Floats
@@ -52,28 +53,28 @@ class Repeats:
 
     @classmethod
     def none(cls) -> Repeats:
-        """Every incident stands by itself."""
+        """Return the near repeats of independent incidents: no followers."""
         return cls(np.zeros(CATEGORIES), np.eye(len(WITHIN_M))[0], np.eye(len(WITHIN_S))[0])
 
 
 class Knox:
     """The pairs of a history by category, ring and lag, observed and expected; ``points`` of the locations, (L, 3).
 
-    Expected are as many as there are beside a whole number of weeks: with the same places, clocks and drift. A pair of
-    quiet places tells more than one of busy places, where many pairs are due to chance: locations of ``n`` and ``m``
-    incidents of the category weigh ``1 / (n + 1) + 1 / (m + 1)``, about as signal over variance. ``around``: what the
-    locations have around them.
+    The expected number is that of pairs around a whole number of weeks apart, which share locations, clocks and drift.
+    At busy locations many pairs are due to chance, so pairs of quiet ones weigh more: with ``n`` and ``m`` incidents of
+    the category the weight is ``1 / (n + 1) + 1 / (m + 1)``, about signal over variance. ``around``: the surroundings
+    of the locations.
 
     Raises:
-        ValueError: the history is too short to tell.
+        ValueError: The history is too short.
     """
 
     def __init__(self, past: Past, points: _Floats) -> None:
         weeks = past.buckets * BUCKET_S // WEEK_S
         if weeks < FIRST_WEEKS + 4:
             raise ValueError(
-                f"history: {weeks} weeks; near repeats cannot be told in fewer than {FIRST_WEEKS + 4}: "
-                "--no-near-repeats leaves them out"
+                f"history: {weeks} weeks; near repeats need at least {FIRST_WEEKS + 4} "
+                "(--no-near-repeats leaves them out)"
             )
         self.around = around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
         self._cases = np.bincount(past.category, minlength=CATEGORIES).astype(float)
@@ -88,17 +89,17 @@ class Knox:
             near = pairs_by_lag(np.zeros(len(second), np.int64), second, *within)
             tables.append((near, apart, around.weight_of_followers(location, quiet)))
         near, apart, self._of_followers = (np.array(each) for each in zip(*tables, strict=True))
-        # What rises and falls in the whole area makes pairs at every distance: they say how many are usual at a lag.
+        # Ups and downs of the whole area make pairs at every distance, so far pairs show how many are usual at a lag.
         rise = near.sum(axis=2, keepdims=True) / np.maximum(apart.sum(axis=2, keepdims=True), LEAST)
         self.observed = near[:, 0, :-1]
         self.expected = (apart * rise)[:, 0, :-1]
         self._variance = VARIANCE * np.maximum((apart * rise)[:, 1, :-1], LEAST)
         self._of_observed = VARIANCE * np.maximum(near[:, 1, :-1], self._variance)
-        places, times = np.unique(past.location, return_counts=True)
-        self._locations = np.average(around.number[places], axis=0, weights=times)
+        locations, times = np.unique(past.location, return_counts=True)
+        self._locations = np.average(around.number[locations], axis=0, weights=times)
 
     def estimate(self, generator: np.random.Generator | None = None) -> Repeats:
-        """The followers that explain the pairs; with a generator, one draw of what they may be."""
+        """Return the near repeats that explain the pairs; with a generator, one draw from their uncertainty."""
         observed = self.observed
         if generator is not None:
             observed = generator.normal(observed, np.sqrt(self._of_observed))
@@ -111,7 +112,7 @@ class Knox:
         return _without_relatives(pairs, by_ring, by_lag, self._cases, self._locations, np.random.default_rng(0))
 
     def _shape(self, excess: _Floats) -> tuple[_Floats, _Floats]:
-        """Shares by ring and by lag whose product fits best; neither grows with distance or with time, for its size."""
+        """Return shares by ring and by lag whose product fits best; their densities fall with distance and time."""
         sizes = np.maximum(self._locations, 1e-3), np.diff(WITHIN_S, prepend=0) / 3600
         variance, followers = self._variance.sum(axis=0), self._of_followers.sum(axis=0)
         ring, lag = (each / each.sum() for each in sizes)
@@ -124,9 +125,9 @@ class Knox:
 
 
 def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
-    """Rates ``fitted / informed``, variance ``1 / informed``, drawn to their mean and that to nothing.
+    """Return the rates ``fitted / informed``, of variance ``1 / informed``, shrunk to their mean, and it towards 0.
 
-    The more the less they are known (James and Stein 1961).
+    The less is known of a rate, the more it is shrunk (James and Stein 1961).
     """
     whole = informed.sum()
     mean = fitted.sum() / whole if whole > 0 else 0.0
@@ -139,8 +140,8 @@ def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
 
 
 def _falling(product: _Floats, weight: _Floats, size: _Floats) -> _Floats:
-    """Shares proportional to product / weight, but falling per size and not negative; zeros if nothing is left."""
-    weight = np.maximum(weight, 1e-12)  # of a lag that no pair is expected in
+    """Return shares like ``product / weight``, not negative and with falling density; zeros if nothing is left."""
+    weight = np.maximum(weight, 1e-12)  # a lag may have no expected pairs
     fitted = isotonic_regression(product / weight / size, weights=weight * size**2, increasing=False).x
     share = np.maximum(fitted, 0.0) * size
     whole = share.sum()
@@ -155,7 +156,7 @@ def _without_relatives(
     locations: _Floats,
     generator: np.random.Generator,
 ) -> Repeats:
-    """Followers that give so many pairs an incident, together with their brothers, cousins and grandparents."""
+    """Return the near repeats that make ``pairs`` per incident, siblings, cousins and grandparents included."""
     wanted = float(pairs @ cases / max(cases.sum(), 1.0)) * np.outer(by_ring, by_lag)
     if not wanted.sum():
         return Repeats.none()
@@ -175,12 +176,12 @@ def _without_relatives(
 
 
 def _pairs_of_trees(rate: float, ring: _Floats, lag: _Floats, generator: np.random.Generator) -> _Floats:
-    """Pairs by ring and lag in families that begin with one incident, per incident."""
+    """Return the pairs by ring and lag, per incident, in simulated families that begin with one incident each."""
     root, second, where = np.arange(TREES), np.zeros(TREES), np.zeros((TREES, 2))
     generations = [(root, second, where)]
     while len(root):
         number = generator.poisson(rate, len(root))
-        far, late = _steps(int(number.sum()), ring, lag, generator)
+        far, late = _draw_steps(int(number.sum()), ring, lag, generator)
         angle = generator.uniform(0, 2 * np.pi, len(far))
         root, second = np.repeat(root, number), np.repeat(second, number) + late
         where = np.repeat(where, number, axis=0) + (far * np.array([np.cos(angle), np.sin(angle)])).T
@@ -192,8 +193,8 @@ def _pairs_of_trees(rate: float, ring: _Floats, lag: _Floats, generator: np.rand
     return np.asarray(table[0] / len(root))
 
 
-def _steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.Generator) -> tuple[_Floats, _Floats]:
-    """How far and how late each of some followers comes, in metres and seconds."""
+def _draw_steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.Generator) -> tuple[_Floats, _Floats]:
+    """Draw the distance and the lag of followers, in metres and seconds."""
     which = generator.choice(len(ring), number, p=ring)
     nearest = np.concatenate(([0.0], WITHIN_M[:-1]))
     far = np.sqrt(generator.uniform(nearest[which] ** 2, WITHIN_M[which] ** 2))
@@ -203,10 +204,10 @@ def _steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.Genera
 
 
 class Surroundings:
-    """The locations in each ring around each location, for followers to fall on. ``points`` in metres, (L, 3).
+    """The locations in each ring around each location, where followers fall. ``points`` in metres, (L, 3).
 
-    ``cases``, (L,): incidents of the past. Followers fall where there is something to do, which the past shows in part:
-    a location draws them by the root of its cases, and one more.
+    ``cases``, (L,): incidents of the past. Followers fall where opportunities are, which the past shows in part: a
+    location draws them in proportion to the root of one more than its cases.
     """
 
     def __init__(self, points: _Floats, cases: NDArray[np.int64]) -> None:
@@ -226,12 +227,12 @@ class Surroundings:
 
     @property
     def number(self) -> NDArray[np.int64]:
-        """How many locations are in each ring around each, (L, rings)."""
+        """The number of locations in each ring around each location, (L, rings)."""
         return np.diff(self._start).reshape(-1, len(WITHIN_M))
 
     def weight_of_followers(self, location: NDArray[np.int32], quiet: _Floats) -> _Floats:
-        """What the pairs of some incidents with one follower each in a ring weigh, (rings,); see :class:`Knox`."""
-        joined = 1 / (1 / quiet + 1)  # what a location weighs once the follower is there
+        """Return the total weight of the pairs of incidents with one follower in each ring, (rings,); see `Knox`."""
+        joined = 1 / (1 / quiet + 1)  # the weight of a location after the follower
         until = np.concatenate(([0.0], np.cumsum(self._pull * joined[self._other])))
         pulled = until[self._start[1:]] - until[self._start[:-1]]
         pull = self._until[self._start[1:]] - self._until[self._start[:-1]]
@@ -239,10 +240,10 @@ class Surroundings:
         own = np.column_stack((joined, *[quiet] * (len(WITHIN_M) - 1)))
         return np.asarray((there.reshape(-1, len(WITHIN_M)) + own)[location].sum(axis=0))
 
-    def alone(self, past: Past, repeats: Repeats, usual: _Floats) -> _Floats:
-        """The chance that an incident followed no other, (n,): stochastic declustering (Zhuang et al. 2002).
+    def chance_of_first(self, past: Past, repeats: Repeats, usual: _Floats) -> _Floats:
+        """Return the chance that each incident followed no other, (n,): stochastic declustering (Zhuang et al. 2002).
 
-        ``usual``: incidents of its category that are usual at its place in its hour, (n,).
+        ``usual``: the usual number of incidents of its category, location and hour, (n,).
         """
         chance = np.ones(len(past))
         hours = np.diff(WITHIN_S, prepend=0) / 3600
@@ -255,8 +256,8 @@ class Surroundings:
             chance[mine] = usual[mine] / (usual[mine] + followers)
         return chance
 
-    def followed(self, past: Past, repeats: Repeats, generator: np.random.Generator) -> Past:
-        """The history with followers, and theirs."""
+    def with_followers(self, past: Past, repeats: Repeats, generator: np.random.Generator) -> Past:
+        """Return the history with followers, their followers, and so on."""
         second, location, category = past.second, past.location, past.category
         generations = [(second, location, category)]
         while len(second):
@@ -264,12 +265,12 @@ class Surroundings:
             second, location = np.repeat(second, number), np.repeat(location, number)
             category = np.repeat(category, number)
             ring = generator.choice(len(WITHIN_M), len(second), p=repeats.by_ring)
-            _, late = _steps(len(second), repeats.by_ring, repeats.by_lag, generator)
+            _, late = _draw_steps(len(second), repeats.by_ring, repeats.by_lag, generator)
             row = location.astype(np.int64) * len(WITHIN_M) + ring
             first, end = self._start[row], self._start[row + 1]
             drawn = self._until[first] + generator.random(len(row)) * (self._until[end] - self._until[first])
             chosen = np.clip(np.searchsorted(self._until, drawn, side="right") - 1, first, np.maximum(end - 1, first))
-            # Where a ring holds no location the follower falls on the parent's own.
+            # If a ring holds no location, the follower falls on the parent's.
             location = np.where(end > first, self._other[np.minimum(chosen, len(self._other) - 1)], location)
             second = second + late.astype(np.int64)
             generations.append((second, location, category))

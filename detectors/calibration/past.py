@@ -1,4 +1,4 @@
-"""What an area's history says, and what happens in a null history: incidents as columns."""
+"""A history of an area, real or null: incidents as columns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from detectors.area.settings import STREAMS
 from detectors.area.strata import BUCKET_S
 
 CATEGORIES = len(STREAMS) - 1
-"""Only incidents of the four categories are scanned."""
+"""Number of scanned categories."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Past:
     """Incidents in order of time: second since the first bucket began, location, category, each (n,).
 
-    ``buckets`` whole hours from ``first_bucket`` on (counted from 1970); all incidents lie within.
+    All lie within ``buckets`` whole hours from ``first_bucket`` (counted from 1970) on.
     """
 
     first_bucket: int
@@ -37,7 +37,7 @@ class Past:
         location: NDArray[np.int32],
         category: NDArray[np.int8],
     ) -> Past:
-        """Puts incidents into order and leaves out those outside."""
+        """Put incidents in order and leave out those outside."""
         inside = (second >= 0) & (second < buckets * BUCKET_S)
         order = np.flatnonzero(inside)[np.argsort(second[inside], kind="stable")]
         return cls(
@@ -53,11 +53,11 @@ class Past:
 
     @property
     def bucket(self) -> NDArray[np.int32]:
-        """The bucket of each incident, from 0, (n,)."""
+        """The bucket of each incident, counted from 0, (n,)."""
         return (self.second // BUCKET_S).astype(np.int32)
 
     def streams(self) -> Iterator[NDArray[np.int64]]:
-        """Per stream, the numbers of its incidents."""
+        """Yield the row numbers of the incidents of each stream."""
         for category in range(CATEGORIES):
             yield np.flatnonzero(self.category == category)
         yield np.arange(len(self))

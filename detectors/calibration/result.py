@@ -1,4 +1,4 @@
-"""What a calibration gives: the score, where the tiers begin, and how often chance alone reaches a score."""
+"""The result of a calibration: the score, where the tiers begin, and how often chance alone reaches a score."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from detectors.scan.significance import TIERS
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
 TAIL = 100
-"""Beyond the scores that chance has shown, the rate falls as it does over this many of the strongest alerts."""
+"""Number of the strongest alerts by chance whose fall gives the rate beyond them."""
 STEEPEST = 0.1
-"""Over fewer score units than this the rate beyond them is not said to fall to a third."""
+"""Lower bound for the score units over which that rate falls by a factor of e."""
 RAREST = 1e-9
-"""Alerts a week: nothing is said to be rarer."""
+"""Lower bound for a rate, in alerts a week."""
 NORMAL_95 = 1.96
 
 
 class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
-    """What chance includes: followers per incident of each category; their shares by ring (m) and by lag (h)."""
+    """The near repeats that chance includes: followers per incident of each category, their shares by ring and lag."""
 
     followers: dict[str, float]
     within_m: tuple[float, ...]
@@ -38,11 +38,11 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Everything that scoring and the promise rest on. Rates are alerts a week over all streams, by chance alone.
+    """All that scoring and the promise rest on. Rates are alerts a week over all streams, by chance alone.
 
-    ``scores``: tier -> the score from which it holds; ``margins`` by stream; ``curve``: (score, rate), rising scores;
-    ``rate``: that of the tier ``alert``, measured on null histories that nothing was learnt from, with its 95 %
-    interval ``rate_low`` to ``rate_high``; ``dispersion``: variance over mean of the weekly number.
+    ``scores``: tier -> the score at which it begins; ``margins`` by stream; ``curve``: (score, rate), rising scores;
+    ``rate``: that of the tier ``alert``, measured on null histories that were not used before, with its 95 % interval
+    ``rate_low`` to ``rate_high``; ``dispersion``: variance over mean of the weekly number.
     """
 
     budget: float
@@ -68,7 +68,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         budget: float,
         repeats: Repeats,
     ) -> Calibration:
-        """``strongest``: the highest score of each alert of ``weeks`` of chance; ``by_week``: how many were opened."""
+        """Make the calibration from the highest score of each alert by chance in ``weeks``, and alerts ``by_week``."""
         falling = np.sort(strongest)[::-1]
         rank = np.unique(np.geomspace(1, len(falling), CURVE_POINTS).astype(int))[::-1]
         curve = tuple((float(falling[each - 1]), each / weeks) for each in rank.tolist())
@@ -95,7 +95,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def rate_of(self, score: float) -> float:
-        """How many alerts a week reach a score by chance alone; beyond the strongest seen it falls exponentially."""
+        """Return how many alerts a week reach a score by chance; beyond the strongest seen it falls exponentially."""
         scores, rates = zip(*self.curve, strict=True)
         if score > scores[-1]:
             return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
@@ -103,7 +103,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 in hex over all of it; every tick and cluster names it."""
+        """SHA-256 in hex over the whole calibration; every tick and cluster carries it."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     def score_of(self, tier: str) -> float:
@@ -115,5 +115,5 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
 
     def interval_days(self, score: float) -> float:
-        """By chance this area sees an alert at least this strong once in so many days."""
+        """Return the mean time, in days, between alerts at least this strong by chance alone."""
         return WEEK_DAYS / self.rate_of(score)

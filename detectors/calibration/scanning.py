@@ -1,4 +1,4 @@
-"""Every scan of a history, as the Monitor would make it, and what its tracker would make of the clusters."""
+"""The scans of a whole history, as the Monitor makes them, and the alerts that its tracker makes of the clusters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from detectors.kernels.history import Events, Found, Rules, Zones, scan_history
 from detectors.kernels.null_alerts import Lives, Told, live, members_of, tell_apart
 
 Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Of some scans of a stream: the loads, (scans, loads), and the largest LLRs, (scans,)."""
+"""The loads, (scans, loads), and the largest LLRs, (scans,), of some scans of a stream."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scanning:
-    """How an area is scanned: its settings, its places in metres, (L, 3), and their neighbours."""
+    """What the scans of an area need: settings, locations in metres, (L, 3), and their neighbours."""
 
     settings: AreaSettings
     points: NDArray[np.float64]
@@ -31,15 +31,15 @@ class Scanning:
 
     @property
     def window(self) -> int:
-        """Buckets of the window: the scans of a history begin when it is full."""
+        """The length of the window in buckets; the scans of a history begin when it is full."""
         return self.settings.window_days * 24
 
     def stratum(self, first_bucket: int, buckets: int) -> NDArray[np.int32]:
-        """The stratum of each of some buckets, (buckets,)."""
+        """Return the stratum of each of ``buckets`` buckets from ``first_bucket`` on."""
         return SCHEMES[self.settings.strata].of_buckets(first_bucket, buckets, ZoneInfo(self.settings.timezone))
 
     def maxima(self, past: Past, stratum: NDArray[np.int32], step: int) -> list[Maxima]:
-        """Per stream, load (scans, loads) and largest LLR (scans,) when each ``step``-th bucket begins."""
+        """Return per stream the loads and largest LLRs of scans at the beginning of every ``step``-th bucket."""
         flat, result = Margins.flat(), []
         for numbers in past.streams():
             found = self._scan(past, numbers, stratum, flat, 0.0, step, True)
@@ -48,21 +48,21 @@ class Scanning:
             result.append((found.load, largest))
         return result
 
-    def told(
+    def clusters(
         self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
     ) -> list[Told]:
-        """Per stream, the clusters of every scan from the first full window on that have a score.
+        """Return per stream the clusters with at least a score, of every scan from the first full window on.
 
-        ``step``: instead of every scan of the Monitor, one when each so many buckets have passed.
+        ``step``: scan only at the beginning of every ``step``-th bucket, not whenever the Monitor would.
         """
         result = []
         for numbers, each in zip(past.streams(), margins, strict=True):
             found = self._scan(past, numbers, stratum, each, score, step or 1, step is not None)
-            result.append(self._told(past, numbers, found, each))
+            result.append(self._clusters(past, numbers, found, each))
         return result
 
     def lives(self, told: Told, open_at: float, tier_at: float) -> Lives:
-        """The alerts of a stream under a score from which they open; ``tier_at``: the score of a tier to be dated."""
+        """Return the alerts of a stream that open from a score on, with the time at which each reached ``tier_at``."""
         settings = self.settings
         return live(
             told,
@@ -103,7 +103,7 @@ class Scanning:
             HOURS,
         )
 
-    def _told(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Told:
+    def _clusters(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Told:
         near, scans = self.near, len(found.had)
         first = np.searchsorted(found.scan, np.arange(scans + 1))
         kept = tell_apart(

@@ -33,7 +33,7 @@ def _best_of_centre(
 ) -> tuple[float, int, int]:
     """The best window around one centre above a floor: (LLR, locations, duration column).
 
-    Fewest locations, then the shortest window hold a tie (METHOD.md section 4.1). ``inside`` and
+    Fewest locations, then the shortest window hold a tie (docs/method.md section 4.1). ``inside`` and
     ``usual`` are work space of length D. A window is only worth a look where a case was added:
     without one the expected count rises and the observed does not.
     """
@@ -184,7 +184,7 @@ def without_overlap(
 
     A circle reaches to the last location of the zone and holds every location at that distance, though the zone may
     leave a tied one out. Two that meet are both kept if a whole interval lies between their time spans ``begin`` to
-    before ``end`` (METHOD.md section 4.4).
+    before ``end`` (docs/method.md section 4.4).
     """
     # Per location, a list of the kept windows that hold it.
     head = np.full(len(start) - 1, -1, np.int64)

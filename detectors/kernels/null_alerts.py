@@ -14,7 +14,7 @@ import numpy as np
 from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
 
 TIE = 1e-9
-"""LLRs this near are equal (METHOD.md section 4.3)."""
+"""LLRs this near are equal (docs/method.md section 4.3)."""
 
 
 class Told(NamedTuple):

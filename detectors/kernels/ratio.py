@@ -36,7 +36,7 @@ def compiled(function: Function) -> Function:
 def log_likelihood_ratio(observed: int, expected: float, total: float, min_risk: float) -> float:
     """Kulldorff's LLR of a window against all cases; 0 unless the window is high.
 
-    ``n log(n/u) + (N-n) log((N-n)/(N-u))``, natural logarithm, the term with ``n = N`` left out (METHOD.md section 1;
+    ``n log(n/u) + (N-n) log((N-n)/(N-u))``, natural logarithm, no second term if ``n = N`` (docs/method.md section 1;
     Kulldorff et al. 2005, equation 3). With an infinite ``total`` that is ``n log(n/u) - (n-u)``, the
     expectation-based statistic (Neill 2009, equation 2). High: more cases than expected, and a relative risk
     ``(n/u) / ((N-n)/(N-u))`` of ``min_risk`` or more.

@@ -164,8 +164,8 @@ def best_spans_per_centre(
     """The best windows around every centre: LLR, centre, locations, begin, end, each (windows,).
 
     After the best span ``[a, b)`` in ``[0, T)``, the best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and so on
-    in those, while their LLR is above ``least_after`` (METHOD.md section 4.2). Equal ratios: fewest locations, then the
-    earlier end, then the shorter span.
+    in those, while their LLR is above ``least_after`` (docs/method.md section 4.2). Equal ratios: fewest locations,
+    then the earlier end, then the shorter span.
     """
     locations, intervals = expected.shape
     longest = totals.shape[1]

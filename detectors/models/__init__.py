@@ -1,1 +1,1 @@
-"""Models of what is usual, one file each, all giving an ``Expected``."""
+"""Models of the expected cases, one per file."""

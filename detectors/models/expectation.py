@@ -1,11 +1,12 @@
-"""Expectation-based Poisson (Neill 2009): windows against their own baselines, so that a surge of the area shows.
+"""Expectation-based Poisson (Neill 2009): each window against its own baseline, so that a surge of the area shows.
 
-The baseline is the usual number of cases of a place at such hours of the week, from the history before the windows:
-a gamma prior around what the area, the place and its neighbours make likely, and the place's own cases in that stratum
-(empirical Bayes, Clayton and Kaldor 1987). Thin places follow their neighbours, busy ones themselves.
+The baseline is the usual number of cases of a location in such hours of the week, from the history before the windows:
+a gamma prior around what the area, the location and its neighbours make likely, updated with the location's own cases
+in that stratum (empirical Bayes, Clayton and Kaldor 1987). Thin locations follow their neighbours, busy ones
+themselves.
 
-Nothing else cancels reports that have not come yet, so that where their delays are known, only that share of the usual
-cases is expected of an interval which has usually arrived: its completeness.
+Reports that have not come yet do not cancel out. Where their delays are known, the usual cases of an interval are
+multiplied by its completeness, the share that has usually arrived.
 """
 
 from __future__ import annotations
@@ -19,60 +20,57 @@ from detectors.area.neighbours import Neighbours
 from detectors.models.nulls import Null, PoissonNull
 
 OWN_CASES = 10.0
-"""From so many cases of its own on a place counts for more than its neighbours do."""
+"""Number of its own cases from which a location counts for more than its neighbours."""
 STRATUM_CASES = 5.0
-"""From so many cases in a stratum on it counts for more than the area's clock does."""
+"""Number of its cases in a stratum from which a location counts for more than the area's clock."""
 NEAREST = 50
-"""So many neighbours are asked at most."""
+"""Largest number of neighbours that a location leans on."""
 
 
 def baseline(
-    place: NDArray[np.int32], stratum: NDArray[np.int32], length: NDArray[np.float64], near: Neighbours
+    location: NDArray[np.int32], stratum: NDArray[np.int32], length: NDArray[np.float64], near: Neighbours
 ) -> NDArray[np.float64]:
-    """Usual cases of one interval of each stratum in each place, shape (L, S).
+    """Return the usual cases of one interval of each stratum at each location, shape (L, S).
 
-    ``place`` and ``stratum`` of every case of the history, (cases,); ``length``: intervals of the history in each
-    stratum, each as far as it is complete, (S,). Both shrinkages keep the area's total.
+    ``location`` and ``stratum``: of every case of the history, (cases,). ``length``: the sum of the completeness of
+    the history's intervals in each stratum, (S,). Both shrinkages keep the area's total.
     """
     locations, strata = len(near.size), len(length)
     cases = np.zeros((locations, strata))
-    np.add.at(cases, (place, stratum), 1.0)
+    np.add.at(cases, (location, stratum), 1.0)
     own = cases.sum(axis=1)
-    around = np.array([own[near.zone(centre, min(NEAREST, len_))].mean() for centre, len_ in _rows(near)])
+    row_lengths = enumerate(np.diff(near.start).tolist())
+    around = np.array([own[near.zone(centre, min(NEAREST, row_length))].mean() for centre, row_length in row_lengths])
     likely = (own + OWN_CASES * around / max(own.mean(), 1e-300)) if own.any() else own
     likely *= own.sum() / max(likely.sum(), 1e-300)
     clock = cases.sum(axis=0) / max(cases.sum(), 1e-300)
-    prior = likely[:, None] * clock  # cases that the place would have had in the stratum
+    prior = likely[:, None] * clock  # cases that the location would have had in the stratum
     posterior = prior * (cases + STRATUM_CASES) / (prior + STRATUM_CASES)
     posterior *= cases.sum() / max(posterior.sum(), 1e-300)
     return np.asarray(np.divide(posterior, length, out=np.zeros_like(posterior), where=length > 0))
 
 
-def _rows(near: Neighbours) -> list[tuple[int, int]]:
-    return list(enumerate(np.diff(near.start).tolist()))
-
-
 class ExpectationModel:
-    """``usual``: cases per location and interval, (L, T); the share of them that has come: ``completeness``, (T,)."""
+    """``usual``: cases per location and interval, (L, T); ``completeness``: the share of them that has come, (T,)."""
 
     def __init__(self, usual: NDArray[np.float64], completeness: NDArray[np.float64] | None = None) -> None:
         self._usual = usual if completeness is None else usual * completeness
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """What counts as the population of a location: its expected cases over the whole study, (L,)."""
+        """The expected cases of each location over the whole study, (L,), in place of a population."""
         return np.asarray(self._usual.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
-        """The expected cases of each interval of a time span, (L, end - begin)."""
+        """Return the expected cases of each interval of a time span, (L, end - begin)."""
         return self._usual[:, begin:end]
 
     def total(self, begin: int, end: int) -> float:  # noqa: ARG002 (other models need the span)
-        """A window is compared with nothing but its own baseline."""
+        """Return infinity, because a window is compared with its own baseline alone."""
         return math.inf
 
     def null(self, first: int) -> Null:
-        """How the cases of the intervals from ``first`` on fall by chance."""
+        """Return the null of the cases in the intervals from ``first`` on."""
         recent = self._usual[:, first:]
         means = recent.sum(axis=0)
         return PoissonNull(recent, lambda generator: generator.poisson(means))

@@ -1,4 +1,4 @@
-"""What a model says is usual: the expected cases that a scan compares the observed ones with."""
+"""The result of a model: expected cases beside the observed ones that a scan compares with them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Expected:
     """Expected and observed cases of one stream at one moment.
 
     ``counts``: observed per location and duration, int32, shape (L, D). ``expected``: the same under the null, float64.
-    ``totals``: the cases that a window of each duration is compared with, observed and expected alike, float64, shape
-    (D,); infinite for an expectation-based model. ``durations``: in buckets, rising, int32, shape (D,); each ends now,
-    the partly filled bucket included.
+    ``totals``: all cases that a window of each duration is compared with, observed or expected, float64, shape (D,);
+    infinite for an expectation-based model. ``durations``: in buckets, rising, int32, shape (D,); each ends now and
+    includes the partly filled bucket.
     """
 
     counts: NDArray[np.int32]

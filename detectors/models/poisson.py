@@ -1,4 +1,4 @@
-"""The discrete Poisson model: expected cases from a population or from known weights (METHOD.md section 2)."""
+"""The discrete Poisson model: expected cases from a population or from known weights (docs/method.md section 2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detectors.models.nulls import Null, PoissonNull
 
 
 class Census(NamedTuple):
-    """The population of one location and class: the day of each count, rising, and the count."""
+    """The population counts of one location and class, and the day of each, rising."""
 
     location: int
     group: int
@@ -21,29 +21,29 @@ class Census(NamedTuple):
 
 
 def person_time(census: Census, edges: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Person-days of one location and class in each interval between two ``edges`` (days, rising), shape (T,).
+    """Return the person-days of one location and class in each interval between ``edges`` (days, rising), shape (T,).
 
-    Between two counts the population is linear, before the first and after the last it is constant; the integral is
-    exact. Populations are held in single precision, as SaTScan does.
+    The population is linear between two counts, and constant before the first and after the last; the integral is
+    exact. Populations are held in single precision, as in SaTScan.
     """
     population = np.asarray(census.population, np.float32).astype(np.float64)
     if len(population) == 1:
         return np.asarray(population[0] * np.diff(edges))
     days = np.union1d(edges, [day for day in census.day if edges[0] < day < edges[-1]])
-    there = np.interp(days, census.day, population)
-    until = np.concatenate(([0.0], np.cumsum(np.diff(days) * (there[:-1] + there[1:]) / 2)))
+    level = np.interp(days, census.day, population)
+    until = np.concatenate(([0.0], np.cumsum(np.diff(days) * (level[:-1] + level[1:]) / 2)))
     return np.asarray(np.diff(until[np.searchsorted(days, edges)]))
 
 
 def standardised(
     censuses: Sequence[Census], edges: NDArray[np.int64], cases_of_group: Mapping[int, int], locations: int
 ) -> NDArray[np.float64]:
-    """Expected cases per location and interval by indirect standardisation, shape (L, T); they add up to all cases.
+    """Return the expected cases by indirect standardisation, shape (L, T); they add up to all cases.
 
-    ``cases_of_group``: all cases of each class. The risk of a class is its cases over its person-time.
+    ``cases_of_group``: all cases of each class. The risk of a class is its cases divided by its person-time.
 
     Raises:
-        ValueError: a class has cases but no person-time.
+        ValueError: A class has cases but no person-time.
     """
     intervals = len(edges) - 1
     expected: NDArray[np.float64] | None = None
@@ -69,11 +69,11 @@ def standardised(
 
 
 class PoissonModel:
-    """Cases fall in proportion to ``expected``, (L, T), which add up to all of them.
+    """The Poisson model: cases fall in proportion to ``expected``, (L, T), which adds up to all of them.
 
-    With ``is_stratified`` every interval is a world of its own: its expected cases are scaled to its observed ones
-    (``in_interval``, (T,)), a window is compared with the cases of its own time span, and by chance each interval has
-    as many cases as it had.
+    With ``is_stratified`` every interval is separate: its expected cases are scaled to its observed ones
+    (``in_interval``, (T,)), a window is compared with the cases of its time span, and chance keeps the number of cases
+    of each interval.
     """
 
     def __init__(
@@ -88,19 +88,19 @@ class PoissonModel:
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """What counts as the population of a location: its expected cases over the whole study, (L,)."""
+        """The expected cases of each location over the whole study, (L,), in place of a population."""
         return np.asarray(self._expected.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
-        """The expected cases of each interval of a time span, (L, end - begin)."""
+        """Return the expected cases of each interval of a time span, (L, end - begin)."""
         return self._expected[:, begin:end]
 
     def total(self, begin: int, end: int) -> float:
-        """The cases that a window of a time span is compared with."""
+        """Return the number of cases with which a window of a time span is compared."""
         return float(self._in_interval[begin:end].sum() if self._is_stratified else self._in_interval.sum())
 
     def null(self, first: int) -> Null:
-        """How the cases of the intervals from ``first`` on fall by chance."""
+        """Return the null of the cases in the intervals from ``first`` on."""
         recent = self._expected[:, first:]
         if self._is_stratified:
             fixed = self._in_interval[first:]

@@ -1,4 +1,4 @@
-"""The scan: the most unusual cylinders of one stream, secondary ones without overlap."""
+"""The scan of one stream: its most unusual cylinders, without overlap."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from detectors.kernels.centres import LANES, best_per_centre, hopeful_centres, w
 from detectors.models.expected import Expected
 
 TIE = 1e-9
-"""LLRs this near are equal (METHOD.md section 4.3)."""
+"""Largest difference between LLRs that count as equal (docs/method.md section 4.3)."""
 
 FEW = 16
-"""Less than one in so many centres are scanned at once: to look for hope first would take longer."""
+"""Below a share of 1 / ``FEW`` of the centres, all are scanned: ruling out hopeless ones first would take longer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Cylinder:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Best:
-    """The best window around each of some centres: centre, LLR, locations in its zone, duration column, each (n,)."""
+    """The best window of each of some centres: centre, LLR, locations in its zone, duration column, each (n,)."""
 
     centre: NDArray[np.int32]
     llr: NDArray[np.float64]
@@ -48,7 +48,7 @@ def best_windows(
     min_risk: float = 0.0,
     centres: NDArray[np.int32] | None = None,
 ) -> Best:
-    """The best window of every centre (or of some) that has one with an LLR above ``floor``, 0 or more."""
+    """Return the best window of every centre (or of some) that has one with an LLR above ``floor``, 0 or more."""
     if centres is None:
         centres = np.arange(len(near.size), dtype=np.int32)
     windows = (near.start, near.size, near.index, model.counts, model.expected, model.totals, min_cases)
@@ -62,18 +62,18 @@ def best_windows(
 def scan(
     model: Expected, near: Neighbours, min_cases: int, most: int, floor: float = 0.0, min_risk: float = 0.0
 ) -> list[Cylinder]:
-    """At most ``most`` cylinders that share no circle, best first, all that have an LLR above ``floor``.
+    """Return the best cylinders without overlap, best first: at most ``most``, all with an LLR above ``floor``.
 
-    The best window of every centre is found, then the list is gone down (METHOD.md section 4). A floor changes
-    nothing above it but the time it takes.
+    It finds the best window of every centre, then goes down the list (docs/method.md section 4). A floor saves time
+    and changes nothing above it.
     """
     return apart(best_windows(model, near, min_cases, max(0.0, floor - 1000 * TIE), min_risk), model, near, most)
 
 
 def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cylinder]:
-    """At most ``most`` of the best windows that share no circle, best first."""
+    """Return the best windows without overlap as cylinders, best first, at most ``most``."""
     order = ranked(best.llr, best.size, best.centre)
-    now = np.zeros(len(best.centre), np.int32)  # all end now: every two meet in time
+    now = np.zeros(len(best.centre), np.int32)  # all end now, so time separates none of them
     kept = without_overlap(order, best.centre, best.size, now, now, near.start, near.index, near.distance, most)
     cylinders = []
     for which in kept.tolist():
@@ -85,7 +85,7 @@ def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cyli
                 size=int(best.size[which]),
                 duration=int(model.durations[column]),
                 observed=int(model.counts[zone, column].sum()),
-                # One after the other, as the kernel adds them; `sum` and `numpy.sum` round otherwise.
+                # Added one after the other, as in the kernel; `sum` and `numpy.sum` round differently.
                 expected=float(np.add.accumulate(model.expected[zone, column])[-1]),
                 llr=float(best.llr[which]),
             )
@@ -94,7 +94,7 @@ def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cyli
 
 
 def ranked(llr: NDArray[np.float64], size: NDArray[np.int32], centre: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Windows by falling LLR; within ``TIE`` of the one before: fewer locations, smaller centre."""
+    """Return the order of windows: falling LLR; within ``TIE`` of the one before, fewer locations, smaller centre."""
     order = np.argsort(-llr, kind="stable")
     run = np.concatenate(([0], np.cumsum(np.diff(llr[order]) < -TIE))) if len(order) else order
     return order[np.lexsort((centre[order], size[order], run))]

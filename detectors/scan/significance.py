@@ -1,8 +1,8 @@
-"""From an LLR to a score and to how often chance alone would show as much.
+"""From an LLR to a score, and to how often chance alone would show as much.
 
-Without a calibration the score standardises the LLR by the Gumbel location and scale of replicated
-maxima, and the chance statement is the nominal recurrence interval of one scan an hour. It counts
-scans, not alerts: a calibration is what keeps a promised rate.
+Without a calibration the score standardises the LLR by the Gumbel location and scale of replicated maxima, and its
+rarity is the nominal recurrence interval of one scan an hour. That counts scans, not alerts: only a calibration keeps
+a promised rate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from detectors.area.strata import BUCKET_S
 EULER = 0.5772156649
 SMALLEST_P = 1e-17
 TIERS = ("watch", "advisory", "alert", "urgent")
-"""How rare an alert is, from often to hardly ever."""
+"""The tiers of an alert, the most common first."""
 
 
 class Gumbel(msgspec.Struct, frozen=True):
@@ -31,40 +31,40 @@ class Gumbel(msgspec.Struct, frozen=True):
 
     @classmethod
     def fit(cls, maxima: NDArray[np.float64]) -> Gumbel:
-        """By moments: ``scale = sd sqrt(6) / pi`` (population sd), ``location = mean - 0.5772 scale``.
+        """Fit by moments: ``scale = sd sqrt(6) / pi`` (population sd), ``location = mean - 0.5772 scale``.
 
-        METHOD.md section 5; Abrams, Kulldorff and Kleinman 2010.
+        Sources: docs/method.md section 5; Abrams, Kulldorff and Kleinman 2010.
         """
         scale = float(np.std(maxima)) * math.sqrt(6) / math.pi
         return cls(float(np.mean(maxima)) - EULER * scale, max(scale, 1e-9))
 
     def score(self, llr: float) -> float:
-        """The standardised LLR."""
+        """Return the standardised LLR."""
         return (llr - self.location) / self.scale
 
     def llr(self, score: float) -> float:
-        """The LLR that has a score (the inverse of the above)."""
+        """Return the LLR that has a score (the inverse of :meth:`score`)."""
         return self.location + score * self.scale
 
 
 def p_value(score: float) -> float:
-    """Gumbel tail beyond a score, ``1 - exp(-exp(-z))`` with ``expm1`` so that the tail survives."""
+    """Return the Gumbel tail beyond a score, ``1 - exp(-exp(-z))``; ``expm1`` keeps small values exact."""
     return max(-math.expm1(-math.exp(-max(score, -700.0))), SMALLEST_P)
 
 
 def recurrence_interval_days(score: float) -> float:
-    """Nominal recurrence interval of one scan a bucket: bucket / p, in days."""
+    """Return the nominal recurrence interval of one scan a bucket: bucket / p, in days."""
     return BUCKET_S / 86_400 / p_value(score)
 
 
 def score_for_interval(days: float) -> float:
-    """The score whose nominal recurrence interval is ``days`` (the inverse of the above)."""
+    """Return the score whose nominal recurrence interval is ``days`` (the inverse of the above)."""
     p = BUCKET_S / 86_400 / days
     return -math.log(-math.log1p(-p))
 
 
 def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
-    """The highest tier that an interval reaches; None below ``watch``."""
+    """Return the highest tier that an interval reaches, None below ``watch``."""
     reached = None
     for tier in TIERS:
         if interval_days >= getattr(tiers, tier):
@@ -73,20 +73,20 @@ def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
 
 
 class Chance(Protocol):
-    """How rare scores are, and from which one on a tier holds."""
+    """How rare scores are, and at which one each tier begins."""
 
     def score_of(self, tier: str) -> float:
-        """The lowest score of a tier."""
+        """Return the lowest score of a tier."""
 
     def tier(self, score: float) -> str | None:
-        """The highest tier that a score reaches; None below ``watch``."""
+        """Return the highest tier that a score reaches, None below ``watch``."""
 
     def interval_days(self, score: float) -> float:
-        """By chance, a score at least this high is seen once in so many days."""
+        """Return the mean time, in days, between scores at least this high by chance alone."""
 
 
 class Nominal(msgspec.Struct, frozen=True):
-    """What is said without a calibration: intervals of one scan an hour, tiers by interval."""
+    """Intervals and tiers without a calibration: one scan an hour, tiers by interval."""
 
     tiers: TierSettings
 

@@ -1,4 +1,4 @@
-"""Small scan problems: places on a grid (ties, shared points) and cases in space, time and stratum."""
+"""Small scan problems: locations on a grid (ties, shared points), and cases in space, time and stratum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.naive.neighbours import Point
 
 
 def compressed(rows: list[list[tuple[int, float]]]) -> Neighbours:
-    """Rows of (index, distance) as the kernels want them."""
+    """Return rows of (index, distance) as the kernels take them."""
     lengths = [len(row) for row in rows]
     return Neighbours(
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
@@ -51,18 +51,18 @@ class Problem:
 
     @property
     def recent(self) -> list[tuple[int, int]]:
-        return [(place, age) for place, age in self.cases if age < self.durations[-1]]
+        return [(location, age) for location, age in self.cases if age < self.durations[-1]]
 
     @property
     def dealt(self) -> list[tuple[int, int, int]]:
         """(location, age, stratum) of every case."""
-        return [(place, age, self.stratum[len(self.stratum) - 1 - age]) for place, age in self.cases]
+        return [(location, age, self.stratum[len(self.stratum) - 1 - age]) for location, age in self.cases]
 
     @property
     def by_stratum(self) -> NDArray[np.int32]:
         counts = np.zeros((len(self.points), self.strata), np.int32)
-        for place, _, stratum in self.dealt:
-            counts[place, stratum] += 1
+        for location, _, stratum in self.dealt:
+            counts[location, stratum] += 1
         return counts
 
     @property
@@ -74,12 +74,12 @@ class Problem:
 
     @functools.cached_property
     def model(self) -> Expected:
-        place, age = int32([place for place, _ in self.recent]), int32([age for _, age in self.recent])
-        return permutation(self.by_stratum, self.share, len(self.cases), place, age, int32(self.durations))
+        location, age = (int32([case[which] for case in self.recent]) for which in (0, 1))
+        return permutation(self.by_stratum, self.share, len(self.cases), location, age, int32(self.durations))
 
     @property
     def share(self) -> NDArray[np.float64]:
-        """Of each stratum's cases that falls into each duration."""
+        """The share of each stratum's cases that falls into each duration."""
         return share_of_duration(self.in_bucket, int32(self.stratum), self.strata, int32(self.durations))
 
 
@@ -89,13 +89,13 @@ def int32(values: Any) -> NDArray[np.int32]:
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Up to 9 places on a 3 x 3 grid, so distances tie and places may share a point.
+    """Draw up to 9 locations on a 3 x 3 grid, so that distances tie and locations may share a point.
 
-    A number a place and a number a case: drawn faster than pairs, and they shrink as well.
+    Each location and each case is drawn as one number: that is faster than pairs and shrinks as well.
     """
     points = [(float(n // 3), float(n % 3)) for n in draw(st.lists(st.integers(0, 8), min_size=1, max_size=9))]
     strata, buckets = draw(st.integers(1, 3)), draw(st.integers(2, 10))
-    # One case in three is at the first place of late, or else hardly any window would be high.
+    # One case in three is recent and at the first location, or hardly any window would be high.
     crowd = len(points) * buckets
     numbers = draw(st.lists(st.integers(0, crowd + crowd // 2), min_size=draw(st.sampled_from([1, 15])), max_size=30))
     cases = [divmod(n, buckets) if n < crowd else (0, n % min(buckets, 2)) for n in numbers]

@@ -1,4 +1,4 @@
-"""SaTScan's reference cases as arrays of this project: what was asked and what it reported."""
+"""SaTScan's reference cases as arrays of this project: the options and what SaTScan reported."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.naive import neighbours as naive
 from tests.shared_data import shared
 
 PERMUTATION = ("nycfever_stp_prospective", "nycfever_stp_prospective_14pct", "synthetic_small_stp_prospective")
-"""Permutation cases in which the limit on a zone's share of the cases binds nowhere."""
+"""Permutation cases in which the limit on a zone's share of the cases never applies."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """``cases``: (location, age in days), the study's last day being 0, one entry a case."""
+    """One reference case. ``cases``: (location, age in days before the study's last day), one entry a case."""
 
     ids: list[str]
     points: list[tuple[float, ...]]
@@ -39,12 +39,12 @@ class Reference:
 
     @property
     def ages(self) -> NDArray[np.int32]:
-        """Of the cases of the longest duration."""
+        """The ages of the cases within the longest duration."""
         return int32([age for _, age in self.cases if age < self.params["max_duration_intervals"]])
 
     @property
     def by_stratum(self) -> NDArray[np.int32]:
-        return np.bincount([place for place, _ in self.cases], minlength=len(self.ids)).astype(np.int32)[:, None]
+        return np.bincount([each for each, _ in self.cases], minlength=len(self.ids)).astype(np.int32)[:, None]
 
     @functools.cached_property
     def model(self) -> Expected:
@@ -55,14 +55,14 @@ class Reference:
             self.by_stratum,
             share_of_duration(in_bucket, np.zeros(self.days, np.int32), 1, durations),
             len(self.cases),
-            int32([place for place, age in self.cases if age < longest]),
+            int32([location for location, age in self.cases if age < longest]),
             self.ages,
             durations,
         )
 
     @functools.cached_property
     def near(self) -> Neighbours:
-        """Within the maximum radius: chords on the sphere through Locations, plain kilometres otherwise."""
+        """Neighbours within the maximum radius: chords on the sphere through Locations, otherwise plane kilometres."""
         radius_km = self.params["max_radius_km"]
         if self.params["coordinates"] == "cartesian":
             return compressed(naive.neighbours(self.points, radius_km))
@@ -75,7 +75,7 @@ def reference(name: str) -> Reference:
     folder = shared(f"reference/satscan/{name}")
     params = json.loads((folder / "params.json").read_text())
     coordinates = {row[0]: tuple(map(float, row[1:])) for row in _rows(folder / "coordinates.csv")}
-    # Ids on one point are one location, named after the smallest.
+    # Ids at one point are one location, named after the smallest.
     name_of: dict[tuple[float, ...], str] = {}
     for place in sorted(coordinates):
         name_of.setdefault(coordinates[place], place)

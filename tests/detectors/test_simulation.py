@@ -1,3 +1,5 @@
+"""The simulated city: rates, clocks, near repeats, delays, injected clusters, and when one counts as found."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -33,7 +35,7 @@ def points(incidents: list[Incident]) -> np.ndarray:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 200), st.floats(0.5, 100), st.integers(1, 40 * 24), st.floats(0, 0.5))
-def test_every_city_is_a_stream_in_order_within_its_range_and_its_cells(
+def test_every_city_is_seeded_in_order_and_within_its_time_and_cells(
     seed: int, places: int, incidents_per_day: float, hours: int, near_repeats: float
 ) -> None:
     city = City(seed, places=places, incidents_per_day=incidents_per_day, near_repeats=near_repeats)
@@ -58,11 +60,11 @@ def test_another_seed_is_another_city() -> None:
     assert City(1).simulate(START, end).incidents != City(2).simulate(START, end).incidents
 
 
-def test_a_year_has_the_asked_rate_in_four_categories_unevenly_spread() -> None:
+def test_a_year_has_the_given_rate_in_four_categories_unevenly_spread() -> None:
     city = City(5)
     incidents = city.simulate(START, YEAR, inject=False).incidents
     expected = 45 * 364
-    # Repeats make the count over-dispersed, but by little.
+    # Repeats make the count slightly over-dispersed.
     assert abs(len(incidents) - expected) < 5 * np.sqrt(1.2 * expected)
     assert set(Counter(incident.category for incident in incidents)) == {"violence", "property", "drugs", "disorder"}
     per_place = Counter((incident.longitude, incident.latitude) for incident in incidents)
@@ -87,7 +89,7 @@ def test_hour_of_week_clocks_differ_by_place() -> None:
     assert elsewhere < 1.6 * 16 / 168
 
 
-def test_the_summer_is_busier_when_asked() -> None:
+def test_the_annual_swing_makes_the_summer_busier() -> None:
     def by_half(swing: float) -> tuple[int, int]:
         incidents = City(7, annual_swing=swing, incidents_per_day=200).simulate(START, YEAR, inject=False).incidents
         summer = sum(4 <= incident.occurred_at.month <= 9 for incident in incidents if incident.occurred_at)
@@ -100,7 +102,7 @@ def test_the_summer_is_busier_when_asked() -> None:
 
 
 def close_pairs(city: City, metres: float, days: float) -> int:
-    """Pairs of one category within a distance and a time."""
+    """Return the number of pairs of one category within a distance and a time."""
     incidents = sorted(city.simulate(START, START + timedelta(days=120), inject=False).incidents, key=lambda i: i.id)
     where, when = points(incidents), np.array([seconds(incident.occurred_at) for incident in incidents])
     kind = np.array([incident.category for incident in incidents])
@@ -120,7 +122,7 @@ def test_near_repeats_add_close_pairs_but_no_incidents() -> None:
     assert 0.7 * children < excess < 2 * children
 
 
-def test_delays_have_the_asked_median_and_end_after_a_day() -> None:
+def test_delays_have_the_given_median_and_end_after_a_day() -> None:
     def delays(minutes: float) -> np.ndarray:
         incidents = City(9, delay_minutes=minutes).simulate(START, YEAR, inject=False).incidents
         return np.array([seconds(incident.reported_at) - seconds(incident.occurred_at) for incident in incidents])
@@ -141,7 +143,7 @@ def test_injection_adds_clusters_and_changes_nothing_else() -> None:
     assert len(with_clusters.incidents) == len(without.incidents) + len(members)
 
 
-def test_the_truth_of_injected_clusters_is_true_and_within_the_limits() -> None:
+def test_the_truth_about_injected_clusters_is_correct_and_within_the_limits() -> None:
     city = City(11)
     inject_from = START + timedelta(days=60)
     simulated = city.simulate(START, YEAR, inject_from=inject_from)
@@ -164,8 +166,8 @@ def test_the_truth_of_injected_clusters_is_true_and_within_the_limits() -> None:
         assert np.linalg.norm(points(members) - centre, axis=1).max() <= cluster.radius_m + 0.1
 
 
-def test_clusters_are_as_frequent_as_their_relative_risk_says() -> None:
-    """In the zone and the hours of a cluster its category comes about ``relative_risk`` times as often as usual."""
+def test_clusters_have_their_relative_risk() -> None:
+    """In the zone and hours of a cluster its category is about ``relative_risk`` times as frequent as usual."""
     city = City(12, near_repeats=0.0, injection=Injection(relative_risk=(6.0, 6.0), expected=3.0, per_day=1.0))
     simulated = city.simulate(START, YEAR)
     background = usual(simulated.incidents, 12)
@@ -175,7 +177,7 @@ def test_clusters_are_as_frequent_as_their_relative_risk_says() -> None:
     for cluster in simulated.clusters:
         centre = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
         zone = (np.linalg.norm(where - centre, axis=1) <= cluster.radius_m) & (kind == cluster.category.value)
-        # The same hours of every week of the year are what is usual there.
+        # The usual number is that of the same hours in every week of the year.
         shifts_s = [week * 604_800 for week in range(-52, 53)]
         shifts_s = [s for s in shifts_s if seconds(START) <= cluster.start_s + s and cluster.end_s + s <= seconds(YEAR)]
         hours = [(cluster.start_s + s <= when) & (when < cluster.end_s + s) for s in shifts_s]
@@ -186,7 +188,7 @@ def test_clusters_are_as_frequent_as_their_relative_risk_says() -> None:
 
 
 def test_injected_incidents_fall_where_the_category_is_usual() -> None:
-    """The busiest tenth of a zone's places gets its share of the usual incidents, not a tenth."""
+    """The busiest tenth of a zone's places gets its share of usual incidents, more than a tenth."""
     city = City(13, near_repeats=0.0, injection=Injection(per_day=1.0, expected=8.0))
     simulated = city.simulate(START, YEAR)
     by_id = {incident.id: incident for incident in simulated.incidents}
@@ -212,7 +214,7 @@ def test_injected_incidents_fall_where_the_category_is_usual() -> None:
     assert expected > 2 * by_places
 
 
-def test_an_unusable_city_is_refused() -> None:
+def test_numbers_out_of_range_are_refused() -> None:
     for wrong in ({"places": 0}, {"incidents_per_day": 0.0}, {"near_repeats": 1.0}, {"annual_swing": -0.1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} = {next(iter(wrong.values()))}"):
             City(1, **wrong)
@@ -269,40 +271,27 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
     )
 
 
-@pytest.mark.parametrize(
-    ("revisions", "when"),
-    [
-        ([], None),
-        ([revision(12_000, "alert", "abx")], 12_000),
-        ([revision(12_000, "urgent", "abx", stream="all")], 12_000),
-        ([revision(12_000, "alert", "abx", stream="violence")], None),
-        ([revision(12_000, "advisory", "abcd")], None),
-        ([revision(12_000, "alert", "axy")], None),
-        ([revision(9_999, "alert", "abx")], None),
-        ([revision(10_000, "alert", "abx")], 10_000),
-        ([revision(50_000, "alert", "abx")], 50_000),
-        ([revision(50_001, "alert", "abx")], None),
-        ([revision(20_000, "alert", "abx"), revision(15_000, "alert", "abx")], 15_000),
-        ([revision(12_000, "watch", "abx"), revision(14_000, "alert", "abcx")], 14_000),
-        ([revision(12_000, "alert", "axy"), revision(13_000, "alert", "abxy", alerted_s=12_000)], 13_000),
-        ([revision(20_000, "alert", "abcd", alerted_s=5_000)], None),
-    ],
-    ids=[
-        "no alert",
-        "its category",
-        "all together",
-        "another category",
-        "tier too low",
-        "one member only",
-        "before the third",
-        "at the third",
-        "at the end",
-        "after the end",
-        "the first counts",
-        "raised later",
-        "shares two later",
-        "an older alert",
-    ],
-)
-def test_found_is_what_the_terms_say(revisions: list[Alert], when: int | None) -> None:
+FOUND = {
+    "no alert": ([], None),
+    "its category": ([revision(12_000, "alert", "abx")], 12_000),
+    "all together": ([revision(12_000, "urgent", "abx", stream="all")], 12_000),
+    "another category": ([revision(12_000, "alert", "abx", stream="violence")], None),
+    "tier too low": ([revision(12_000, "advisory", "abcd")], None),
+    "one member only": ([revision(12_000, "alert", "axy")], None),
+    "before the third": ([revision(9_999, "alert", "abx")], None),
+    "at the third": ([revision(10_000, "alert", "abx")], 10_000),
+    "at the end": ([revision(50_000, "alert", "abx")], 50_000),
+    "after the end": ([revision(50_001, "alert", "abx")], None),
+    "the first counts": ([revision(20_000, "alert", "abx"), revision(15_000, "alert", "abx")], 15_000),
+    "raised later": ([revision(12_000, "watch", "abx"), revision(14_000, "alert", "abcx")], 14_000),
+    "shares two later": (
+        [revision(12_000, "alert", "axy"), revision(13_000, "alert", "abxy", alerted_s=12_000)],
+        13_000,
+    ),
+    "an older alert": ([revision(20_000, "alert", "abcd", alerted_s=5_000)], None),
+}
+
+
+@pytest.mark.parametrize(("revisions", "when"), FOUND.values(), ids=FOUND)
+def test_when_a_cluster_counts_as_found(revisions: list[Alert], when: int | None) -> None:
     assert found(CLUSTER, revisions) == when

@@ -1,4 +1,4 @@
-"""What is compiled beforehand is what is run later: each step does something."""
+"""The warm-up reaches the kernels: each of its steps produces something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may explain a cluster, by the words of the definitions, one member and one pair at a time."""
+"""Artefacts of a cluster straight from their definitions, one member and one pair at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Found = tuple[str, int, str]
 
 
 class Member(NamedTuple):
-    """A member of a cylinder; without a point of its own it stands at its location's centre."""
+    """A member of a cylinder; without a point of its own it lies at its location's centre."""
 
     coordinate: Coordinate
     has_point: bool
@@ -31,7 +31,7 @@ def artefacts(
     zone_cases: Sequence[Coordinate | None],
     deny_list: Sequence[DeniedPlace] = (),
 ) -> list[Found]:
-    """All that is found; ``zone_cases``: of all of the zone's incidents over the window, None without a point."""
+    """Return all artefacts; ``zone_cases``: coordinates of the zone's incidents in the window, None without a point."""
     places = [
         ("denied_place", sum(metres(_point(place), each.coordinate) <= place.radius_m for each in members), place.name)
         for place in deny_list
@@ -46,20 +46,20 @@ def artefacts(
 
 
 def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """The straight distance of two points in units of 1e-7 degrees, by the haversine."""
+    """Return the straight distance of two points in units of 1e-7 degrees, by the haversine."""
     (lon, lat), (lon2, lat2) = ([math.radians(figure / 1e7) for figure in point] for point in (one, other))
     half = math.sin((lat2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat2) * math.sin((lon2 - lon) / 2) ** 2
     return 2 * 6_367_000 * math.sqrt(half)
 
 
 def chance_of(number: int, drawn: int, marked: int, cases: int) -> Fraction:
-    """Of all ways to draw, the share that has so many marked ones or more, exactly."""
+    """Return the exact share of all draws that have ``number`` marked ones or more."""
     ways = sum(math.comb(marked, each) * math.comb(cases - marked, drawn - each) for each in range(number, drawn + 1))
     return Fraction(ways, math.comb(cases, drawn))
 
 
 def stacked(members: Sequence[Member], zone_cases: Sequence[Coordinate | None]) -> int:
-    """Members that stand where at least three and half of all do, by a chance below one in a thousand."""
+    """Return the members that share a point with at least three and half of all, by a chance below 1 in 1,000."""
     total = 0
     for coordinate in {each.coordinate for each in members if each.has_point}:
         number = sum(each.has_point and each.coordinate == coordinate for each in members)
@@ -70,7 +70,7 @@ def stacked(members: Sequence[Member], zone_cases: Sequence[Coordinate | None]) 
 
 
 def duplicates(members: Sequence[Member]) -> int:
-    """Members less groups, among those whose moment is known."""
+    """Return the number of members less that of groups, among those whose moment is known."""
     left = [each for each in members if not each.interval]
     number, groups = len(left), 0
     while left:
@@ -84,7 +84,7 @@ def duplicates(members: Sequence[Member]) -> int:
 
 
 def linked(one: Member, other: Member) -> bool:
-    """Whether two members tell of one event."""
+    """Return whether two members report one event."""
     return (
         one.category == other.category
         and abs(one.occurred_s - other.occurred_s) <= 600
@@ -93,7 +93,7 @@ def linked(one: Member, other: Member) -> bool:
 
 
 def at_venue(members: Sequence[Member], width_m: float) -> int:
-    """Members around the one that has most around it, if those are four in five and the zone is wide."""
+    """Return the members around the one with most around it, if they are four in five and the zone is wide."""
     kept = [(each.coordinate, each.has_point) for each in members]
     most = max(sum(metres(one.coordinate, other.coordinate) <= 25 for other in members) for one in members)
     if width_m < 100 or any(2 * kept.count(each) >= len(kept) for each in kept):

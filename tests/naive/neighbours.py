@@ -9,7 +9,7 @@ Point = tuple[float, ...]
 
 
 def chord(one: Point, other: Point) -> float:
-    """Straight distance between two points of two or three coordinates."""
+    """Return the straight distance between two points of two or three coordinates."""
     squares = 0.0
     for a, b in zip(one, other, strict=True):
         squares += (a - b) * (a - b)
@@ -17,7 +17,7 @@ def chord(one: Point, other: Point) -> float:
 
 
 def neighbours(points: Sequence[Point], max_radius: float) -> list[list[tuple[int, float]]]:
-    """Each centre's (index, distance), near ones first; at a tie itself, smaller coordinates, the smaller index."""
+    """Return (index, distance) of each centre's neighbours; ties: itself, smaller coordinates, then smaller index."""
     rows = []
     for own, centre in enumerate(points):
         row = []

@@ -13,7 +13,7 @@ Incidents = Sequence[tuple[int, float, float, float]]
 
 
 def pairs_by_lag(incidents: Incidents, within_m: Sequence[float], within_s: Sequence[int]) -> NDArray[np.float64]:
-    """Weights of the pairs, and their squares, by distance and lag."""
+    """Return the sums of the pairs' weights, and of the squares, by distance and lag."""
     table = np.zeros((2, len(within_m), len(within_s)))
     for one, other in itertools.combinations(incidents, 2):
         place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
@@ -31,7 +31,7 @@ def pairs_periods_apart(
     numbers: Sequence[int],
     long_s: int,
 ) -> NDArray[np.float64]:
-    """The same of pairs whose lag lies beside a number of periods, on either side; the mean over these."""
+    """Return the same for lags around each number of periods, on either side, averaged over the numbers and sides."""
     table = np.zeros((2, len(within_m), len(within_s)))
     for one, other in itertools.combinations(incidents, 2):
         place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
@@ -47,7 +47,7 @@ def pairs_periods_apart(
 def followed_by(
     incidents: Incidents, within_m: Sequence[float], within_s: Sequence[int], value: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """For each incident the value of the pairs in which it is the later one."""
+    """Return for each incident the sum of the values of the pairs in which it is the later one."""
     total = np.zeros(len(incidents))
     for (_, one), (number, other) in itertools.combinations(enumerate(incidents), 2):
         place = _first(within_m, np.hypot(one[1] - other[1], one[2] - other[2]))
@@ -60,7 +60,7 @@ def followed_by(
 def numbers_around(
     centres: Sequence[tuple[float, float]], within_m: Sequence[float], points: Sequence[tuple[float, float]]
 ) -> list[int]:
-    """How many points lie within the distance of each centre."""
+    """Return how many points lie within the distance of each centre."""
     return [
         sum(np.hypot(centre[0] - x, centre[1] - y) <= limit for x, y in points)
         for centre, limit in zip(centres, within_m, strict=True)
@@ -70,7 +70,7 @@ def numbers_around(
 def linked_groups(
     kind: Sequence[int], second: Sequence[int], points: Sequence[tuple[float, float]], within_m: float, within_s: int
 ) -> int:
-    """The number of groups, each found by walking from one incident to all that can be reached from it."""
+    """Return the number of groups, each found by walking from one incident to all within reach."""
     left = set(range(len(kind)))
     groups = 0
     while left:

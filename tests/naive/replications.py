@@ -1,4 +1,4 @@
-"""The permutation null: all the times of a stratum dealt anew to all its places."""
+"""The permutation null: all times of a stratum are dealt again to all its locations."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Case = tuple[int, int, int]
 
 
 def redraw(pool: Sequence[Sequence[int]], case_stratum: Sequence[int], draws: Sequence[float]) -> list[int]:
-    """Places of the recent cases: from each stratum's pool one after the other, without putting back.
+    """Return the locations of the recent cases, drawn from each stratum's pool without replacement.
 
-    What is drawn changes places with the first not yet drawn, and the next is drawn behind it.
+    Each drawn one is swapped with the first that is left, and the next is drawn behind it.
     """
     left = [list(places) for places in pool]
     taken = [0] * len(pool)
@@ -32,12 +32,12 @@ def redraw(pool: Sequence[Sequence[int]], case_stratum: Sequence[int], draws: Se
 
 
 def deal(cumulative: Sequence[float], draw: float) -> int:
-    """The first place at which the running sum exceeds this share of the whole."""
+    """Return the first location at which the running sum exceeds this share of the whole."""
     return next((place for place, until in enumerate(cumulative) if until > draw * cumulative[-1]), len(cumulative) - 1)
 
 
 def shuffled(cases: Sequence[Case], strata: int, generator: random.Random) -> list[Case]:
-    """The same cases, times shuffled over places within every stratum."""
+    """Return the same cases with times shuffled over locations within every stratum."""
     dealt: list[Case] = []
     for stratum in range(strata):
         places = [place for place, _, s in cases if s == stratum]
@@ -57,7 +57,7 @@ def largest_by_chance(
     replications: int,
     generator: random.Random,
 ) -> list[float]:
-    """The largest LLR of each full shuffle."""
+    """Return the largest LLR of each full shuffle."""
     return [
         _largest(shuffled(cases, strata, generator), rows, expected, durations, min_cases) for _ in range(replications)
     ]
@@ -71,7 +71,7 @@ def distribution_of_largest(
     durations: Sequence[int],
     min_cases: int,
 ) -> dict[float, Fraction]:
-    """The exact distribution of the largest LLR (to 9 decimals), from every possible shuffle."""
+    """Return the exact distribution of the largest LLR (to 9 decimals), from every possible shuffle."""
     numbers: dict[float, int] = {}
     for dealt in _every_shuffle(cases, strata):
         largest = round(_largest(dealt, rows, expected, durations, min_cases), 9)
@@ -91,11 +91,7 @@ def _every_shuffle(cases: Sequence[Case], strata: int) -> Iterator[list[Case]]:
 
 
 def _largest(
-    cases: Sequence[Case],
-    rows: Rows,
-    expected: Sequence[Sequence[float]],
-    durations: Sequence[int],
-    min_cases: int,
+    cases: Sequence[Case], rows: Rows, expected: Sequence[Sequence[float]], durations: Sequence[int], min_cases: int
 ) -> float:
     recent = [(place, age) for place, age, _ in cases if age < durations[-1]]
     counts = recent_counts([place for place, _ in recent], [age for _, age in recent], durations, len(rows))

@@ -1,4 +1,4 @@
-"""The scan by trying every window, in the order and with the ties of METHOD.md section 4."""
+"""The scan by trying every window, in the order and with the ties of docs/method.md section 4."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ Rows = Sequence[Sequence[int]]
 
 
 def log_likelihood_ratio(observed: int, expected: float, total: float) -> float:
-    """``n log(n/u) + (N-n) log((N-n)/(U-u)) - N log(N/U)`` with ``U = N``; 0 unless ``n U > u N``.
-
-    Of an infinite total ``n log(n/u) - (n-u)`` is left.
-    """
+    """Return ``n log(n/u) + (N-n) log((N-n)/(N-u))``, 0 unless ``n > u``; ``n log(n/u) - (n-u)`` for an infinite N."""
     if not (expected > 0 and observed > expected):
         return 0.0
     if total == math.inf:
@@ -28,7 +25,7 @@ def log_likelihood_ratio(observed: int, expected: float, total: float) -> float:
 def best_per_centre(
     rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: float, min_cases: int
 ) -> list[tuple[float, int, int]]:
-    """(LLR, locations, duration column) of every centre; (0, 0, 0) where no window is high."""
+    """Return (LLR, locations, duration column) of every centre, (0, 0, 0) where no window is high."""
     found = []
     for row in rows:
         best = (0.0, 0, 0)
@@ -49,12 +46,12 @@ def best_per_centre(
 def largest_ratio(
     rows: Rows, counts: Sequence[Sequence[int]], expected: Sequence[Sequence[float]], total: float, min_cases: int
 ) -> float:
-    """The largest LLR of all windows."""
+    """Return the largest LLR of all windows."""
     return max(best[0] for best in best_per_centre(rows, counts, expected, total, min_cases))
 
 
-def ranked(best: Sequence[tuple[float, int, int]], rows: Rows, tie: float = 1e-9) -> list[int]:
-    """Centres with a high window: falling LLR; among equals fewer locations, nearest location, centre."""
+def ranked(best: Sequence[tuple[float, int, int]], tie: float = 1e-9) -> list[int]:
+    """Return the centres with a high window: falling LLR; among equals fewer locations, then the smaller centre."""
     falling = sorted((centre for centre in range(len(best)) if best[centre][0] > 0), key=lambda c: -best[c][0])
     groups: list[list[int]] = []
     for centre in falling:
@@ -64,14 +61,14 @@ def ranked(best: Sequence[tuple[float, int, int]], rows: Rows, tie: float = 1e-9
             groups.append([centre])
     order: list[int] = []
     for group in groups:
-        order += sorted(group, key=lambda c: (best[c][1], rows[c][0], c))
+        order += sorted(group, key=lambda c: (best[c][1], c))
     return order
 
 
 def without_overlap(
     order: Sequence[int], points: Sequence[Point], rows: Rows, size: Sequence[int], most: int
 ) -> list[int]:
-    """Keeps a centre unless some location lies on or inside both its circle and that of one kept before."""
+    """Return the centres that are kept: no location lies in both their circle and that of one kept before."""
     kept: list[int] = []
     for centre in order:
         circles = [_circle(one, points, rows, size) for one in kept]
@@ -94,7 +91,7 @@ def scan(
     min_cases: int,
     most: int,
 ) -> list[tuple[int, int, int, float]]:
-    """(centre, locations, duration column, LLR) of the clusters without overlap, best first."""
+    """Return (centre, locations, duration column, LLR) of the clusters without overlap, best first."""
     best = best_per_centre(rows, counts, expected, total, min_cases)
-    kept = without_overlap(ranked(best, rows), points, rows, [size for _, size, _ in best], most)
+    kept = without_overlap(ranked(best), points, rows, [size for _, size, _ in best], most)
     return [(centre, best[centre][1], best[centre][2], best[centre][0]) for centre in kept]

@@ -1,4 +1,4 @@
-"""Windows over any time span, by trying every one (METHOD.md section 4)."""
+"""Windows over any time span, by trying every one (docs/method.md section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def every_window(
     min_cases: int,
     first_end: int = 0,
 ) -> list[Window]:
-    """All windows with a positive ratio; ``counts`` and ``expected`` by location and interval."""
+    """Return all windows with a positive ratio; ``counts`` and ``expected`` by location and interval."""
     found = []
     intervals = len(counts[0])
     for centre, row in enumerate(rows):
@@ -37,11 +37,11 @@ def every_window(
 
 
 def best_of_centre(windows: Sequence[Window], low: int, high: int, least: float, after: float) -> list[Window]:
-    """The best window within ``[low, high)``, and then the best in what lies apart from it, and so on."""
+    """Return the best window within ``[low, high)``, then the best before and after it, and so on."""
     inside = [window for window in windows if low <= window[3] and window[4] <= high and window[0] > least]
     if not inside:
         return []
-    # Rounding must not decide between windows that are as good.
+    # Rounding must not decide between equally good windows.
     best = min(inside, key=lambda w: (-round(w[0], 9), w[2], w[4], w[4] - w[3]))
     earlier = best_of_centre(windows, low, best[3] - 1, after, after)
     later = best_of_centre(windows, best[4] + 1, high - 1, after, after)
@@ -57,7 +57,7 @@ def without_overlap(
     rows: Rows,
     most: int,
 ) -> list[int]:
-    """Goes down the windows: one is kept if its circle meets none kept, or lies a whole interval apart in time."""
+    """Return the windows that are kept: each shares no location with one kept before, or is an interval apart."""
     kept: list[int] = []
     sizes = [1] * len(rows)
 

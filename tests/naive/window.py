@@ -1,4 +1,4 @@
-"""The sliding window as a dictionary of ids; every figure is counted anew when it is asked for."""
+"""The sliding window as a dictionary of ids; every figure is counted again whenever it is needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.naive.strata import of_bucket
 
 
 def rows_in_buckets(head: Sequence[int], after: Sequence[int], ring: int, first: int, last: int) -> list[int]:
-    """Follows the chain of each bucket until it ends."""
+    """Return the rows of the buckets, following the chain of each until it ends."""
     rows = []
     for bucket in range(first, last + 1):
         row = head[bucket % ring]
@@ -28,20 +28,20 @@ def rows_in_buckets(head: Sequence[int], after: Sequence[int], ring: int, first:
 def arrived(
     columns: Sequence[Sequence[int]], categories: range, latest: int, longest_s: int, age_s: int
 ) -> tuple[int, int]:
-    """Looks at every second of the age of every incident that tells: was its report there?"""
-    telling = [
+    """Return the incidents that count, and the seconds of their age at which their report was there, one by one."""
+    counted = [
         delay_s
         for delay_s, bucket, location, category in columns
         if 0 <= delay_s < longest_s and bucket <= latest and location >= 0 and category in categories
     ]
-    return len(telling), sum(age >= delay_s for delay_s in telling for age in range(age_s))
+    return len(counted), sum(age >= delay_s for delay_s in counted for age in range(age_s))
 
 
 @dataclasses.dataclass
 class Remembered:
-    """What is known of an id: its latest version, where that lies, until when the id is kept, and its delay.
+    """The latest version of an id, its bucket, until when the id is kept, and its delay.
 
-    ``needed``: the offset of the version that gave the place, or took it.
+    ``needed``: the offset of the version that gave the location, or removed it.
     """
 
     version: Version
@@ -54,9 +54,9 @@ class Remembered:
 
 
 class SlidingWindow:
-    """Incidents by id. An id is kept until the latest bucket of any version seen of it has left.
+    """Incidents by id. An id is kept until the latest bucket of any of its versions has left the window.
 
-    With a revision it is kept until the latest bucket has left that any version could have said by then.
+    An id with a revision is kept until the latest bucket that any version could have had by then has left.
     """
 
     def __init__(self, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
@@ -122,11 +122,11 @@ class SlidingWindow:
         return Outcome.OUTSIDE if outside else Outcome.ADDED
 
     def standing(self) -> dict[str, Remembered]:
-        """The incidents that were not cancelled and lie in the window or a little ahead."""
+        """Return the incidents that are not cancelled and lie in the window or a little ahead."""
         return {name: known for name, known in self.known.items() if self.stands(name)}
 
     def names_at(self, longitude: float, latitude: float) -> list[str]:
-        """The ids of those that the clock has reached, of any category, at exactly these coordinates."""
+        """Return the ids of those that the clock has reached, of any category, at exactly these coordinates."""
         return sorted(
             name
             for name, known in self.standing().items()
@@ -134,7 +134,7 @@ class SlidingWindow:
         )
 
     def counted(self) -> list[tuple[int, int, int]]:
-        """(category, location, bucket) of what is scanned and has been reached by the clock."""
+        """Return (category, location, bucket) of scanned incidents that the clock has reached."""
         return [
             (known.version.category, known.version.location, known.bucket)
             for known in self.standing().values()
@@ -142,7 +142,7 @@ class SlidingWindow:
         ]
 
     def by_stratum(self) -> Counter[tuple[int, int, int]]:
-        """Incidents by (plane, location, stratum)."""
+        """Return the incidents by (plane, location, stratum)."""
         counts: Counter[tuple[int, int, int]] = Counter()
         for category, location, bucket in self.counted():
             stratum = of_bucket(self.blocks, bucket, self.zone)
@@ -151,7 +151,7 @@ class SlidingWindow:
         return counts
 
     def in_bucket(self) -> Counter[tuple[int, int]]:
-        """Incidents by (plane, bucket)."""
+        """Return the incidents by (plane, bucket)."""
         counts: Counter[tuple[int, int]] = Counter()
         for category, _, bucket in self.counted():
             counts[category, bucket] += 1
@@ -163,7 +163,7 @@ class SlidingWindow:
         return buckets[len(buckets) // 100] if buckets else None
 
     def lowest_between(self) -> tuple[int, int] | None:
-        """Bounds of the lowest offset needed: no later than what gave or took a place, no earlier than any version."""
+        """Return bounds of the lowest offset needed: the first of any version, and of one that set a location."""
         if not self.known:
             return None
         return (

@@ -79,7 +79,7 @@ class Calendar:
 
 
 def moment(text: str) -> float:
-    """Days since 0001-01-01 of a year (its 1 July: METHOD.md section 2), a day or a time as the clock there shows it.
+    """Days since 0001-01-01 of a year (its 1 July: docs/method.md section 2), a day or a local time.
 
     Raises:
         ValueError: it is none of them.

@@ -19,7 +19,7 @@ from detectors.area.neighbours import Neighbours, neighbours
 from detectors.models.expectation import ExpectationModel, baseline
 from detectors.models.permutation import PermutationModel
 from detectors.models.poisson import PoissonModel, standardised
-from detectors.study import Answer, Found, Model, Question, StudyCases, answer
+from detectors.study import Model, Question, StudyCases, StudyCluster, StudyResult, scan_study
 from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL
 from streams.analyst.study.calendar import DAYS, Calendar, Unit, moment
@@ -35,7 +35,7 @@ from streams.analyst.study.files import (
 
 ModelName = Literal["permutation", "poisson", "eb-poisson"]
 MAX_DURATION_SHARE = {"permutation": 0.5, "poisson": 0.9, "eb-poisson": 0.9}
-"""No window may be longer than this share of the study (METHOD.md section 3)."""
+"""No window may be longer than this share of the study (docs/method.md section 3)."""
 MAX_PAIRS = 200_000_000
 """Without a radius every location may be a neighbour of every other; so many pairs of them are held at most."""
 
@@ -126,7 +126,7 @@ def read(request: Request) -> Study:
 def scan(study: Study, step: Callable[[int], object]) -> Report:
     """Answer the question; ``step`` is told of replications as they are made."""
     cases = StudyCases(study.cases.place, study.cases.interval, study.calendar.intervals)
-    return _report(study, answer(study.model, cases, study.near, study.question, step))
+    return _report(study, scan_study(study.model, cases, study.near, study.question, step))
 
 
 def features(study: Study, report: Report) -> list[dict[str, Any]]:
@@ -225,7 +225,7 @@ def _completeness(cases: Cases, calendar: Calendar) -> NDArray[np.float64]:
     return np.array([1.0 if share is None else share for share in shares])
 
 
-def _report(study: Study, found: Answer) -> Report:
+def _report(study: Study, found: StudyResult) -> Report:
     return Report(
         clusters=tuple(_cluster(study, each) for each in found.clusters),
         replications=len(found.maxima),
@@ -234,7 +234,7 @@ def _report(study: Study, found: Answer) -> Report:
     )
 
 
-def _cluster(study: Study, found: Found) -> Cluster:
+def _cluster(study: Study, found: StudyCluster) -> Cluster:
     places, calendar = study.places, study.calendar
     zone = study.near.zone(found.centre, found.size).tolist()
     return Cluster(
@@ -252,8 +252,8 @@ def _cluster(study: Study, found: Found) -> Cluster:
     )
 
 
-def _recurrence_days(study: Study, found: Found) -> float | None:
-    """How often a prospective scan would show as much by chance (METHOD.md section 5)."""
+def _recurrence_days(study: Study, found: StudyCluster) -> float | None:
+    """How often a prospective scan would show as much by chance (docs/method.md section 5)."""
     if study.question.is_retrospective or found.p_value_scan is None:
         return None
     begun = study.question.adjust_from

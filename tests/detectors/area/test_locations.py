@@ -27,14 +27,14 @@ def named(location: str) -> Incident:
     return Incident(id="i", occurred_at=WHEN, location=location)
 
 
-def test_cells_are_ordered_by_id_whatever_the_order_given():
+def test_cells_are_ordered_by_id_in_whatever_order_they_are_given():
     locations = Locations.from_cells(CELLS)
     assert locations.ids == tuple(sorted(CELLS)) == Locations.from_cells(reversed(CELLS)).ids
     assert len(Locations.from_cells([*CELLS, *CELLS])) == len(CELLS) == len(locations)
     assert locations.resolution == 10
 
 
-def test_a_cell_is_found_by_its_id_its_centre_and_its_whole_hexagon():
+def test_a_cell_is_found_by_id_and_by_any_point_in_its_hexagon():
     locations = Locations.from_cells(CELLS)
     for index, cell in enumerate(locations.ids):
         latitude, longitude = h3.cell_to_latlng(cell)
@@ -48,7 +48,7 @@ def test_a_cell_is_found_by_its_id_its_centre_and_its_whole_hexagon():
         assert cell_of(longitude, latitude, 10) == cell
 
 
-def test_outside_the_area_is_nowhere():
+def test_incidents_outside_the_area_have_no_location():
     locations = Locations.from_cells(CELLS)
     assert locations.locate(at(0.0, 0.0)) is None
     assert locations.locate(at(180.0, -90.0)) is None
@@ -57,10 +57,10 @@ def test_outside_the_area_is_nowhere():
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(word=st.text(min_size=1, max_size=64) | st.from_regex(r"-?[0-9a-f]{1,40}", fullmatch=True))
-def test_no_word_for_a_place_does_harm(word: str):
+@given(location=st.text(min_size=1, max_size=64) | st.from_regex(r"-?[0-9a-f]{1,40}", fullmatch=True))
+def test_no_unknown_id_raises(location: str):
     for locations in (Locations.from_cells(CELLS), Locations.from_places(["north", "south"], [0, 0], [1, -1], 50)):
-        assert locations.locate(named(word)) is None
+        assert locations.locate(named(location)) is None
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_no_word_for_a_place_does_harm(word: str):
         ([CELLS[0], h3.cell_to_parent(CELLS[0], 9)], r"resolutions \[9, 10\] are mixed"),
     ],
 )
-def test_wrong_cells_are_refused_in_one_line(cells: list[str], message: str):
+def test_invalid_cells_are_refused_in_one_line(cells: list[str], message: str):
     with pytest.raises(ValueError, match=message) as refusal:
         Locations.from_cells(cells)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_polygon_gives_the_cells_whose_centres_it_holds():
+def test_a_polygon_gives_the_cells_whose_centres_lie_in_it():
     west, south, east, north = -1.56, 53.79, -1.54, 53.81
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     locations = Locations.from_polygon({"type": "Polygon", "coordinates": [ring]}, 9)
@@ -111,7 +111,7 @@ def test_places_are_ordered_as_bytes_and_keep_their_coordinates():
 
 
 @pytest.mark.parametrize(("ids", "message"), [([], "none given"), (["a", "b", "a"], "given twice")])
-def test_wrong_places_are_refused(ids: list[str], message: str):
+def test_invalid_places_are_refused(ids: list[str], message: str):
     with pytest.raises(ValueError, match=message):
         Locations.from_places(ids, [float(n) for n in range(len(ids))], [0.0] * len(ids), 50.0)
 
@@ -140,7 +140,7 @@ def on_sphere(points: list[Degrees]) -> list[tuple[float, ...]]:
     return [tuple(point) for point in on.tolist()]
 
 
-def test_an_incident_on_the_very_point_of_a_place_belongs_to_it_even_without_reach():
+def test_an_incident_at_exactly_the_point_of_a_place_belongs_to_it_even_at_a_distance_of_0():
     locations = Locations.from_places(["a", "b"], [0.0, 1.0], [50.0, 50.0], 0.0)
     assert locations.locate(at(1.0, 50.0)) == 1
     assert locations.locate(at(0.999, 50.0)) is None

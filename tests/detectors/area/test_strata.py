@@ -1,4 +1,4 @@
-"""Buckets and strata: half-open hours, operational days, clocks that change."""
+"""Buckets and strata: half-open hours, operational days, changes of the clock."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def test_buckets_are_half_open_and_go_on_before_1970():
     bucket=st.integers(bucket_at(1990, 1, 1), bucket_at(2060, 1, 1)),
     zone=st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kolkata", "Australia/Lord_Howe"]),
 )
-def test_a_stratum_is_read_off_the_clock_on_the_wall(scheme: str, bucket: int, zone: str):
+def test_a_stratum_follows_the_clock_on_the_wall(scheme: str, bucket: int, zone: str):
     blocks = SCHEMES[scheme]
     assert blocks.of_bucket(bucket, ZoneInfo(zone)) == naive.of_bucket(blocks, bucket, ZoneInfo(zone))
 
 
 @pytest.mark.parametrize(("scheme", "count"), [("none", 1), ("operational", 12), ("friday_saturday", 24)])
-def test_a_week_visits_every_stratum(scheme: str, count: int):
+def test_a_week_has_every_stratum(scheme: str, count: int):
     week = range(bucket_at(2024, 6, 3), bucket_at(2024, 6, 10))
     assert {SCHEMES[scheme].of_bucket(bucket, LONDON) for bucket in week} == set(range(count))
     assert SCHEMES[scheme].count == count
 
 
-def test_each_weekend_day_has_strata_of_its_own():
+def test_each_weekend_day_has_separate_strata():
     # Noon UTC of Monday 3 June 2024 to Sunday is 13:00 in London: the third block of three hours after 06:00.
     assert [stratum_at("each_weekend_day", 2024, 6, day, 12) for day in range(3, 10)] == [2, 2, 2, 2, 10, 18, 26]
     assert SCHEMES["each_weekend_day"].count == 32

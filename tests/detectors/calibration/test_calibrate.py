@@ -1,4 +1,4 @@
-"""A small area from history to promise: is the budget kept? `make honest` asks the same of whole cities."""
+"""A small area from history to promise: is the budget kept? `make honest` checks the same with whole cities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUDGET = 1.5
 
 
 def town() -> tuple[Locations, Past]:
-    """Two and a half years of 12 incidents a day on 300 places, without any cluster; nights are busy in the middle."""
+    """Return 2.5 years of 12 incidents a day at 300 places, without clusters; nights are busy in the middle."""
     generator = np.random.default_rng(11)
     east, north = np.divmod(np.arange(300), 20)
     locations = Locations.from_places(
@@ -50,7 +50,7 @@ def town() -> tuple[Locations, Past]:
 
 
 def cut(past: Past, first: int, end: int) -> Past:
-    """A part of a past, from one bucket to before another."""
+    """Return the part of a past from one bucket to before another."""
     return Past.of(past.first_bucket + first, end - first, past.second - first * BUCKET_S, past.location, past.category)
 
 
@@ -64,12 +64,12 @@ def calibrated(threads: int) -> tuple[Scanning, Past, Calibration]:
 
 
 def test_the_budget_is_kept_in_the_years_that_follow():
-    """Of the ratio the standard error is about 0.14: 156 alerts, thresholds from 78 weeks."""
+    """The standard error of the ratio is about 0.14: 156 alerts, thresholds from 78 weeks."""
     scanning, past, made = calibrated(2)
     following = cut(past, BLOCK_WEEKS * WEEK - scanning.window + 1, past.buckets)
     stratum = scanning.stratum(following.first_bucket, following.buckets)
-    told = scanning.told(following, stratum, made.margins, made.scores["watch"] - SETTINGS.ease_below)
-    lives = [scanning.lives(each, made.scores["watch"], made.scores["alert"]) for each in told]
+    clusters = scanning.clusters(following, stratum, made.margins, made.scores["watch"] - SETTINGS.ease_below)
+    lives = [scanning.lives(each, made.scores["watch"], made.scores["alert"]) for each in clusters]
     by_week = np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0)
     assert by_week.mean() / BUDGET == pytest.approx(1.0, abs=0.42)
     assert 0.5 < by_week.var() / by_week.mean() < 2.0
@@ -77,7 +77,7 @@ def test_the_budget_is_kept_in_the_years_that_follow():
     assert opened / (10 * BUDGET) == pytest.approx(1.0, abs=0.25)
 
 
-def test_what_it_promises_is_what_other_null_histories_show():
+def test_other_null_histories_confirm_the_promise():
     _, _, made = calibrated(2)
     assert made.budget == BUDGET
     assert made.rate_low < made.rate < made.rate_high
@@ -105,7 +105,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
     assert calibrated(1)[2].digest == calibrated(2)[2].digest
 
 
-def test_null_histories_are_numbered():
+def test_null_histories_depend_on_seed_and_number_alone():
     locations, past = town()
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
     points, blocks = locations.points, SCHEMES["operational"]
@@ -122,7 +122,7 @@ def test_blocks_come_in_three_equal_parts(weeks: int, blocks: int):
 
 
 def test_a_history_of_one_category_is_calibrated():
-    """The streams without incidents are scored as all together: nothing in them is certain to be urgent."""
+    """Streams without incidents have the margins of *all*, so nothing in them becomes urgent at once."""
     locations, past = town()
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
     one = dataclasses.replace(history, category=np.zeros(len(history), np.int8))
@@ -134,7 +134,7 @@ def test_a_history_of_one_category_is_calibrated():
     assert made.near_repeats.followers["property"] < 0.2
 
 
-def test_a_budget_beyond_chance_is_refused_with_what_there_is():
+def test_a_budget_beyond_chance_is_refused_with_the_possible_rate():
     locations, past = town()
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
     scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
@@ -144,7 +144,7 @@ def test_a_budget_beyond_chance_is_refused_with_what_there_is():
 
 
 @pytest.mark.parametrize("score", [1e2, 1e3, 1e10])
-def test_no_score_is_so_high_that_its_rarity_has_no_number(score: float):
+def test_every_high_score_has_a_finite_interval(score: float):
     _, _, made = calibrated(2)
     for strongest in (np.array([3.0]), np.full(50, 3.0), np.linspace(0, 5, 50)):
         degenerate = Calibration.of(

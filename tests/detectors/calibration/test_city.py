@@ -1,4 +1,4 @@
-"""The posterior of an area against areas whose rates, mixes and clocks are known."""
+"""The posterior of an area, compared with areas whose rates, mixes and clocks are known."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from detectors.calibration.past import CATEGORIES, Past
 BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
 BUCKETS = 26 * 168
 FIRST = 482_136
-PLACES = 900
-POINTS = np.column_stack(np.divmod(np.arange(PLACES), 30)) * 200.0
+LOCATIONS = 900
+POINTS = np.column_stack(np.divmod(np.arange(LOCATIONS), 30)) * 200.0
 
 
 def past(generator: np.random.Generator, number: int = 9000, shape: float = 0.5) -> tuple[Past, np.ndarray, np.ndarray]:
-    """Incidents with gamma rates, a mix of their own for each place, and nights that are busy; rates and mixes."""
-    rate = generator.gamma(shape, 1.0, PLACES)
-    mix = generator.dirichlet([2.0, 4.0, 1.0, 3.0], PLACES)
-    place = generator.choice(PLACES, number, p=rate / rate.sum())
-    category = (generator.random(number)[:, None] > mix[place].cumsum(axis=1)).sum(axis=1)
+    """Return incidents with gamma rates, a mix for each location and busy nights; and the rates and mixes."""
+    rate = generator.gamma(shape, 1.0, LOCATIONS)
+    mix = generator.dirichlet([2.0, 4.0, 1.0, 3.0], LOCATIONS)
+    location = generator.choice(LOCATIONS, number, p=rate / rate.sum())
+    category = (generator.random(number)[:, None] > mix[location].cumsum(axis=1)).sum(axis=1)
     hour = generator.choice(24, number, p=np.r_[np.full(6, 2.0), np.full(18, 1.0)] / 30)
     second = (generator.integers(0, 26 * 7, number) * 24 + hour) * BUCKET_S + generator.integers(0, BUCKET_S, number)
     return (
-        Past.of(FIRST, BUCKETS, second, place.astype(np.int32), category.astype(np.int8)),
+        Past.of(FIRST, BUCKETS, second, location.astype(np.int32), category.astype(np.int8)),
         rate / rate.sum() * number / BUCKETS,
         mix,
     )
 
 
-def test_what_holds_the_places_together_is_found():
-    """The gamma shape is 0.5 and a mix is worth ten cases; standard errors about a tenth of them."""
+def test_the_hyperparameters_are_found():
+    """The gamma shape is 0.5 and a mix is worth ten cases; the standard errors are about a tenth of them."""
     city = CityModel(past(np.random.default_rng(1))[0], POINTS, BLOCKS, UTC)
     assert city.shape == pytest.approx(0.5, rel=0.3)
     assert city.mix_cases == pytest.approx(10.0, rel=0.3)
 
 
-def test_areas_that_are_drawn_are_like_the_one_behind_the_history():
+def test_drawn_areas_are_like_the_one_that_the_history_comes_from():
     generator = np.random.default_rng(2)
-    told, rate, mix = past(generator)
-    city = CityModel(told, POINTS, BLOCKS, UTC)
+    history, rate, mix = past(generator)
+    city = CityModel(history, POINTS, BLOCKS, UTC)
     drawn = [city.draw(generator) for _ in range(40)]
     rates = np.array([each.rate for each in drawn])
     assert rates.sum(axis=1).mean() == pytest.approx(rate.sum(), rel=0.02)
-    # As uneven as the truth, and not as the counts; for each place the truth lies in the middle of the draws.
+    # As uneven as the truth, not as the counts; at each location the truth lies in the middle of the draws.
     assert rates.var(axis=1).mean() == pytest.approx(rate.var(), rel=0.1)
     rank = (rates < rate).mean(axis=0)
     assert (rank < 0.5).mean() == pytest.approx(0.5, abs=0.05)
@@ -57,23 +57,24 @@ def test_areas_that_are_drawn_are_like_the_one_behind_the_history():
     assert np.corrcoef(share[busy].ravel(), mix[busy].ravel())[0, 1] > 0.9
 
 
-def test_a_null_history_has_the_places_hours_and_categories_of_the_past():
+def test_a_null_history_has_the_locations_hours_and_categories_of_the_past():
     generator = np.random.default_rng(3)
-    told, *_ = past(generator)
-    city = CityModel(told, POINTS, BLOCKS, UTC)
+    history, *_ = past(generator)
+    city = CityModel(history, POINTS, BLOCKS, UTC)
     nulls = [city.history(city.draw(generator), FIRST + BUCKETS, BUCKETS, np.ones(4), generator) for _ in range(10)]
-    assert np.mean([len(each) for each in nulls]) == pytest.approx(len(told), rel=0.08)  # the level swings by a fifth
+    # The level swings by a fifth.
+    assert np.mean([len(each) for each in nulls]) == pytest.approx(len(history), rel=0.08)
     for each in nulls:
         assert (np.diff(each.second) >= 0).all()
         assert each.second[0] >= 0 and each.second[-1] < BUCKETS * BUCKET_S
     hours = np.bincount(np.concatenate([each.second // BUCKET_S % 24 for each in nulls]), minlength=24)
     np.testing.assert_allclose(hours[:6].sum() / hours.sum(), 12 / 30, atol=0.02)
     kinds = np.bincount(np.concatenate([each.category for each in nulls]), minlength=CATEGORIES)
-    was = np.bincount(told.category, minlength=CATEGORIES)
+    was = np.bincount(history.category, minlength=CATEGORIES)
     np.testing.assert_allclose(kinds / kinds.sum(), was / was.sum(), atol=0.02)
 
 
-def test_a_part_of_a_category_is_left_out():
+def test_only_a_part_of_a_category_is_drawn():
     generator = np.random.default_rng(4)
     city = CityModel(past(generator)[0], POINTS, BLOCKS, UTC)
     drawn = city.draw(generator)
@@ -86,29 +87,29 @@ def test_a_part_of_a_category_is_left_out():
     np.testing.assert_allclose(half / whole, [0.5, 1, 1, 1], rtol=0.1)
 
 
-def test_incidents_that_do_not_count_leave_a_place_to_its_neighbours():
-    told, *_ = past(np.random.default_rng(5))
-    whole = CityModel(told, POINTS, BLOCKS, UTC)
-    half = CityModel(told, POINTS, BLOCKS, UTC, np.full(len(told), 0.5))
+def test_incidents_of_half_weight_halve_the_cases():
+    history, *_ = past(np.random.default_rng(5))
+    whole = CityModel(history, POINTS, BLOCKS, UTC)
+    half = CityModel(history, POINTS, BLOCKS, UTC, np.full(len(history), 0.5))
     assert half.cases.sum() == pytest.approx(whole.cases.sum() / 2)
-    assert half.usual(told).mean() < whole.usual(told).mean()
+    assert half.usual(history).mean() < whole.usual(history).mean()
 
 
 def test_usual_is_a_rate():
-    """Summed over all places and the hours of the past it is the number of incidents: here over a chance sample."""
-    told, *_ = past(np.random.default_rng(6))
-    city = CityModel(told, POINTS, BLOCKS, UTC)
+    """Its sum over all locations, hours and categories is the number of incidents; here a random sample of them."""
+    history, *_ = past(np.random.default_rng(6))
+    city = CityModel(history, POINTS, BLOCKS, UTC)
     everywhere = Past.of(
         FIRST,
         BUCKETS,
         np.random.default_rng(7).integers(0, BUCKETS * BUCKET_S, 40_000),
-        np.random.default_rng(8).integers(0, PLACES, 40_000).astype(np.int32),
+        np.random.default_rng(8).integers(0, LOCATIONS, 40_000).astype(np.int32),
         np.random.default_rng(9).integers(0, 4, 40_000).astype(np.int8),
     )
-    assert city.usual(everywhere).mean() * PLACES * BUCKETS * 4 == pytest.approx(len(told), rel=0.05)
+    assert city.usual(everywhere).mean() * LOCATIONS * BUCKETS * 4 == pytest.approx(len(history), rel=0.05)
 
 
-def test_a_history_that_cannot_be_learnt_from_says_why():
+def test_an_empty_or_short_history_is_refused():
     nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8)
     with pytest.raises(ValueError, match="no incident"):
         CityModel(Past.of(0, BUCKETS, *nothing), POINTS, BLOCKS, UTC)
@@ -116,10 +117,10 @@ def test_a_history_that_cannot_be_learnt_from_says_why():
         CityModel(Past.of(0, 48, *nothing), POINTS, BLOCKS, UTC)
 
 
-def test_places_at_one_point_are_each_other_s_neighbours():
+def test_locations_at_one_point_are_neighbours():
     points = np.array([[0.0, 0.0], [0.0, 0.0], [5000.0, 0.0]])
     second = np.arange(30) * 50 * BUCKET_S
-    told = Past.of(FIRST, BUCKETS, second, np.repeat([0, 2], [20, 10]).astype(np.int32), np.zeros(30, np.int8))
-    likely = CityModel(told, points, BLOCKS, UTC).likely
+    history = Past.of(FIRST, BUCKETS, second, np.repeat([0, 2], [20, 10]).astype(np.int32), np.zeros(30, np.int8))
+    likely = CityModel(history, points, BLOCKS, UTC).likely
     assert likely[1] > likely[0]
     assert likely[1] > likely[2]

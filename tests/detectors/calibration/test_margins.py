@@ -1,4 +1,4 @@
-"""The margins score against maxima whose distribution is known."""
+"""The margins score, compared with maxima whose distribution is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def maxima(generator: np.random.Generator, number: int) -> tuple[np.ndarray, np.
 
 
 def test_location_and_scale_are_found_under_every_load():
-    """Standard error of a location about 0.01, of a scale about 1 %, in the middle of the loads."""
+    """The standard error is about 0.01 for a location and 1 % for a scale, in the middle of the loads."""
     loads, largest, location, scale = maxima(np.random.default_rng(1), 40_000)
     margins = Margins.fit(loads, largest)
     found = [margins.gumbel(each) for each in loads[:300]]
@@ -33,7 +33,7 @@ def test_scores_of_maxima_are_standard_whatever_the_load():
         assert (scores[part] > 2.0).mean() == pytest.approx(1 - np.exp(-np.exp(-2.0)), abs=0.02)
 
 
-def test_a_maximum_of_nothing_only_says_that_it_is_small():
+def test_censored_maxima_do_not_bias_the_fit():
     generator = np.random.default_rng(3)
     largest = generator.gumbel(0.4, 1.0, 40_000)
     loads = generator.normal(3.0, 0.3, (40_000, LOADS))
@@ -42,7 +42,7 @@ def test_a_maximum_of_nothing_only_says_that_it_is_small():
     assert (found.location, found.scale) == pytest.approx((0.4, 1.0), abs=0.05)
 
 
-def test_loads_are_held_in_the_range_that_was_learnt_from():
+def test_loads_are_clipped_to_the_range_of_the_fit():
     margins = Margins((1.0,) * LOADS, (2.0,) * LOADS, (0.0, *[1.0, 0.5] * LOADS), (0.0, *[0.0, 0.1] * LOADS))
     assert margins.gumbel(np.full(LOADS, 9.0)) == margins.gumbel(np.full(LOADS, 2.0))
     assert margins.gumbel(np.full(LOADS, -1.0)) == margins.gumbel(np.full(LOADS, 1.0))
@@ -60,13 +60,13 @@ def test_the_load_counts_the_last_hours_and_the_window():
     np.testing.assert_allclose(np.expm1(load(in_bucket)), [3, 7, 15, 31, 63, 127])
 
 
-def test_a_short_window_holds_the_loads():
+def test_loads_count_no_more_than_the_window():
     in_bucket = np.ones(72, np.int32)
     np.testing.assert_allclose(np.expm1(load(in_bucket)), [2, 8, 24, 48, 72, 72])
 
 
 @pytest.mark.parametrize("largest", [np.zeros(500), np.r_[np.zeros(495), np.full(5, 4.0)], np.full(500, 3.0)])
-def test_a_scale_that_cannot_be_told_is_no_certainty(largest: np.ndarray):
+def test_the_scale_is_bounded_where_maxima_hardly_differ(largest: np.ndarray):
     loads = np.random.default_rng(4).normal(1.0, 0.1, (500, LOADS))
     gumbel = Margins.fit(loads, largest).gumbel(loads[0])
     assert gumbel.scale >= 0.2

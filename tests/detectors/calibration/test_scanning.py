@@ -1,4 +1,4 @@
-"""The scans and alerts of a whole history against the Monitor, which is told the same incidents one after the other."""
+"""The scans and alerts of a whole history equal those of a Monitor that gets the same incidents one by one."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ BUCKETS = WINDOW + 10 * 24
 
 
 def places(number: int, generator: np.random.Generator) -> Locations:
-    """A town of a kilometre or two across."""
+    """Return the places of a town one or two kilometres across."""
     east, north = generator.normal(0, 0.006, (2, number))
     return Locations.from_places([f"p{each:03d}" for each in range(number)], -1.5 + east * 1.6, 53.8 + north, 500.0)
 
 
 def past(locations: Locations, incidents: int, generator: np.random.Generator) -> Past:
-    """Incidents of a town with uneven places and bursts, never two in one second, none as an hour begins."""
+    """Return incidents at uneven places with bursts, never two in one second, none at the beginning of an hour."""
     second = generator.choice(BUCKETS * BUCKET_S - 1, incidents, replace=False)
     burst = generator.random(incidents) < 0.15
     second[burst] = generator.integers(WINDOW * BUCKET_S, BUCKETS * BUCKET_S, 12)[
@@ -55,7 +55,7 @@ def past(locations: Locations, incidents: int, generator: np.random.Generator) -
 
 
 def calibration(watch: float) -> Calibration:
-    """Scores that depend on the load, in a way of no meaning."""
+    """Return a calibration with arbitrary scores that depend on the load."""
     steps = np.linspace(0.0, 0.02, 2 * LOADS)
     margins = Margins((0.0,) * LOADS, (6.0,) * LOADS, (0.4, *steps.tolist()), (-0.3, *(steps / 20).tolist()))
     return Calibration.of(
@@ -69,19 +69,18 @@ def calibration(watch: float) -> Calibration:
     )
 
 
-def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, int, int | None]]:
-    """(stream, opened, reached the tier alert) of each alert."""
+def alerts_of_monitor(town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, int, int | None]]:
+    """Return (stream, opened, reached the tier alert) of each alert."""
     monitor = Monitor("town", SETTINGS, locations, calibration=chance)
     alerts: dict[str, tuple[str, int, int | None]] = {}
 
     def incident(number: int) -> Incident:
-        place = int(town.location[number])
         return Incident(
             id=f"i{number:06d}",
             occurred_at=datetime(1970, 1, 1, tzinfo=UTC)
             + timedelta(seconds=FIRST * BUCKET_S + int(town.second[number])),
             category=STREAMS[town.category[number]],
-            location=locations.ids[place],
+            location=locations.ids[int(town.location[number])],
         )
 
     def note(closed: list[ClosedTick]) -> None:
@@ -94,7 +93,7 @@ def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> se
     for number in np.flatnonzero(town.second < begin_s).tolist():
         monitor.refill(incident(number), offset, FIRST * BUCKET_S + int(town.second[number]))
         offset += 1
-    # The first scan is that of the first full window, as its last hour begins: an incident of category other brings it.
+    # An incident of the category other brings the first scan, when the last hour of the first full window begins.
     beginning = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=FIRST * BUCKET_S + begin_s)
     other = Incident(id="first", occurred_at=beginning, category="other", location=locations.ids[0])
     note(monitor.put(other, offset, FIRST * BUCKET_S + begin_s))
@@ -102,26 +101,24 @@ def told_by_monitor(town: Past, locations: Locations, chance: Calibration) -> se
         offset += 1
         note(monitor.put(incident(number), offset, FIRST * BUCKET_S + int(town.second[number])))
     note(monitor.advance((FIRST + BUCKETS) * BUCKET_S))
-    shown = FIRST * BUCKET_S
-    return {(name, opened - shown, None if at is None else at - shown) for name, opened, at in alerts.values()}
+    first_s = FIRST * BUCKET_S
+    return {(name, opened - first_s, None if at is None else at - first_s) for name, opened, at in alerts.values()}
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_history_is_scanned_and_tracked_as_the_monitor_does_it(seed: int):
+def test_a_history_is_scanned_and_tracked_as_by_the_monitor(seed: int):
     generator = np.random.default_rng(seed)
     locations = places(60 + 40 * seed, generator)
     town = past(locations, 600 + 150 * seed, generator)
     near = neighbours(locations.points, SETTINGS.max_radius_m)
     scanning = Scanning(SETTINGS, locations.points, near)
     chance = calibration(watch=1.0 + 0.4 * (seed % 3))
-    clusters = scanning.told(
-        town, scanning.stratum(FIRST, BUCKETS), chance.margins, chance.scores["watch"] - SETTINGS.ease_below
-    )
+    stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores["watch"] - SETTINGS.ease_below
     alerts = set()
-    for stream, told in zip(STREAMS, clusters, strict=True):
-        lives = scanning.lives(told, chance.scores["watch"], chance.scores["alert"])
+    for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=True):
+        lives = scanning.lives(clusters, chance.scores["watch"], chance.scores["alert"])
         reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
         alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
-    assert alerts == told_by_monitor(town, locations, chance)
+    assert alerts == alerts_of_monitor(town, locations, chance)
     assert len(alerts) > 10
     assert any(at is not None for _, _, at in alerts)

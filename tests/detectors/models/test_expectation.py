@@ -1,4 +1,4 @@
-"""The expectation-based model: what is usual, and how much of it is expected while reports are still to come."""
+"""The expectation-based model: the baseline, and how much of it is expected while reports are still to come."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def usual(seed: int) -> NDArray[np.float64]:
 
 
 def by_duration(model: ExpectationModel) -> NDArray[np.float64]:
-    """The expected cases of each place and duration, as a scan of the study's end adds them up."""
+    """Return the expected cases of each location and duration, as a scan of the study's end adds them up."""
     return np.cumsum(model.expected(0, INTERVALS)[:, ::-1], axis=1)
 
 
@@ -36,7 +36,7 @@ def test_expected_cases_are_scaled_by_completeness(seed: int, share: float) -> N
     assert part.mass == pytest.approx(share * plain.mass)
 
 
-def test_each_interval_has_a_completeness_of_its_own() -> None:
+def test_each_interval_is_scaled_by_its_own_completeness() -> None:
     completeness = np.linspace(1, 0.1, INTERVALS)
     model = ExpectationModel(usual(1), completeness)
     for interval in range(INTERVALS):
@@ -44,17 +44,17 @@ def test_each_interval_has_a_completeness_of_its_own() -> None:
         assert found == pytest.approx(usual(1)[:, interval] * completeness[interval])
 
 
-def test_chance_deals_only_the_cases_that_have_come() -> None:
-    """A thousand draws of the last three intervals: within four standard errors of a Poisson mean."""
+def test_the_null_draws_only_the_cases_that_have_come() -> None:
+    """The mean of a thousand draws of the last three intervals is within four standard errors of the Poisson mean."""
     model = ExpectationModel(usual(1), np.linspace(1, 0, INTERVALS))
     drawn = model.null(INTERVALS - 3).draw(itertools.repeat(np.random.default_rng(2), 1000))
     mean = model.expected(INTERVALS - 3, INTERVALS).sum()
     assert abs(len(drawn.place) / 1000 - mean) < 4 * np.sqrt(mean / 1000)
 
 
-def test_a_history_that_is_half_complete_is_twice_as_usual() -> None:
+def test_a_half_complete_history_has_a_baseline_twice_as_high() -> None:
     near = neighbours(np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]), 2.0)
-    place, stratum = np.array([0, 0, 1, 2, 2, 2], np.int32), np.array([0, 1, 0, 0, 1, 1], np.int32)
-    whole, half = (baseline(place, stratum, length, near) for length in (np.full(2, 10.0), np.full(2, 5.0)))
+    location, stratum = np.array([0, 0, 1, 2, 2, 2], np.int32), np.array([0, 1, 0, 0, 1, 1], np.int32)
+    whole, half = (baseline(location, stratum, length, near) for length in (np.full(2, 10.0), np.full(2, 5.0)))
     assert half == pytest.approx(2 * whole)
-    assert (whole * 10).sum() == pytest.approx(len(place))
+    assert (whole * 10).sum() == pytest.approx(len(location))

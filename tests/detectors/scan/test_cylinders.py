@@ -1,4 +1,4 @@
-"""The scan against trying every window, and against what SaTScan reports."""
+"""The scan, compared with trying every window and with what SaTScan reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.naive import scan as naive
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
 NOISE = 1e-12
-"""A window with exactly as many as expected may have a ratio of some 1e-16, by rounding alone."""
+"""LLR that rounding alone may give to a window with exactly as many cases as expected."""
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
@@ -44,19 +44,19 @@ def test_scan(problem: Problem, min_cases: int, most: int, floor: float):
     for cylinder in found:
         column = problem.durations.index(cylinder.duration)
         zone = problem.rows[cylinder.centre][: cylinder.size]
-        assert cylinder.observed == sum(int(model.counts[place, column]) for place in zone) >= min_cases
+        assert cylinder.observed == sum(int(model.counts[location, column]) for location in zone) >= min_cases
         usual = 0.0
-        for place in zone:
-            usual += float(model.expected[place, column])
+        for location in zone:
+            usual += float(model.expected[location, column])
         assert cylinder.expected == usual
         assert cylinder.llr == log_likelihood_ratio(cylinder.observed, usual, len(problem.cases), 0.0)
 
 
-def line(observed: list[int], usual: list[float]) -> list[Cylinder]:
-    """The scan of places a unit apart, each a zone of its own, with one duration."""
+def line(observed: list[int], usual: list[float], most: int = 99) -> list[Cylinder]:
+    """Scan locations a unit apart, each a zone by itself, with one duration."""
     near = compressed(naive_neighbours.neighbours([(float(x),) for x in range(len(observed))], 0.5))
     model = Expected(int32([[n] for n in observed]), np.array([[u] for u in usual]), np.array([100.0]), int32([3]))
-    return scan(model, near, 2, 99)
+    return scan(model, near, 2, most)
 
 
 def test_ratios_within_a_billionth_are_a_tie_that_the_smaller_index_wins():
@@ -66,7 +66,7 @@ def test_ratios_within_a_billionth_are_a_tie_that_the_smaller_index_wins():
     assert [cylinder.centre for cylinder in found] == [2, 1, 0]
 
 
-def test_nothing_stands_out_of_nothing():
+def test_too_few_cases_or_no_more_than_expected_are_no_cluster():
     assert line([0, 0], [0.0, 0.0]) == []
     assert line([1, 1], [0.5, 0.5]) == []
     assert line([2, 2], [2.0, 3.0]) == []
@@ -74,9 +74,7 @@ def test_nothing_stands_out_of_nothing():
 
 def test_at_most_as_many_as_asked_for():
     assert len(line([5, 4, 3], [1.0, 1.0, 1.0])) == 3
-    near = compressed(naive_neighbours.neighbours([(0.0,), (1.0,), (2.0,)], 0.5))
-    model = Expected(int32([[5], [4], [3]]), np.ones((3, 1)), np.array([100.0]), int32([3]))
-    assert [cylinder.observed for cylinder in scan(model, near, 2, 2)] == [5, 4]
+    assert [cylinder.observed for cylinder in line([5, 4, 3], [1.0, 1.0, 1.0], most=2)] == [5, 4]
 
 
 @pytest.mark.parametrize("name", PERMUTATION)
@@ -87,13 +85,13 @@ def test_satscan_reports_the_same_clusters(name: str):
     last = date.fromisoformat(case.params["study_end"])
     for mine, their in zip(ours, theirs, strict=False):
         assert case.ids[mine.centre] == their["centre_id"]
-        assert {case.ids[place] for place in case.near.zone(mine.centre, mine.size)} == set(their["location_ids"])
+        assert {case.ids[each] for each in case.near.zone(mine.centre, mine.size)} == set(their["location_ids"])
         assert last - timedelta(days=mine.duration - 1) == date.fromisoformat(their["start"])
         assert mine.observed == their["observed"]
         assert mine.expected == pytest.approx(their["recomputed"]["expected"], abs=1e-8)
         assert round(mine.llr, 6) == their["llr"]
         assert mine.llr == pytest.approx(their["recomputed"]["llr"], abs=1e-9)
-    # What it leaves out lies below every simulated maximum.
+    # The clusters that it leaves out lie below every simulated maximum.
     assert len(ours) >= len(theirs)
     assert all(mine.llr < case.maxima.min() for mine in ours[len(theirs) :])
     assert all(mine.llr >= following.llr for mine, following in pairwise(ours))
@@ -104,7 +102,7 @@ def test_satscan_gives_its_clusters_the_same_ratio(name: str):
     case = reference(name)
     last = date.fromisoformat(case.params["study_end"])
     for cluster in case.expected["clusters"]:
-        zone = [case.ids.index(place) for place in cluster["location_ids"] if place in case.ids]
+        zone = [case.ids.index(each) for each in cluster["location_ids"] if each in case.ids]
         column = (last - date.fromisoformat(cluster["start"])).days
         observed = int(case.model.counts[zone, column].sum())
         expected = float(case.model.expected[zone, column].sum())
@@ -113,7 +111,7 @@ def test_satscan_gives_its_clusters_the_same_ratio(name: str):
         assert round(log_likelihood_ratio(observed, expected, len(case.cases), 0.0), 6) == cluster["llr"]
 
 
-def test_the_slow_twin_finds_satscan_s_cluster_among_ties():
+def test_trying_every_window_finds_satscan_s_cluster_among_ties():
     case = reference("grid_ties_stp_prospective")
     rows = within_share(case, case.params["max_population_fraction"])
     model = case.model
@@ -121,21 +119,21 @@ def test_the_slow_twin_finds_satscan_s_cluster_among_ties():
     theirs = case.expected["clusters"]
     for (centre, size, column, llr), their in zip(found, theirs, strict=False):
         assert case.ids[centre] == their["centre_id"]
-        assert {case.ids[place] for place in rows[centre][:size]} == set(their["location_ids"]) & set(case.ids)
+        assert {case.ids[each] for each in rows[centre][:size]} == set(their["location_ids"]) & set(case.ids)
         assert column + 1 == (date.fromisoformat(their["end"]) - date.fromisoformat(their["start"])).days + 1
         assert round(llr, 6) == their["llr"]
     assert all(llr < case.maxima.min() for _, _, _, llr in found[len(theirs) :])
 
 
 def within_share(case: Reference, share: float) -> list[list[int]]:
-    """Neighbour rows that stop at the first location that would take a zone above a share of the cases."""
+    """Return neighbour rows that stop at the first location that would take a zone above a share of the cases."""
     cases = case.by_stratum[:, 0].tolist()
     rows = []
     for row in naive_neighbours.neighbours(case.points, 1e9):
         kept: list[int] = []
-        for place, _ in row:
-            if sum(cases[other] for other in kept) + cases[place] > share * len(case.cases):
+        for location, _ in row:
+            if sum(cases[other] for other in kept) + cases[location] > share * len(case.cases):
                 break
-            kept.append(place)
+            kept.append(location)
         rows.append(kept)
     return rows

@@ -1,4 +1,4 @@
-"""After any sequence of changes a rescan gives what a full scan gives, and what trying every window gives."""
+"""After any sequence of changes a rescan gives the result of a full scan and of trying every window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOISE = 1e-9
 
 Change = tuple[int, int, int]
 Live = tuple[Expected, NDArray[np.float64]]
-"""What a model says at one moment, and the shares that its expected cases are made of."""
+"""The cases of a model at one moment, and the shares that its expected ones are made of."""
 
 
 def permutation(problem: Problem) -> Live:
@@ -32,15 +32,15 @@ def permutation(problem: Problem) -> Live:
 
 
 def poisson(problem: Problem) -> Live:
-    """All cases of the window, spread evenly over its buckets and over places by fixed weights."""
-    places, total = len(problem.points), len(problem.cases)
-    weight = (1.0 + np.arange(places) % 3)[:, None]
+    """All cases of the window, spread evenly over its buckets, and over locations by fixed weights."""
+    locations, total = len(problem.points), len(problem.cases)
+    weight = (1.0 + np.arange(locations) % 3)[:, None]
     share = np.array([total * duration / len(problem.stratum) for duration in problem.durations])[None] / weight.sum()
     return dataclasses.replace(problem.model, expected=weight @ share), share
 
 
 def expectation(problem: Problem) -> Live:
-    """Usual cases of a place in a bucket of each stratum, whatever is in the window."""
+    """Fixed usual cases of a location in a bucket of each stratum."""
     usual = (1.0 + np.arange(len(problem.points) * problem.strata) % 5).reshape(-1, problem.strata) / 20
     stratum = np.array(problem.stratum)
     share = np.array([np.bincount(stratum[-each:], minlength=problem.strata) for each in problem.durations], float).T
@@ -52,17 +52,17 @@ MODELS = {"permutation": permutation, "poisson": poisson, "expectation": expecta
 
 
 def changed(problem: Problem, change: Change) -> tuple[Problem, set[int]]:
-    """The problem with a case put or taken, or moved, and the places touched."""
-    kind, place, age = change
+    """Return the problem with a case added, removed or moved, and the locations touched."""
+    kind, location, age = change
     cases = list(problem.cases)
-    place, age = place % len(problem.points), age % len(problem.stratum)
+    location, age = location % len(problem.points), age % len(problem.stratum)
     touched = set()
     if kind != 0 and cases:
         gone, _ = cases.pop(age % len(cases))
         touched.add(gone)
     if kind != 1:
-        cases.append((place, age))
-        touched.add(place)
+        cases.append((location, age))
+        touched.add(location)
     return dataclasses.replace(problem, cases=cases), touched
 
 
@@ -97,7 +97,7 @@ def test_any_sequence_of_changes(name: str, problem: Problem, changes: list[Chan
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("many", [1, 10**9])
 def test_a_city_for_a_while(many: int, name: str, monkeypatch: pytest.MonkeyPatch):
-    """Few centres are looked at, and whatever comes near the floor is found; ``many`` touched places or few."""
+    """Few centres are scanned, and everything near the floor is found, with many touched locations or few."""
     monkeypatch.setattr(module, "MANY", many)
     chance = random.Random(4)
     points = [(float(n % 12), float(n // 12)) for n in range(144)]
@@ -108,7 +108,7 @@ def test_a_city_for_a_while(many: int, name: str, monkeypatch: pytest.MonkeyPatc
     found = 0
     for _ in range(60):
         kind = chance.choice([0, 0, 1, 2])
-        place = chance.choice([40, chance.randrange(144)])
-        problem, touched = changed(problem, (kind, place, chance.choice([0, 0, chance.randrange(40)])))
+        location = chance.choice([40, chance.randrange(144)])
+        problem, touched = changed(problem, (kind, location, chance.choice([0, 0, chance.randrange(40)])))
         found += check(rescan, problem, touched, chance.uniform(2.5, 4.0), name)
     assert found > 100

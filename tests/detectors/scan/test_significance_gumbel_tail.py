@@ -1,6 +1,6 @@
-"""The Gumbel fitted to 999 replications, against a million of them: is it right about what is rare?
+"""The Gumbel fitted to 999 replications, compared with a million of them: is its tail right?
 
-The million was drawn once; ``gumbel_tail.json`` holds the LLR that one in so many of them exceeds.
+The million was drawn once; ``gumbel_tail.json`` holds the LLRs that one in 1,000 and one in 10,000 of them exceeds.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from detectors.scan.significance import Gumbel, p_value
 
 RECORD = Path(__file__).with_suffix("").with_name("gumbel_tail.json")
 HEAVIER = {1e-3: 1.43, 1e-4: 2.17}
-"""So many times too large is the p-value of a Gumbel fitted to the million itself: the true tail is lighter."""
+"""p -> p-value of a Gumbel fitted to the million itself, over the true one: the true tail is lighter."""
 SAMPLING = {1e-3: 1.5, 1e-4: 1.75}
-"""And by so much, either way, does a fit to 999 differ from that, in 95 of 100 seeds; these are fixed."""
+"""p -> factor by which a fit to 999 differs from that, either way, in 95 of 100 seeds; the seeds here are fixed."""
 
 
 @functools.cache
 def city() -> tuple[PermutationNull, functools.partial[NDArray[np.float64]]]:
-    """A quarter of 300 places with 45 incidents a day for 91 days, none of them a cluster, under the live defaults."""
+    """Return the null of 300 locations with 45 incidents a day for 91 days, without clusters, by live defaults."""
     chance, settings = np.random.default_rng(1), AreaSettings()
     strata = SCHEMES[settings.strata]
-    places, cases, buckets = 300, 45 * settings.window_days, 24 * settings.window_days
-    near = neighbours(chance.uniform(0, 5.0, (places, 2)), settings.max_radius_m / 1000, np.ones(places), np.inf)
-    rate = chance.gamma(1.0, size=places)
-    place = chance.choice(places, cases, p=rate / rate.sum()).astype(np.int32)
+    number, cases, buckets = 300, 45 * settings.window_days, 24 * settings.window_days
+    near = neighbours(chance.uniform(0, 5.0, (number, 2)), settings.max_radius_m / 1000, np.ones(number), np.inf)
+    rate = chance.gamma(1.0, size=number)
+    location = chance.choice(number, cases, p=rate / rate.sum()).astype(np.int32)
     bucket = chance.integers(buckets, size=cases)
     of_bucket = np.array([strata.of_bucket(each, ZoneInfo("UTC")) for each in range(buckets)], np.int32)
-    by_stratum = np.zeros((places, strata.count), np.int32)
-    np.add.at(by_stratum, (place, of_bucket[bucket]), 1)
+    by_stratum = np.zeros((number, strata.count), np.int32)
+    np.add.at(by_stratum, (location, of_bucket[bucket]), 1)
     durations = np.array(settings.durations_h, np.int32)
     in_bucket = np.bincount(bucket, minlength=buckets).astype(np.int32)
     share = share_of_duration(in_bucket, of_bucket, strata.count, durations)
     age = (buckets - 1 - bucket).astype(np.int32)
     is_recent = age < durations[-1]
-    model = permutation(by_stratum, share, cases, place[is_recent], age[is_recent], durations)
-    null = PermutationNull(place, of_bucket[bucket], age[is_recent], of_bucket[bucket][is_recent])
+    model = permutation(by_stratum, share, cases, location[is_recent], age[is_recent], durations)
+    null = PermutationNull(location, of_bucket[bucket], age[is_recent], of_bucket[bucket][is_recent])
     shells = Shells.cut(near, model.expected[:, -1])
     return null, functools.partial(largest_by_chance, model, null, near, shells, settings.min_cases)
 
@@ -65,17 +65,17 @@ def record() -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("p", HEAVIER)
-def test_what_is_rare_is_said_to_be_hardly_less_rare(p: float, seed: int):
+def test_the_fitted_tail_is_somewhat_heavier_than_the_true_one(p: float, seed: int):
     """At one in a thousand within a factor of two; at one in ten thousand mostly beyond it, on the safe side."""
     _, largest = city()
     gumbel = Gumbel.fit(largest(999, (seed, 999)))
-    said = p_value(gumbel.score(recorded()[f"{p:g}"])) / p
-    assert HEAVIER[p] / SAMPLING[p] < said < HEAVIER[p] * SAMPLING[p]
-    assert p < 1e-3 or said < 2.0
+    ratio = p_value(gumbel.score(recorded()[f"{p:g}"])) / p
+    assert HEAVIER[p] / SAMPLING[p] < ratio < HEAVIER[p] * SAMPLING[p]
+    assert p < 1e-3 or ratio < 2.0
 
 
 @pytest.mark.long
-def test_the_record_is_what_a_million_replications_say():
+def test_the_record_matches_a_million_replications():
     _, largest = city()
     maxima = largest(record()["maxima"], (record()["seed"],), threads=2)
     exceeded = {p: float(np.quantile(maxima, 1 - p)) for p in HEAVIER}
