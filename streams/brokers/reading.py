@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiokafka
 from aiokafka import AIOKafkaConsumer
 from kafka import KafkaConsumer, TopicPartition
 
@@ -40,7 +41,7 @@ def read_log(
         aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses.
     """
     if start < end:
-        asyncio.run(_read(kafka, TopicPartition(topic, partition), start, end, take, cancelled))
+        asyncio.run(_read(kafka, aiokafka.TopicPartition(topic, partition), start, end, take, cancelled))
 
 
 class Cancelled(Exception):
@@ -77,7 +78,7 @@ class Progress:
 
 async def _read(
     kafka: KafkaSettings,
-    partition: TopicPartition,
+    partition: aiokafka.TopicPartition,
     start: int,
     end: int,
     take: Callable[[Any], None],
