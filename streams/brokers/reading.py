@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import aiokafka
@@ -99,10 +100,10 @@ async def _read(
             for record in batches.get(partition, ()):
                 if record.offset < end:
                     take(record)
-            # Only after a batch: a consumer that is stopped before its tasks have run raises CancelledError.
             progress.at(position)
     finally:
-        await consumer.stop()
+        with suppress(asyncio.CancelledError):  # raised if the consumer's tasks never ran; it would hide the error
+            await consumer.stop()
 
 
 def records_between(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +20,7 @@ from streams.area_log.reproduce import reproduce, written
 from streams.area_log.sources import ExportedLog, KafkaLog
 from streams.messages.alert import read_alert
 from streams.messages.records import Rejection
-from streams.messages.scan import Raw, decode_partition, decode_scan, encode, scan_record
+from streams.messages.scan import Raw, decode_partition, encode, scan_record
 from streams.worker.consumer import DONE
 from tests.conftest import GivenKafka
 from tests.integration.worker.former_version.recording import (
@@ -48,8 +50,17 @@ def calibration_of(recording: Recording) -> bytes:
 
 def with_nulls(recording: Recording, area: str) -> list[int]:
     """Which scan records before the stop remember what chance does."""
-    scans = [decode_scan(each.value.encode()) for each in recording.of("scans", area, until_stop=True)]
-    return [index for index, scan in enumerate(scans) if scan.checkpoint.nulls]
+    return [index for index, checkpoint in enumerate(checkpoints(recording, area)) if checkpoint["nulls"]]
+
+
+def checkpoints(recording: Recording, area: str) -> list[dict[str, Any]]:
+    """Those before the stop, as the former version wrote them."""
+    return [msgspec.json.decode(each.value)["checkpoint"] for each in recording.of("scans", area, until_stop=True)]
+
+
+def without_state(scans: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Scan records without their checkpoint, whose format is a version's own, and without the digest over it."""
+    return [{k: v for k, v in msgspec.json.decode(each).items() if k not in ("checkpoint", "digest")} for each in scans]
 
 
 def rejections(values: list[bytes]) -> list[Rejection]:
@@ -69,10 +80,10 @@ def test_the_recording_is_worth_taking_over(recording: Recording) -> None:
         last = {event.subject: event.data.properties for event in (read_alert(each.value.encode()) for each in former)}
         still_open = [each for each in last.values() if each.state not in TERMINAL]
         assert still_open and len(later) > len(former) + 10
-        tracker = decode_scan(recording.of("scans", area, until_stop=True)[-1].value.encode()).checkpoint.tracker
-        assert len(tracker.followed) == len(still_open)
+        tracker = checkpoints(recording, area)[-1]["tracker"]
+        assert len(tracker["followed"]) == len(still_open)
         answered += sum(each.response is not msgspec.UNSET for each in still_open)
-        cool_downs += len(tracker.cool_downs)
+        cool_downs += len(tracker["cool_downs"])
     assert answered and cool_downs
     assert with_nulls(recording, "leeds") and not with_nulls(recording, "york")  # which has a calibration
     assert recording.stop.committed < recording.stop.ends["incidents"]
@@ -99,14 +110,15 @@ def test_a_worker_takes_over_what_the_former_version_wrote(
         by_area[record.key.decode()].append(record.value)
     for area in AREAS:
         assert by_area[area] == [each.value.encode() for each in recording.of("alerts", area)]
-        assert site.scans()[area] == [each.value.encode() for each in recording.of("scans", area)]
+        scans = [each.value.encode() for each in recording.of("scans", area)]
+        assert without_state(site.scans()[area]) == without_state(scans)
         revisions = defaultdict(list)
         for event in map(read_alert, by_area[area]):
             revisions[event.subject].append(event.data.properties.revision)
         assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in revisions.values())
         log = KafkaLog(site.kafka, area, site.configuration.worker.max_record_bytes)
         found, derived = audit(log, lambda: None), reproduce(log, None, lambda: None)
-        assert (found.breaks, found.given, found.scans) == ([], 0, len(site.scans()[area]))
+        assert (found.breaks, found.given, found.scans) == ([], 0, len(scans))
         assert (derived.differences, derived.revisions) == ([], len(by_area[area]))
     letters = rejections([record.value for record in site.read("rejected")])
     assert letters == rejections([each.value.encode() for each in recording.of("rejected")])
@@ -137,7 +149,7 @@ def test_a_monitor_goes_on_from_any_scan_record_of_the_former_version(recording:
     stop = len(recording.of("scans", area, until_stop=True)) - 1
     for cut in (stop // 2, *with_nulls(recording, area)[-1:], stop):
         scans, alerts = go_on(log, chain, cut)
-        assert scans == on_record[cut + 1 :]
+        assert without_state(scans) == without_state(on_record[cut + 1 :])
         assert len(alerts) > 10
         assert alerts == events[-len(alerts) :]
 
