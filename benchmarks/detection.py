@@ -31,7 +31,7 @@ from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import load
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
-from detectors.kernels.null_alerts import Told
+from detectors.kernels.null_alerts import Clusters
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
 
 SEEDS = (201, 202, 203)
@@ -101,13 +101,13 @@ def _place(incident: Incident) -> tuple[float, float]:
     return incident.longitude or 0.0, incident.latitude or 0.0  # every simulated incident has both
 
 
-def opened(site: Site, clusters: Sequence[Told], watch: float, tier_at: float = np.inf) -> tuple[int, int]:
+def opened(site: Site, clusters: Sequence[Clusters], watch: float, tier_at: float = np.inf) -> tuple[int, int]:
     """Return how many alerts open, and how many reach a tier."""
     lives = [site.scanning.lives(each, watch, tier_at) for each in clusters]
     return sum(len(each.opened_s) for each in lives), sum(int((each.reached_s >= 0).sum()) for each in lives)
 
 
-def thresholds(site: Site, clusters: Sequence[Told]) -> tuple[float, float]:
+def thresholds(site: Site, clusters: Sequence[Clusters]) -> tuple[float, float]:
     """Return the scores of watch and alert at which a city without clusters keeps the budget."""
     weeks = MEASURED_WEEKS
 
@@ -121,7 +121,9 @@ def thresholds(site: Site, clusters: Sequence[Told]) -> tuple[float, float]:
     return watch, float(bisect(too_many, watch, 60.0, xtol=1e-3))
 
 
-def delays(site: Site, clusters: Sequence[Told], hidden_: Hidden, watch: float, alert: float) -> NDArray[np.float64]:
+def delays(
+    site: Site, clusters: Sequence[Clusters], hidden_: Hidden, watch: float, alert: float
+) -> NDArray[np.float64]:
     """Return the hours from each cluster's third incident to the first alert, by its end, that finds it; NaN for none.
 
     Shape (2, clusters): first only alerts from the third incident on, then all, with earlier ones counted as 0 h.
@@ -219,7 +221,7 @@ def measure(kind: Kind, seed: int) -> Measured:
     return Measured(live, daily, best, early, np.array(used), density(city))
 
 
-def clusters(site: Site, past: Past, made: Calibration, lowest: float, way: Way) -> list[Told]:
+def clusters(site: Site, past: Past, made: Calibration, lowest: float, way: Way) -> list[Clusters]:
     """Return the clusters of every scan of a way."""
     stratum = site.scanning.stratum(past.first_bucket, past.buckets)
     return site.scanning.clusters(past, stratum, made.margins, lowest, way.every_h)

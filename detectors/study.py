@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from detectors.area.neighbours import Neighbours
 from detectors.kernels.centres import without_overlap
-from detectors.kernels.spans import best_spans_per_centre, largest_of_spans
+from detectors.kernels.ratio import TIE
+from detectors.kernels.spans import Search, best_spans_per_centre, largest_of_spans
 from detectors.kernels.window import recent_counts
 from detectors.models.expected import Expected
 from detectors.models.nulls import Drawn, Null
-from detectors.scan.cylinders import TIE, best_windows, ranked
+from detectors.scan.cylinders import best_windows, ranked
 from detectors.scan.replications import LargestNow, in_batches
 from detectors.scan.shells import Shells
 from detectors.scan.significance import Gumbel, p_value
@@ -160,9 +161,7 @@ def scan_study(
         windows.size,
         windows.begin,
         windows.end,
-        near.start,
-        near.index,
-        near.distance,
+        near.rows,
         MOST_CLUSTERS,
     )
     top = float(windows.llr[kept[0]]) if len(kept) else np.inf
@@ -197,18 +196,20 @@ def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.floa
     return totals
 
 
+def _search(model: Model, begin: int, end: int, first_end: int, question: Question) -> Search:
+    """The search for spans in the intervals from ``begin`` to before ``end``."""
+    expected = np.ascontiguousarray(model.expected(begin, end))
+    totals = _totals(model, begin, end, question.max_duration)
+    return Search(expected, totals, first_end, question.min_cases, question.min_risk)
+
+
 def _all_spans(model: Model, cases: StudyCases, near: Neighbours, question: Question) -> _Windows:
     return _Windows(
         *best_spans_per_centre(
             cases.place,
             cases.interval,
-            near.start,
-            near.size,
-            near.index,
-            np.ascontiguousarray(model.expected(0, cases.intervals)),
-            _totals(model, 0, cases.intervals, question.max_duration),
-            question.min_cases,
-            question.min_risk,
+            near.rows,
+            _search(model, 0, cases.intervals, 0, question),
             LEAST_SECOND_LLR,
         )
     )
@@ -218,27 +219,12 @@ class _LargestOfSpans:
     """The largest LLR of drawn cases over all spans that end at or after the beginning of surveillance."""
 
     def __init__(self, model: Model, intervals: int, first: int, near: Neighbours, question: Question) -> None:
-        self._expected = np.ascontiguousarray(model.expected(first, intervals))
-        self._totals = _totals(model, first, intervals, question.max_duration)
-        self._last = intervals - first - 1
-        self._first_end = 0 if question.adjust_from is None else question.adjust_from + 1 - first
-        self._near, self._question = near, question
+        first_end = 0 if question.adjust_from is None else question.adjust_from + 1 - first
+        self._search = _search(model, first, intervals, first_end, question)
+        self._last, self._near = intervals - first - 1, near
 
     def __call__(self, drawn: Drawn) -> Maxima:
-        near, question = self._near, self._question
-        return largest_of_spans(
-            drawn.start,
-            drawn.place,
-            self._last - drawn.age,
-            near.start,
-            near.size,
-            near.index,
-            self._expected,
-            self._totals,
-            self._first_end,
-            question.min_cases,
-            question.min_risk,
-        )
+        return largest_of_spans(drawn.start, drawn.place, self._last - drawn.age, self._near.rows, self._search)
 
 
 def _replicated(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.kernels.ratio import Rows
 from detectors.kernels.rows import rows_of_pairs, sizes_within
 
 
@@ -26,6 +27,11 @@ class Neighbours:
     index: NDArray[np.int32]
     distance: NDArray[np.float64]
     order: NDArray[np.int64]
+
+    @property
+    def rows(self) -> Rows:
+        """The rows as the kernels take them."""
+        return Rows(self.start, self.size, self.index, self.distance)
 
     def zone(self, centre: int, size: int) -> NDArray[np.int32]:
         """Return the first ``size`` neighbours of a centre, nearest first."""

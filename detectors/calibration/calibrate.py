@@ -23,7 +23,7 @@ from detectors.calibration.near_repeats import Knox, Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Maxima, Scanning
-from detectors.kernels.null_alerts import Lives, Told
+from detectors.kernels.null_alerts import Clusters, Lives
 from detectors.scan.significance import TIERS
 
 BLOCK_WEEKS = 26
@@ -175,13 +175,13 @@ def _fit_margins(maxima: Sequence[Sequence[Maxima]]) -> list[Margins]:
     return [Margins.fit(*each) if enough else of_all for each, enough in zip(of_stream, has_enough, strict=True)]
 
 
-def _lives(scanning: Scanning, block: Sequence[Told], watch: float, tier_at: float = np.inf) -> Lives:
+def _lives(scanning: Scanning, block: Sequence[Clusters], watch: float, tier_at: float = np.inf) -> Lives:
     """Return the alerts of all streams of a block."""
     lives = [scanning.lives(clusters, watch, tier_at) for clusters in block]
     return Lives(*(np.concatenate(column) for column in zip(*lives, strict=True)))
 
 
-def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Told]], wanted: float, least: float) -> float:
+def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Clusters]], wanted: float, least: float) -> float:
     """Return the score, ``least`` or more, from which at most ``wanted`` alerts open a week."""
 
     def too_many(score: float) -> float:

@@ -14,8 +14,8 @@ from detectors.area.settings import AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.margins import HOURS, Margins
 from detectors.calibration.past import Past
-from detectors.kernels.history import Events, Found, Rules, Zones, scan_history
-from detectors.kernels.null_alerts import Lives, Told, live, members_of, tell_apart
+from detectors.kernels.history import Events, Found, Rules, scan_history
+from detectors.kernels.null_alerts import Clusters, Lifecycle, Lives, Windows, live, members_of, reported_windows
 
 Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 """The loads, (scans, loads), and the largest LLRs, (scans,), of some scans of a stream."""
@@ -50,7 +50,7 @@ class Scanning:
 
     def clusters(
         self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
-    ) -> list[Told]:
+    ) -> list[Clusters]:
         """Return per stream the clusters with at least a score, of every scan from the first full window on.
 
         ``step``: scan only at the beginning of every ``step``-th bucket, not whenever the Monitor would.
@@ -61,19 +61,18 @@ class Scanning:
             result.append(self._clusters(past, numbers, found, each))
         return result
 
-    def lives(self, told: Told, open_at: float, tier_at: float) -> Lives:
+    def lives(self, clusters: Clusters, open_at: float, tier_at: float) -> Lives:
         """Return the alerts of a stream that open from a score on, with the time at which each reached ``tier_at``."""
         settings = self.settings
-        return live(
-            told,
-            self.points,
-            open_at,
-            settings.ease_below,
-            settings.end_after_h * 3600.0,
-            settings.cool_down_h * 3600.0,
-            settings.cool_down_m,
-            tier_at,
+        rules = Lifecycle(
+            open_at=open_at,
+            ease_below=settings.ease_below,
+            end_after_s=settings.end_after_h * 3600.0,
+            cool_down_s=settings.cool_down_h * 3600.0,
+            cool_down_m=settings.cool_down_m,
+            tier_at=tier_at,
         )
+        return live(clusters, self.points, rules)
 
     def _scan(
         self,
@@ -85,10 +84,10 @@ class Scanning:
         step: int,
         only_boundaries: bool,
     ) -> Found:
-        settings, near = self.settings, self.near
+        settings = self.settings
         return scan_history(
             Events(past.bucket[numbers], past.location[numbers], stratum),
-            Zones(near.start, near.size, near.index),
+            self.near.rows,
             Rules(
                 first=self.window - 1,
                 step=step,
@@ -103,35 +102,18 @@ class Scanning:
             HOURS,
         )
 
-    def _clusters(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Told:
-        near, scans = self.near, len(found.had)
+    def _clusters(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Clusters:
+        rows, scans = self.near.rows, len(found.had)
         first = np.searchsorted(found.scan, np.arange(scans + 1))
-        kept = tell_apart(
-            first,
-            found.centre,
-            found.llr,
-            found.size,
-            near.start,
-            near.index,
-            near.distance,
-            self.settings.max_clusters,
-        )
+        kept = reported_windows(first, found.centre, found.llr, found.size, rows, self.settings.max_clusters)
         scan = found.scan[kept]
         durations = np.array(self.settings.durations_h, np.int32)
-        begins, member = members_of(
-            past.bucket[numbers],
-            past.location[numbers],
-            found.had[scan],
-            found.bucket[scan],
-            durations[found.column[kept]],
-            found.centre[kept],
-            found.size[kept],
-            near.start,
-            near.index,
-        )
+        duration, centre = durations[found.column[kept]], found.centre[kept]
+        windows = Windows(found.had[scan], found.bucket[scan], duration, centre, found.size[kept])
+        begins, member = members_of(past.bucket[numbers], past.location[numbers], windows, rows)
         is_boundary = np.diff(found.bucket, prepend=-1) > 0
         last = past.second[numbers[np.maximum(found.had, 1) - 1]] if len(numbers) else np.zeros(scans, np.int64)
         tick_s = np.where(is_boundary, found.bucket.astype(np.int64) * BUCKET_S, last)
         gumbel = [margins.gumbel(load) for load in found.load[scan]]
         score = np.array([each.score(float(llr)) for each, llr in zip(gumbel, found.llr[kept], strict=True)])
-        return Told(tick_s, np.searchsorted(scan, np.arange(scans + 1)), score, found.centre[kept], begins, member)
+        return Clusters(tick_s, np.searchsorted(scan, np.arange(scans + 1)), score, centre, begins, member)

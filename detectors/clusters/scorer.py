@@ -16,11 +16,11 @@ from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
 from detectors.clusters.artefacts import Artefacts, DenyList, Members, Zone, artefacts
 from detectors.clusters.cluster import Cluster
-from detectors.kernels.ratio import log_likelihood_ratio
+from detectors.kernels.ratio import TIE, log_likelihood_ratio
 from detectors.models.expected import Expected
 from detectors.models.nulls import PermutationNull
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.scan.cylinders import TIE, Best, Cylinder, apart
+from detectors.scan.cylinders import Best, Cylinder, apart
 from detectors.scan.replications import largest_by_chance
 from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells

@@ -1,42 +1,29 @@
-"""The best window around every centre, all windows ending now, and which of them can be told together."""
+"""The best window around every centre, all windows ending now, and which windows are apart."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.kernels.ratio import Counts, Floats, Offsets, compiled, log_likelihood_ratio
-
-LANES = 8
-"""Durations that are looked at together."""
+from detectors.kernels import ratio
+from detectors.kernels.ratio import HAIR, LANES, Cases, Counts, Flags, Floats, Offsets, Rows, compiled
 
 VAST = 1e280
-"""Stands for an infinite total where one would give no number."""
-
-HAIR = 1e-9
-"""Bounds are widened by this share, so that rounding never hides a window."""
+"""Number of cases that stands for an infinite total where infinity would give no number."""
 
 
 @compiled
 def _best_of_centre(
-    neighbours: Counts,
-    counts: Counts,
-    expected: Floats,
-    totals: Floats,
-    min_cases: int,
-    min_risk: float,
-    floor: float,
-    inside: Counts,
-    usual: Floats,
+    neighbours: Counts, cases: Cases, min_cases: int, min_risk: float, floor: float, inside: Counts, usual: Floats
 ) -> tuple[float, int, int]:
     """The best window around one centre above a floor: (LLR, locations, duration column).
 
-    Fewest locations, then the shortest window hold a tie (docs/method.md section 4.1). ``inside`` and
-    ``usual`` are work space of length D. A window is only worth a look where a case was added:
-    without one the expected count rises and the observed does not.
+    Fewest locations, then the shortest window win a tie (docs/method.md section 4.1). ``inside`` and ``usual`` are work
+    space of length D. Only a window to which a case was added can be better than those before: without one the expected
+    count rises and the observed does not.
     """
+    counts, expected, totals = cases
     durations = len(inside)
     inside[:] = 0
     usual[:] = 0.0
@@ -61,29 +48,20 @@ def _best_of_centre(
                 is_hopeless = excess * excess * (total + mean) * (1 + HAIR) <= best * 2.0 * mean * (total - mean)
             if is_hopeless:
                 continue
-            ratio = log_likelihood_ratio(observed, mean, total, min_risk)
-            if ratio > best:
-                best, best_size, best_column = ratio, rank + 1, column
+            llr = ratio.log_likelihood_ratio(observed, mean, total, min_risk)
+            if llr > best:
+                best, best_size, best_column = llr, rank + 1, column
     return best, best_size, best_column
 
 
 @compiled
-def hopeful_centres(
-    centres: Counts,
-    start: Offsets,
-    size: Counts,
-    index: Counts,
-    counts: Counts,
-    expected: Floats,
-    totals: Floats,
-    min_cases: int,
-    floor: float,
-) -> NDArray[np.bool_]:
-    """Which of the ``centres`` might have a window with an LLR above ``floor``: all that do, and some others.
+def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
+    """Which of the ``centres`` could have a window with an LLR above ``floor``: all that do, and some others.
 
     By the bound of :func:`_best_of_centre`, for up to ``LANES`` durations at once. All sums and comparisons of a step
     are written out, one for each lane, for then they become vector instructions: a third of the time of a loop.
     """
+    counts, expected, totals = cases
     locations, durations = counts.shape
     # Per location, the observed counts of the lanes and then the expected ones.
     cells = np.zeros((locations, 2 * LANES))
@@ -99,12 +77,12 @@ def hopeful_centres(
     least = float(min_cases)
     hopeful = np.zeros(len(centres), np.bool_)
     for which in range(len(centres)):
-        first = start[centres[which]]
+        first = rows.start[centres[which]]
         n0 = n1 = n2 = n3 = n4 = n5 = n6 = n7 = 0.0
         u0 = u1 = u2 = u3 = u4 = u5 = u6 = u7 = 0.0
         hit = False
-        for position in range(first, first + size[centres[which]]):
-            here = index[position]
+        for position in range(first, first + rows.size[centres[which]]):
+            here = rows.neighbour[position]
             n0 += cells[here, 0]
             n1 += cells[here, 1]
             n2 += cells[here, 2]
@@ -138,56 +116,36 @@ def hopeful_centres(
 
 @compiled
 def best_per_centre(
-    centres: Counts,
-    start: Offsets,
-    size: Counts,
-    index: Counts,
-    counts: Counts,
-    expected: Floats,
-    totals: Floats,
-    min_cases: int,
-    min_risk: float,
-    floor: float,
+    centres: Counts, rows: Rows, cases: Cases, min_cases: int, min_risk: float, floor: float
 ) -> tuple[Floats, Counts, Counts]:
     """The best window around each of the ``centres``: LLR, locations in the zone, duration column, each (centres,).
 
     LLR and locations are 0 where no window with ``min_cases`` is high and has an LLR above ``floor`` (0 or more).
     """
-    durations = counts.shape[1]
+    durations = cases.counts.shape[1]
     llr = np.zeros(len(centres))
     zone = np.zeros(len(centres), np.int32)
     column = np.zeros(len(centres), np.int32)
     inside, usual = np.zeros(durations, np.int32), np.zeros(durations)
     for which in range(len(centres)):
-        first = start[centres[which]]
-        row = index[first : first + size[centres[which]]]
-        best, zone[which], column[which] = _best_of_centre(
-            row, counts, expected, totals, min_cases, min_risk, floor, inside, usual
-        )
+        first = rows.start[centres[which]]
+        row = rows.neighbour[first : first + rows.size[centres[which]]]
+        best, zone[which], column[which] = _best_of_centre(row, cases, min_cases, min_risk, floor, inside, usual)
         llr[which] = best if zone[which] > 0 else 0.0
     return llr, zone, column
 
 
 @compiled
 def without_overlap(
-    order: Offsets,
-    centre: Counts,
-    zone: Counts,
-    begin: Counts,
-    end: Counts,
-    start: Offsets,
-    index: Counts,
-    distance: Floats,
-    most: int,
+    order: Offsets, centre: Counts, zone: Counts, begin: Counts, end: Counts, rows: Rows, most: int
 ) -> Offsets:
-    """Goes down a list of windows and keeps each whose circle meets no circle kept before at nearly the same time.
+    """Go down a list of windows and keep each whose circle meets no circle kept before at nearly the same time.
 
-    A circle reaches to the last location of the zone and holds every location at that distance, though the zone may
-    leave a tied one out. Two that meet are both kept if a whole interval lies between their time spans ``begin`` to
-    before ``end`` (docs/method.md section 4.4).
+    Circles as in :func:`detectors.kernels.ratio.circle_of`. Two that meet are both kept if a whole interval lies
+    between their time spans ``begin`` to before ``end`` (docs/method.md section 4.4).
     """
     # Per location, a list of the kept windows that hold it.
-    head = np.full(len(start) - 1, -1, np.int64)
+    head = np.full(len(rows.start) - 1, -1, np.int64)
     after, owner = np.empty(1024, np.int64), np.empty(1024, np.int64)
     links = 0
     kept = np.empty(min(most, len(order)), np.int64)
@@ -195,13 +153,10 @@ def without_overlap(
     for which in order:
         if found == len(kept):
             break
-        first = start[centre[which]]
-        last = first + zone[which]
-        while last < start[centre[which] + 1] and distance[last] == distance[last - 1]:
-            last += 1
+        first, last = ratio.circle_of(rows, centre[which], zone[which])
         free = True
         for position in range(first, last):
-            link = head[index[position]]
+            link = head[rows.neighbour[position]]
             while link >= 0 and free:
                 other = owner[link]
                 if begin[which] <= end[other] and begin[other] <= end[which]:
@@ -214,8 +169,8 @@ def without_overlap(
         while links + last - first > len(after):
             after, owner = np.concatenate((after, after)), np.concatenate((owner, owner))
         for position in range(first, last):
-            after[links], owner[links] = head[index[position]], which
-            head[index[position]] = links
+            after[links], owner[links] = head[rows.neighbour[position]], which
+            head[rows.neighbour[position]] = links
             links += 1
         kept[found] = which
         found += 1

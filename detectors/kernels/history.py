@@ -1,8 +1,8 @@
-"""Every scan of a stream over a long history, in the order in which a monitor would make them.
+"""Every scan of a stream over a long history, in the order in which a monitor makes them.
 
-Counts are kept from scan to scan. When a bucket begins, every centre with enough recent cases around it is looked at;
-after an incident only the centres near it, and those that were close to the floor: a case elsewhere makes a window
-less unusual, or more so by next to nothing.
+Counts are kept from scan to scan. When a bucket begins, the kernel searches every centre with enough recent cases
+around it. After an incident it searches only the centres near it, and those that were close to the floor: a case
+elsewhere makes a window less unusual, or more so by next to nothing.
 """
 
 from __future__ import annotations
@@ -12,28 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.kernels.ratio import Counts, Floats, Offsets, compiled, log_likelihood_ratio
-
-HAIR = 1e-9
-"""Bounds are widened by this share, so that rounding never hides a window."""
+from detectors.kernels.ratio import HAIR, LANES, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
 SLACK = 0.05
-"""Centres this close below the floor are looked at after every incident."""
-
-LANES = 8
-"""At most so many durations; fewer are filled up with the longest."""
+"""Difference to the floor, as an LLR, within which centres are searched after every incident."""
 
 LARGEST = 64
-"""Windows with more cases than this are not held against the table of limits."""
+"""Largest number of cases of a window for which an expected count is worked out beforehand."""
 
 ROOT_STEPS = 50
-"""More steps than any limit takes: each nearly doubles its digits."""
+"""Upper bound for the steps of Newton's method: each nearly doubles the digits."""
 
 LEAST_SCALE = 0.2
-"""No Gumbel scale of a largest LLR is smaller: that of a stream with hardly any cases cannot be told."""
+"""Lower bound for the Gumbel scale of a largest LLR: that of a stream with hardly any cases cannot be estimated."""
 
 MARGIN_HOURS = (2, 8, 24, 48, 168)
-"""The load of a stream is told by its cases of so many hours, and of the whole window."""
+"""Spans of time, in hours, whose cases make up the load of a stream, together with the whole window."""
 LOADS = len(MARGIN_HOURS) + 1
 
 
@@ -45,19 +39,11 @@ class Events(NamedTuple):
     stratum: Counts
 
 
-class Zones(NamedTuple):
-    """Neighbour rows, as :class:`detectors.area.neighbours.Neighbours` has them."""
-
-    start: Offsets
-    size: Counts
-    place: Counts
-
-
 class Rules(NamedTuple):
     """How scans are made.
 
     When each ``step``-th bucket from ``first`` on begins and, unless ``only_boundaries``, after each event; ``window``
-    and ``durations`` in buckets, at most ``LANES`` of them, rising; windows of a score below ``score`` are left out.
+    and ``durations`` in buckets, rising, no more than ``LANES``; windows of a score below ``score`` are left out.
     """
 
     first: int
@@ -71,7 +57,8 @@ class Rules(NamedTuple):
 
 
 class Null(NamedTuple):
-    """What a score is: polynomials of the load (:func:`gumbel_of`), each load held between ``low`` and ``high``."""
+    """The null distribution of the largest LLR: polynomials of the loads (:func:`gumbel_of`), each load held between
+    ``low`` and ``high``."""
 
     low: Floats
     high: Floats
@@ -81,7 +68,7 @@ class Null(NamedTuple):
 
 class Found(NamedTuple):
     """Windows above the floor: scan, centre, LLR, locations, duration column, each (found,); per scan, (scans,): events
-    that had come, bucket, and the floor; per scan the load, (scans, LOADS)."""
+    that had come, bucket, and the floor; per scan the loads, (scans, LOADS)."""
 
     scan: Counts
     centre: Counts
@@ -94,11 +81,50 @@ class Found(NamedTuple):
     load: Floats
 
 
+class _Tally(NamedTuple):
+    """Cases so far. In the window: by location and stratum, (L, S), and by stratum, (S,). By bucket, (buckets,).
+
+    Within each of ``LANES`` durations: by location, (L, LANES), and by stratum, (S, LANES). Within the longest: around
+    each centre, (L,). ``length``, in buckets, and ``oldest``, the first event, of each duration and then of the window,
+    (LANES + 1,).
+    """
+
+    by_stratum: Counts
+    in_stratum: Offsets
+    in_bucket: Counts
+    counts: Counts
+    within: Offsets
+    reach: Counts
+    length: Offsets
+    oldest: Offsets
+
+
+class _Usual(NamedTuple):
+    """Expected cases by location and duration, ``mean``, (L, LANES), and the scan for which they hold, (L,).
+
+    ``share``: of each stratum's cases those within each duration, (S, LANES).
+    """
+
+    mean: Floats
+    scan: Offsets
+    share: Floats
+
+
+class _Bar(NamedTuple):
+    """What a window must exceed: a number of cases and an LLR of ``low``, which holds for a given number of cases if
+    fewer than ``limits``, (LARGEST + 1,), are expected; ``total``: all cases of the window."""
+
+    min_cases: int
+    low: float
+    limits: Floats
+    total: float
+
+
 @compiled
 def _limit(observed: int, total: float, floor: float, guess: float) -> float:
     """The expected count at which ``observed`` cases of ``total`` have an LLR of ``floor``, by Newton's method.
 
-    The LLR is convex and falls in the expected count, so that every step but the first comes from below.
+    The LLR is convex and falls with the expected count, so every step after the first comes from below.
     """
     root = min(max(guess, 1e-12), 0.999999 * observed)
     for _ in range(ROOT_STEPS):
@@ -121,7 +147,7 @@ def _limit(observed: int, total: float, floor: float, guess: float) -> float:
 
 @compiled
 def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Floats:
-    """``log(1 + cases)`` of the last hours of each number, and of the window that ends with a bucket; (hours + 1,)."""
+    """``log(1 + cases)`` of the last hours, for each span, and of the window that ends with a bucket; (hours + 1,)."""
     load = np.empty(len(hours) + 1)
     for which in range(len(hours)):
         load[which] = math.log1p(in_bucket[max(0, bucket - min(hours[which], window) + 1) : bucket + 1].sum())
@@ -141,14 +167,14 @@ def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
 
 
 @compiled
-def _usual_of(place: int, by_stratum: Counts, share: Floats, usual: Floats) -> None:
+def _usual_of(location: int, by_stratum: Counts, share: Floats, usual: Floats) -> None:
     """Expected cases of one location for ``LANES`` durations, strata in rising order; written out for speed.
 
     ``share``, (S, LANES); ``usual``, (L, LANES).
     """
     u0 = u1 = u2 = u3 = u4 = u5 = u6 = u7 = 0.0
     for stratum in range(by_stratum.shape[1]):
-        cases = float(by_stratum[place, stratum])
+        cases = float(by_stratum[location, stratum])
         u0 += cases * share[stratum, 0]
         u1 += cases * share[stratum, 1]
         u2 += cases * share[stratum, 2]
@@ -157,10 +183,10 @@ def _usual_of(place: int, by_stratum: Counts, share: Floats, usual: Floats) -> N
         u5 += cases * share[stratum, 5]
         u6 += cases * share[stratum, 6]
         u7 += cases * share[stratum, 7]
-    usual[place, 0], usual[place, 1] = u0, u1
-    usual[place, 2], usual[place, 3] = u2, u3
-    usual[place, 4], usual[place, 5] = u4, u5
-    usual[place, 6], usual[place, 7] = u6, u7
+    usual[location, 0], usual[location, 1] = u0, u1
+    usual[location, 2], usual[location, 3] = u2, u3
+    usual[location, 4], usual[location, 5] = u4, u5
+    usual[location, 6], usual[location, 7] = u6, u7
 
 
 @compiled
@@ -168,25 +194,25 @@ def _is_hopeful(row: Counts, counts: Counts, usual: Floats, min_cases: int, limi
     """Whether a centre has a window above the floor within ``LANES`` rising durations; both arrays (L, LANES)."""
     n0 = n1 = n2 = n3 = n4 = n5 = n6 = n7 = 0
     u0 = u1 = u2 = u3 = u4 = u5 = u6 = u7 = 0.0
-    for place in row:
-        u0 += usual[place, 0]
-        u1 += usual[place, 1]
-        u2 += usual[place, 2]
-        u3 += usual[place, 3]
-        u4 += usual[place, 4]
-        u5 += usual[place, 5]
-        u6 += usual[place, 6]
-        u7 += usual[place, 7]
-        if counts[place, 7] == 0:
+    for location in row:
+        u0 += usual[location, 0]
+        u1 += usual[location, 1]
+        u2 += usual[location, 2]
+        u3 += usual[location, 3]
+        u4 += usual[location, 4]
+        u5 += usual[location, 5]
+        u6 += usual[location, 6]
+        u7 += usual[location, 7]
+        if counts[location, 7] == 0:
             continue
-        n7 += counts[place, 7]
-        n6 += counts[place, 6]
-        n5 += counts[place, 5]
-        n4 += counts[place, 4]
-        n3 += counts[place, 3]
-        n2 += counts[place, 2]
-        n1 += counts[place, 1]
-        n0 += counts[place, 0]
+        n7 += counts[location, 7]
+        n6 += counts[location, 6]
+        n5 += counts[location, 5]
+        n4 += counts[location, 4]
+        n3 += counts[location, 3]
+        n2 += counts[location, 2]
+        n1 += counts[location, 1]
+        n0 += counts[location, 0]
         # A longer duration holds no fewer cases.
         if n7 < min_cases:
             continue
@@ -208,190 +234,188 @@ def _is_hopeful(row: Counts, counts: Counts, usual: Floats, min_cases: int, limi
 
 
 @compiled
-def _best_of_centre(
-    row: Counts,
-    counts: Counts,
-    usual: Floats,
-    total: float,
-    min_cases: int,
-    floor: float,
-    limits: Floats,
-    inside: Counts,
-    mean: Floats,
-) -> tuple[float, int, int]:
-    """The best window around a centre above a floor, as :mod:`detectors.kernels.centres` finds it."""
-    longest = counts.shape[1] - 1
-    inside[:] = 0
-    mean[:] = 0.0
-    best, best_size, best_column = floor, 0, 0
+def _best_of_centre(row: Counts, counts: Counts, usual: Floats, bar: _Bar, durations: int) -> tuple[float, int, int]:
+    """The best window around a centre above a bar: (LLR, locations, duration column), no locations if there is none."""
+    inside, mean = np.zeros(durations, np.int32), np.zeros(durations)
+    best, best_size, best_column = bar.low, 0, 0
     for rank in range(len(row)):
-        place = row[rank]
-        for column in range(len(inside)):
-            mean[column] += usual[place, column]
-        if counts[place, longest] == 0:
+        location = row[rank]
+        for column in range(durations):
+            mean[column] += usual[location, column]
+        if counts[location, LANES - 1] == 0:
             continue
-        for column in range(len(inside)):
-            inside[column] += counts[place, column]
+        for column in range(durations):
+            inside[column] += counts[location, column]
             observed = inside[column]
-            if observed < min_cases or mean[column] >= limits[min(observed, LARGEST)]:
+            if observed < bar.min_cases or mean[column] >= bar.limits[min(observed, LARGEST)]:
                 continue
-            ratio = log_likelihood_ratio(observed, mean[column], total, 0.0)
+            ratio = log_likelihood_ratio(observed, mean[column], bar.total, 0.0)
             if ratio > best:
                 best, best_size, best_column = ratio, rank + 1, column
     return best, best_size, best_column
 
 
 @compiled
-def scan_history(events: Events, zones: Zones, rules: Rules, null: Null, hours: Counts) -> Found:
-    """Every scan of a stream. ``hours``: of the loads, as :func:`load_of` takes them."""
-    first, window, durations = rules.first, rules.window, rules.durations
-    strata, min_cases = rules.strata, rules.min_cases
-    places, columns = len(zones.size), LANES
-    hours_of = np.full(columns, durations[-1], np.int32)
-    hours_of[: len(durations)] = durations
-    number, buckets = len(events.bucket), len(events.stratum)
-    by_stratum = np.zeros((places, strata), np.int32)
-    counts = np.zeros((places, columns), np.int32)
-    usual = np.zeros((places, columns))
-    known = np.full(places, -1, np.int64)  # the scan for which a location's usual cases were worked out
-    reach = np.zeros(places, np.int32)  # recent cases around each centre
-    in_stratum = np.zeros(strata, np.int64)
-    in_bucket = np.zeros(buckets, np.int32)
-    within = np.zeros((strata, columns), np.int64)
-    share = np.zeros((strata, columns))
-    at_most = np.full(places, -1.0)
-    limits = np.zeros(LARGEST + 1)
-    guess = np.zeros(LARGEST + 1)
-    inside, mean = np.zeros(len(durations), np.int32), np.zeros(len(durations))
-    centres = np.empty(places, np.int32)
-
-    room = 4096
-    out_scan, out_centre = np.empty(room, np.int32), np.empty(room, np.int32)
-    out_llr, out_size, out_column = np.empty(room), np.empty(room, np.int32), np.empty(room, np.int32)
-    found = 0
-    most_scans = (buckets - first) // rules.step + 1 + (0 if rules.only_boundaries else number)
-    had, at_bucket = np.empty(most_scans, np.int32), np.empty(most_scans, np.int32)
-    floors, loads = np.empty(most_scans), np.empty((most_scans, len(hours) + 1))
-    scans = 0
-
-    oldest, leaves = 0, np.zeros(columns, np.int64)  # the first event in the window, and in each duration
-    after = 0  # the next event
-    low_before, drift = -1.0, 0.0
-    for bucket in range(buckets):
-        while oldest < after and events.bucket[oldest] <= bucket - window:
-            by_stratum[events.location[oldest], events.stratum[events.bucket[oldest]]] -= 1
-            in_stratum[events.stratum[events.bucket[oldest]]] -= 1
-            oldest += 1
-        for column in range(columns):
-            while leaves[column] < after and events.bucket[leaves[column]] <= bucket - hours_of[column]:
-                place, then = events.location[leaves[column]], events.bucket[leaves[column]]
-                counts[place, column] -= 1
-                within[events.stratum[then], column] -= 1
-                if column == columns - 1:
-                    for position in range(zones.start[place], zones.start[place] + zones.size[place]):
-                        reach[zones.place[position]] -= 1
-                leaves[column] += 1
-        is_boundary = True
-        while True:
-            touched = -1
-            if not is_boundary:
-                if after == number or events.bucket[after] != bucket:
-                    break
-                touched, stratum = events.location[after], events.stratum[bucket]
-                by_stratum[touched, stratum] += 1
-                in_stratum[stratum] += 1
-                in_bucket[bucket] += 1
-                for column in range(columns):
-                    counts[touched, column] += 1
-                    within[stratum, column] += 1
-                for position in range(zones.start[touched], zones.start[touched] + zones.size[touched]):
-                    reach[zones.place[position]] += 1
-                after += 1
-            is_scan = bucket >= first and (
-                not rules.only_boundaries if touched >= 0 else (bucket - first) % rules.step == 0
-            )
-            if is_scan:
-                total = float(after - oldest)
-                load = load_of(in_bucket, bucket, window, hours)
-                place_of_null, scale_of_null = gumbel_of(load, null)
-                floor = max(0.0, place_of_null + rules.score * scale_of_null)
-                had[scans], at_bucket[scans], floors[scans] = after, bucket, floor
-                loads[scans] = load
-                for stratum in range(strata):
-                    for column in range(columns):
-                        share[stratum, column] = (
-                            within[stratum, column] / in_stratum[stratum] if in_stratum[stratum] > 0 else 0.0
-                        )
-                # What a case elsewhere adds at most, as in scan.rescan; the largest window holds all recent cases.
-                most = float(after - leaves[columns - 1])
-                drift += (most / (total - most)) ** 2 if total > 2 * most else math.inf
-                few = 0
-                if is_boundary or floor < low_before + drift:
-                    low_before, drift = max(0.0, floor - SLACK), 0.0
-                    for centre in range(places):
-                        if reach[centre] >= min_cases:
-                            centres[few] = centre
-                            few += 1
-                        at_most[centre] = low_before
-                else:
-                    for position in range(zones.start[touched], zones.start[touched] + zones.size[touched]):
-                        at_most[zones.place[position]] = math.inf
-                    for centre in range(places):
-                        if at_most[centre] > low_before and reach[centre] >= min_cases:
-                            centres[few] = centre
-                            few += 1
-                # From here on a floor just below the real one serves: that of the last scan of all centres.
-                lowest = low_before
-                for observed in range(min_cases, LARGEST):
-                    if observed > most:
-                        break
-                    start_at = guess[observed] if guess[observed] > 0.0 else observed / 8
-                    if lowest > 0.0 and observed <= total:
-                        guess[observed] = _limit(observed, total, lowest, start_at)
-                        limits[observed] = guess[observed]
-                    else:
-                        limits[observed] = observed
-                limits[LARGEST] = math.inf
-                if 4 * few > places:
-                    for place in range(places):
-                        _usual_of(place, by_stratum, share, usual)
-                for which in range(few):
-                    centre = centres[which]
-                    row = zones.place[zones.start[centre] : zones.start[centre] + zones.size[centre]]
-                    for place in row:
-                        if 4 * few > places:
-                            break
-                        if known[place] != scans:
-                            known[place] = scans
-                            _usual_of(place, by_stratum, share, usual)
-                    if not _is_hopeful(row, counts, usual, min_cases, limits):
-                        at_most[centre] = lowest
-                        continue
-                    best, size, best_column = _best_of_centre(
-                        row, counts, usual, total, min_cases, lowest, limits, inside, mean
-                    )
-                    at_most[centre] = best if size > 0 else lowest
-                    if size > 0 and best > floor:
-                        if found == room:
-                            room *= 2
-                            out_scan = np.concatenate((out_scan, out_scan))
-                            out_centre = np.concatenate((out_centre, out_centre))
-                            out_llr = np.concatenate((out_llr, out_llr))
-                            out_size = np.concatenate((out_size, out_size))
-                            out_column = np.concatenate((out_column, out_column))
-                        out_scan[found], out_centre[found] = scans, centre
-                        out_llr[found], out_size[found], out_column[found] = best, size, best_column
-                        found += 1
+def _schedule(events: Events, rules: Rules) -> tuple[Counts, Counts, Counts]:
+    """The scans in their order: bucket, events that had come, and location of the event that leads to the scan (-1: the
+    bucket begins), each (scans,)."""
+    most = (len(events.stratum) - rules.first) // rules.step + 1 + (0 if rules.only_boundaries else len(events.bucket))
+    bucket, had, touched = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    scans, came = 0, 0
+    for now in range(len(events.stratum)):
+        if now >= rules.first and (now - rules.first) % rules.step == 0:
+            bucket[scans], had[scans], touched[scans] = now, came, -1
+            scans += 1
+        while came < len(events.bucket) and events.bucket[came] == now:
+            came += 1
+            if now >= rules.first and not rules.only_boundaries:
+                bucket[scans], had[scans], touched[scans] = now, came, events.location[came - 1]
                 scans += 1
-            is_boundary = False
-    return Found(
-        out_scan[:found],
-        out_centre[:found],
-        out_llr[:found],
-        out_size[:found],
-        out_column[:found],
-        had[:scans],
-        at_bucket[:scans],
-        floors[:scans],
-        loads[:scans],
+    return bucket[:scans], had[:scans], touched[:scans]
+
+
+@compiled
+def _empty_tally(events: Events, rules: Rules, locations: int) -> _Tally:
+    """A tally without cases; fewer durations than ``LANES`` are filled up with the longest."""
+    length = np.full(LANES + 1, rules.durations[-1], np.int64)
+    length[: len(rules.durations)] = rules.durations
+    length[LANES] = rules.window
+    return _Tally(
+        np.zeros((locations, rules.strata), np.int32),
+        np.zeros(rules.strata, np.int64),
+        np.zeros(len(events.stratum), np.int32),
+        np.zeros((locations, LANES), np.int32),
+        np.zeros((rules.strata, LANES), np.int64),
+        np.zeros(locations, np.int32),
+        length,
+        np.zeros(LANES + 1, np.int64),
     )
+
+
+@compiled
+def _add_events(tally: _Tally, events: Events, rows: Rows, first: int, last: int) -> None:
+    """Count the events from ``first`` to before ``last``."""
+    for event in range(first, last):
+        location, stratum = events.location[event], events.stratum[events.bucket[event]]
+        tally.by_stratum[location, stratum] += 1
+        tally.in_stratum[stratum] += 1
+        tally.in_bucket[events.bucket[event]] += 1
+        for column in range(LANES):
+            tally.counts[location, column] += 1
+            tally.within[stratum, column] += 1
+        for position in range(rows.start[location], rows.start[location] + rows.size[location]):
+            tally.reach[rows.neighbour[position]] += 1
+
+
+@compiled
+def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: int) -> None:
+    """Take back the events, of the first ``had``, that are too old in a bucket for a duration or for the window."""
+    for column in range(LANES + 1):
+        while tally.oldest[column] < had:
+            then = events.bucket[tally.oldest[column]]
+            if then > bucket - tally.length[column]:
+                break
+            location, stratum = events.location[tally.oldest[column]], events.stratum[then]
+            tally.oldest[column] += 1
+            if column == LANES:
+                tally.by_stratum[location, stratum] -= 1
+                tally.in_stratum[stratum] -= 1
+                continue
+            tally.counts[location, column] -= 1
+            tally.within[stratum, column] -= 1
+            if column == LANES - 1:
+                for position in range(rows.start[location], rows.start[location] + rows.size[location]):
+                    tally.reach[rows.neighbour[position]] -= 1
+
+
+@compiled
+def _find_limits(guess: Floats, bar: _Bar, most: int) -> None:
+    """Fill in the limits of a bar for up to ``most`` cases; ``guess``, (LARGEST + 1,): those found last."""
+    for observed in range(bar.min_cases, min(LARGEST - 1, most) + 1):
+        bar.limits[observed] = observed
+        if bar.low > 0.0 and observed <= bar.total:
+            start_at = guess[observed] if guess[observed] > 0.0 else observed / 8
+            guess[observed] = bar.limits[observed] = _limit(observed, bar.total, bar.low, start_at)
+
+
+@compiled
+def _find_usual(usual: _Usual, tally: _Tally, rows: Rows, centres: Counts, scan: int) -> None:
+    """Work out what is expected around some centres; everywhere at once if the centres are many."""
+    for stratum in range(len(tally.in_stratum)):
+        for column in range(LANES):
+            cases = tally.in_stratum[stratum]
+            usual.share[stratum, column] = tally.within[stratum, column] / cases if cases > 0 else 0.0
+    start, size, neighbour, by_stratum = rows.start, rows.size, rows.neighbour, tally.by_stratum
+    mean, known, share = usual
+    if 4 * len(centres) > len(size):
+        for location in range(len(size)):
+            _usual_of(location, by_stratum, share, mean)
+        return
+    for centre in centres:
+        for location in neighbour[start[centre] : start[centre] + size[centre]]:
+            if known[location] != scan:
+                known[location] = scan
+                _usual_of(location, by_stratum, share, mean)
+
+
+@compiled
+def _centres_in_question(at_most: Floats, low: float, reach: Counts, min_cases: int, centres: Counts) -> Counts:
+    """The centres that can have a window above ``low`` with enough cases; ``centres``, (L,), is work space."""
+    number = 0
+    for centre in range(len(reach)):
+        if at_most[centre] > low and reach[centre] >= min_cases:
+            centres[number] = centre
+            number += 1
+    return centres[:number]
+
+
+@compiled
+def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Counts) -> Found:
+    """Every scan of a stream. ``hours``: the spans of time of the loads, as in :func:`load_of`."""
+    start, size, neighbour, _ = rows
+    locations, min_cases, durations = len(size), rules.min_cases, len(rules.durations)
+    bucket, had, touched = _schedule(events, rules)
+    floors, loads = np.empty(len(had)), np.empty((len(had), len(hours) + 1))
+    tally = _empty_tally(events, rules, locations)
+    usual = _Usual(np.zeros((locations, LANES)), np.full(locations, -1, np.int64), np.zeros((rules.strata, LANES)))
+    limits, guess = np.full(LARGEST + 1, math.inf), np.zeros(LARGEST + 1)
+    at_most, work_space = np.empty(locations), np.empty(locations, np.int32)
+    found, llr, window = 0, np.empty(4096), np.empty((4096, 4), np.int32)
+    low, drift = -1.0, 0.0
+    for scan in range(len(had)):
+        _add_events(tally, events, rows, had[scan - 1] if scan > 0 else 0, had[scan])
+        _drop_events(tally, events, rows, bucket[scan], had[scan])
+        loads[scan] = load_of(tally.in_bucket, bucket[scan], rules.window, hours)
+        gumbel_location, gumbel_scale = gumbel_of(loads[scan], null)
+        floors[scan] = max(0.0, gumbel_location + rules.score * gumbel_scale)
+        # What a case elsewhere adds at most, as in scan.rescan; the largest window holds all recent cases.
+        total, most = float(had[scan] - tally.oldest[LANES]), float(had[scan] - tally.oldest[LANES - 1])
+        drift += (most / (total - most)) ** 2 if total > 2 * most else math.inf
+        if touched[scan] < 0 or floors[scan] < low + drift:
+            low, drift = max(0.0, floors[scan] - SLACK), 0.0
+            at_most[:] = math.inf
+        else:
+            first = rows.start[touched[scan]]
+            for position in range(first, first + rows.size[touched[scan]]):
+                at_most[rows.neighbour[position]] = math.inf
+        centres = _centres_in_question(at_most, low, tally.reach, rules.min_cases, work_space)
+        # A floor just below the real one serves for the search: that of the last scan of all centres.
+        bar = _Bar(rules.min_cases, low, limits, total)
+        _find_limits(guess, bar, int(most))
+        _find_usual(usual, tally, rows, centres, scan)
+        while found + len(centres) > len(llr):
+            llr, window = np.concatenate((llr, llr)), np.concatenate((window, window))
+        counts, mean, floor = tally.counts, usual.mean, floors[scan]
+        for centre in centres:
+            at_most[centre] = low
+            row = neighbour[start[centre] : start[centre] + size[centre]]
+            if not _is_hopeful(row, counts, mean, min_cases, limits):
+                continue
+            best, zone, column = _best_of_centre(row, counts, mean, bar, durations)
+            at_most[centre] = best
+            if zone > 0 and best > floor:
+                llr[found], window[found, 0], window[found, 1] = best, scan, centre
+                window[found, 2], window[found, 3] = zone, column
+                found += 1
+    columns = window[:found].T.copy()
+    return Found(columns[0], columns[1], llr[:found], columns[2], columns[3], had, bucket, floors, loads)

@@ -1,4 +1,4 @@
-"""Redrawing the places of cases under the null of a model."""
+"""Random locations of cases under the null of a model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
 
 @compiled
 def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Floats, places: Counts) -> None:
-    """Redraws the places of the recent cases under the permutation null, into ``places`` (cases,).
+    """Draw new locations for the recent cases under the permutation null, into ``places`` (cases,).
 
-    Within each stratum the cases in the pool (places of all its cases in the window, stratum
-    ``s`` at ``pool[pool_start[s]:pool_start[s + 1]]``) are shuffled over times: the recent ones get
-    a sample without replacement. ``draws`` are uniforms in [0, 1), one a case. Recent cases come
-    sorted by stratum. The pool is left as it was.
+    The pool holds the locations of all cases in the window, those of stratum ``s`` at
+    ``pool[pool_start[s]:pool_start[s + 1]]``. They are shuffled over times within each stratum: its recent cases get a
+    sample without replacement. ``draws`` are uniforms in [0, 1), one per case. Recent cases are sorted by stratum. The
+    pool is restored.
     """
     first = np.empty(len(places), np.int64)
     chosen = np.empty(len(places), np.int64)
@@ -34,7 +34,7 @@ def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Float
 
 @compiled
 def guide(cumulative: Floats) -> Counts:
-    """Where a search in rows of rising sums may begin: the first place whose sum exceeds each of L equal steps.
+    """Where a search in rows of rising sums can begin: the first location whose sum exceeds each of L equal steps.
 
     ``cumulative``: (intervals, L), the last column the row's total; returns the same shape. Chen and Asau 1974.
     """
@@ -51,7 +51,7 @@ def guide(cumulative: Floats) -> Counts:
 
 @compiled
 def deal(cumulative: Floats, begin: Counts, interval: Counts, draws: Floats, places: Counts) -> None:
-    """Deals each case a place, into ``places`` (cases,), in proportion to what is expected there in its interval.
+    """Draw a location for each case, into ``places`` (cases,), in proportion to the expected cases in its interval.
 
     ``cumulative`` and ``begin`` as in :func:`guide`, ``interval`` the row of each case, ``draws`` uniforms in [0, 1).
     """
@@ -59,7 +59,7 @@ def deal(cumulative: Floats, begin: Counts, interval: Counts, draws: Floats, pla
     for case in range(len(places)):
         row = interval[case]
         wanted = draws[case] * cumulative[row, locations - 1]
-        # One step back, since a rounded product may fall into the step before.
+        # One step back, since a rounded product can fall into the step before.
         place = begin[row, max(0, int(draws[case] * locations) - 1)]
         while place < locations - 1 and cumulative[row, place] <= wanted:
             place += 1

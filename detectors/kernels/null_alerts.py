@@ -1,23 +1,21 @@
-"""From the windows of many scans to alerts: which are told, whose members they are, and how alerts live.
+"""From the windows of many scans to alerts: which are reported, whose members they are, and how alerts live.
 
 The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, without what makes no
-difference to how many alerts there are. One thing is left out that hardly does: a higher tier or a reminder without new
-members moves the place that cools down later on.
+difference to the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new
+members does not move the location that cools down later on.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
-
-TIE = 1e-9
-"""LLRs this near are equal (docs/method.md section 4.3)."""
+from detectors.kernels.ratio import TIE, Counts, Floats, Offsets, Rows, circle_of, compiled
 
 
-class Told(NamedTuple):
+class Clusters(NamedTuple):
     """The clusters of a stream's scans, the best of each first; those of scan ``i`` are ``first[i]:first[i + 1]``.
 
     Per scan, (scans,) and (scans + 1,): ``tick_s`` and ``first``. Per cluster: ``score``, ``centre``, and its members,
@@ -32,10 +30,30 @@ class Told(NamedTuple):
     member: Counts
 
 
+class Windows(NamedTuple):
+    """Windows, (windows,): events that had come and bucket of the scan, duration in buckets, centre, locations."""
+
+    had: Counts
+    bucket: Counts
+    duration: Counts
+    centre: Counts
+    size: Counts
+
+
+class Lifecycle(NamedTuple):
+    """When alerts open, end and cool down; scores, seconds and metres. ``tier_at``: the score of a tier to be dated."""
+
+    open_at: float
+    ease_below: float
+    end_after_s: float
+    cool_down_s: float
+    cool_down_m: float
+    tier_at: float
+
+
 class Lives(NamedTuple):
     """The alerts of a stream in the order of opening: when opened, strongest score, when they reached a tier and as
-    which cluster (-1: never).
-    """
+    which cluster (-1: never)."""
 
     opened_s: Offsets
     strongest: Floats
@@ -43,83 +61,89 @@ class Lives(NamedTuple):
     reached_as: Offsets
 
 
+_WHOLE = ("opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "centre", "members", "age", "is_over")
+_ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
+"""An alert: times in seconds (-1: none) and its state.
+
+``quiet_s``: since when it has no cluster; ``age``: its rank among the alerts that are not over. Records, because a
+compiled function takes one array of them faster than an array for each field.
+"""
+_Records = NDArray[np.void]
+_Record = Any
+
+
+class _Links(NamedTuple):
+    """Lists of the alerts that each event is a member of: ``head``, (events,), the first link of each or -1; by link
+    its ``alert`` and the link ``after`` it; ``number`` of links, (1,)."""
+
+    head: Offsets
+    alert: Offsets
+    after: Offsets
+    number: Offsets
+
+
 @compiled
-def tell_apart(
-    first: Offsets,
-    centre: Counts,
-    llr: Floats,
-    size: Counts,
-    start: Offsets,
-    index: Counts,
-    distance: Floats,
-    most: int,
-) -> Offsets:
-    """Which windows of each scan are told: at most ``most`` that share no circle, best first.
+def _best_first(llr: Floats, size: Counts, centre: Counts) -> Offsets:
+    """The order of the windows of a scan: by falling LLR, in a run of ties the smaller zone, then smaller centre."""
+    order = np.argsort(-llr, kind="mergesort")
+    run = 0
+    for position in range(1, len(order)):
+        if llr[order[position - 1]] - llr[order[position]] > TIE:
+            run = position
+        place = position
+        while place > run and (
+            size[order[place]] < size[order[place - 1]]
+            or (size[order[place]] == size[order[place - 1]] and centre[order[place]] < centre[order[place - 1]])
+        ):
+            order[place - 1], order[place] = order[place], order[place - 1]
+            place -= 1
+    return order
+
+
+@compiled
+def reported_windows(first: Offsets, centre: Counts, llr: Floats, size: Counts, rows: Rows, most: int) -> Offsets:
+    """The windows of each scan that are reported: no more than ``most`` that share no circle, best first.
 
     ``first``, (scans + 1,): those of scan ``i`` are ``first[i]:first[i + 1]``.
     """
-    held_by = np.full(len(start) - 1, -1, np.int64)  # the last scan in which a kept circle held the place
+    held_by = np.full(len(rows.start) - 1, -1, np.int64)  # the last scan in which a kept circle held the location
     kept = np.empty(len(centre), np.int64)
     number = 0
     for scan in range(len(first) - 1):
-        begin, end = first[scan], first[scan + 1]
-        order = np.argsort(-llr[begin:end], kind="mergesort") + begin
-        # Within a run of ties the smaller zone goes first, then the smaller centre.
-        run = 0
-        for position in range(1, len(order)):
-            if llr[order[position - 1]] - llr[order[position]] > TIE:
-                run = position
-            place = position
-            while place > run and (
-                size[order[place]] < size[order[place - 1]]
-                or (size[order[place]] == size[order[place - 1]] and centre[order[place]] < centre[order[place - 1]])
-            ):
-                order[place - 1], order[place] = order[place], order[place - 1]
-                place -= 1
-        mine = 0
-        for which in order:
+        of_scan, mine = slice(first[scan], first[scan + 1]), 0
+        if first[scan] == first[scan + 1]:
+            continue
+        for which in _best_first(llr[of_scan], size[of_scan], centre[of_scan]) + first[scan]:
             if mine == most:
                 break
-            begins = start[centre[which]]
-            last = begins + size[which]
-            while last < start[centre[which] + 1] and distance[last] == distance[last - 1]:
-                last += 1
+            begin, end = circle_of(rows, centre[which], size[which])
             is_free = True
-            for position in range(begins, last):
-                if held_by[index[position]] == scan:
+            for position in range(begin, end):
+                if held_by[rows.neighbour[position]] == scan:
                     is_free = False
                     break
             if is_free:
-                for position in range(begins, last):
-                    held_by[index[position]] = scan
+                for position in range(begin, end):
+                    held_by[rows.neighbour[position]] = scan
                 kept[number] = which
                 number, mine = number + 1, mine + 1
     return kept[:number]
 
 
 @compiled
-def members_of(
-    event_bucket: Counts,
-    event_location: Counts,
-    had: Counts,
-    bucket: Counts,
-    duration: Counts,
-    centre: Counts,
-    size: Counts,
-    start: Offsets,
-    index: Counts,
-) -> tuple[Offsets, Counts]:
-    """The events in each of some windows, as (begins, member); per window, how many events had come, and its bucket."""
-    zone_of = np.full(len(start) - 1, -1, np.int64)
-    begins = np.zeros(len(centre) + 1, np.int64)
-    member = np.empty(max(1024, 8 * len(centre)), np.int32)
+def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -> tuple[Offsets, Counts]:
+    """The events in each window, as (begins, member), from the bucket and the location of each event, (events,)."""
+    zone_of = np.full(len(rows.start) - 1, -1, np.int64)
+    begins = np.zeros(len(windows.centre) + 1, np.int64)
+    member = np.empty(max(1024, 8 * len(windows.centre)), np.int32)
     number = 0
-    for which in range(len(centre)):
-        for position in range(start[centre[which]], start[centre[which]] + size[which]):
-            zone_of[index[position]] = which
-        event = had[which] - 1
-        while event >= 0 and event_bucket[event] > bucket[which] - duration[which]:
-            if zone_of[event_location[event]] == which:
+    for which in range(len(windows.centre)):
+        first = rows.start[windows.centre[which]]
+        for position in range(first, first + windows.size[which]):
+            zone_of[rows.neighbour[position]] = which
+        event, before = windows.had[which] - 1, windows.bucket[which] - windows.duration[which]
+        while event >= 0 and bucket[event] > before:
+            if zone_of[location[event]] == which:
                 if number == len(member):
                     member = np.concatenate((member, member))
                 member[number] = event
@@ -130,139 +154,160 @@ def members_of(
 
 
 @compiled
-def live(
-    told: Told,
-    points: Floats,
-    open_at: float,
-    ease_below: float,
-    end_after_s: float,
-    cool_down_s: float,
-    cool_down_m: float,
-    tier_at: float,
-) -> Lives:
-    """The alerts that a tracker makes of the clusters. ``points``: the locations in metres, (L, 3); ``tier_at``: the
-    score of a tier that is watched.
+def _link_members(links: _Links, member: Counts, alert: int) -> int:
+    """Make events members of an alert; returns the number of those that were not."""
+    head, alert_of, after = links.head, links.alert, links.after
+    before = number = links.number[0]
+    for event in member:
+        link = head[event]
+        while link >= 0 and alert_of[link] != alert:
+            link = after[link]
+        if link < 0:
+            after[number], alert_of[number] = head[event], alert
+            head[event] = number
+            number += 1
+    links.number[0] = number
+    return int(number - before)
+
+
+@compiled
+def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offsets) -> int:
+    """Count into ``shared``, (alerts that are not over,), the events that each has; returns those that any has."""
+    head, alert_of, after = links.head, links.alert, links.after
+    known = 0
+    for event in member:
+        link, is_known = head[event], False
+        while link >= 0:
+            alert = alerts[alert_of[link]]
+            if not alert["is_over"]:
+                shared[alert["age"]] += 1
+                is_known = True
+            link = after[link]
+        known += is_known
+    return known
+
+
+@compiled
+def _matched(shared: Offsets) -> tuple[Offsets, Offsets]:
+    """The alert that takes each cluster, (clusters,), and the cluster that each takes, (alerts,); -1 for none.
+
+    The two that share most go together, the older alert and then the better cluster first.
     """
-    weakest = open_at - ease_below
-    room = len(told.score) + 1
-    opened_s, strongest = np.empty(room, np.int64), np.empty(room)
-    reached_s, quiet_s = np.empty(room, np.int64), np.empty(room, np.int64)
-    reached_as = np.empty(room, np.int64)
-    centre, members = np.empty(room, np.int32), np.zeros(room, np.int64)
-    alerts = 0
-    living = np.empty(room, np.int64)
-    alive = 0
-    # Per event, a list of the alerts that it is a member of.
-    head = np.full(told.member.max() + 1 if len(told.member) else 0, -1, np.int64)
-    links_after, links_alert = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    links = 0
-    cool_place, cool_until_s = np.empty(room, np.int32), np.empty(room, np.int64)
-    cooling = 0
-    is_over = np.zeros(room, np.bool_)
-    for scan in range(len(told.tick_s)):
-        tick_s = told.tick_s[scan]
-        begin, end = told.first[scan], told.first[scan]
-        while end < told.first[scan + 1] and told.score[end] >= weakest:
+    taker, taken = np.full(shared.shape[0], -1, np.int64), np.full(shared.shape[1], -1, np.int64)
+    while True:
+        best, best_age, best_position = 0, -1, -1
+        for age in range(len(taken)):
+            for position in range(len(taker)):
+                if taken[age] < 0 and taker[position] < 0 and shared[position, age] > best:
+                    best, best_age, best_position = shared[position, age], age, position
+        if best == 0:
+            return taker, taken
+        taker[best_position], taken[best_age] = best_age, best_position
+
+
+@compiled
+def _follow(alert: _Record, added: int, cluster: int, centre: int, score: float, tick_s: int, tier_at: float) -> None:
+    """Let an alert go on as a cluster that adds members to it."""
+    alert["members"] += added
+    if alert["quiet_s"] >= 0 or added > 0:
+        alert["centre"] = centre
+    alert["quiet_s"] = -1
+    alert["strongest"] = max(alert["strongest"], score)
+    if alert["reached_s"] < 0 and score >= tier_at:
+        alert["reached_s"], alert["reached_as"] = tick_s, cluster
+
+
+@compiled
+def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int, within_m: float) -> bool:
+    """Whether an alert that cools down lies within a distance of a centre."""
+    for alert in cooling:
+        square = 0.0
+        for axis in range(points.shape[1]):
+            square += (points[alerts[alert]["centre"], axis] - points[centre, axis]) ** 2
+        if square <= within_m * within_m:
+            return True
+    return False
+
+
+@compiled
+def _is_merged(taker: Offsets, shared: Offsets, members: int) -> bool:
+    """Whether a cluster that another alert takes has half of an alert's members; ``shared``: of each, (clusters,)."""
+    is_merged = False
+    for position in range(len(taker)):
+        is_merged |= taker[position] >= 0 and 2 * shared[position] >= members
+    return is_merged
+
+
+@compiled
+def _still_living(alerts: _Records, living: Offsets) -> int:
+    """Number of the living alerts that are not over, which move to the front."""
+    left = 0
+    for alert in living:
+        if not alerts[alert]["is_over"]:
+            living[left], alerts[alert]["age"] = alert, left
+            left += 1
+    return left
+
+
+@compiled
+def _open(alert: _Record, age: int, tick_s: int) -> None:
+    """Begin an alert, without members as yet."""
+    alert["opened_s"], alert["age"], alert["strongest"] = tick_s, age, -np.inf
+    alert["members"] = alert["is_over"] = 0
+    alert["quiet_s"] = alert["reached_s"] = alert["reached_as"] = -1
+
+
+@compiled
+def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
+    """The alerts that a tracker makes of the clusters. ``points``: the locations in metres, (L, 3)."""
+    ticks_s, firsts, scores, centres, begins, members = clusters
+    room, most_links = len(scores) + 1, len(members)  # a member of a cluster makes one link or none
+    alerts = np.empty(room, _ALERT)
+    head = np.full(members.max() + 1 if most_links > 0 else 0, -1, np.int64)
+    links = _Links(head, np.empty(most_links, np.int64), np.empty(most_links, np.int64), np.zeros(1, np.int64))
+    living, cooling = np.empty(room, np.int64), np.empty(room, np.int64)
+    opened = alive = cold = cool = 0
+    for scan in range(len(ticks_s)):
+        tick_s, first, end = ticks_s[scan], firsts[scan], firsts[scan]
+        while end < firsts[scan + 1] and scores[end] >= rules.open_at - rules.ease_below:
             end += 1
-        clusters = end - begin
-        if clusters == 0 and alive == 0:
+        if end == first and alive == 0:
             continue
-        still = 0
-        for which in range(cooling):
-            if cool_until_s[which] > tick_s:
-                cool_place[still], cool_until_s[still] = cool_place[which], cool_until_s[which]
-                still += 1
-        cooling = still
-        shared = np.zeros((clusters, alive), np.int64)
-        known = np.zeros(clusters, np.int64)
-        age_of = np.full(alerts + 1, -1, np.int64)
+        while cold < cool and alerts[cooling[cold]]["cool_until_s"] <= tick_s:
+            cold += 1
+        shared, known = np.zeros((end - first, alive), np.int64), np.zeros(end - first, np.int64)
+        for cluster in range(first, end):
+            member = members[begins[cluster] : begins[cluster + 1]]
+            known[cluster - first] = _count_shared(links, alerts, member, shared[cluster - first])
+        taker, taken = _matched(shared)
         for age in range(alive):
-            age_of[living[age]] = age
-        for position in range(clusters):
-            for place in range(told.begins[begin + position], told.begins[begin + position + 1]):
-                link = head[told.member[place]]
-                is_known = False
-                while link >= 0:
-                    if not is_over[links_alert[link]]:
-                        shared[position, age_of[links_alert[link]]] += 1
-                        is_known = True
-                    link = links_after[link]
-                known[position] += is_known
-        # The two that share most go together, the older alert and then the better cluster first.
-        taker = np.full(clusters, -1, np.int64)
-        taken = np.full(alive, -1, np.int64)
-        while True:
-            best, best_age, best_position = 0, -1, -1
-            for age in range(alive):
-                for position in range(clusters):
-                    if taken[age] < 0 and taker[position] < 0 and shared[position, age] > best:
-                        best, best_age, best_position = shared[position, age], age, position
-            if best == 0:
-                break
-            taker[best_position], taken[best_age] = best_age, best_position
-        left = 0
-        for age in range(alive):
-            alert = living[age]
+            alert = alerts[living[age]]
             if taken[age] >= 0:
-                cluster = begin + taken[age]
-                if quiet_s[alert] >= 0:
-                    centre[alert] = told.centre[cluster]
-                quiet_s[alert] = -1
-                strongest[alert] = max(strongest[alert], told.score[cluster])
-                if reached_s[alert] < 0 and told.score[cluster] >= tier_at:
-                    reached_s[alert], reached_as[alert] = tick_s, cluster
-                for place in range(told.begins[cluster], told.begins[cluster + 1]):
-                    link, event = head[told.member[place]], told.member[place]
-                    while link >= 0 and links_alert[link] != alert:
-                        link = links_after[link]
-                    if link < 0:
-                        if links == len(links_after):
-                            links_after = np.concatenate((links_after, links_after))
-                            links_alert = np.concatenate((links_alert, links_alert))
-                        links_after[links], links_alert[links] = head[event], alert
-                        head[event] = links
-                        links += 1
-                        members[alert] += 1
-                        centre[alert] = told.centre[cluster]
-            else:
-                for position in range(clusters):
-                    if taker[position] >= 0 and 2 * shared[position, age] >= members[alert]:
-                        is_over[alert] = True
-                if not is_over[alert]:
-                    if quiet_s[alert] < 0:
-                        quiet_s[alert] = tick_s
-                    elif tick_s - quiet_s[alert] >= end_after_s:
-                        is_over[alert] = True
-                        cool_place[cooling], cool_until_s[cooling] = centre[alert], tick_s + round(cool_down_s)
-                        cooling += 1
-            if not is_over[alert]:
-                living[left] = alert
-                left += 1
-        alive = left
-        for position in range(clusters):
-            cluster = begin + position
-            number = told.begins[cluster + 1] - told.begins[cluster]
-            if taker[position] >= 0 or 2 * known[position] >= number or told.score[cluster] < open_at:
+                cluster = first + taken[age]
+                member = members[begins[cluster] : begins[cluster + 1]]
+                added = _link_members(links, member, living[age])
+                _follow(alert, added, cluster, centres[cluster], scores[cluster], tick_s, rules.tier_at)
+            elif _is_merged(taker, shared[:, age], alert["members"]):
+                alert["is_over"] = 1
+            elif alert["quiet_s"] < 0:
+                alert["quiet_s"] = tick_s
+            elif tick_s - alert["quiet_s"] >= rules.end_after_s:
+                alert["is_over"], alert["cool_until_s"] = 1, tick_s + round(rules.cool_down_s)
+                cooling[cool] = living[age]
+                cool += 1
+        alive = _still_living(alerts, living[:alive])
+        for cluster in range(first, end):
+            member, centre = members[begins[cluster] : begins[cluster + 1]], centres[cluster]
+            is_new = taker[cluster - first] < 0 and 2 * known[cluster - first] < len(member)
+            if not is_new or scores[cluster] < rules.open_at:
                 continue
-            is_cooling = False
-            for which in range(cooling):
-                square = 0.0
-                for axis in range(points.shape[1]):
-                    square += (points[cool_place[which], axis] - points[told.centre[cluster], axis]) ** 2
-                is_cooling |= square <= cool_down_m * cool_down_m
-            if is_cooling:
-                continue
-            opened_s[alerts], strongest[alerts], quiet_s[alerts] = tick_s, told.score[cluster], -1
-            is_reached = told.score[cluster] >= tier_at
-            reached_s[alerts], reached_as[alerts] = (tick_s, cluster) if is_reached else (-1, -1)
-            centre[alerts], members[alerts] = told.centre[cluster], number
-            for place in range(told.begins[cluster], told.begins[cluster + 1]):
-                if links == len(links_after):
-                    links_after = np.concatenate((links_after, links_after))
-                    links_alert = np.concatenate((links_alert, links_alert))
-                links_after[links], links_alert[links] = head[told.member[place]], alerts
-                head[told.member[place]] = links
-                links += 1
-            living[alive] = alerts
-            alive, alerts = alive + 1, alerts + 1
-    return Lives(opened_s[:alerts], strongest[:alerts], reached_s[:alerts], reached_as[:alerts])
+            if not _is_cooling(alerts, cooling[cold:cool], points, centre, rules.cool_down_m):
+                _open(alerts[opened], alive, tick_s)
+                added = _link_members(links, member, opened)
+                _follow(alerts[opened], added, cluster, centre, scores[cluster], tick_s, rules.tier_at)
+                living[alive] = opened
+                alive, opened = alive + 1, opened + 1
+    found = alerts[:opened]
+    return Lives(
+        found["opened_s"].copy(), found["strongest"].copy(), found["reached_s"].copy(), found["reached_as"].copy()
+    )

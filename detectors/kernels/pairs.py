@@ -1,4 +1,4 @@
-"""Pairs of incidents by how near they are in space and in time."""
+"""Pairs of incidents by their distance in space and in time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
 def pairs_by_lag(
     group: Offsets, second: Offsets, points: Floats, weight: Floats, within_m: Floats, within_s: Offsets
 ) -> Floats:
-    """Pairs of the same group by distance and lag: their weights, and the squares of these; (2, distances, lags).
+    """Pairs of the same group by distance and lag: sums of their weights and of the squares; (2, distances, lags).
 
     ``group`` and ``second``, (n,), in order of group, then of time; ``points`` in metres, (n, 2 or 3). A pair belongs
-    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed; it weighs what its two
-    incidents do, ``weight``, (n,).
+    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed. Its weight is the sum of
+    those of its two incidents, ``weight``, (n,).
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m
@@ -71,11 +71,11 @@ def pairs_periods_apart(
     last: int,
     long_s: int,
 ) -> Floats:
-    """Pairs by distance and by lag beside a whole number of periods, from ``first`` to ``last``: the mean over these.
+    """Pairs by distance and by lag beside a whole number of periods: the mean over ``first`` to ``last`` periods.
 
-    That is how many pairs there would be by lag if what happened had no effect: periods apart, places and hours are
-    the same. Weights and their squares as in :func:`pairs_by_lag`; ``second`` in order of time, within 0 to ``long_s``,
-    for which lags that fit in more often count less.
+    It estimates the pairs by lag if incidents had no effect on others: periods apart, locations and hours are the same.
+    Weights and their squares as in :func:`pairs_by_lag`; ``second`` in order of time, within 0 to ``long_s``. Lags that
+    fit into that time more often count less.
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m
@@ -124,7 +124,7 @@ def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Off
 
 @compiled
 def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
-    """How many points lie within a distance of each centre, ``within_m``, (c,); all in metres, (c or n, 2 or 3)."""
+    """Number of points within a distance of each centre, ``within_m``, (c,); all in metres, (c or n, 2 or 3)."""
     numbers = np.zeros(len(centres), np.int32)
     for centre in range(len(centres)):
         for point in range(len(points)):
@@ -135,7 +135,7 @@ def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
 
 @compiled
 def linked_groups(kind: NDArray[np.int8], second: Offsets, points: Floats, within_m: float, within_s: int) -> int:
-    """The number of groups of incidents, (n,), linked in chains: of one kind, so near in space and so near in time."""
+    """Number of groups of incidents, (n,), linked in chains: of one kind, within ``within_m`` and ``within_s``."""
     group = np.arange(len(second))
     number = len(second)
     for one in range(len(second)):

@@ -1,14 +1,13 @@
-"""The likelihood ratio that all kernels share, and how they are compiled.
+"""The likelihood ratio, constants and groups of arguments that the kernels share, and how kernels are compiled.
 
-A kernel calls those of its own file and of this one only: numba's cache notices a change in a kernel's own file
-alone (``make setup`` empties it when any of them has changed). No fast-math: the last digit is part of the promise
-that alerts are the same byte for byte.
+A kernel calls only functions of its own file and of this one. Numba's cache notices a change in a kernel's own file
+only: after a change here, ``make setup`` empties the cache. No fast-math: alerts are the same to the last digit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -25,6 +24,34 @@ Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
+
+TIE = 1e-9
+"""Largest difference between two LLRs that count as equal (docs/method.md section 4.3)."""
+HAIR = 1e-9
+"""Share by which bounds are widened, so that rounding never hides a window."""
+LANES = 8
+"""Durations that a kernel looks at together."""
+
+
+class Rows(NamedTuple):
+    """Neighbour rows: those of centre ``i`` are ``start[i]:start[i + 1]`` of ``neighbour`` and ``distance``.
+
+    The centre comes first. The first ``size[i]`` of them can form zones.
+    """
+
+    start: Offsets
+    size: Counts
+    neighbour: Counts
+    distance: Floats
+
+
+class Cases(NamedTuple):
+    """Observed and expected cases by location and duration, (L, D), and all cases that each duration is compared with,
+    (D,)."""
+
+    counts: Counts
+    expected: Floats
+    totals: Floats
 
 
 def compiled(function: Function) -> Function:
@@ -51,3 +78,16 @@ def log_likelihood_ratio(observed: int, expected: float, total: float, min_risk:
     if observed * (total - expected) < min_risk * expected * (total - observed):
         return 0.0
     return inside + (total - observed) * math.log((total - observed) / (total - expected))
+
+
+@compiled
+def circle_of(rows: Rows, centre: int, size: int) -> tuple[int, int]:
+    """The positions in the rows, first and one after the last, of the circle that reaches to a zone's last location.
+
+    The circle holds every location at that distance, though the zone may leave a tied one out.
+    """
+    first = rows.start[centre]
+    end = first + size
+    while end < rows.start[centre + 1] and rows.distance[end] == rows.distance[end - 1]:
+        end += 1
+    return first, end

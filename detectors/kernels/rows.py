@@ -1,4 +1,4 @@
-"""Neighbour rows: who is near whom, nearest first."""
+"""Neighbour rows: the locations near each location, nearest first."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def rows_of_pairs(
 ) -> tuple[Offsets, Counts, Floats]:
     """Compressed rows (start, index, distance) from candidate pairs of points.
 
-    Every point is in its own row, first. Others follow by straight distance up to ``max_radius`` (``<=``), at exactly
-    equal distances as they come in ``order``, a permutation of the points.
+    Every point comes first in its own row. Others follow by straight distance up to ``max_radius`` (``<=``), at exactly
+    equal distances in the order of ``order``, a permutation of the points.
     """
     locations, axes = points.shape
     length = np.empty(len(pairs))
@@ -38,7 +38,7 @@ def rows_of_pairs(
     near, far = np.empty(row_start[-1], np.int32), np.empty(row_start[-1])
     filled = row_start[:-1].copy()
     for location in range(locations):
-        # Nearer than any other place, even one on the same point.
+        # Nearer than any other location, even one on the same point.
         near[filled[location]], far[filled[location]] = location, -1.0
         filled[location] += 1
     for pair in range(len(pairs)):
@@ -48,7 +48,7 @@ def rows_of_pairs(
             near[filled[other]], far[filled[other]] = one, length[pair]
             filled[one] += 1
             filled[other] += 1
-    # Dealt out in the order wanted at ties; a stable sort by distance keeps it.
+    # Filled in the order for ties; a stable sort by distance keeps it.
     index, distance = np.empty_like(near), np.empty_like(far)
     filled = row_start[:-1].copy()
     for location in order:
@@ -67,7 +67,7 @@ def rows_of_pairs(
 
 @compiled
 def sizes_within(start: Offsets, index: Counts, mass: Floats, most: float) -> Counts:
-    """How far each row goes before the first location that would take the sum of ``mass`` above ``most``, (L,)."""
+    """Length of each row up to the first location that would take the sum of ``mass`` above ``most``, (L,)."""
     size = np.zeros(len(start) - 1, np.int32)
     for row in range(len(start) - 1):
         inside = 0.0

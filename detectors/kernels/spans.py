@@ -1,25 +1,50 @@
-"""Windows that may begin and end anywhere: retrospective scans, and replications that adjust for earlier analyses.
+"""Windows that can begin and end anywhere: retrospective scans, and replications that adjust for earlier analyses.
 
-A time span is that of the intervals ``begin`` to before ``end``. A window is only worth a look when a case has just
-been added to it, so each case is followed by the few spans that hold its interval.
+A time span consists of the intervals from ``begin`` to before ``end``. A window can only be the best when a case has
+just been added to it, so each case is followed by the few spans that hold its interval.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from detectors.kernels.ratio import Counts, Floats, Offsets, compiled, log_likelihood_ratio
+from detectors.kernels.ratio import HAIR, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
-_HAIR = 1e-9
 _ROUNDING = 1e-12
-"""Ratios that differ by so small a share are equal: the order of a sum is not to decide between two spans."""
+"""Largest relative difference of equal ratios: the order of a sum must not decide between two spans."""
+
+
+class Search(NamedTuple):
+    """Expected cases by location and interval, (L, T), all cases by a span's begin and its length less one, (T,
+    longest), and which windows count: those that end at ``first_end`` or later."""
+
+    expected: Floats
+    totals: Floats
+    first_end: int
+    min_cases: int
+    min_risk: float
+
+
+class _Best(NamedTuple):
+    """LLR and locations of the best window of every span, by its begin and length less one, (T, longest), or empty."""
+
+    llr: Floats
+    size: Counts
+
+
+class _WorkSpace(NamedTuple):
+    """Observed and expected cases of a zone by interval, (T,)."""
+
+    inside: Counts
+    usual: Floats
 
 
 @compiled
 def cases_by_place(place: Counts, interval: Counts, locations: int, intervals: int) -> tuple[Offsets, Counts]:
-    """The intervals of every place's cases, in rising order, as compressed rows: (start, interval)."""
+    """The intervals of every location's cases, in rising order, as compressed rows: (start, interval)."""
     cells = np.zeros((locations, intervals), np.int32)
     start = np.zeros(locations + 1, np.int64)
     for case in range(len(place)):
@@ -38,26 +63,17 @@ def cases_by_place(place: Counts, interval: Counts, locations: int, intervals: i
 
 @compiled
 def _of_centre(
-    row: Counts,
-    case_start: Offsets,
-    case_interval: Counts,
-    expected: Floats,
-    totals: Floats,
-    first_end: int,
-    min_cases: int,
-    min_risk: float,
-    floor: float,
-    inside: Counts,
-    usual: Floats,
-    best_llr: Floats,
-    best_size: Counts,
+    row: Counts, by_location: tuple[Offsets, Counts], search: Search, floor: float, work: _WorkSpace, kept: _Best
 ) -> float:
-    """The largest LLR above ``floor`` around a centre, else ``floor``.
+    """The largest LLR above ``floor`` around a centre, else ``floor``; ``by_location``: of :func:`cases_by_place`.
 
-    With tables ``best_llr`` and ``best_size`` (T, longest) also the best of every span, by its begin and its length
-    less one, and its locations; of zones with the same ratio the one with the fewest. ``inside`` and ``usual`` (T,)
-    are work space.
+    If ``kept`` is not empty, also fill in the best of every span there; of zones with the same ratio the one with the
+    fewest locations.
     """
+    case_start, case_interval = by_location
+    expected, totals, first_end, min_cases, min_risk = search
+    inside, usual = work
+    best_llr, best_size = kept
     intervals, longest = totals.shape
     inside[:] = 0
     usual[:] = 0.0
@@ -89,7 +105,7 @@ def _of_centre(
                     total = totals[begin, length]
                     known = best_llr[begin, length] if is_kept else best
                     excess = cases - mean
-                    if not math.isinf(total) and excess * excess * (total + mean) * (1 + _HAIR) <= (
+                    if not math.isinf(total) and excess * excess * (total + mean) * (1 + HAIR) <= (
                         known * 2.0 * mean * (total - mean)
                     ):
                         continue
@@ -101,106 +117,74 @@ def _of_centre(
 
 
 @compiled
-def largest_of_spans(
-    case_start: Offsets,
-    place: Counts,
-    interval: Counts,
-    start: Offsets,
-    size: Counts,
-    index: Counts,
-    expected: Floats,
-    totals: Floats,
-    first_end: int,
-    min_cases: int,
-    min_risk: float,
-) -> Floats:
-    """The largest LLR of every replication over all spans that end at ``first_end`` or later, 0 if none is high.
+def largest_of_spans(start: Offsets, location: Counts, interval: Counts, rows: Rows, search: Search) -> Floats:
+    """The largest LLR of every replication over all spans, 0 if none is high, (replications,).
 
-    Replication ``r`` has the cases ``case_start[r]`` to before ``case_start[r + 1]``, with their ``place`` and
-    ``interval``. ``expected``: (L, T); ``totals``: by begin and length less one, (T, longest).
+    Replication ``r`` has the cases ``start[r]`` to before ``start[r + 1]``, with their ``location`` and ``interval``.
     """
-    locations, intervals = expected.shape
-    inside, usual = np.zeros(intervals, np.int32), np.zeros(intervals)
-    no_llr, no_size = np.zeros((0, 0)), np.zeros((0, 0), np.int32)
-    maxima = np.zeros(len(case_start) - 1)
+    locations, intervals = search.expected.shape
+    work = _WorkSpace(np.zeros(intervals, np.int32), np.zeros(intervals))
+    nothing = _Best(np.zeros((0, 0)), np.zeros((0, 0), np.int32))
+    maxima = np.zeros(len(start) - 1)
     for replication in range(len(maxima)):
-        first, last = case_start[replication], case_start[replication + 1]
-        by_place, at = cases_by_place(place[first:last], interval[first:last], locations, intervals)
+        mine = slice(start[replication], start[replication + 1])
+        by_location = cases_by_place(location[mine], interval[mine], locations, intervals)
         best = 0.0
         for centre in range(locations):
-            row = index[start[centre] : start[centre] + size[centre]]
-            best = _of_centre(
-                row,
-                by_place,
-                at,
-                expected,
-                totals,
-                first_end,
-                min_cases,
-                min_risk,
-                best,
-                inside,
-                usual,
-                no_llr,
-                no_size,
-            )
+            row = rows.neighbour[rows.start[centre] : rows.start[centre] + rows.size[centre]]
+            best = _of_centre(row, by_location, search, best, work, nothing)
         maxima[replication] = best
     return maxima
 
 
 @compiled
+def _best_within(kept: _Best, low: int, high: int, least: float) -> tuple[int, int]:
+    """Begin (-1: none) and length of the best span in ``[low, high)`` with an LLR above ``least``.
+
+    Equal ratios: fewest locations, then the earlier end, then the shorter span.
+    """
+    best, length, begin = least, 0, -1
+    for end in range(low + 1, high + 1):
+        for span in range(1, min(kept.llr.shape[1], end - low) + 1):
+            ratio, size = kept.llr[end - span, span - 1], kept.size[end - span, span - 1]
+            is_greater = ratio > best * (1 + _ROUNDING)
+            is_equal = begin >= 0 and ratio >= best * (1 - _ROUNDING)
+            if is_greater or (is_equal and size < kept.size[begin, length - 1]):
+                best, length, begin = ratio, span, end - span
+    return begin, length
+
+
+@compiled
 def best_spans_per_centre(
-    place: Counts,
-    interval: Counts,
-    start: Offsets,
-    size: Counts,
-    index: Counts,
-    expected: Floats,
-    totals: Floats,
-    min_cases: int,
-    min_risk: float,
-    least_after: float,
+    location: Counts, interval: Counts, rows: Rows, search: Search, least_after: float
 ) -> tuple[Floats, Counts, Counts, Counts, Counts]:
     """The best windows around every centre: LLR, centre, locations, begin, end, each (windows,).
 
     After the best span ``[a, b)`` in ``[0, T)``, the best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and so on
-    in those, while their LLR is above ``least_after`` (docs/method.md section 4.2). Equal ratios: fewest locations,
-    then the earlier end, then the shorter span.
+    in those, while their LLR is above ``least_after`` (docs/method.md section 4.2).
     """
-    locations, intervals = expected.shape
-    longest = totals.shape[1]
-    by_place, at = cases_by_place(place, interval, locations, intervals)
-    inside, usual = np.zeros(intervals, np.int32), np.zeros(intervals)
-    best_llr, best_size = np.zeros((intervals, longest)), np.zeros((intervals, longest), np.int32)
+    locations, intervals = search.expected.shape
+    by_location = cases_by_place(location, interval, locations, intervals)
+    work = _WorkSpace(np.zeros(intervals, np.int32), np.zeros(intervals))
+    kept = _Best(np.zeros(search.totals.shape), np.zeros(search.totals.shape, np.int32))
     most = locations * ((intervals + 1) // 2 + 1)
     llr = np.empty(most)
     centres, zone = np.empty(most, np.int32), np.empty(most, np.int32)
     begins, ends = np.empty(most, np.int32), np.empty(most, np.int32)
     found = 0
     for centre in range(locations):
-        best_llr[:] = 0.0
-        row = index[start[centre] : start[centre] + size[centre]]
-        _of_centre(row, by_place, at, expected, totals, 0, min_cases, min_risk, 0.0, inside, usual, best_llr, best_size)
+        kept.llr[:] = 0.0
+        row = rows.neighbour[rows.start[centre] : rows.start[centre] + rows.size[centre]]
+        _of_centre(row, by_location, search, 0.0, work, kept)
         waiting = [(0, intervals)]
         least = 0.0
         while len(waiting) > 0:
             low, high = waiting.pop()
-            best, length, begin = least, 0, -1
-            for end in range(low + 1, high + 1):
-                for span in range(1, min(longest, end - low) + 1):
-                    ratio = best_llr[end - span, span - 1]
-                    is_greater = ratio > best * (1 + _ROUNDING)
-                    is_smaller = (
-                        begin >= 0
-                        and ratio >= best * (1 - _ROUNDING)
-                        and best_size[end - span, span - 1] < best_size[begin, length - 1]
-                    )
-                    if is_greater or is_smaller:
-                        best, length, begin = ratio, span, end - span
+            begin, length = _best_within(kept, low, high, least)
             if begin < 0:
                 continue
-            llr[found], centres[found], zone[found] = best, centre, best_size[begin, length - 1]
-            begins[found], ends[found] = begin, begin + length
+            llr[found], zone[found] = kept.llr[begin, length - 1], kept.size[begin, length - 1]
+            centres[found], begins[found], ends[found] = centre, begin, begin + length
             found += 1
             least = least_after
             if begin + length + 1 < high - 1:

@@ -1,4 +1,4 @@
-"""Counting the cases of a window, and what is expected in each place."""
+"""Counts of the cases of a window, and expected cases by location."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detectors.kernels.ratio import Categories, Counts, Flags, Floats, compiled
 
 @compiled
 def rows_in_buckets(head: Counts, after: Counts, ring: int, first: int, last: int) -> Counts:
-    """Rows linked into the lists of buckets first..last, shape (rows,)."""
+    """The rows linked into the lists of the buckets first to last, (rows,)."""
     size = 0
     for bucket in range(first, last + 1):
         row = head[bucket % ring]
@@ -39,18 +39,18 @@ def arrived(
     longest_s: int,
     age_s: int,
 ) -> tuple[int, int]:
-    """How many incidents tell of reporting delays, and for how many seconds of their first ``age_s`` they were known.
+    """Number of incidents with a usable reporting delay, and the seconds of their first ``age_s`` when they were known.
 
     Incidents in columns, (rows,): seconds from occurrence to report (negative: not known), bucket, location (negative:
-    does not stand), category. Of those that stand the ones tell whose category is ``lowest`` to ``highest``, whose
-    bucket is ``latest`` or earlier and whose delay is shorter than ``longest_s``. No branches, and bounds of the
-    columns' types, for vector instructions; whole numbers, so that the order of the rows does not matter.
+    does not stand), category. Usable: the incident stands, its category is ``lowest`` to ``highest``, its bucket is
+    ``latest`` or earlier and its delay is shorter than ``longest_s``. No branches, and bounds of the columns' types,
+    for vector instructions; whole numbers, so that the order of the rows does not matter.
     """
     low, high, last, below_s = np.int8(lowest), np.int8(highest), np.int32(latest), np.int32(longest_s)
     number, seconds = 0, 0
     for row in range(len(delay_s)):
         delay = delay_s[row]
-        tells = int(
+        is_usable = int(
             (bucket[row] <= last)
             & (delay >= 0)
             & (delay < below_s)
@@ -58,8 +58,8 @@ def arrived(
             & (category[row] >= low)
             & (category[row] <= high)
         )
-        number += tells
-        seconds += tells * max(0, age_s - int(delay))
+        number += is_usable
+        seconds += is_usable * max(0, age_s - int(delay))
     return number, seconds
 
 
@@ -74,10 +74,10 @@ def in_zone(
     first: int,
     number: int,
 ) -> Counts:
-    """Cases per bucket, (number,) of them from ``first`` on, from each case's bucket, location and category.
+    """Cases in a zone per bucket, for ``number`` buckets from ``first`` on, (number,).
 
-    Those count whose location is flagged, (L,), and whose category is ``lowest`` to ``highest``; a negative location
-    does not stand.
+    Each case has a bucket, location (negative: does not stand) and category. Those count whose location is flagged,
+    (L,), and whose category is ``lowest`` to ``highest``.
     """
     counts = np.zeros(number, np.int32)
     for case in range(len(bucket)):
@@ -90,7 +90,7 @@ def in_zone(
 
 @compiled
 def recent_counts(location: Counts, age: Counts, durations: Counts, locations: int) -> Counts:
-    """Cases per location within each duration, shape (L, D), from each case's location and age.
+    """Cases per location within each duration, (L, D), from each case's location and age.
 
     ``age`` is the number of buckets before the current one; a duration of d holds ages 0 to d - 1.
     """
@@ -104,9 +104,9 @@ def recent_counts(location: Counts, age: Counts, durations: Counts, locations: i
 
 @compiled
 def stratified_expected(by_stratum: Counts, weight: Floats) -> Floats:
-    """Expected cases per location and duration, shape (L, D): ``sum over s of n[l, s] weight[s, d]``.
+    """Expected cases per location and duration, (L, D): ``sum over s of n[l, s] weight[s, d]``.
 
-    Strata are added in rising order, so that the last digit never depends on how it is computed.
+    Strata are added in rising order, which fixes the last digit.
     """
     expected = np.zeros((by_stratum.shape[0], weight.shape[1]))
     for location in range(by_stratum.shape[0]):

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.neighbours import Neighbours
-from detectors.kernels.centres import LANES, best_per_centre, hopeful_centres, without_overlap
+from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
+from detectors.kernels.ratio import LANES, TIE, Cases
 from detectors.models.expected import Expected
-
-TIE = 1e-9
-"""Largest difference between LLRs that count as equal (docs/method.md section 4.3)."""
 
 FEW = 16
 """Below a share of 1 / ``FEW`` of the centres, all are scanned: ruling out hopeless ones first would take longer."""
@@ -51,7 +49,7 @@ def best_windows(
     """Return the best window of every centre (or of some) that has one with an LLR above ``floor``, 0 or more."""
     if centres is None:
         centres = np.arange(len(near.size), dtype=np.int32)
-    windows = (near.start, near.size, near.index, model.counts, model.expected, model.totals, min_cases)
+    windows = (near.rows, Cases(model.counts, model.expected, model.totals), min_cases)
     if floor > 0.0 and len(model.durations) <= LANES and len(centres) > len(near.size) // FEW:
         centres = centres[hopeful_centres(centres, *windows, floor)]
     llr, size, column = best_per_centre(centres, *windows, min_risk, floor)
@@ -74,7 +72,7 @@ def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cyli
     """Return the best windows without overlap as cylinders, best first, at most ``most``."""
     order = ranked(best.llr, best.size, best.centre)
     now = np.zeros(len(best.centre), np.int32)  # all end now, so time separates none of them
-    kept = without_overlap(order, best.centre, best.size, now, now, near.start, near.index, near.distance, most)
+    kept = without_overlap(order, best.centre, best.size, now, now, near.rows, most)
     cylinders = []
     for which in kept.tolist():
         zone = near.zone(int(best.centre[which]), int(best.size[which]))

@@ -141,51 +141,22 @@ class _Packed:
 
     def __init__(self, model: Expected, shells: Shells, min_cases: int, min_risk: float, bits: int, first: int) -> None:
         some = slice(first, first + kernels.WORD // bits)
-        self._shells, self._min_cases, self._min_risk, self._bits = shells, min_cases, min_risk, bits
-        self._totals = model.totals[some]
-        self._expected = np.ascontiguousarray(model.expected[shells.order, some])
-        self._before = kernels.expected_before(shells.of, shells.first, shells.member, self._expected)
+        expected = np.ascontiguousarray(model.expected[shells.order, some])
+        before = kernels.expected_before(shells.of, shells.first, shells.member, expected)
         durations = model.durations[some, None]
         ones = np.uint64(1) << np.uint64(bits) * np.arange(len(durations), dtype=np.uint64)
         is_within = durations > np.arange(model.durations[-1])
         self._word_of_age = (is_within * ones[:, None]).sum(axis=0, dtype=np.uint64)
-        self._words: dict[float, NDArray[np.uint64]] = {}
+        self._shells, self._words = shells, dict[float, NDArray[np.uint64]]()
+        guard, totals = np.uint64(kernels.guard_of(bits)), model.totals[some]
+        self._packed = kernels.Packed(bits, guard, expected, before, totals, min_cases, min_risk)
 
     def largest(self, drawn: Drawn, floor: float) -> Maxima:
         """The largest LLR of each replication, the floor where none is above it, NaN where a lane overflowed."""
-        shells = self._shells
         if floor not in self._words:
-            self._words[floor] = kernels.requirements(
-                shells.of,
-                shells.first,
-                shells.member,
-                self._expected,
-                self._before,
-                self._totals,
-                self._min_cases,
-                floor,
-                self._bits,
-            )
-        return kernels.largest_ratios(
-            shells.number,
-            drawn.start,
-            drawn.place,
-            drawn.age,
-            self._word_of_age,
-            shells.of,
-            shells.first,
-            shells.member,
-            shells.place_start,
-            shells.place_shell,
-            self._words[floor],
-            self._before,
-            self._expected,
-            self._totals,
-            self._min_cases,
-            self._min_risk,
-            floor,
-            self._bits,
-        )
+            self._words[floor] = kernels.requirements(self._shells, self._packed, floor)
+        words = self._words[floor]
+        return kernels.largest_ratios(*drawn, self._word_of_age, self._shells, self._packed, words, floor)
 
 
 def _lower(floor: float) -> float:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.neighbours import Neighbours
+from detectors.kernels.ratio import TIE
 from detectors.models.expected import Expected
-from detectors.scan.cylinders import TIE, Best, best_windows
+from detectors.scan.cylinders import Best, best_windows
 
 SLACK = 2.0
 """Distance below the floor, as an LLR, down to which centres are scanned, so that they seldom need another scan."""

@@ -16,7 +16,7 @@ from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
-from detectors.kernels.history import LANES
+from detectors.kernels.ratio import LANES
 from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
 
 LONGEST_TICK_S = 60

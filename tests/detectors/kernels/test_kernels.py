@@ -19,7 +19,7 @@ from detectors.area.neighbours import Neighbours
 from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
 from detectors.kernels.null import deal, guide, redraw
 from detectors.kernels.pairs import linked_groups, numbers_around
-from detectors.kernels.ratio import log_likelihood_ratio
+from detectors.kernels.ratio import Cases, Rows, log_likelihood_ratio
 from detectors.kernels.window import arrived, recent_counts, rows_in_buckets, stratified_expected
 from tests.detectors.problems import Problem, compressed, int32, problems
 from tests.naive import expected as naive_expected
@@ -96,10 +96,10 @@ def test_recent_counts_and_stratified_expected(problem: Problem):
     assert stratified_expected(problem.by_stratum, weight).tolist() == exact
 
 
-def windows_of(problem: Problem, min_cases: int) -> tuple[Any, Any, Any, Any, Any, Any, int]:
-    """What the kernels of centres take after the centres themselves, up to the least number of cases."""
-    near, model = problem.near, problem.model
-    return near.start, near.size, near.index, model.counts, model.expected, model.totals, min_cases
+def windows_of(problem: Problem, min_cases: int) -> tuple[Rows, Cases, int]:
+    """The arguments of the kernels of centres after the centres themselves, up to the least number of cases."""
+    model = problem.model
+    return problem.near.rows, Cases(model.counts, model.expected, model.totals), min_cases
 
 
 def without_noise(best: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
@@ -131,7 +131,7 @@ def test_hopeful_centres(problem: Problem, min_cases: int, floor: float, is_alon
     """No centre with a window above the floor is ever without hope; with one location and a high floor it is."""
     windows = windows_of(problem, min_cases)
     if is_alone:
-        windows = (*windows[:5], np.full(len(problem.durations), np.inf), min_cases)
+        windows = (windows[0], windows[1]._replace(totals=np.full(len(problem.durations), np.inf)), min_cases)
     everyone = np.arange(len(problem.points), dtype=np.int32)
     hopeful = hopeful_centres(everyone, *windows, floor)
     llr, _, _ = best_per_centre(everyone, *windows, 0.0, floor)
@@ -145,9 +145,7 @@ def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
     near = compressed(rows)
     counts, expected = int32([[0, 0], [4, 4], [0, 0]]), np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     totals = np.array([20.0, 20.0])
-    llr, size, column = best_per_centre(
-        int32([0, 1, 2]), near.start, near.size, near.index, counts, expected, totals, 2, 0.0, 0.0
-    )
+    llr, size, column = best_per_centre(int32([0, 1, 2]), near.rows, Cases(counts, expected, totals), 2, 0.0, 0.0)
     assert size.tolist() == [2, 1, 2]
     assert column.tolist() == [0, 0, 0]
     assert len(set(llr.tolist())) == 1
@@ -156,7 +154,7 @@ def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():
 def at_once(order: NDArray[np.int64], near: Neighbours, size: NDArray[np.int32], most: int) -> NDArray[np.int64]:
     """Of the windows of these centres, all at the same time, those that are kept."""
     centre, now = np.arange(len(size), dtype=np.int32), np.zeros(len(size), np.int32)
-    return without_overlap(order, centre, size, now, now, near.start, near.index, near.distance, most)
+    return without_overlap(order, centre, size, now, now, near.rows, most)
 
 
 @quickly
@@ -195,9 +193,7 @@ def test_without_overlap_in_space_and_time(problem: Problem, data: st.DataObject
     begin = data.draw(st.lists(st.integers(0, 6), min_size=number, max_size=number))
     end = [each + data.draw(st.integers(1, 3)) for each in begin]
     order = np.arange(number)
-    kept = without_overlap(
-        order, int32(centre), int32(size), int32(begin), int32(end), near.start, near.index, near.distance, 9
-    )
+    kept = without_overlap(order, int32(centre), int32(size), int32(begin), int32(end), near.rows, 9)
     assert kept.tolist() == naive_spans.without_overlap(centre, size, begin, end, problem.points, rows, 9)
 
 

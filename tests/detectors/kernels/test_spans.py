@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors.kernels.spans import best_spans_per_centre, cases_by_place, largest_of_spans
+from detectors.kernels.spans import Search, best_spans_per_centre, cases_by_place, largest_of_spans
 from tests.detectors.problems import Problem, int32, problems
 from tests.naive import spans as naive
 
@@ -42,9 +42,7 @@ def test_best_spans_per_centre(problem: Problem, longest: int, min_cases: int, a
     intervals, near = expected.shape[1], problem.near
     longest = min(longest, intervals)
     totals = np.full((intervals, longest), float(len(place)))
-    found = best_spans_per_centre(
-        place, interval, near.start, near.size, near.index, expected, totals, min_cases, 0.0, after
-    )
+    found = best_spans_per_centre(place, interval, near.rows, Search(expected, totals, 0, min_cases, 0.0), after)
     ours = [window for window in zip(*(column.tolist() for column in found), strict=True) if window[0] > NOISE]
     every = naive_windows(problem, longest, min_cases, 0)
     theirs = []
@@ -64,9 +62,7 @@ def test_largest_of_spans(problem: Problem, longest: int, min_cases: int, data: 
     totals = np.full((intervals, longest), float(len(place)))
     # Two replications: the cases themselves, and none.
     start = np.array([0, len(place), len(place)])
-    found = largest_of_spans(
-        start, place, interval, near.start, near.size, near.index, expected, totals, first_end, min_cases, 0.0
-    )
+    found = largest_of_spans(start, place, interval, near.rows, Search(expected, totals, first_end, min_cases, 0.0))
     every = naive_windows(problem, longest, min_cases, first_end)
     expected_largest = max((window[0] for window in every), default=0.0)
     np.testing.assert_allclose(found, [expected_largest, 0.0], rtol=1e-9, atol=NOISE)
