@@ -1,1 +1,1 @@
-"""Files of incidents, without a broker. Knows nothing of the worker."""
+"""Files of incidents, without a broker. Nothing here knows the worker."""

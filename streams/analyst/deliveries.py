@@ -10,10 +10,8 @@ import msgspec
 from detectors.area.incident import Incident, Status
 
 TRUNCATED_SHARE = 0.05
-
-
 TRUNCATED_LEAST = 5
-"""A delivery that deletes at least so many ids, and more than this share of those known, is truncated."""
+"""A delivery that deletes at least this number of ids, and more than this share of the known ones, is truncated."""
 
 
 class RefusedDelivery(msgspec.Struct, frozen=True):
@@ -32,9 +30,9 @@ class RefusedDelivery(msgspec.Struct, frozen=True):
 
 
 class FileRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of a file: its time, its record, and the incident in it (None: decoding will reject it).
+    """One row of a file: its time, its record, and the incident in it (None if decoding will reject it).
 
-    ``dated``: whether the time is its own, and not that of the row before it.
+    ``dated``: whether the row has a time of its own; else it has the time of the row before it.
     """
 
     time_s: float
@@ -45,12 +43,12 @@ class FileRow(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def order(self) -> tuple[float, str]:
-        """What the rows of a file are sorted by."""
+        """The sort key of the rows of a file."""
         return self.time_s, self.id
 
 
-def _without_truncated(entries: list[FileRow]) -> tuple[tuple[FileRow, ...], tuple[RefusedDelivery, ...]]:
-    """The rows without deliveries, rows of one time, that delete more than a few per cent of what is known."""
+def without_truncated(entries: list[FileRow]) -> tuple[tuple[FileRow, ...], tuple[RefusedDelivery, ...]]:
+    """Return the rows without truncated deliveries, and those deliveries. A delivery is all rows of one time."""
     kept: list[FileRow] = []
     refused: list[RefusedDelivery] = []
     known: set[str] = set()

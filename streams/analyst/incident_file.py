@@ -1,7 +1,7 @@
 """The analyst's CSV files as the records that a live feed would have sent.
 
-Every row becomes the JSON of an incident record, good or bad, so that backtest, replay and live running
-decode, reject and count the same bytes. Gaps in a file are announced by tick records.
+Every row, good or bad, becomes the JSON of an incident record. So backtest, replay and worker decode, reject and count
+the same bytes. Tick records announce the gaps of a file.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from detectors.area.incident import Incident, Status
 from detectors.area.locations import cell_of, to_sphere
 from detectors.area.settings import AreaSettings
 from detectors.window.admission import EARLIEST_S, LATEST_S
-from streams.analyst.deliveries import FileRow, RefusedDelivery, _without_truncated
+from streams.analyst.deliveries import FileRow, RefusedDelivery, without_truncated
 from streams.messages.incident import TICK_HEADER
 
 NEAR_M = 50_000.0
-"""Rows farther than this from the median coordinate belong to no city: (0, 0), points in other states."""
+"""Largest distance from the median coordinate, in metres: rows at (0, 0) or in other states are no part of the city."""
 
 _ALIASES = {"seen_at": "reported_at", "op": "status"}
 _STATUS = {"snapshot": "active", "insert": "active", "update": "active", "delete": "cancelled"}
@@ -47,13 +47,13 @@ _decoder = msgspec.json.Decoder(Incident)
 
 
 class IncidentFileError(Exception):
-    """A file that cannot be read as incidents; the message is one line: the file, and what is wrong with it."""
+    """The file cannot be read as incidents; the message is one line with the file and the fault."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One record for the topic ``incidents``: an incident, or a tick (empty value, header ``tick``).
 
-    ``time_s``: seconds since 1970 UTC, by which the rows of a file are sorted and paced.
+    ``time_s``: seconds since 1970 UTC; rows are sorted and paced by it.
     """
 
     key: bytes
@@ -63,15 +63,15 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_tick(self) -> bool:
-        """Whether this announces a time rather than an incident."""
+        """Whether the record announces a time and not an incident."""
         return bool(self.headers)
 
 
 @dataclasses.dataclass(frozen=True)
 class IncidentFile:
-    """The rows of a file in order of arrival: stably by (``reported_at``, else when it occurred; id).
+    """The rows of a file in order of arrival: by ``reported_at``, else by time of occurrence; then by id.
 
-    A row without a usable time keeps its place behind the row before it.
+    A row without a usable time stays behind the row before it.
     """
 
     entries: tuple[FileRow, ...]
@@ -79,13 +79,13 @@ class IncidentFile:
 
     @classmethod
     def read(cls, path: Path) -> IncidentFile:
-        """The incidents of a CSV file (UTF-8, with a header; gzip if its name ends in ``.gz``).
+        """Return the incidents of a CSV file (UTF-8, with a header; gzip if its name ends in ``.gz``).
 
-        Columns are the fields of :class:`Incident`, found by name; ``seen_at`` is read as ``reported_at`` and
+        Columns are the fields of :class:`Incident`, found by name. ``seen_at`` is read as ``reported_at``, and
         ``op`` (snapshot, insert, update, delete) as ``status``. Other columns and empty fields are left out.
 
         Raises:
-            IncidentFileError: the file cannot be read, lacks a column that incidents need, or has no usable row.
+            IncidentFileError: The file cannot be read, lacks a column that incidents need, or has no usable row.
         """
         try:
             with _open(path) as lines:
@@ -104,21 +104,21 @@ class IncidentFile:
             raise IncidentFileError(f"{path}: {error.strerror or error}") from None
         if not entries:
             raise IncidentFileError(f"{path}: no row has a time with an offset, such as 2024-05-01T22:15:00+01:00")
-        return cls(*_without_truncated(entries))
+        return cls(*without_truncated(entries))
 
     @classmethod
     def from_incidents(cls, incidents: Iterable[Incident]) -> IncidentFile:
-        """Incidents that were made, not read, in order of arrival."""
+        """Return generated incidents, in order of arrival."""
         return cls(tuple(_entries(msgspec.to_builtins(incident) for incident in incidents)))
 
     def incidents(self) -> Iterator[Incident]:
-        """The incidents of the valid rows, in order of arrival."""
+        """Return the incidents of the valid rows, in order of arrival."""
         return (entry.incident for entry in self.entries if entry.incident is not None)
 
     def cells(self, resolution: int = 10) -> tuple[str, ...]:
-        """The locations of an area that has none of its own: occupied H3 cells, in hexadecimal, in rising order.
+        """Return the occupied H3 cells, in hexadecimal, in rising order: locations for an area without its own.
 
-        Occupied by a valid row within 50 km of the median coordinate of all valid rows; there may be none.
+        A cell is occupied if a valid row lies in it, within 50 km of the median coordinate of all valid rows.
         """
         places = [
             (entry.incident.longitude, entry.incident.latitude)
@@ -143,12 +143,12 @@ class IncidentFile:
         from_: datetime | None = None,
         to: datetime | None = None,
     ) -> Iterator[Row]:
-        """The records of the rows in [``from_``, ``to``), with tick records of the area's clock between them.
+        """Yield the records of the rows in [``from_``, ``to``), with tick records of the area's clock between them.
 
-        A tick record goes into each real gap, a jump of more than ``settings.max_jump_days`` that at least ten
-        rows and 1 % of the file follow, and one to the end, where it closes the last tick. A jump that fewer
-        rows follow is a wrong date, which the clock is left to refuse. A row that is no incident does not
-        move the clock, so many of them in a row are a gap as well.
+        A tick record goes into each real gap: a jump of more than ``settings.max_jump_days``, followed by at least
+        ten rows and 1 % of the file. A jump that fewer rows follow is a wrong date; the area's clock refuses it.
+        Rows that are not incidents do not move the clock, so a long run of them is a gap too. A last tick record
+        closes the last tick.
         """
         key, jump_s = area.encode(), settings.max_jump_days * 86_400
         begin = 0 if from_ is None else self._position(from_)
@@ -182,7 +182,7 @@ def _open(path: Path) -> TextIO:
 
 
 def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
-    """(position, field of an incident) of every column that is used."""
+    """Return (position, field of an incident) of every column that is used."""
     if not header:
         raise IncidentFileError(f"{path}: the file is empty")
     names = [name.strip().lower() for name in header]
@@ -195,7 +195,7 @@ def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
     ):
         if one_of.isdisjoint(fields):
             raise IncidentFileError(f"{path}: no column {described}; its columns are {', '.join(names)}")
-    # An alias outranks the column it stands for: `seen_at` is when this version arrived.
+    # An alias goes before the column it stands for: `seen_at` is the time at which this version arrived.
     outranked = {_ALIASES[name] for name in names if name in _ALIASES}
     return [
         (position, field)
@@ -205,7 +205,7 @@ def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
 
 
 def _record(columns: list[tuple[int, str]], row: list[str]) -> _Record:
-    """A row as an incident record. What is no number stays text and an unknown word stays: decoding rejects them."""
+    """Return a row as an incident record. Wrong numbers and unknown words stay as text, for decoding to reject."""
     record: _Record = {}
     for position, field in columns:
         text = row[position].strip() if position < len(row) else ""
@@ -229,7 +229,7 @@ def _number(text: str, kind: type[float] | type[int]) -> str | float | msgspec.R
 
 
 def _entries(records: Iterable[_Record]) -> list[FileRow]:
-    """Records with their times, sorted; those before the first usable time get that one, none if there is none."""
+    """Return the records with their times, sorted; empty without a usable time. Rows before the first one get it."""
     decoded = [_decoded(record) for record in records]
     time_s = next((time_s for time_s, *_ in decoded if time_s is not None), None)
     if time_s is None:
@@ -256,7 +256,7 @@ def _decoded(record: _Record) -> tuple[float | None, str, bytes, Incident | None
 
 
 def _moment(text: object) -> datetime | None:
-    """The time in a field of a record that is wrong elsewhere; None if it has no offset or is no time."""
+    """Return the time in a field of a rejected record; None if it is not a time with an offset."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
@@ -265,5 +265,5 @@ def _moment(text: object) -> datetime | None:
 
 
 def tick_row(key: bytes, tick_s: int) -> Row:
-    """The record that tells an area, the key, that its time has reached a tick (seconds since 1970 UTC)."""
+    """Return the record that announces to an area, the key, a tick (seconds since 1970 UTC)."""
     return Row(key, b"", tick_s, ((TICK_HEADER, datetime.fromtimestamp(tick_s, UTC).isoformat().encode()),))

@@ -1,4 +1,4 @@
-"""Rows of a file, or of a simulated city, into the topic ``incidents``, at a stated speed."""
+"""Send rows of a file, or of a simulated city, to the topic ``incidents`` at a given speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.configuration.kafka import KafkaSettings
 LINGER_MS = 20
 BATCH_BYTES = 262_144
 BLOCKED_MS = 20_000
-"""How long the topic may be unknown, or the buffer full, before feeding gives up."""
+"""Time limit while the topic is unknown or the buffer is full, in milliseconds."""
 
 
 class FeedError(Exception):
@@ -23,7 +23,7 @@ class FeedError(Exception):
 
 
 class _Pace:
-    """Lets rows pass at ``speed`` times recorded time, those before ``live_from_s`` at once."""
+    """Lets rows pass at ``speed`` times recorded time, and those before ``live_from_s`` at once."""
 
     def __init__(self, speed: float, live_from_s: float | None) -> None:
         self._speed = speed
@@ -36,7 +36,7 @@ class _Pace:
         if self._anchor is None:
             self._anchor = (row.time_s if self._live_from_s is None else self._live_from_s), time.monotonic()
         elif row.is_tick:
-            # It announces a jump of the area's clock: nobody waits through months without records.
+            # It announces a jump of the area's clock: months without records are not waited for.
             self._anchor = row.time_s, time.monotonic()
         recorded_s, started_s = self._anchor
         time.sleep(max(0.0, started_s + (row.time_s - recorded_s) / self._speed - time.monotonic()))
@@ -50,14 +50,14 @@ def feed(
     live_from_s: float | None = None,
     on_sent: Callable[[Row], None] | None = None,
 ) -> int:
-    """Send rows in order and wait until Kafka has acknowledged all; returns how many.
+    """Send rows in order and wait until Kafka has acknowledged all; returns their number.
 
-    ``speed``: times recorded time, 0 as fast as Kafka takes them; rows before ``live_from_s`` (seconds since
-    1970 UTC), the history of a live feed, are never held back, nor is the time across a tick record.
+    ``speed``: times recorded time; 0 is as fast as Kafka takes them. Rows before ``live_from_s`` (seconds since
+    1970 UTC), the history of a live feed, are sent at once; the time across a tick record is skipped.
     ``on_sent`` is called after each row is handed to the producer.
 
     Raises:
-        FeedError: a record could not be delivered, or the topic does not exist.
+        FeedError: A record could not be delivered, or the topic does not exist.
     """
     topic = kafka.topic("incidents")
     failures: list[Exception] = []

@@ -1,7 +1,7 @@
-"""The city that `hotspots simulate` and the demo show: how busy it is, and how strong the clusters hidden in it are.
+"""The city of `hotspots simulate` and the demo: how busy it is, and how strong its hidden clusters are.
 
-Chosen so that within a week about half of the clusters are found, and none by mistake in most weeks. The clusters are
-of relative risk 10 or less and reach 300 m or less.
+Within a week about half of the clusters are found; most weeks have no false alert. The clusters have a relative risk of
+at most 10 and a radius of at most 300 m.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from detectors.area.incident import Incident
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
-"""The first moment of simulated time, a Monday."""
+"""Begin of simulated time, a Monday."""
 
 HISTORY_DAYS = 84
 RESOLUTION = 9
-"""Of the H3 cells: a cell is as wide as a small cluster."""
+"""Resolution of the H3 cells: a cell is as wide as a small cluster."""
 
 COLUMNS = ("id", "occurred_at", "reported_at", "category", "longitude", "latitude")
 INJECTION = Injection(per_day=1.5, relative_risk=(8.0, 10.0), radius_m=(150.0, 300.0), hours=(8.0, 36.0), expected=9.0)
@@ -30,7 +30,7 @@ INJECTION = Injection(per_day=1.5, relative_risk=(8.0, 10.0), radius_m=(150.0, 3
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """A seed's city over ``history_days`` without clusters, then ``days`` with or without them."""
+    """The city of a seed: ``history_days`` without clusters, then ``days`` with or without them."""
 
     seed: int
     days: float
@@ -44,17 +44,17 @@ class Simulation:
 
     @property
     def city(self) -> City:
-        """The places and their habits."""
+        """The simulated city."""
         return City(self.seed, incidents_per_day=150.0, near_repeats=0.02, injection=INJECTION)
 
     def run(self) -> Simulated:
-        """All its incidents in order of arrival, and the clusters among them."""
+        """Return all incidents in order of arrival, and the clusters among them."""
         end = self.live_from + timedelta(days=self.days)
         return self.city.simulate(BEGIN, end, inject=self.inject, inject_from=self.live_from)
 
 
 def write_incidents(path: Path, incidents: Iterable[Incident]) -> None:
-    """Write incidents as a CSV file that the other commands read; raises OSError."""
+    """Write incidents as a CSV file for the other commands; raises OSError."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -62,10 +62,10 @@ def write_incidents(path: Path, incidents: Iterable[Incident]) -> None:
 
 
 def write_truth(path: Path, clusters: tuple[InjectedCluster, ...]) -> None:
-    """Record the injected clusters, JSON; raises OSError."""
+    """Write the injected clusters as JSON; raises OSError."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(clusters)))
 
 
 def read_truth(path: Path) -> tuple[InjectedCluster, ...]:
-    """The injected clusters that were recorded; raises OSError."""
+    """Return the injected clusters of such a file; raises OSError."""
     return msgspec.json.decode(path.read_bytes(), type=tuple[InjectedCluster, ...])

@@ -12,7 +12,7 @@ FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away"
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """What a calibration says: when it was made (seconds since 1970); alerts a week: budget, found, 95 % interval."""
+    """Time of a calibration (seconds since 1970); alerts a week by chance: the budget, the rate, its 95 % interval."""
 
     made_s: float
     budget: float
@@ -22,9 +22,9 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How an area is doing; ``lag`` is in records, ``missing_days``: of history until alerts can open.
+    """The state of an area: ``lag`` in records; ``missing_days`` of history until alerts can open.
 
-    Times are seconds since 1970 UTC by the wall clock; ``clock_s`` is what the area's own clock shows.
+    Times are seconds since 1970 UTC by the wall clock, except ``clock_s``, the time on the area's own clock.
     """
 
     last_record_s: float | None
@@ -37,4 +37,4 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 HealthSource = Callable[[], Mapping[str, AreaHealth]]
-"""Gives the health of each area that this worker owns; asked from other threads, so it answers with a snapshot."""
+"""Returns a snapshot of the health of each area that this worker owns. Other threads call it."""

@@ -1,4 +1,4 @@
-"""The files that say where an area is: H3 cells, a boundary, or the operator's own places."""
+"""The locations of an area from its file: H3 cells, a boundary, or the operator's own places."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Feature(msgspec.Struct, frozen=True, tag="Feature", tag_field="type"):
 
 
 class FeatureCollection(msgspec.Struct, frozen=True, tag="FeatureCollection", tag_field="type"):
-    """GeoJSON FeatureCollection: all its features together are the area."""
+    """GeoJSON FeatureCollection; the area is the union of its features."""
 
     features: tuple[Feature, ...]
 
@@ -73,19 +73,19 @@ def locations_of(table: AreaTable) -> Locations:
 
 
 def read_cells(path: Path) -> Locations:
-    """H3 cells in hexadecimal, one a line.
+    """Return the H3 cells of a file: hexadecimal, one a line.
 
     Raises:
-        ValueError, OSError: the file cannot be read, or a line is not a cell.
+        ValueError, OSError: The file cannot be read, or a line is not a cell.
     """
     return Locations.from_cells(path.read_text(encoding="utf-8").split())
 
 
 def read_boundary(path: Path, resolution: int) -> Locations:
-    """The H3 cells of a GeoJSON boundary: Polygon, MultiPolygon, Feature or FeatureCollection.
+    """Return the H3 cells within a GeoJSON boundary: Polygon, MultiPolygon, Feature or FeatureCollection.
 
     Raises:
-        ValueError, OSError: the file cannot be read, or is no such GeoJSON.
+        ValueError, OSError: The file cannot be read, or is not such GeoJSON.
     """
     try:
         shape = msgspec.json.decode(path.read_bytes(), type=Polygon | MultiPolygon | Feature | FeatureCollection)
@@ -100,10 +100,10 @@ def read_boundary(path: Path, resolution: int) -> Locations:
 
 
 def read_places(path: Path, max_distance_m: float) -> Locations:
-    """The operator's places: a CSV file with the columns id, longitude and latitude (degrees WGS 84).
+    """Return the operator's places from a CSV file with the columns id, longitude and latitude (degrees WGS 84).
 
     Raises:
-        ValueError, OSError: the file cannot be read, a column is missing, or a line is wrong.
+        ValueError, OSError: The file cannot be read, a column is missing, or a line is wrong.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)

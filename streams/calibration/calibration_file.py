@@ -1,4 +1,4 @@
-"""A calibration as a file: what it holds, and whether it fits an area."""
+"""A calibration as a file, and the check that it fits an area."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MATTERS = (
 
 
 class CalibratedArea(Protocol):
-    """What a calibration reads of an area."""
+    """The part of an area that a calibration depends on."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class CalibratedArea(Protocol):
 
     @property
     def settings(self) -> AreaSettings:
-        """What its Monitor reads."""
+        """The settings of its Monitor."""
 
     @property
     def locations(self) -> Locations:
@@ -57,7 +57,7 @@ class CalibrationError(ValueError):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """What a calibration was learnt from."""
+    """The past that a calibration was learnt from."""
 
     begins_at: datetime
     ends_at: datetime
@@ -67,8 +67,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     """A calibration and all that it depends on.
 
-    ``id``: SHA-256 over ``calibration``; ``settings``: the area's; ``places``: hash of the frozen locations;
-    ``weeks`` of null histories from ``seed``, with near repeats or without; ``seconds`` that it took.
+    ``id``: SHA-256 over ``calibration``. ``settings``: the area's. ``places``: hash of the frozen locations.
+    ``weeks``, ``seed``, ``with_near_repeats``: of the null histories. ``seconds``: computing time.
     """
 
     id: str
@@ -85,10 +85,10 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path, area: CalibratedArea) -> CalibrationFile:
-    """The calibration of a file, for an area.
+    """Return the calibration of a file, for an area.
 
     Raises:
-        CalibrationError: the file cannot be read, or was made for another area, other settings or other places.
+        CalibrationError: The file cannot be read, or was made for another area, other settings or other locations.
     """
     try:
         file = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
@@ -96,12 +96,12 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
     faults = misfits(file, area)
     if faults:
-        raise CalibrationError(f"{path}: made for something else, calibrate anew: {'; '.join(faults)}")
+        raise CalibrationError(f"{path}: made for something else, calibrate again: {'; '.join(faults)}")
     return file
 
 
 def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
-    """Why a calibration cannot be used for an area, key by key; empty if it can."""
+    """Return why a calibration does not fit an area, key by key; empty if it fits."""
     faults = [
         f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(area.settings, name))} now"
         for name in MATTERS
@@ -110,7 +110,7 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     if file.area != area.name:
         faults.insert(0, f"area {file.area!r} then, {area.name!r} now")
     if file.places != places_hash(area.locations):
-        faults.append("the places are others")
+        faults.append("other locations")
     if file.id != file.calibration.digest:
         faults.append("its id does not fit its content")
     if len(file.calibration.margins) != len(STREAMS):
@@ -123,10 +123,10 @@ def _as_written(value: object) -> str:
 
 
 def write(path: Path, file: CalibrationFile) -> None:
-    """Write the file, JSON; raises OSError if it cannot be written."""
+    """Write the file as JSON; raises OSError if it cannot be written."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
 
 
 def places_hash(locations: Locations) -> str:
-    """SHA-256 in hex over the frozen locations."""
+    """Return the SHA-256 in hex over the frozen locations."""
     return hashlib.sha256(msgspec.json.encode(locations.written(), order="deterministic")).hexdigest()

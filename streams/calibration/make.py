@@ -20,8 +20,9 @@ from detectors.kernels.ratio import LANES
 from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
 
 LONGEST_TICK_S = 60
+"""Longest tick of an area that can be calibrated, in seconds: null histories are scanned after every incident."""
 STRATA_OF_NONE = "operational"
-"""Null histories have clocks even where the scan has no strata."""
+"""Strata of the null histories where the scan has none: incidents still follow the hours of the week."""
 
 
 class NullHistories(NamedTuple):
@@ -34,12 +35,12 @@ class NullHistories(NamedTuple):
 
 
 def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
-    """The incidents that occurred in [``begin``, ``end``), whole hours, as the last version of each says.
+    """Return the incidents that occurred in [``begin``, ``end``), whole hours, by the last version of each.
 
-    A version without a place of the area keeps that of the earlier one, as in the window.
+    A version without a location of the area keeps the location of the version before it, as in the window.
 
     Raises:
-        CalibrationError: there is none.
+        CalibrationError: There is no such incident.
     """
     last: dict[str, tuple[Incident, int | None]] = {}
     for incident in incidents:

@@ -1,4 +1,4 @@
-"""A picture of a calibration: how often chance alone reaches each score, and where the tiers begin."""
+"""A picture of a calibration: how often chance reaches each score, and where the tiers begin."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import numpy as np
 from detectors.calibration.result import Calibration
 
 BEYOND = 1.5
-"""The picture goes on so far beyond the score of the highest tier."""
-
-
+"""Length of the axis beyond the score of the highest tier."""
 ENDINGS = (".svg", ".png")
 
 
 class NoPlotsError(Exception):
-    """No picture can be drawn; its text says why, and what would help."""
+    """No picture can be drawn; the text says why, and what would help."""
 
 
 def check(path: Path) -> None:
-    """Raises NoPlotsError if a picture of that name cannot be drawn: to be asked before long work."""
+    """Raise NoPlotsError if a picture of that name cannot be drawn. Call it before long work."""
     if path.suffix not in ENDINGS:
         raise NoPlotsError(f"{path}: a picture's name must end in {' or '.join(ENDINGS)}")
     if importlib.util.find_spec("matplotlib") is None:
@@ -29,7 +27,7 @@ def check(path: Path) -> None:
 
 
 def draw(calibration: Calibration, path: Path) -> None:
-    """Write the curve of rate against score, as the file's ending says; raises OSError if it cannot be written."""
+    """Draw the rate against the score, in the format of the file's ending; raises OSError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

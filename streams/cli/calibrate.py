@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from streams.calibration.calibration_file import CalibrationFile
 
 MANY_FOLLOWERS = 0.15
-"""From so many near repeats on a calibration warns: it has been seen to miss its promise by more."""
+"""Number of near repeats per incident from which a calibration misses its promise by more, so that a warning is due."""
 
 
 @click.command()
@@ -93,8 +93,7 @@ def calibrate(
 
 
 def print_calibration(file: CalibrationFile) -> None:
-    """What a calibration promises, in words and as a table of tiers."""
-
+    """Print the promise of a calibration, as text and as a table of tiers."""
     made, history = file.calibration, file.history
     table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("tier", "score from", "by chance, a week"):

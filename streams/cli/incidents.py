@@ -117,7 +117,7 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
 
 
 def print_backtest(result: Backtest, output: str) -> None:
-    """The result of a backtest as ``json``, ``geojson`` (last revision of each alert) or ``table``."""
+    """Print a backtest as ``json``, ``geojson`` (last revision of each alert) or ``table``."""
     if output == "json":
         print_json(result.summary)
     elif output == "geojson":

@@ -115,8 +115,7 @@ def scan(
 
 
 def print_study(study: Study, report: Report, output: str) -> None:
-    """The clusters of a one-shot scan as ``json``, ``geojson`` (a point for each) or ``table``."""
-
+    """Print the clusters of a one-shot scan as ``json``, ``geojson`` (a point each) or ``table``."""
     if output == "json":
         print_json(report)
     elif output == "geojson":

@@ -1,1 +1,1 @@
-"""TOML and environment to one frozen Configuration. Knows nothing of what is done with it."""
+"""TOML and environment make one frozen Configuration. Nothing here knows how it is used."""

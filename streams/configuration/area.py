@@ -1,4 +1,4 @@
-"""Settings of an area: what its Monitor reads, its files, its budget."""
+"""The table of an area: settings of its Monitor, files, budget, recalibration."""
 
 from __future__ import annotations
 
@@ -11,20 +11,15 @@ from detectors.area.settings import AreaSettings, PositiveFloat
 from streams.configuration.reader import ConfigurationError, matching
 
 DEFAULT_BUDGET = "2 per week"
-
-
+WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
+"""Length of each period of a budget, in weeks."""
 _BUDGET = "such as '2 per week', also per day or month"
 
-
 Budget = Annotated[str, matching(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _BUDGET)]
-"""How many alerts chance may open in an area, over all its streams."""
-
-
-WEEKS_OF = {"day": 1 / 7, "week": 1.0, "month": 365.25 / 12 / 7}
-
+"""Number of alerts that chance may open in an area, over all its streams."""
 
 TimeOfDay = Annotated[str, matching(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
-"""A time of the area's own clock."""
+"""A time on the area's own clock."""
 
 
 class AreaTable(AreaSettings, frozen=True, kw_only=True):
@@ -58,19 +53,19 @@ class AreaTable(AreaSettings, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> AreaSettings:
-        """What the Monitor reads, without the files."""
+        """The settings that the Monitor reads."""
         return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
 
     def digest(self, locations: Locations) -> str:
-        """That of the :attr:`settings`: the names of the files do not count."""
+        """Return the configuration hash, over :attr:`settings` and locations; the names of the files do not count."""
         return self.settings.digest(locations)
 
 
 def alerts_per_week(budget: str) -> float:
-    """The number of alerts a week that a budget such as "2 per week" means.
+    """Return the number of alerts a week that a budget such as "2 per week" means.
 
     Raises:
-        ConfigurationError: it is none, or nothing.
+        ConfigurationError: The text is not a budget, or the budget is 0.
     """
     try:
         msgspec.convert(budget, Budget)

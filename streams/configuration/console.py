@@ -1,4 +1,4 @@
-"""What an operator sets of the console: where it answers, who may look and act, and what lies on the map."""
+"""Settings of the console: its address, who may use it, and what its map shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.configuration.reader import matching
 from streams.configuration.sources import Secret
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""By these names a browser on this machine asks for it."""
+"""Names by which a browser on this machine reaches the console."""
 
 LoginMode = Literal["none", "password", "proxy"]
 LayerKind = Literal["boundary", "beats", "streets", "other"]
@@ -21,7 +21,7 @@ HeaderName = Annotated[str, matching("[A-Za-z0-9-]{0,64}", "the name of an HTTP 
 
 
 class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A GeoJSON file of the operator's own: drawn on the map, and of streets and beats the names of places."""
+    """A GeoJSON file for the map. Layers of streets and beats also name places."""
 
     name: LayerName
     kind: LayerKind = "other"
@@ -34,7 +34,7 @@ class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ``hotspots console`` answers, who may use it, and what its map shows; port 0 takes a free one."""
+    """The address of ``hotspots console``, who may use it, and what its map shows; port 0 takes a free one."""
 
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
@@ -74,12 +74,12 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> LoginMode:
-        """How one signs in."""
+        """The way users sign in."""
         return "password" if self.password_file else "proxy" if self.proxy_user_header else "none"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs on this machine reach it."""
+        """Whether only programs on this machine reach the console."""
         try:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
@@ -87,26 +87,26 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """The names by which it may be asked for.
+        """The host names under which requests are accepted.
 
-        Without a login any page that is open in a browser on this machine could call us by a name of its own
-        that leads to loopback; so then only the machine's names count.
+        Without a login, a web page open on this machine could reach the console through a host name of its own that
+        resolves to loopback. So without a login only the machine's own names are accepted.
         """
         return self.hosts or (LOOPBACK_NAMES if self.login == "none" else ("*",))
 
     @property
     def is_secure(self) -> bool:
-        """Whether browsers are to send the session's cookie over https only."""
+        """Whether browsers must send the session cookie over https only."""
         return self.secure_cookie or bool(self.ssl_certfile)
 
     @property
     def tiles_origin(self) -> str:
-        """Where the tiles come from, as a Content-Security-Policy names it; empty if the URL is none."""
+        """The origin of the tiles for a Content-Security-Policy; empty if the URL is not usable."""
         if not all(part in self.tiles_url for part in ("{z}", "{x}", "{y}")) or set(self.tiles_url) & set(" ;,'\"<>"):
             return ""
         try:
             address = urlsplit(self.tiles_url.replace("{s}", "*"))
             host, _ = address.hostname, address.port
-        except ValueError:  # half a bracket, or a port that is none
+        except ValueError:  # not a port, or an unbalanced bracket
             return ""
         return f"{address.scheme}://{address.netloc}" if address.scheme in ("http", "https") and host else ""

@@ -9,23 +9,16 @@ import msgspec
 from streams.configuration.reader import matching
 from streams.configuration.sources import Secret
 
-TopicName = Annotated[str, matching("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
-
-
-TopicPrefix = Annotated[str, matching("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
-
-
 _ADDRESS = r"[^\s,@]+:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 
-
+TopicName = Annotated[str, matching("[A-Za-z0-9._-]{1,200}", "1 to 200 of A-Z a-z 0-9 . _ -")]
+TopicPrefix = Annotated[str, matching("[A-Za-z0-9._-]{0,40}", "at most 40 of A-Z a-z 0-9 . _ -")]
 Addresses = Annotated[str, matching(f"{_ADDRESS}(,{_ADDRESS})*", "host:port, several joined by commas")]
-
-
 Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "rejected", "undelivered"]
 
 
 class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of the topics before the prefix; :meth:`KafkaSettings.topic` gives them whole."""
+    """Names of the topics without the prefix; :meth:`KafkaSettings.topic` returns the whole name."""
 
     incidents: TopicName = "incidents"
     alerts: TopicName = "alerts"
@@ -43,7 +36,7 @@ class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Kafka is, how to log in, and what the topics are called."""
+    """Kafka's addresses, login and topics."""
 
     bootstrap: Addresses = "127.0.0.1:9092"
     group: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "hotspots"
@@ -68,6 +61,6 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError("password: missing; set HOTSPOTS_KAFKA__PASSWORD or kafka.password_file")
 
     def topic(self, topic: Topic) -> str:
-        """The whole name of a topic, prefix included."""
+        """Return the name of a topic with the prefix."""
         name: str = getattr(self.topics, topic)
         return self.topic_prefix + name

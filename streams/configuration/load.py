@@ -1,6 +1,6 @@
-"""Everything an operator can set: one TOML file and the environment make one frozen Configuration.
+"""All settings: one TOML file and the environment make one frozen Configuration.
 
-Defaults live in the types below and in ``detectors.area.settings``, so no file is needed to start.
+The settings types hold the defaults, so no file is needed to start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.configuration.sources import add_environment, given, read_toml
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration; without a file: loopback services and one area in UTC."""
+    """The whole configuration. The defaults are services on this machine and one area in UTC."""
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -37,7 +37,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def instance(self) -> str:
-        """What tells this worker from the others of its group: ``worker.instance_id``, else host and metrics port."""
+        """The worker's id within its group: ``worker.instance_id``, else host and metrics port."""
         return self.worker.instance_id or f"{socket.gethostname()}-{self.metrics.port}"
 
     @property
@@ -47,15 +47,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def webhook_group(self) -> str:
-        """The consumer group of ``hotspots webhook``: ``webhook.group``, else that of the workers and ``-webhook``."""
+        """The consumer group of ``hotspots webhook``: ``webhook.group``, else the workers' group with ``-webhook``."""
         return self.webhook.group or f"{self.kafka.group}-webhook"
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
-    """The configuration of a TOML file, if one is given, under the ``HOTSPOTS_...`` variables of ``environ``.
+    """Return the configuration of a TOML file, or the defaults, under the ``HOTSPOTS_...`` variables of ``environ``.
 
     Raises:
-        ConfigurationError: something is wrong; one line for each fault, with key, value and what would be right.
+        ConfigurationError: A setting is wrong; one line for each fault, with key, value and what would be right.
     """
     try:
         tables = read_toml(path) if path is not None else {}
@@ -74,7 +74,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
 
 
 def _without_timezone(tables: dict[str, Any]) -> list[str]:
-    """The areas that were written down for a wall clock without saying where on earth it hangs."""
+    """Return the areas with a wall clock and no time zone."""
     areas = tables.get("areas")
     return [
         name

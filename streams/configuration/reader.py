@@ -1,6 +1,6 @@
-"""Tables of a TOML file and of the environment -> settings types, every fault noted in one line.
+"""Tables of a TOML file and of the environment -> settings types, with one line for each fault.
 
-Nothing here knows which settings there are: keys, bounds and defaults come from the types.
+Keys, bounds and defaults come from the types; nothing here names a setting.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ Name = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-
 
 
 class SettingsReader:
-    """Builds settings from tables and collects ``faults``; file names are relative to ``folder``."""
+    """Builds settings from tables and collects ``faults``. File names are relative to ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.faults: list[str] = []
 
     def struct(self, kind: type[S], tables: Any, where: str = "") -> S:
-        """The settings of ``kind``, all with defaults, from its table; these stand in for whatever is at fault."""
+        """Return the settings of ``kind`` from its table; the default replaces every value at fault."""
         settings = self._struct(kind, tables, where)
         return kind() if settings is None else settings
 
     def _struct(self, kind: type[S], tables: Any, where: str) -> S | None:
-        """The settings of ``kind`` from its table; None where they are no table, lack a key, or contradict."""
+        """Return the settings of ``kind``; None if there is no table, a key is missing, or the keys contradict."""
         tables = given(tables)
         if not isinstance(tables, dict):
             self.faults.append(f"{where.rstrip('.')} = {_shown(where, tables)}: must be a table of keys")
@@ -118,7 +118,7 @@ class SettingsReader:
 
     def _scalar(self, annotation: Any, written: Any, where: str, default: Any = msgspec.NODEFAULT) -> Any:
         candidates = (given(written), written.text) if isinstance(written, Override) else (written,)
-        for candidate in candidates:  # a text such as "007" may look like a number
+        for candidate in candidates:  # a text such as "007" looks like a number
             try:
                 value = msgspec.convert(candidate, annotation)
             except msgspec.ValidationError:
@@ -153,7 +153,7 @@ class SettingsReader:
     def _file(self, name: str, where: str) -> str:
         path = self.folder / name
         if not path.is_file():
-            self.faults.append(f"{where} = {_shown(where, name)}: must be a file, but {path} is none")
+            self.faults.append(f"{where} = {_shown(where, name)}: must be a file, but {path} is not")
         return str(path)
 
 
@@ -162,7 +162,7 @@ def _origin(written: Any) -> str:
 
 
 def _shown(where: str, value: Any) -> str:
-    """A value for a message: one short line, hidden where it may hold a password."""
+    """Return a value for a message: one short line, hidden if it may hold a password."""
     text = repr(value)
     if "@" in text or where.endswith("password"):
         return "(hidden)"
@@ -170,9 +170,9 @@ def _shown(where: str, value: Any) -> str:
 
 
 def describe(accepted: inspect.Type, given: Any = None) -> str:
-    """What a value of this type is, such as ``a number above 0`` or ``a whole number from 1 to 3600``.
+    """Return the description of a type, such as ``a number above 0`` or ``a whole number from 1 to 3600``.
 
-    Where ``given`` is a number as it should be, only its bounds: ``above 0``.
+    If ``given`` already has that kind of number, return only its bounds: ``above 0``.
     """
     match accepted:
         case inspect.Metadata(extra_json_schema={"description": str(words)}):
@@ -201,7 +201,7 @@ def describe(accepted: inspect.Type, given: Any = None) -> str:
 
 
 def plain(value: Any) -> str:
-    """A default or a bound as an operator would write it: ``500``, not ``500.0``."""
+    """Return a default or a bound as an operator would write it: ``500``, not ``500.0``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

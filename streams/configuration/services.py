@@ -1,4 +1,4 @@
-"""What an operator sets of the webhook: where alerts are posted, which, and for how long it is tried."""
+"""Settings of the webhook, Redis, the metrics port and the worker."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import msgspec
 from detectors.area.settings import PositiveFloat, PositiveInt
 from streams.configuration.sources import Secret
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+"""A TCP port; 0 means any free one."""
+
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ``hotspots webhook`` posts alerts for on-call tools; the address may hold a secret and is never shown."""
+    """The on-call tool that ``hotspots webhook`` posts alerts to. Its address may hold a secret and is never shown."""
 
     url: str = ""
     token: Secret = Secret()
@@ -25,7 +28,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: PositiveFloat = 10.0
     give_up_min: PositiveFloat = 60.0
     group: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 9109
+    metrics_port: Port = 9109
 
     def __post_init__(self) -> None:
         faults = []
@@ -52,15 +55,12 @@ def _is_web_address(text: str) -> bool:
             and "@" not in address.netloc
             and not re.search(r"[\s#]", text)
         )
-    except ValueError:  # a port that is none, or half a bracket
+    except ValueError:  # not a port, or an unbalanced bracket
         return False
 
 
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-
-
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Redis (or Valkey) is and how to log in; ``rediss://`` means TLS."""
+    """The address of Redis (or Valkey) and the login; ``rediss://`` means TLS."""
 
     url: str = "redis://127.0.0.1:6379/0"
     username: str = ""
@@ -81,7 +81,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
                 and address.port != 0
                 and re.fullmatch(r"(/\d{0,9})?", address.path) is not None
             )
-        except ValueError:  # a port that is none, or half a bracket
+        except ValueError:  # not a port, or an unbalanced bracket
             is_right = False
         if not is_right:
             raise ValueError(
@@ -90,7 +90,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the worker answers for Prometheus and for health checks; port 0 takes a free one."""
+    """The address at which the worker serves metrics and health checks; port 0 takes a free one."""
 
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 9108

@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, and over it the environment."""
+"""The sources of settings: a TOML file, and the environment, which overrides it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENVIRONMENT_PREFIX = "HOTSPOTS_"
 
 
 class Secret:
-    """A password: no log, message or traceback can show it; ``reveal`` gives it to a client library."""
+    """A password that no log, message or traceback can show; ``reveal`` returns it for a client library."""
 
     __slots__ = ("_value",)
 
@@ -20,7 +20,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The password itself; empty if none is set."""
+        """Return the password itself; empty if none is set."""
         return self._value
 
     def __repr__(self) -> str:
@@ -37,13 +37,13 @@ class Secret:
 
 
 class Override(NamedTuple):
-    """A value from the environment: its variable and its text, which is TOML if it parses as such."""
+    """A value from the environment: the variable, and its text, which is TOML if it parses as TOML."""
 
     variable: str
     text: str
 
     def parsed(self) -> Any:
-        """The TOML value, else the text."""
+        """Return the TOML value, else the text."""
         try:
             parsed = tomllib.loads(f"value = {self.text}")
         except tomllib.TOMLDecodeError:
@@ -52,10 +52,10 @@ class Override(NamedTuple):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
+    """Return the tables of a TOML file.
 
     Raises:
-        ValueError: the file cannot be read or is not TOML; the text names file and line.
+        ValueError: The file cannot be read or is not TOML; the text names file and line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -71,11 +71,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay ``HOTSPOTS_SECTION__KEY`` variables over the tables, creating what is missing.
+    """Lay ``HOTSPOTS_SECTION__KEY`` variables over the tables; missing tables are created.
 
-    A part of a name means the table or key that it equals without regard to case, with ``-`` and
-    ``.`` as ``_``; else it is taken in lower case. Names without ``__`` belong to somebody else,
-    and an empty value means not set.
+    Each part of a variable's name is matched to a table or key without regard to case, with ``-`` and ``.`` as
+    ``_``. A part without a match is taken in lower case. Names without ``__`` belong to other programs, and an
+    empty value means not set.
     """
     for variable in sorted(environ):
         *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")
@@ -88,18 +88,18 @@ def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
             if isinstance(inner, Override):
                 inner = table[name] = given(inner)
             if not isinstance(inner, dict):
-                break  # a value where a table belongs: the reader says so
+                break  # a value where a table belongs; the reader reports it
             table = inner
         else:
             table[_named(key, table)] = Override(variable, environ[variable])
 
 
 def given(value: Any) -> Any:
-    """A value as it stands in the tables, from the file or, parsed, from the environment."""
+    """Return a value of the tables; one from the environment is parsed."""
     return value.parsed() if isinstance(value, Override) else value
 
 
 def _named(part: str, table: Iterable[str]) -> str:
-    """The key of the table that this part of a variable's name means."""
+    """Return the key of the table that a part of a variable's name means."""
     plain_part = part.casefold()
     return next((key for key in table if re.sub(r"[-.]", "_", key).casefold() == plain_part), part.lower())

@@ -10,10 +10,10 @@ from streams.configuration.services import RedisSettings, WebhookSettings
 
 
 def tls(kafka: KafkaSettings) -> ssl.SSLContext | None:
-    """What a connection to Kafka is encrypted with, from the files that are named; None for one in the open.
+    """Return the TLS context of connections to Kafka; None if they are not encrypted.
 
     Raises:
-        ConfigurationError: a file cannot be used.
+        ConfigurationError: A file cannot be used.
     """
     if not kafka.security_protocol.endswith("SSL"):
         return None
@@ -28,10 +28,10 @@ def tls(kafka: KafkaSettings) -> ssl.SSLContext | None:
 
 
 def webhook_tls(webhook: WebhookSettings) -> ssl.SSLContext:
-    """What the webhook's certificate is verified with.
+    """Return the context that verifies the certificate of the on-call tool.
 
     Raises:
-        ConfigurationError: the file cannot be used.
+        ConfigurationError: The file cannot be used.
     """
     return _trusting("webhook", webhook.ssl_cafile)
 

@@ -1,7 +1,7 @@
-"""The worker process: Faust reads and acknowledges, the engine thinks and writes.
+"""The worker: Faust reads and acknowledges records, the engine scans and writes.
 
-Faust does not wait for what happens at an assignment. So the handler returns at once, and each partition
-that is new is rebuilt in a task while the agent fills its inbox. Acknowledgement is by hand.
+Faust does not wait for the handler of an assignment. So the handler returns at once, and each new partition is rebuilt
+in a task while the agent fills its inbox. Records are acknowledged by hand.
 """
 
 from __future__ import annotations
@@ -41,27 +41,29 @@ from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 
 DONE, FAILED, FENCED = 0, 1, 3
-"""Exit codes: drained, something failed, another worker has the partition or the instance id."""
-
+"""Exit codes: drained; something failed; another worker has the partition or the instance id."""
 OBSERVE_S = 0.5
+"""Time between two looks at how far each partition is read, in seconds."""
 DRAIN_S = 20.0
+"""Time limit for the engine to put the last ticks on record, in seconds."""
 LEAVE_S = 20.0
-"""So long may it take, last of all, to acknowledge, to leave the group and to end; with Kafka away it never does."""
+"""Time limit for the final shutdown steps, in seconds: acknowledge, leave the group, end. Without Kafka they hang."""
 SUSPEND_S = 3.0
-"""So long a rebalance waits for the engine's transaction; below every session time-out."""
+"""Time limit for a rebalance to wait for the engine's transaction, in seconds; below every session time-out."""
 REBUILDS = 4
-"""So many partitions are rebuilt at a time."""
+"""Largest number of partitions that are rebuilt at a time."""
 BUFFER_RECORDS = 65_536
-"""What one fetch brings has room between Faust's reading and the agent: else each record waits for its place, at forty
-times its cost, and the partition is not fetched until most are worked off."""
+"""Room for the records of one fetch between Faust's consumer and the agent. With less, each record waits for its place,
+at forty times the cost, and the partition is not fetched before most of them are done."""
 SAME_GENERATION = 3
-"""So many assignments within one generation of the group: another worker keeps joining under our instance id."""
+"""Largest number of assignments within one generation of the group. With more, another worker keeps joining under our
+instance id."""
 
 log = logging.getLogger(__name__)
 
 
 class LeaveError(Exception):
-    """The worker must not go on; its text says why in one line."""
+    """The worker must not go on; the text says why in one line."""
 
 
 class SharedIdError(LeaveError):
@@ -69,15 +71,15 @@ class SharedIdError(LeaveError):
 
 
 EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, KafkaError)
-"""Failures whose text says all there is to say."""
+"""Failures that need no traceback."""
 
 
 class Owned:
-    """A partition that is ours: its records, and what stops its rebuilding."""
+    """A partition that is ours: its inbox, and the event that stops its rebuild."""
 
-    def __init__(self, number: int, intake: Inbox) -> None:
+    def __init__(self, number: int, inbox: Inbox) -> None:
         self.number = number
-        self.intake = intake
+        self.inbox = inbox
         self.lost = threading.Event()
         self.position = 0
         self.moved_s = time.monotonic()
@@ -112,14 +114,14 @@ class Worker:
         self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
         self.responses = ResponseReader(kafka, areas, self.engine.respond)
 
-    # State, for health checks; asked from other threads
+    # State for health checks; other threads call these
 
     def owned(self) -> list[int]:
-        """The partitions that are assigned to this worker."""
+        """Return the partitions that are assigned to this worker."""
         return sorted(self._owned)
 
     def not_ready(self) -> str | None:
-        """Why the worker is not ready, None if every partition that it owns has caught up."""
+        """Return why the worker is not ready; None if every partition that it owns has caught up."""
         owned, caught_up = set(self._owned), self.engine.caught_up()
         if not owned:
             return "no partition is assigned yet"
@@ -127,14 +129,14 @@ class Worker:
         return f"partitions {waiting} have not caught up yet" if waiting else None
 
     def stalled(self) -> str | None:
-        """What has made no progress for too long, None if nothing."""
+        """Return what has made no progress for too long; None if everything has."""
         limit_s, now_s = self._settings.watchdog_s, time.monotonic()
         if now_s - self.engine.beat_s > limit_s:
             return f"the engine has made no progress for {limit_s} s"
         if now_s - self._beat_s > limit_s:
             return f"the event loop has made no progress for {limit_s} s"
         for owned in list(self._owned.values()):
-            if owned.position < owned.intake.end_offset and now_s - owned.moved_s > limit_s:
+            if owned.position < owned.inbox.end_offset and now_s - owned.moved_s > limit_s:
                 return f"nothing was read for {limit_s} s of partition {owned.number}, which has more"
         return None
 
@@ -195,7 +197,7 @@ class Worker:
         raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
 
     async def _leave(self, app: faust.App, folder: str) -> int:
-        """Stop reading; unless something failed, close what is open and put it on record; leave the group."""
+        """Stop reading; unless something failed, close the open ticks and put them on record; leave the group."""
         self._is_draining = True
         for owned in self._owned.values():
             owned.lost.set()
@@ -228,7 +230,7 @@ class Worker:
     # Records
 
     async def _read(self, stream: StreamT[Any]) -> None:
-        """The agent: decode, and pass on to the engine."""
+        """The agent: decode records and pass them on to the engine."""
         partitions, areas, max_bytes = self._kafka.partitions, self._areas, self._settings.max_record_bytes
         async for event in cast(Stream[bytes], stream).noack().events():
             message = event.message
@@ -239,17 +241,17 @@ class Worker:
                 message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
             )
             record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
-            await owned.intake.take(record, event)
+            await owned.inbox.take(record, event)
 
-    def _cover(self, intake: Inbox, covered: Mapping[str | None, int]) -> None:
-        self._loop.call_soon_threadsafe(intake.cover, covered)
+    def _cover(self, inbox: Inbox, covered: Mapping[str | None, int]) -> None:
+        self._loop.call_soon_threadsafe(inbox.cover, covered)
 
     async def _observe(self, app: faust.App) -> None:
-        """Watch how far each partition is read."""
+        """Observe how far each partition is read."""
         while True:
             self._beat_s = time.monotonic()
-            # One full inbox holds the agent, and with it every partition.
-            is_held = any(owned.intake.is_full for owned in self._owned.values())
+            # One full inbox blocks the agent, and so every partition.
+            is_held = any(owned.inbox.is_full for owned in self._owned.values())
             for owned in list(self._owned.values()):
                 await self._observe_one(app, owned, is_held)
             await asyncio.sleep(OBSERVE_S)
@@ -267,12 +269,12 @@ class Worker:
             return
         if position != owned.position or is_held:
             owned.position, owned.moved_s = position, time.monotonic()
-        owned.intake.observe(position, end_offset, is_held)
+        owned.inbox.observe(position, end_offset, is_held)
 
     # Partitions
 
     async def _revoked(self, *_args: Any, **_: Any) -> None:
-        """A rebalance begins: let the engine finish its transaction before another worker can take over."""
+        """At the start of a rebalance: let the engine finish its transaction before another worker takes over."""
         await self._loop.run_in_executor(None, self.engine.suspend, SUSPEND_S)
 
     async def _assigned(self, app: Any, assigned: Any, *_args: Any, **_: Any) -> None:
@@ -281,7 +283,7 @@ class Worker:
         for number in set(self._owned) - numbers:
             owned = self._owned.pop(number)
             owned.lost.set()
-            owned.intake.close()
+            owned.inbox.close()
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
@@ -298,14 +300,14 @@ class Worker:
             problem = f"another worker uses the instance id {self._instance!r}; set worker.instance_id"
             self._fail(SharedIdError(problem))
 
-    def _rebuild_soon(self, _number: int, intake: Inbox) -> None:
-        self._loop.call_soon_threadsafe(self._rebuild_again, intake)
+    def _rebuild_soon(self, _number: int, inbox: Inbox) -> None:
+        self._loop.call_soon_threadsafe(self._rebuild_again, inbox)
 
-    def _rebuild_again(self, intake: Inbox) -> None:
-        """A transaction was aborted: back to what is on record, and the records since then once more."""
-        owned = next((each for each in self._owned.values() if each.intake is intake), None)
+    def _rebuild_again(self, inbox: Inbox) -> None:
+        """After an aborted transaction: go back to what is on record, and take the later records again."""
+        owned = next((each for each in self._owned.values() if each.inbox is inbox), None)
         if owned is not None:
-            intake.put_back()
+            inbox.put_back()
             self._rebuild(owned)
 
     def _rebuild(self, owned: Owned) -> None:
@@ -318,16 +320,16 @@ class Worker:
             partition = await self._loop.run_in_executor(self._rebuilds, self._rebuilt, owned)
         except Cancelled:
             return
-        except Exception as error:  # noqa: BLE001 (whatever it is, the worker cannot go on)
+        except Exception as error:  # noqa: BLE001 (the worker cannot go on)
             if not owned.lost.is_set():
                 self._fail(error)
             return
-        self.engine.adopt(partition, owned.intake)
+        self.engine.adopt(partition, owned.inbox)
         if not owned.lost.is_set():
             self.responses.follow(partition)
 
     def _rebuilt(self, owned: Owned) -> Partition:
-        """Take a partition over and bring its areas to where their scan records left them."""
+        """Take over a partition, and rebuild its areas as their scan records left them."""
         if owned.lost.is_set():
             raise Cancelled
         publisher = Publisher(self._kafka, owned.number)
@@ -348,8 +350,8 @@ class Worker:
 
 
 def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """For a ``faust.App``: the brokers and how to log in."""
-    from faust.auth import SASLCredentials, SSLCredentials  # here, because it takes half a second
+    """Return the arguments of a ``faust.App`` for brokers and login."""
+    from faust.auth import SASLCredentials, SSLCredentials  # here, since the import takes half a second
 
     arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
     context = tls(kafka)

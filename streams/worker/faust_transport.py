@@ -1,10 +1,10 @@
-"""Faust's consumer, told not to wait long for partitions that have nothing, nor to make four tasks of every record.
+"""Faust's consumer with short fetches, and without four tasks for each record.
 
 While the records of one fetch are being worked through, the client asks the same broker for the other partitions.
-Faust lets that request wait up to 1.5 s for records, and until it is answered the busy partition is not fetched.
+Faust lets that request wait up to 1.5 s for records, and the busy partition is not fetched before it returns.
 
-Each record is passed on in a race with the next rebalance, for which Faust makes four tasks: a fifth of its time.
-Nearly every record can be passed on at once, so that there is no race.
+Faust passes each record on in a race with the next rebalance. The race takes four tasks, a fifth of Faust's time.
+Nearly every record can be passed on at once and needs no race.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka
 from mode.services import WaitResults
 
 FETCH_WAIT_MS = 50
+"""Time limit for a fetch to wait for records, in milliseconds."""
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
@@ -31,7 +32,7 @@ class _Consumer(aiokafka.Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
-        """Which comes first. Of a record and a rebalance, it is the record that can be passed on without waiting."""
+        """Return what is done first. A record that can be passed on without waiting goes before a rebalance."""
         is_free = not (self._stopped.is_set() or self._crashed.is_set() or self.suspend_flow.is_set())
         if len(waited) == 2 and timeout is None and is_free:
             passing, rebalance = waited
@@ -53,7 +54,7 @@ async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
 
 @types.coroutine
 def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Goes on with a coroutine that was begun by hand and waits for something."""
+    """Continue a coroutine that was begun by hand and waits for something."""
     try:
         while True:
             try:
@@ -67,6 +68,6 @@ def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, 
 
 
 class PromptTransport(aiokafka.Transport):
-    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS``, and which passes records on."""
+    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race."""
 
     Consumer = _Consumer

@@ -1,8 +1,8 @@
 """The records of one partition between Kafka and the engine, and their acknowledgement in offset order.
 
-Faust may deliver records again after any rebalance, from the committed offset, and commits past gaps
-in what was acknowledged. So every delivery is remembered here in offset order, a record that the
-engine was given already is not given twice, and nothing is acknowledged before all that lies below it.
+After a rebalance Faust can deliver records again, from the committed offset; and it commits past gaps in what was
+acknowledged. So the inbox remembers every delivery in offset order, gives the engine no record twice, and
+acknowledges a record only after all records below it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from detectors.window.admission import Entry
 from streams.messages.records import Headers
 
 SETTLED_S = 1.0
+"""Time without a record after which a consumer at the end of the log has brought everything, in seconds."""
 LIMIT_BYTES = 64 * 2**20
-"""No more is taken while the waiting records hold so many bytes."""
+"""Largest total size of the waiting records, in bytes."""
 
 
 class Delivery(Protocol):
-    """What a record came with, and what is told when the record is done with: a Faust event."""
+    """The delivery of a record: a Faust event, which acknowledges it."""
 
     def ack(self) -> object:
         """Acknowledge the record."""
 
 
 class Record(NamedTuple):
-    """A decoded record of the topic ``incidents``; ``area`` is None for one that belongs to none of the partition."""
+    """A decoded record of the topic ``incidents``; ``area`` is None for one of no area of the partition."""
 
     offset: int
     arrival_s: float
@@ -41,10 +42,10 @@ class Record(NamedTuple):
 
 
 class Inbox:
-    """One owned partition. Everything but :attr:`inbox` belongs to the thread of the event loop.
+    """The waiting records of one owned partition. Everything except :attr:`inbox` belongs to the event loop's thread.
 
-    ``inbox`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes them by :meth:`next`,
-    and calls :meth:`drained` when it has taken some.
+    ``inbox`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes records with
+    :meth:`next`, and then calls :meth:`drained`.
     """
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop, limit_bytes: int = LIMIT_BYTES) -> None:
@@ -54,7 +55,7 @@ class Inbox:
         self.is_full = False
         self.end_offset = 0
         self._limit, self._limit_bytes = limit, limit_bytes
-        # Each is written by one thread only; what waits is the difference.
+        # Each is written by one thread only; the difference is waiting.
         self._bytes_in = self._bytes_out = 0
         self._loop = loop
         self._room = asyncio.Event()
@@ -64,7 +65,7 @@ class Inbox:
         self._covered: Mapping[str | None, int] = {}
 
     async def take(self, record: Record, delivery: Delivery) -> None:
-        """Pass a record on to the engine; waits while the inbox is full."""
+        """Pass a record on to the engine; wait while the inbox is full."""
         while self._load() >= 1.0 and not self.is_closed:
             self._room.clear()
             self.is_full = True
@@ -74,9 +75,9 @@ class Inbox:
         self.is_at_end = False
         self._taken_s = time.monotonic()
         if self.is_closed:
-            return  # it is delivered to the new owner
+            return  # the new owner gets it
         if self._outstanding and record.offset <= self._outstanding[-1][0].offset:
-            self._outstanding.clear()  # delivered again from the committed offset: the old deliveries are void
+            self._outstanding.clear()  # delivered again from the committed offset; the old deliveries are void
         self._outstanding.append((record, delivery))
         if record.offset >= self._next_offset:
             self._bytes_in += _length(record)
@@ -86,46 +87,46 @@ class Inbox:
             self._acknowledge()
 
     def observe(self, position: int, end_offset: int, is_held: bool) -> None:
-        """How far the consumer has read, where the log ends, and whether a full inbox holds back what it has read.
+        """Note how far the consumer has read, where the log ends, and whether a full inbox holds records back.
 
-        The log may end in marks of transactions, which are no records: then a consumer at the end from which
-        nothing has come for a while has brought everything.
+        The log can end in marks of transactions, which are not records. Then a consumer at the end that has brought
+        nothing for a while has brought everything.
         """
         self.end_offset = end_offset
         is_settled = position >= end_offset and not is_held and time.monotonic() - self._taken_s > SETTLED_S
         self.is_at_end = self._next_offset >= end_offset or is_settled
 
     def next(self) -> Record:
-        """The record that has waited longest (the engine's thread); IndexError if none waits."""
+        """Return the record that has waited longest (engine's thread); raises IndexError if none waits."""
         record = self.inbox.popleft()
         self._bytes_out += _length(record)
         return record
 
     def drained(self) -> None:
-        """The engine has taken records (any thread)."""
+        """Note that the engine has taken records (any thread)."""
         if self.is_full and self._load() <= 0.5:
             self._loop.call_soon_threadsafe(self._room.set)
 
     def cover(self, covered: Mapping[str | None, int]) -> None:
-        """By area, the first offset that no committed scan record covers; acknowledges what may be."""
+        """Note, by area, the first offset that no committed scan record covers; acknowledge the records below."""
         self._covered = covered
         self._acknowledge()
 
     def put_back(self) -> None:
-        """Give the engine again, in order, every record that is not acknowledged; it must not be taking any now."""
+        """Give the engine every unacknowledged record again, in order; it must not be taking records now."""
         self.inbox.clear()
         self.inbox.extend(record for record, _ in self._outstanding)
         self._bytes_in, self._bytes_out = sum(map(_length, self.inbox)), 0
         self._next_offset = self.inbox[-1].offset + 1 if self.inbox else 0
 
     def close(self) -> None:
-        """The partition is no longer ours: nothing more is taken or acknowledged."""
+        """Let go of the partition: no more records are taken or acknowledged."""
         self.is_closed = True
         self._outstanding.clear()
         self._room.set()
 
     def _load(self) -> float:
-        """How much the inbox holds of what it may."""
+        """Return the share of the limit that the inbox holds."""
         return max(len(self.inbox) / self._limit, (self._bytes_in - self._bytes_out) / self._limit_bytes)
 
     def _is_covered(self, record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""The worker process: parts, threads, exit code."""
+"""The process of ``hotspots worker``: its parts, threads and exit code."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ from streams.worker.engine.outgoing import VERSION
 from streams.worker.metrics import Metrics
 
 GARBAGE_AFTER = 50_000
-"""So many new objects are looked at for garbage at a time: thousands of records wait at any moment and are none."""
-
-
+"""Number of new objects after which garbage is collected. Thousands of records wait at a time and are not garbage."""
 SWITCH_S = 0.0005
-"""So long one thread may keep the interpreter from another. The engine comes back from every kernel and socket to a
-busy event loop; with the 5 ms of Python itself, each time, a scan took twice as long as its work."""
+"""Time for which one thread can keep the interpreter from another, in seconds. The engine returns from every kernel and
+socket to a busy event loop; with Python's default of 5 ms each time, a scan takes twice as long as its work."""
 
 
 def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
-    """Run a worker in this process until it is told to leave; returns the exit code."""
+    """Run a worker in this process until it leaves; returns the exit code."""
     set_up_logging(log_format)
     log.info("starting version %s", VERSION)
     try:
@@ -56,7 +54,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
                 log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
         compile_kernels()
         gc.collect()
-        gc.freeze()  # what is here from the start stays: no full collection need look at it again
+        gc.freeze()  # objects of the start stay; no later collection needs to look at them
         gc.set_threshold(GARBAGE_AFTER)
         sys.setswitchinterval(SWITCH_S)
         return asyncio.run(_run(configuration, areas))
@@ -100,7 +98,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         threads = (
             ("feeds Redis", feeder),
             ("watches Kafka", watch),
-            ("calibrates anew", recalibrator),
+            ("recalibrates areas", recalibrator),
             ("reads responses", worker.responses),
         )
         ended = [name for name, each in threads if not each.is_alive]

@@ -1,4 +1,4 @@
-"""The time axis of a study: intervals of an hour, a day or a year, and which of them a moment falls into."""
+"""The time axis of a study: intervals of an hour, a day or a year, and the interval of a moment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 Unit = Literal["hour", "day", "year"]
 DAYS = {"hour": 1 / 24, "day": 1.0, "year": 365.25}
-"""Length of an interval in days, as recurrence intervals count it."""
+"""Length of each interval in days, for recurrence intervals."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Calendar:
-    """The intervals of a study, cut backwards from its end; what is left over at its start belongs to the first.
+    """The intervals of a study, cut backwards from its end; the first one takes the rest.
 
-    ``edges``: where they begin, and the end of the last, in days since 0001-01-01, (intervals + 1,).
+    ``edges``: begin of each interval, and the end of the last, in days since 0001-01-01, (intervals + 1,).
     """
 
     unit: Unit
@@ -27,10 +27,10 @@ class Calendar:
 
     @classmethod
     def of(cls, first: date, last: date, unit: Unit) -> Calendar:
-        """From the first to the last day, both inclusive.
+        """Return the calendar from the first to the last day, both inclusive.
 
         Raises:
-            ValueError: the last day lies before the first.
+            ValueError: The last day lies before the first.
         """
         if last < first:
             raise ValueError(f"the study must not end ({last}) before it begins ({first})")
@@ -47,25 +47,25 @@ class Calendar:
 
     @property
     def intervals(self) -> int:
-        """How many there are."""
+        """Number of intervals."""
         return len(self.edges) - 1
 
     def interval(self, moment: float) -> int | None:
-        """The interval that holds a moment (days since 0001-01-01); None outside the study."""
+        """Return the interval of a moment (days since 0001-01-01); None outside the study."""
         if not self.edges[0] <= moment < self.edges[-1]:
             return None
         return bisect.bisect_right(self.edges, moment) - 1
 
     def starts(self, interval: int) -> str:
-        """The first day of an interval, or its first hour, ISO 8601."""
+        """Return the first day of an interval, or its hour, in ISO 8601."""
         return self._written(self.edges[interval])
 
     def ends(self, interval: int) -> str:
-        """The last day of an interval (inclusive), or its hour."""
+        """Return the last day of an interval (inclusive), or its hour, in ISO 8601."""
         return self._written(self.edges[interval + 1] - (DAYS["hour"] if self.unit == "hour" else 1))
 
     def strata(self) -> NDArray[np.int32]:
-        """The hour of the week of each interval, or its weekday, or 0 for years; (intervals,)."""
+        """Return each interval's hour of the week, or its weekday, or 0 for years; (intervals,)."""
         if self.unit == "year":
             return np.zeros(self.intervals, np.int32)
         per_week = 168 if self.unit == "hour" else 7
@@ -79,10 +79,10 @@ class Calendar:
 
 
 def moment(text: str) -> float:
-    """Days since 0001-01-01 of a year (its 1 July: docs/method.md section 2), a day or a local time.
+    """Return the days since 0001-01-01 of a year (its 1 July: docs/method.md section 2), a day or a local time.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: The text is not a year, a day or a time.
     """
     if len(text) == 4 and text.isdigit():
         return float(date(int(text), 7, 1).toordinal())
@@ -91,10 +91,10 @@ def moment(text: str) -> float:
 
 
 def delay_s(occurred: str, reported: str) -> int:
-    """Seconds from when something occurred to when it was reported, none below 0, both as :func:`moment` takes a time.
+    """Return the seconds from occurrence to report, at least 0, of two times that :func:`moment` would read.
 
     Raises:
-        ValueError: one of them is no time, or only one has a UTC offset.
+        ValueError: A text is not a time, or only one of them has a UTC offset.
     """
     before, after = datetime.fromisoformat(occurred), datetime.fromisoformat(reported)
     if (before.tzinfo is None) != (after.tzinfo is None):

@@ -1,4 +1,4 @@
-"""The analyst's files for a one-shot scan: places, cases and population, as arrays."""
+"""The analyst's files for a one-shot scan: locations, cases and population, as arrays."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ POPULATIONS = ("population", "expected_weight")
 COORDINATES = (("longitude", "latitude"), ("x_km", "y_km"), ("x", "y"))
 INCIDENT_FIELDS = ("occurred_at", "longitude", "latitude")
 LONGEST_DELAY_S = 2**31 - 1
+"""Longest delay of a report, in seconds; longer ones are cut."""
 
 
 class StudyError(ValueError):
-    """A file of a study cannot be used; the message is one line: file, line, what is wrong, what would be right."""
+    """A file or an option of a study cannot be used; the message is one line: where, what is wrong, what is right."""
 
 
 class Row(NamedTuple):
-    """One row of a file: its line number, and its fields by the position of their column."""
+    """One row of a file: its line number, and its fields in the order of the columns."""
 
     line: int
     fields: list[str]
@@ -37,9 +38,9 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Places:
-    """The locations of a study, in byte order of their names; ids on one point are one location.
+    """The locations of a study, in byte order of their names; ids at one point are one location.
 
-    ``ids``: those of each location, its name first. ``points``: kilometres, (L, 2), or on the sphere (L, 3).
+    ``ids``: the ids of each location, its name first. ``points``: kilometres, (L, 2), or on the sphere (L, 3).
     """
 
     ids: tuple[tuple[str, ...], ...]
@@ -54,7 +55,7 @@ class Places:
         return self.columns == COORDINATES[0]
 
     def radius_km(self, distance: float) -> float:
-        """The length on the ground of a straight distance."""
+        """Return the length on the ground of a straight distance."""
         if not self.is_sphere:
             return distance
         radius_km = EARTH_RADIUS_M / 1000
@@ -63,11 +64,11 @@ class Places:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """One entry a case within the study: location, interval, class (index into ``groups``), int32, (N,).
+    """The cases within the study, one entry each: location, interval, class (index into ``groups``), int32, (N,).
 
-    ``covariates``: the columns whose values make a class. ``outside``: cases before or after the study. ``delay_s``:
-    seconds until each was reported, int32, (N,), -1 where not known; ``reported_until``: the moment of the file's last
-    report, days since 0001-01-01, 0 for none.
+    ``covariates``: the columns whose values make a class. ``outside``: number of cases before or after the study.
+    ``delay_s``: seconds to each report, int32, (N,), -1 where not known. ``reported_until``: moment of the last report,
+    in days since 0001-01-01, 0 without reports.
     """
 
     place: NDArray[np.int32]
@@ -81,10 +82,10 @@ class Cases:
 
 
 def read_places(path: Path) -> Places:
-    """Locations from ``location_id`` and ``longitude, latitude`` (degrees), ``x_km, y_km`` or ``x, y`` (kilometres).
+    """Read ``location_id`` with ``longitude, latitude`` (degrees), ``x_km, y_km`` or ``x, y`` (kilometres).
 
     Raises:
-        StudyError: the file cannot be used.
+        StudyError: The file cannot be used.
     """
     header, rows = _read(path)
     (id_at,) = _columns(path, header, ("location_id",))
@@ -112,14 +113,14 @@ def read_places(path: Path) -> Places:
 
 
 def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool = False) -> Cases:
-    """Cases from ``location_id, date`` (or ``year``), ``count`` and covariates, or from incidents with coordinates.
+    """Read cases (``location_id, date`` or ``year``, ``count``, covariates), or incidents with coordinates.
 
-    Incidents (``occurred_at, longitude, latitude``; no ``location_id``) are those of the nearest location, at the time
-    that the clock there shows; their other columns are left out. ``with_delays``: ``reported_at`` beside
-    ``occurred_at`` is read; it is never a covariate.
+    An incident (``occurred_at, longitude, latitude``; no ``location_id``) counts for the nearest location, at the local
+    time in the file; its other columns are left out. ``with_delays``: read ``reported_at`` beside ``occurred_at``;
+    it is never a covariate.
 
     Raises:
-        StudyError: the file cannot be used.
+        StudyError: The file cannot be used.
     """
     header, rows = _read(path)
     locate: Callable[[Row], int]
@@ -133,7 +134,7 @@ def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool
             found = places.index.get(row.fields[id_at])
             if found is None:
                 name = row.fields[id_at]
-                raise StudyError(f"{path}: line {row.line}: location_id {name!r}: is none of the locations")
+                raise StudyError(f"{path}: line {row.line}: location_id {name!r}: is not one of the locations")
             return found
     else:
         time_at, *at = _columns(path, header, ("occurred_at", *places.columns))
@@ -145,8 +146,8 @@ def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool
             return int(tree.query(here)[1])
 
     count_at = header.index("count") if "count" in header else None
-    is_told = with_delays and "reported_at" in header and header[time_at] == "occurred_at"
-    reported_at = header.index("reported_at") if is_told else None
+    has_reports = with_delays and "reported_at" in header and header[time_at] == "occurred_at"
+    reported_at = header.index("reported_at") if has_reports else None
     group_at = [header.index(name) for name in covariates]
     groups: dict[tuple[str, ...], int] = {}
     moment_of: dict[str, float] = {}
@@ -177,10 +178,10 @@ def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool
 
 
 def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
-    """Populations from ``location_id``, ``population`` or ``expected_weight``, ``date`` or ``year``, covariates.
+    """Read ``location_id``, ``population`` or ``expected_weight``, ``date`` or ``year``, and covariates.
 
     Raises:
-        StudyError: the file cannot be used, or its covariates are not those of the cases.
+        StudyError: The file cannot be used, or its covariates are not those of the cases.
     """
     header, rows = _read(path)
     (id_at,) = _columns(path, header, ("location_id",))
@@ -199,7 +200,7 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
     for row in rows:
         place = places.index.get(row.fields[id_at])
         if place is None:
-            raise StudyError(f"{path}: line {row.line}: location_id {row.fields[id_at]!r}: is none of the locations")
+            raise StudyError(f"{path}: line {row.line}: location_id {row.fields[id_at]!r}: is not one of the locations")
         people = _number(path, row, value_at, value)
         if people < 0:
             raise StudyError(f"{path}: line {row.line}: {value} = {people:g}: must not be negative")
@@ -214,7 +215,7 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
 
 
 def _read(path: Path) -> tuple[list[str], Iterator[Row]]:
-    """The names of the columns, and the rows, each as long as the header."""
+    """Return the names of the columns, and the rows, each as long as the header."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -35,14 +35,14 @@ from streams.analyst.study.files import (
 
 ModelName = Literal["permutation", "poisson", "eb-poisson"]
 MAX_DURATION_SHARE = {"permutation": 0.5, "poisson": 0.9, "eb-poisson": 0.9}
-"""No window may be longer than this share of the study (docs/method.md section 3)."""
+"""Longest window of each model, as a share of the study (docs/method.md section 3)."""
 MAX_PAIRS = 200_000_000
-"""Without a radius every location may be a neighbour of every other; so many pairs of them are held at most."""
+"""Largest number of pairs of neighbours: without a radius, every location is a neighbour of every other."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked on the command line; ``max_duration`` in intervals."""
+    """The options of the command; ``max_duration`` in intervals."""
 
     cases: Path
     locations: Path
@@ -60,7 +60,7 @@ class Request:
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """A cluster in the words of the files; dates are inclusive."""
+    """A cluster with the names of the files; dates are inclusive."""
 
     centre: str
     locations: tuple[str, ...]
@@ -76,7 +76,7 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a scan found."""
+    """The result of a scan."""
 
     clusters: tuple[Cluster, ...]
     replications: int
@@ -86,7 +86,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Study:
-    """The files read, and all that is needed to answer."""
+    """The files as read, and everything that the scan needs."""
 
     request: Request
     calendar: Calendar
@@ -101,7 +101,7 @@ def read(request: Request) -> Study:
     """Read the files of a study.
 
     Raises:
-        StudyError: a file or an option cannot be used; the message is one line.
+        StudyError: A file or an option cannot be used; the message is one line.
     """
     try:
         calendar = Calendar.of(request.first, request.last, request.interval)
@@ -118,22 +118,22 @@ def read(request: Request) -> Study:
         if request.model == "permutation"
         else _poisson(request, cases, calendar, places)
     )
-    # Windows of earlier analyses have no share of a study that had not ended.
+    # Earlier analyses have no share of a study that had not ended.
     near = _neighbours(request, places, None if question.adjust_from is not None else model.mass)
     return Study(request, calendar, places, cases, near, model, question)
 
 
 def scan(study: Study, step: Callable[[int], object]) -> Report:
-    """Answer the question; ``step`` is told of replications as they are made."""
+    """Answer the question; ``step`` is called with the number of new replications."""
     cases = StudyCases(study.cases.place, study.cases.interval, study.calendar.intervals)
     return _report(study, scan_study(study.model, cases, study.near, study.question, step))
 
 
 def features(study: Study, report: Report) -> list[dict[str, Any]]:
-    """The clusters as GeoJSON features, each a point at its centre.
+    """Return the clusters as GeoJSON features, each a point at its centre.
 
     Raises:
-        StudyError: the coordinates are not degrees.
+        StudyError: The coordinates are not degrees.
     """
     if not study.places.is_sphere:
         raise StudyError("--output geojson: needs coordinates in degrees, latitude and longitude")
@@ -214,7 +214,7 @@ def _expectation(cases: Cases, calendar: Calendar, near: Neighbours, question: Q
 
 
 def _completeness(cases: Cases, calendar: Calendar) -> NDArray[np.float64]:
-    """Of each interval when the study ended, or when the last report in the file came; 1 where that is not known."""
+    """Return each interval's completeness at the study's end or the last report, if later; 1 where it is not known."""
     edges_s = [round(86_400 * edge) for edge in calendar.edges]
     now_s = max(edges_s[-1], round(86_400 * cases.reported_until))
     longest_s = min((now_s - edges_s[0]) // 2, LONGEST_DELAY_S)
@@ -253,7 +253,7 @@ def _cluster(study: Study, found: StudyCluster) -> Cluster:
 
 
 def _recurrence_days(study: Study, found: StudyCluster) -> float | None:
-    """How often a prospective scan would show as much by chance (docs/method.md section 5)."""
+    """Return how often a prospective scan would show as much by chance (docs/method.md section 5)."""
     if study.question.is_retrospective or found.p_value_scan is None:
         return None
     begun = study.question.adjust_from

@@ -147,7 +147,7 @@ def test_one_made_for_other_settings_is_refused_by_key(
 def test_one_of_another_place_or_changed_by_hand_is_refused(folder: Path) -> None:
     settings = load(folder / "area.toml", {}).areas["leeds"].settings
     cells = (folder / "cells.txt").read_text().split()
-    with pytest.raises(CalibrationError, match=r"area 'leeds' then, 'york' now; the places are others"):
+    with pytest.raises(CalibrationError, match=r"area 'leeds' then, 'york' now; other locations"):
         read(folder / "calibration.json", Area.of("york", settings, Locations.from_cells(cells[1:])))
     content = json.loads((folder / "calibration.json").read_text())
     content["calibration"]["scores"]["alert"] += 0.5

@@ -243,7 +243,10 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
             {"cases": "location_id,count\na,1\n"},
             "cases.csv: line 1: needs one column of date, year, occurred_at; has none",
         ),
-        ({"cases": "location_id,date\nz,2025-01-01\n"}, "cases.csv: line 2: location_id 'z': is none of the locations"),
+        (
+            {"cases": "location_id,date\nz,2025-01-01\n"},
+            "cases.csv: line 2: location_id 'z': is not one of the locations",
+        ),
         (
             {"cases": "location_id,date\na,1st\n"},
             "cases.csv: line 2: date = '1st': must be such as 2025, 2025-12-31 or",
