@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 
 
 class BackgroundThread(ABC):
-    """Starts and stops its thread, in which :meth:`_run` goes on until ``_stopping`` is set."""
+    """A thread that runs :meth:`_run`, which must return once ``_stopping`` is set."""
 
     def __init__(self, name: str) -> None:
         self._stopping = threading.Event()
@@ -15,18 +15,18 @@ class BackgroundThread(ABC):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin; what it needs need not be there yet."""
+        """Start the thread; what it needs may still be missing."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; returns when what is under way is finished or given up."""
+        """Stop the thread; return when its work is finished or given up."""
         self._stopping.set()
         self._thread.join()
 
     @abstractmethod
     def _run(self) -> None:
-        """The thread's work."""
+        """Do the thread's work."""

@@ -15,7 +15,7 @@ LogFormat = Literal["text", "json"]
 
 OWN = "streams"
 REPEATED_AFTER_S = 60.0
-"""So long a warning is not said again."""
+"""Time for which a repeated warning is held back, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
     """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and error where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """Return the line of a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
@@ -37,10 +37,10 @@ class JsonLines(logging.Formatter):
 
 
 class NoFlood(logging.Filter):
-    """Lets a warning or error pass once in ``REPEATED_AFTER_S``, with the number of those held back since the last.
+    """A filter that passes a warning or error once in ``REPEATED_AFTER_S``, with the number held back since the last.
 
-    Of ours the same text counts as a repetition, of a library the same text before its arguments are put in: with
-    Kafka away, the clients would write hundreds of lines a second.
+    A repetition is the same text in our records, and the same text before formatting in those of libraries: with Kafka
+    away, the clients would write hundreds of lines a second.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class NoFlood(logging.Filter):
         self._seen: dict[tuple[object, ...], tuple[float, int]] = {}  # when let pass, and how many held back since
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written."""
+        """Return whether the record is written."""
         if not logging.WARNING <= record.levelno < logging.CRITICAL:
             return True
         with self._lock:
@@ -70,7 +70,7 @@ class NoFlood(logging.Filter):
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:
-    is_cancelled = isinstance(died.exc_value, asyncio.CancelledError)  # a thread of Faust's that was told to stop
+    is_cancelled = isinstance(died.exc_value, asyncio.CancelledError)  # one of Faust's threads that was stopped
     error = (died.exc_type, died.exc_value, died.exc_traceback) if died.exc_value and not is_cancelled else None
     log.log(
         logging.INFO if is_cancelled else logging.ERROR,
@@ -87,7 +87,7 @@ def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
 
 
 def set_up_logging(log_format: LogFormat) -> None:
-    """Log our own news, and of the libraries what is wrong, also where Python would write to standard error itself."""
+    """Log our information, warnings of the libraries, and what Python itself would write to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(NoFlood())
     if log_format == "json":

@@ -1,4 +1,4 @@
-"""The port that Prometheus and health checks ask: ``/metrics``, ``/healthz`` and ``/readyz``."""
+"""The port for Prometheus and health checks: ``/metrics``, ``/healthz`` and ``/readyz``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class MetricsServer:
-    """Serves ``/metrics``, ``/healthz`` and ``/readyz`` from a thread of its own.
+    """An HTTP server for ``/metrics``, ``/healthz`` and ``/readyz``, in a thread.
 
-    ``dead`` and ``not_ready`` each answer None when all is well, else the reason in one line, which becomes
-    the body of a 503. Port 0 takes a free one, found in :attr:`port` after :meth:`start`.
+    ``dead`` and ``not_ready`` each return None when all is well, else the reason in one line, which becomes the body
+    of a 503. Port 0 takes a free port; :meth:`start` puts its number into :attr:`port`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class MetricsServer:
     def start(self) -> None:
         """Listen. Raises OSError if the port is taken or the host is not an address of this machine."""
         self._server, self._thread = start_http_server(self.port, self._host, self._registry)
-        self._server.set_app(self._answer)
+        self._server.set_app(self._respond)
         self.port = self._server.server_port
 
     def stop(self) -> None:
@@ -45,11 +45,11 @@ class MetricsServer:
         self._server.server_close()
         self._thread.join()
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
-            answer: Iterable[bytes] = self._metrics(environ, start_response)
-            return answer
+            metrics: Iterable[bytes] = self._metrics(environ, start_response)
+            return metrics
         if path in self._probes:
             fault = self._probes[path]()
             status, body = ("200 OK", "ok") if fault is None else ("503 Service Unavailable", fault)

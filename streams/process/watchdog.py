@@ -1,4 +1,4 @@
-"""Ends a process whose parts have died quietly, so that its supervisor starts it anew."""
+"""Ends a process whose parts have died quietly, so that its supervisor starts it again."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from collections.abc import Callable
 from streams.process.background_thread import BackgroundThread
 
 STALLED = 4
-"""Exit code of a process that the watchdog has ended."""
-
+"""Exit code of a process that the watchdog ended."""
 CHECK_S = 1.0
+"""Interval between two checks, in seconds."""
 
 log = logging.getLogger(__name__)
 
 
 def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
-    """Let the process end by itself; after so long it is ended hard, tidied, with the code that it would have had."""
+    """Let the process end on its own; after ``seconds``, call ``tidy`` and end it hard with ``code``."""
 
     def end() -> None:
-        log.warning(
-            "not everything has ended within %g s of leaving; it is ended, and what is on record stays", seconds
-        )
+        log.warning("not ended within %g s of leaving; ended hard, and what is on record stays", seconds)
         tidy()
         logging.shutdown()
         os._exit(code)
@@ -34,9 +32,9 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
 
 
 class Watchdog(BackgroundThread):
-    """A thread that asks ``stalled`` every second; an answer other than None, one line, is logged and ends the process.
+    """A thread that calls ``stalled`` every second; a reason, one line, is logged and ends the process.
 
-    The process is ended hard: whatever has stalled could not be stopped in order.
+    The process is ended hard, because a part that has stalled cannot be stopped in order.
     """
 
     def __init__(self, stalled: Callable[[], str | None]) -> None:
@@ -47,6 +45,6 @@ class Watchdog(BackgroundThread):
         while not self._stopping.wait(CHECK_S):
             reason = self._stalled()
             if reason is not None:
-                log.critical("%s; leaving, to be started anew", reason)
+                log.critical("%s; leaving, to be started again", reason)
                 logging.shutdown()
                 os._exit(STALLED)

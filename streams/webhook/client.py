@@ -1,6 +1,6 @@
-"""Posts one notification to an on-call tool, again and again until it is taken, refused, or given up.
+"""Posts one notification to an on-call tool until it is accepted, refused or given up.
 
-An address may hold a secret in its path, so that no message of ours names more than its host.
+An address may hold a secret in its path, so no message of ours names more than its host.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from streams.webhook.metrics import WebhookMetrics
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 AT_ONCE = 4
-"""So many notifications are posted at a time, of different alerts."""
+"""Largest number of notifications posted at a time, each of a different alert."""
 LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-"""Of the answers below 500, those that ask us to come again."""
+"""HTTP statuses below 500 that ask for another attempt."""
 
 log = logging.getLogger(__name__)
 
 
 class UndeliverableError(Exception):
-    """The tool has refused a notification, or has not taken it for too long."""
+    """The tool refused a notification, or did not accept it in time."""
 
     def __init__(self, reason: UndeliveredReason, detail: str, attempts: int) -> None:
         super().__init__(f"{detail} ({attempts} attempts)")
@@ -44,10 +44,10 @@ class UndeliverableError(Exception):
 
 
 class WebhookClient:
-    """Posts to the address of the settings; an asynchronous context.
+    """A client for the address of the settings; an asynchronous context manager.
 
     Raises:
-        ConfigurationError: ``ssl_cafile`` cannot be used.
+        ConfigurationError: The file ``ssl_cafile`` cannot be used.
     """
 
     def __init__(self, settings: WebhookSettings, metrics: WebhookMetrics) -> None:
@@ -73,15 +73,15 @@ class WebhookClient:
         await self._http.aclose()
 
     async def post(self, body: bytes) -> None:
-        """Post a body until it is taken.
+        """Post a body until it is accepted.
 
         Raises:
-            UndeliverableError: it was refused, or not taken within ``give_up_min`` minutes.
+            UndeliverableError: It was refused, or not accepted within ``give_up_min`` minutes.
         """
         attempts = 0
         try:
             async for attempt in stamina.retry_context(
-                on=self._again,
+                on=self._wait,
                 attempts=None,
                 timeout=self._give_up_s,
                 wait_initial=FIRST_WAIT_S,
@@ -92,7 +92,7 @@ class WebhookClient:
                     attempts = attempt.num
                     await self._attempt(body)
         except (httpx.HTTPError, TimeoutError) as error:
-            reason, detail = _said(error)
+            reason, detail = _reason(error)
             raise UndeliverableError(reason, detail, attempts) from None  # the error's own text has the address
 
     async def _attempt(self, body: bytes) -> None:
@@ -104,13 +104,13 @@ class WebhookClient:
             ):
                 response.raise_for_status()
         except (httpx.HTTPError, TimeoutError) as error:
-            reason, detail = _said(error)
+            reason, detail = _reason(error)
             self._metrics.failed(reason)
-            log.warning("the webhook at %s has not taken a notification: %s", self.host, detail)
+            log.warning("the webhook at %s did not accept a notification: %s", self.host, detail)
             raise
 
-    def _again(self, error: Exception) -> bool | float:
-        """Whether to try again, or after how many seconds."""
+    def _wait(self, error: Exception) -> bool | float:
+        """Return whether to try again, or after how many seconds."""
         if not isinstance(error, httpx.HTTPStatusError):
             return isinstance(error, httpx.RequestError | TimeoutError)
         status = error.response.status_code
@@ -121,7 +121,7 @@ class WebhookClient:
 
 
 def retry_after_s(header: str, now: datetime) -> float | None:
-    """Seconds to wait by a header ``Retry-After`` (RFC 9110), a number or a date; None if it is neither."""
+    """Return the seconds to wait by a header ``Retry-After`` (RFC 9110): a number or a date; None if it is neither."""
     if header.isascii() and header.isdecimal():
         return float(header)
     try:
@@ -131,7 +131,7 @@ def retry_after_s(header: str, now: datetime) -> float | None:
     return max((until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)
 
 
-def _said(error: Exception) -> tuple[UndeliveredReason, str]:
+def _reason(error: Exception) -> tuple[UndeliveredReason, str]:
     if isinstance(error, httpx.HTTPStatusError):
         status, detail = error.response.status_code, f"HTTP {error.response.status_code} {error.response.reason_phrase}"
         if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -1,4 +1,4 @@
-"""The dead letter of a notification that no on-call tool has taken: topic ``alerts.undelivered``, key = area."""
+"""The dead letter of a notification that no on-call tool accepted: topic ``alerts.undelivered``, key = area."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from msgspec import UNSET, Meta, UnsetType
 from streams.webhook.notification import Notification
 
 UndeliveredReason = Literal["refused", "throttled", "server_error", "timeout", "unreachable", "unreadable"]
-"""HTTP 3xx or 4xx, 429, 5xx, no answer in time, no connection; and a record that is no alert of ours."""
+"""HTTP 3xx or 4xx, 429, 5xx, no answer in time, no connection; or a record that is not an alert of ours."""
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """Which record could not be told of, why not, and what would have been posted."""
+    """A record that could not be delivered, the reason, and what would have been posted."""
 
     reason: UndeliveredReason
-    detail: Annotated[str, Meta(description="the last attempt's fault in words")]
+    detail: Annotated[str, Meta(description="fault of the last attempt")]
     attempts: Annotated[int, Meta(ge=0)]
     failed_at: Annotated[datetime, Meta(tz=True)]
     topic: Annotated[str, Meta(description="topic of the record, that of the alerts")]
@@ -27,5 +27,5 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     notification: Annotated[Notification | UnsetType, Meta(description="absent if the record is unreadable")] = UNSET
 
     def encode(self) -> bytes:
-        """The record's value, JSON."""
+        """Return the record's value, JSON."""
         return msgspec.json.encode(self)

@@ -1,4 +1,4 @@
-"""Work that goes on at once, in order for each key, and how far each partition is done without a gap."""
+"""Concurrent work, in order for each key, and how far each partition is done without a gap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 
 class InFlight:
-    """Tasks that were begun for records, each known by partition and offset."""
+    """The tasks of records, each known by partition and offset."""
 
     def __init__(self) -> None:
         self._of: dict[TopicPartition, dict[int, asyncio.Task[None]]] = defaultdict(dict)
@@ -22,7 +22,7 @@ class InFlight:
     def begin(
         self, partition: TopicPartition, offset: int, key: str, work: Callable[[], Coroutine[None, None, None]]
     ) -> None:
-        """Do the work of a record when that of the record before it with this key is done."""
+        """Do the work of a record once that of the previous record with this key is done."""
         task = asyncio.create_task(_after(self._last.get(key), work))
         self._last[key] = self._of[partition][offset] = task
 
@@ -35,18 +35,18 @@ class InFlight:
         task.add_done_callback(done)
 
     def position(self, partition: TopicPartition, begun: int) -> int:
-        """Below which offset all is done, where every record below ``begun`` was begun or passed over."""
+        """Return the offset below which all is done; every record below ``begun`` was begun or passed over."""
         return min((*self._of[partition], begun))
 
     def check(self) -> None:
-        """Raise the error of a task that has failed, if one has."""
+        """Raise the error of a failed task, if there is one."""
         for tasks in self._of.values():
             for task in tasks.values():
                 if task.done():
                     task.result()
 
     async def cancel(self) -> None:
-        """End what is not done, and forget it."""
+        """Cancel and forget what is not done."""
         tasks = [task for of_partition in self._of.values() for task in of_partition.values()]
         self._of.clear()
         for task in tasks:
@@ -56,5 +56,5 @@ class InFlight:
 
 async def _after(before: asyncio.Task[None] | None, work: Callable[[], Coroutine[None, None, None]]) -> None:
     if before is not None:
-        await before  # what it raises is raised here too: nothing overtakes it
+        await before  # its error is raised here too: nothing overtakes it
     await work()

@@ -1,7 +1,7 @@
-"""What an on-call tool is told of an alert: the JSON that Alertmanager posts to a webhook, version 4.
+"""The notification of an alert for on-call tools: the JSON that Alertmanager posts to a webhook, version 4.
 
-Each notification carries one alert. A tool tells alerts apart, and knows the end of one, by ``groupKey`` and
-``fingerprint``, which stay the same for an alert's life; the label ``tier`` may rise within it.
+Each notification carries one alert. A tool recognises an alert, and its end, by ``groupKey`` and ``fingerprint``, which
+stay the same for the alert's life; the label ``tier`` may rise within it.
 Source: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
@@ -21,7 +21,7 @@ from streams.messages.explanation import paragraph
 ALERT_NAME = "HotspotAlert"
 SEVERITY = {"watch": "info", "advisory": "info", "alert": "warning", "urgent": "critical"}
 NOT_ENDED = datetime(1, 1, 1, tzinfo=UTC)
-"""What Alertmanager writes as the end of an alert that has none."""
+"""End of an alert that has not ended, as Alertmanager writes it."""
 
 Status = Literal["firing", "resolved"]
 
@@ -35,15 +35,15 @@ class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True, rename={"generato
     starts_at: Annotated[datetime, Meta(tz=True, description="tick at which the alert was opened")] = msgspec.field(
         name="startsAt"
     )
-    ends_at: Annotated[datetime, Meta(tz=True, description="tick at which it ended; the year 1 while it has not")] = (
+    ends_at: Annotated[datetime, Meta(tz=True, description="tick at which it ended; the year 1 until then")] = (
         msgspec.field(name="endsAt")
     )
-    generator_url: Annotated[str, Meta(description="of the alert in the console; empty if that is not known")]
+    generator_url: Annotated[str, Meta(description="address of the alert in the console; empty if unknown")]
     fingerprint: Annotated[str, Meta(description="first half of the alert's id")]
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_url": "externalURL"}):
-    """What is posted: an alert that begins or changes, or its end."""
+    """The body of one post: an alert that begins or changes, or its end."""
 
     version: Literal["4"] = "4"
     group_key: Annotated[str, Meta(description="the same in all notifications of an alert")] = msgspec.field(
@@ -55,20 +55,20 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_
     group_labels: dict[str, str] = msgspec.field(name="groupLabels")
     common_labels: dict[str, str] = msgspec.field(name="commonLabels")
     common_annotations: dict[str, str] = msgspec.field(name="commonAnnotations")
-    external_url: Annotated[str, Meta(description="of the console; empty if that is not known")]
+    external_url: Annotated[str, Meta(description="address of the console; empty if unknown")]
     alerts: tuple[NotifiedAlert, ...]
 
     def encode(self) -> bytes:
-        """The body, JSON."""
+        """Return the body, JSON."""
         return msgspec.json.encode(self)
 
 
-def is_told(alert: AlertProperties, from_tier: str, delayed: bool) -> bool:
-    """Whether on-call tools are told of this revision.
+def is_notified(alert: AlertProperties, from_tier: str, delayed: bool) -> bool:
+    """Return whether on-call tools are notified of this revision.
 
-    Of what has a notice for a control room, is rare enough, and is not published late; and of every end of an alert
-    that was rare enough, late or not, so that nothing rings for ever. ``tier`` is the highest that was reached, so
-    that the last revision alone says whether there was something to be ended.
+    They are if it has a notice for a control room, is rare enough, and is not published late; and of every end of an
+    alert that was rare enough, late or not, so that nothing rings for ever. ``tier`` is the highest that was reached,
+    so the last revision alone shows whether there is something to end.
     """
     if TIERS.index(alert.tier) < TIERS.index(from_tier):
         return False
@@ -76,7 +76,7 @@ def is_told(alert: AlertProperties, from_tier: str, delayed: bool) -> bool:
 
 
 def notification(feature: AlertFeature, receiver: str, console_url: str = "") -> Notification:
-    """The notification of a revision. ``console_url`` is where people find the console, empty if there is none."""
+    """Return the notification of a revision; ``console_url``: the console for people, empty if there is none."""
     alert = feature.properties
     status: Status = "resolved" if alert.state in TERMINAL else "firing"
     group = {"alert_id": alert.id, "alertname": ALERT_NAME, "area": alert.area}
@@ -91,7 +91,7 @@ def notification(feature: AlertFeature, receiver: str, console_url: str = "") ->
     annotations = {"summary": _summary(alert), "description": paragraph(feature), "notice": alert.notice.value}
     if link:
         annotations["link"] = link
-    told = NotifiedAlert(
+    notified = NotifiedAlert(
         status=status,
         labels=labels,
         annotations=annotations,
@@ -108,7 +108,7 @@ def notification(feature: AlertFeature, receiver: str, console_url: str = "") ->
         common_labels=labels,
         common_annotations=annotations,
         external_url=console_url,
-        alerts=(told,),
+        alerts=(notified,),
     )
 
 

@@ -19,7 +19,7 @@ from streams.webhook.sink import DONE, FAILED, WebhookSink, log
 
 
 def run_webhook(configuration: Configuration, log_format: LogFormat = "text") -> int:
-    """Post alerts from this process until it is told to leave; returns the exit code."""
+    """Post alerts from this process until it is stopped; return the exit code."""
     from kafka import errors
 
     set_up_logging(log_format)

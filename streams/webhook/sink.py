@@ -1,10 +1,10 @@
 """From the topic ``alerts`` to an on-call tool: every change that matters, at least once, in order for each alert.
 
-It reads Kafka and not Redis: Kafka is the truth, a consumer group keeps the position by itself, and what waits there
-while the tool is away, or this process is, waits for as long as the topic and the group's offsets are kept (7 days by
-Kafka's default, after which it begins at news). The group's offset is committed
-when everything below it was delivered, passed over, or written to ``alerts.undelivered``; a crash between delivery
-and commit delivers again. An alert that is tried again holds back its own later changes and nobody else's.
+The sink reads Kafka and not Redis: Kafka is the truth, and a consumer group keeps the position. While the tool or this
+process is away, alerts wait there for as long as the topic and the group's offsets are kept (7 days by Kafka's default,
+after which the group begins at news). The group's offset is committed when everything below it was delivered, passed
+over, or written to ``alerts.undelivered``; a crash between delivery and commit delivers again. An alert that is tried
+again holds back only its own later changes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
 from streams.webhook.deliveries import InFlight
 from streams.webhook.metrics import WebhookMetrics
-from streams.webhook.notification import Notification, is_told, notification
+from streams.webhook.notification import Notification, is_notified, notification
 
 DONE, FAILED = 0, 1
 POLL_MS = 500
@@ -38,17 +38,17 @@ STALLED_S = 120.0
 UNSETTLED_S = 60.0
 ASK_S = 5.0
 LEAVE_S = 5.0
-"""A Kafka that is away keeps the process from leaving for no longer, at each of three steps."""
+"""Time limit for each of the three steps of leaving, in seconds, for when Kafka is away."""
 MAX_IN_FLIGHT = 1000
-"""So many notifications may wait in memory; the others wait in Kafka."""
+"""Largest number of notifications that wait in memory; the others wait in Kafka."""
 
-NO_PARTITION = "no partition is ours yet, or another process has them all"
+NO_PARTITION = "no partition is assigned yet, or another process has them all"
 
 log = logging.getLogger(__name__)
 
 
 class WebhookSink:
-    """Reads the alerts and has them posted, until it is cancelled."""
+    """A reader of the alerts that has them posted until it is cancelled."""
 
     def __init__(
         self,
@@ -72,16 +72,16 @@ class WebhookSink:
         self._asked_s = 0.0
 
     def not_ready(self) -> str | None:
-        """Why nothing is read at present; None while alerts are read."""
+        """Return why nothing is read at present; None while alerts are read."""
         return self._away
 
     def stalled(self) -> str | None:
-        """That the loop has not come round for long; None while it does."""
+        """Return for how long the loop has made no progress, if that is too long; else None."""
         seconds = time.monotonic() - self._moved_s
         return f"no progress for {seconds:.0f} s" if seconds > STALLED_S else None
 
     async def run(self) -> None:
-        """Go on for ever; Kafka is waited for whenever it is away."""
+        """Run for ever, and wait for Kafka whenever it is away."""
         while True:
             try:
                 await self._session()
@@ -113,8 +113,8 @@ class WebhookSink:
         if not self._is_settled:  # neither what is read nor a position counts while partitions are moved
             self._away = NO_PARTITION
             if self._moved_s - self._unsettled_s > UNSETTLED_S:
-                # What the group was refused, the library tells those only who read.
-                raise KafkaError(f"no partition was given within {UNSETTLED_S:.0f} s")
+                # The library reports that Kafka refuses the group only to those who read.
+                raise KafkaError(f"no partition was assigned within {UNSETTLED_S:.0f} s")
             await asyncio.sleep(SETTLE_S)
             return
         owned = consumer.assignment()
@@ -123,7 +123,7 @@ class WebhookSink:
         else:
             consumer.pause(*owned)
         for records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).values():
-            for record in records if self._is_settled else ():  # they come again to whoever is given the partition
+            for record in records if self._is_settled else ():  # the partition's next owner reads them again
                 self._take(record)
         self._in_flight.check()
         self._moved_s = time.monotonic()
@@ -142,7 +142,7 @@ class WebhookSink:
             self._asked_s = time.monotonic()
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
-        """What is wrong with Kafka, which a consumer without news waits for in silence."""
+        """Return what is wrong with Kafka, if anything: a consumer without news waits for it in silence."""
         try:
             async with asyncio.timeout(ASK_S):
                 await consumer.end_offsets(consumer.assignment())
@@ -156,7 +156,7 @@ class WebhookSink:
         return away
 
     def _take(self, record: ConsumerRecord) -> None:
-        """Begin the delivery of a record, or pass it over. It does not wait: no rebalance can come between."""
+        """Begin the delivery of a record, or pass it over. This does not wait, so no rebalance can come between."""
         partition = TopicPartition(record.topic, record.partition)
         try:
             feature = read_alert(record.value).data
@@ -167,17 +167,17 @@ class WebhookSink:
             letter = self._letter(record, UndeliverableError("unreadable", str(error), 0), None)
             self._in_flight.begin(partition, record.offset, "", lambda: self._bury(record.key, letter))
             return
-        if is_told(feature.properties, self._settings.from_tier, is_delayed):
-            told = notification(feature, self._settings.receiver, self._settings.console_url)
-            self._in_flight.begin(partition, record.offset, feature.id, lambda: self._deliver(record, told))
+        if is_notified(feature.properties, self._settings.from_tier, is_delayed):
+            notified = notification(feature, self._settings.receiver, self._settings.console_url)
+            self._in_flight.begin(partition, record.offset, feature.id, lambda: self._deliver(record, notified))
 
-    async def _deliver(self, record: ConsumerRecord, told: Notification) -> None:
+    async def _deliver(self, record: ConsumerRecord, notified: Notification) -> None:
         try:
-            await self._client.post(told.encode())
+            await self._client.post(notified.encode())
         except UndeliverableError as error:
-            await self._bury(record.key, self._letter(record, error, told))
+            await self._bury(record.key, self._letter(record, error, notified))
         else:
-            self._metrics.delivered(told.status)
+            self._metrics.delivered(notified.status)
 
     async def _bury(self, key: bytes | None, letter: Undelivered) -> None:
         await self._producer.send_and_wait(self._kafka.topic("undelivered"), letter.encode(), key=key)
@@ -190,7 +190,7 @@ class WebhookSink:
             letter.detail,
         )
 
-    def _letter(self, record: ConsumerRecord, error: UndeliverableError, told: Notification | None) -> Undelivered:
+    def _letter(self, record: ConsumerRecord, error: UndeliverableError, notified: Notification | None) -> Undelivered:
         return Undelivered(
             reason=error.reason,
             detail=error.detail,
@@ -199,11 +199,11 @@ class WebhookSink:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            notification=msgspec.UNSET if told is None else told,
+            notification=msgspec.UNSET if notified is None else notified,
         )
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        """Put on record how far all is done, where that has changed."""
+        """Commit how far all is done, where that has changed."""
         done, lag = {}, 0
         for partition in consumer.assignment():
             position = await consumer.position(partition)
@@ -216,11 +216,11 @@ class WebhookSink:
         self._metrics.lag(lag)
 
     async def begin_at_news(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """A group that has never read a partition begins at its end: nobody is rung for what is long over.
+        """Begin at the end of a partition that the group has never read: nobody is rung for what is long over.
 
-        Until then nothing is taken. Kafka's refusal ends the session: the library would only log it, and go on.
+        Until then nothing is read. A refusal by Kafka ends the session: the library would only log it and go on.
         """
-        consumer.pause(*partitions)  # a read that is waiting already must not bring them
+        consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
             new = [partition for partition in partitions if await consumer.committed(partition) is None]
             ends = await consumer.end_offsets(new) if new else {}
@@ -237,7 +237,7 @@ class WebhookSink:
         self._is_settled, self._unsettled_s = False, time.monotonic()
 
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
-        """Put on record what is done and drop the rest: whoever has the partitions next delivers it."""
+        """Commit what is done and drop the rest: the partitions' next owner delivers it."""
         self._unsettle()
         with suppress(KafkaError):
             await _soon(self._commit, consumer)
@@ -246,7 +246,7 @@ class WebhookSink:
 
 
 async def _soon(work: Callable[..., Coroutine[None, None, None]], *arguments: object) -> None:
-    """Do it, or give it up after ``LEAVE_S``: what is not put on record is delivered again."""
+    """Do the work, or give it up after ``LEAVE_S``: what is not committed is delivered again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LEAVE_S):
             await work(*arguments)

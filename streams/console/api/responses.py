@@ -16,7 +16,7 @@ from streams.console.api.alerts import found
 from streams.console.api.queries import AlertId
 from streams.console.api.session import Identity, Operator, Served
 from streams.console.console import Console
-from streams.console.data.responder import NotTaken
+from streams.console.data.responder import NotAccepted
 from streams.console.models import Json, Sent, documented
 from streams.messages.response import ResponseMessage
 
@@ -70,7 +70,7 @@ async def _send(
     )
     try:
         await served.responder.send(change.area, response)
-    except NotTaken:
+    except NotAccepted:
         served.metrics.answered("refused")
         raise HTTPException(503, "Kafka does not accept the response at the moment, try again") from None
     served.metrics.answered("accepted")

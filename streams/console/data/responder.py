@@ -1,4 +1,4 @@
-"""What operators do, to the topic ``responses``."""
+"""Sends the responses of operators to the topic ``responses``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from streams.configuration.kafka import KafkaSettings
 from streams.messages.response import ResponseMessage
 
 TIMEOUT_S = 4.0
-"""So long one waits for Kafka to take an action."""
+"""Time limit for Kafka to accept a response, in seconds."""
 MAX_WAITING = 50
+"""Largest number of responses that wait at a time."""
 
 log = logging.getLogger(__name__)
 
 
-class NotTaken(Exception):
-    """Kafka did not take the action."""
+class NotAccepted(Exception):
+    """Kafka did not accept the response."""
 
 
 class Responder:
-    """Sends responses, one after the other in a thread of its own; Kafka is connected to for the first."""
+    """A sender of responses, one after the other in its thread; the first response connects it to Kafka."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
@@ -36,20 +37,20 @@ class Responder:
         self._waiting = 0
 
     async def send(self, area: str, response: ResponseMessage) -> None:
-        """Send one, and wait until every replica in sync has it.
+        """Send a response, and wait until every replica in sync has it.
 
         Raises:
-            NotTaken: Kafka has not taken it within some seconds.
+            NotAccepted: Kafka did not accept it within ``TIMEOUT_S``, or too many wait.
         """
         if self._waiting >= MAX_WAITING:
-            raise NotTaken
+            raise NotAccepted
         self._waiting += 1
         until_s = time.monotonic() + TIMEOUT_S
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._send, area, response, until_s)
         except KafkaError as error:
-            log.warning("an action was not taken by topic %s: %r", self._topic, error)
-            raise NotTaken from None
+            log.warning("topic %s did not accept a response: %r", self._topic, error)
+            raise NotAccepted from None
         finally:
             self._waiting -= 1
 
@@ -59,7 +60,7 @@ class Responder:
         self._thread.shutdown()
 
     def _send(self, area: str, response: ResponseMessage, until_s: float) -> None:
-        if time.monotonic() > until_s:  # those before it have waited in vain: it is not sent late
+        if time.monotonic() > until_s:  # it has waited for others in vain, and is not sent late
             raise KafkaTimeoutError
         timeout_ms = int(TIMEOUT_S * 1000)
         if self._producer is None:
@@ -73,7 +74,7 @@ class Responder:
             )
         try:
             self._producer.send(self._topic, key=area.encode(), value=response.encode()).get(timeout=TIMEOUT_S)
-        except KafkaError:  # what a producer was refused once, it may refuse for ever; nor may this be sent late
+        except KafkaError:  # the producer may be refused for ever, and must not send this late
             self._producer.close(timeout=0)
             self._producer = None
             raise

@@ -1,1 +1,1 @@
-"""The threads beside the engine. Knows nothing of Faust."""
+"""The threads beside the engine. They know nothing of Faust."""

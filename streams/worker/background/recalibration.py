@@ -1,4 +1,4 @@
-"""Calibrates an area anew every night, from its own log, in a process of its own beside the worker."""
+"""Calibrates an area every night from its own log, in a process beside the worker."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
 WINDOWS = 2
-"""So many windows of the past are learnt from: the log is kept for as long."""
+"""Past that a calibration learns from, in windows; the log keeps as much."""
 SHORTEST = 0.9
-"""A past that is shorter than so much of the one that the calibration in use was learnt from does not replace it."""
+"""Lower bound for the length of that past, as a share of the past behind the calibration in use."""
 ASK_S = 60.0
+"""Interval between two looks for areas that are due, in seconds."""
 AGAIN_S = 7200.0
-"""So long after a calibration was to be made none is made again: by then a new one holds, an hour after it was made."""
-KINDEST = 19
-"""Detection goes first: the niceness of the process that calibrates."""
+"""Wait before an area is calibrated again, in seconds: longer than the hour after which a new calibration holds."""
+NICENESS = 19
+"""Niceness of the process that calibrates: detection goes first."""
 
 log = logging.getLogger(__name__)
 
 
 def is_due(now: datetime, at: str, zone: ZoneInfo, made_at: datetime | None) -> bool:
-    """Whether the last time that the clock of a zone showed ``at`` (HH:MM) lies after the last calibration.
+    """Return whether the zone's clock has shown ``at`` (HH:MM) since the last calibration.
 
-    Without one, it is due within the hour after that time only, so that no start of a worker begins with it.
+    Without a calibration, one is due only within the hour after that time: a worker does not start with it.
     """
     local = now.astimezone(zone)
     hour, minute = map(int, at.split(":"))
@@ -53,11 +54,11 @@ def is_due(now: datetime, at: str, zone: ZoneInfo, made_at: datetime | None) -> 
 def recalibrated(
     kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime
 ) -> CalibrationFile:
-    """An area's calibration by what its log holds of the last windows, with the day as its seed.
+    """Return a calibration of an area from the last windows of its log, with the day as its seed.
 
     Raises:
-        CalibrationError: the past does not allow it.
-        LogError, StalledError, KafkaError: the log cannot be read.
+        CalibrationError: The past does not allow one.
+        LogError, StalledError, KafkaError: The log cannot be read.
     """
     source = KafkaLog(kafka, area.name, max_record_bytes)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
@@ -67,7 +68,7 @@ def recalibrated(
 
 
 def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime:
-    """Since when the log holds the area's incidents: one in a hundred may be older and have come late."""
+    """Return the time from which the log holds the area's incidents; one in a hundred may be older and late."""
     earliest = now - timedelta(days=WINDOWS * area.settings.window_days)
     times = sorted(each.occurred for each in incidents if each.occurred and earliest <= each.occurred < now)
     if not times:
@@ -78,26 +79,27 @@ def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime
         known = history.ends_at - history.begins_at
         if now - begin < SHORTEST * min(known, now - earliest):
             raise CalibrationError(
-                f"the log goes back {(now - begin).days} days only, the calibration in use {known.days}"
+                f"the log goes back {(now - begin).days} days, the calibration in use {known.days}: "
+                f"must be at least {SHORTEST:.0%} of that"
             )
     return begin
 
 
 def _run(
-    kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime, answer: Connection
+    kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime, results: Connection
 ) -> None:
-    """The process: sends the calibration, or why there is none."""
-    os.nice(KINDEST)
+    """Send the calibration, or the reason why there is none; this is the process beside the worker."""
+    os.nice(NICENESS)
     try:
-        answer.send(recalibrated(kafka, max_record_bytes, area, nightly, now))
+        results.send(recalibrated(kafka, max_record_bytes, area, nightly, now))
     except (CalibrationError, LogError, StalledError, KafkaError) as error:
-        answer.send(str(error))
+        results.send(str(error))
 
 
 class Recalibrator(BackgroundThread):
-    """A thread that looks every minute which of the ``watched`` areas is due, and has it calibrated.
+    """A thread that has each of the ``watched`` areas calibrated when it is due, one at a time.
 
-    ``made`` is told of each new calibration, in this thread. One area is calibrated at a time.
+    It calls ``made`` with each new calibration.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Recalibrator(BackgroundThread):
 
     def _run(self) -> None:
         while not self._stopping.wait(ASK_S):
-            # All are found first: those that come last wait for the others for hours.
+            # All are found first: the last of them waits for hours.
             for area, nightly in self._due(datetime.now(UTC)):
                 if not self._stopping.is_set():
                     self._recalibrate(area, nightly, datetime.now(UTC))
@@ -136,21 +138,21 @@ class Recalibrator(BackgroundThread):
         return due
 
     def _recalibrate(self, area: Area, nightly: Nightly, now: datetime) -> None:
-        log.info("area %s is calibrated anew", area.name)
+        log.info("area %s: calibrating", area.name)
         try:
-            answer = self._calibrate(area, nightly, now)
-        except Exception as error:  # noqa: BLE001 (whatever it is, detection goes on, and it is tried again)
-            answer = f"{type(error).__name__}: {error}"
-        if isinstance(answer, CalibrationFile):
+            result = self._calibrate(area, nightly, now)
+        except Exception as error:  # noqa: BLE001 (detection goes on, and it is tried again)
+            result = f"{type(error).__name__}: {error}"
+        if isinstance(result, CalibrationFile):
             self._metrics.recalibrated(area.name, "made")
-            log.info("area %s: a calibration was made in %.0f s", area.name, answer.seconds)
-            self._made(area.name, answer)
+            log.info("area %s: a calibration was made in %.0f s", area.name, result.seconds)
+            self._made(area.name, result)
         elif not self._stopping.is_set():
             self._metrics.recalibrated(area.name, "failed")
-            log.warning("area %s goes on as it is, no calibration could be made: %s", area.name, answer)
+            log.warning("area %s is unchanged, no calibration could be made: %s", area.name, result)
 
     def _calibrate(self, area: Area, nightly: Nightly, now: datetime) -> CalibrationFile | str:
-        """What a process of its own sends."""
+        """Return what the process beside the worker sends."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         arguments = (self._kafka, self._max_record_bytes, area, nightly, now, there)
@@ -160,12 +162,12 @@ class Recalibrator(BackgroundThread):
         try:
             while not self._stopping.is_set():
                 if here.poll(1.0):
-                    answer: CalibrationFile | str = here.recv()
-                    return answer
+                    result: CalibrationFile | str = here.recv()
+                    return result
         except EOFError:
-            return "the process has ended without an answer"
+            return "the process ended without a result"
         finally:
             process.terminate()
             process.join()
             here.close()
-        return "the worker leaves"
+        return "the worker is leaving"

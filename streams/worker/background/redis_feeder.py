@@ -1,11 +1,11 @@
-"""From the topic ``alerts`` to Redis, where control rooms and other programs read them.
+"""Copies the topic ``alerts`` to Redis, where control rooms and other programs read it.
 
-Kafka is the truth and Redis a copy of it, so the feeder keeps nothing of its own: how far an area has come
-is stored beside the area's data, by the same script in the same step (``apply_change.lua``). The feeder
-starts a partition at the smallest stored offset of the configured areas that live in it, because reading a
-record twice changes nothing and passing one over loses it; an area that Redis does not know has offset 0.
-It starts again in this way whenever Redis was away, or holds less than it did when last seen: after a flush,
-a restored backup or a failover the same records are read again and the contents are what they were.
+Kafka is the truth and Redis a copy, so the feeder stores nothing elsewhere: Redis holds an area's offset beside the
+area's data, written by the same script in the same step (``apply_change.lua``). The feeder starts a partition at the
+smallest stored offset of the configured areas in it, because reading a record twice changes nothing and skipping one
+loses it. An area that Redis does not know has offset 0. The feeder starts again in this way whenever Redis was away, or
+holds less than before: after a flush, a restored backup or a failover it reads the same records again, and the contents
+are what they were.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from streams.redis_copy.keys import area_key
 from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
-"""So much longer than a record stays in the topic lives a key of Redis: none goes before what it is made from."""
+"""Time that a key of Redis outlives the records it was made from, in seconds."""
 
 POLL_MS = 500
 PAUSE_S = 1.0
@@ -44,11 +44,10 @@ log = logging.getLogger(__name__)
 
 
 class RedisFeeder(BackgroundThread):
-    """Feeds the alerts of the configured areas into Redis.
+    """A thread that copies the alerts of the configured areas to Redis.
 
-    Several feeders may run at once: a change is applied by whichever comes first. The heartbeat of an area is
-    written by the worker that owns it, whose ``health`` knows it, and with it what is ``usual`` there, where that is
-    new.
+    Several feeders may run at once: the first to come applies a change. The worker that owns an area also writes the
+    area's heartbeat, from ``health``, and what is ``usual`` there when that has changed.
     """
 
     def __init__(
@@ -75,10 +74,10 @@ class RedisFeeder(BackgroundThread):
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
-        self._told: dict[str, Usual] = {}  # what Redis was last told to be usual in each area
+        self._usual_written: dict[str, Usual] = {}  # of each area, the last
 
     def _run(self) -> None:
-        """Feed; Kafka and Redis are waited for whenever they are away."""
+        """Feed, and wait for Kafka and Redis whenever they are away."""
         with closing(self._copy):
             self._consumer.run(self._stopping, self._assign, self._feed)
 
@@ -115,8 +114,8 @@ class RedisFeeder(BackgroundThread):
             self._stopping.wait(PAUSE_S)
 
     def _place(self, consumer: KafkaConsumer) -> None:
-        """Go to where Redis stands."""
-        self._told.clear()
+        """Seek to the offsets that Redis holds."""
+        self._usual_written.clear()
         for area in self._areas:
             stored = self._copy.offset(area)
             if stored < self._stored.get(area, 0):
@@ -137,24 +136,24 @@ class RedisFeeder(BackgroundThread):
             self._advance(area, record.offset + 1, record)
         except msgspec.DecodeError as error:
             where = record.topic, record.partition, record.offset
-            log.warning("%s, partition %d, offset %d: not an alert, left out: %s", *where, error)
+            log.warning("%s, partition %d, offset %d: not an alert, skipped: %s", *where, error)
 
     def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
         first = self._first.get(self._partition[area], 0)
         self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record)
 
     def _beat(self, consumer: KafkaConsumer) -> None:
-        """Say that the areas are alive, and see whether Redis still holds what it did.
+        """Write the heartbeats, and notice whether Redis still holds what it did.
 
-        An area without news comes along to the partition's position, else it would hold back the next start.
+        An area without news advances to the partition's position; otherwise it would hold back the next start.
         """
         now = datetime.now(UTC)
         for area, health in self._health().items():
             self._copy.beat(area, health, now)
         for area, usual in self._usual().items():
-            if self._told.get(area) is not usual:
+            if self._usual_written.get(area) is not usual:
                 self._copy.write_usual(area, usual, now)
-                self._told[area] = usual
+                self._usual_written[area] = usual
         for area, partition in self._partition.items():
             position = consumer.position(partition, timeout_ms=TIMEOUT_MS)
             if position is not None:
@@ -162,13 +161,13 @@ class RedisFeeder(BackgroundThread):
         self._metrics.redis_up(True)
 
     def _measure(self, consumer: KafkaConsumer) -> None:
-        """See how much the topic holds, and how much of it Redis does not."""
+        """Measure how much the topic holds, and how much of it is not in Redis."""
         partitions = consumer.assignment()
         try:
             self._first = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT_MS)
             ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
         except KafkaError as error:
-            log.warning("the extent of the topic alerts is not known at the moment: %s", error)
+            log.warning("the offsets of the topic alerts are unknown at the moment: %s", error)
             return
         for area, partition in self._partition.items():
             stored = max(self._stored.get(area, 0), self._first[partition])

@@ -1,7 +1,7 @@
 """Reads the topic ``responses`` of the owned partitions and hands it to the engine.
 
-Where reading begins is what the last transaction of the partition covers, so nothing is acknowledged here, and what
-was handed over and not put on record is read again by whoever owns the partition next.
+Reading begins where the partition's last transaction ended, so nothing is acknowledged here. The partition's next owner
+reads again what was handed over and not put on record.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class ResponseReader(BackgroundThread):
-    """A thread with one consumer, without a group, for all partitions that are followed.
+    """A thread with one consumer for all followed partitions.
 
-    ``respond`` is given a partition, the responses read of it since it was followed, in order, and what to call when
-    they are taken. A partition that is rebuilt is another one, so that the two are never taken for each other.
+    ``respond`` gets a partition, its new responses in order, and what to call when they are processed. A rebuilt
+    partition is another object, so the two are not mistaken for each other.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class ResponseReader(BackgroundThread):
         self._areas = areas
         self._respond = respond
         self._followed: dict[int, Partition] = {}
-        self._reading: dict[int, Partition] = {}  # what the consumer of the moment is assigned to
+        self._reading: dict[int, Partition] = {}  # the assignment of the open consumer
 
     def follow(self, partition: Partition) -> None:
-        """Read a partition from where it stands; always from one and the same thread."""
+        """Read a partition from where it stands; always called from the same thread."""
         self._followed = self._followed | {partition.number: partition}
 
     def leave(self, number: int) -> None:
-        """Read a partition no more (the thread that calls :meth:`follow`)."""
+        """Stop reading a partition; called from the thread that calls :meth:`follow`."""
         self._followed = {known: partition for known, partition in self._followed.items() if known != number}
 
     def _run(self) -> None:
@@ -71,7 +71,7 @@ class ResponseReader(BackgroundThread):
         if self._reading != self._followed:
             self._reading = self._followed
             consumer.assign([TopicPartition(self._topic, number) for number in self._reading])
-            # What was handed over and not taken yet is handed over once more, and taken once.
+            # What was handed over and not processed yet is handed over again, and processed once.
             for number, partition in self._reading.items():
                 consumer.seek(TopicPartition(self._topic, number), partition.next_response)
         if not self._reading:
@@ -81,12 +81,14 @@ class ResponseReader(BackgroundThread):
             self._hand_over(self._reading[at.partition], [self._decoded(record) for record in records])
 
     def _decoded(self, record: ConsumerRecord) -> ResponseRecord:
-        area, said = decode_response(record.key, record.value, record.partition, self._kafka.partitions, self._areas)
+        area, response = decode_response(
+            record.key, record.value, record.partition, self._kafka.partitions, self._areas
+        )
         arrival_s = record.timestamp / 1000
-        return ResponseRecord(record.offset, arrival_s, area, said, record.key, record.value, record.headers)
+        return ResponseRecord(record.offset, arrival_s, area, response, record.key, record.value, record.headers)
 
     def _hand_over(self, partition: Partition, responses: Sequence[ResponseRecord]) -> None:
-        taken = threading.Event()
-        self._respond(partition, responses, taken.set)
-        while not (taken.wait(POLL_MS / 1000) or self._stopping.is_set()):
+        processed = threading.Event()
+        self._respond(partition, responses, processed.set)
+        while not (processed.wait(POLL_MS / 1000) or self._stopping.is_set()):
             pass

@@ -1,4 +1,4 @@
-"""Alerts from a real Kafka to a real HTTP server: each once or more, in order, whoever is away meanwhile."""
+"""Alerts from a real Kafka to a real HTTP server: at least once, in order, even if one of the two is away."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Answer(NamedTuple):
 
 
 class Desk(http.server.ThreadingHTTPServer):
-    """An on-call tool: it answers as ``answers`` of an alert's name say, in order, and else takes what is posted."""
+    """An on-call tool that gives the ``answers`` for an alert's name in order, and then accepts what is posted."""
 
     allow_reuse_address = True
 
     def __init__(self, port: int = 0) -> None:
         self.answers: dict[str, deque[Answer]] = defaultdict(deque)
-        self.taken: list[tuple[str, str, str]] = []  # name, status, notice
+        self.accepted: list[tuple[str, str, str]] = []  # name, status, notice
         self.asked: list[str] = []
         self.tokens: set[str] = set()
         super().__init__(("127.0.0.1", port), _Handler)
@@ -50,7 +50,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answers = self.server.answers[name]
         answer = answers.popleft() if answers else Answer(200)
         if answer.status == 200:
-            self.server.taken.append((name, body["status"], alert["annotations"]["notice"]))
+            self.server.accepted.append((name, body["status"], alert["annotations"]["notice"]))
         self.send_response(answer.status)
         for header, value in answer.headers.items():
             self.send_header(header, value)
@@ -74,7 +74,7 @@ def open_desk(port: int = 0) -> Iterator[Desk]:
 
 
 def publish(site: Site, *values: bytes, delayed: bool = False) -> None:
-    """Alerts of the area leeds, with their provenance."""
+    """Send alerts of the area leeds, with their provenance."""
     made = Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=0.1, delayed=delayed)
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
         headers = [("provenance", made.encode())]
@@ -94,12 +94,12 @@ def webhook(site: Site, desk_port: int, **settings: str) -> WorkerProcess:
 
 
 def counted(process: WorkerProcess) -> dict[str, float]:
-    """The samples that are not 0."""
+    """Return the samples that are not 0."""
     lines = [line.rsplit(" ", 1) for line in process.asked("/metrics")[1].splitlines() if line.startswith("hotspots_")]
     return {name.removeprefix("hotspots_webhook_"): float(value) for name, value in lines if float(value)}
 
 
-def test_alerts_are_told_and_what_is_refused_stops_nobody(new_site: NewSite) -> None:
+def test_alerts_are_delivered_and_a_refusal_stops_nobody(new_site: NewSite) -> None:
     site = new_site("leeds")
     publish(site, event("before"))
     with open_desk() as desk, webhook(site, desk.server_port, give_up_min="0.05") as process:
@@ -127,11 +127,13 @@ def test_alerts_are_told_and_what_is_refused_stops_nobody(new_site: NewSite) -> 
             ("good", "firing", "opened"),
             ("good", "resolved", "ended"),
         }
-        process.until(lambda: ("good", "firing", "opened") in desk.taken, "what comes after one that fails is told")
+        process.until(
+            lambda: ("good", "firing", "opened") in desk.accepted, "what comes after one that fails is delivered"
+        )
         assert b"server_error" not in b"".join(record.value for record in site.read("undelivered"))  # still being tried
-        process.until(lambda: len(desk.taken) >= len(expected), "all is told")
-        of_each = {name: [each for each in desk.taken if each[0] == name] for name, *_ in desk.taken}
-        assert {each for told in of_each.values() for each in told} == expected
+        process.until(lambda: len(desk.accepted) >= len(expected), "all is delivered")
+        of_each = {name: [each for each in desk.accepted if each[0] == name] for name, *_ in desk.accepted}
+        assert {each for accepted in of_each.values() for each in accepted} == expected
         assert [notice for *_, notice in of_each["fails-once"]] == ["opened", "escalated"]
         assert [status for _, status, _ in of_each["throttled"]] == ["firing", "resolved"]
         letters = process.until(lambda: len(found := site.read("undelivered")) == 4 and found, "dead letters")
@@ -162,7 +164,7 @@ def test_alerts_are_told_and_what_is_refused_stops_nobody(new_site: NewSite) -> 
             assert secret not in process.log.read_text()
 
 
-def test_an_end_is_told_after_a_restart_and_nothing_is_lost_while_the_desk_or_the_process_is_away(
+def test_an_end_is_delivered_after_a_restart_and_nothing_is_lost_while_the_desk_or_the_process_is_away(
     new_site: NewSite,
 ) -> None:
     site = new_site("leeds")
@@ -171,7 +173,7 @@ def test_an_end_is_told_after_a_restart_and_nothing_is_lost_while_the_desk_or_th
         with webhook(site, port) as process:
             process.until(process.is_ready, "it reads alerts")
             publish(site, event("first"))
-            process.until(lambda: desk.taken, "the first is told")
+            process.until(lambda: desk.accepted, "the first is delivered")
             assert process.stop() == 0
     publish(site, event("second"), ended("first"))
     with webhook(site, port) as process:
@@ -179,8 +181,8 @@ def test_an_end_is_told_after_a_restart_and_nothing_is_lost_while_the_desk_or_th
         process.kill()  # with both still on their way
     publish(site, event("third"))
     with webhook(site, port) as process, open_desk(port) as desk:
-        process.until(lambda: len({*desk.taken}) >= 3, "all is told")
-        assert {*desk.taken} == {  # at least once: a busy machine may lose and regain the partition
+        process.until(lambda: len({*desk.accepted}) >= 3, "all is delivered")
+        assert {*desk.accepted} == {  # at least once: a busy machine may lose and regain the partition
             ("first", "resolved", "ended"),
             ("second", "firing", "opened"),
             ("third", "firing", "opened"),

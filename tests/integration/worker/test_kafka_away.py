@@ -1,4 +1,4 @@
-"""Kafka dies under a worker: it is said, waited for, and does not keep the worker from leaving."""
+"""Kafka dies under a worker: the worker reports it, waits, and can still leave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.worker_process import BEGIN, Site, WorkerProcess, inciden
 
 END = BEGIN + timedelta(days=13)
 RECOVERY_S = 150.0
-"""A transaction that was under way when Kafka died is given up after 25 s, the clients back off besides."""
+"""A transaction that was open when Kafka died is given up after 25 s, and the clients back off besides."""
 FEW_LINES = 50
 STOP_S = 30.0
 """Below the grace period of docker-compose.yml."""
@@ -22,7 +22,7 @@ STOP_S = 30.0
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of clients in this process
 def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
-    """In the midst of a replay: the worker says that it is not ready, goes on by itself, and leaves when told."""
+    """During a replay, the worker reports that it is not ready, resumes on its own, and leaves when stopped."""
     with LocalKafka(tmp_path / "kafka") as broker:
         site = Site(tmp_path, broker.bootstrap, "dies-")
         rows = [*incidents("leeds", 160, 1), tick("leeds", END)]

@@ -1,4 +1,4 @@
-"""The nightly calibration: when it is due, and that a process of its own makes it from the log in Kafka."""
+"""The nightly calibration: when it is due, and that a process beside the worker makes it from the log in Kafka."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_past_that_is_too_short_leaves_things_as_they_are(
 ) -> None:
     site = new_site(clock="wall")
     with running(site, due_now(site), monkeypatch) as made:
-        until(lambda: "the log holds no incident" in caplog.text, "it is said why")
+        until(lambda: "the log holds no incident" in caplog.text, "the reason is logged")
     assert made.empty()
 
 

@@ -1,4 +1,4 @@
-"""Work at once: in order for each key, and a position below which nothing is missing."""
+"""Concurrent work: in order for each key, and a position below which nothing is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = TopicPartition("alerts", 0)
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12))
 def test_keys_keep_their_order_and_the_position_has_no_gap(work: list[tuple[str, int]]) -> None:
-    """``work``: of each record the key, and how many turns of the loop it takes."""
+    """``work``: each record's key, and the number of turns of the loop that it takes."""
     done: list[int] = []
 
     async def run() -> None:
@@ -45,17 +45,17 @@ def test_keys_keep_their_order_and_the_position_has_no_gap(work: list[tuple[str,
 
 def test_a_key_does_not_wait_for_another() -> None:
     async def run() -> None:
-        in_flight, held, told = InFlight(), asyncio.Event(), asyncio.Event()
+        in_flight, held, ran = InFlight(), asyncio.Event(), asyncio.Event()
 
         async def hold() -> None:
             await held.wait()
 
-        async def tell() -> None:
-            told.set()
+        async def run_at_once() -> None:
+            ran.set()
 
         in_flight.begin(HERE, 5, "a", hold)
-        in_flight.begin(HERE, 6, "b", tell)
-        await asyncio.wait_for(told.wait(), 5)
+        in_flight.begin(HERE, 6, "b", run_at_once)
+        await asyncio.wait_for(ran.wait(), 5)
         assert in_flight.position(HERE, 7) == 5
         held.set()
         while in_flight:

@@ -1,16 +1,14 @@
-"""What on-call tools are told: Alertmanager's shape, of which revisions, and when to come again."""
+"""Notifications have the shape of Alertmanager's, for the revisions that on-call tools are notified of."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from streams.messages.alert import read_alert
-from streams.webhook.client import retry_after_s
-from streams.webhook.notification import is_told, notification
+from streams.webhook.notification import is_notified, notification
 from tests.streams.messages.alert_events import ended, event
 
 
@@ -73,7 +71,7 @@ def test_an_exercise_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "from_tier", "delayed", "told"),
+    ("value", "from_tier", "delayed", "notified"),
     [
         (event("a"), "alert", False, True),
         (event("a", tier="alert"), "alert", False, True),
@@ -87,22 +85,5 @@ def test_an_exercise_says_so() -> None:
         (ended("a", tier="watch"), "alert", False, False),
     ],
 )
-def test_what_is_told(value: bytes, from_tier: str, delayed: bool, told: bool) -> None:
-    assert is_told(read_alert(value).data.properties, from_tier, delayed) is told
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        ("Fri, 03 May 2024 20:00:30 GMT", 30.0),
-        ("Fri, 03 May 2024 19:00:00 GMT", 0.0),
-        ("", None),
-        ("-1", None),
-        ("soon", None),
-        ("²", None),
-    ],
-)
-def test_when_to_come_again(header: str, seconds: float | None) -> None:
-    assert retry_after_s(header, datetime(2024, 5, 3, 20, tzinfo=UTC)) == seconds
+def test_what_is_notified(value: bytes, from_tier: str, delayed: bool, notified: bool) -> None:
+    assert is_notified(read_alert(value).data.properties, from_tier, delayed) is notified

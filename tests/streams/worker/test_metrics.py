@@ -35,14 +35,14 @@ HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learn
 
 
 def closed_tick() -> ClosedTick:
-    """A tick as the Monitor closes it, without a change in it."""
+    """Return a tick as the Monitor closes it, without a change."""
     places = Locations.from_places(["c"], [-1.5], [53.8], 100.0)
     (closed,) = Monitor("leeds", AreaSettings(clock="watermark"), places).put(TickMark(3600), 0, 0)
     return closed
 
 
 def worker() -> CollectorRegistry:
-    """Every method called once, so that every metric has a sample."""
+    """Call every method once, so that every metric has a sample."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.observe(lambda: [ALERT], lambda: {"leeds": HEALTH})
@@ -77,7 +77,7 @@ def scrape(registry: CollectorRegistry) -> str:
 
 
 def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
-    """Label values, in the declared order, to the value of a metric's samples."""
+    """Return the values of a metric's samples by their label values, in the declared order."""
     labels = next(each.labels for each in WORKER_METRICS if each.name == name)
     found = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
@@ -128,7 +128,7 @@ def test_the_process_and_python_are_measured_too() -> None:
     st.lists(st.integers(0, 9), min_size=len(OUTCOMES), max_size=len(OUTCOMES)),
 )
 def test_outcomes_add_up_to_the_records_read(steps: list[list[int]], earlier: list[int]) -> None:
-    """Whatever was read before this process took the area over is not counted again."""
+    """What was read before this process took the area over is not counted again."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     tick = closed_tick()
@@ -186,7 +186,7 @@ def test_a_response_counts_by_its_action_and_as_no_tick_and_its_alert_no_second_
 
 
 def test_what_is_counted_of_an_area_begins_at_0() -> None:
-    """Otherwise Prometheus would not see the first of anything as an increase."""
+    """Otherwise Prometheus would not see the first event as an increase."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.rebuilt("leeds", 0.5)

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from streams.configuration.console import ConsoleSettings
 from streams.configuration.reader import ConfigurationError
 from streams.console import users
-from streams.console.data.responder import NotTaken
+from streams.console.data.responder import NotAccepted
 from streams.console.guards import MAX_BODY_BYTES
 from streams.console.users import password_line, read_users
 from streams.messages.response import ResponseMessage
@@ -35,7 +35,7 @@ class Sent:
 
     async def send(self, area: str, response: ResponseMessage) -> None:
         if self.is_away:
-            raise NotTaken
+            raise NotAccepted
         self.records.append((area, response))
 
     def close(self) -> None:
