@@ -45,7 +45,7 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with closing(Demo(tmp_path_factory.mktemp("demo"), *PACE)) as demo:
-        demo.wait_for("Ready after")
+        demo.wait_for("Ready after", 240)
         page, kafka, redis = (
             match[1]
             for match in (
