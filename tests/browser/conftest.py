@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 from redis import Redis
 
 from tests.integration.demo.demo_process import Demo
@@ -45,7 +45,7 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with closing(Demo(tmp_path_factory.mktemp("demo"), *PACE)) as demo:
-        demo.wait_for("Ready after")
+        demo.wait_for("Ready after", 240)
         page, kafka, redis = (
             match[1]
             for match in (
@@ -64,6 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, which resolves no name except loopback."""
     path = shutil.which(CHROMIUM)
+    expect.set_options(timeout=20_000)  # a busy machine is slow
     assert path, "chromium is missing: apt-get install --no-install-recommends chromium"
     arguments = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     if os.geteuid() == 0:

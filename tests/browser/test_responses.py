@@ -71,7 +71,7 @@ def test_outcome_and_taking_are_shown_and_linked_to(site: Site, open_page: OpenP
 
 def test_a_choice_for_one_alert_does_not_carry_over_to_the_next(open_page: OpenPage) -> None:
     page = open_page()
-    expect(page.locator("#list .row").nth(1)).to_be_visible()
+    expect(page.locator("#list .row").nth(1)).to_be_visible(timeout=60_000)
     page.locator("#list .row").first.press("Enter")
     expect(page.locator("#card")).to_be_visible()
     before = page.locator("#card").get_attribute("data-alert")

@@ -45,7 +45,7 @@ class Demo:
             self._shown += os.read(self._terminal, 65_536).decode(errors="replace")
         return self._shown
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, deadline_s: float = 90) -> None:
         """Wait until it has printed a text; notes its children meanwhile."""
 
         def shown() -> bool:
@@ -53,7 +53,7 @@ class Demo:
             assert text in self.output or self.process.poll() is None, self._errors.read_text()
             return text in self.output
 
-        until(shown, f"{text!r} in the output", 90)
+        until(shown, f"{text!r} in the output", deadline_s)
 
     def child(self, word: str) -> psutil.Process:
         """The child with a word in its command line."""
