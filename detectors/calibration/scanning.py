@@ -23,7 +23,7 @@ Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scanning:
-    """What the scans of an area need: settings, locations in metres, (L, 3), and their neighbours."""
+    """Settings, locations in metres, (L, 3), and neighbours for the scans of an area."""
 
     settings: AreaSettings
     points: NDArray[np.float64]
