@@ -15,9 +15,9 @@ from matplotlib import pyplot
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.locations import Locations
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.area.strata import BUCKET_S
 from detectors.clusters.scorer import RecentCases
 from detectors.kernels.ratio import log_likelihood_ratio
@@ -27,7 +27,7 @@ from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import Monitor
 from detectors.scan.replications import largest_by_chance
 from detectors.scan.shells import Shells
-from detectors.scan.significance import TIERS, Gumbel, score_for_interval
+from detectors.scan.significance import TIERS, Gumbel, Tier, score_for_interval
 from streams.analyst.simulated_city import RESOLUTION, Simulation
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -62,7 +62,7 @@ def watch(seed: int) -> tuple[Seen, list[Alert]]:
         news = [change for tick in monitor.put(incident, offset, arrival_s) for change in tick.changes]
         changes += news
         if seen is None:
-            strong = [change for change in news if change.tier == "urgent" and change.observed >= 6]
+            strong = [change for change in news if change.tier is Tier.URGENT and change.figures.observed >= 6]
             seen = look(monitor, strong[0]) if strong else None
     assert seen is not None
     return seen, [change for change in changes if change.id == seen.alert.id]
@@ -85,7 +85,7 @@ def look(monitor: Monitor, alert: Alert) -> Seen:
     null = PermutationNull(pool, np.repeat(of_stratum, number), cases.age, recent)
     shells = Shells.cut(monitor.near, model.expected[:, -1])
     maxima = largest_by_chance(model, null, monitor.near, shells, 3, REPLICATIONS, (0, stream, window.now))
-    zone = {monitor.locations.ids.index(name) for name in alert.locations}
+    zone = {monitor.locations.ids.index(name) for name in alert.figures.locations}
     rows = window.rows(window.first, window.now)
     columns = window.columns
     wanted = [row for row in rows.tolist() if int(columns.location[row]) in zone and of(columns.category[row], stream)]
@@ -96,7 +96,7 @@ def look(monitor: Monitor, alert: Alert) -> Seen:
 
 def of(category: int, stream: int) -> bool:
     """Return whether a category is scanned in a stream."""
-    return category == stream or STREAMS[stream] == "all"
+    return category == stream or STREAMS[stream] is Stream.ALL
 
 
 def cylinder(seen: Seen, path: Path) -> None:
@@ -104,9 +104,9 @@ def cylinder(seen: Seen, path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.8), width_ratios=(1, 1.6), layout="constrained")
     locations, alert = seen.monitor.locations, seen.alert
     metres = 6_371_000 * np.pi / 180
-    x = (locations.longitude - alert.longitude) * metres * np.cos(np.radians(alert.latitude))
-    y = (locations.latitude - alert.latitude) * metres
-    column = seen.monitor.settings.durations_h.index(alert.duration_h)
+    x = (locations.longitude - alert.figures.longitude) * metres * np.cos(np.radians(alert.figures.latitude))
+    y = (locations.latitude - alert.figures.latitude) * metres
+    column = seen.monitor.settings.durations_h.index(alert.figures.duration_h)
     near = np.hypot(x, y) < 1500
     shown = left.scatter(x[near], y[near], s=200, c=seen.model.expected[near, column], cmap="Blues", marker="h", vmin=0)
     counts = seen.model.counts[:, column]
@@ -122,7 +122,7 @@ def cylinder(seen: Seen, path: Path) -> None:
             size=9,
             path_effects=[withStroke(linewidth=2, foreground="white")],
         )
-    left.add_patch(pyplot.Circle((0, 0), alert.radius_m + 170, fill=False, color=RED, lw=1.5))
+    left.add_patch(pyplot.Circle((0, 0), alert.figures.radius_m + 170, fill=False, color=RED, lw=1.5))
     left.set(
         xlim=(-1500, 1500),
         ylim=(-1500, 1500),
@@ -132,12 +132,14 @@ def cylinder(seen: Seen, path: Path) -> None:
         xlabel="metres",
         title="the zone",
     )
-    figure.colorbar(shown, ax=left, label=f"usual in these {alert.duration_h} hours", shrink=0.8)
+    figure.colorbar(shown, ax=left, label=f"usual in these {alert.figures.duration_h} hours", shrink=0.8)
     days = len(seen.in_bucket) / 24
     right.hist(
         seen.in_zone / 24 - days, bins=np.arange(-int(days), 1), color=BLUE, label="incidents of the zone, a day"
     )
-    right.axvspan(-alert.duration_h / 24, 0, color=RED, alpha=0.4, label=f"the last {alert.duration_h} hours")
+    right.axvspan(
+        -alert.figures.duration_h / 24, 0, color=RED, alpha=0.4, label=f"the last {alert.figures.duration_h} hours"
+    )
     right.set(xlabel="days before now: the window", title="the duration")
     right.yaxis.get_major_locator().set_params(integer=True)
     right.legend(loc="upper left")
@@ -160,7 +162,7 @@ def strata(seen: Seen, path: Path) -> None:
 def score(seen: Seen, path: Path) -> None:
     """Draw how unusual: the ratio of every cylinder around the centre, and the largest ones that chance brings."""
     alert, near, model = seen.alert, seen.monitor.near, seen.model
-    centre = seen.monitor.locations.ids.index(alert.centre)
+    centre = seen.monitor.locations.ids.index(alert.figures.centre)
     sizes = int(near.size[centre])
     zone = near.zone(centre, sizes)
     observed, expected = model.counts[zone].cumsum(axis=0), model.expected[zone].cumsum(axis=0)
@@ -177,11 +179,11 @@ def score(seen: Seen, path: Path) -> None:
     left.set(xlabel="locations in the zone, nearest first", ylabel="hours until now", title="around one centre")
     figure.colorbar(shown, ax=left, label="log-likelihood ratio")
     gumbel = Gumbel.fit(seen.maxima)
-    at = np.linspace(0, max(alert.llr * 1.05, seen.maxima.max()), 300)
+    at = np.linspace(0, max(alert.figures.llr * 1.05, seen.maxima.max()), 300)
     z = (at - gumbel.location) / gumbel.scale
     right.hist(seen.maxima, bins=40, density=True, color=GREY, label=f"largest of each of {REPLICATIONS} by chance")
     right.plot(at, np.exp(-z - np.exp(-z)) / gumbel.scale, color=BLUE, label="Gumbel distribution")
-    right.axvline(alert.llr, color=RED, label=f"this cluster: a score of {gumbel.score(alert.llr):.1f}")
+    right.axvline(alert.figures.llr, color=RED, label=f"this cluster: a score of {gumbel.score(alert.figures.llr):.1f}")
     right.set(xlabel="largest log-likelihood ratio of a scan", yticks=[], title="over the whole area")
     right.legend()
     save(figure, path)
@@ -191,10 +193,10 @@ def life(revisions: list[Alert], path: Path) -> None:
     """Draw the life of the alert: the score of every revision, and the tiers."""
     figure, axis = pyplot.subplots(figsize=(9, 3.2), layout="constrained")
     hours = [(each.tick_s - revisions[0].tick_s) / BUCKET_S for each in revisions]
-    axis.step(hours, [each.score for each in revisions], where="post", color=BLUE)
-    speaks = [(hour, each.score) for hour, each in zip(hours, revisions, strict=True) if each.notice]
+    axis.step(hours, [each.figures.score for each in revisions], where="post", color=BLUE)
+    speaks = [(hour, each.figures.score) for hour, each in zip(hours, revisions, strict=True) if each.notice]
     axis.plot(*zip(*speaks, strict=True), "o", color=RED, label="has something to tell")
-    silent = [(hour, each.score) for hour, each in zip(hours, revisions, strict=True) if not each.notice]
+    silent = [(hour, each.figures.score) for hour, each in zip(hours, revisions, strict=True) if not each.notice]
     if silent:
         axis.plot(*zip(*silent, strict=True), "o", color=BLUE, mfc="white", label="keeps the figures fresh")
     tiers = AreaSettings().tiers
@@ -206,7 +208,7 @@ def life(revisions: list[Alert], path: Path) -> None:
     for hour, each in zip(hours, revisions, strict=True):
         if each.notice and hour >= free_from:
             axis.annotate(
-                each.notice.replace("_", " "), (hour, each.score), (3, -12), textcoords="offset points", size=8
+                each.notice.replace("_", " "), (hour, each.figures.score), (3, -12), textcoords="offset points", size=8
             )
             free_from = hour + 6  # the text needs room
     axis.set(xlabel="hours since it opened", ylabel="score")

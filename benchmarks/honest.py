@@ -31,6 +31,7 @@ from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import Monitor
+from detectors.scan.significance import Tier
 from detectors.simulation import City, Injection, RepeatKernel
 from streams.calibration.plot import draw
 
@@ -152,10 +153,10 @@ def measure(case: Case, budget: float, threads: int) -> Result:
         np.concatenate((history.location[recent], measured.location)),
         np.concatenate((history.category[recent], measured.category)),
     )
-    watch = made.scores["watch"]
+    watch = made.scores[Tier.WATCH]
     stratum = scanning.stratum(whole.first_bucket, whole.buckets)
     clusters = scanning.clusters(whole, stratum, made.margins, watch - SETTINGS.ease_below)
-    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in clusters]
+    lives = [scanning.lives(each, watch, made.scores[Tier.ALERT]) for each in clusters]
     return Result(np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0), budget)
 
 

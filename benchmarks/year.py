@@ -29,6 +29,7 @@ from detectors.calibration.calibrate import blocks_of, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
+from detectors.scan.significance import Tier
 from streams.analyst.backtest import backtest
 from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
@@ -70,10 +71,10 @@ def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
     first = int(HISTORY.total_seconds()) // BUCKET_S - kept
     buckets = int(REST.total_seconds()) // BUCKET_S + kept
     rest = Past.of(past.first_bucket + first, buckets, past.second - first * BUCKET_S, past.location, past.category)
-    watch = made.scores["watch"]
+    watch = made.scores[Tier.WATCH]
     clusters = scanning.clusters(rest, scanning.stratum(rest.first_bucket, rest.buckets), made.margins, watch - 1.0)
     weeks = REST.days // 7
-    lives = [scanning.lives(each, watch, made.scores["alert"]) for each in clusters]
+    lives = [scanning.lives(each, watch, made.scores[Tier.ALERT]) for each in clusters]
     return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
 
 
@@ -85,7 +86,7 @@ def year_of(table: IncidentFile, chosen: Area, made: CalibrationFile, bar: Progr
     task = bar.add_task("backtest", total=len(rows))
     result = backtest(rows, calibrated, begin.timestamp(), 65_536, lambda: bar.advance(task))
     revisions = [read_alert(event).data.properties for event in result.events]
-    notices = [each for each in revisions if each.tier in ("alert", "urgent") and each.notice]
+    notices = [each for each in revisions if each.tier in (Tier.ALERT, Tier.URGENT) and each.notice]
     check(notices, chosen.settings.repeats)
     return Year(len(result.summary.alerts), collections.Counter(each.notice for each in notices))
 
@@ -139,7 +140,7 @@ def main(threads: int) -> None:
                 file = make(history, chosen, budget, nulls, step)
                 made = file.calibration
                 opened = rest_of(whole, scanning, made)
-                scores = " | ".join(f"{made.scores[tier]:.2f}" for tier in ("watch", "alert", "urgent"))
+                scores = " | ".join(f"{made.scores[tier]:.2f}" for tier in (Tier.WATCH, Tier.ALERT, Tier.URGENT))
                 measured = f"{made.rate:.2f} ({made.rate_low:.2f} to {made.rate_high:.2f})"
                 rows.append(f"| {budget:g} | {null} | {measured} | {scores} | {opened:.2f} | {opened / budget:.2f} |")
                 bar.console.print(rows[-1])

@@ -15,14 +15,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.response import Response
-from detectors.alerts.tracking import Alert, NoSuchAlert, Tracker, TrackerState
+from detectors.alerts.tracking import NoSuchAlert, Tracker, TrackerState
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours, neighbours
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.calibration.result import Calibration
-from detectors.clusters.cluster import Cluster
+from detectors.clusters.cluster import Figures
 from detectors.clusters.scorer import NullMaximum, RecentCases, Scorer
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
@@ -85,7 +86,7 @@ class ClosedTick(msgspec.Struct, frozen=True, kw_only=True):
     tick_s: int
     next_offset: int
     lowest_offset: int
-    streams: tuple[str, ...]
+    streams: tuple[Stream, ...]
     changes: tuple[Alert, ...]
     refusals: tuple[tuple[int, str, str], ...]
     is_silent: bool
@@ -229,7 +230,7 @@ class Monitor:
 
     def _go_by(self, calibration: Calibration) -> None:
         self._calibration, self._coming = calibration, None
-        self._tracker.go_by(calibration)
+        self._tracker.use(calibration)
         self._scorer = Scorer(self.locations, self.near, self.settings, self._scorer.nulls, calibration)
 
     def advance(self, time_s: int) -> list[ClosedTick]:
@@ -361,8 +362,8 @@ class Monitor:
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)
         return streams, changes
 
-    def _look_back(self, stream: int, cluster: Cluster) -> ZoneProfile:
-        zone = self.locations.indices(cluster.locations)
+    def _look_back(self, stream: int, figures: Figures) -> ZoneProfile:
+        zone = self.locations.indices(figures.locations)
         return ZoneProfile.of(self.window, stream, zone, ZoneInfo(self.settings.timezone))
 
     # Writing down and going on

@@ -16,9 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.incident import Category, Incident
 from detectors.area.locations import to_sphere
+from detectors.area.settings import Stream
+from detectors.scan.significance import Tier
 from detectors.simulated_places import Events, Places, Usual, in_order
 
 CATEGORIES = (Category.VIOLENCE, Category.PROPERTY, Category.DRUGS, Category.DISORDER)
@@ -266,8 +268,8 @@ def found(cluster: InjectedCluster, revisions: Iterable[Alert]) -> int | None:
     ticks = [
         alert.tick_s
         for alert in revisions
-        if alert.stream in (cluster.category.value, "all")
-        and alert.tier in ("alert", "urgent")
+        if alert.stream in (cluster.category, Stream.ALL)
+        and alert.tier in (Tier.ALERT, Tier.URGENT)
         and alert.alerted_s is not None
         and cluster.third_s <= alert.alerted_s <= alert.tick_s <= cluster.end_s
         and len(members.intersection(alert.members)) >= 2

@@ -1,4 +1,4 @@
-"""Whether an alert speaks: a control room is told once, and afterwards only of what matters."""
+"""Whether a revision notifies the control room: once when an alert opens, afterwards only when something matters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from detectors.alerts.lifecycle import TERMINAL, AlertState
 from detectors.area.settings import RepeatSettings
+from detectors.scan.significance import Tier
 
 
 class Notice(enum.StrEnum):
@@ -16,18 +17,18 @@ class Notice(enum.StrEnum):
     SILENT = ""
     OPENED = "opened"
     ESCALATED = "escalated"  # a higher tier than ever before
-    TIER = "tier_changed"  # new members, and another tier than the last notice said
-    AREA = "area_changed"  # new or relocated members, and mostly other places
-    RISK = "risk_changed"  # new members, and a relative risk that is another
+    TIER = "tier_changed"  # new members, and another tier than at the last notice
+    AREA = "area_changed"  # new or relocated members, and mostly other locations
+    RISK = "risk_changed"  # new members, and another relative risk
     REMINDER = "reminder"
     ENDED = "ended"
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A cluster as a notice told of it: when, the tier that it then had (empty: none), its figures, its places."""
+class NoticeFigures(msgspec.Struct, frozen=True):
+    """The figures of a cluster that notices are compared by, at a tick; ``tier``: its tier then, None below watch."""
 
     tick_s: int
-    tier: str
+    tier: Tier | None
     observed: int
     expected: float
     locations: tuple[str, ...]
@@ -37,15 +38,15 @@ def notice(
     state: AlertState,
     has_risen: bool,
     has_news: bool,
-    now: Said,
-    last: Said | None,
+    now: NoticeFigures,
+    last: NoticeFigures | None,
     settings: RepeatSettings,
     is_muted: bool = False,
 ) -> Notice:
-    """What a revision says.
+    """Return the notice of a revision.
 
-    ``has_risen``: to a tier that the alert never had; ``has_news``: members of which no notice has told, or that were
-    relocated; ``last``: what the last notice said, None before the first; ``is_muted``: it need not be brought to mind.
+    ``has_risen``: the alert reaches its highest tier so far. ``has_news``: it has members that no notice has shown, or
+    relocated ones. ``last``: the figures at the last notice, None before the first. ``is_muted``: no reminders.
     """
     if last is None:
         return Notice.OPENED
@@ -65,8 +66,8 @@ def notice(
     return Notice.REMINDER if is_due(now.tick_s, last, settings, is_muted) else Notice.SILENT
 
 
-def is_due(tick_s: int, last: Said, settings: RepeatSettings, is_muted: bool = False) -> bool:
-    """Whether the last notice was so long ago that the alert should be brought to mind; never where ``is_muted``."""
+def is_due(tick_s: int, last: NoticeFigures, settings: RepeatSettings, is_muted: bool = False) -> bool:
+    """Whether the last notice is old enough for a reminder; never if ``is_muted``."""
     return not is_muted and 0 < settings.reminder_h * 3600 <= tick_s - last.tick_s
 
 
@@ -74,6 +75,6 @@ def _share_in_common(some: tuple[str, ...], others: tuple[str, ...]) -> float:
     return len({*some} & {*others}) / len({*some, *others})
 
 
-def _ratio_of_risks(now: Said, last: Said) -> float:
-    """Relative risk now over that of the last notice; nothing expected counts as hardly anything."""
+def _ratio_of_risks(now: NoticeFigures, last: NoticeFigures) -> float:
+    """The relative risk now over that of the last notice; an expected count of 0 counts as 1e-9."""
     return (now.observed / max(now.expected, 1e-9)) / (last.observed / max(last.expected, 1e-9))

@@ -5,6 +5,7 @@ Every field has a safe default, so no file is needed to start.
 
 from __future__ import annotations
 
+import enum
 import functools
 import hashlib
 from typing import Annotated, Literal
@@ -18,8 +19,19 @@ from detectors.area.locations import Locations
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
-STREAMS = ("violence", "property", "drugs", "disorder", "all")
-"""The scanned streams by index: the four categories, then all four together."""
+
+class Stream(enum.StrEnum):
+    """What is scanned: one of the four categories, or all of them together."""
+
+    VIOLENCE = "violence"
+    PROPERTY = "property"
+    DRUGS = "drugs"
+    DISORDER = "disorder"
+    ALL = "all"
+
+
+STREAMS = tuple(Stream)
+"""The streams by index."""
 
 CATEGORY_MAP: dict[str, Category] = {
     **{category.value: category for category in Category},

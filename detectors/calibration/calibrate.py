@@ -24,16 +24,16 @@ from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Maxima, Scanning
 from detectors.kernels.null_alerts import Clusters, Lives
-from detectors.scan.significance import TIERS
+from detectors.scan.significance import TIERS, Tier
 
 BLOCK_WEEKS = 26
 WEEK = 168
 """Hours of a week."""
 STEP = 7
 """Hours between the scans from which the score is learnt: a week of them has every hour of the day."""
-PER_BUDGET = {"watch": 10.0, "advisory": 3.0, "alert": 1.0, "urgent": 0.1}
+PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
 """How often chance reaches each tier, in units of the budget."""
-WATCH = TIERS[0]
+WATCH = Tier.WATCH
 LOWEST = 0.0
 """Lower bound for the score at which alerts open, whatever the budget: chance brings one as high to most scans."""
 MARGIN = 0.5
@@ -131,9 +131,9 @@ def calibrate(
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)
-        lowest = watch - ease
+        lowest, alert = watch - ease, scores[Tier.ALERT]
         measured = parts.map(
-            2, lambda null: _lives(scanning, scanning.clusters(null, stratum, margins, lowest), watch, scores["alert"])
+            2, lambda null: _lives(scanning, scanning.clusters(null, stratum, margins, lowest), watch, alert)
         )
     return Calibration.of(
         scores=scores,

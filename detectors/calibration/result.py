@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detectors.area.settings import STREAMS
 from detectors.calibration.margins import Margins
 from detectors.calibration.near_repeats import WITHIN_M, WITHIN_S, Repeats
-from detectors.scan.significance import TIERS
+from detectors.scan.significance import TIERS, Tier
 
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
@@ -46,7 +46,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
 
     budget: float
-    scores: dict[str, float]
+    scores: dict[Tier, float]
     margins: tuple[Margins, ...]
     curve: tuple[tuple[float, float], ...]
     decay: float
@@ -60,7 +60,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def of(
         cls,
         *,
-        scores: Mapping[str, float],
+        scores: Mapping[Tier, float],
         margins: Sequence[Margins],
         strongest: NDArray[np.float64],
         weeks: int,
@@ -106,11 +106,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """SHA-256 in hex over the whole calibration; every tick and cluster carries it."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
-    def score_of(self, tier: str) -> float:
+    def score_of(self, tier: Tier) -> float:
         """See :class:`detectors.scan.significance.Chance`."""
         return self.scores[tier]
 
-    def tier(self, score: float) -> str | None:
+    def tier(self, score: float) -> Tier | None:
         """See :class:`detectors.scan.significance.Chance`."""
         return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from detectors.clusters.artefacts import Artefacts
 
 
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-    """A cylinder that stands out, in the words of the area: what the scan found and how rare it is.
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a cylinder: where it lies, what the scan found in it, and how rare that is.
 
-    ``centre`` and ``locations`` (the zone in rank order) are location ids; ``members`` incident ids
-    in byte order; ``breakdown`` the members by category; ``interval_times`` how many members' time is
-    the end of an interval; ``reported`` how many were reported and not discovered by patrols. Times in
-    seconds since 1970.
+    ``centre`` and ``locations`` (the zone, nearest first) are location ids; ``start_s`` is in seconds since 1970;
+    ``breakdown`` counts the members by category. ``interval_times`` counts the members whose time is the end of an
+    interval, ``reported`` those that were reported and not discovered by patrols.
 
-    ``trigger_score`` is what opens an alert and raises its tier: the score that the cylinder would have
-    with its reported incidents alone, unless discovered ones may trigger. Patrols find most where they
-    look, so what they find must not send them (Ensign et al. 2018; Lum and Isaac 2016).
+    ``trigger_score`` opens an alert and raises its tier: the score that the cylinder would have with its reported
+    incidents alone, unless discovered ones may trigger. Patrols find most where they look, so what they find must
+    not send them (Ensign et al. 2018; Lum and Isaac 2016).
 
-    ``calibration``: the digest of the one that score and interval are by, empty for none, and its budget.
-    ``artefacts``: what else may explain it; it labels, and has no effect on anything.
-    ``completeness``: the share of the stream's reports from the cylinder's hours that has usually arrived by now; None
-    where that is not known.
+    ``calibration`` is the digest of the calibration behind score and interval (empty for none), ``budget_per_week``
+    its budget. ``artefacts`` label the cylinder and change nothing. ``completeness`` is the share of the stream's
+    reports from the cylinder's hours that has usually arrived by now; None if unknown.
     """
 
     centre: str
@@ -38,12 +35,18 @@ class Cluster:
     llr: float
     score: float
     recurrence_interval_days: float
-    members: tuple[str, ...]
     breakdown: dict[str, int]
     interval_times: int
     reported: int
     trigger_score: float
     calibration: str = ""
     budget_per_week: float | None = None
-    artefacts: Artefacts = dataclasses.field(default_factory=Artefacts)
+    artefacts: Artefacts = Artefacts()
     completeness: float | None = None
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """A cylinder that stands out in one scan: its figures, and the ids of its incidents in byte order."""
+
+    figures: Figures
+    members: tuple[str, ...]

@@ -15,7 +15,7 @@ from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
 from detectors.clusters.artefacts import Artefacts, DenyList, Members, Zone, artefacts
-from detectors.clusters.cluster import Cluster
+from detectors.clusters.cluster import Cluster, Figures
 from detectors.kernels.ratio import TIE, log_likelihood_ratio
 from detectors.models.expected import Expected
 from detectors.models.nulls import PermutationNull
@@ -24,7 +24,7 @@ from detectors.scan.cylinders import Best, Cylinder, apart
 from detectors.scan.replications import largest_by_chance
 from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells
-from detectors.scan.significance import TIERS, Chance, Gumbel, Nominal
+from detectors.scan.significance import Chance, Gumbel, Nominal, Tier
 from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
@@ -88,7 +88,7 @@ class Scorer:
         self._bucket: int | None = None
         self._calibration = calibration
         self._chance: Chance = calibration or Nominal(settings.tiers)
-        self._fresh_from = self._chance.score_of(TIERS[0]) - MARGIN
+        self._fresh_from = self._chance.score_of(Tier.WATCH) - MARGIN
 
     def forget(self) -> None:
         """The window changed and was not scanned."""
@@ -197,7 +197,7 @@ class Scorer:
         trigger_llr = log_likelihood_ratio(triggering, cylinder.expected, total, 0.0)
         start_s = (window.now - cylinder.duration + 1) * BUCKET_S
         category, number = np.unique(cases.category[inside], return_counts=True)
-        return Cluster(
+        figures = Figures(
             centre=self._locations.ids[cylinder.centre],
             longitude=float(self._locations.longitude[cylinder.centre]),
             latitude=float(self._locations.latitude[cylinder.centre]),
@@ -210,8 +210,7 @@ class Scorer:
             llr=cylinder.llr,
             score=score,
             recurrence_interval_days=self._chance.interval_days(score),
-            members=tuple(window.ids(rows)),
-            breakdown={STREAMS[which]: int(n) for which, n in zip(category, number, strict=True)},
+            breakdown={STREAMS[which].value: int(n) for which, n in zip(category, number, strict=True)},
             interval_times=int(window.columns.interval[rows].sum()),
             reported=reported,
             trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
@@ -220,6 +219,7 @@ class Scorer:
             artefacts=self._artefacts(window, stream, cylinder, zone, rows),
             completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
         )
+        return Cluster(figures, tuple(window.ids(rows)))
 
     def _artefacts(
         self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]

@@ -7,6 +7,7 @@ a promised rate.
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Protocol
 
@@ -19,7 +20,18 @@ from detectors.area.strata import BUCKET_S
 
 EULER = 0.5772156649
 SMALLEST_P = 1e-17
-TIERS = ("watch", "advisory", "alert", "urgent")
+
+
+class Tier(enum.StrEnum):
+    """How rare an alert is, from common to very rare."""
+
+    WATCH = "watch"
+    ADVISORY = "advisory"
+    ALERT = "alert"
+    URGENT = "urgent"
+
+
+TIERS = tuple(Tier)
 """The tiers of an alert, the most common first."""
 
 
@@ -63,7 +75,7 @@ def score_for_interval(days: float) -> float:
     return -math.log(-math.log1p(-p))
 
 
-def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
+def tier_of(interval_days: float, tiers: TierSettings) -> Tier | None:
     """Return the highest tier that an interval reaches, None below ``watch``."""
     reached = None
     for tier in TIERS:
@@ -75,10 +87,10 @@ def tier_of(interval_days: float, tiers: TierSettings) -> str | None:
 class Chance(Protocol):
     """How rare scores are, and at which one each tier begins."""
 
-    def score_of(self, tier: str) -> float:
+    def score_of(self, tier: Tier) -> float:
         """Return the lowest score of a tier."""
 
-    def tier(self, score: float) -> str | None:
+    def tier(self, score: float) -> Tier | None:
         """Return the highest tier that a score reaches, None below ``watch``."""
 
     def interval_days(self, score: float) -> float:
@@ -90,11 +102,11 @@ class Nominal(msgspec.Struct, frozen=True):
 
     tiers: TierSettings
 
-    def score_of(self, tier: str) -> float:
+    def score_of(self, tier: Tier) -> float:
         """See :class:`Chance`."""
         return score_for_interval(getattr(self.tiers, tier))
 
-    def tier(self, score: float) -> str | None:
+    def tier(self, score: float) -> Tier | None:
         """See :class:`Chance`."""
         return tier_of(self.interval_days(score), self.tiers)
 

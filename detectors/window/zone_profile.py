@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +14,7 @@ from detectors.window.sliding import SlidingWindow
 DAYS = 14
 
 
-class ZoneProfile(NamedTuple):
+class ZoneProfile(msgspec.Struct, frozen=True):
     """Incidents of a stream in a zone.
 
     ``trend``: on each of the last ``DAYS`` times 24 h, the last of which ends with the current bucket; ``profile``: by

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.monitor import OUTCOMES, ClosedTick
 from streams.analyst.incident_file import Row
 from streams.areas.area import Area
@@ -109,7 +109,7 @@ def backtest(
         for change in (change for tick in closed for change in tick.changes):
             events.append(area.event(change))
             last[change.id] = change
-            if change.id not in strongest or change.score > strongest[change.id].score:
+            if change.id not in strongest or change.figures.score > strongest[change.id].figures.score:
                 strongest[change.id] = change
 
     for offset, row in enumerate(rows):
@@ -146,10 +146,10 @@ def _summary(alert: Alert, strongest: Alert, zone: ZoneInfo) -> AlertSummary:
         alerted_at=datetime.fromtimestamp(alert.alerted_s or 0, zone),
         ended_at=None if alert.ended_s is None else datetime.fromtimestamp(alert.ended_s, zone),
         revisions=alert.revision,
-        longitude=strongest.longitude,
-        latitude=strongest.latitude,
-        radius_m=strongest.radius_m,
-        observed=strongest.observed,
-        expected=strongest.expected,
-        recurrence_interval_days=strongest.recurrence_interval_days,
+        longitude=strongest.figures.longitude,
+        latitude=strongest.figures.latitude,
+        radius_m=strongest.figures.radius_m,
+        observed=strongest.figures.observed,
+        expected=strongest.figures.expected,
+        recurrence_interval_days=strongest.figures.recurrence_interval_days,
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import AreaSettings

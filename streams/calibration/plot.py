@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.calibration.result import Calibration
+from detectors.scan.significance import Tier
 
 BEYOND = 1.5
 """Length of the axis beyond the score of the highest tier."""
@@ -31,7 +32,7 @@ def draw(calibration: Calibration, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    first, last = calibration.scores["watch"], calibration.scores["urgent"] + BEYOND
+    first, last = calibration.scores[Tier.WATCH], calibration.scores[Tier.URGENT] + BEYOND
     scores = np.linspace(first, last, 300)
     with mpl.rc_context({"svg.hashsalt": calibration.digest, "font.size": 9}):
         figure = Figure(figsize=(7, 3.6), layout="constrained")

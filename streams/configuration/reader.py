@@ -6,6 +6,7 @@ Keys, bounds and defaults come from the types; nothing here names a setting.
 from __future__ import annotations
 
 import difflib
+import enum
 import math
 import re
 from pathlib import Path
@@ -206,6 +207,8 @@ def plain(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
+    if isinstance(value, enum.Enum):
+        return repr(value.value)
     return repr(list(value)) if isinstance(value, tuple) else repr(value)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
 
 from detectors.area.settings import PositiveFloat, PositiveInt
+from detectors.scan.significance import Tier
 from streams.configuration.sources import Secret
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -22,7 +23,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret = Secret()
     token_file: str = ""
     ssl_cafile: str = ""
-    from_tier: Literal["watch", "advisory", "alert", "urgent"] = "alert"
+    from_tier: Tier = Tier.ALERT
     receiver: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "hotspots"
     console_url: str = ""
     timeout_s: PositiveFloat = 10.0

@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.scan.significance import TIERS
+from detectors.scan.significance import TIERS, Tier
 from streams.messages.alert import AlertFeature, read_alert
 from streams.messages.wording import interval_words
 from streams.redis_copy.keys import area_key
@@ -39,7 +39,12 @@ CHANGES_READ = 100
 """Latest changes in which ended alerts are looked for."""
 PICTURE_WIDTH = 110
 """Width of the saved picture, in characters."""
-_TIER_STYLE = {"watch": "dim", "advisory": "yellow", "alert": "bold red", "urgent": "bold white on red"}
+_TIER_STYLE = {
+    Tier.WATCH: "dim",
+    Tier.ADVISORY: "yellow",
+    Tier.ALERT: "bold red",
+    Tier.URGENT: "bold white on red",
+}
 
 
 class Figures(msgspec.Struct, frozen=True):

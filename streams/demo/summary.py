@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.alerts.tracking import Alert
 from detectors.monitor import OUTCOMES, Accounts
 from detectors.simulation import InjectedCluster, found
 from streams.configuration.kafka import KafkaSettings

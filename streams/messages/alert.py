@@ -16,21 +16,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Outcome, Responses
-from detectors.alerts.tracking import Alert
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import AreaSettings, Stream
 from detectors.area.strata import HOURS_OF_WEEK
 from detectors.clusters.artefacts import Artefact
+from detectors.scan.significance import Tier
 from detectors.window.zone_profile import DAYS
 
 MODEL = "space-time-permutation"
 PROVENANCE_HEADER = "provenance"
 """Kafka header of a record of the topic ``alerts``; its value is a :class:`Provenance` in JSON."""
 
-Category = Literal["violence", "property", "drugs", "disorder", "all"]
-Tier = Literal["watch", "advisory", "alert", "urgent"]
 AlertStatus = Literal["actual", "exercise"]
 Time = Annotated[datetime, Meta(tz=True)]
 
@@ -92,7 +91,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         Notice, Meta(description="what it tells a control room; empty: nothing that matters, do not sound")
     ]
     status: Annotated[AlertStatus, Meta(description="exercise: a drill, nothing has happened")]
-    category: Annotated[Category, Meta(description="the stream that was scanned; all: the four categories together")]
+    category: Annotated[Stream, Meta(description="the stream that was scanned; all: the four categories together")]
     area: str
     opened_at: Annotated[Time, Meta(description="tick at which the alert was opened, at whatever tier")]
     opened_at_local: Time
@@ -222,17 +221,17 @@ def alert_event(
 
     ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
     """
-    zone = ZoneInfo(settings.timezone)
-    risk = alert.observed / alert.expected if alert.expected else math.inf
+    zone, figures = ZoneInfo(settings.timezone), alert.figures
+    risk = figures.observed / figures.expected if figures.expected else math.inf
     properties = AlertProperties(
         id=alert.id,
         revision=alert.revision,
-        state=AlertState(alert.state),
-        tier=alert.tier,  # type: ignore[arg-type]
+        state=alert.state,
+        tier=alert.tier,
         reason=alert.reason,
-        notice=Notice(alert.notice),
+        notice=alert.notice,
         status=status,
-        category=alert.stream,  # type: ignore[arg-type]
+        category=alert.stream,
         area=alert.area,
         opened_at=_time(alert.opened_s),
         opened_at_local=_time(alert.opened_s, zone),
@@ -242,38 +241,40 @@ def alert_event(
         ended_at=UNSET if alert.ended_s is None else _time(alert.ended_s),
         split_from=alert.split_from or UNSET,
         merged_into=alert.merged_into or UNSET,
-        window_start=_time(alert.start_s),
-        duration_h=alert.duration_h,
-        centre=alert.centre,
-        radius_m=round(alert.radius_m, 1),
-        cells=alert.locations,
-        observed=alert.observed,
-        expected=_six_digits(alert.expected),
+        window_start=_time(figures.start_s),
+        duration_h=figures.duration_h,
+        centre=figures.centre,
+        radius_m=round(figures.radius_m, 1),
+        cells=figures.locations,
+        observed=figures.observed,
+        expected=_six_digits(figures.expected),
         relative_risk=UNSET if math.isinf(risk) else _six_digits(risk),
-        llr=_six_digits(alert.llr),
-        score=_six_digits(alert.score),
-        recurrence_interval_days=_six_digits(alert.recurrence_interval_days),
-        interval_kind="calibrated" if alert.calibration else "nominal",
-        budget_per_week=UNSET if alert.budget_per_week is None else alert.budget_per_week,
-        calibration=alert.calibration or UNSET,
+        llr=_six_digits(figures.llr),
+        score=_six_digits(figures.score),
+        recurrence_interval_days=_six_digits(figures.recurrence_interval_days),
+        interval_kind="calibrated" if figures.calibration else "nominal",
+        budget_per_week=UNSET if figures.budget_per_week is None else figures.budget_per_week,
+        calibration=figures.calibration or UNSET,
         members=alert.members,
         new_members=alert.new_members,
-        breakdown=alert.breakdown,
-        interval_times=alert.interval_times,
-        reported=alert.reported,
-        trigger_score=_six_digits(alert.trigger_score),
-        artefacts=tuple(msgspec.structs.replace(each, score=_six_digits(each.score)) for each in alert.artefacts.found),
-        artefact_score=_six_digits(alert.artefacts.score),
-        completeness=UNSET if alert.completeness is None else _six_digits(alert.completeness),
-        trend=alert.trend or UNSET,
-        profile=alert.profile or UNSET,
+        breakdown=figures.breakdown,
+        interval_times=figures.interval_times,
+        reported=figures.reported,
+        trigger_score=_six_digits(figures.trigger_score),
+        artefacts=tuple(
+            msgspec.structs.replace(each, score=_six_digits(each.score)) for each in figures.artefacts.found
+        ),
+        artefact_score=_six_digits(figures.artefacts.score),
+        completeness=UNSET if figures.completeness is None else _six_digits(figures.completeness),
+        trend=alert.zone_profile.trend or UNSET,
+        profile=alert.zone_profile.profile or UNSET,
         response=AlertResponse.of(alert.responses),
         model=MODEL,
         seed=settings.seed,
         configuration=configuration_id,
         tick_s=alert.tick_s,
     )
-    centre = Point((round(alert.longitude, 6), round(alert.latitude, 6)))
+    centre = Point((round(figures.longitude, 6), round(figures.latitude, 6)))
     event = AlertEvent(
         specversion="1.0",
         type="hotspots.alert",

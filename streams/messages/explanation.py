@@ -7,11 +7,12 @@ from datetime import datetime
 import msgspec
 
 from detectors.alerts.lifecycle import AlertState
+from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
 from streams.messages.alert import AlertFeature, AlertProperties, AlertResponse
 from streams.messages.wording import figure_words, interval_words
 
-NAMES = {"all": "incidents of all four categories together", "drugs": "drugs incidents"}
+NAMES = {Stream.ALL: "incidents of all four categories together", Stream.DRUGS: "drugs incidents"}
 COMPLETE = 0.9
 """Completeness below which the paragraph mentions it."""
 ARTEFACTS = {

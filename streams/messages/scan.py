@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from detectors.area.settings import Stream
 from detectors.monitor import Accounts, Checkpoint, ClosedTick
 from streams.messages.incident import tick_header
 from streams.messages.records import Headers
@@ -40,7 +41,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tick_s: int
     next_offsets: dict[str, int]
     lowest_offset: int
-    streams: tuple[str, ...]
+    streams: tuple[Stream, ...]
     revisions: tuple[str, ...]
     accounts: Accounts
     configuration: str

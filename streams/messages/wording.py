@@ -10,21 +10,22 @@ from typing import Literal, NamedTuple
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Action, Outcome
+from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
-from streams.messages.alert import Category, Tier
+from detectors.scan.significance import Tier
 
 LONG_YEARS = 1000
 """Longest interval that is written out, in years."""
 
-TIERS: dict[Tier, str] = {"watch": "Watch", "advisory": "Advisory", "alert": "Alert", "urgent": "Urgent"}
+TIERS = {Tier.WATCH: "Watch", Tier.ADVISORY: "Advisory", Tier.ALERT: "Alert", Tier.URGENT: "Urgent"}
 """Tiers, the lowest first."""
 
-STREAMS: dict[Category, str] = {
-    "violence": "Violence",
-    "property": "Property",
-    "drugs": "Drugs",
-    "disorder": "Disorder",
-    "all": "All incidents",
+STREAMS = {
+    Stream.VIOLENCE: "Violence",
+    Stream.PROPERTY: "Property",
+    Stream.DRUGS: "Drugs",
+    Stream.DISORDER: "Disorder",
+    Stream.ALL: "All incidents",
 }
 
 STATES = {

@@ -21,10 +21,10 @@ from typing import Any
 
 import msgspec
 
-from detectors.scan.significance import TIERS
+from detectors.scan.significance import TIERS, Tier
 from streams.configuration.services import RedisSettings
 
-SPEAKING_TIERS = TIERS[TIERS.index("alert") :]
+SPEAKING_TIERS = TIERS[TIERS.index(Tier.ALERT) :]
 """Tiers whose revisions go to the channel and sound on the console's page, unless they are delayed."""
 
 

@@ -14,12 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.scan.significance import TIERS
+from detectors.area.settings import Stream
+from detectors.scan.significance import TIERS, Tier
 from streams.messages.alert import AlertFeature, AlertProperties
 from streams.messages.explanation import paragraph
 
 ALERT_NAME = "HotspotAlert"
-SEVERITY = {"watch": "info", "advisory": "info", "alert": "warning", "urgent": "critical"}
+SEVERITY = {Tier.WATCH: "info", Tier.ADVISORY: "info", Tier.ALERT: "warning", Tier.URGENT: "critical"}
 NOT_ENDED = datetime(1, 1, 1, tzinfo=UTC)
 """End of an alert that has not ended, as Alertmanager writes it."""
 
@@ -63,7 +64,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_
         return msgspec.json.encode(self)
 
 
-def is_notified(alert: AlertProperties, from_tier: str, delayed: bool) -> bool:
+def is_notified(alert: AlertProperties, from_tier: Tier, delayed: bool) -> bool:
     """Return whether on-call tools are notified of this revision.
 
     They are if it has a notice for a control room, is rare enough, and is not published late; and of every end of an
@@ -114,6 +115,6 @@ def notification(feature: AlertFeature, receiver: str, console_url: str = "") ->
 
 def _summary(alert: AlertProperties) -> str:
     exercise = "Exercise: " if alert.status == "exercise" else ""
-    kind = "incidents" if alert.category == "all" else f"{alert.category} incidents"
+    kind = "incidents" if alert.category is Stream.ALL else f"{alert.category} incidents"
     usual = f"{alert.expected:.2g} usual" if alert.expected < 99.5 else f"{alert.expected:.0f} usual"
     return f"{exercise}{alert.area}: {alert.observed} {kind}, {usual} ({alert.state.value}, {alert.tier})"

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.response import Action, Response
-from detectors.alerts.tracking import Alert
 from detectors.area.settings import STREAMS
 from detectors.monitor import OUTCOMES, Accounts, ClosedTick
 from detectors.window.admission import Refusal

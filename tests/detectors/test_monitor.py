@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.incident import Incident
 from detectors.area.settings import DeniedPlace
 from detectors.monitor import Accounts, ClosedTick, Monitor
@@ -69,7 +69,7 @@ def test_whatever_is_answered_incidents_are_found_as_before(
 
     def found(tick: ClosedTick) -> tuple[object, ...]:
         alerts = [
-            (alert.id, alert.state, alert.tier, alert.reason, alert.tick_s, alert.members, alert.score)
+            (alert.id, alert.state, alert.tier, alert.reason, alert.tick_s, alert.members, alert.figures.score)
             for alert in tick.changes
             if alert.reason != "reminder"
         ]
@@ -122,12 +122,13 @@ def test_every_revision_tells_what_its_zone_has_seen(feed: list[Record]) -> None
     last: dict[str, Alert] = {}
     for tick in drive(Monitor("leeds", area("watermark"), LOCATIONS), feed, 0):
         for alert in tick.changes:
-            assert (len(alert.trend), len(alert.profile)) == (14, 168)
-            assert sum(alert.profile) == sum(alert.trend)  # the window is shorter than 14 days
+            seen = alert.zone_profile
+            assert (len(seen.trend), len(seen.profile)) == (14, 168)
+            assert sum(seen.profile) == sum(seen.trend)  # the window is shorter than 14 days
             if alert.state == "easing" or alert.reason in ("quiet", "merged", "members_cancelled"):
-                assert (alert.trend, alert.profile) == (last[alert.id].trend, last[alert.id].profile)
+                assert seen == last[alert.id].zone_profile
             else:
-                assert sum(alert.trend[-1:]) >= alert.observed
+                assert sum(seen.trend[-1:]) >= alert.figures.observed
             last[alert.id] = alert
 
 
@@ -149,10 +150,10 @@ def test_a_deny_list_labels_alerts_and_hides_none(feed: list[Record]) -> None:
         for rules in (area("watermark"), denying)
     )
     for before, after in zip(plain, labelled, strict=True):
-        assert msgspec.structs.replace(after, artefacts=before.artefacts) == before
-        (denied,) = [each for each in after.artefacts.found if each not in before.artefacts.found]
-        assert (denied.place, denied.members, denied.score) == ("all over", after.observed, 1.0)
-        assert after.artefacts.score == 1.0
+        assert msgspec.structs.replace(after, artefacts=before.figures.artefacts) == before
+        (denied,) = [each for each in after.figures.artefacts.found if each not in before.figures.artefacts.found]
+        assert (denied.place, denied.members, denied.score) == ("all over", after.figures.observed, 1.0)
+        assert after.figures.artefacts.score == 1.0
 
 
 def test_another_configuration_finds_out_anew_what_chance_does() -> None:
@@ -194,10 +195,10 @@ def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> N
         longest_s = (now_s - begins_s) // 2
         old = [delay_s for occurred_s, delay_s in known if occurred_s // 3600 * 3600 + 3600 <= now_s - longest_s]
         telling = [delay_s for delay_s in old if delay_s < longest_s]
-        age_s = now_s - change.start_s
+        age_s = now_s - change.figures.start_s
         assert len(telling) >= completeness.NEEDED
         mean = sum(max(0, age_s - delay_s) for delay_s in telling) / len(telling) / age_s
-        assert change.completeness == pytest.approx(mean)
+        assert change.figures.completeness == pytest.approx(mean)
 
 
 def seconds(incident: Incident) -> tuple[int, int]:

@@ -137,7 +137,7 @@ def test_members_relocated_together_take_the_alert_along(gap: int) -> None:
     after = later(monitor, moved, 0)
     assert set(revisions_of(after)) == set(revisions_of(before))
     for alert in monitor.alerts:
-        assert (alert.latitude, alert.longitude) == pytest.approx(THERE)
+        assert (alert.figures.latitude, alert.figures.longitude) == pytest.approx(THERE)
         assert set(alert.members) <= {each.id for each in FIRST}
     for life in revisions_of(after).values():
         (told,) = (each for each in life if each.reason == "relocated")
@@ -197,7 +197,7 @@ def test_no_alert_is_left_without_its_evidence_and_no_evidence_without_an_alert(
     followed = ticks[-1].checkpoint.tracker.followed
     assert [each.alert for each in followed] == list(late.alerts)
     for each in followed:
-        alert, told = each.alert, set(each.told)
+        alert, told = each.alert, set(each.shown)
         here = [cluster for cluster in now[alert.stream] if told & set(cluster.members)]
         if alert.state == "easing":
             assert not here
@@ -205,9 +205,9 @@ def test_no_alert_is_left_without_its_evidence_and_no_evidence_without_an_alert(
         else:
             # What it says of its place still holds of an incident that it names.
             named = [cluster for cluster in here if set(alert.members) & set(cluster.members)]
-            assert here and all(set(alert.locations) & set(cluster.locations) for cluster in named)
+            assert here and all(set(alert.figures.locations) & set(cluster.figures.locations) for cluster in named)
     for stream, clusters in now.items():
-        told = {member for each in followed if each.alert.stream == stream for member in each.told}
-        assert all(told & set(cluster.members) for cluster in clusters if cluster.trigger_score >= weakest + 1)
+        told = {member for each in followed if each.alert.stream == stream for member in each.shown}
+        assert all(told & set(cluster.members) for cluster in clusters if cluster.figures.trigger_score >= weakest + 1)
     open_ids = {alert.id for alert in late.alerts}
     assert {id_ for id_, life in revisions_of(ticks).items() if life[-1].state not in TERMINAL} == open_ids

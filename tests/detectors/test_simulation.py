@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
+from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.notices import Notice
 from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, to_sphere
+from detectors.area.settings import Stream
+from detectors.clusters.cluster import Figures
+from detectors.scan.significance import Tier
 from detectors.simulation import City, InjectedCluster, Injection, found
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -239,35 +244,37 @@ def revision(tick_s: int, tier: str, members: str, *, stream: str = "drugs", ale
         id="1" * 32,
         revision=1,
         area="demo",
-        stream=stream,
-        state="open",
-        tier=tier,
+        stream=Stream(stream),
+        state=AlertState.OPEN,
+        tier=Tier(tier),
         reason="opened",
-        notice="opened",
+        notice=Notice.OPENED,
         opened_s=tick_s,
         alerted_s=tick_s if alerted_s is None and tier in ("alert", "urgent") else alerted_s,
         tick_s=tick_s,
         ended_s=None,
         split_from="",
         merged_into="",
-        centre="8a1",
-        longitude=-1.5,
-        latitude=53.8,
-        radius_m=100.0,
-        locations=("8a1",),
-        duration_h=4,
-        start_s=0,
-        observed=len(members),
-        expected=0.1,
-        llr=10.0,
-        score=10.0,
-        recurrence_interval_days=400.0,
+        figures=Figures(
+            centre="8a1",
+            longitude=-1.5,
+            latitude=53.8,
+            radius_m=100.0,
+            locations=("8a1",),
+            duration_h=4,
+            start_s=0,
+            observed=len(members),
+            expected=0.1,
+            llr=10.0,
+            score=10.0,
+            recurrence_interval_days=400.0,
+            breakdown={"drugs": len(members)},
+            interval_times=0,
+            reported=len(members),
+            trigger_score=10.0,
+        ),
         members=tuple(members),
         new_members=(),
-        breakdown={"drugs": len(members)},
-        interval_times=0,
-        reported=len(members),
-        trigger_score=10.0,
     )
 
 

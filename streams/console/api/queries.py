@@ -10,8 +10,10 @@ from fastapi import HTTPException, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from detectors.alerts.lifecycle import AlertState
+from detectors.area.settings import Stream
+from detectors.scan.significance import Tier
 from streams.console.data.store import Change
-from streams.messages.alert import Category, Tier, Time
+from streams.messages.alert import Time
 
 MAX_ALERTS = 1000
 _NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,18})?"
@@ -46,7 +48,7 @@ class AlertQuery(BaseModel):
 
     area: Areas = []
     state: Annotated[list[AlertState], Field(max_length=20, description="default: open alerts")] = []
-    category: Annotated[list[Category], Field(max_length=20)] = []
+    category: Annotated[list[Stream], Field(max_length=20)] = []
     tier: Annotated[list[Tier], Field(max_length=20, description="the highest tier reached")] = []
     bbox: Box | None = None
     since: Annotated[Moment | None, Field(description="changed since; includes ended alerts")] = None

@@ -150,8 +150,10 @@ class OwnedArea:
         for alert in closed.changes:
             if alert.notice:
                 kind = f"{alert.notice}, {alert.tier}, {alert.stream}"
-                usual = figure_words(alert.expected)
-                log.info("area %s: alert %s: %s, %d against %s usual", name, alert.id, kind, alert.observed, usual)
+                usual = figure_words(alert.figures.expected)
+                log.info(
+                    "area %s: alert %s: %s, %d against %s usual", name, alert.id, kind, alert.figures.observed, usual
+                )
         for _, reason, _ in closed.refusals:
             what = "record" if done.response is None else "response"
             log.warning("area %s: a %s was rejected: %s", name, what, reason)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from streams.areas.area import Area
 from streams.areas.health import AreaHealth, FeedState
 from streams.calibration.calibration_file import CalibrationFile

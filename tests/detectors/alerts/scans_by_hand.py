@@ -6,14 +6,16 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from detectors.alerts.tracking import Alert, Tracker
-from detectors.area.settings import AreaSettings, TierSettings
-from detectors.clusters.cluster import Cluster
+from detectors.alerts.alert import Alert
+from detectors.alerts.tracking import Tracker
+from detectors.area.settings import AreaSettings, Stream, TierSettings
+from detectors.clusters.cluster import Cluster, Figures
 from detectors.monitor import ClosedTick
-from detectors.scan.significance import TIERS, recurrence_interval_days, score_for_interval
+from detectors.scan.significance import TIERS, Tier, recurrence_interval_days, score_for_interval
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 HOUR = 3600
@@ -33,7 +35,7 @@ SPOTS = [(0.0, 0.0), (0.004, 0.0), (1.0, 0.0)]
 def cluster(members: str, score: float, spot: int = 0) -> Cluster:
     """A cluster of incidents named by a letter each, around a spot."""
     longitude, latitude = SPOTS[spot]
-    return Cluster(
+    figures = Figures(
         centre=f"cell{spot}",
         longitude=longitude,
         latitude=latitude,
@@ -46,15 +48,20 @@ def cluster(members: str, score: float, spot: int = 0) -> Cluster:
         llr=score,
         score=score,
         recurrence_interval_days=recurrence_interval_days(score),
-        members=tuple(sorted(members)),
         breakdown={"violence": len(members)},
         interval_times=0,
         reported=len(members),
         trigger_score=score,
     )
+    return Cluster(figures, tuple(sorted(members)))
 
 
-def score_of(tier: str) -> float:
+def with_figures(cluster: Cluster, **changed: float) -> Cluster:
+    """The cluster with other figures."""
+    return msgspec.structs.replace(cluster, figures=msgspec.structs.replace(cluster.figures, **changed))
+
+
+def score_of(tier: Tier) -> float:
     """A score a little above the beginning of a tier."""
     return score_for_interval(getattr(SETTINGS.tiers, tier)) + 0.01
 
@@ -67,7 +74,7 @@ EVERYONE = set("abcdefghij")
 class Scan:
     """What one update is told, and what it answered; ``known``: by open alert, all members it had told of before."""
 
-    stream: str
+    stream: Stream
     tick_s: int
     clusters: list[Cluster]
     standing: set[str]
@@ -76,7 +83,7 @@ class Scan:
     changes: list[Alert]
 
 
-Told = list[tuple[str, int, list[Cluster], set[str]]]
+Told = list[tuple[Stream, int, list[Cluster], set[str]]]
 
 
 @st.composite
@@ -100,8 +107,8 @@ def told(draw: st.DrawFn) -> Told:
             score = SETTINGS.ease_below * [-0.9, -0.5, 0.01, 0.8, 1.5, 2.5][shape % 6] + OPEN_AT
             if len(members) >= SETTINGS.min_cases:
                 clusters.append(cluster("".join(members), score, shape % 3))
-        clusters.sort(key=lambda one: -one.score)
-        scans.append((["all", "violence", "all"][stream], tick_s, clusters, standing))
+        clusters.sort(key=lambda one: -one.figures.score)
+        scans.append(([Stream.ALL, Stream.VIOLENCE, Stream.ALL][stream], tick_s, clusters, standing))
     return scans
 
 
@@ -112,7 +119,7 @@ def run(tracker: Tracker, scans: Told, restore: Callable[[Tracker], Tracker] = l
         tracker = restore(tracker)
         before = list(tracker.alerts)
         mine = {member for alert in before if alert.stream == stream for member in alert.members} & standing
-        known = {each.alert.id: set(each.told) for each in tracker.state.followed if each.alert.stream == stream}
+        known = {each.alert.id: set(each.shown) for each in tracker.state.followed if each.alert.stream == stream}
         done.append(Scan(stream, tick_s, clusters, mine, before, known, tracker.update(stream, tick_s, clusters, mine)))
     return done
 
@@ -120,7 +127,7 @@ def run(tracker: Tracker, scans: Told, restore: Callable[[Tracker], Tracker] = l
 def quiet(scans: Told) -> Told:
     """Scans without clusters, until everything must have ended."""
     last, standing = (scans[-1][1], scans[-1][3]) if scans else (0, EVERYONE)
-    return [(stream, last + hours * HOUR, [], standing) for hours in (1, 7) for stream in ("all", "violence")]
+    return [(stream, last + hours * HOUR, [], standing) for hours in (1, 7) for stream in (Stream.ALL, Stream.VIOLENCE)]
 
 
 def revisions_of(scans: Iterable[Scan | ClosedTick]) -> dict[str, list[Alert]]:
@@ -137,4 +144,5 @@ always = settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 
 def has_moved(before: Alert, after: Alert) -> bool:
     """Whether some incident is named by both, by each at other places."""
-    return bool(set(before.members) & set(after.members)) and not set(before.locations) & set(after.locations)
+    is_elsewhere = set(before.figures.locations).isdisjoint(after.figures.locations)
+    return is_elsewhere and bool(set(before.members) & set(after.members))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import msgspec
 import pytest
 from hypothesis import given
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import TERMINAL, AlertState
-from detectors.alerts.notices import Notice, Said, is_due, notice
+from detectors.alerts.notices import Notice, NoticeFigures, is_due, notice
 from detectors.alerts.response import Response
-from detectors.alerts.tracking import Alert, Tracker
-from detectors.area.settings import RepeatSettings
+from detectors.alerts.tracking import Tracker
+from detectors.area.settings import RepeatSettings, Stream
 from detectors.clusters.cluster import Cluster
-from detectors.scan.significance import tier_of
+from detectors.scan.significance import Tier, tier_of
 from tests.detectors.alerts.scans_by_hand import (
     ALERT,
     EVERYONE,
@@ -30,10 +30,11 @@ from tests.detectors.alerts.scans_by_hand import (
     revisions_of,
     run,
     told,
+    with_figures,
 )
 
 RULES = RepeatSettings(same_risk=1.5, same_area=0.5, reminder_h=24)
-LAST = Said(tick_s=0, tier="alert", observed=6, expected=2.0, locations=("a", "b", "c"))
+LAST = NoticeFigures(tick_s=0, tier=Tier.ALERT, observed=6, expected=2.0, locations=("a", "b", "c"))
 OPEN, EASING = AlertState.OPEN, AlertState.EASING
 
 
@@ -41,8 +42,8 @@ OPEN, EASING = AlertState.OPEN, AlertState.EASING
     ("change", "says"),
     [
         ({}, Notice.SILENT),
-        ({"tier": "watch"}, Notice.TIER),
-        ({"tier": ""}, Notice.TIER),
+        ({"tier": Tier.WATCH}, Notice.TIER),
+        ({"tier": None}, Notice.TIER),
         ({"locations": ("a", "b")}, Notice.SILENT),  # two of three in common
         ({"locations": ("c", "d", "e")}, Notice.AREA),  # one of five
         ({"observed": 9}, Notice.SILENT),  # 1.5 times the risk
@@ -83,12 +84,12 @@ def test_reminders_can_be_left_out():
 
 def test_an_alert_that_is_acknowledged_is_not_brought_to_mind_and_tells_of_everything_else():
     tracker = Tracker("leeds", SETTINGS)
-    (opened,) = tracker.update("all", 0, [cluster("abc", WATCH)], EVERYONE)
+    (opened,) = tracker.update(Stream.ALL, 0, [cluster("abc", WATCH)], EVERYONE)
     answer = tracker.respond(Response(opened.id, "acknowledge", "ann", 5), 0)
     assert answer and (answer.revision, answer.reason, answer.notice, answer.state) == (2, "acknowledged", "", "open")
     later = [(25, "abc", WATCH), (26, "abcd", WATCH), (27, "abcd", ALERT), (60, "abcd", ALERT)]
-    scans = [tracker.update("all", hour * HOUR, [cluster(ids, score)], EVERYONE) for hour, ids, score in later]
-    scans += [tracker.update("all", hour * HOUR, [], EVERYONE) for hour in (61, 70)]
+    scans = [tracker.update(Stream.ALL, hour * HOUR, [cluster(ids, score)], EVERYONE) for hour, ids, score in later]
+    scans += [tracker.update(Stream.ALL, hour * HOUR, [], EVERYONE) for hour in (61, 70)]
     assert [(change.reason, change.notice) for changes in scans for change in changes] == [
         ("new_members", ""),
         ("tier_rose", "escalated"),
@@ -99,9 +100,11 @@ def test_an_alert_that_is_acknowledged_is_not_brought_to_mind_and_tells_of_every
 
 def is_material(one: Alert, last: Alert) -> bool:
     """Tier, area or relative risk, in the words of the settings."""
-    tiers = {tier_of(each.recurrence_interval_days, SETTINGS.tiers) for each in (one, last)}
-    common = len(set(one.locations) & set(last.locations)) / len(set(one.locations) | set(last.locations))
-    risks = sorted(each.observed / each.expected for each in (one, last))
+    both = (one.figures, last.figures)
+    tiers = {tier_of(each.recurrence_interval_days, SETTINGS.tiers) for each in both}
+    here, there = (set(each.locations) for each in both)
+    common = len(here & there) / len(here | there)
+    risks = sorted(each.observed / each.expected for each in both)
     return len(tiers) > 1 or common < 0.5 or risks[1] > 1.5 * risks[0]
 
 
@@ -126,7 +129,7 @@ def test_whatever_the_scans_no_two_notices_without_a_reason_and_none_is_left_out
 def test_an_alert_that_stands_still_is_brought_to_mind_once_a_day():
     tracker = Tracker("leeds", SETTINGS)
     standing: Cluster = cluster("abc", WATCH)
-    scans = [(hour, tracker.update("all", hour * HOUR, [standing], EVERYONE)) for hour in range(60)]
+    scans = [(hour, tracker.update(Stream.ALL, hour * HOUR, [standing], EVERYONE)) for hour in range(60)]
     said = [(hour, change.reason, change.notice) for hour, changes in scans for change in changes]
     assert said == [(0, "opened", "opened"), (24, "reminder", "reminder"), (48, "reminder", "reminder")]
 
@@ -134,13 +137,11 @@ def test_an_alert_that_stands_still_is_brought_to_mind_once_a_day():
 def test_what_was_kept_silent_is_told_with_the_next_change_that_matters():
     tracker = Tracker("leeds", SETTINGS)
     first, second, third = (cluster(members, ALERT) for members in ("abcdef", "abcdefg", "abcdefg"))
-    third = dataclasses.replace(third, expected=0.1)
-    said = [tracker.update("all", hour * HOUR, [one], EVERYONE) for hour, one in enumerate((first, second, third))]
+    third = with_figures(third, expected=0.1)
+    said = [tracker.update(Stream.ALL, hour * HOUR, [one], EVERYONE) for hour, one in enumerate((first, second, third))]
     assert [(change.reason, change.notice) for changes in said for change in changes] == [
         ("opened", "opened"),
         ("new_members", ""),
     ]
-    (fourth,) = tracker.update(
-        "all", 3 * HOUR, [dataclasses.replace(cluster("abcdefgh", ALERT), expected=0.1)], EVERYONE
-    )
+    (fourth,) = tracker.update(Stream.ALL, 3 * HOUR, [with_figures(cluster("abcdefgh", ALERT), expected=0.1)], EVERYONE)
     assert (fourth.reason, fourth.notice, fourth.new_members) == ("new_members", "risk_changed", ("h",))

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.alerts.alert import Alert, alert_id
 from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState
 from detectors.alerts.response import Action, Response
-from detectors.alerts.tracking import Alert, NoSuchAlert, Tracker, TrackerState, alert_id
+from detectors.alerts.tracking import NoSuchAlert, Tracker, TrackerState
 from detectors.scan.significance import TIERS
 from tests.detectors.alerts.scans_by_hand import (
     HOUR,
@@ -46,7 +47,9 @@ def test_revisions_count_from_one_without_gaps_and_nothing_follows_the_terminal_
 def test_what_an_alert_is_stays_and_its_tier_never_falls(scans: Told):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), scans)).values():
         assert len({(one.area, one.stream, one.opened_s) for one in life}) == 1
-        assert life[0].id == alert_id("leeds", life[0].stream, life[0].opened_s, life[0].centre, life[0].members)
+        assert life[0].id == alert_id(
+            "leeds", life[0].stream, life[0].opened_s, life[0].figures.centre, life[0].members
+        )
         ranks = [TIERS.index(one.tier) for one in life]
         assert ranks == sorted(ranks)
         first = next((one.tick_s for one in life if one.tier in ("alert", "urgent")), None)
@@ -85,7 +88,7 @@ def test_a_cluster_that_is_half_an_open_alert_s_opens_no_other(scans: Told):
                 assert 2 * len(shared) < len(change.members)
                 assert bool(shared) == bool(change.split_from)
                 assert not shared or shared & scan.known[change.split_from]
-                assert change.score >= OPEN_AT
+                assert change.figures.score >= OPEN_AT
 
 
 @always
@@ -110,10 +113,10 @@ def test_a_strong_new_cluster_opens_unless_its_place_cools_down(scans: Told):
             cooling = any(
                 old.stream == scan.stream
                 and scan.tick_s < old.tick_s + 24 * HOUR
-                and (old.longitude == 1.0) == (one.longitude == 1.0)
+                and (old.figures.longitude == 1.0) == (one.figures.longitude == 1.0)
                 for old in ended
             )
-            strong = one.score >= OPEN_AT and not cooling
+            strong = one.figures.score >= OPEN_AT and not cooling
             if not open_members & set(one.members):
                 assert (one.members in opened) == strong
             assert one.members not in opened or strong

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 
+from detectors.alerts.alert import Alert, alert_id
 from detectors.alerts.lifecycle import AlertState
-from detectors.alerts.tracking import Alert, Tracker, alert_id
+from detectors.alerts.tracking import Tracker
+from detectors.area.settings import Stream
 from detectors.clusters.cluster import Cluster
-from tests.detectors.alerts.scans_by_hand import ALERT, EVERYONE, HOUR, OPEN_AT, SETTINGS, URGENT, WATCH, cluster
+from tests.detectors.alerts.scans_by_hand import (
+    ALERT,
+    EVERYONE,
+    HOUR,
+    OPEN_AT,
+    SETTINGS,
+    URGENT,
+    WATCH,
+    cluster,
+    with_figures,
+)
 
 
 def follow(*scans: tuple[float, list[Cluster]], standing: set[str] = EVERYONE) -> list[list[Alert]]:
     """The changes of scans of one stream, each (hours, clusters)."""
     tracker = Tracker("leeds", SETTINGS)
-    return [tracker.update("all", round(hours * HOUR), clusters, standing) for hours, clusters in scans]
+    return [tracker.update(Stream.ALL, round(hours * HOUR), clusters, standing) for hours, clusters in scans]
 
 
 def seen(changes: list[list[Alert]]) -> list[list[tuple[Any, ...]]]:
@@ -67,7 +78,7 @@ def test_members_that_are_relocated_take_the_alert_along():
         (5, []),
         (6, [cluster("abd", WATCH, 0)]),
     )
-    assert [[(one.reason, one.notice, one.locations) for one in scan] for scan in changes] == [
+    assert [[(one.reason, one.notice, one.figures.locations) for one in scan] for scan in changes] == [
         [("opened", "opened", ("cell0",))],
         [("relocated", "tier_changed", ("cell2",))],
         [],
@@ -90,17 +101,17 @@ def test_a_cluster_elsewhere_of_members_told_before_is_no_relocation():
 
 def test_too_few_members_left_withdraw_it():
     tracker = Tracker("leeds", SETTINGS)
-    tracker.update("all", 0, [cluster("abcd", ALERT)], EVERYONE)
-    assert seen([tracker.update("all", 60, [], {"a", "b", "c"})]) == [[("easing", "score_fell", "alert")]]
-    assert seen([tracker.update("all", 120, [], {"a", "b"})]) == [[("withdrawn", "members_cancelled", "alert")]]
+    tracker.update(Stream.ALL, 0, [cluster("abcd", ALERT)], EVERYONE)
+    assert seen([tracker.update(Stream.ALL, 60, [], {"a", "b", "c"})]) == [[("easing", "score_fell", "alert")]]
+    assert seen([tracker.update(Stream.ALL, 120, [], {"a", "b"})]) == [[("withdrawn", "members_cancelled", "alert")]]
     assert tracker.alerts == ()
 
 
 def test_what_another_configuration_leaves_out_ends_as_reconfigured():
     tracker = Tracker("leeds", SETTINGS)
-    tracker.update("all", 0, [cluster("abcd", ALERT), cluster("efg", ALERT, 2)], EVERYONE)
+    tracker.update(Stream.ALL, 0, [cluster("abcd", ALERT), cluster("efg", ALERT, 2)], EVERYONE)
     tracker = Tracker("leeds", SETTINGS, tracker.state, is_reconfigured=True)
-    changes = [tracker.update("all", 60, [], {"e", "f", "g"}), tracker.update("all", 120, [], {"e"})]
+    changes = [tracker.update(Stream.ALL, 60, [], {"e", "f", "g"}), tracker.update(Stream.ALL, 120, [], {"e"})]
     assert seen(changes) == [
         [("ended", "reconfigured", "alert"), ("easing", "score_fell", "alert")],
         [("withdrawn", "members_cancelled", "alert")],
@@ -109,14 +120,14 @@ def test_what_another_configuration_leaves_out_ends_as_reconfigured():
 
 def test_a_place_cools_down_within_its_stream_and_radius_and_for_its_time():
     tracker = Tracker("leeds", SETTINGS)
-    tracker.update("all", 0, [cluster("abc", ALERT)], EVERYONE)
-    tracker.update("all", HOUR, [], EVERYONE)
-    (ended,) = tracker.update("all", 7 * HOUR, [cluster("def", ALERT, 1)], EVERYONE)
+    tracker.update(Stream.ALL, 0, [cluster("abc", ALERT)], EVERYONE)
+    tracker.update(Stream.ALL, HOUR, [], EVERYONE)
+    (ended,) = tracker.update(Stream.ALL, 7 * HOUR, [cluster("def", ALERT, 1)], EVERYONE)
     assert ended.state == AlertState.ENDED  # and what shows near it in the same scan opens nothing
-    assert tracker.update("all", 31 * HOUR - 1, [cluster("def", URGENT, 1)], EVERYONE) == []
-    assert seen([tracker.update("violence", 8 * HOUR, [cluster("def", ALERT)], EVERYONE)])[0][0][1] == "opened"
-    assert seen([tracker.update("all", 31 * HOUR - 1, [cluster("ghi", ALERT, 2)], EVERYONE)])[0][0][1] == "opened"
-    again = tracker.update("all", 31 * HOUR, [cluster("def", ALERT, 1), cluster("ghi", ALERT, 2)], EVERYONE)
+    assert tracker.update(Stream.ALL, 31 * HOUR - 1, [cluster("def", URGENT, 1)], EVERYONE) == []
+    assert seen([tracker.update(Stream.VIOLENCE, 8 * HOUR, [cluster("def", ALERT)], EVERYONE)])[0][0][1] == "opened"
+    assert seen([tracker.update(Stream.ALL, 31 * HOUR - 1, [cluster("ghi", ALERT, 2)], EVERYONE)])[0][0][1] == "opened"
+    again = tracker.update(Stream.ALL, 31 * HOUR, [cluster("def", ALERT, 1), cluster("ghi", ALERT, 2)], EVERYONE)
     assert [(change.members, change.reason) for change in again] == [(("d", "e", "f"), "opened")]
 
 
@@ -158,10 +169,10 @@ def test_a_split_of_mostly_known_members_is_part_of_the_alert():
 
 
 def test_what_may_not_trigger_neither_opens_nor_raises_but_keeps_alive():
-    discovered = dataclasses.replace(cluster("abcdef", URGENT), trigger_score=OPEN_AT - 0.01)
+    discovered = with_figures(cluster("abcdef", URGENT), trigger_score=OPEN_AT - 0.01)
     assert follow((0, [discovered])) == [[]]
     (opened, after) = follow((0, [cluster("abc", WATCH)]), (1, [discovered]))
-    assert [(change.id, change.reason, change.tier, change.observed) for change in after] == [
+    assert [(change.id, change.reason, change.tier, change.figures.observed) for change in after] == [
         (opened[0].id, "new_members", "watch", 6)
     ]
 
@@ -173,9 +184,10 @@ def test_it_opens_at_the_score_of_watch(score: float, opens: bool):
 
 
 def test_ids_follow_from_content():
-    given_ = ("leeds", "all", 7, "cell", ["b", "a"])
-    assert alert_id(*given_) == alert_id("leeds", "all", 7, "cell", ("a", "b"))
-    others = [("york", *given_[1:]), ("leeds", "drugs", *given_[2:]), ("leeds", "all", 8, "cell", ["a", "b"])]
-    others += [("leeds", "all", 7, "cell2", ["a", "b"]), ("leeds", "all", 7, "cell", ["a"])]
+    all_ = Stream.ALL
+    given_ = ("leeds", all_, 7, "cell", ["b", "a"])
+    assert alert_id(*given_) == alert_id("leeds", all_, 7, "cell", ("a", "b"))
+    others = [("york", *given_[1:]), ("leeds", Stream.DRUGS, *given_[2:]), ("leeds", all_, 8, "cell", ["a", "b"])]
+    others += [("leeds", all_, 7, "cell2", ["a", "b"]), ("leeds", all_, 7, "cell", ["a"])]
     assert len({alert_id(*given_), *(alert_id(*other) for other in others)}) == 6
     assert len(alert_id(*given_)) == 32

@@ -19,7 +19,7 @@ from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.scan.significance import TIERS
+from detectors.scan.significance import TIERS, Tier
 
 SETTINGS = AreaSettings(window_days=28, durations_h=(2, 6, 12, 24, 48), max_radius_m=400.0)
 FIRST = 482_136
@@ -68,8 +68,8 @@ def test_the_budget_is_kept_in_the_years_that_follow():
     scanning, past, made = calibrated(2)
     following = cut(past, BLOCK_WEEKS * WEEK - scanning.window + 1, past.buckets)
     stratum = scanning.stratum(following.first_bucket, following.buckets)
-    clusters = scanning.clusters(following, stratum, made.margins, made.scores["watch"] - SETTINGS.ease_below)
-    lives = [scanning.lives(each, made.scores["watch"], made.scores["alert"]) for each in clusters]
+    clusters = scanning.clusters(following, stratum, made.margins, made.scores[Tier.WATCH] - SETTINGS.ease_below)
+    lives = [scanning.lives(each, made.scores[Tier.WATCH], made.scores[Tier.ALERT]) for each in clusters]
     by_week = np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0)
     assert by_week.mean() / BUDGET == pytest.approx(1.0, abs=0.42)
     assert 0.5 < by_week.var() / by_week.mean() < 2.0
@@ -82,22 +82,22 @@ def test_other_null_histories_confirm_the_promise():
     assert made.budget == BUDGET
     assert made.rate_low < made.rate < made.rate_high
     assert made.rate == pytest.approx(BUDGET, rel=0.45)
-    assert made.rate_of(made.scores["alert"]) == pytest.approx(BUDGET, rel=0.2)
-    assert made.rate_of(made.scores["watch"]) == pytest.approx(10 * BUDGET, rel=0.2)
+    assert made.rate_of(made.scores[Tier.ALERT]) == pytest.approx(BUDGET, rel=0.2)
+    assert made.rate_of(made.scores[Tier.WATCH]) == pytest.approx(10 * BUDGET, rel=0.2)
     assert set(made.near_repeats.followers.values()) == {0.0}
 
 
 def test_higher_scores_are_rarer_and_tiers_rise():
     _, _, made = calibrated(2)
-    scores = np.linspace(made.scores["watch"], made.scores["urgent"] + 20, 200)
+    scores = np.linspace(made.scores[Tier.WATCH], made.scores[Tier.URGENT] + 20, 200)
     rates = [made.rate_of(score) for score in scores]
     assert all(rare <= often for often, rare in itertools.pairwise(rates))
     assert rates[-1] > 0
     assert list(made.scores) == list(TIERS)
     assert sorted(made.scores.values()) == list(made.scores.values())
     assert [made.tier(made.scores[tier]) for tier in TIERS] == list(TIERS)
-    assert made.tier(made.scores["watch"] - 0.01) is None
-    assert made.interval_days(made.scores["alert"]) == pytest.approx(7 / BUDGET, rel=0.2)
+    assert made.tier(made.scores[Tier.WATCH] - 0.01) is None
+    assert made.interval_days(made.scores[Tier.ALERT]) == pytest.approx(7 / BUDGET, rel=0.2)
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads():

@@ -18,6 +18,7 @@ from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import ClosedTick, Monitor
+from detectors.scan.significance import Tier
 
 FIRST = 482_136  # a Monday, 00:00 UTC
 SETTINGS = AreaSettings(
@@ -59,7 +60,7 @@ def calibration(watch: float) -> Calibration:
     steps = np.linspace(0.0, 0.02, 2 * LOADS)
     margins = Margins((0.0,) * LOADS, (6.0,) * LOADS, (0.4, *steps.tolist()), (-0.3, *(steps / 20).tolist()))
     return Calibration.of(
-        scores={"watch": watch, "advisory": watch + 1.0, "alert": watch + 1.5, "urgent": watch + 4.0},
+        scores={Tier.WATCH: watch, Tier.ADVISORY: watch + 1.0, Tier.ALERT: watch + 1.5, Tier.URGENT: watch + 4.0},
         margins=[margins] * len(STREAMS),
         strongest=np.linspace(watch, watch + 6, 50),
         weeks=20,
@@ -113,10 +114,10 @@ def test_a_history_is_scanned_and_tracked_as_by_the_monitor(seed: int):
     near = neighbours(locations.points, SETTINGS.max_radius_m)
     scanning = Scanning(SETTINGS, locations.points, near)
     chance = calibration(watch=1.0 + 0.4 * (seed % 3))
-    stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores["watch"] - SETTINGS.ease_below
+    stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores[Tier.WATCH] - SETTINGS.ease_below
     alerts = set()
     for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=True):
-        lives = scanning.lives(clusters, chance.scores["watch"], chance.scores["alert"])
+        lives = scanning.lives(clusters, chance.scores[Tier.WATCH], chance.scores[Tier.ALERT])
         reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
         alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
     assert alerts == alerts_of_monitor(town, locations, chance)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.alerts.tracking import Alert, TrackerState
+from detectors.alerts.alert import Alert
+from detectors.alerts.tracking import TrackerState
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, DeniedPlace, TierSettings
@@ -259,16 +260,16 @@ def test_an_alert_carries_the_verdict():
     past = sum(not each.startswith("new") for each in last.members)
     share = 5 / (5 + past)
     assert {f"new{number}" for number in range(5)} <= set(last.members)
-    by_kind = {each.kind: each for each in last.artefacts.found}
+    by_kind = {each.kind: each for each in last.figures.artefacts.found}
     assert set(by_kind) == {ArtefactKind.STACK, ArtefactKind.DENIED}
     assert by_kind[ArtefactKind.STACK].members == 5
     assert by_kind[ArtefactKind.STACK].score == share
     assert by_kind[ArtefactKind.DENIED].place == "Court"
-    assert last.artefacts.score == by_kind[ArtefactKind.DENIED].score >= share
+    assert last.figures.artefacts.score == by_kind[ArtefactKind.DENIED].score >= share
 
 
 def test_incidents_that_named_their_location_are_at_its_centre_and_no_stack():
     last = alerts_of(crowd(location="a"))[-1]
     assert {f"new{number}" for number in range(5)} <= set(last.members)
-    assert [(each.kind, each.place) for each in last.artefacts.found] == [(ArtefactKind.DENIED, "Court")]
-    assert last.artefacts.found[0].members >= 5
+    assert [(each.kind, each.place) for each in last.figures.artefacts.found] == [(ArtefactKind.DENIED, "Court")]
+    assert last.figures.artefacts.found[0].members >= 5

@@ -108,42 +108,44 @@ def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
     places = [(version.location, age) for version, age in cases]
     expected = permutation(places, strata, BLOCKS.count, SETTINGS.durations_h, len(LOCATIONS))
     for cluster in found:
-        centre, column = LOCATIONS.ids.index(cluster.centre), SETTINGS.durations_h.index(cluster.duration_h)
-        zone = [LOCATIONS.ids.index(place) for place in cluster.locations]
+        figures = cluster.figures
+        centre, column = LOCATIONS.ids.index(figures.centre), SETTINGS.durations_h.index(figures.duration_h)
+        zone = [LOCATIONS.ids.index(place) for place in figures.locations]
         assert zone == NEAR.zone(centre, len(zone)).tolist()
-        members = [version for version, age in cases if age < cluster.duration_h and version.location in zone]
+        members = [version for version, age in cases if age < figures.duration_h and version.location in zone]
         assert list(cluster.members) == sorted(version.id for version in members)
-        assert cluster.observed == len(members) >= SETTINGS.min_cases
-        assert cluster.expected == pytest.approx(sum(expected[place][column] for place in zone))
-        assert cluster.llr == pytest.approx(
-            log_likelihood_ratio(cluster.observed, cluster.expected, len(cases)), abs=1e-9
+        assert figures.observed == len(members) >= SETTINGS.min_cases
+        assert figures.expected == pytest.approx(sum(expected[place][column] for place in zone))
+        assert figures.llr == pytest.approx(
+            log_likelihood_ratio(figures.observed, figures.expected, len(cases)), abs=1e-9
         )
         by_category = {STREAMS[category]: sum(v.category == category for v in members) for category in range(ALL)}
-        assert cluster.breakdown == {word: number for word, number in by_category.items() if number}
-        assert cluster.interval_times == sum(version.is_interval for version in members)
+        assert figures.breakdown == {word: number for word, number in by_category.items() if number}
+        assert figures.interval_times == sum(version.is_interval for version in members)
         reported = sum(version.origin is Origin.REPORTED for version in members)
-        alone = log_likelihood_ratio(reported, cluster.expected, len(cases))
-        assert cluster.reported == reported
-        assert cluster.trigger_score == pytest.approx(scorer.nulls[stream].gumbel.score(alone), abs=1e-6)
+        alone = log_likelihood_ratio(reported, figures.expected, len(cases))
+        assert figures.reported == reported
+        assert figures.trigger_score == pytest.approx(scorer.nulls[stream].gumbel.score(alone), abs=1e-6)
         beyond = NEAR.zone(centre, NEAR.size[centre])[len(zone) :]
         points = LOCATIONS.points
         next_m = np.linalg.norm(points[beyond[0]] - points[centre]) if len(beyond) else SETTINGS.max_radius_m
         assert [
-            (each.kind.value, each.members, each.place) for each in cluster.artefacts.found
+            (each.kind.value, each.members, each.place) for each in figures.artefacts.found
         ] == naive_artefacts.artefacts(
             [member(version) for version in members],
-            max(2 * cluster.radius_m, float(next_m)),
+            max(2 * figures.radius_m, float(next_m)),
             [coordinate(version) for version, _ in cases if version.location in zone],
             SETTINGS.deny_list,
         )
-        assert cluster.start_s == (NOW + 1 - cluster.duration_h) * 3600
-        assert cluster.radius_m == NEAR.radius(centre, len(zone))
-        assert (cluster.longitude, cluster.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
-        assert cluster.score == scorer.nulls[stream].gumbel.score(cluster.llr)
-        assert cluster.recurrence_interval_days == recurrence_interval_days(cluster.score)
-    in_zones = [place for cluster in found for place in cluster.locations]
+        assert figures.start_s == (NOW + 1 - figures.duration_h) * 3600
+        assert figures.radius_m == NEAR.radius(centre, len(zone))
+        assert (figures.longitude, figures.latitude) == (LOCATIONS.longitude[centre], LOCATIONS.latitude[centre])
+        assert figures.score == scorer.nulls[stream].gumbel.score(figures.llr)
+        assert figures.recurrence_interval_days == recurrence_interval_days(figures.score)
+    in_zones = [place for cluster in found for place in cluster.figures.locations]
     assert len(in_zones) == len(set(in_zones))
-    assert [cluster.score for cluster in found] == sorted((cluster.score for cluster in found), reverse=True)
+    scores = [cluster.figures.score for cluster in found]
+    assert scores == sorted(scores, reverse=True)
     assert len(found) <= SETTINGS.max_clusters
 
 
@@ -161,8 +163,8 @@ def test_only_clusters_of_the_weakest_score_or_more():
     scorer, window = Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(6))
     found = clusters(scorer, window)
     assert len(found) > 1
-    assert clusters(scorer, window, weakest=found[0].score) == found[:1]
-    assert clusters(scorer, window, weakest=np.nextafter(found[0].score, np.inf)) == []
+    assert clusters(scorer, window, weakest=found[0].figures.score) == found[:1]
+    assert clusters(scorer, window, weakest=np.nextafter(found[0].figures.score, np.inf)) == []
 
 
 def test_the_null_is_found_out_once_a_bucket_and_depends_on_nothing_else():
@@ -206,7 +208,7 @@ def test_every_stream_and_bucket_draws_numbers_of_its_own():
     for stream in (0, ALL):
         now = clusters(scorer, window_of(crowd(6)), stream=stream)
         then = clusters(later, window_of(moved, NOW + week), stream=stream)
-        assert [one.llr for one in now] == [one.llr for one in then]
+        assert [one.figures.llr for one in now] == [one.figures.llr for one in then]
     nulls = [*scorer.nulls.values(), *later.nulls.values()]
     assert len({null.gumbel for null in nulls}) == 4
 
@@ -214,8 +216,8 @@ def test_every_stream_and_bucket_draws_numbers_of_its_own():
 def test_a_crowd_stands_out_and_an_ordinary_hour_does_not():
     watch = score_for_interval(SETTINGS.tiers.watch)
     (found, *_) = clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(9)))
-    assert found.score > watch
-    assert LOCATIONS.ids[7] in found.locations
+    assert found.figures.score > watch
+    assert LOCATIONS.ids[7] in found.figures.locations
     assert {f"i{100 + number}" for number in range(9)} <= set(found.members)
     assert clusters(Scorer(LOCATIONS, NEAR, SETTINGS, {}), window_of(crowd(1)), weakest=watch) == []
 
@@ -225,7 +227,7 @@ def test_what_patrols_discover_counts_and_triggers_only_where_it_may():
     found = {}
     for may in (False, True):
         rules = msgspec.structs.replace(SETTINGS, discovered_may_trigger=may)
-        (found[may], *_) = clusters(Scorer(LOCATIONS, NEAR, rules, {}), window)
+        found[may] = clusters(Scorer(LOCATIONS, NEAR, rules, {}), window)[0].figures
     assert found[False].observed == found[True].observed >= 9
     assert found[False].reported == found[True].reported == 0
     assert found[False].trigger_score < 0 < found[False].score == found[True].score == found[True].trigger_score
@@ -244,8 +246,8 @@ def test_the_share_of_a_coordinate_is_that_in_the_stream_and_the_zone():
     for others, stream, is_stack in cases:
         scorer = Scorer(LOCATIONS, neighbours(LOCATIONS.points, 1.0), SETTINGS, {})
         found = clusters(scorer, window_of(kept + others), stream=stream)
-        (crowded,) = [cluster for cluster in found if cluster.locations == (LOCATIONS.ids[7],)]
-        assert (ArtefactKind.STACK in {each.kind for each in crowded.artefacts.found}) is is_stack
+        (crowded,) = [cluster for cluster in found if cluster.figures.locations == (LOCATIONS.ids[7],)]
+        assert (ArtefactKind.STACK in {each.kind for each in crowded.figures.artefacts.found}) is is_stack
 
 
 def test_recent_cases_are_those_of_the_longest_duration_by_stream():

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-import msgspec
 from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.settings import AreaSettings
 from detectors.scan.significance import TIERS
 from streams.areas.health import AreaHealth
@@ -23,7 +22,7 @@ from streams.messages.usual import Usual
 from streams.redis_copy.keys import area_key
 from streams.worker.background.redis_feeder import RedisFeeder
 from streams.worker.metrics import Metrics
-from tests.streams.messages.alert_events import ALERT
+from tests.streams.messages.alert_events import ALERT, with_fields
 
 AREAS = ("hull", "kirklees", "leeds", "york")
 PARTITIONS = 2
@@ -53,7 +52,7 @@ def history(seed: int, alerts: int, areas: Sequence[str] = AREAS) -> list[Revisi
         members = tuple(f"{seed}-{number}-{member}" for member in range(3))
         lives.append(
             [
-                msgspec.structs.replace(
+                with_fields(
                     ALERT,
                     id=f"{seed:04x}{number:04x}",
                     revision=revision,

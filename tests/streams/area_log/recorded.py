@@ -16,6 +16,7 @@ from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
 from detectors.monitor import ClosedTick, Monitor
+from detectors.scan.significance import TIERS
 from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
 from streams.area_log.sources import MANIFEST
 from streams.areas.area import Area
@@ -66,7 +67,7 @@ def calibration(lowest: float) -> CalibrationFile:
     """A calibration whose scores are LLRs and whose tiers begin at ``lowest``."""
     made = Calibration(
         budget=2.0,
-        scores={"watch": lowest, "advisory": lowest + 1, "alert": lowest + 2, "urgent": lowest + 4},
+        scores=dict(zip(TIERS, (lowest, lowest + 1, lowest + 2, lowest + 4), strict=True)),
         margins=(Margins.flat(),) * len(STREAMS),
         curve=((lowest, 20.0), (lowest + 2, 2.0)),
         decay=1.0,

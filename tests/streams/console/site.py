@@ -17,7 +17,7 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.area.settings import AreaSettings
 from streams.areas.health import AreaHealth, FeedState
 from streams.configuration.area import AreaTable
@@ -28,6 +28,7 @@ from streams.configuration.services import RedisSettings
 from streams.console.application import application
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, alert_event
 from streams.redis_copy.contents import RedisCopy
+from tests.streams.messages.alert_events import ALERT, with_fields
 
 NO_KAFKA = KafkaSettings(bootstrap="127.0.0.1:1")
 CELL = h3.latlng_to_cell(53.8, -1.55, 10)
@@ -71,7 +72,7 @@ def alert(number: int, area: str, **changed: Any) -> Alert:
         "reported": 3,
         "trigger_score": 4.0,
     }
-    return Alert(**(fields | changed))
+    return with_fields(ALERT, **(fields | changed))
 
 
 class Feed:

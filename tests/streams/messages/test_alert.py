@@ -13,17 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Responses
-from detectors.alerts.tracking import Alert
 from detectors.area.incident import Incident
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.clusters.artefacts import Artefact, ArtefactKind, Artefacts
-from detectors.scan.significance import TIERS
+from detectors.clusters.cluster import Figures
+from detectors.scan.significance import TIERS, Tier
+from detectors.window.zone_profile import ZoneProfile
 from streams.documents.schemas import PUBLISHED
 from streams.messages.alert import Provenance, alert_event, read_alert
 from streams.messages.records import Rejection
+from tests.streams.messages.alert_events import with_fields
 
 PUBLISHED_FOLDER = Path(__file__).parents[3] / "docs" / "schemas"
 LONDON = AreaSettings(timezone="Europe/London", seed=7)
@@ -35,39 +38,41 @@ ALERT = Alert(
     id="0f" * 16,
     revision=3,
     area="leeds",
-    stream="property",
-    state="escalated",
-    tier="alert",
+    stream=Stream.PROPERTY,
+    state=AlertState.ESCALATED,
+    tier=Tier.ALERT,
     reason="tier_rose",
-    notice="escalated",
+    notice=Notice.ESCALATED,
     opened_s=1_782_864_000,  # 2026-07-01 00:00 UTC, in summer time
     alerted_s=1_782_867_600,
     tick_s=1_782_867_600,
     ended_s=None,
     split_from="",
     merged_into="",
-    centre="8a194ac1a307fff",
-    longitude=-1.54790123,
-    latitude=53.79490456,
-    radius_m=212.3456,
-    locations=("8a194ac1a307fff", "8a194ac1a30ffff"),
-    duration_h=4,
-    start_s=1_782_853_200,
-    observed=6,
-    expected=0.75,
-    llr=9.123456789,
-    score=8.0,
-    recurrence_interval_days=400.25,
+    figures=Figures(
+        centre="8a194ac1a307fff",
+        longitude=-1.54790123,
+        latitude=53.79490456,
+        radius_m=212.3456,
+        locations=("8a194ac1a307fff", "8a194ac1a30ffff"),
+        duration_h=4,
+        start_s=1_782_853_200,
+        observed=6,
+        expected=0.75,
+        llr=9.123456789,
+        score=8.0,
+        recurrence_interval_days=400.25,
+        breakdown={"property": 6},
+        interval_times=2,
+        reported=4,
+        trigger_score=5.5,
+        artefacts=Artefacts(
+            (Artefact(ArtefactKind.DENIED, 4, 4 / 6, "Hospital"), Artefact(ArtefactKind.DUPLICATES, 1, 1 / 6))
+        ),
+        completeness=0.87654321,
+    ),
     members=("a", "b", "c", "d", "e", "f"),
     new_members=("f",),
-    breakdown={"property": 6},
-    interval_times=2,
-    reported=4,
-    trigger_score=5.5,
-    artefacts=Artefacts(
-        (Artefact(ArtefactKind.DENIED, 4, 4 / 6, "Hospital"), Artefact(ArtefactKind.DUPLICATES, 1, 1 / 6))
-    ),
-    completeness=0.87654321,
 )
 ALERTS = st.builds(
     Alert,
@@ -75,41 +80,44 @@ ALERTS = st.builds(
     revision=st.integers(1, 10_000),
     area=IDS,
     stream=st.sampled_from(STREAMS),
-    state=st.sampled_from([state.value for state in AlertState]),
+    state=st.sampled_from(AlertState),
     tier=st.sampled_from(TIERS),
     reason=IDS,
-    notice=st.sampled_from([notice.value for notice in Notice]),
+    notice=st.sampled_from(Notice),
     opened_s=MOMENTS,
     alerted_s=st.none() | MOMENTS,
     tick_s=MOMENTS,
     ended_s=st.none() | MOMENTS,
     split_from=st.just("") | IDS,
     merged_into=st.just("") | IDS,
-    centre=IDS,
-    longitude=st.floats(-180, 180),
-    latitude=st.floats(-90, 90),
-    radius_m=st.floats(0, 20_000),
-    locations=st.lists(IDS, min_size=1, max_size=5).map(tuple),
-    duration_h=st.integers(1, 1000),
-    start_s=MOMENTS,
-    observed=st.integers(1, 10_000),
-    expected=FIGURES,
-    llr=FIGURES,
-    score=st.floats(-1e9, 1e9),
-    recurrence_interval_days=FIGURES,
+    figures=st.builds(
+        Figures,
+        centre=IDS,
+        longitude=st.floats(-180, 180),
+        latitude=st.floats(-90, 90),
+        radius_m=st.floats(0, 20_000),
+        locations=st.lists(IDS, min_size=1, max_size=5).map(tuple),
+        duration_h=st.integers(1, 1000),
+        start_s=MOMENTS,
+        observed=st.integers(1, 10_000),
+        expected=FIGURES,
+        llr=FIGURES,
+        score=st.floats(-1e9, 1e9),
+        recurrence_interval_days=FIGURES,
+        breakdown=st.dictionaries(IDS, st.integers(0, 99), max_size=4),
+        interval_times=st.integers(0, 99),
+        reported=st.integers(0, 99),
+        trigger_score=st.floats(-1e9, 1e9),
+        artefacts=st.builds(
+            Artefacts,
+            st.lists(
+                st.builds(Artefact, st.sampled_from(ArtefactKind), st.integers(1, 99), st.floats(0, 1), IDS), max_size=3
+            ).map(tuple),
+        ),
+        completeness=st.none() | st.floats(0, 1),
+    ),
     members=st.lists(IDS, max_size=5).map(tuple),
     new_members=st.lists(IDS, max_size=5).map(tuple),
-    breakdown=st.dictionaries(IDS, st.integers(0, 99), max_size=4),
-    interval_times=st.integers(0, 99),
-    reported=st.integers(0, 99),
-    trigger_score=st.floats(-1e9, 1e9),
-    artefacts=st.builds(
-        Artefacts,
-        st.lists(
-            st.builds(Artefact, st.sampled_from(ArtefactKind), st.integers(1, 99), st.floats(0, 1), IDS), max_size=3
-        ).map(tuple),
-    ),
-    completeness=st.none() | st.floats(0, 1),
     responses=st.builds(
         Responses,
         acknowledged_by=st.just("") | IDS,
@@ -119,8 +127,7 @@ ALERTS = st.builds(
         outcome_s=MOMENTS,
     )
     | st.just(Responses()),
-    trend=st.just(()) | st.just(tuple(range(14))),
-    profile=st.just(()) | st.just(tuple(range(168))),
+    zone_profile=st.just(ZoneProfile()) | st.just(ZoneProfile(tuple(range(14)), tuple(range(168)))),
 )
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/Denver", "Asia/Kathmandu"])
 
@@ -197,7 +204,7 @@ def test_an_alert_reads_as_a_control_room_needs_it() -> None:
 
 
 def test_an_alert_that_nothing_else_explains_says_so() -> None:
-    properties = json.loads(alert_event(msgspec.structs.replace(ALERT, artefacts=Artefacts()), LONDON, "c0ffee"))
+    properties = json.loads(alert_event(with_fields(ALERT, artefacts=Artefacts()), LONDON, "c0ffee"))
     found = properties["data"]["properties"]
     assert (found["artefacts"], found["artefact_score"]) == ([], 0.0)
 
@@ -210,7 +217,7 @@ def test_a_drill_is_marked() -> None:
 def test_equal_alerts_give_equal_bytes_that_read_back(alert: Alert, timezone: str) -> None:
     settings = AreaSettings(timezone=timezone)
     value = alert_event(alert, settings, "c0ffee")
-    shuffled = msgspec.structs.replace(alert, breakdown=dict(reversed(alert.breakdown.items())))
+    shuffled = with_fields(alert, breakdown=dict(reversed(alert.figures.breakdown.items())))
     assert alert_event(shuffled, settings, "c0ffee") == value
     event = read_alert(value)
     assert read_alert(msgspec.json.encode(event, order="deterministic")) == event
@@ -221,8 +228,8 @@ def test_equal_alerts_give_equal_bytes_that_read_back(alert: Alert, timezone: st
     assert (
         properties.opened_at_local.utcoffset() == datetime.fromtimestamp(alert.opened_s, ZoneInfo(timezone)).utcoffset()
     )
-    assert properties.expected == pytest.approx(alert.expected, rel=1e-5)
-    assert event.data.geometry.coordinates == pytest.approx((alert.longitude, alert.latitude), abs=1e-6)
+    assert properties.expected == pytest.approx(alert.figures.expected, rel=1e-5)
+    assert event.data.geometry.coordinates == pytest.approx((alert.figures.longitude, alert.figures.latitude), abs=1e-6)
 
 
 @given(ALERTS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from detectors.clusters.artefacts import Artefacts
 from streams.messages.alert import AlertFeature, alert_event, read_alert
 from streams.messages.explanation import figures, paragraph
+from tests.streams.messages.alert_events import with_fields
 from tests.streams.messages.test_alert import ALERT, ALERTS, LONDON
 
 
@@ -36,17 +37,17 @@ def test_the_name_of_a_place_replaces_the_coordinates() -> None:
 
 
 def test_a_calibrated_alert_shows_its_budget() -> None:
-    calibrated = msgspec.structs.replace(ALERT, calibration="beef", budget_per_week=2.0)
+    calibrated = with_fields(ALERT, calibration="beef", budget_per_week=2.0)
     assert "it is set to open 2 a week by chance" in paragraph(feature(calibrated))
 
 
 def test_figures_are_written_as_people_write_them() -> None:
-    many = msgspec.structs.replace(ALERT, observed=120, expected=0.0123, recurrence_interval_days=99.7)
+    many = with_fields(ALERT, observed=120, expected=0.0123, recurrence_interval_days=99.7)
     text = paragraph(feature(many))
     assert "0.012 are usual" in text
     assert "9,756 times as many" in text
     assert "once in 100 days" in text
-    crowded = msgspec.structs.replace(ALERT, observed=400, expected=123.4, recurrence_interval_days=0.25)
+    crowded = with_fields(ALERT, observed=400, expected=123.4, recurrence_interval_days=0.25)
     assert "where 123 are usual for this place and these hours, 3.2 times as many" in paragraph(feature(crowded))
     assert "once in 6 hours" in paragraph(feature(crowded))
 
@@ -58,18 +59,18 @@ def test_doubts_are_named() -> None:
     assert "for 2 of the incidents only an interval is known" in text
     assert "2 were discovered by patrols" in text
     assert "usually 88% of the reports from these hours have come by now" in text
-    plain = msgspec.structs.replace(ALERT, artefacts=Artefacts(), interval_times=0, reported=6, completeness=None)
+    plain = with_fields(ALERT, artefacts=Artefacts(), interval_times=0, reported=6, completeness=None)
     assert paragraph(feature(plain)).endswith("No known artefact explains it.")
 
 
 def test_a_withdrawn_alert_begins_with_that() -> None:
-    withdrawn = msgspec.structs.replace(ALERT, state="withdrawn", reason="members_cancelled")
+    withdrawn = with_fields(ALERT, state="withdrawn", reason="members_cancelled")
     assert paragraph(feature(withdrawn)).startswith("Withdrawn: too few of its incidents still stand.")
 
 
 @given(alert=ALERTS)
 def test_any_alert_can_be_explained_and_its_figures_are_those_published(alert: Alert) -> None:
     found = feature(alert)
-    assert f"{alert.observed} " in paragraph(found)
+    assert f"{alert.figures.observed} " in paragraph(found)
     published = msgspec.to_builtins(found.properties)
     assert all(published[name] == figure for name, figure in figures(found).items())

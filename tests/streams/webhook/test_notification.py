@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from detectors.scan.significance import Tier
 from streams.messages.alert import read_alert
 from streams.webhook.notification import is_notified, notification
 from tests.streams.messages.alert_events import ended, event
@@ -73,17 +74,17 @@ def test_an_exercise_says_so() -> None:
 @pytest.mark.parametrize(
     ("value", "from_tier", "delayed", "notified"),
     [
-        (event("a"), "alert", False, True),
-        (event("a", tier="alert"), "alert", False, True),
-        (event("a", tier="advisory"), "alert", False, False),
-        (event("a", tier="advisory"), "watch", False, True),
-        (event("a", tier="alert"), "urgent", False, False),
-        (event("a", notice=""), "alert", False, False),
-        (event("a"), "alert", True, False),
-        (ended("a"), "alert", True, True),
-        (ended("a", state="withdrawn"), "alert", False, True),
-        (ended("a", tier="watch"), "alert", False, False),
+        (event("a"), Tier.ALERT, False, True),
+        (event("a", tier="alert"), Tier.ALERT, False, True),
+        (event("a", tier="advisory"), Tier.ALERT, False, False),
+        (event("a", tier="advisory"), Tier.WATCH, False, True),
+        (event("a", tier="alert"), Tier.URGENT, False, False),
+        (event("a", notice=""), Tier.ALERT, False, False),
+        (event("a"), Tier.ALERT, True, False),
+        (ended("a"), Tier.ALERT, True, True),
+        (ended("a", state="withdrawn"), Tier.ALERT, False, True),
+        (ended("a", tier="watch"), Tier.ALERT, False, False),
     ],
 )
-def test_what_is_notified(value: bytes, from_tier: str, delayed: bool, notified: bool) -> None:
+def test_what_is_notified(value: bytes, from_tier: Tier, delayed: bool, notified: bool) -> None:
     assert is_notified(read_alert(value).data.properties, from_tier, delayed) is notified

@@ -19,6 +19,7 @@ from detectors.alerts.response import Response
 from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.monitor import OUTCOMES, Accounts, ClosedTick, Monitor
+from detectors.scan.significance import Tier
 from detectors.window.admission import TickMark
 from streams.areas.health import AreaHealth, Promise
 from streams.console.metrics import CONSOLE_METRICS, ConsoleMetrics
@@ -169,7 +170,7 @@ def test_an_alert_counts_once_when_it_first_reaches_the_tier_alert() -> None:
 def test_a_response_counts_by_its_action_and_as_no_tick_and_its_alert_no_second_time() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    alerted = msgspec.structs.replace(ALERT, tick_s=60, tier="alert", alerted_s=60)
+    alerted = msgspec.structs.replace(ALERT, tick_s=60, tier=Tier.ALERT, alerted_s=60)
     answered = msgspec.structs.replace(alerted, revision=2, reason="acknowledged")
     closed = closed_tick()
     metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed, changes=(alerted,)), 0.0)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from redis import Redis
 
-from detectors.alerts.tracking import Alert
+from detectors.alerts.alert import Alert
 from streams.areas.health import FeedState
 from streams.messages.alert import AlertFeature
 from streams.messages.explanation import paragraph
@@ -92,7 +92,7 @@ def test_the_highest_tier_comes_first_and_ended_alerts_last(client: Client, city
     listed = [by_id[each] for each in ids(client, state=STATES)]
     live = [each for each in listed if each.state in OPEN]
     over = listed[len(live) :]
-    assert live == sorted(live, key=lambda each: (-TIERS.index(each.tier), -each.recurrence_interval_days))
+    assert live == sorted(live, key=lambda each: (-TIERS.index(each.tier), -each.figures.recurrence_interval_days))
     assert over == sorted(over, key=lambda each: -each.tick_s)
     assert ids(client, state=STATES, limit=7) == [each.id for each in listed[:7]]
 
