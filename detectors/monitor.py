@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -54,13 +55,15 @@ class Accounts(msgspec.Struct):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a Monitor needs to go on, apart from the records of its window.
+    """All that a Monitor needs to continue, except the records of its window.
 
-    ``clock_s``: the area's clock; ``closed_s``: the last closed tick; ``bucket``: the last one
-    scanned; ``lowest_offset`` and ``lowest_clock_s``: the first record to read again, and the clock
-    it met; ``next_offset``: the first record not yet taken; ``heard_s``: the last tick with a record, None before.
+    ``format``: the version of this form; a later program converts what an earlier one wrote. ``clock_s``: the area's
+    clock. ``closed_s``: the last closed tick. ``bucket``: the last one scanned. ``lowest_offset`` and
+    ``lowest_clock_s``: the first record to read again, and the area's clock when it came. ``next_offset``: the first
+    record not yet taken. ``heard_s``: the last tick with a record, None before the first.
     """
 
+    format: Literal[2] = 2
     clock_s: int
     closed_s: int
     bucket: int

@@ -9,7 +9,7 @@ from detectors.alerts.response import Response
 from detectors.window.admission import Entry, Refusal
 from streams.area_log.contents import entry_of, response_of, scan_of
 from streams.area_log.records import AreaLog, LogError, LogRecord
-from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chained_digest, encode, raw
+from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chained_digest, raw, without_digest
 
 
 class Input(NamedTuple):
@@ -27,13 +27,14 @@ class Answer(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A scan record with the input records of its tick, or with the response that it is the record of.
+    """A scan record, its bytes ``value``, and the input records of its tick, or its response.
 
-    ``fault``: why the digest does not fit, empty if it does; ``is_given``: it cannot be verified, since retention has
-    removed what it rests on.
+    ``fault``: why its digest is wrong, empty if it is right. ``is_given``: it cannot be verified, because retention
+    has removed what it rests on.
     """
 
     offset: int
+    value: bytes
     record: ScanRecord
     inputs: list[Input]
     answer: Answer | None = None
@@ -102,20 +103,21 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
             reply = next(responses, None)
         is_there = reply is not None and reply.record.offset == record.next_response - 1
         answer = reply if is_answer and is_there else None
-        link = Link(each.offset, record, mine, answer)
+        link = Link(each.offset, each.value or b"", record, mine, answer)
         has_past = last is not None or record.number == 1
         is_kept = not is_answer or record.next_response > responses_begin
         if has_past and is_kept and (last.next_offset if last else 0) >= begins:
-            yield link._replace(fault=_fault(link, each.value, last.digest if last else NO_DIGEST))
+            yield link._replace(fault=_fault(link, last.digest if last else NO_DIGEST))
         else:
             yield link._replace(is_given=True)
         last = record
 
 
-def _fault(link: Link, value: bytes | None, digest: str) -> str:
-    if encode(link.record) != value:
-        return "its bytes are not as a scan record of this version is written"
-    if chained_digest(digest, link.raw, link.record) == link.record.digest:
+def _fault(link: Link, digest: str) -> str:
+    undigested = without_digest(link.value, link.record.digest)
+    if undigested is None:
+        return "its last field is not its digest"
+    if chained_digest(digest, link.raw, undigested) == link.record.digest:
         return ""
     offsets = [each.record.offset for each in link.inputs]
     among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""

@@ -19,7 +19,7 @@ from streams.area_log.contents import alert_of, decoded, scan_of
 from streams.area_log.records import AreaLog, LogError
 from streams.area_log.settings import settings_on_record
 from streams.areas.area import Area
-from streams.messages.scan import Ids, ScanRecord, scan_record
+from streams.messages.scan import Ids, ScanRecord, encode, scan_record
 
 SHOWN = 200
 """So many characters of a figure are shown."""
@@ -92,7 +92,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
             continue
         scans += 1
         record, events = monitor.repeat(link)
-        differences += _differences(where, _fields(link.record), _fields(record))
+        differences += _differences(where, *_fields(link, record))
         derived |= {name: event for name, event in events.items() if alert is None or name.startswith(f"{alert}.")}
     for name in published.keys() | derived.keys():
         if published.get(name) != derived.get(name):
@@ -207,10 +207,18 @@ def written(log: AreaLog, ids: Ids) -> Area:
     return watched
 
 
-def _fields(record: ScanRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(record)
-    checkpoint: dict[str, Any] = fields.pop("checkpoint")
-    return fields | checkpoint
+def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a scan record as it is on record and as it is derived, those of its checkpoint among them.
+
+    A record of a former version is compared without its digest, which covers the bytes of that version.
+    """
+    is_former = encode(link.record) != link.value
+    both: list[dict[str, Any]] = [msgspec.to_builtins(each) for each in (link.record, derived)]
+    for fields in both:
+        fields |= fields.pop("checkpoint")
+        if is_former:
+            del fields["digest"]
+    return both[0], both[1]
 
 
 def _properties(event: bytes | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 
 from detectors.area.settings import Stream
 from detectors.monitor import Accounts, Checkpoint, ClosedTick
+from streams.messages.former_scan import as_format_2
 from streams.messages.incident import tick_header
 from streams.messages.records import Headers
 
@@ -125,22 +126,30 @@ def scan_record(
         checkpoint=closed.checkpoint,
         is_silent=closed.is_silent,
     )
-    return msgspec.structs.replace(
-        record, digest=chained_digest(previous.digest if previous else NO_DIGEST, inputs, record)
-    )
+    digest = chained_digest(previous.digest if previous else NO_DIGEST, inputs, encode(record))
+    return msgspec.structs.replace(record, digest=digest)
 
 
-def chained_digest(previous: str, inputs: Iterable[Raw], record: ScanRecord) -> str:
-    """SHA-256 in hex over the previous digest, each input record, and the record without its digest.
+def chained_digest(previous: str, inputs: Iterable[Raw], undigested: bytes) -> str:
+    """Return SHA-256 in hex over the previous digest, each input record, and the scan record without its digest.
 
-    Every part is led by its length in 8 bytes, an absent one by 8 bytes of 255.
+    Each part of an input follows its length in 8 bytes; for an absent part there are 8 bytes of 255.
     """
     digest = hashlib.sha256(bytes.fromhex(previous))
     for each in inputs:
         for part in each:
             digest.update(b"\xff" * 8 if part is None else len(part).to_bytes(8, "big") + part)
-    digest.update(_encode(msgspec.structs.replace(record, digest=NO_DIGEST)))
+    digest.update(undigested)
     return digest.hexdigest()
+
+
+def without_digest(value: bytes, digest: str) -> bytes | None:
+    """Return the bytes of a scan record without its digest, which is its last field; None if it is not.
+
+    They are cut and not encoded again, so that records of every version can be verified.
+    """
+    end = f',"digest":"{digest}"}}'.encode()
+    return value[: -len(end)] + b"}" if value.endswith(end) else None
 
 
 def raw(key: bytes | None, value: bytes | None, headers: Headers, timestamp_ms: int) -> Raw:
@@ -154,12 +163,20 @@ def encode(record: ScanRecord | PartitionRecord) -> bytes:
 
 
 def decode_scan(value: bytes) -> ScanRecord:
-    """A record of an area; raises msgspec.ValidationError if it is none."""
-    return _scan_record.decode(value)
+    """Return a record of an area, converted if its checkpoint has a former format.
+
+    Raises:
+        msgspec.ValidationError: It is not such a record.
+    """
+    return _scan_record.decode(as_format_2(value))
 
 
 def decode_partition(value: bytes) -> PartitionRecord:
-    """A partition's record; raises msgspec.ValidationError if it is none."""
+    """Return a partition's record.
+
+    Raises:
+        msgspec.ValidationError: It is not such a record.
+    """
     return _partition_record.decode(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import h3
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import AreaSettings, TierSettings
 from detectors.monitor import ClosedTick, Monitor
 from streams.messages.scan import (
     NO_DIGEST,
@@ -24,21 +25,27 @@ from streams.messages.scan import (
     decode_scan,
     encode,
     scan_record,
+    without_digest,
 )
 
 CELL = "8a195da49b9ffff"
+FAR = sorted(h3.grid_ring(CELL, 12))[0]
 
 
 def closed_ticks() -> list[ClosedTick]:
-    """Twelve incidents at one place, four hours apart and then together: ticks, boundaries and an alert."""
-    settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99)
-    monitor = Monitor("leeds", settings, Locations.from_cells([CELL]))
+    """Twelve incidents, four hours apart at a place far away and then together here: ticks, boundaries and an alert."""
+    tiers = TierSettings(watch=0.05, advisory=0.06, alert=0.08, urgent=0.5)
+    settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99, tiers=tiers)
+    monitor = Monitor("leeds", settings, Locations.from_cells([CELL, FAR]))
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     ticks: list[ClosedTick] = []
     for offset in range(12):
         at = begin + timedelta(hours=4 * min(offset, 8), seconds=offset)
-        ticks += monitor.put(Incident(id=str(offset), occurred_at=at, category="drugs", location=CELL), offset, 0)
-    return ticks + monitor.flush()
+        place = FAR if offset < 8 else CELL
+        ticks += monitor.put(Incident(id=str(offset), occurred_at=at, category="drugs", location=place), offset, 0)
+    ticks += monitor.flush()
+    assert any(closed.changes for closed in ticks)
+    return ticks
 
 
 TICKS = closed_ticks()
@@ -66,6 +73,39 @@ def test_a_scan_record_without_its_place_in_the_log_is_none() -> None:
         decode_scan(value.replace(b'"incidents"', b'"hncidents"'))
 
 
+def in_format_1(record: ScanRecord) -> bytes:
+    """The record as the former version wrote it."""
+    fields = msgspec.to_builtins(record)
+    del fields["checkpoint"]["format"]
+    for each in fields["checkpoint"]["tracker"]["followed"]:
+        alert, notice = each["alert"], each.pop("last_notice")
+        alert |= alert.pop("figures") | alert.pop("zone_profile")
+        each |= {"told": each.pop("shown"), "said": notice | {"tier": notice["tier"] or ""}}
+        each["unsaid"] = each.pop("unnoticed")
+    return msgspec.json.encode(fields)
+
+
+def test_a_checkpoint_of_the_former_format_is_converted() -> None:
+    records = [scan_record("leeds", IDS, closed, None, []) for closed in TICKS]
+    assert any(record.checkpoint.tracker.followed for record in records)
+    assert [decode_scan(in_format_1(record)) for record in records] == records
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        (b'"checkpoint":{"format":3', "format"),
+        (b'"checkpoint":{"other":2', "format 1|required"),
+        (b'"checkpoint":7,"x":{"format":2', "checkpoint"),
+    ],
+)
+def test_any_other_checkpoint_is_refused(written: bytes, error: str) -> None:
+    closed = next(closed for closed in TICKS if closed.checkpoint.tracker.followed)
+    value = encode(scan_record("leeds", IDS, closed, None, []))
+    with pytest.raises(msgspec.ValidationError, match=error):
+        decode_scan(value.replace(b'"checkpoint":{"format":2', written))
+
+
 def test_a_partition_record_is_read_back_whole() -> None:
     record = PartitionRecord(next_offset=7, rejected={"no_area": 2, "wrong_partition": 1})
     assert decode_partition(encode(record)) == record
@@ -84,8 +124,10 @@ def test_the_digest_tells_apart_whatever_differs(
 ) -> None:
     """Other bytes, the same bytes cut differently into key, value and record, or another past: another digest."""
     record = scan_record("leeds", IDS, TICKS[0], None, [])
-    assert (chained_digest(digest, raw, record) == chained_digest(digest, other, record)) == (raw == other)
-    assert (chained_digest(digest, raw, record) == chained_digest(other_digest, raw, record)) == (
+    assert (chained_digest(digest, raw, encode(record)) == chained_digest(digest, other, encode(record))) == (
+        raw == other
+    )
+    assert (chained_digest(digest, raw, encode(record)) == chained_digest(other_digest, raw, encode(record))) == (
         digest == other_digest
     )
 
@@ -96,8 +138,9 @@ def test_the_digest_covers_every_field_of_the_record(name: str) -> None:
     later = scan_record("york", Ids("decaf", "0ff"), TICKS[-1], scan_record("york", IDS, TICKS[0], None, []), [])
     if getattr(first, name) == getattr(later, name):
         later = msgspec.structs.replace(later, **{name: ("violence", "property")})
-    changed = msgspec.structs.replace(first, **{name: getattr(later, name)})
-    assert chained_digest(NO_DIGEST, [], changed) != chained_digest(NO_DIGEST, [], first)
+    same = msgspec.structs.replace(first, digest=NO_DIGEST)
+    changed = msgspec.structs.replace(same, **{name: getattr(later, name)})
+    assert chained_digest(NO_DIGEST, [], encode(changed)) != chained_digest(NO_DIGEST, [], encode(same)) == first.digest
 
 
 def test_a_chain_can_be_checked_from_what_is_written() -> None:
@@ -110,5 +153,7 @@ def test_a_chain_can_be_checked_from_what_is_written() -> None:
     for number, value in enumerate(written):
         record = decode_scan(value)
         assert record.number == number + 1
-        assert record.digest == chained_digest(previous, [(b"leeds", str(number).encode())], record)
+        undigested = without_digest(value, record.digest)
+        assert undigested is not None
+        assert record.digest == chained_digest(previous, [(b"leeds", str(number).encode())], undigested)
         previous = record.digest

@@ -1,0 +1,77 @@
+"""Scan records whose checkpoint has format 1: there an alert's figures lay flat among its other fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+FIGURES = (
+    "centre",
+    "longitude",
+    "latitude",
+    "radius_m",
+    "locations",
+    "duration_h",
+    "start_s",
+    "observed",
+    "expected",
+    "llr",
+    "score",
+    "recurrence_interval_days",
+    "breakdown",
+    "interval_times",
+    "reported",
+    "trigger_score",
+    "calibration",
+    "budget_per_week",
+    "artefacts",
+    "completeness",
+)
+"""The fields of an alert that format 2 keeps in ``figures``."""
+
+
+class _Checkpoint(msgspec.Struct):
+    format: int = 1
+
+
+class _Record(msgspec.Struct):
+    checkpoint: _Checkpoint
+
+
+_record = msgspec.json.Decoder(_Record)
+
+
+def as_format_2(value: bytes) -> bytes:
+    """Return a scan record with a checkpoint of format 2, the same bytes if it has one already.
+
+    Raises:
+        msgspec.ValidationError: It is not a scan record.
+    """
+    if _record.decode(value).checkpoint.format != 1:
+        return value
+    record = msgspec.json.decode(value)
+    try:
+        tracker = record["checkpoint"]["tracker"]
+        tracker["followed"] = [_followed(each) for each in tracker.get("followed", ())]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise msgspec.ValidationError(f"checkpoint of format 1: {error!r}") from None
+    return msgspec.json.encode(record)
+
+
+def _followed(former: dict[str, Any]) -> dict[str, Any]:
+    notice = former["said"]
+    return {
+        "alert": _alert(former["alert"]),
+        "shown": former["told"],
+        "quiet_since_s": former["quiet_since_s"],
+        "last_notice": notice | {"tier": notice["tier"] or None},
+        "unnoticed": former.get("unsaid", ()),
+    }
+
+
+def _alert(former: dict[str, Any]) -> dict[str, Any]:
+    alert = dict(former)
+    figures = {name: alert.pop(name) for name in FIGURES if name in alert}
+    profile = {name: alert.pop(name) for name in ("trend", "profile") if name in alert}
+    return alert | {"figures": figures, "zone_profile": profile}
