@@ -25,6 +25,7 @@ from detectors.models.expected import Expected
 from detectors.models.nulls import PermutationNull
 from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from detectors.scan.replications import largest_by_chance
 from detectors.scan.shells import Shells
 from detectors.scan.significance import TIERS, Gumbel, Tier, score_for_interval
@@ -51,14 +52,16 @@ def watch(seed: int) -> tuple[Seen, list[Alert]]:
     """Run the simulated city through the monitor; return the first strong alert and its revisions."""
     simulation = Simulation(seed, 7.0)
     locations = Locations.from_cells(simulation.city.cells(RESOLUTION))
-    monitor = Monitor("city", AreaSettings(clock="watermark"), locations)
+    restoring = Restoring("city", AreaSettings(clock="watermark"), locations)
+    monitor: Monitor | None = None
     live_s, seen, changes = simulation.live_from.timestamp(), None, []
     for offset, incident in enumerate(simulation.run().incidents):
         assert incident.reported_at is not None
         arrival_s = int(incident.reported_at.timestamp())
         if arrival_s < live_s:
-            monitor.refill(incident, offset, arrival_s)
+            restoring.refill(incident, offset, arrival_s)
             continue
+        monitor = monitor or restoring.monitor()
         news = [change for tick in monitor.put(incident, offset, arrival_s) for change in tick.changes]
         changes += news
         if seen is None:

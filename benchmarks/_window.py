@@ -18,7 +18,7 @@ from benchmarks._city import AREA, cells, history_s, incidents
 from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
-from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from detectors.warm_up import compile_kernels
 from streams.messages import scan
 
@@ -32,9 +32,10 @@ def main(number: int, end_s: int) -> None:
     source = incidents(history_s(number, end_s), 0, seed=1)
     _give_back()
     before = process.memory_info().rss
-    monitor = Monitor(AREA, settings, locations, near)
+    restoring = Restoring(AREA, settings, locations, near)
     for offset in range(number - 1):
-        monitor.refill(next(source), offset, end_s)
+        restoring.refill(next(source), offset, end_s)
+    monitor = restoring.monitor()
     monitor.put(next(source), number - 1, end_s)
     _give_back()
     grown = process.memory_info().rss - before

@@ -31,6 +31,7 @@ from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from detectors.scan.significance import Tier
 from detectors.simulation import City, Injection, RepeatKernel
 from streams.calibration.plot import draw
@@ -166,13 +167,15 @@ def without_calibration(seed: int, step: Callable[[], object]) -> Result:
     site = Site.of(city)
     begin = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     end = begin + timedelta(weeks=WITHOUT_WEEKS)
-    monitor = Monitor("city", SETTINGS, site.locations, site.scanning.near)
+    restoring = Restoring("city", SETTINGS, site.locations, site.scanning.near)
+    monitor: Monitor | None = None
     reached: dict[str, int] = {}
     for offset, incident in enumerate(city.simulate(BEGIN, end, inject=False).incidents):
         arrival_s = int((incident.reported_at or end).timestamp())
         if arrival_s < begin.timestamp():
-            monitor.refill(incident, offset, arrival_s)
+            restoring.refill(incident, offset, arrival_s)
             continue
+        monitor = monitor or restoring.monitor()
         for closed in monitor.put(incident, offset, arrival_s):
             reached.update({each.id: each.alerted_s for each in closed.changes if each.alerted_s is not None})
         step()

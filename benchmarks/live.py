@@ -21,7 +21,7 @@ from benchmarks._plot import draw
 from benchmarks._yardstick import nanoseconds
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
-from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 
 LABELS = ("one incident, median", "one incident, 99th percentile", "an hour passes, all five streams")
 WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0
@@ -53,10 +53,11 @@ def measure(case: Case) -> Times:
     """Fill a window, then time single incidents and boundaries."""
     locations = Locations.from_cells(cells(case.locations))
     settings = AreaSettings(max_radius_m=case.radius_m, durations_h=case.durations_h)
-    monitor = Monitor(AREA, settings, locations)
+    restoring = Restoring(AREA, settings, locations)
     now_s = int(time.time()) // 3600 * 3600 + 600
     for offset, incident in enumerate(incidents(history_s(case.window, now_s), 0, 1, case.locations)):
-        monitor.refill(incident, offset, now_s)
+        restoring.refill(incident, offset, now_s)
+    monitor = restoring.monitor()
     later = incidents((now_s + 2 * each for each in range(SINGLE + 2)), case.window, 2, case.locations)
     offset, times = case.window, []
     for number, incident in enumerate(later):

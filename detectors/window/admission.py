@@ -1,6 +1,7 @@
-"""What the area makes of a record before it waits for its tick: located, and held against the area's clock.
+"""The admission of a record to an area, before it waits for its tick: it is located and compared with the clock.
 
-A wall clock shows when records arrive, a watermark what they say; only what is taken moves a watermark.
+A wall clock shows when records arrive, a watermark clock the time of the records themselves; only a record that is
+taken moves a watermark.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from detectors.area.settings import STREAMS, AreaSettings, word_of
 from detectors.window.sliding import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
-"""The years 1900 to 2999: what an area's clock can show."""
+"""The years 1900 to 2999: the range of an area's clock, in seconds since 1970."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ class TickMark(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A record that cannot be taken, with the reason and what would be right."""
+    """Why a record cannot be taken: the reason, and what would be right."""
 
     reason: str
     detail: str
@@ -42,52 +43,48 @@ UNPLACED = {
     MISSING: Refusal("wrong_type", "longitude and latitude: missing (or give location)"),
     ELSEWHERE: Refusal("out_of_area", "the place is none of the area's locations"),
 }
-"""What is said of a version that stood nowhere before."""
+"""The refusal of a version without a usable location, if the window has no earlier version of its incident."""
+
 Judged = Version | TickMark | Refusal
 
 
 class Admission:
-    """Judges the records of an area, one after the other; ``clock_s``: what the area's clock shows, seconds since 1970.
+    """Judges the records of an area.
 
-    The window is none of its affairs, so that a record can be judged long before its tick closes.
+    It does not know the window, so that a record can be judged long before its tick closes.
     """
 
     def __init__(self, settings: AreaSettings, locations: Locations) -> None:
-        self.clock_s: int | None = None
         self._settings, self._locations = settings, locations
         self._categories = {
             word: OTHER if category is Category.OTHER else STREAMS.index(category)
             for word, category in settings.category_map.items()
         }
 
-    def admit(self, entry: Entry, offset: int, arrival_s: int) -> Judged:
-        """Locate a record and hold it against the area's clock, which it may move.
+    def judge(self, entry: Entry, offset: int, arrival_s: int, clock_s: int | None) -> tuple[Judged, int | None]:
+        """Locate a record and compare it with the area's clock; return the judgement, and the clock after the record.
 
-        Whether one without a usable place has an earlier version to keep the place of is known when its tick closes.
+        ``clock_s``: the area's clock before the record, seconds since 1970, None before the first. A version without a
+        usable location is judged when its tick closes: it may have an earlier version, whose location it keeps.
         """
-        wall = self._settings.clock == "wall"
-        if wall:
-            self.clock_s = arrival_s if self.clock_s is None else max(self.clock_s, arrival_s)
+        is_wall = self._settings.clock == "wall"
+        if is_wall:
+            clock_s = _later(clock_s, arrival_s)
         if isinstance(entry, Refusal):
-            return entry
+            return entry, clock_s
         if isinstance(entry, TickMark):
             if not EARLIEST_S <= entry.tick_s <= LATEST_S:
-                return Refusal("clock_jump", "tick: must lie between the years 1900 and 2999")
-            if not wall:
-                self.clock_s = entry.tick_s if self.clock_s is None else max(self.clock_s, entry.tick_s)
-            return entry
+                return Refusal("clock_jump", "tick: must lie between the years 1900 and 2999"), clock_s
+            return entry, clock_s if is_wall else _later(clock_s, entry.tick_s)
         occurred_s = _seconds(entry.occurred)
-        clock_s = self.clock_s
-        if not wall:
-            stamp_s = occurred_s if entry.reported_at is None else _seconds(entry.reported_at)
-            reached = self._watermark(stamp_s)
-            if isinstance(reached, Refusal):
-                return reached
-            clock_s = reached
-        if occurred_s is not None and clock_s is not None and occurred_s > clock_s + self._settings.max_ahead_s:
-            return Refusal("future", f"occurred more than {self._settings.max_ahead_s} s after the area's clock")
-        self.clock_s = clock_s  # only now: a record that is refused here moves no watermark
-        return Version(
+        reached = clock_s if is_wall else self._watermark(entry, occurred_s, clock_s)
+        if isinstance(reached, Refusal):
+            return reached, clock_s
+        ahead_s = self._settings.max_ahead_s
+        if occurred_s is not None and reached is not None and occurred_s > reached + ahead_s:
+            # A record that is refused here moves no watermark.
+            return Refusal("future", f"occurred more than {ahead_s} s after the area's clock"), clock_s
+        version = Version(
             id=entry.id,
             occurred_s=occurred_s,
             category=self._categories.get(word_of(entry.category), UNMAPPED),
@@ -97,10 +94,11 @@ class Admission:
             latitude=entry.latitude or 0.0,
             revision=entry.revision,
             offset=offset,
-            clock_s=self.clock_s,
+            clock_s=reached,
             is_interval=entry.is_interval,
             delay_s=_delay_s(entry),
         )
+        return version, reached
 
     def _location(self, incident: Incident) -> int:
         if incident.status is Status.CANCELLED:
@@ -110,11 +108,12 @@ class Admission:
         location = self._locations.locate(incident)
         return ELSEWHERE if location is None else location
 
-    def _watermark(self, stamp_s: int | None) -> int | Refusal | None:
-        """The clock after a stamp: the latest one, unless that is further ahead than a feed could be."""
+    def _watermark(self, incident: Incident, occurred_s: int | None, clock_s: int | None) -> int | Refusal | None:
+        """The clock after an incident's own time, unless that is further ahead than a feed can be."""
+        stamp_s = occurred_s if incident.reported_at is None else _seconds(incident.reported_at)
         if stamp_s is None:
-            return self.clock_s
-        known_s = stamp_s if self.clock_s is None else self.clock_s
+            return clock_s
+        known_s = stamp_s if clock_s is None else clock_s
         if stamp_s > known_s + self._settings.max_jump_days * 86_400:
             days = self._settings.max_jump_days
             return Refusal("clock_jump", f"over {days} days after the area's clock; a tick record announces a gap")
@@ -123,8 +122,12 @@ class Admission:
         return max(known_s, stamp_s)
 
 
+def _later(clock_s: int | None, time_s: int) -> int:
+    return time_s if clock_s is None else max(clock_s, time_s)
+
+
 def _delay_s(incident: Incident) -> int | None:
-    """Seconds from occurrence to report; None for a later revision, whose report is that of the amendment."""
+    """Seconds from occurrence to report; None for a later revision, which is reported when it is amended."""
     occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
     is_first = incident.revision is None or incident.revision <= 1
     return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None

@@ -7,6 +7,7 @@ file into a worker gives the same alerts byte for byte.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +15,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from detectors.alerts.alert import Alert
-from detectors.monitor import OUTCOMES, ClosedTick
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick
+from detectors.window.intake import OUTCOMES
 from streams.analyst.incident_file import Row
 from streams.areas.area import Area
 from streams.messages.alert import AlertFeature, read_alert
@@ -94,18 +97,18 @@ def backtest(
     rows: Iterable[Row], area: Area, from_s: float | None, max_bytes: int, step: Callable[[], object]
 ) -> Backtest:
     """Run the Monitor over rows; those before ``from_s`` only fill its window. ``step`` is called once a row."""
-    monitor = area.monitor()
+    restoring = area.restoring(None)
+    monitor: Monitor | None = None
     events: list[bytes] = []
     last: dict[str, Alert] = {}
     strongest: dict[str, Alert] = {}
-
     refused: dict[str, tuple[int, str]] = {}
     begins_late = from_s is not None
 
     def publish(closed: list[ClosedTick]) -> None:
-        for _, reason, detail in (refusal for tick in closed for refusal in tick.refusals):
-            rows_so_far, first = refused.get(reason, (0, detail))
-            refused[reason] = (rows_so_far + 1, first)
+        for _, refusal in itertools.chain.from_iterable(tick.refusals for tick in closed):
+            rows_so_far, first = refused.get(refusal.reason, (0, refusal.detail))
+            refused[refusal.reason] = (rows_so_far + 1, first)
         for change in (change for tick in closed for change in tick.changes):
             events.append(area.event(change))
             last[change.id] = change
@@ -114,12 +117,14 @@ def backtest(
 
     for offset, row in enumerate(rows):
         _, entry = decode(row.key, row.value, row.headers, 0, 1, {area.name}, max_bytes)
-        if from_s is not None and row.time_s < from_s:
-            monitor.refill(entry, offset, int(row.time_s))
+        if monitor is None and from_s is not None and row.time_s < from_s:
+            restoring.refill(entry, offset, int(row.time_s))
         else:
             begins_late &= row.is_tick
+            monitor = monitor or restoring.monitor()
             publish(monitor.put(entry, offset, int(row.time_s)))
         step()
+    monitor = monitor or restoring.monitor()
     publish(monitor.flush())
     zone = ZoneInfo(area.settings.timezone)
     alerted = sorted((alert.alerted_s, alert.id) for alert in last.values() if alert.alerted_s is not None)

@@ -13,17 +13,17 @@ from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chained_digest, ra
 
 
 class Input(NamedTuple):
-    """A record of the topic ``incidents`` that belongs to the area, and what it says."""
+    """A record of the topic ``incidents`` that belongs to the area, decoded."""
 
     record: LogRecord
     entry: Entry
 
 
-class Answer(NamedTuple):
-    """A record of the topic ``responses`` that belongs to the area, and what it says."""
+class ResponseInput(NamedTuple):
+    """A record of the topic ``responses`` that belongs to the area, decoded."""
 
     record: LogRecord
-    said: Response | Refusal
+    content: Response | Refusal
 
 
 class Link(NamedTuple):
@@ -37,22 +37,22 @@ class Link(NamedTuple):
     value: bytes
     record: ScanRecord
     inputs: list[Input]
-    answer: Answer | None = None
+    response: ResponseInput | None = None
     fault: str = ""
     is_given: bool = False
 
     @property
     def raw(self) -> list[Raw]:
-        """The input records, or the response, as the digest saw them."""
-        read = [each.record for each in self.inputs] + ([self.answer.record] if self.answer else [])
+        """The input records, or the response, as the digest covers them."""
+        read = [each.record for each in self.inputs] + ([self.response.record] if self.response else [])
         return [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in read]
 
 
 def inputs(log: AreaLog, start: int) -> Iterator[Input]:
-    """The area's input records from an offset on.
+    """Yield the area's input records from an offset on.
 
     Raises:
-        LogError: the log begins later.
+        LogError: The log begins later.
     """
     begins = log.manifest.begins["incidents"]
     if start < begins:
@@ -63,33 +63,33 @@ def inputs(log: AreaLog, start: int) -> Iterator[Input]:
             yield Input(record, entry)
 
 
-def answers(log: AreaLog, start: int) -> Iterator[Answer]:
-    """The area's responses from an offset on; none of a log that was exported before there were any.
+def responses(log: AreaLog, start: int) -> Iterator[ResponseInput]:
+    """Yield the area's responses from an offset on; none if the log was exported before the topic existed.
 
     Raises:
-        LogError: they cannot be read.
+        LogError: They cannot be read.
     """
     if "responses" in log.manifest.begins:
         for record in log.read("responses", start):
-            said = response_of(log.manifest, record)
-            if said is not None:
-                yield Answer(record, said)
+            response = response_of(log.manifest, record)
+            if response is not None:
+                yield ResponseInput(record, response)
 
 
 def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
-    """The scan records after ``previous`` (offset and record; None: from the beginning), held against what they state.
+    """Yield the scan records after ``previous`` (offset and record; None: from the beginning), each one verified.
 
-    After a break the chain is taken up again from the digest that the record itself states.
+    After a break the chain continues from the digest that the record itself has.
 
     Raises:
-        LogError: a scan record cannot be read, or the log lacks input records.
+        LogError: A scan record cannot be read, or the log lacks input records.
     """
     begins = log.manifest.begins["incidents"]
     offset, last = (-1, None) if previous is None else previous
     coming = inputs(log, begins if last is None else last.next_offset)
     ahead = next(coming, None)
-    responses = answers(log, last.next_response if last else 0)
-    reply = next(responses, None)
+    responded = responses(log, last.next_response if last else 0)
+    next_response = next(responded, None)
     responses_begin = log.manifest.begins.get("responses", 0)
     for each in log.read("scans", offset + 1):
         record = scan_of(each)
@@ -97,15 +97,15 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
         while ahead is not None and ahead.record.offset < record.next_offset:
             mine.append(ahead)
             ahead = next(coming, None)
-        is_answer = record.next_response != (last.next_response if last else 0)
-        # Those in between came when there was no tick yet at which they could take effect, and are in no digest.
-        while reply is not None and reply.record.offset < record.next_response - 1:
-            reply = next(responses, None)
-        is_there = reply is not None and reply.record.offset == record.next_response - 1
-        answer = reply if is_answer and is_there else None
-        link = Link(each.offset, each.value or b"", record, mine, answer)
+        is_of_response = record.next_response != (last.next_response if last else 0)
+        # Those in between came before the first tick, when they could not take effect; no digest covers them.
+        while next_response is not None and next_response.record.offset < record.next_response - 1:
+            next_response = next(responded, None)
+        is_there = next_response is not None and next_response.record.offset == record.next_response - 1
+        response = next_response if is_of_response and is_there else None
+        link = Link(each.offset, each.value or b"", record, mine, response)
         has_past = last is not None or record.number == 1
-        is_kept = not is_answer or record.next_response > responses_begin
+        is_kept = not is_of_response or record.next_response > responses_begin
         if has_past and is_kept and (last.next_offset if last else 0) >= begins:
             yield link._replace(fault=_fault(link, last.digest if last else NO_DIGEST))
         else:
@@ -121,6 +121,6 @@ def _fault(link: Link, digest: str) -> str:
         return ""
     offsets = [each.record.offset for each in link.inputs]
     among = f", or of its input records at the offsets {offsets[0]} to {offsets[-1]}," if offsets else ""
-    if link.answer is not None:
-        among = f", or of the response at the offset {link.answer.record.offset},"
+    if link.response is not None:
+        among = f", or of the response at the offset {link.response.record.offset},"
     return f"its digest does not fit: a byte of it{among} was changed, or a record of the tick is missing"

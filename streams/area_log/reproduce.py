@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick, ResponseResult
 from streams.area_log.chain import Link, inputs, links
 from streams.area_log.contents import alert_of, decoded, scan_of
 from streams.area_log.records import AreaLog, LogError
@@ -157,38 +158,38 @@ class _RepeatedMonitor:
     def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
         """The scan record of a link's tick, and by name the events of its revisions, as they are derived."""
         watched, monitor = self._at(link.record.ids)
-        closed = _repeated(monitor, link)
-        derived = scan_record(watched.name, watched.ids, closed, self._on_record, link.raw)
+        result = _repeated(monitor, link)
+        derived = scan_record(watched.name, watched.ids, result, self._on_record, link.raw)
         self._last, self._on_record = derived, link.record
-        return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in closed.changes}
+        return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in result.changes}
 
     def _at(self, ids: Ids) -> tuple[Area, Monitor]:
         """What the next tick went by: where that is new, as the last record left it."""
         if self._watched is None or self._monitor is None or self._watched.ids != ids:
             self._watched = written(self._log, ids)
-            self._monitor = self._watched.monitor(self._last)
+            restoring = self._watched.restoring(self._last)
             if self._last is not None:
                 for each in inputs(self._log, self._last.lowest_offset):
                     if each.record.offset >= self._last.next_offset:
                         break
-                    self._monitor.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
-                self._monitor.resume(self._last.checkpoint)
+                    restoring.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
+            self._monitor = restoring.monitor()
         return self._watched, self._monitor
 
 
-def _repeated(monitor: Monitor, link: Link) -> ClosedTick:
-    """A link's tick, or what came of its response.
+def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
+    """The result of a link's tick or response, derived again.
 
     Raises:
-        LogError: a response was answered before there was any tick.
+        LogError: A response has a scan record before any tick has one.
     """
-    if link.answer is None:
+    if link.response is None:
         entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
         return monitor.repeat(entries, link.record.tick_s)
-    closed = monitor.respond(link.answer.said, link.answer.record.offset)
-    if closed is None:
+    result = monitor.respond(link.response.content, link.response.record.offset)
+    if result is None:
         raise LogError(f"scans, offset {link.offset}: is of a response, and there is no tick before it")
-    return closed
+    return result
 
 
 def written(log: AreaLog, ids: Ids) -> Area:

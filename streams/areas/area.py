@@ -15,6 +15,7 @@ from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import AreaSettings
 from detectors.calibration.result import Calibration
 from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from streams.areas.health import Promise
 from streams.calibration.calibration_file import CalibrationFile, read
 from streams.configuration.area import AreaTable, alerts_per_week
@@ -104,14 +105,21 @@ class Area:
         """The hashes of configuration and calibration that scan records name."""
         return Ids(self.configuration_id, self.calibration_file.id if self.calibration_file else "")
 
-    def monitor(self, record: ScanRecord | None = None) -> Monitor:
-        """Return a Monitor at the checkpoint of a scan record, to be refilled, or a new one."""
-        if record is None:
-            return Monitor(self.name, self.settings, self.locations, self.neighbours, self.calibration)
-        is_changed = record.configuration != self.configuration_id
-        return Monitor.restore(
-            self.name, self.settings, self.locations, record.checkpoint, self.neighbours, is_changed, self.calibration
+    def restoring(self, record: ScanRecord | None) -> Restoring:
+        """Return a Monitor in the making, from the checkpoint of a scan record if there is one."""
+        return Restoring(
+            self.name,
+            self.settings,
+            self.locations,
+            self.neighbours,
+            self.calibration,
+            checkpoint=record.checkpoint if record else None,
+            is_reconfigured=record is not None and record.configuration != self.configuration_id,
         )
+
+    def monitor(self) -> Monitor:
+        """Return a new Monitor."""
+        return self.restoring(None).monitor()
 
     def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield key (area and hash) and value (JSON) of its settings records: configuration, then calibration."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def print_demo(summary: Summary) -> None:
     """Print the summary of a demo as text, then as one line of JSON."""
-    from detectors.monitor import OUTCOMES
+    from detectors.window.intake import OUTCOMES
 
     facts = msgspec.to_builtins(summary)
     found = f"{summary.found} of {summary.injected} injected clusters found"

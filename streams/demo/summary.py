@@ -11,8 +11,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.monitor import OUTCOMES, Accounts
 from detectors.simulation import InjectedCluster, found
+from detectors.window.intake import OUTCOMES, Accounts
 from streams.configuration.kafka import KafkaSettings
 from streams.demo.source import AREA
 from streams.messages.scan import ScanRecord, decode_scan

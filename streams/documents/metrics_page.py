@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from detectors.alerts.response import Action
-from detectors.monitor import OUTCOMES
+from detectors.window.intake import OUTCOMES
 from streams.console.metrics import CONSOLE_METRICS
 from streams.process.metric import Metric
 from streams.webhook.metrics import WEBHOOK_METRICS

@@ -15,7 +15,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from detectors.area.settings import Stream
-from detectors.monitor import Accounts, Checkpoint, ClosedTick
+from detectors.results import Checkpoint, ClosedTick, ResponseResult
+from detectors.window.intake import Accounts
 from streams.messages.former_scan import as_format_2
 from streams.messages.incident import tick_header
 from streams.messages.records import Headers
@@ -100,31 +101,31 @@ _partition_record = msgspec.json.Decoder(PartitionRecord)
 
 
 def scan_record(
-    area: str, ids: Ids, closed: ClosedTick, previous: ScanRecord | None, inputs: Iterable[Raw]
+    area: str, ids: Ids, result: ClosedTick | ResponseResult, previous: ScanRecord | None, inputs: Iterable[Raw]
 ) -> ScanRecord:
-    """The record of a closed tick, linked to the area's ``previous`` one, None for the first.
+    """Return the record of a closed tick or a response, chained to the area's ``previous`` one (None: the first).
 
     ``inputs``: each input record of the tick, or the response, by :func:`raw`.
     """
-    next_offsets = {"incidents": closed.next_offset}
+    next_offsets = {"incidents": result.next_offset}
     next_response = previous.next_response if previous else 0
-    if closed.response_offset is not None:
-        next_response = closed.response_offset + 1
+    if isinstance(result, ResponseResult):
+        next_response = result.offset + 1
     if next_response:
         next_offsets["responses"] = next_response
     record = ScanRecord(
         area=area,
         number=1 if previous is None else previous.number + 1,
-        tick_s=closed.tick_s,
+        tick_s=result.tick_s,
         next_offsets=next_offsets,
-        lowest_offset=closed.lowest_offset,
-        streams=closed.streams,
-        revisions=tuple(f"{alert.id}.{alert.revision}" for alert in closed.changes),
-        accounts=closed.accounts,
+        lowest_offset=result.checkpoint.lowest_offset,
+        streams=result.streams if isinstance(result, ClosedTick) else (),
+        revisions=tuple(f"{alert.id}.{alert.revision}" for alert in result.changes),
+        accounts=result.accounts,
         configuration=ids.configuration,
         calibration=ids.calibration,
-        checkpoint=closed.checkpoint,
-        is_silent=closed.is_silent,
+        checkpoint=result.checkpoint,
+        is_silent=result.is_silent,
     )
     digest = chained_digest(previous.digest if previous else NO_DIGEST, inputs, encode(record))
     return msgspec.structs.replace(record, digest=digest)

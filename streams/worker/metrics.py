@@ -19,8 +19,9 @@ from prometheus_client.registry import Collector
 from detectors.alerts.alert import Alert
 from detectors.alerts.response import Action, Response
 from detectors.area.settings import STREAMS
-from detectors.monitor import OUTCOMES, Accounts, ClosedTick
+from detectors.results import ClosedTick, ResponseResult, Result
 from detectors.window.admission import Refusal
+from detectors.window.intake import OUTCOMES, Accounts
 from streams.areas.health import FeedState, HealthSource
 from streams.process.metric import ProcessMetrics
 from streams.worker import declared_metrics as declared
@@ -66,18 +67,20 @@ class Metrics(ProcessMetrics):
             if alert.alerted_s == alert.tick_s:
                 self.of(declared.ALERTS).labels(area, alert.stream).inc()
         self._count_changes(area, closed)
+        for _offset, refusal in closed.refusals:
+            self.rejected(refusal.reason, area)
 
-    def response_committed(self, area: str, response: Response | Refusal, closed: ClosedTick) -> None:
-        """Count a response that is on record; ``closed``: its effect."""
-        if isinstance(response, Response) and not closed.refusals:
+    def response_committed(self, area: str, response: Response | Refusal, result: ResponseResult) -> None:
+        """Count a response that is on record."""
+        if result.refusal:
+            self.rejected(result.refusal.reason, area)
+        elif isinstance(response, Response):
             self.of(declared.RESPONSES).labels(area, response.action).inc()
-        self._count_changes(area, closed)
+        self._count_changes(area, result)
 
-    def _count_changes(self, area: str, closed: ClosedTick) -> None:
-        for alert in closed.changes:
+    def _count_changes(self, area: str, result: Result) -> None:
+        for alert in result.changes:
             self.of(declared.ALERT_REVISIONS).labels(area, alert.stream, alert.tier, alert.reason).inc()
-        for _offset, reason, _detail in closed.refusals:
-            self.rejected(reason, area)
 
     def rejected(self, reason: str, area: str = "") -> None:
         """Count a rejected record; ``area`` is empty if the record belongs to no configured area."""

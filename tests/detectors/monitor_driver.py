@@ -15,7 +15,9 @@ from detectors.alerts.response import Response
 from detectors.area.incident import Incident, Status
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, TierSettings
-from detectors.monitor import Checkpoint, ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.restoring import Restoring
+from detectors.results import Checkpoint, ClosedTick, ResponseResult, Result
 from detectors.window.admission import Entry, Refusal, TickMark
 
 BEGIN = datetime(2024, 3, 1, 21, 30, tzinfo=UTC)
@@ -117,12 +119,12 @@ def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
 
 def drive(
     monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, done: Container[int] = ()
-) -> list[ClosedTick]:
+) -> list[Result]:
     """Put records from an offset on; a wall clock closes what ended before each arrival.
 
     Each response follows its record, or comes first where that was put before; those that are ``done`` are left out.
     """
-    closed: list[ClosedTick] = []
+    closed: list[Result] = []
     left = [(after, number, response) for number, (after, response) in enumerate(said or []) if number not in done]
 
     def respond(until: int) -> None:
@@ -140,14 +142,18 @@ def drive(
     return closed
 
 
-def repeated(
-    monitor: Monitor, feed: list[Record], ticks: list[ClosedTick], said: Answers | None = None
-) -> list[ClosedTick]:
+def ticks_of(results: list[Result]) -> list[ClosedTick]:
+    """The closed ticks among some results."""
+    return [result for result in results if isinstance(result, ClosedTick)]
+
+
+def repeated(monitor: Monitor, feed: list[Record], ticks: list[Result], said: Answers | None = None) -> list[Result]:
     """Ticks made once more from what is on record of each: its time, and which records or which response is in it."""
-    again = []
+    again: list[Result] = []
     for tick in ticks:
-        if tick.response_offset is not None and said:
-            answer = monitor.respond(said[tick.response_offset][1], tick.response_offset)
+        if isinstance(tick, ResponseResult):
+            assert said
+            answer = monitor.respond(said[tick.offset][1], tick.offset)
             again += [answer] if answer else []
             continue
         offsets = range(monitor.expected_next, tick.next_offset)
@@ -156,11 +162,10 @@ def repeated(
     return again
 
 
-def resumed(ticks: list[ClosedTick], feed: list[Record], clock: str) -> Monitor:
+def resumed(ticks: list[Result], feed: list[Record], clock: str) -> Monitor:
     """A Monitor rebuilt from the last of some ticks, the checkpoint having been written and read."""
     checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
-    monitor = Monitor.restore("leeds", area(clock), LOCATIONS, checkpoint)
+    restoring = Restoring("leeds", area(clock), LOCATIONS, checkpoint=checkpoint)
     for offset in range(checkpoint.lowest_offset, checkpoint.next_offset):
-        monitor.refill(feed[offset].entry, offset, feed[offset].arrival_s)
-    monitor.resume(checkpoint)
-    return monitor
+        restoring.refill(feed[offset].entry, offset, feed[offset].arrival_s)
+    return restoring.monitor()

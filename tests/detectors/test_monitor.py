@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from detectors.alerts.alert import Alert
 from detectors.area.incident import Incident
 from detectors.area.settings import DeniedPlace
-from detectors.monitor import Accounts, ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.restoring import Restoring
+from detectors.results import ClosedTick, ResponseResult
 from detectors.window import completeness
 from detectors.window.admission import TickMark
+from detectors.window.intake import Accounts
 from tests.detectors.monitor_driver import (
     BEGIN,
     LOCATIONS,
@@ -27,6 +30,7 @@ from tests.detectors.monitor_driver import (
     records,
     repeated,
     resumed,
+    ticks_of,
 )
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
@@ -47,14 +51,14 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
         cut = data.draw(st.integers(1, len(ticks)))
         again = resumed(ticks[:cut], feed, clock)
         # A response before the first tick is on no record of the area; the driver keeps in mind that it was refused.
-        to_come = {tick.response_offset for tick in ticks[cut:]}
+        to_come = {tick.offset for tick in ticks[cut:] if isinstance(tick, ResponseResult)}
         done = {number for number in range(len(said)) if number not in to_come}
         went_on = drive(again, feed, again.expected_next, said, done)
         made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], said)
     # A wall clock passes boundaries when the driver says so, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
     following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
-    went_on = [tick for tick in went_on if tick.tick_s not in known or tick.response_offset is not None]
+    went_on = [tick for tick in went_on if tick.tick_s not in known or isinstance(tick, ResponseResult)]
     assert [msgspec.json.encode(tick) for tick in went_on] == following
     assert [msgspec.json.encode(tick) for tick in made_again] == following
 
@@ -73,16 +77,16 @@ def test_whatever_is_answered_incidents_are_found_as_before(
             for alert in tick.changes
             if alert.reason != "reminder"
         ]
-        return tick.tick_s, tick.next_offset, tick.lowest_offset, tick.streams, tick.refusals, tick.accounts, alerts
+        return tick.tick_s, tick.next_offset, tick.streams, tick.refusals, tick.accounts, alerts
 
-    unanswered = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0)
+    unanswered = ticks_of(drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0))
     ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, data.draw(answers(feed, clock)))
-    assert [found(tick) for tick in ticks if tick.response_offset is None] == list(map(found, unanswered))
+    assert list(map(found, ticks_of(ticks))) == list(map(found, unanswered))
     closed_s = None
     for tick in ticks:
-        if tick.response_offset is not None:
-            assert (tick.tick_s, tick.streams) == (closed_s, ())
-            assert len(tick.changes) + len(tick.refusals) <= 1
+        if isinstance(tick, ResponseResult):
+            assert tick.tick_s == closed_s
+            assert len(tick.changes) + bool(tick.refusal) <= 1
         closed_s = tick.tick_s
     by_alert: dict[str, list[int]] = {}
     for tick in ticks:
@@ -96,10 +100,10 @@ def test_whatever_is_answered_incidents_are_found_as_before(
 @given(feed=records())
 def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: list[Record]) -> None:
     monitor = Monitor("leeds", area(clock), LOCATIONS)
-    ticks = drive(monitor, feed, 0) + monitor.flush()
+    ticks = ticks_of(drive(monitor, feed, 0)) + monitor.flush()
     waiting = len(feed) - (ticks[-1].next_offset if ticks else 0)
     accounts = ticks[-1].accounts if ticks else Accounts()
-    told = [offset for tick in ticks for offset, _, _ in tick.refusals]
+    told = [offset for tick in ticks for offset, _ in tick.refusals]
     assert accounts.read == len(feed) - waiting
     assert accounts.read == (
         accounts.added
@@ -150,10 +154,12 @@ def test_a_deny_list_labels_alerts_and_hides_none(feed: list[Record]) -> None:
         for rules in (area("watermark"), denying)
     )
     for before, after in zip(plain, labelled, strict=True):
-        assert msgspec.structs.replace(after, artefacts=before.figures.artefacts) == before
-        (denied,) = [each for each in after.figures.artefacts.found if each not in before.figures.artefacts.found]
+        plainly, found = before.figures.artefacts, after.figures.artefacts
+        figures = msgspec.structs.replace(after.figures, artefacts=plainly)
+        assert msgspec.structs.replace(after, figures=figures) == before
+        (denied,) = [each for each in found.found if each not in plainly.found]
         assert (denied.place, denied.members, denied.score) == ("all over", after.figures.observed, 1.0)
-        assert after.figures.artefacts.score == 1.0
+        assert found.score == 1.0
 
 
 def test_another_configuration_finds_out_anew_what_chance_does() -> None:
@@ -166,7 +172,8 @@ def test_another_configuration_finds_out_anew_what_chance_does() -> None:
     assert checkpoint.nulls
     wider = msgspec.structs.replace(area("watermark"), max_radius_m=600)
     for is_reconfigured in (False, True):
-        restored = Monitor.restore("leeds", wider, LOCATIONS, checkpoint, is_reconfigured=is_reconfigured)
+        restoring = Restoring("leeds", wider, LOCATIONS, checkpoint=checkpoint, is_reconfigured=is_reconfigured)
+        restored = restoring.monitor()
         assert (restored._scorer.nulls == checkpoint.nulls) is not is_reconfigured
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.area.incident import Incident, Status
 from detectors.area.settings import TierSettings
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick
 from detectors.scan.significance import score_for_interval
 from tests.detectors.alerts.scans_by_hand import revisions_of
 from tests.detectors.test_monitor_arrivals import BEGIN, END, PLACES, QUIET_H, in_order, played, reported, scan, until

@@ -20,7 +20,8 @@ from detectors.area.settings import STREAMS
 from detectors.clusters.cluster import Cluster
 from detectors.clusters.scorer import RecentCases, Scorer
 from detectors.models.permutation import permutation, share_of_duration
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import TickMark
 from detectors.window.sliding import ALL, NOWHERE, SlidingWindow

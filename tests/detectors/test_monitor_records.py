@@ -11,8 +11,10 @@ import pytest
 
 from detectors.area.incident import Incident, Status
 from detectors.area.settings import STREAMS
-from detectors.monitor import Accounts, Monitor
+from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from detectors.window.admission import Entry, Refusal
+from detectors.window.intake import Accounts
 from detectors.window.sliding import ALL
 from tests.detectors.monitor_driver import AWAY, BEGIN, LOCATIONS, area, incident
 
@@ -62,7 +64,7 @@ def test_a_version_without_a_usable_place_keeps_the_last_good_one(lost: dict[str
     for offset, entry in enumerate(feed):
         monitor.put(entry, offset, 0)
     (closed,) = monitor.flush()
-    assert [(offset, why) for offset, why, _ in closed.refusals] == [(0, reason), (5, reason)]
+    assert [(offset, refusal.reason) for offset, refusal in closed.refusals] == [(0, reason), (5, reason)]
     assert closed.accounts == Accounts(read=6, added=2, replaced=1, removed=1, rejected=2)
     window = monitor.window
     drugs, place = STREAMS.index("drugs"), LOCATIONS.locate(first)
@@ -75,11 +77,13 @@ def test_a_version_without_a_usable_place_keeps_the_last_good_one(lost: dict[str
 def test_what_comes_before_any_time_is_refilled_when_time_begins() -> None:
     withdrawn = Incident(id="gone", status=Status.CANCELLED)
     feed: list[Entry] = [Refusal("wrong_type", "id: missing"), withdrawn, incident(1, BEGIN), incident(2, BEGIN)]
-    monitor, filled = Monitor("leeds", area("watermark"), LOCATIONS), Monitor("leeds", area("watermark"), LOCATIONS)
+    monitor = Monitor("leeds", area("watermark"), LOCATIONS)
+    restoring = Restoring("leeds", area("watermark"), LOCATIONS)
     for offset, entry in enumerate(feed):
         monitor.put(entry, offset, 0)
         if offset < 3:
-            filled.refill(entry, offset, 0)
+            restoring.refill(entry, offset, 0)
+    filled = restoring.monitor()
     filled.put(feed[3], 3, 0)
     assert monitor.flush()[0].accounts == filled.flush()[0].accounts
     assert filled.accounts.read == 4 and len(filled.window) == 3

@@ -7,8 +7,9 @@ from datetime import timedelta
 import msgspec
 
 from detectors.alerts.response import Response
-from detectors.monitor import Accounts, Monitor
+from detectors.monitor import Monitor
 from detectors.window.admission import TickMark
+from detectors.window.intake import Accounts
 from tests.detectors.monitor_driver import BEGIN, LOCATIONS, area, incident
 
 

@@ -205,7 +205,7 @@ class Deployment:
         Only for watermark clocks, whose ticks follow from the records.
         """
         areas = configured_areas(self.configuration.areas)
-        monitors: dict[str, Monitor] = {name: area.monitor(None) for name, area in areas.items()}
+        monitors: dict[str, Monitor] = {name: area.monitor() for name, area in areas.items()}
         last: dict[str, scan.ScanRecord] = {}
         raw: dict[str, list[ConsumerRecord]] = {name: [] for name in areas}
         alerts: list[bytes] = []

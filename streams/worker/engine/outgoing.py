@@ -6,7 +6,7 @@ import socket
 from importlib.metadata import version
 from typing import NamedTuple
 
-from detectors.monitor import ClosedTick
+from detectors.results import Result
 from detectors.window.admission import Refusal
 from streams.areas.area import Area
 from streams.configuration.kafka import KafkaSettings, Topic
@@ -44,30 +44,31 @@ class Outgoing:
         self._worker = worker
         self._partition = partition
 
-    def alerts(self, watched: Area, closed: ClosedTick, since_s: float, now_s: float) -> list[OutgoingRecord]:
-        """The revisions of a closed tick, each with its provenance beside it; ``since_s``: the tick, or the response's
-        arrival.
+    def alerts(self, area: Area, result: Result, since_s: float, now_s: float) -> list[OutgoingRecord]:
+        """The revisions of a closed tick or a response, each with its provenance.
+
+        ``since_s``: the tick, or the arrival of the response; latency counts from there.
         """
         latency_s = now_s - since_s
         provenance = Provenance(
             version=VERSION,
             host=HOST,
             partition=self._partition,
-            next_offset=closed.next_offset,
+            next_offset=result.next_offset,
             latency_s=round(latency_s, 3),
-            delayed=watched.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
+            delayed=area.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
         )
         headers = ((PROVENANCE_HEADER, provenance.encode()),)
-        topic, key = self._kafka.topic("alerts"), watched.name.encode()
-        return [OutgoingRecord(topic, key, watched.event(alert), headers) for alert in closed.changes]
+        topic, key = self._kafka.topic("alerts"), area.name.encode()
+        return [OutgoingRecord(topic, key, area.event(alert), headers) for alert in result.changes]
 
     def scan(self, record: ScanRecord) -> OutgoingRecord:
         """The record of a closed tick."""
         return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
 
-    def settings(self, watched: Area) -> list[OutgoingRecord]:
+    def settings(self, area: Area) -> list[OutgoingRecord]:
         """What an area's Monitor goes by, in full."""
-        return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in watched.written_in_full()]
+        return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in area.written_in_full()]
 
     def partition(self, record: PartitionRecord) -> OutgoingRecord:
         """The partition's own record."""

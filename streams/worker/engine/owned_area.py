@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick, ResponseResult
 from streams.areas.area import Area
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
@@ -31,20 +32,29 @@ USUAL_S = 10.0
 log = logging.getLogger(__name__)
 
 
-class Done(NamedTuple):
-    """A closed tick that waits for its transaction, with its input records, or with the response that it is."""
+class DoneTick(NamedTuple):
+    """A closed tick that waits for its transaction, with its input records and its scan record."""
 
     area: OwnedArea
     watched: Area
-    closed: ClosedTick
+    result: ClosedTick
     records: list[Record]
-    response: ResponseRecord | None
     record: ScanRecord
     scan_s: float
 
 
+class DoneResponse(NamedTuple):
+    """A response that waits for its transaction, with its result and its scan record."""
+
+    area: OwnedArea
+    watched: Area
+    result: ResponseResult
+    response: ResponseRecord
+    record: ScanRecord
+
+
 class OwnedArea:
-    """An area of an owned partition: its Monitor, and the records that it has not yet put on record."""
+    """An area of an owned partition: its Monitor, and the records without a scan record so far."""
 
     def __init__(self, watched: Area, monitor: Monitor, last: ScanRecord | None) -> None:
         self.watched = watched
@@ -68,8 +78,8 @@ class OwnedArea:
         """Whether a tick that ended before the record's would be closed late."""
         return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
 
-    def put(self, record: Record, now_s: float, metrics: Metrics) -> list[Done]:
-        """Take the area's next record; returns what that closed."""
+    def put(self, record: Record, now_s: float, metrics: Metrics) -> list[DoneTick]:
+        """Take the area's next record; return the ticks that it closed."""
         merge = self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
         self._records.append(record)
         self.last_record_s = record.arrival_s
@@ -82,78 +92,85 @@ class OwnedArea:
             metrics.tick_merged(self.watched.name)
         return done
 
-    def advance(self, time_s: int) -> list[Done]:
-        """Time has reached a moment; returns what that closed. Only a wall clock follows."""
+    def advance(self, time_s: int) -> list[DoneTick]:
+        """Time has reached a moment; return the ticks that this closed. Only a wall clock follows."""
         clock_s = self.monitor.clock_s
         if not self.is_wall or clock_s is None or time_s <= clock_s:
             return []
         started = time.perf_counter()
         return self._done(self.monitor.advance(time_s), started)
 
-    def flush(self) -> list[Done]:
-        """Close the open tick of a wall clock; a watermark's is read again."""
+    def flush(self) -> list[DoneTick]:
+        """Close the open tick of a wall clock; that of a watermark clock is read again."""
         started = time.perf_counter()
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 
-    def respond(self, response: ResponseRecord) -> list[Done]:
-        """Let a response take effect; nothing where no tick was closed yet, so that no alert is open."""
-        started = time.perf_counter()
-        closed = self.monitor.respond(response.content, response.offset)
-        return [] if closed is None else self._done([closed], started, response)
+    def respond(self, response: ResponseRecord) -> DoneResponse | None:
+        """Let a response take effect; None if no tick is closed yet, and so no alert is open."""
+        result = self.monitor.respond(response.content, response.offset)
+        if result is None:
+            return None
+        return DoneResponse(self, self.watched, result, response, self._scan_record(result, [response]))
 
     def recalibrate(self, calibration: CalibrationFile) -> Area:
-        """Go by another calibration from the next boundary on; returns the area as it is watched then."""
+        """Use another calibration from the next boundary on; return the area as it is watched then."""
         self._coming = replace(self.watched, calibration_file=calibration)
         self.monitor.recalibrate(calibration.calibration)
         return self._coming
 
-    def _done(self, ticks: Iterable[ClosedTick], started: float, response: ResponseRecord | None = None) -> list[Done]:
-        ticks = list(ticks)
+    def _done(self, ticks: list[ClosedTick], started: float) -> list[DoneTick]:
         scan_s = (time.perf_counter() - started) / max(1, len(ticks))
         done = []
-        for closed in ticks:
+        for tick in ticks:
             records = []
-            while self._records and self._records[0].offset < closed.next_offset:
+            while self._records and self._records[0].offset < tick.next_offset:
                 records.append(self._records.popleft())
-            if self._coming is not None and closed.calibration == self._coming.ids.calibration:
+            if self._coming is not None and tick.calibration == self._coming.ids.calibration:
                 self.watched, self._coming = self._coming, None
-            read: list[Record | ResponseRecord] = [*records] if response is None else [response]
-            inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in read]
-            record = scan_record(self.watched.name, self.watched.ids, closed, self._last, inputs)
-            self._last = record
-            done.append(Done(self, self.watched, closed, records, response, record, scan_s))
+            done.append(DoneTick(self, self.watched, tick, records, self._scan_record(tick, records), scan_s))
         return done
 
+    def _scan_record(
+        self, result: ClosedTick | ResponseResult, read: Sequence[Record] | Sequence[ResponseRecord]
+    ) -> ScanRecord:
+        inputs = [raw(each.key, each.value, each.headers, round(each.arrival_s * 1000)) for each in read]
+        self._last = scan_record(self.watched.name, self.watched.ids, result, self._last, inputs)
+        return self._last
+
     def see_usual(self, monotonic_s: float) -> None:
-        """See anew what is usual, once in each hour of the area's clock, and no more often than every ``USUAL_S``."""
+        """Count again what is usual: once in each hour of the area's clock, at most every ``USUAL_S``."""
         window = self.monitor.window
         if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
             return
         self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
 
-    def committed(self, done: Done, now_s: float, metrics: Metrics) -> None:
+    def tick_committed(self, done: DoneTick, now_s: float, metrics: Metrics) -> None:
         """A closed tick is on record."""
-        name, closed = self.watched.name, done.closed
-        if done.response is not None:
-            metrics.response_committed(name, done.response.content, closed)
-        else:
-            metrics.tick_committed(name, self._accounts, closed, done.scan_s)
-        if closed.changes and done.records:
-            for _ in closed.changes:
+        name, tick = self.watched.name, done.result
+        metrics.tick_committed(name, self._accounts, tick, done.scan_s)
+        if done.records:
+            for _ in tick.changes:
                 metrics.alert_committed(name, now_s - done.records[-1].arrival_s)
-        if closed.streams:
+        if tick.streams:
             self.last_scan_s = now_s
-        self._accounts = closed.accounts
-        self.is_silent = closed.is_silent
+        self._accounts = tick.accounts
         self.missing_days = self.monitor.missing_days
+        self._show(tick)
+        for _, refusal in tick.refusals:
+            log.warning("area %s: a record was rejected: %s", name, refusal.reason)
+
+    def response_committed(self, done: DoneResponse, metrics: Metrics) -> None:
+        """A response is on record."""
+        metrics.response_committed(self.watched.name, done.response.content, done.result)
+        self._show(done.result)
+        if done.result.refusal:
+            log.warning("area %s: a response was rejected: %s", self.watched.name, done.result.refusal.reason)
+
+    def _show(self, result: ClosedTick | ResponseResult) -> None:
+        self.is_silent = result.is_silent
         self.alerts = self.monitor.alerts
-        for alert in closed.changes:
+        for alert in result.changes:
             if alert.notice:
                 kind = f"{alert.notice}, {alert.tier}, {alert.stream}"
-                usual = figure_words(alert.figures.expected)
-                log.info(
-                    "area %s: alert %s: %s, %d against %s usual", name, alert.id, kind, alert.figures.observed, usual
-                )
-        for _, reason, _ in closed.refusals:
-            what = "record" if done.response is None else "response"
-            log.warning("area %s: a %s was rejected: %s", name, what, reason)
+                observed, usual = alert.figures.observed, figure_words(alert.figures.expected)
+                log.info("area %s: alert %s: %s, %d against %s usual", alert.area, alert.id, kind, observed, usual)

@@ -17,7 +17,7 @@ from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
-from streams.worker.engine.owned_area import QUIET_S, Done, OwnedArea
+from streams.worker.engine.owned_area import QUIET_S, DoneResponse, DoneTick, OwnedArea
 from streams.worker.engine.publisher import Publisher
 from streams.worker.engine.rebuild import Restored
 from streams.worker.inbox import Record
@@ -57,11 +57,11 @@ class Partition:
         self._messages = messages
         self._metrics = metrics
         self._clock_s = 0
-        self._done: list[Done] = []
+        self._done: list[DoneTick | DoneResponse] = []
         self._settings: list[OutgoingRecord] = []
         self._unowned: list[Record] = []
         self._unowned_since_s = 0.0
-        self._unanswerable: list[tuple[ResponseRecord, Refusal]] = []
+        self._refused_responses: list[tuple[ResponseRecord, Refusal]] = []
 
     @property
     def waiting(self) -> int:
@@ -95,11 +95,12 @@ class Partition:
         if response.offset < self.next_response:
             return
         self.next_response = response.offset + 1
-        done = [] if response.area is None else self.areas[response.area].respond(response)
-        if not done:
-            refusal = response.content if isinstance(response.content, Refusal) else NO_SUCH_ALERT
-            self._unanswerable.append((response, refusal))
-        self._done += done
+        done = None if response.area is None else self.areas[response.area].respond(response)
+        if done is not None:
+            self._done.append(done)
+            return
+        refusal = response.content if isinstance(response.content, Refusal) else NO_SUCH_ALERT
+        self._refused_responses.append((response, refusal))
 
     def quiet(self, now_s: float) -> None:
         """Nothing is left to read: the clocks on the wall go on without records."""
@@ -120,7 +121,7 @@ class Partition:
         return (
             bool(self._done)
             or bool(self._settings)
-            or bool(self._unanswerable)
+            or bool(self._refused_responses)
             or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
         )
 
@@ -131,48 +132,48 @@ class Partition:
             FencedError: the partition has another owner.
             AbortedError: nothing was written; the partition must be rebuilt.
         """
-        done, unowned, unanswerable = self._done, self._unowned, self._unanswerable
+        done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
         scan_at = {}
         for each in done:
             messages += self._messages_of(each, now_s)
             scan_at[each.area.watched.name] = len(messages) - 1
         messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
-        messages += [self._messages.rejection("responses", *each) for each in unanswerable]
+        messages += [self._messages.rejection("responses", *each) for each in responses]
         own = _with_rejected(self._own, unowned) if unowned else self._own
         own = msgspec.structs.replace(own, next_response=self.next_response)
         messages.append(self._messages.partition(own))
         offsets = self._publisher.commit(messages)
         scans = {name: offsets[index] for name, index in scan_at.items()}
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
-        self._done, self._settings, self._unowned, self._unanswerable, self._own = [], [], [], [], own
+        self._done, self._settings, self._unowned, self._refused_responses, self._own = [], [], [], [], own
         self._metrics.transaction("committed")
         committed_s = time.time()
         for each in done:
-            each.area.committed(each, committed_s, self._metrics)
-            self.covered[each.area.watched.name] = each.closed.next_offset
+            if isinstance(each, DoneTick):
+                each.area.tick_committed(each, committed_s, self._metrics)
+            else:
+                each.area.response_committed(each, self._metrics)
+            self.covered[each.area.watched.name] = each.result.next_offset
         for record in unowned:
             self._metrics.rejected(_refusal(record).reason)
             log.warning("partition %d: a record was rejected: %s", self.number, _refusal(record).reason)
-        for response, refusal in unanswerable:
+        for response, refusal in responses:
             self._metrics.rejected(refusal.reason, response.area or "")
             log.warning("partition %d: a response was rejected: %s", self.number, refusal.reason)
         self.covered[None] = own.next_offset
 
-    def _messages_of(self, done: Done, now_s: float) -> list[OutgoingRecord]:
-        """What a closed tick has to say; the scan record comes last."""
-        watched, closed = done.watched, done.closed
-        response = done.response
-        since_s = closed.tick_s if response is None else response.arrival_s
-        messages = self._messages.alerts(watched, closed, since_s, now_s)
-        if closed.refusals:
-            records = {record.offset: record for record in done.records}
-            for offset, reason, detail in closed.refusals:
-                refusal = Refusal(reason, detail)
-                if response is None:
-                    messages.append(self._messages.rejection("incidents", records[offset], refusal))
-                else:
-                    messages.append(self._messages.rejection("responses", response, refusal))
+    def _messages_of(self, done: DoneTick | DoneResponse, now_s: float) -> list[OutgoingRecord]:
+        """The messages of a closed tick or a response; the scan record comes last."""
+        if isinstance(done, DoneTick):
+            messages = self._messages.alerts(done.watched, done.result, done.result.tick_s, now_s)
+            records = {record.offset: record for record in done.records} if done.result.refusals else {}
+            for offset, refusal in done.result.refusals:
+                messages.append(self._messages.rejection("incidents", records[offset], refusal))
+        else:
+            messages = self._messages.alerts(done.watched, done.result, done.response.arrival_s, now_s)
+            if done.result.refusal:
+                messages.append(self._messages.rejection("responses", done.response, done.result.refusal))
         messages.append(self._messages.scan(done.record))
         return messages
 

@@ -14,6 +14,7 @@ import aiokafka.errors
 from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from streams.area_log.last_records import last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
@@ -72,19 +73,21 @@ def rebuild(
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
     restored = Restored(own=own, last=last)
+    restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
         record = last.get(name)
         area, coming = as_calibrated(configured, record, kafka, max_record_bytes)
         restored.watched[name] = area
         if coming is not None:
             restored.coming[name] = coming
-        restored.monitors[name] = area.monitor(record)
+        restoring[name] = area.restoring(record)
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
         span = _span(kafka, incidents, last)
-        _refill(kafka, restored.monitors, last, incidents, span, cancelled, max_record_bytes)
+        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes)
+    restored.monitors = {name: each.monitor() for name, each in restoring.items()}
     restored.seconds = time.monotonic() - started
     return restored
 
@@ -155,7 +158,7 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
 
 def _refill(
     kafka: KafkaSettings,
-    monitors: Mapping[str, Monitor],
+    restoring: Mapping[str, Restoring],
     last: Mapping[str, ScanRecord],
     incidents: TopicPartition,
     span: tuple[int, int],
@@ -168,17 +171,15 @@ def _refill(
 
     def take(record: Any) -> None:
         name, entry = decode(
-            record.key, record.value, record.headers, partition, partitions, monitors, max_record_bytes
+            record.key, record.value, record.headers, partition, partitions, restoring, max_record_bytes
         )
         if name is None or name not in spans:
             return
         lowest, following = spans[name]
         if lowest <= record.offset < following:
-            monitors[name].refill(entry, record.offset, record.timestamp // 1000)
+            restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
     try:
         read_log(kafka, incidents.topic, partition, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
         raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
-    for name, record in last.items():
-        monitors[name].resume(record.checkpoint)

@@ -14,7 +14,7 @@ from detectors.alerts.alert import Alert
 from detectors.alerts.tracking import Tracker
 from detectors.area.settings import AreaSettings, Stream, TierSettings
 from detectors.clusters.cluster import Cluster, Figures
-from detectors.monitor import ClosedTick
+from detectors.results import ClosedTick
 from detectors.scan.significance import TIERS, Tier, recurrence_interval_days, score_for_interval
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))

@@ -17,7 +17,8 @@ from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
-from detectors.monitor import ClosedTick, Monitor
+from detectors.restoring import Restoring
+from detectors.results import ClosedTick
 from detectors.scan.significance import Tier
 
 FIRST = 482_136  # a Monday, 00:00 UTC
@@ -72,7 +73,7 @@ def calibration(watch: float) -> Calibration:
 
 def alerts_of_monitor(town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, int, int | None]]:
     """Return (stream, opened, reached the tier alert) of each alert."""
-    monitor = Monitor("town", SETTINGS, locations, calibration=chance)
+    restoring = Restoring("town", SETTINGS, locations, calibration=chance)
     alerts: dict[str, tuple[str, int, int | None]] = {}
 
     def incident(number: int) -> Incident:
@@ -92,8 +93,9 @@ def alerts_of_monitor(town: Past, locations: Locations, chance: Calibration) -> 
     begin_s = (WINDOW - 1) * BUCKET_S
     offset = 0
     for number in np.flatnonzero(town.second < begin_s).tolist():
-        monitor.refill(incident(number), offset, FIRST * BUCKET_S + int(town.second[number]))
+        restoring.refill(incident(number), offset, FIRST * BUCKET_S + int(town.second[number]))
         offset += 1
+    monitor = restoring.monitor()
     # An incident of the category other brings the first scan, when the last hour of the first full window begins.
     beginning = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=FIRST * BUCKET_S + begin_s)
     other = Incident(id="first", occurred_at=beginning, category="other", location=locations.ids[0])

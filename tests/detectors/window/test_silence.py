@@ -15,7 +15,8 @@ from detectors.area.incident import Incident, Origin
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.area.strata import SCHEMES
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick
 from detectors.window.admission import TickMark
 from detectors.window.silence import LONGEST_H, silent_from
 from detectors.window.sliding import SlidingWindow, Version

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from detectors.monitor import OUTCOMES
+from detectors.window.intake import OUTCOMES
 from streams.messages.scan import decode_scan
 from streams.worker.consumer import DONE
 from tests.conftest import GivenKafka

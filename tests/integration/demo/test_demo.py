@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from detectors.monitor import OUTCOMES, Accounts
+from detectors.window.intake import OUTCOMES, Accounts
 from streams.demo.summary import DemoError, Summary, check_accounts
 from tests.integration.demo.demo_process import Demo
 

@@ -291,7 +291,7 @@ def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_s
     for made in (first, second):
         publisher.commit(messages.settings(dataclasses.replace(plain, calibration_file=made)))
     publisher.close()
-    closed = plain.monitor(None).repeat([], int(BEGIN.timestamp()))
+    closed = plain.monitor().repeat([], int(BEGIN.timestamp()))
     record = scan.scan_record("leeds", Ids(plain.configuration_id, first.id), closed, None, [])
 
     def calibrated(area: Area) -> tuple[str, str]:

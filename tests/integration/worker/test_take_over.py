@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from detectors.alerts.lifecycle import TERMINAL
-from detectors.monitor import ClosedTick
+from detectors.results import ClosedTick, ResponseResult
 from streams.area_log.audit import audit
 from streams.area_log.chain import Link, inputs, links
 from streams.area_log.contents import export
@@ -161,16 +161,16 @@ def go_on(log: AreaLog, chain: list[Link], cut: int) -> tuple[list[bytes], list[
     """
     last = chain[cut].record
     area = written(log, last.ids)
-    monitor = area.monitor(last)
+    restoring = area.restoring(last)
     for each in inputs(log, last.lowest_offset):
         if each.record.offset < last.next_offset:
-            monitor.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
-    monitor.resume(last.checkpoint)
-    closed: list[tuple[ClosedTick, list[Raw]]] = []
+            restoring.refill(each.entry, each.record.offset, each.record.timestamp_ms // 1000)
+    monitor = restoring.monitor()
+    closed: list[tuple[ClosedTick | ResponseResult, list[Raw]]] = []
     responses: list[Link] = []
     waiting: list[tuple[int, Raw]] = []
     for link in chain[cut + 1 :]:
-        if link.answer is not None:
+        if link.response is not None:
             responses.append(link)
             continue
         for each, value in zip(link.inputs, link.raw, strict=True):
@@ -179,15 +179,15 @@ def go_on(log: AreaLog, chain: list[Link], cut: int) -> tuple[list[bytes], list[
                 closed.append((tick, [value for offset, value in waiting if offset < tick.next_offset]))
                 waiting = [pair for pair in waiting if pair[0] >= tick.next_offset]
         for response in responses if link.inputs else ():
-            assert response.answer is not None
-            answered = monitor.respond(response.answer.said, response.answer.record.offset)
+            assert response.response is not None
+            answered = monitor.respond(response.response.content, response.response.record.offset)
             assert answered is not None
             closed.append((answered, response.raw))
         responses = [] if link.inputs else responses
     scans: list[bytes] = []
     alerts: list[bytes] = []
-    for tick, read in closed:
-        last = scan_record(area.name, area.ids, tick, last, read)
+    for result, read in closed:
+        last = scan_record(area.name, area.ids, result, last, read)
         scans.append(encode(last))
-        alerts += map(area.event, tick.changes)
+        alerts += map(area.event, result.changes)
     return scans, alerts

@@ -11,8 +11,9 @@ import msgspec
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings
-from detectors.monitor import Accounts, Monitor
+from detectors.monitor import Monitor
 from detectors.window.admission import Refusal, TickMark
+from detectors.window.intake import Accounts
 from streams.analyst.incident_file import IncidentFile, Row
 from streams.messages.incident import decode
 

@@ -99,7 +99,7 @@ def test_a_bad_row_is_left_for_decoding_to_reject_and_its_neighbours_are_kept(
     locations = Locations.from_cells(table.cells())
     monitor = Monitor("leeds", WATERMARK, locations)
     closed = [tick for offset, record in enumerate(records(table)) for tick in monitor.put(decoded(record), offset, 0)]
-    assert [refusal[1] for tick in closed for refusal in tick.refusals] == [reason]
+    assert [refusal.reason for tick in closed for _, refusal in tick.refusals] == [reason]
     accounts = closed[-1].accounts
     assert (accounts.read, accounts.added, accounts.rejected, accounts.ticks) == (4, 2, 1, 1)
 

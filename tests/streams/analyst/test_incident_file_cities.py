@@ -14,7 +14,7 @@ import pytest
 from detectors.area.incident import Status
 from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings
-from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from detectors.window.admission import Refusal, TickMark
 from detectors.window.sliding import NOWHERE
 from streams.analyst.incident_file import IncidentFile, Row
@@ -126,12 +126,17 @@ def test_the_philadelphia_feed_replays_to_its_live_incidents() -> None:
 
     table = IncidentFile.read(path)
     plan = AreaSettings(clock="watermark", timezone="America/New_York", window_days=2738, min_baseline_days=100_000)
-    monitor = Monitor("leeds", plan, Locations.from_cells(table.cells()))
+    restoring = Restoring("leeds", plan, Locations.from_cells(table.cells()))
     begin_s = datetime.fromisoformat(last_delivery).timestamp() - 36 * 3600
-    for offset, record in enumerate(table.rows("leeds", plan)):
-        # Every hour between two deliveries is a tick, which takes longer than its records: only the last two have them.
-        take = monitor.refill if record.time_s < begin_s else monitor.put
-        take(decoded(record), offset, 0)
+    rows = list(enumerate(table.rows("leeds", plan)))
+    # Every hour between two deliveries is a tick, which takes longer than its records: only the last two have them.
+    for offset, record in rows:
+        if record.time_s < begin_s:
+            restoring.refill(decoded(record), offset, 0)
+    monitor = restoring.monitor()
+    for offset, record in rows:
+        if record.time_s >= begin_s:
+            monitor.put(decoded(record), offset, 0)
     assert monitor.flush() == []
     window, columns = monitor.window, monitor.window.columns
     assert window.first * 3600 <= datetime(2015, 1, 1, 5, tzinfo=UTC).timestamp()

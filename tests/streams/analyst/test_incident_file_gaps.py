@@ -102,7 +102,7 @@ def test_the_area_refuses_no_row_but_wrong_dates(
     monitor = Monitor("leeds", wanted, HERE)
     sent = list(IncidentFile.read(path).rows("leeds", wanted))
     closed = [tick for offset, row in enumerate(sent) for tick in monitor.put(decoded(row), offset, 0)]
-    jumps = [offset for tick in closed for offset, reason, _ in tick.refusals if reason == "clock_jump"]
+    jumps = [offset for tick in closed for offset, refusal in tick.refusals if refusal.reason == "clock_jump"]
     # Only the last nine rows can be wrong dates.
     incidents = [offset for offset, row in enumerate(sent) if not row.is_tick]
     assert set(jumps) <= set(incidents[-9:])

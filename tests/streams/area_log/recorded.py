@@ -15,7 +15,8 @@ from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings, TierSettings
 from detectors.calibration.margins import Margins
 from detectors.calibration.result import Calibration, NearRepeats
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick, ResponseResult
 from detectors.scan.significance import TIERS
 from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
 from streams.area_log.sources import MANIFEST
@@ -114,13 +115,13 @@ def next_response(monitor: Monitor, number: int) -> bytes | None:
 
 def ticks(
     watched: Area, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
-) -> Iterator[tuple[Area, ClosedTick]]:
+) -> Iterator[tuple[Area, ClosedTick | ResponseResult]]:
     """The ticks that a worker closes: a wall clock sometimes falls behind, and time passes without records.
 
     Sometimes a response is added to ``responses``.
     """
     by = {"": watched}
-    monitor: Monitor = watched.monitor(None)
+    monitor: Monitor = watched.monitor()
     coming = {len(rows) // 2: calibration(3.0), len(rows) * 3 // 4: calibration(4.0)} if recalibrates else {}
     chance, responding = random.Random(seed), random.Random(seed + 1)
     for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
@@ -172,7 +173,7 @@ def write(
                 add("settings", key, value)
         mine = [each for each in waiting if each.offset < closed.next_offset]
         waiting = waiting[len(mine) :]
-        read = mine if closed.response_offset is None else [log["responses"][closed.response_offset]]
+        read = [log["responses"][closed.offset]] if isinstance(closed, ResponseResult) else mine
         raws = [raw(each.key, each.value, each.headers, each.timestamp_ms) for each in read]
         record = scan_record(AREA, by.ids, closed, last, raws)
         last = record

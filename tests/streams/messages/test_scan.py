@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings, TierSettings
-from detectors.monitor import ClosedTick, Monitor
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick
 from streams.messages.scan import (
     NO_DIGEST,
     Ids,

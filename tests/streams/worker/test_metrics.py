@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from detectors.alerts.alert import Alert
 from detectors.alerts.response import Response
 from detectors.area.locations import Locations
-from detectors.area.settings import STREAMS, AreaSettings
-from detectors.monitor import OUTCOMES, Accounts, ClosedTick, Monitor
+from detectors.area.settings import STREAMS, AreaSettings, Stream
+from detectors.monitor import Monitor
+from detectors.results import ClosedTick, ResponseResult
 from detectors.scan.significance import Tier
-from detectors.window.admission import TickMark
+from detectors.window.admission import Refusal, TickMark
+from detectors.window.intake import OUTCOMES, Accounts
 from streams.areas.health import AreaHealth, Promise
 from streams.console.metrics import CONSOLE_METRICS, ConsoleMetrics
 from streams.process.metric import Histogram, Metric
@@ -42,14 +45,26 @@ def closed_tick() -> ClosedTick:
     return closed
 
 
+def response_result(*changes: Alert, refusal: Refusal | None = None) -> ResponseResult:
+    """The result of a response after that tick."""
+    checkpoint = closed_tick().checkpoint
+    return ResponseResult(
+        changes=changes, is_silent=False, calibration="", checkpoint=checkpoint, offset=3, refusal=refusal
+    )
+
+
 def worker() -> CollectorRegistry:
     """Call every method once, so that every metric has a sample."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.observe(lambda: [ALERT], lambda: {"leeds": HEALTH})
-    full = {"streams": ("violence", "all"), "changes": (ALERT,), "refusals": ((4, "future", "occurred too late"),)}
+    full = {
+        "streams": (Stream.VIOLENCE, Stream.ALL),
+        "changes": (ALERT,),
+        "refusals": ((4, Refusal("future", "occurred too late")),),
+    }
     metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), **full), 0.003)
-    metrics.response_committed("leeds", Response("a", "take", "ann", 61), closed_tick())
+    metrics.response_committed("leeds", Response("a", "take", "ann", 61), response_result())
     metrics.rejected("malformed_json")
     metrics.tick_merged("leeds")
     metrics.rebuilt("leeds", 1.5)
@@ -172,13 +187,12 @@ def test_a_response_counts_by_its_action_and_as_no_tick_and_its_alert_no_second_
     metrics = Metrics(registry)
     alerted = msgspec.structs.replace(ALERT, tick_s=60, tier=Tier.ALERT, alerted_s=60)
     answered = msgspec.structs.replace(alerted, revision=2, reason="acknowledged")
-    closed = closed_tick()
-    metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed, changes=(alerted,)), 0.0)
+    metrics.tick_committed("leeds", Accounts(), msgspec.structs.replace(closed_tick(), changes=(alerted,)), 0.0)
     response = Response("a", "acknowledge", "ann", 61)
-    metrics.response_committed("leeds", response, msgspec.structs.replace(closed, changes=(answered,)))
-    metrics.response_committed("leeds", response, closed)
-    refused = msgspec.structs.replace(closed, refusals=((3, "no_such_alert", "alert: there is none"),))
-    metrics.response_committed("leeds", response, refused)
+    metrics.response_committed("leeds", response, response_result(answered))
+    metrics.response_committed("leeds", response, response_result())
+    refusal = Refusal("no_such_alert", "alert: there is none")
+    metrics.response_committed("leeds", response, response_result(refusal=refusal))
     assert samples(registry, "hotspots_responses_total") == {("leeds", "acknowledge"): 2}
     assert samples(registry, "hotspots_rejected_total") == {("leeds", "no_such_alert"): 1}
     assert samples(registry, "hotspots_alerts_total") == {("leeds", "violence"): 1}

@@ -72,7 +72,7 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baselin
 
 def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None) -> Partition:
     restored = restored or Restored(
-        watched={area.name: area for area in areas}, monitors={area.name: area.monitor(None) for area in areas}
+        watched={area.name: area for area in areas}, monitors={area.name: area.monitor() for area in areas}
     )
     metrics = Metrics(CollectorRegistry())
     return Partition(0, restored, cast(Publisher, ledger), Outgoing(KafkaSettings(), WorkerSettings(), 0), metrics)

@@ -128,11 +128,10 @@ def test_what_a_committed_transaction_covers_is_not_taken_again() -> None:
     partition.commit(NOW_S)
     own = next(scan.decode_partition(each.value) for each in ledger.of("scans") if each.key == b"#0")
     last = ledger.scans()[-1]
-    monitor = area.monitor(last)
-    monitor.refill(incident(0, NOW_S), 0, 0)
-    monitor.resume(last.checkpoint)
+    restoring = area.restoring(last)
+    restoring.refill(incident(0, NOW_S), 0, 0)
     again = Ledger()
-    restored = Restored(watched={"leeds": area}, monitors={"leeds": monitor}, last={"leeds": last}, own=own)
+    restored = Restored(watched={"leeds": area}, monitors={"leeds": restoring.monitor()}, last={"leeds": last}, own=own)
     taken_over = partition_of(again, area, restored=restored)
     for each in (record(0, "leeds", NOW_S), refused, record(2, "leeds", NOW_S + 1), record(3, "leeds", NOW_S + 2)):
         taken_over.put(each, NOW_S + 5)

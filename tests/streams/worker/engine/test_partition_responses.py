@@ -51,9 +51,7 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
     assert own.next_response == 7
     again = partition_of(
         ledger,
-        restored=Restored(
-            watched={"leeds": watched("leeds")}, monitors={"leeds": watched("leeds").monitor(None)}, own=own
-        ),
+        restored=Restored(watched={"leeds": watched("leeds")}, monitors={"leeds": watched("leeds").monitor()}, own=own),
     )
     again.respond(answer(6, "leeds", alert))
     assert not again.is_due(NOW_S)

@@ -1,0 +1,79 @@
+"""The results of a Monitor: what a closed tick or a response leads to, each with a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from detectors.alerts.alert import Alert
+from detectors.alerts.tracking import TrackerState
+from detectors.area.settings import Stream
+from detectors.clusters.scorer import NullMaximum
+from detectors.window.admission import Refusal
+from detectors.window.intake import Accounts, Refused
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a Monitor needs to continue, except the records of its window.
+
+    ``format``: the version of this form; a later program converts what an earlier one wrote. ``clock_s``: the area's
+    clock. ``closed_s``: the last closed tick. ``bucket``: the last one scanned. ``lowest_offset`` and
+    ``lowest_clock_s``: the first record to read again, and the area's clock when it came. ``next_offset``: the first
+    record not yet taken. ``heard_s``: the last tick with a record, None before the first.
+    """
+
+    format: Literal[2] = 2
+    clock_s: int
+    closed_s: int
+    bucket: int
+    lowest_offset: int
+    lowest_clock_s: int
+    next_offset: int
+    heard_s: int | None = None
+    scans: int
+    accounts: Accounts
+    tracker: TrackerState
+    nulls: dict[int, NullMaximum]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a closed tick or a response leads to: new revisions of alerts, and the checkpoint after it.
+
+    ``is_silent``: nothing has come for so long that the feed may be dead. ``calibration``: the digest of the
+    calibration in use, empty for none.
+    """
+
+    changes: tuple[Alert, ...]
+    is_silent: bool
+    calibration: str
+    checkpoint: Checkpoint
+
+    @property
+    def tick_s(self) -> int:
+        """The closed tick; for a response, the last tick closed before it."""
+        return self.checkpoint.closed_s
+
+    @property
+    def next_offset(self) -> int:
+        """The first incident record after those in the window; a response leaves it as it is."""
+        return self.checkpoint.next_offset
+
+    @property
+    def accounts(self) -> Accounts:
+        """What became of every record so far."""
+        return self.checkpoint.accounts
+
+
+class ClosedTick(Result, frozen=True, kw_only=True):
+    """The result of a closed tick, with the streams that were scanned and the records that were refused."""
+
+    streams: tuple[Stream, ...]
+    refusals: tuple[Refused, ...]
+
+
+class ResponseResult(Result, frozen=True, kw_only=True):
+    """The result of a response, with its offset in its own log, and why it was refused, None if it was not."""
+
+    offset: int
+    refusal: Refusal | None

@@ -1,0 +1,116 @@
+"""The intake of an area: its records wait here until their tick closes, and are then put into the window."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from detectors.area.locations import Locations
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
+from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
+from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
+
+OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
+"""The seven things that can become of a record, as :class:`Accounts` counts them."""
+
+Refused = tuple[int, Refusal]
+"""The offset of a record that cannot be taken, and why."""
+
+
+class Accounts(msgspec.Struct):
+    """What became of every record: ``read`` is the sum of the seven that follow it.
+
+    ``unmapped`` counts apart from these: incidents whose category the settings do not know.
+    """
+
+    read: int = 0
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    duplicate: int = 0
+    outside: int = 0
+    rejected: int = 0
+    ticks: int = 0
+    unmapped: int = 0
+
+
+class Intake:
+    """The window of an area, and the records on their way into it.
+
+    ``clock_s``: the area's clock, None before the first record. ``expected_next``: the offset after the last record
+    that was taken; ``applied_next``: after the last one that has left for the window.
+    """
+
+    def __init__(self, settings: AreaSettings, locations: Locations) -> None:
+        self.window = SlidingWindow(
+            locations=len(locations),
+            buckets=settings.window_days * 24,
+            ahead=settings.max_ahead_s // BUCKET_S + 1,
+            blocks=SCHEMES[settings.strata],
+            zone=ZoneInfo(settings.timezone),
+        )
+        self.accounts = Accounts()
+        self.clock_s: int | None = None
+        self.expected_next = 0
+        self.applied_next = 0
+        self._admission = Admission(settings, locations)
+        self._waiting: list[tuple[int, Judged]] = []
+
+    def judge(self, entry: Entry, offset: int, arrival_s: int) -> tuple[Judged, int | None]:
+        """Return a record as it would be taken now, and the area's clock after it; nothing changes."""
+        return self._admission.judge(entry, offset, arrival_s, self.clock_s)
+
+    def take(self, judged: Judged, offset: int, clock_s: int | None) -> None:
+        """Let a record wait for its tick, and set the area's clock."""
+        self._waiting.append((offset, judged))
+        self.expected_next = offset + 1
+        self.clock_s = clock_s
+
+    def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
+        """Put a record of the past into the window at once, without a tick."""
+        judged, clock_s = self.judge(entry, offset, arrival_s)
+        self.take(judged, offset, clock_s)
+        # A tick record's own tick may lie in the bucket before the time that it announces.
+        if clock_s is not None and not isinstance(judged, TickMark):
+            self.window.advance(bucket_of(clock_s))
+        if self.window.has_time:
+            self.apply()
+
+    def resume(self, bucket: int, accounts: Accounts, clock_s: int, next_offset: int) -> None:
+        """Continue from a checkpoint once the window is refilled."""
+        self._waiting.clear()
+        self.window.advance(bucket)
+        self.window.touched[:] = False
+        self.accounts = msgspec.structs.replace(accounts)
+        self.clock_s = clock_s
+        self.applied_next = self.expected_next = next_offset
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a record waits that is not a tick record."""
+        return any(not isinstance(judged, TickMark) for _, judged in self._waiting)
+
+    def apply(self) -> list[Refused]:
+        """Put the waiting records into the window and count them; return those that are refused."""
+        refused = [(offset, refusal) for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
+        self._waiting.clear()
+        return refused
+
+    def _apply(self, offset: int, judged: Judged) -> Refusal | None:
+        self.applied_next = offset + 1
+        self.accounts.read += 1
+        if isinstance(judged, TickMark):
+            self.accounts.ticks += 1
+            return None
+        if isinstance(judged, Refusal):
+            self.accounts.rejected += 1
+            return judged
+        outcome = self.window.put(judged)
+        if outcome is Outcome.UNPLACED:
+            self.accounts.rejected += 1
+            return UNPLACED[judged.location]
+        setattr(self.accounts, outcome, getattr(self.accounts, outcome) + 1)
+        self.accounts.unmapped += judged.category == UNMAPPED
+        return None
