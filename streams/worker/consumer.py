@@ -12,7 +12,6 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -29,6 +28,7 @@ from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
 from streams.configuration.tls import tls
 from streams.messages.incident import decode
+from streams.process.clock import MACHINE, Clock
 from streams.process.watchdog import end_within
 from streams.worker.background.response_reader import ResponseReader
 from streams.worker.engine.outgoing import Outgoing
@@ -77,12 +77,12 @@ EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, Lea
 class Owned:
     """A partition that is ours: its inbox, and the event that stops its rebuild."""
 
-    def __init__(self, number: int, inbox: Inbox) -> None:
+    def __init__(self, number: int, inbox: Inbox, moved_s: float) -> None:
         self.number = number
         self.inbox = inbox
         self.lost = threading.Event()
         self.position = 0
-        self.moved_s = time.monotonic()
+        self.moved_s = moved_s
 
 
 class Worker:
@@ -95,8 +95,10 @@ class Worker:
         instance: str,
         areas: Mapping[str, Area],
         metrics: Metrics,
+        clock: Clock = MACHINE,
     ) -> None:
         self._kafka = kafka
+        self._clock = clock
         self._settings = settings
         self._instance = instance
         self._areas = areas
@@ -110,8 +112,8 @@ class Worker:
         self._is_draining = False
         self._failure: BaseException | None = None
         self._generation = (0, 0)
-        self._beat_s = time.monotonic()
-        self.engine = Engine(metrics, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
+        self._beat_s = clock.monotonic_s()
+        self.engine = Engine(metrics, clock, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
         self.responses = ResponseReader(kafka, areas, self.engine.respond)
 
     # State for health checks; other threads call these
@@ -130,7 +132,7 @@ class Worker:
 
     def stalled(self) -> str | None:
         """Return what has made no progress for too long; None if everything has."""
-        limit_s, now_s = self._settings.watchdog_s, time.monotonic()
+        limit_s, now_s = self._settings.watchdog_s, self._clock.monotonic_s()
         if now_s - self.engine.beat_s > limit_s:
             return f"the engine has made no progress for {limit_s} s"
         if now_s - self._beat_s > limit_s:
@@ -249,7 +251,7 @@ class Worker:
     async def _observe(self, app: faust.App) -> None:
         """Observe how far each partition is read."""
         while True:
-            self._beat_s = time.monotonic()
+            self._beat_s = self._clock.monotonic_s()
             # One full inbox blocks the agent, and so every partition.
             is_held = any(owned.inbox.is_full for owned in self._owned.values())
             for owned in list(self._owned.values()):
@@ -268,7 +270,7 @@ class Worker:
         if position is None or end_offset is None:
             return
         if position != owned.position or is_held:
-            owned.position, owned.moved_s = position, time.monotonic()
+            owned.position, owned.moved_s = position, self._clock.monotonic_s()
         owned.inbox.observe(position, end_offset, is_held)
 
     # Partitions
@@ -287,7 +289,8 @@ class Worker:
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
-            owned = Owned(number, Inbox(self._settings.inbox_records, self._loop))
+            intake = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
+            owned = Owned(number, intake, self._clock.monotonic_s())
             self._owned[number] = owned
             self._rebuild(owned)
         self.engine.resume()
@@ -346,7 +349,7 @@ class Worker:
         for name in restored.monitors:
             self._metrics.rebuilt(name, restored.seconds)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
-        return Partition(owned.number, restored, publisher, messages, self._metrics)
+        return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)
 
 
 def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -8,13 +8,13 @@ acknowledges a record only after all records below it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from detectors.window.admission import Entry
 from streams.messages.records import Headers
+from streams.process.clock import MACHINE, Clock
 
 SETTLED_S = 1.0
 """Time without a record after which a consumer at the end of the log has brought everything, in seconds."""
@@ -48,7 +48,9 @@ class Inbox:
     :meth:`next`, and then calls :meth:`drained`.
     """
 
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, limit: int, loop: asyncio.AbstractEventLoop, limit_bytes: int = LIMIT_BYTES, clock: Clock = MACHINE
+    ) -> None:
         self.inbox: deque[Record] = deque()
         self.is_closed = False
         self.is_at_end = False
@@ -58,6 +60,7 @@ class Inbox:
         # Each is written by one thread only; the difference is waiting.
         self._bytes_in = self._bytes_out = 0
         self._loop = loop
+        self._clock = clock
         self._room = asyncio.Event()
         self._next_offset = 0
         self._taken_s = 0.0
@@ -73,7 +76,7 @@ class Inbox:
                 await self._room.wait()
             self.is_full = False
         self.is_at_end = False
-        self._taken_s = time.monotonic()
+        self._taken_s = self._clock.monotonic_s()
         if self.is_closed:
             return  # the new owner gets it
         if self._outstanding and record.offset <= self._outstanding[-1][0].offset:
@@ -93,7 +96,7 @@ class Inbox:
         nothing for a while has brought everything.
         """
         self.end_offset = end_offset
-        is_settled = position >= end_offset and not is_held and time.monotonic() - self._taken_s > SETTLED_S
+        is_settled = position >= end_offset and not is_held and self._clock.monotonic_s() - self._taken_s > SETTLED_S
         self.is_at_end = self._next_offset >= end_offset or is_settled
 
     def next(self) -> Record:

@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from streams.calibration.calibration_file import CalibrationError, CalibrationFi
 from streams.calibration.make import NullHistories, make, past_of
 from streams.configuration.kafka import KafkaSettings
 from streams.process.background_thread import BackgroundThread
+from streams.process.clock import MACHINE, Clock
 from streams.worker.metrics import Metrics
 
 WINDOWS = 2
@@ -110,22 +111,24 @@ class Recalibrator(BackgroundThread):
         *,
         watched: Callable[[], Mapping[str, Area]],
         made: Callable[[str, CalibrationFile], None],
+        clock: Clock = MACHINE,
     ) -> None:
         self._kafka = kafka
         self._max_record_bytes = max_record_bytes
         self._metrics = metrics
         self._watched = watched
         self._made = made
+        self._clock = clock
         self._not_before: dict[str, datetime] = {}
         super().__init__("recalibrator")
 
     def _run(self) -> None:
         while not self._stopping.wait(ASK_S):
             # All are found first: the last of them waits for hours.
-            for area, nightly in self._due(datetime.now(UTC)):
+            for area, nightly in self._due(self._clock.now()):
                 if not self._stopping.is_set():
-                    self._recalibrate(area, nightly, datetime.now(UTC))
-                    self._not_before[area.name] = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
+                    self._recalibrate(area, nightly, self._clock.now())
+                    self._not_before[area.name] = self._clock.now() + timedelta(seconds=AGAIN_S)
 
     def _due(self, now: datetime) -> list[tuple[Area, Nightly]]:
         due = []

@@ -11,10 +11,8 @@ are what they were.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -30,6 +28,7 @@ from streams.configuration.services import RedisSettings
 from streams.messages.records import partition_of
 from streams.messages.usual import Usual
 from streams.process.background_thread import BackgroundThread
+from streams.process.clock import MACHINE, Clock
 from streams.redis_copy.contents import RedisCopy, RedisLost
 from streams.redis_copy.keys import area_key
 from streams.worker.metrics import Metrics
@@ -61,6 +60,7 @@ class RedisFeeder(BackgroundThread):
         usual: Callable[[], Mapping[str, Usual]],
         metrics: Metrics,
         heartbeat_s: float = 10.0,
+        clock: Clock = MACHINE,
     ) -> None:
         super().__init__("redis-feeder")
         self._topic = kafka.topic("alerts")
@@ -70,6 +70,7 @@ class RedisFeeder(BackgroundThread):
         self._usual = usual
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s
+        self._clock = clock
         self._copy = RedisCopy(redis, retention_ms(window_days) // 1000 + EXPIRY_MARGIN_S)
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
@@ -92,9 +93,9 @@ class RedisFeeder(BackgroundThread):
         consumer.assign(sorted(set(self._partition.values())))
 
     def _feed(self, consumer: KafkaConsumer) -> None:
-        is_due = time.monotonic() >= self._beat_at
+        is_due = self._clock.monotonic_s() >= self._beat_at
         if is_due:
-            self._beat_at = time.monotonic() + self._heartbeat_s
+            self._beat_at = self._clock.monotonic_s() + self._heartbeat_s
             self._measure(consumer)
         try:
             if not self._is_placed:
@@ -147,7 +148,7 @@ class RedisFeeder(BackgroundThread):
 
         An area without news advances to the partition's position; otherwise it would hold back the next start.
         """
-        now = datetime.now(UTC)
+        now = self._clock.now()
         for area, health in self._health().items():
             self._copy.beat(area, health, now)
         for area, usual in self._usual().items():

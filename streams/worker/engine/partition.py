@@ -6,7 +6,6 @@ Everything here runs in the engine's thread, or before the partition is handed t
 from __future__ import annotations
 
 import logging
-import time
 from typing import cast
 
 import msgspec
@@ -16,6 +15,7 @@ from detectors.window.admission import Refusal
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
+from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S, DoneResponse, DoneTick, OwnedArea
 from streams.worker.engine.publisher import Publisher
@@ -40,6 +40,7 @@ class Partition:
         publisher: Publisher,
         messages: Outgoing,
         metrics: Metrics,
+        clock: Clock = MACHINE,
     ) -> None:
         self.number = number
         self.areas = {
@@ -56,6 +57,7 @@ class Partition:
         self._publisher = publisher
         self._messages = messages
         self._metrics = metrics
+        self._clock = clock
         self._clock_s = 0
         self._done: list[DoneTick | DoneResponse] = []
         self._settings: list[OutgoingRecord] = []
@@ -148,7 +150,7 @@ class Partition:
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
         self._done, self._settings, self._unowned, self._refused_responses, self._own = [], [], [], [], own
         self._metrics.transaction("committed")
-        committed_s = time.time()
+        committed_s = self._clock.now_s()
         for each in done:
             if isinstance(each, DoneTick):
                 each.area.tick_committed(each, committed_s, self._metrics)

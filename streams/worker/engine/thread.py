@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -19,6 +18,7 @@ from streams.areas.health import AreaHealth, FeedState
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.usual import Usual
+from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.outgoing import DELAYED_AFTER_S
 from streams.worker.engine.owned_area import QUIET_S, OwnedArea
 from streams.worker.engine.partition import Partition
@@ -54,12 +54,14 @@ class Engine:
     def __init__(
         self,
         metrics: Metrics,
+        clock: Clock = MACHINE,
         *,
         covered: Callable[[Inbox, Mapping[str | None, int]], None],
         aborted: Callable[[int, Inbox], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._metrics = metrics
+        self._clock = clock
         self._covered = covered
         self._aborted = aborted
         self._failed = failed
@@ -70,7 +72,7 @@ class Engine:
         self._stepping = threading.Lock()
         self._is_suspended = False
         self._is_stopping = False
-        self.beat_s = time.monotonic()
+        self.beat_s = self._clock.monotonic_s()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     # For the worker, from any thread
@@ -139,7 +141,7 @@ class Engine:
                 last_record_s=area.last_record_s,
                 last_scan_s=area.last_scan_s,
                 lag=max(0, each.intake.end_offset - each.partition.next_offset),
-                feed=_feed(area, time.time()) if each.is_caught_up else "catching_up",
+                feed=_feed(area, self._clock.now_s()) if each.is_caught_up else "catching_up",
                 clock_s=area.monitor.clock_s,
                 missing_days=area.missing_days,
                 promise=area.watched.promise,
@@ -171,7 +173,7 @@ class Engine:
                     self._commands.get()()
                 if self._round():
                     self._wake.set()
-                self.beat_s = time.monotonic()
+                self.beat_s = self._clock.monotonic_s()
             self._finish()
         except BaseException as error:  # noqa: BLE001 (the worker reports it and leaves)
             self._failed(error)
@@ -189,33 +191,35 @@ class Engine:
     def _step(self, each: Running) -> bool:
         """Records of one partition for a short while, then their transaction."""
         partition, intake = each.partition, each.intake
-        deadline = time.monotonic() + STEP_S
+        clock, deadline_s = self._clock, self._clock.monotonic_s() + STEP_S
         was_at_end = intake.is_at_end
         taken, last_arrival_s = 0, 0.0
-        while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS and time.monotonic() < deadline:
+        while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS:
+            if clock.monotonic_s() >= deadline_s:
+                break
             record = intake.next()
-            partition.put(record, time.time())
+            partition.put(record, clock.now_s())
             taken, last_arrival_s = taken + 1, record.arrival_s
         intake.drained()
-        behind_s = time.time() - last_arrival_s if taken else QUIET_S
+        behind_s = clock.now_s() - last_arrival_s if taken else QUIET_S
         if behind_s > DELAYED_AFTER_S:
             each.is_caught_up = False
         elif (was_at_end and not intake.inbox) or behind_s < QUIET_S:
             each.is_caught_up = True
         if was_at_end and not taken:
-            partition.quiet(time.time())
+            partition.quiet(clock.now_s())
         self._commit(each)
         if each.is_caught_up:
             for area in partition.areas.values():
-                area.see_usual(time.monotonic())
+                area.see_usual(clock.monotonic_s())
         return bool(intake.inbox)
 
     def _commit(self, each: Running) -> None:
         partition = each.partition
-        if not partition.is_due(time.time()):
+        if not partition.is_due(self._clock.now_s()):
             return
         try:
-            partition.commit(time.time())
+            partition.commit(self._clock.now_s())
         except FencedError:
             if not self._is_suspended and not each.intake.is_closed:
                 raise

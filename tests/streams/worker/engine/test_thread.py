@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors.window.admission import Entry
 from streams.areas.area import Area
+from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.engine.thread import ABORTS, Engine
 from streams.worker.inbox import Inbox, Record
@@ -25,7 +26,7 @@ from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_
 class Bench:
     """An engine, one partition with a ledger, and what the engine has reported."""
 
-    def __init__(self, area: Area) -> None:
+    def __init__(self, area: Area, clock: Clock = MACHINE) -> None:
         self.ledger = Ledger()
         self.covered: list[Mapping[str | None, int]] = []
         self.aborted: list[int] = []
@@ -35,6 +36,7 @@ class Bench:
         self.intake = Inbox(100, asyncio.new_event_loop())
         self.engine = Engine(
             Metrics(CollectorRegistry()),
+            clock,
             covered=lambda _, covered: self._note(self.covered, covered),
             aborted=lambda number, _: self._note(self.aborted, number),
             failed=lambda failure: self._note(self.failures, failure),
@@ -59,9 +61,19 @@ class Bench:
             self.changed.clear()
 
 
+class Stopped(Clock):
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, time_s: float) -> None:
+        self.time_s = time_s
+
+    def now_s(self) -> float:
+        return self.time_s
+
+
 @contextmanager
-def running(area: Area) -> Iterator[Bench]:
-    bench = Bench(area)
+def running(area: Area, clock: Clock = MACHINE) -> Iterator[Bench]:
+    bench = Bench(area, clock)
     bench.engine.start()
     try:
         yield bench
@@ -89,16 +101,19 @@ def test_the_engine_reports_what_is_covered_after_each_transaction(bench: Bench)
     assert bench.engine.health()["leeds"].last_record_s == NOW_S + 2
 
 
-def test_a_partition_that_falls_behind_is_no_longer_caught_up(bench: Bench) -> None:
-    bench.adopt()
-    bench.give(record(0, "leeds", time.time()))
-    bench.until(lambda: bench.engine.caught_up() == {0})
-    assert bench.engine.health()["leeds"].feed == "healthy"
-    bench.give(record(1, "leeds", time.time() - 3600))
-    bench.until(lambda: bench.engine.caught_up() == set())
-    assert bench.engine.health()["leeds"].feed == "catching_up"
-    bench.intake.is_at_end = True
-    bench.until(lambda: bench.engine.caught_up() == {0})
+def test_a_partition_that_falls_behind_is_no_longer_caught_up() -> None:
+    clock = Stopped(NOW_S)
+    with running(watched("leeds", "watermark"), clock) as bench:
+        bench.adopt()
+        bench.give(record(0, "leeds", NOW_S))
+        bench.until(lambda: bench.engine.caught_up() == {0})
+        assert bench.engine.health()["leeds"].feed == "healthy"
+        clock.time_s = NOW_S + 3600
+        bench.give(record(1, "leeds", NOW_S + 1))
+        bench.until(lambda: bench.engine.caught_up() == set())
+        assert bench.engine.health()["leeds"].feed == "catching_up"
+        bench.intake.is_at_end = True
+        bench.until(lambda: bench.engine.caught_up() == {0})
 
 
 def test_an_area_is_learning_until_its_window_holds_enough_history() -> None:
