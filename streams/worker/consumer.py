@@ -289,8 +289,8 @@ class Worker:
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
-            intake = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
-            owned = Owned(number, intake, self._clock.monotonic_s())
+            inbox = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
+            owned = Owned(number, inbox, self._clock.monotonic_s())
             self._owned[number] = owned
             self._rebuild(owned)
         self.engine.resume()
