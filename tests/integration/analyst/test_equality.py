@@ -71,7 +71,7 @@ def test_a_replay_through_kafka_is_a_backtest(
     settings, events = tmp_path / "area.toml", tmp_path / "alerts.jsonl"
     settings.write_text(area)
     written = ("--alerts", events, "--write-config", tmp_path / "written.toml")
-    told = hotspots("backtest", shared(FILE), "--config", settings, "--to", end, "--output", "json", *written)
+    printed = hotspots("backtest", shared(FILE), "--config", settings, "--to", end, "--output", "json", *written)
     expected = events.read_bytes().splitlines()
     opened, ended = opened_and_ended(expected)
     assert opened >= 30
@@ -79,7 +79,7 @@ def test_a_replay_through_kafka_is_a_backtest(
     for speed, fetch_bytes in ways:
         alerts, accounts = replayed(tmp_path, f"{topic_prefix[-30:]}{speed}-", kafka, end, speed, fetch_bytes)
         assert alerts == expected
-        assert accounts == json.loads(told)["incidents"]
+        assert accounts == json.loads(printed)["incidents"]
 
 
 def check_log(deployment: Deployment, copy: Path, alert: str) -> None:
@@ -87,11 +87,11 @@ def check_log(deployment: Deployment, copy: Path, alert: str) -> None:
     config = ("--config", deployment.file)
     audited = json.loads(hotspots("audit", *config, "--output", "json"))
     assert (audited["breaks"], audited["given"]) == ([], 0)
-    told = json.loads(hotspots("reproduce", alert, *config, "--output", "json"))
-    assert (told["differences"], told["alerts"]) == ([], [alert])
+    result = json.loads(hotspots("reproduce", alert, *config, "--output", "json"))
+    assert (result["differences"], result["alerts"]) == ([], [alert])
     hotspots("export", copy, *config)
     assert json.loads(hotspots("audit", "--log", copy, "--output", "json")) == audited
-    assert json.loads(hotspots("reproduce", alert, "--log", copy, "--output", "json")) == told
+    assert json.loads(hotspots("reproduce", alert, "--log", copy, "--output", "json")) == result
     assert "usual for this place" in " ".join(hotspots("explain", alert, *config).split())
 
 

@@ -21,12 +21,12 @@ def test_a_truncated_delivery_is_refused_and_the_rest_is_sent(new_site: NewSite,
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["seen_at", "op", "id", "occurred_at", "longitude", "latitude"], *rows])
     command = [str(HOTSPOTS), "replay", str(path), "--config", str(site.file)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert told.stderr.startswith("delivery of 2024-05-03T00:00:00+00:00 (40 rows) refused: it deletes 40 of 100 known")
-    assert len(told.stderr.splitlines()) == 1
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert run.stderr.startswith("delivery of 2024-05-03T00:00:00+00:00 (40 rows) refused: it deletes 40 of 100 known")
+    assert len(run.stderr.splitlines()) == 1
     *records, closing_tick = site.read("incidents")
     sent = [(incident["id"], incident["status"]) for incident in (json.loads(each.value) for each in records)]
     assert sent == [*((each, "active") for each in known), ("i99", "cancelled")]
     assert closing_tick.value == b""
     assert [name for name, _ in closing_tick.headers] == ["tick"]
-    assert told.stdout == f"{len(records) + 1} records sent\n"
+    assert run.stdout == f"{len(records) + 1} records sent\n"

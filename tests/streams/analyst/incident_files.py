@@ -1,4 +1,4 @@
-"""Lines of made-up files, and what becomes of their rows."""
+"""Lines of made-up files, and the fate of their rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def ticks(rows: Sequence[Row]) -> list[str]:
 
 
 def accounts_of(rows: Sequence[Row], locations: Locations) -> Accounts:
-    """What the area's own Monitor makes of the rows."""
+    """The outcomes that the area's own Monitor gives the rows."""
     monitor = Monitor("leeds", AreaSettings(clock="watermark", min_baseline_days=100_000), locations)
     for offset, row in enumerate(rows):
         monitor.put(decoded(row), offset, 0)

@@ -1,4 +1,4 @@
-"""What `hotspots backtest` says of a file: a small simulated city, busy enough for alerts."""
+"""The output of `hotspots backtest` for a small simulated city, busy enough for alerts."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def write_rows(path: Path, rows: Rows) -> Path:
     return path
 
 
-class Told:
-    """A finished `hotspots backtest`: its JSON, and the folder of what it wrote."""
+class Finished:
+    """A finished `hotspots backtest`: its JSON, and the folder with its files."""
 
     def __init__(self, folder: Path, file: Path, *options: str, area: str = AREA) -> None:
         self.folder = folder
@@ -117,9 +117,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def whole(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The city, without any option."""
-    return Told(tmp_path_factory.mktemp("whole"), city)
+    return Finished(tmp_path_factory.mktemp("whole"), city)
 
 
 def moment(text: str) -> datetime:
@@ -129,7 +129,7 @@ def moment(text: str) -> datetime:
 # The JSON
 
 
-def test_the_summary_has_exactly_its_keys_and_types(whole: Told) -> None:
+def test_the_summary_has_exactly_its_keys_and_types(whole: Finished) -> None:
     assert {key: type(value) for key, value in whole.summary.items()} == SUMMARY
     assert list(whole.incidents) == ["read", *OUTCOMES]
     assert {type(number) for number in whole.incidents.values()} == {int}
@@ -152,17 +152,17 @@ def test_the_accounts_balance_and_every_row_is_in_them(tmp_path: Path) -> None:
         ["bad", last, last, "drugs", "west", 53.8],
         ["old", BEGIN - timedelta(days=60), last, "drugs", *place],
     ]
-    told = Told(tmp_path, write_rows(tmp_path / "city.csv", rows))
-    assert told.incidents["read"] == sum(told.incidents[outcome] for outcome in OUTCOMES)
-    assert told.incidents["read"] == len(rows) - 1 + told.incidents["ticks"]
-    assert {name: told.incidents[name] for name in ("duplicate", "outside", "rejected")} == {
+    run = Finished(tmp_path, write_rows(tmp_path / "city.csv", rows))
+    assert run.incidents["read"] == sum(run.incidents[outcome] for outcome in OUTCOMES)
+    assert run.incidents["read"] == len(rows) - 1 + run.incidents["ticks"]
+    assert {name: run.incidents[name] for name in ("duplicate", "outside", "rejected")} == {
         "duplicate": 1,
         "outside": 1,
         "rejected": 2,
     }
 
 
-def test_only_alerts_that_reached_the_tier_alert_are_listed_and_since_when(whole: Told) -> None:
+def test_only_alerts_that_reached_the_tier_alert_are_listed_and_since_when(whole: Finished) -> None:
     reached: dict[str, datetime] = {}
     for event in whole.events:
         if event.data.properties.tier in ("alert", "urgent"):
@@ -171,7 +171,7 @@ def test_only_alerts_that_reached_the_tier_alert_are_listed_and_since_when(whole
     assert {event.subject for event in whole.events} > reached.keys(), "some alerts stay below that tier"
 
 
-def test_the_events_are_the_revisions_of_the_listed_alerts(whole: Told) -> None:
+def test_the_events_are_the_revisions_of_the_listed_alerts(whole: Finished) -> None:
     for alert in whole.summary["alerts"]:
         own = [event.data.properties for event in whole.events if event.subject == alert["id"]]
         assert [each.revision for each in own] == list(range(1, alert["revisions"] + 1))
@@ -182,7 +182,7 @@ def test_the_events_are_the_revisions_of_the_listed_alerts(whole: Told) -> None:
         assert strongest.radius_m == pytest.approx(alert["radius_m"], abs=0.051)
 
 
-def test_the_events_come_in_order_and_each_once(whole: Told) -> None:
+def test_the_events_come_in_order_and_each_once(whole: Finished) -> None:
     assert [event.time for event in whole.events] == sorted(event.time for event in whole.events)
     assert len({event.id for event in whole.events}) == len(whole.events) == len(whole.lines)
     assert not any(b"provenance" in line or b"latency" in line for line in whole.lines)
@@ -191,65 +191,68 @@ def test_the_events_come_in_order_and_each_once(whole: Told) -> None:
 # The options
 
 
-def test_rows_before_from_raise_nothing_and_fill_the_window(whole: Told, city: Path, tmp_path: Path) -> None:
+def test_rows_before_from_raise_nothing_and_fill_the_window(whole: Finished, city: Path, tmp_path: Path) -> None:
     begin = CLUSTERS_FROM + timedelta(days=2)
-    told = Told(tmp_path, city, "--from", begin.isoformat())
+    run = Finished(tmp_path, city, "--from", begin.isoformat())
     assert min(event.time for event in whole.events) < begin
-    assert min(event.time for event in told.events) >= begin
-    assert told.incidents == whole.incidents
-    assert 0 < told.summary["scans"] < whole.summary["scans"]
+    assert min(event.time for event in run.events) >= begin
+    assert run.incidents == whole.incidents
+    assert 0 < run.summary["scans"] < whole.summary["scans"]
     # Two days of rows alone are no baseline: without those before there would be no alert.
-    assert told.summary["alerts"]
+    assert run.summary["alerts"]
 
 
-def test_a_from_after_every_row_is_said(city: Path, tmp_path: Path) -> None:
-    told = Told(tmp_path, city, "--from", (END + timedelta(days=30)).isoformat())
-    assert "no row is of --from or later" in told.stderr
-    assert told.summary["scans"] == 0
+def test_a_from_after_every_row_is_reported(city: Path, tmp_path: Path) -> None:
+    run = Finished(tmp_path, city, "--from", (END + timedelta(days=30)).isoformat())
+    assert "no row is of --from or later" in run.stderr
+    assert run.summary["scans"] == 0
 
 
-def test_rows_from_to_on_are_left_out(whole: Told, city: Path, tmp_path: Path) -> None:
+def test_rows_from_to_on_are_left_out(whole: Finished, city: Path, tmp_path: Path) -> None:
     end = CLUSTERS_FROM + timedelta(days=3)
-    told = Told(tmp_path, city, "--to", end.isoformat())
+    run = Finished(tmp_path, city, "--to", end.isoformat())
     before = [row for row in city_rows()[1:] if moment(str(row[2])) < end]
-    assert told.incidents["added"] == len(before) < whole.incidents["added"]
+    assert run.incidents["added"] == len(before) < whole.incidents["added"]
     # What was found before does not depend on what comes after; locations are those of the whole file.
     earlier = [line for line, event in zip(whole.lines, whole.events, strict=True) if event.time < end]
-    assert told.lines[: len(earlier)] == earlier
+    assert run.lines[: len(earlier)] == earlier
 
 
 def test_a_date_alone_is_midnight_utc(city: Path, tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     short.mkdir()
     long.mkdir()
-    assert Told(short, city, "--to", "2024-01-09").lines == Told(long, city, "--to", "2024-01-08T19:00:00-05:00").lines
+    assert (
+        Finished(short, city, "--to", "2024-01-09").lines
+        == Finished(long, city, "--to", "2024-01-08T19:00:00-05:00").lines
+    )
 
 
-def test_the_seed_is_in_every_event_and_in_the_configuration(whole: Told, city: Path, tmp_path: Path) -> None:
-    told = Told(tmp_path, city, "--seed", "7")
-    assert {event.data.properties.seed for event in told.events} == {7}
+def test_the_seed_is_in_every_event_and_in_the_configuration(whole: Finished, city: Path, tmp_path: Path) -> None:
+    run = Finished(tmp_path, city, "--seed", "7")
+    assert {event.data.properties.seed for event in run.events} == {7}
     assert {event.data.properties.seed for event in whole.events} == {0}
-    assert told.configuration_ids.isdisjoint(whole.configuration_ids)
-    assert told.configuration_ids == {told.written_configuration_id()}
+    assert run.configuration_ids.isdisjoint(whole.configuration_ids)
+    assert run.configuration_ids == {run.written_configuration_id()}
 
 
-def test_the_timezone_is_that_of_the_local_times(city: Path, tmp_path: Path) -> None:
-    told = Told(tmp_path, city, "--timezone", "America/Chicago")
-    assert told.events
-    for event in told.events:
+def test_local_times_are_in_the_given_time_zone(city: Path, tmp_path: Path) -> None:
+    run = Finished(tmp_path, city, "--timezone", "America/Chicago")
+    assert run.events
+    for event in run.events:
         local = event.data.properties.updated_at_local
         assert local == event.time
         assert local.utcoffset() == timedelta(hours=-6)
-    assert told.configuration_ids == {told.written_configuration_id()}
+    assert run.configuration_ids == {run.written_configuration_id()}
 
 
 # The written configuration
 
 
-def test_the_written_configuration_is_the_one_that_ran(whole: Told, city: Path, tmp_path: Path) -> None:
+def test_the_written_configuration_is_the_one_that_ran(whole: Finished, city: Path, tmp_path: Path) -> None:
     assert whole.configuration_ids == {whole.written_configuration_id()}
     shutil.copy(whole.folder / "written.cells.txt", tmp_path)
-    again = Told(tmp_path, city, area=(whole.folder / "written.toml").read_text())
+    again = Finished(tmp_path, city, area=(whole.folder / "written.toml").read_text())
     assert again.lines == whole.lines
     assert again.summary == whole.summary
 
@@ -259,11 +262,11 @@ def test_places_with_any_name_are_written_so_that_they_can_be_read(city: Path, t
     places += [[f'Well, "{row[0]}"', *row[4:]] for row in city_rows()[1:200]]
     write_rows(tmp_path / "places.csv", places)
     area = AREA.replace("resolution = 9", 'places_file = "places.csv"\nmax_place_distance_m = 400.5')
-    told = Told(tmp_path, city, "--to", "2024-01-10", area=area)
+    run = Finished(tmp_path, city, "--to", "2024-01-10", area=area)
     written = load(tmp_path / "written.toml", {}).areas["leeds"]
     assert locations_of(written).ids == tuple(sorted(str(row[0]) for row in places[1:]))
     assert locations_of(written).max_distance_m == 400.5
-    assert told.configuration_ids == {told.written_configuration_id()}
+    assert run.configuration_ids == {run.written_configuration_id()}
 
 
 # What is shown
@@ -277,7 +280,7 @@ def shown(city: Path, folder: Path, output: str) -> Result:
     return result
 
 
-def test_geojson_holds_the_last_revision_of_each_listed_alert(whole: Told, city: Path, tmp_path: Path) -> None:
+def test_geojson_holds_the_last_revision_of_each_listed_alert(whole: Finished, city: Path, tmp_path: Path) -> None:
     collection = json.loads(shown(city, tmp_path, "geojson").stdout)
     assert collection["type"] == "FeatureCollection"
     features = msgspec.convert(collection["features"], list[AlertFeature])
@@ -293,12 +296,12 @@ def test_geojson_holds_the_last_revision_of_each_listed_alert(whole: Told, city:
 def test_the_table_names_the_accounts_and_categories_that_are_not_known(tmp_path: Path) -> None:
     rows = city_rows()[:60]
     rows[5][3] = "arson at sea"
-    told = shown(write_rows(tmp_path / "city.csv", rows), tmp_path, "table").stdout
-    assert "read 60, added 59" in told
-    assert "1 of an unknown category" in told
+    printed = shown(write_rows(tmp_path / "city.csv", rows), tmp_path, "table").stdout
+    assert "read 60, added 59" in printed
+    assert "1 of an unknown category" in printed
 
 
-def test_what_was_rejected_and_why_nothing_was_scanned_is_said(tmp_path: Path) -> None:
+def test_rejected_rows_and_a_lack_of_history_are_reported(tmp_path: Path) -> None:
     header: list[object] = ["id", "occurred_at", "category", "longitude", "latitude"]
     days = [datetime(2024, 5, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(8)]
     rows: Rows = [header]

@@ -1,4 +1,4 @@
-"""Truncated deliveries of a feed log, which would delete most of what is known, are refused."""
+"""Truncated deliveries of a feed log, which would delete most known incidents, are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_few_deletions_at_once_are_ordinary(write: Write, known: int, deleted: i
     assert bool(table.refused) == is_refused
 
 
-def test_deletions_of_what_was_never_known_do_not_count(write: Write) -> None:
+def test_deletions_of_unknown_incidents_do_not_count(write: Write) -> None:
     table = feed_log(write, (0, everything(100)), (1, [("delete", f"x{number}") for number in range(50)]))
     assert table.refused == ()
 

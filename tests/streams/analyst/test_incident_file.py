@@ -1,4 +1,4 @@
-"""Rows become records, in order; neither a bad row nor the packing of the file changes the others."""
+"""Rows become records, in order. Bad rows and the packing of the file do not change the others."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_row_becomes_the_record_of_an_incident(write: Write) -> None:
 @pytest.mark.parametrize(
     ("op", "status"), [("snapshot", "active"), ("insert", "active"), ("update", "active"), ("delete", "cancelled")]
 )
-def test_a_feed_log_says_what_happened_and_when_it_was_seen(write: Write, op: str, status: str) -> None:
+def test_a_feed_log_gives_status_and_time_of_report(write: Write, op: str, status: str) -> None:
     path = write(
         "seen_at,op,id,occurred_at,reported_at,longitude,latitude",
         f"2024-03-05T00:00:00Z,{op},a,2024-03-01T12:00:00Z,2024-03-02T00:00:00Z,-1.55,53.8",
@@ -105,7 +105,7 @@ def test_a_bad_row_is_left_for_decoding_to_reject_and_its_neighbours_are_kept(
 
 
 @pytest.mark.parametrize("revision", ["9" * 25, "9" * 5_000, "1.5", "-1", "one"])
-def test_a_revision_that_is_no_small_number_is_rejected(write: Write, revision: str) -> None:
+def test_a_revision_that_is_not_a_small_number_is_rejected(write: Write, revision: str) -> None:
     path = write(f"{HEADER},revision", f"{line('a', START)},{revision}", f"{line('b', START)},1")
     first, second, _ = records(IncidentFile.read(path))
     assert isinstance(decoded(first), Refusal)
@@ -117,9 +117,7 @@ TEXTS = st.one_of(st.text(max_size=12), st.sampled_from(["a", "b", "-1.5", "53.8
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(TEXTS, max_size=6), max_size=12))
-def test_whatever_the_rows_hold_each_becomes_one_record(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
-) -> None:
+def test_every_row_becomes_one_record(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADER.split(","), *rows, line("good", START).split(",")])
     path = tmp_path_factory.mktemp("any") / "any.csv"
@@ -134,7 +132,7 @@ def test_whatever_the_rows_hold_each_becomes_one_record(
         decoded(row)
 
 
-def test_made_incidents_are_the_same_records_as_read_ones(write: Write) -> None:
+def test_generated_and_read_incidents_become_the_same_records(write: Write) -> None:
     read = IncidentFile.read(write(HEADER, line("b", START + DAY), line("a", START)))
     made = IncidentFile.from_incidents(
         Incident(id=id_, occurred_at=when, category="violence", longitude=LEEDS[0], latitude=LEEDS[1])

@@ -1,4 +1,4 @@
-"""The real files of four cities: every row is taken but those that are known to be bad."""
+"""The real files of four cities: every row is taken except those that are known to be bad."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_cells_of_a_real_file_leave_out_what_lies_far_away() -> None:
 
 
 def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
-    """What the rules of clock and place make of the rows, in plain words: a twin of the Monitor's.
+    """The outcomes of the rows by the rules of clock and location, written plainly: a twin of the Monitor's.
 
     It never forgets a place, so a file whose incidents come again after a window without one is not for it.
     """
@@ -72,14 +72,14 @@ def reasons(rows: Sequence[Row], locations: Locations) -> Counter[str]:
     ("name", "rows", "gaps", "rejected"),
     [
         ("chicago_aggravated_assaults_2010_2013", 61_297, 0, {"wrong_type": 20}),
-        # 469 without coordinates, 41 near zero; three are said to have happened after they were reported.
+        # 469 without coordinates, 41 near zero; three have a time of occurrence after their report.
         ("denver_2018_2019", 49_089, 18, {"wrong_type": 469, "out_of_area": 41, "future": 3}),
         ("houston_2010", 86_314, 0, None),
         ("philadelphia_feed_2021_2022", 31_300, 0, None),
     ],
 )
 def test_a_real_file_is_taken_whole(name: str, rows: int, gaps: int, rejected: dict[str, int] | None) -> None:
-    """Its rows, its gaps, and the rows that its description says are bad: no other is refused."""
+    """Rows and gaps are as described, and only the rows described as bad are refused."""
     table = IncidentFile.read(shared(f"data/{name}.csv.gz"))
     assert table.refused == ()
     locations = Locations.from_cells(table.cells())

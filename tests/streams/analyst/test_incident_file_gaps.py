@@ -1,4 +1,4 @@
-"""Gaps in a file are announced, and wrong dates are not, so that the area refuses no other row."""
+"""Gaps in a file are announced and wrong dates are not, so the area refuses only wrong dates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_real_gap_is_announced_and_nothing_is_refused(write: Write) -> None:
 
 
 @pytest.mark.parametrize(("days", "announced"), [(7, 0), (8, 1)])
-def test_a_week_is_no_gap(write: Write, days: int, announced: int) -> None:
+def test_a_week_is_not_a_gap(write: Write, days: int, announced: int) -> None:
     lines = [line("a", START), *(line(f"b{n}", START + days * DAY) for n in range(10))]
     assert len(ticks(records(IncidentFile.read(write(HEADER, *lines))))) == announced + 1
 
@@ -70,8 +70,8 @@ def test_a_jump_that_few_rows_follow_is_a_wrong_date(write: Write, before: int, 
     assert accounts_of(sent, locations).rejected == (0 if announced else after)
 
 
-def test_rows_that_are_no_incidents_do_not_hide_a_gap(write: Write) -> None:
-    """They do not move the area's clock; unannounced, the first good row would be refused, and all after it."""
+def test_rows_that_are_not_incidents_do_not_hide_a_gap(write: Write) -> None:
+    """They do not move the area's clock. Without an announcement, all good rows after them would be refused."""
     lines = [line("a", START)]
     lines += [line(f"x{day}", START + day * DAY, "") for day in range(1, 12)]
     lines += [line(f"b{n}", START + 12 * DAY) for n in range(10)]
@@ -87,7 +87,7 @@ KINDS = ("in", "in", "out", "bad", "cancelled", "cancelled without a time")
     st.lists(st.tuples(st.integers(0, 4_000), st.sampled_from(KINDS)), min_size=1, max_size=60),
     st.sampled_from([1, 60, 3600]),
 )
-def test_the_area_refuses_no_row_but_wrong_dates(
+def test_the_area_refuses_only_wrong_dates(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str]], tick_s: int
 ) -> None:
     path = tmp_path_factory.mktemp("gaps") / "gaps.csv"

@@ -11,7 +11,7 @@ from streams.analyst.incident_file import IncidentFile, IncidentFileError
 
 
 def check(path: Path, content: bytes, message: str) -> None:
-    """A file of this content is refused in one line that begins so."""
+    """A file with this content is refused in one line with this beginning."""
     path.write_bytes(content)
     with pytest.raises(IncidentFileError) as raised:
         IncidentFile.read(path)

@@ -52,7 +52,7 @@ class TestLocations:
         assert found.longitude.tolist() == [-1.6, -1.5]
         assert (found.resolution, found.max_distance_m) == (None, 80)
 
-    def test_an_area_without_a_place_says_so(self) -> None:
+    def test_an_area_without_a_file_is_a_fault(self) -> None:
         with pytest.raises(ConfigurationError, match="give the area a cells_file, boundary_file or places_file"):
             locations_of(AreaTable())
 
@@ -68,7 +68,7 @@ class TestLocations:
             ("id,longitude,latitude\n", "none given"),
         ],
     )
-    def test_bad_places_are_told_in_one_line(self, tmp_path: Path, text: str, problem: str) -> None:
+    def test_a_fault_in_the_places_is_one_line(self, tmp_path: Path, text: str, problem: str) -> None:
         (tmp_path / "places.csv").write_text(text)
         with pytest.raises(ConfigurationError) as raised:
             locations_of(self.area(tmp_path, "places_file = 'places.csv'"))

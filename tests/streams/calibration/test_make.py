@@ -1,4 +1,4 @@
-"""The command `hotspots calibrate`, what it writes, and who goes by it."""
+"""The command `hotspots calibrate`, its file, and the areas that use it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hotspots(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small town's history, its configuration, and a calibration made of them by the command."""
+    """The history of a small town, its configuration, and a calibration that the command made from them."""
     folder = tmp_path_factory.mktemp("town")
     city = City(3, places=200, radius_m=1500.0, incidents_per_day=15.0)
     incidents = city.simulate(BEGIN, BEGIN + timedelta(weeks=WEEKS), inject=False).incidents
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_file_states_what_it_rests_on_and_what_it_promises(folder: Path) -> None:
+def test_the_file_holds_its_sources_and_its_promise(folder: Path) -> None:
     file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
     assert (file.area, file.weeks, file.seed) == ("leeds", 78, 0)
     assert file.id == file.calibration.digest
@@ -81,10 +81,10 @@ def test_the_file_states_what_it_rests_on_and_what_it_promises(folder: Path) -> 
     assert set(file.calibration.near_repeats.followers) == {"violence", "property", "drugs", "disorder"}
 
 
-def test_the_promise_is_said_in_words(folder: Path) -> None:
-    said = (folder / "made.txt").read_text()
+def test_the_promise_is_printed(folder: Path) -> None:
+    printed = (folder / "made.txt").read_text()
     for words in ("watch", "advisory", "alert", "urgent", "promised: 2 alerts a week", "near repeats", "history:"):
-        assert words in said
+        assert words in printed
 
 
 def test_the_picture_shows_every_tier(folder: Path) -> None:
@@ -93,16 +93,16 @@ def test_the_picture_shows_every_tier(folder: Path) -> None:
         assert f"<!-- {words}" in drawn
 
 
-def test_a_backtest_goes_by_it(folder: Path) -> None:
+def test_a_backtest_uses_it(folder: Path) -> None:
     arguments = ("backtest", folder / "incidents.csv", "--config", folder / "area.toml")
     plain, calibrated = folder / "plain.jsonl", folder / "calibrated.jsonl"
     assert hotspots(*arguments, "--alerts", plain).exit_code == 0
     done = hotspots(*arguments, "--calibration", folder / "calibration.json", "--alerts", calibrated)
     assert done.exit_code == 0, done.output
     file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
-    told = [read_alert(line).data.properties for line in calibrated.read_bytes().splitlines()]
-    assert told
-    for each in told:
+    revisions = [read_alert(line).data.properties for line in calibrated.read_bytes().splitlines()]
+    assert revisions
+    for each in revisions:
         assert (each.interval_kind, each.calibration, each.budget_per_week) == ("calibrated", file.id, 2.0)
         assert each.recurrence_interval_days == pytest.approx(file.calibration.interval_days(each.score), rel=1e-4)
         if each.reason == "opened":
@@ -110,7 +110,7 @@ def test_a_backtest_goes_by_it(folder: Path) -> None:
     assert all(b'"interval_kind":"nominal"' in line for line in plain.read_bytes().splitlines())
 
 
-def test_the_worker_s_area_goes_by_it_and_writes_it_down(folder: Path) -> None:
+def test_an_area_of_the_worker_uses_it_and_puts_it_on_record(folder: Path) -> None:
     (folder / "live.toml").write_text(AREA.format(more='calibration_file = "calibration.json"'))
     (area,) = configured_areas(load(folder / "live.toml", {}).areas).values()
     file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
@@ -144,7 +144,7 @@ def test_one_made_for_other_settings_is_refused_by_key(
     assert fault in str(raised.value)
 
 
-def test_one_of_another_place_or_changed_by_hand_is_refused(folder: Path) -> None:
+def test_one_of_other_locations_or_changed_by_hand_is_refused(folder: Path) -> None:
     settings = load(folder / "area.toml", {}).areas["leeds"].settings
     cells = (folder / "cells.txt").read_text().split()
     with pytest.raises(CalibrationError, match=r"area 'leeds' then, 'york' now; other locations"):
@@ -185,7 +185,7 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
     assert not (folder / "no.json").exists()
 
 
-def test_an_area_whose_calibration_is_old_or_not_there_yet_can_be_calibrated_and_replayed(folder: Path) -> None:
+def test_an_area_with_an_old_or_missing_calibration_can_be_calibrated_and_replayed(folder: Path) -> None:
     (folder / "old.json").write_text("{}")
     (folder / "old.toml").write_text(AREA.format(more='calibration_file = "old.json"'))
     incidents = IncidentFile.read(folder / "incidents.csv")
@@ -214,7 +214,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(folder: Path)
     assert not output.exists()
 
 
-def test_the_past_is_what_the_last_versions_say() -> None:
+def test_the_past_holds_the_last_version_of_each_incident() -> None:
     place = (-1.55, 53.8)
     cell = cell_of(*place, 10)
 

@@ -15,7 +15,7 @@ from streams.configuration.reader import ConfigurationError
 LEEDS = "[areas.leeds]\ntimezone = 'Europe/London'\n"
 
 
-def test_a_deny_list_is_part_of_what_the_monitor_reads(tmp_path: Path) -> None:
+def test_the_monitor_reads_the_deny_list(tmp_path: Path) -> None:
     path = tmp_path / "monitor.toml"
     path.write_text(LEEDS + "[[areas.leeds.deny_list]]\nname = 'Hospital'\nlongitude = -1.52\nlatitude = 53.81\n")
     station = "[{ name = 'Station', longitude = -1.55, latitude = 53.79, radius_m = 150 }]"
@@ -35,7 +35,7 @@ def test_the_monitor_does_not_see_where_an_area_lies() -> None:
     assert one.digest(places) == other.digest(places) == one.settings.digest(places)
 
 
-def test_the_configuration_hash_tells_places_of_the_same_name_apart() -> None:
+def test_places_of_the_same_name_have_different_configuration_hashes() -> None:
     at_home = Locations.from_places(["x"], [-1.5], [53.8], 100.0)
     moved = Locations.from_places(["x"], [-1.5], [53.9], 100.0)
     wider = Locations.from_places(["x"], [-1.5], [53.8], 200.0)

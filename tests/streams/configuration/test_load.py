@@ -1,4 +1,4 @@
-"""Configuration: each rule has a tiny bad file named after the fault, with the lines that it must yield."""
+"""The whole configuration. Each rule has a small bad file, named after its fault, with the lines that it must yield."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_each_fault_yields_its_line(path: Path) -> None:
     found = faults_of(path, {})
     assert expected
     assert len(found) == len(expected)
-    for line in expected:  # a star stands for words of a library
+    for line in expected:  # a star stands for the text of a library
         assert any(each.startswith(line[:-1]) if line.endswith("*") else each == line for each in found), found
 
 
@@ -87,9 +87,7 @@ VARIABLES = st.lists(KEYS, min_size=2, max_size=4).map(lambda parts: "HOTSPOTS_"
 
 
 @given(TABLES, st.dictionaries(VARIABLES, TEXT | st.sampled_from(["{}", "[1]", "1"]), max_size=4))
-def test_whatever_is_written_gives_a_configuration_or_faults(
-    tables: dict[str, object], environ: dict[str, str]
-) -> None:
+def test_any_tables_give_a_configuration_or_faults(tables: dict[str, object], environ: dict[str, str]) -> None:
     add_environment(tables, environ)
     reader = SettingsReader(FOLDER)
     configuration = reader.struct(Configuration, tables)
@@ -97,7 +95,7 @@ def test_whatever_is_written_gives_a_configuration_or_faults(
     assert reader.faults or configuration.kafka.partitions >= 1
 
 
-def test_load_raises_what_check_lists() -> None:
+def test_load_raises_the_faults_that_the_check_lists() -> None:
     path = FOLDER / "several.toml"
     with pytest.raises(ConfigurationError) as raised:
         load(path, {})
@@ -119,20 +117,20 @@ def test_several_areas_in_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["redis://h:x/0", "redis://h:99999/0", "redis://h:6379/abc", "redis://[::1/0", "h:6379"]
 )
-def test_an_address_that_redis_could_not_be_reached_at_is_a_fault(url: str) -> None:
+def test_an_impossible_address_of_redis_is_a_fault(url: str) -> None:
     assert faults_of(None, {"HOTSPOTS_REDIS__URL": url}) == [
         f"redis.url = {url!r}: must be redis://host:port/number (default 'redis://127.0.0.1:6379/0')"
     ]
 
 
 @pytest.mark.parametrize("address", ["h:0", "h:65536", "h:99999", "h", "h:1,h:70000"])
-def test_an_address_that_kafka_could_not_be_reached_at_is_a_fault(address: str) -> None:
+def test_an_impossible_address_of_kafka_is_a_fault(address: str) -> None:
     (fault,) = faults_of(None, {"HOTSPOTS_KAFKA__BOOTSTRAP": address})
     assert fault.startswith(f"kafka.bootstrap = {address!r}")
     assert "must be host:port, several joined by commas" in fault
 
 
-def test_a_file_that_is_no_certificate_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_without_a_certificate_is_a_fault(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate\n")
     for table, more in (("kafka", {"HOTSPOTS_KAFKA__SECURITY_PROTOCOL": "SSL"}), ("redis", {})):
@@ -145,7 +143,7 @@ def test_the_topic_prefix_is_put_before_every_topic() -> None:
     assert [kafka.topic("incidents"), kafka.topic("rejected")] == ["west.incidents", "west.incidents.rejected"]
 
 
-def test_two_workers_of_one_machine_are_told_apart_by_their_ports() -> None:
+def test_two_workers_of_one_machine_differ_by_their_ports() -> None:
     ports = [{"HOTSPOTS_METRICS__PORT": port} for port in ("9108", "9109")]
     first, second = (load(None, environ).instance for environ in ports)
     assert first != second

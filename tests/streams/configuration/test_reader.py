@@ -1,4 +1,4 @@
-"""One table: each type with what an operator wrote, and the line that says what is wrong."""
+"""One table: for each type, a value from an operator and the line that names the fault."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_every_fault_is_noted_and_the_good_keys_are_kept() -> None:
     assert [fault.partition(" ")[0] for fault in faults] == ["t.whole", "t.word", "t.places[1]"]
 
 
-def test_what_a_variable_holds_is_read_as_toml_and_else_as_text() -> None:
+def test_a_variable_is_read_as_toml_and_else_as_text() -> None:
     assert read({"whole": Override("V", "7"), "described": Override("V", "aa")})[0] == Table(whole=7, described="aa")
     assert read({"text": Override("V", "0042")})[0].text == "0042"
     assert read({"whole": Override("V", "x")})[1] == [

@@ -33,7 +33,7 @@ def test_a_variable_is_toml_if_it_parses_as_one_value_and_else_text(text: str, p
     assert given(text) == text
 
 
-def test_a_variable_finds_its_key_whatever_the_case_and_with_underscores_for_dots_and_hyphens() -> None:
+def test_a_variable_finds_its_key_in_any_case_and_with_underscores_for_dots_and_hyphens() -> None:
     tables = tomllib.loads("[areas.West-York.s]\ntick_s = 2")
     add_environment(tables, {"HOTSPOTS_AREAS__WEST_YORK__S__TICK_S": "5", "HOTSPOTS_AREAS__HULL__TICK_S": "6"})
     west, hull = (tables["areas"][name] for name in ("West-York", "hull"))
@@ -66,7 +66,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes | None,
 
 
 class TestEnvironment:
-    def test_goes_before_the_file_and_is_read_as_toml(self, tmp_path: Path) -> None:
+    def test_overrides_the_file_and_is_read_as_toml(self, tmp_path: Path) -> None:
         path = tmp_path / "monitor.toml"
         path.write_text("[kafka]\nbootstrap = 'kafka:9092'\npartitions = 4\n[areas.West-Yorks]\ntimezone = 'UTC'\n")
         configuration = load(
@@ -96,7 +96,7 @@ class TestEnvironment:
         kafka = load(None, environ).kafka
         assert (kafka.sasl_username, kafka.group) == ("0042", "7")
 
-    def test_an_empty_variable_and_those_of_others_change_nothing(self) -> None:
+    def test_empty_variables_and_those_of_other_programs_change_nothing(self) -> None:
         environ = {"HOTSPOTS_KAFKA__GROUP": "", "HOTSPOTS_PORT": "tcp://10.0.0.1:9108", "KAFKA__GROUP": "x", "": ""}
         assert load(None, environ) == Configuration()
 
@@ -177,7 +177,7 @@ class TestSecrets:
             "[webhook]\nconsole_url = 'https://u:tell-no-one@localhost/'",
         ],
     )
-    def test_no_fault_repeats_one(self, tmp_path: Path, text: str) -> None:
+    def test_no_fault_shows_one(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "monitor.toml").write_text(text)
         found = faults_of(tmp_path / "monitor.toml", {})
         assert len(found) == 1

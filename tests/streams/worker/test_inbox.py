@@ -1,4 +1,4 @@
-"""Whatever Faust delivers again, the engine gets each record once, and acknowledgement keeps to the order."""
+"""The engine gets each record once, however Faust delivers it, and records are acknowledged in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hotspots scan` against SaTScan, and its files: what they may hold and what is said of those that cannot be used."""
+"""`hotspots scan` against SaTScan, and its files: their contents, and the messages about unusable ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STANDARD_ERRORS = 4
 
 
 def command(name: str, *more: str) -> list[str]:
-    """The command line that asks what SaTScan was asked."""
+    """The command line of SaTScan's own analysis."""
     folder = shared(f"reference/satscan/{name}")
     params = json.loads((folder / "params.json").read_text())
     arguments = ["scan", str(folder / "cases.csv"), "--locations", str(folder / "coordinates.csv")]
@@ -54,7 +54,7 @@ def command(name: str, *more: str) -> list[str]:
     return [*arguments, "--output", "json", *more]
 
 
-def told(arguments: list[str]) -> dict[str, Any]:
+def report_of(arguments: list[str]) -> dict[str, Any]:
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report: dict[str, Any] = json.loads(result.stdout)
@@ -66,7 +66,7 @@ def test_satscan_reports_the_same(name: str) -> None:
     folder = shared(f"reference/satscan/{name}")
     expected = json.loads((folder / "expected.json").read_text())["clusters"]
     simulated = np.loadtxt(folder / "simulated_llr.csv", delimiter=",", skiprows=1, usecols=1)
-    report = told(command(name, "--seed", "20240601"))
+    report = report_of(command(name, "--seed", "20240601"))
     assert report["replications"] == len(report["simulated_llr"]) == 999
     assert stats.ks_2samp(report["simulated_llr"], simulated).pvalue > CHANCE
     # Theirs end at the lowest of their own simulated maxima, ours a little lower.
@@ -98,16 +98,16 @@ def gumbel_agrees(ours: dict[str, Any], theirs: dict[str, Any], simulated: np.nd
 
 
 @pytest.mark.parametrize("name", ["nycfever_stp_prospective", "synthetic_small_poisson_prospective"])
-def test_the_same_seed_gives_the_same_whatever_the_threads(name: str) -> None:
-    reports = [told(command(name, "--replications", "150", "--threads", each)) for each in ("1", "3")]
+def test_the_same_seed_gives_the_same_on_any_number_of_threads(name: str) -> None:
+    reports = [report_of(command(name, "--replications", "150", "--threads", each)) for each in ("1", "3")]
     assert reports[0] == reports[1]
-    assert told(command(name, "--replications", "150", "--seed", "9")) != reports[0]
+    assert report_of(command(name, "--replications", "150", "--seed", "9")) != reports[0]
 
 
 def test_an_early_stop_is_that_of_satscan() -> None:
     """50 of 207 in SaTScan's own run; ours stops at its 50th maximum above the top cluster."""
-    report = told(command("nycfever_stp_prospective", "--early-stop"))
-    whole = told(command("nycfever_stp_prospective"))
+    report = report_of(command("nycfever_stp_prospective", "--early-stop"))
+    whole = report_of(command("nycfever_stp_prospective"))
     made, top = report["replications"], report["clusters"][0]
     assert report["simulated_llr"] == whole["simulated_llr"][:made]
     assert sum(llr > top["llr"] + 1e-9 for llr in report["simulated_llr"]) == 50
@@ -117,9 +117,9 @@ def test_an_early_stop_is_that_of_satscan() -> None:
 
 def test_an_adjustment_for_earlier_analyses_looks_at_every_end_since_then() -> None:
     """The simulated maxima can only grow, and the more the longer ago surveillance began."""
-    plain = told(command("nycfever_stp_prospective"))
+    plain = report_of(command("nycfever_stp_prospective"))
     late, early = (
-        told(command("nycfever_stp_prospective", "--adjust-from", day)) for day in ("2001-11-24", "2001-11-10")
+        report_of(command("nycfever_stp_prospective", "--adjust-from", day)) for day in ("2001-11-24", "2001-11-10")
     )
     assert late["simulated_llr"] == pytest.approx(plain["simulated_llr"], rel=1e-9)
     assert stats.ks_2samp(early["simulated_llr"], plain["simulated_llr"], alternative="less").pvalue < CHANCE
@@ -290,7 +290,9 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_an_unusable_file_or_option_is_reported_in_one_line(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     with pytest.raises(StudyError) as caught:
         ask(tmp_path, **{"cases": GOOD, **change})
     line = str(caught.value)
@@ -305,7 +307,7 @@ def test_the_command_prints_a_table_a_map_and_one_line_of_error(tmp_path: Path) 
     table = CliRunner().invoke(main, arguments)
     assert table.exit_code == 0
     assert "2025-01-10" in table.stdout
-    (feature, *_) = told([*arguments, "--output", "geojson"])["features"]
+    (feature, *_) = report_of([*arguments, "--output", "geojson"])["features"]
     assert feature["geometry"] == {"type": "Point", "coordinates": [-1.5, 54.0]}
     assert feature["properties"]["centre"] == "c"
     wrong = CliRunner().invoke(main, [*arguments, "--max-duration", "9"])
@@ -368,7 +370,7 @@ def test_where_reports_come_late_only_those_that_usually_have_come_are_expected(
 
 
 def test_a_file_of_weeks_later_is_complete(tmp_path: Path) -> None:
-    """What was reported after the study's end has come as well; and too few delays tell nothing."""
+    """What was reported after the study's end has come as well; and too few delays give no completeness."""
     feed = late_feed(np.random.default_rng(8), 50)
     early = [each for each in feed if each[1] < datetime(2025, 1, 31, tzinfo=UTC)]
     usual, late, few = (
