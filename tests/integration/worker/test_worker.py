@@ -266,7 +266,7 @@ def test_a_port_that_is_taken_is_named(new_site: NewSite) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"partitions": 4}, "has 2 partitions; must be 4"),
+        ({"partitions": 4}, "has 2 partitions: must be 4"),
         ({"topic_prefix": "never-made-"}, "never-made-incidents: topic is missing; `hotspots topics` creates it"),
         ({"bootstrap": "127.0.0.1:1"}, "127.0.0.1:1"),
     ],
