@@ -1,1 +1,1 @@
-"""Alerts: clusters with an identity and a life. Knows nothing of records or clocks."""
+"""Alerts: clusters with an identity and a life. They know neither records nor clocks."""

@@ -1,8 +1,8 @@
 """The life of an alert as one table: (state, event) -> (state, reason). Nothing else changes a state.
 
-The shape is hysteresis: an alert opens at a high score, lives on at a somewhat lower one, and ends
-only after a quiet time, so that a cluster at the threshold does not flicker. Every alert that is
-opened gets a terminal revision, ``ended`` or ``withdrawn``.
+The shape is hysteresis: an alert opens at a high score, lives on at a somewhat lower one, and ends only after a quiet
+time, so that a cluster at the threshold does not flicker. Every alert gets a terminal revision, ``ended`` or
+``withdrawn``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import enum
 
 
 class AlertState(enum.StrEnum):
-    """What an alert goes through."""
+    """The state of an alert."""
 
     OPEN = "open"
     ESCALATED = "escalated"
@@ -21,25 +21,25 @@ class AlertState(enum.StrEnum):
 
 
 class Event(enum.StrEnum):
-    """What a scan, or somebody who answers it, says of an open alert."""
+    """What a scan or a response finds about an open alert."""
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
-    MOVED = "moved"  # its members were relocated: its cluster lies at none of the places that were told
+    MOVED = "moved"  # its members were relocated: its cluster has none of the locations shown before
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # the same, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
     MERGED = "merged"  # its cluster has become that of another alert
-    LAPSED = "lapsed"  # that has been so for the whole quiet time
+    LAPSED = "lapsed"  # there was none for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
-    EXCLUDED = "excluded"  # too few of its members are watched since the configuration changed
+    EXCLUDED = "excluded"  # too few of its members are in the area since the configuration changed
     ACKNOWLEDGED = "acknowledged"  # somebody has seen it
-    TAKEN = "taken"  # somebody has made it theirs
-    NOTED = "noted"  # somebody has said what came of it
+    TAKEN = "taken"  # somebody deals with it
+    NOTED = "noted"  # somebody has noted its outcome
 
 
 OPENED = "opened"
-"""Reason of an alert's first revision."""
+"""The reason of an alert's first revision."""
 
 TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
@@ -80,20 +80,20 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
     (AlertState.EASING, Event.TAKEN): (AlertState.EASING, "taken"),
     (AlertState.EASING, Event.NOTED): (AlertState.EASING, "outcome_noted"),
 }
-"""An empty reason means that there is nothing to say: no revision is made."""
+"""An empty reason means that nothing is new: no revision is made."""
 
 TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
 
 
 class ForbiddenEvent(ValueError):
-    """An event that cannot happen to an alert in this state; the alert is left as it was."""
+    """An event that cannot happen to an alert in this state; the alert stays as it was."""
 
 
 def step(state: AlertState, event: Event) -> tuple[AlertState, str]:
-    """The next state and the reason of the revision.
+    """Return the next state and the reason of the revision.
 
     Raises:
-        ForbiddenEvent: the table has no such transition; the message names state and event.
+        ForbiddenEvent: The table has no such transition; the message names state and event.
     """
     try:
         return TRANSITIONS[state, event]

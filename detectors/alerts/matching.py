@@ -1,4 +1,4 @@
-"""Which cluster of a scan is which open alert's: by the incidents that they share."""
+"""Matching of a scan's clusters to the open alerts, by the incidents that they share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from detectors.clusters.cluster import Cluster
 
 @dataclasses.dataclass(frozen=True)
 class Kinship:
-    """The clusters of one scan held against the open alerts of its stream.
+    """The clusters of one scan, matched to the open alerts of its stream.
 
-    ``cluster_of``: alert id -> the cluster that it goes on as; ``merged_into``: alert id -> the alert that goes on as
-    the cluster in which at least half of its members are; ``new``: clusters that are nobody's, each with the id of
-    the alert that it split from, empty for none.
+    ``cluster_of``: alert id -> the cluster that continues it. ``merged_into``: alert id -> the alert whose cluster has
+    at least half of its members. ``new``: clusters that continue no alert, each with the id of the alert that it has
+    split from, empty for none.
     """
 
     cluster_of: dict[str, Cluster]
@@ -23,11 +23,10 @@ class Kinship:
 
     @classmethod
     def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
-        """``alerts``: id and all members ever told, the oldest first; ``clusters``: the best first.
+        """Match ``alerts`` (id and all members shown so far, the oldest first) and ``clusters``, the best first.
 
-        A cluster goes to the alert with which it shares most members, the older one at a tie; an alert takes one. A
-        cluster that is not taken has split off if fewer than half of its members are an alert's; else it is part of
-        that alert.
+        A cluster continues the alert with which it shares most members, the older one at a tie; an alert takes one
+        cluster. Another cluster has split off if fewer than half of its members are known; else it is part of an alert.
         """
         shared = [
             (len({*members}.intersection(cluster.members)), age, position)

@@ -1,6 +1,6 @@
-"""What people do about an alert: acknowledge it, take it, note what came of it.
+"""Responses to an alert: people acknowledge it, take it, or note its outcome.
 
-An alert keeps the last of each action. None of them changes a state, a tier or a score.
+An alert keeps the last of each. None of them changes a state, a tier or a score.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Outcome = Literal["genuine_series", "venue", "data_artefact", "unknown"]
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One action of a ``user`` on an alert; ``at_s`` by the user's clock, seconds since 1970 UTC.
+    """A response of a ``user`` to an alert; ``at_s`` is by the user's clock, in seconds since 1970 UTC.
 
-    ``outcome``: what came of the alert, empty unless that is the action.
+    ``outcome`` is empty unless that is the action.
     """
 
     alert: str
@@ -27,7 +27,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was done about an alert, last: who, when (seconds since 1970 UTC), with what outcome; empty for nobody."""
+    """The last response of each kind: who, when (seconds since 1970 UTC), with which outcome; empty for nobody."""
 
     acknowledged_by: str = ""
     acknowledged_s: int = 0
@@ -38,7 +38,7 @@ class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_s: int = 0
 
     def after(self, response: Response) -> Responses:
-        """With one more; the same object where the same user did the same before."""
+        """Return these responses with one more; the same object if the same user gave the same one before."""
         by, at_s = response.user, response.at_s
         match response.action:
             case "acknowledge":

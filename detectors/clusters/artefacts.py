@@ -1,19 +1,19 @@
-"""Artefacts: what, apart from a hot spot, may explain a cluster. It labels and scores; it never hides.
+"""Artefacts: what, apart from a hot spot, may explain a cluster. They label and score; they never hide.
 
-Four kinds, each with the number of members that it explains and, as its score, their share of all members:
+There are four kinds. Each explains a number of members; its score is their share of all members.
 
-- *geocoding stack*: members at one exact coordinate. Told of a coordinate that has at least ``STACK_MEMBERS`` of them
-  and ``STACK_SHARE`` of all, where so many are improbable (below ``STACK_CHANCE``) given how many of the stream's
-  incidents in the same zone lie there over the whole window: the one-sided exact test of Fisher (1935), a
-  hypergeometric tail. A coordinate that always has such a share is none.
+- *geocoding stack*: members at one exact coordinate. It has at least ``STACK_MEMBERS`` of them and ``STACK_SHARE`` of
+  all, and that is improbable (below ``STACK_CHANCE``) given how many of the stream's incidents in the zone lie there
+  over the whole window, by the one-sided exact test of Fisher (1935), a hypergeometric tail. A coordinate that always
+  has such a share is no stack.
 - *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
-  ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other, and all that are linked, also by way of others, are
-  one event; members beyond one for each event are explained. An interval's end is no moment and links nothing.
+  ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. All linked members, directly or through others, are
+  one event; the members beyond one for each event are explained. The end of an interval links nothing.
 - *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
 - *venue*: at least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of one of them, in a zone at least
   twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of them: one premises, several addresses.
 
-So no cluster is a stack and a venue, but ten calls about one fight may be a stack as well.
+So no cluster is a stack and a venue, but ten calls about one fight can be a stack as well.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _E7 = 1e7
 
 
 class ArtefactKind(enum.StrEnum):
-    """What may explain members of a cluster."""
+    """The kind of an artefact."""
 
     STACK = "geocoding_stack"
     DUPLICATES = "duplicate_calls"
@@ -53,7 +53,7 @@ class ArtefactKind(enum.StrEnum):
 
 
 class Artefact(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One explanation: how many members it explains, as ``score`` their share, and the name of a denied ``place``."""
+    """One artefact: how many members it explains, their share as ``score``, and the name of a denied ``place``."""
 
     kind: ArtefactKind
     members: int
@@ -62,7 +62,7 @@ class Artefact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Artefacts(msgspec.Struct, frozen=True):
-    """The verdict on one cluster: what may explain it, what explains most first."""
+    """The artefacts of one cluster, the one that explains most first."""
 
     found: tuple[Artefact, ...] = ()
 
@@ -76,8 +76,8 @@ class Artefacts(msgspec.Struct, frozen=True):
 class Members:
     """The members of a cylinder, each array (n,).
 
-    ``longitude_e7`` and ``latitude_e7`` in units of 1e-7 degrees WGS 84: a member's own where it ``has_point``, else
-    those of its location's centre. ``occurred_s`` in seconds; ``interval``: whether that is the end of an interval.
+    ``longitude_e7`` and ``latitude_e7``, in units of 1e-7 degrees WGS 84, are its own if a member ``has_point``, else
+    its location's. ``occurred_s`` is in seconds; ``interval``: whether it is the end of an interval.
     """
 
     longitude_e7: NDArray[np.int32]
@@ -93,10 +93,10 @@ class Members:
 
 @dataclasses.dataclass(frozen=True)
 class Zone:
-    """What is known of a cylinder's zone: metres across, and the stream's incidents in it over the whole window.
+    """The zone of a cylinder: metres across, and the stream's incidents in it over the whole window.
 
-    ``cases`` counts these, the members included; ``cases_at`` those of them at exactly a longitude and latitude in
-    units of 1e-7 degrees. It is asked only where a stack is suspected.
+    ``cases`` counts them, members included; ``cases_at`` counts those at exactly a longitude and latitude, in units of
+    1e-7 degrees, and is called only if a stack is possible.
     """
 
     width_m: float
@@ -114,7 +114,7 @@ class DenyList:
 
     @classmethod
     def of(cls, places: Iterable[DeniedPlace]) -> DenyList:
-        """The places of the settings, in their order."""
+        """Return the places of the settings, in their order."""
         listed = tuple(places)
         degrees = np.array([(each.longitude, each.latitude) for each in listed], np.float64).reshape(-1, 2)
         radius_m = np.array([each.radius_m for each in listed], np.float64)
@@ -122,7 +122,7 @@ class DenyList:
 
 
 def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
-    """The verdict on a cylinder; of equal scores the kinds in their order, denied places in that of the list."""
+    """Return the artefacts of a cylinder; at equal scores in the order of kinds and of the deny list."""
     points = to_sphere(members.longitude_e7 / _E7, members.latitude_e7 / _E7)
     places = zip(members.longitude_e7.tolist(), members.latitude_e7.tolist(), members.has_point.tolist(), strict=True)
     at_coordinate = Counter(places)
@@ -142,7 +142,7 @@ def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
 
 
 def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: Zone) -> int:
-    """The members at coordinates with an improbable share; two coordinates can have half each."""
+    """The number of members at coordinates with an improbable share; two coordinates can have half each."""
     return sum(
         number
         for (longitude_e7, latitude_e7, has_point), number in at_coordinate.items()
@@ -153,7 +153,7 @@ def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: 
 
 
 def chance_of(number: int, drawn: int, marked: int, cases: int) -> float:
-    """The probability that ``number`` or more of so many ``drawn`` from ``cases``, without return, are ``marked``."""
+    """Return the probability that ``number`` or more of those ``drawn`` from ``cases`` are ``marked`` ones."""
     unmarked = cases - marked
     whole = _log_choose(cases, drawn)
     return sum(

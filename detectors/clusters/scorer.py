@@ -1,4 +1,4 @@
-"""Clusters: cylinders that stand out, with their members, their score and how rare they are."""
+"""The scorer: finds the clusters of a stream, with their members, their score and how rare they are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
 MARGIN = 2.0
-"""A score this far below the tier ``watch`` is worth fresh replications: the last ones may be old."""
+"""Distance below the tier ``watch`` from which a score gets fresh replications: the last ones can be old."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class RecentCases:
 
     @classmethod
     def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
-        """Those that a window now holds."""
+        """Return those of a window now."""
         row = window.rows(window.now - longest + 1, window.now)
         columns = window.columns
         row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
         return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Those of one stream; ``ALL`` has every one."""
+        """Return those of one stream; ``ALL`` has every one."""
         if stream == ALL:
             return self
         mine = self.category == stream
@@ -58,18 +58,18 @@ class RecentCases:
 
 
 class NullMaximum(msgspec.Struct, frozen=True):
-    """What chance does to the largest LLR of a stream, and the bucket in which it was found out."""
+    """The distribution of a stream's largest LLR under the null, and the bucket in which it was replicated."""
 
     bucket: int
     gumbel: Gumbel
 
 
 class Scorer:
-    """Scans one stream of the window at a time and says how rare its clusters are.
+    """Scans one stream of the window at a time and scores its clusters.
 
-    A calibration tells the score from the load of the stream. Without one it rests on replications,
-    made at most once for each stream and bucket, and only when a cluster comes within ``MARGIN`` of the
-    tier ``watch`` under the last ones. ``nulls`` remembers them by stream index.
+    With a calibration, the score follows from the load of the stream. Without one it rests on replications, which are
+    made at most once for each stream and bucket, and only if a cluster comes within ``MARGIN`` of the tier ``watch``
+    under the last ones. ``nulls`` keeps them by stream index.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Scorer:
         self._fresh_from = self._chance.score_of(Tier.WATCH) - MARGIN
 
     def forget(self) -> None:
-        """The window changed and was not scanned."""
+        """Forget earlier scans: the window has changed and was not scanned."""
         for rescan in self._rescans:
             rescan.forget()
 
@@ -104,10 +104,10 @@ class Scorer:
         touched: NDArray[np.int64],
         delays: Delays | None = None,
     ) -> list[Cluster]:
-        """The stream's clusters of a score or more, best first.
+        """Return the stream's clusters with ``weakest_score`` or more, best first.
 
-        ``touched``: the locations, (n,), that had incidents of the stream put or taken since it was scanned last;
-        ``delays``: from which completeness is learnt.
+        ``touched``: the locations, (n,), whose incidents of the stream have changed since its last scan. ``delays``:
+        from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -143,10 +143,10 @@ class Scorer:
         touched: NDArray[np.int64],
         weakest_score: float,
     ) -> tuple[Best, Gumbel]:
-        """The best windows down to a score, which replications tell."""
+        """The best windows down to a score, and the distribution of the largest LLR by replications."""
         rescan, null = self._rescans[stream], self.nulls.get(stream)
         is_fresh = null is not None and null.bucket == window.now
-        # What lies below has no effect: it is not told, and it is no reason for fresh replications.
+        # What lies below has no effect: it is not returned, and is no reason for fresh replications.
         lowest = weakest_score if is_fresh else min(weakest_score, self._fresh_from)
         floor = _floor(null.gumbel if null else None, lowest)
         best = rescan.best(model, share, touched, floor)
@@ -224,10 +224,10 @@ class Scorer:
     def _artefacts(
         self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> Artefacts:
-        """The verdict on a cylinder with these ``rows`` as members."""
+        """The artefacts of a cylinder with these ``rows`` as members."""
         columns, near, centre = window.columns, self._near, cylinder.centre
         longitude_e7, latitude_e7 = columns.longitude_e7[rows], columns.latitude_e7[rows]
-        has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that named its location alone has none
+        has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that names only its location has none
         if not has_point.all():
             location = columns.location[rows[~has_point]]
             longitude_e7[~has_point] = np.rint(self._locations.longitude[location] * 1e7)
@@ -240,7 +240,7 @@ class Scorer:
             columns.category[rows],
             columns.interval[rows],
         )
-        # Places share out the ground between them: one place is as wide as its nearest neighbour is far.
+        # Locations divide the ground between them: one location is as wide as its nearest neighbour is far.
         has_next = cylinder.size < near.size[centre]
         next_m = near.radius(centre, cylinder.size + 1) if has_next else self._settings.max_radius_m
 
@@ -256,5 +256,5 @@ class Scorer:
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:
-    """The LLR below which nothing has that score; a little lower, so that ties are ranked as in a full scan."""
+    """The LLR of that score, a little lowered, so that ties are ranked as in a full scan."""
     return 0.0 if gumbel is None else max(0.0, gumbel.llr(lowest_score) - 1000 * TIE)

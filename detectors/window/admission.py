@@ -41,7 +41,7 @@ Entry = Incident | TickMark | Refusal
 
 UNPLACED = {
     MISSING: Refusal("wrong_type", "longitude and latitude: missing (or give location)"),
-    ELSEWHERE: Refusal("out_of_area", "the place is none of the area's locations"),
+    ELSEWHERE: Refusal("out_of_area", "the location must be one of the area's"),
 }
 """The refusal of a version without a usable location, if the window has no earlier version of its incident."""
 

@@ -1,4 +1,4 @@
-"""The columns of the sliding window: one row an incident, as arrays and as cells of the same memory."""
+"""The columns of the sliding window: one row for each incident, as arrays and as cells of the same memory."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Cells:
 class Columns:
     """Arrays of one length, shape (rows,), and ``at``, their cells. A free row needs no record.
 
-    ``occurred_s`` and ``clock_s`` in seconds since 1970; ``bucket``: in whose list the row is linked, through
-    ``after`` and ``before`` (-1: none); ``remembered``: the last bucket in which the id is needed; ``delay_s``: from
-    occurrence to report (-1: not known); ``interval``: whether the time is an interval's end; ``longitude_e7`` and
-    ``latitude_e7`` in units of 1e-7 degrees.
+    ``occurred_s`` and ``clock_s`` are in seconds since 1970. ``bucket``: the one in whose list the row is linked,
+    through ``after`` and ``before`` (-1: none). ``remembered``: the last bucket in which the id is needed. ``delay_s``:
+    from occurrence to report (-1: unknown). ``interval``: whether the time is the end of an interval.
+    ``longitude_e7`` and ``latitude_e7`` are in units of 1e-7 degrees.
     """
 
     occurred_s: NDArray[np.int64]
@@ -82,11 +82,11 @@ class Columns:
         self._clear(0)
 
     def __len__(self) -> int:
-        """The number of rows, free ones included."""
+        """Return the number of rows, free ones included."""
         return len(self.offset)
 
     def grow(self) -> None:
-        """Twice as many rows."""
+        """Double the number of rows."""
         rows = len(self)
         for name, dtype in _TYPES.items():
             column: NDArray[Any] = np.zeros(2 * rows, dtype)
@@ -95,7 +95,7 @@ class Columns:
         self._clear(rows)
 
     def free(self, row: int) -> None:
-        """Forget what a row says about the log."""
+        """Forget the log's offset and times of a row."""
         self.at.offset[row], self.at.remembered[row], self.at.delay_s[row] = self.NO_OFFSET, self.NO_BUCKET, -1
 
     def _set(self, name: str, column: NDArray[Any]) -> None:

@@ -1,6 +1,6 @@
-"""Whether a feed is silent: for how long nothing came, against what usually comes at these hours.
+"""Silence of a feed: how long nothing has come, compared with what usually comes at these hours.
 
-"No alerts" must not be taken for "no data": while a feed is silent no alert ends.
+"No data" must not be taken for "no alerts": while a feed is silent, no alert ends.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.window.sliding import ALL, SlidingWindow
 
 LONGEST_H = 168
-"""An area that has too few incidents within a week for its silence to say anything is never silent."""
+"""Longest silence that is looked for, in hours: an area with too few incidents within it is never silent."""
 
 
 def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
-    """The moment, in seconds since 1970, from which an area is silent unless something comes; None: it never is.
+    """Return the moment, in seconds since 1970, from which an area is silent unless something comes; None if never.
 
-    ``heard_s``: when the last record came. ``gaps``: so many of the usual gaps, those of the hours that have passed,
-    are silence: as many incidents were to be expected since. The usual number in an hour is the mean of the window's
-    past hours of the same stratum. By chance, were incidents a Poisson process, a silence as long follows one record
-    in ``exp(gaps)``: 1 in 403 for 6.
+    ``heard_s``: when the last record came. ``gaps``: the number of incidents expected since then that makes a silence.
+    The expected number of an hour is the mean of the window's past hours of the same stratum. If incidents were a
+    Poisson process, one record in ``exp(gaps)`` would be followed by such a silence: 1 in 403 for 6.
     """
     begins = window.baseline_begins()
     if begins is None or begins == window.now or not gaps:

@@ -1,8 +1,8 @@
 """The sliding window: every incident of the baseline period, by id, and the counts that follow.
 
-Columns, one row an incident, and a list of rows for each bucket (linked through the columns), so
-that entering, changing and expiring cost the same however long the window is. The counts are exact
-after any sequence of late, amended, relocated and cancelled versions.
+It has columns with one row for each incident, and a list of rows for each bucket, linked through the columns. So the
+cost of entering, changing and expiring does not depend on the length of the window. The counts are exact after any
+sequence of late, amended, relocated and cancelled versions.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from detectors.kernels.window import in_zone, rows_in_buckets
 from detectors.window.columns import Columns
 
 ALL = 4
-"""Plane of the counts that holds the four scanned categories together."""
+"""Plane of the counts for the four scanned categories together."""
 OTHER = 5
-"""Category index of what is kept by id but not scanned."""
+"""Category index of incidents that are kept by id but not scanned."""
 UNMAPPED = 6
 """Category index of a word that the settings do not know: kept like ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
 MISSING, ELSEWHERE = -2, -3
-"""Locations of a version that says no place, and of one whose place is none of the area's: the place held is kept."""
+"""Locations of a version that names none, and of one outside the area: it keeps the location of the version held."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)
 
 
 class Outcome(enum.StrEnum):
-    """What one version of an incident did to the window."""
+    """The effect of one version of an incident on the window."""
 
     ADDED = "added"
     REPLACED = "replaced"
@@ -50,11 +50,11 @@ class Outcome(enum.StrEnum):
 class Version(msgspec.Struct, frozen=True, gc=False):
     """One version of an incident as the window keeps it.
 
-    ``occurred_s`` in seconds since 1970 (None only for a cancellation without a time);
-    ``location`` an index, ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation; ``category`` 0 to 3 or
-    ``OTHER``; ``offset`` and ``clock_s``: where in the log it stands and what the area's clock then showed (None:
-    nothing yet); ``is_interval``: ``occurred_s`` is the end of an interval; ``delay_s``: seconds from ``occurred_s`` to
-    the report, never negative (None: not known).
+    ``occurred_s`` is in seconds since 1970 (None only for a cancellation without a time). ``location`` is an index,
+    ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation; ``category`` is 0 to 3, ``OTHER`` or ``UNMAPPED``.
+    ``offset`` and ``clock_s``: its offset in the log, and the area's clock after it (None: not set yet).
+    ``is_interval``: ``occurred_s`` is the end of an interval. ``delay_s``: seconds from ``occurred_s`` to the report,
+    never negative (None: unknown).
     """
 
     id: str
@@ -72,13 +72,13 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlidingWindow:
-    """Incidents of the last ``buckets`` hours, the current and partly filled one included.
+    """Incidents of the last ``buckets`` hours, including the current, partly filled one.
 
-    ``by_stratum`` holds counts, int32, shape (5, locations, strata), planes 0 to 3 the categories and
-    ``ALL`` their sum; ``in_bucket`` the area's totals, int32, shape (5, buckets kept), of bucket
-    ``b`` at ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents stamped
-    a little ahead of the clock wait in their bucket until it is reached. ``touched``, bool, shape (5, locations):
-    whose counts changed, for the reader to look at and clear.
+    ``by_stratum`` has the counts, int32, shape (5, locations, strata): planes 0 to 3 are the categories, ``ALL`` is
+    their sum. ``in_bucket`` has the area's totals, int32, shape (5, buckets kept), those of bucket ``b`` at
+    ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents a little ahead of the clock wait
+    in their bucket until it is reached. ``touched``, bool, shape (5, locations): whose counts have changed; the reader
+    clears it.
     """
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
@@ -101,11 +101,11 @@ class SlidingWindow:
         self.columns = Columns(1024)
 
     def __len__(self) -> int:
-        """Number of ids remembered: incidents in the window and cancelled ids."""
+        """Return the number of ids remembered: incidents in the window and cancelled ids."""
         return len(self._row_of)
 
     def __contains__(self, incident_id: str) -> bool:
-        """Whether an incident stands in the window (and was not cancelled)."""
+        """Return whether an incident stands in the window, and was not cancelled."""
         row = self._row_of.get(incident_id)
         return row is not None and self.columns.at.location[row] != NOWHERE
 
@@ -119,7 +119,7 @@ class SlidingWindow:
         """The current bucket, the window's last.
 
         Raises:
-            ValueError: the window was never advanced to a bucket.
+            ValueError: The window was never advanced to a bucket.
         """
         if not self.has_time:
             raise ValueError("the window has no time yet: advance it to a bucket first")
@@ -131,10 +131,10 @@ class SlidingWindow:
         return self.now - self.buckets + 1
 
     def advance(self, bucket: int) -> None:
-        """Move the window's end forward to a bucket; what falls out behind is forgotten.
+        """Move the window's end forward to a bucket; forget what falls out at the other end.
 
         Raises:
-            ValueError: the bucket lies before the present one.
+            ValueError: The bucket lies before the present one.
         """
         if bucket == self._now:
             return
@@ -163,10 +163,10 @@ class SlidingWindow:
     def put(self, version: Version) -> Outcome:
         """Take one version of an incident: it is added, replaces, removes, or changes nothing.
 
-        A version with a lower revision than the one held changes nothing (``DUPLICATE``); without
-        revisions the later arrival holds. A version older than the window is ``OUTSIDE``, and
-        removes an earlier version of its id that lies inside. A version without a usable place is taken
-        at the place where its id stands; where it stands nowhere, the version is ``UNPLACED``.
+        A version with a lower revision than the one held changes nothing (``DUPLICATE``); without revisions the later
+        arrival holds. A version older than the window is ``OUTSIDE``, and removes an earlier version of its id that
+        lies inside. A version without a usable location takes the location of the version held; if none stands, it is
+        ``UNPLACED``.
         """
         row = self._row_of.get(version.id)
         if version.location < NOWHERE:
@@ -174,9 +174,9 @@ class SlidingWindow:
         return self._put(row, version)
 
     def _put_where_held(self, row: int | None, version: Version) -> Outcome:
-        """Take a version with the place of the one held, from which on the log is still needed.
+        """Take a version with the location of the one held, from whose offset on the log is still needed.
 
-        Where none is held, the known id keeps in mind which revision is the latest.
+        If that one does not stand, its id still remembers the latest revision.
         """
         if row is None:
             return Outcome.UNPLACED
@@ -271,19 +271,19 @@ class SlidingWindow:
     def _until(self, bucket: int, version: Version) -> int:
         """The last bucket in which a version's id is needed.
 
-        Without a revision it is needed for as long as the version is. With one, for as long as an earlier revision may
-        lie in the window: it can still come, but it was reported by now, so it lies hardly later than now.
+        Without a revision it is needed as long as the version is. With one, it is needed as long as an earlier revision
+        can lie in the window: that can still come, but it was reported by now, so it lies hardly later than now.
         """
         return bucket if version.revision is None else self._now + self._ahead
 
     def _stamp(self, row: int, bucket: int, version: Version) -> None:
-        """Note the row's version, until when the id is remembered, and from where in the log that follows.
+        """Note the row's version, until when the id is remembered, and from which offset on the log is needed.
 
-        The id is remembered for as long as any of its versions needs it. Where an earlier version said
-        so, the log is needed from that one on.
+        The id is remembered as long as any of its versions needs it. The log is needed from the version on that needs
+        it longest.
 
-        The delay is that of the version from which the log is needed, so that reading it again gives the same. Without
-        revisions that is the first one that the window saw, unless a later one moved the incident to a later bucket.
+        The delay is that of this version too, so that reading the log again gives the same. Without revisions it is the
+        first one that the window saw, unless a later one moved the incident to a later bucket.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision
@@ -344,11 +344,11 @@ class SlidingWindow:
                 self._free.append(row)
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
-        """The rows whose bucket lies in first..last, int32, in no particular order."""
+        """Return the rows whose bucket lies in first..last, int32, in no particular order."""
         return rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
     def rows_at(self, longitude_e7: int, latitude_e7: int) -> NDArray[np.int64]:
-        """The rows of the incidents in the window at exactly these coordinates, int64; looks at every row."""
+        """Return the rows of the incidents in the window at exactly these coordinates, int64; looks at every row."""
         columns, used = self.columns, len(self._ids)
         here = (columns.longitude_e7[:used] == longitude_e7) & (columns.latitude_e7[:used] == latitude_e7)
         rows: NDArray[np.int64] = np.flatnonzero(here)
@@ -357,7 +357,7 @@ class SlidingWindow:
         return rows[stands & (bucket <= self.now)]
 
     def in_zone(self, stream: int, zone: NDArray[np.int64]) -> NDArray[np.int32]:
-        """A stream's incidents in a zone of these locations, by bucket from ``first`` to ``now``; int32, (buckets,)."""
+        """Count a stream's incidents in a zone of locations by bucket, from ``first`` to ``now``; int32, (buckets,)."""
         columns, used = self.columns, len(self._ids)
         is_in_zone = np.zeros(self.by_stratum.shape[1], np.bool_)
         is_in_zone[zone] = True
@@ -366,31 +366,31 @@ class SlidingWindow:
         return in_zone(*at, is_in_zone, lowest, highest, self.first, self.buckets)
 
     def ids(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
-        """The incident ids of rows, in byte order."""
+        """Return the incident ids of rows, in byte order."""
         return sorted(self._ids[row] for row in rows)
 
     def totals(self, first: int, last: int) -> NDArray[np.int32]:
-        """The area's counts by plane and bucket, int32, shape (5, last - first + 1)."""
+        """Return the area's counts by plane and bucket, int32, shape (5, last - first + 1)."""
         return self.in_bucket[:, np.arange(first, last + 1) % self._ring]
 
     def strata(self, first: int, last: int) -> NDArray[np.int32]:
-        """The stratum of each bucket from first to last, int32."""
+        """Return the stratum of each bucket from first to last, int32."""
         return self.stratum[np.arange(first, last + 1) % self._ring]
 
     def stratum_of(self, bucket: int) -> int:
-        """The stratum of any bucket, also of one that lies ahead."""
+        """Return the stratum of any bucket, also of one ahead."""
         return self._blocks.of_bucket(bucket, self._zone)
 
     def baseline_begins(self) -> int | None:
-        """The first bucket by whose end over one in a hundred counted incidents have occurred; None for none.
+        """Return the first bucket by whose end over one in a hundred counted incidents have occurred; None if none has.
 
-        The oldest incident alone says little: a feed that began yesterday may report one from last month.
+        The oldest incident alone shows little: a feed that began yesterday can report one from last month.
         """
         until = np.cumsum(self.totals(self.first, self.now)[ALL])
         return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
 
     def lowest(self) -> tuple[int, int] | None:
-        """(offset, clock) of the earliest record still needed; None when nothing is remembered."""
+        """Return (offset, clock) of the earliest record still needed; None if nothing is remembered."""
         if not self._row_of:
             return None
         row = int(np.argmin(self.columns.offset[: len(self._ids)]))

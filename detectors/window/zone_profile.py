@@ -1,4 +1,4 @@
-"""What a zone has seen of late and over the window, for people to look at beside an alert; nothing is scored by it."""
+"""The profile of a zone, lately and over the window, for people to see beside an alert; it has no effect on scores."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from detectors.area.strata import HOURS_OF_WEEK, hour_of_week
 from detectors.window.sliding import SlidingWindow
 
 DAYS = 14
+"""Length of a trend, in days."""
 
 
 class ZoneProfile(msgspec.Struct, frozen=True):
     """Incidents of a stream in a zone.
 
-    ``trend``: on each of the last ``DAYS`` times 24 h, the last of which ends with the current bucket; ``profile``: by
-    local hour of the week over the window, 168 of them from Monday 00:00 on.
+    ``trend``: on each of the last ``DAYS`` times 24 h; the last one ends with the current bucket. ``profile``: by local
+    hour of the week over the window, 168 numbers from Monday 00:00 on.
     """
 
     trend: tuple[int, ...] = ()
@@ -26,7 +27,7 @@ class ZoneProfile(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> ZoneProfile:
-        """That of the zone with these locations, (n,); looks at every incident in the window."""
+        """Return that of the zone with these locations, (n,); looks at every incident in the window."""
         in_bucket = window.in_zone(stream, zone)
         days = np.concatenate((np.zeros(DAYS * 24, np.int32), in_bucket))[-DAYS * 24 :].reshape(DAYS, 24)
         profile = [0] * HOURS_OF_WEEK

@@ -1,7 +1,7 @@
-"""The Monitor over a file, with no broker: what would it have said?
+"""The Monitor over a file, without a broker: which alerts would it have opened?
 
-The rows take the same way as records from Kafka, decoded from the same bytes, so that replaying the
-file into a worker gives the same alerts byte for byte.
+Rows take the same way as records from Kafka and are decoded from the same bytes, so that replaying the file into a
+worker gives the same alerts byte for byte.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from streams.messages.incident import decode
 class AlertSummary(msgspec.Struct, frozen=True):
     """One alert of a backtest: its last state, and the figures of its strongest revision; times in the area's zone.
 
-    ``alerted_at`` is when it first reached the tier ``alert``.
+    ``alerted_at``: when it first reached the tier ``alert``.
     """
 
     id: str
@@ -46,7 +46,7 @@ class AlertSummary(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a backtest reports: the accounts that balance, the scans, the alerts that reached the tier ``alert``."""
+    """The result of a backtest: the accounts, the number of scans, the alerts that reached the tier ``alert``."""
 
     incidents: dict[str, int]
     scans: int
@@ -57,8 +57,8 @@ class Summary(msgspec.Struct, frozen=True):
 class Backtest:
     """The finished run: its summary, incidents of an unknown category, every published event in order.
 
-    ``refused``: by reason the number of rows, and what was wrong with the first of them. ``missing_days``: how much
-    history the window lacks before it is scanned at all, 0 if it was. ``begins_late``: no row is as late as ``from_s``.
+    ``refused``: by reason the number of rows, and what was wrong with the first one. ``missing_days``: days of history
+    that the window lacks before its first scan, 0 after it. ``begins_late``: no row is as late as ``from_s``.
     """
 
     summary: Summary
@@ -71,7 +71,7 @@ class Backtest:
     begins_late: bool
 
     def remarks(self) -> list[str]:
-        """What a reader of the result should know, one line each."""
+        """Return remarks for a reader of the result, one line each."""
         lines = [f"{rows} rows rejected, {reason}: {first}" for reason, (rows, first) in sorted(self.refused.items())]
         if self.unmapped:
             lines.append(
@@ -87,7 +87,7 @@ class Backtest:
         return lines
 
     def features(self) -> list[AlertFeature]:
-        """The last revision of every alert that reached the tier ``alert``, as GeoJSON."""
+        """Return the last revision of every alert that reached the tier ``alert``, as GeoJSON."""
         listed = {alert.id for alert in self.summary.alerts}
         last = {event.subject: event.data for event in map(read_alert, self.events) if event.subject in listed}
         return list(last.values())

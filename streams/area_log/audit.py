@@ -1,4 +1,4 @@
-"""The command ``audit``: is the log of an area what it was when it was written?"""
+"""The command ``audit``: verify that the log of an area is as it was written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.area_log.records import AreaLog
 
 
 class Break(msgspec.Struct, frozen=True):
-    """Where a chain breaks: the scan record's offset and tick, and in which way."""
+    """A break of the chain: the scan record's offset and tick, and what is wrong."""
 
     offset: int
     tick: datetime
@@ -20,10 +20,10 @@ class Break(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """What was looked at, from the first tick to the last, and where it does not hold together.
+    """What was verified, from the first tick to the last, and where the chain breaks.
 
-    ``given``: so many of the ``scans`` records, the first ones, are taken as given, since retention has removed what
-    they rest on; ``inputs``: records of incidents and responses.
+    ``given``: the number of scan records, the first of ``scans``, that cannot be verified, because retention removed
+    what they rest on. ``inputs``: the number of records of incidents and responses.
     """
 
     area: str
@@ -39,7 +39,7 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
     """Follow an area's chain from its first scan record to its last; ``step`` is called at each.
 
     Raises:
-        LogError: the log cannot be read.
+        LogError: The log cannot be read.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     scans = given = read = 0

@@ -1,4 +1,4 @@
-"""The chain of digests through an area's scan records: each vouches for its input records and for all before it."""
+"""The chain of digests through an area's scan records: each covers its input records and all records before it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The command ``reproduce``: every figure of an alert, derived once more from the log alone.
+"""The command ``reproduce``: derive every figure of an alert again, from the log alone.
 
-From the last scan record before the alert on, the recorded ticks are repeated with the input records of each, by the
-settings and the calibration that they name; what was answered is answered again. What comes out must be what was
-written, byte for byte: the alert's revisions and, as its tracker's state is in them, the scan records. The input
-records and scan records of the whole window before it are held against the chain of digests.
+From the last scan record before the alert on, the recorded ticks and responses are repeated with their input records,
+with the settings and the calibration that they name. The result must be what was written: the alert's revisions byte
+for byte, and the scan records, which contain the tracker's state, field by field. The chain of digests is verified over
+the input records and scan records of the whole window before the alert.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from streams.areas.area import Area
 from streams.messages.scan import Ids, ScanRecord, encode, scan_record
 
 SHOWN = 200
-"""So many characters of a figure are shown."""
+"""Largest number of characters shown of a figure."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A figure that is not what the log says: whose, which, as it is on record and as it is derived."""
+    """A figure that differs from the log: of what, which, as it is on record and as it is derived."""
 
     where: str
     field: str
@@ -45,7 +45,7 @@ class Reproduction(msgspec.Struct, frozen=True):
 
 
 class _Outline(msgspec.Struct, frozen=True):
-    """What is needed of every scan record to find those that matter."""
+    """The fields of every scan record by which those that matter are found."""
 
     next_offsets: dict[str, int]
     lowest_offset: int
@@ -53,9 +53,11 @@ class _Outline(msgspec.Struct, frozen=True):
 
 
 class _Span(NamedTuple):
-    """Which scan records matter: their digests are held against those after ``given`` (offset and record, None: from
-    the beginning); the ticks from offset ``first`` to ``last`` are repeated, on top of the record ``before`` them.
-    ``named``: every revision that scan records name.
+    """The scan records that matter.
+
+    Digests are verified after ``given`` (offset and record; None: from the beginning). The records from offset
+    ``first`` to ``last`` are repeated, after the record ``before`` them. ``named``: every revision that scan records
+    name.
     """
 
     named: Container[str]
@@ -66,10 +68,10 @@ class _Span(NamedTuple):
 
 
 def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Reproduction:
-    """Derive all revisions of an alert once more, or of every alert; ``step`` is called at each scan record.
+    """Derive all revisions of an alert again, or of every alert; ``step`` is called at each scan record.
 
     Raises:
-        LogError: the log does not know the alert, or does not reach back to what it rests on.
+        LogError: The log does not know the alert, or does not reach back to what it rests on.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     span = _span(log, alert)
@@ -135,10 +137,10 @@ def _scan_at(log: AreaLog, offset: int) -> ScanRecord:
 def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
     """(alert id, full stop, revision) and event of every revision on record, to the last that a scan record names.
 
-    What follows that one was written since the log was opened.
+    Those after it were written since the log was opened.
 
     Raises:
-        LogError: a record is no alert.
+        LogError: A record is not an alert.
     """
     found = [(alert_of(record).id, record.value or b"") for record in log.read("alerts")]
     end = max((index for index, (name, _) in enumerate(found) if name in named), default=-1) + 1
@@ -146,7 +148,7 @@ def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
 
 
 class _RepeatedMonitor:
-    """A Monitor that makes once more the ticks that are on record, by what each names."""
+    """A Monitor that repeats what is on record, with the settings and the calibration that each record names."""
 
     def __init__(self, log: AreaLog, before: ScanRecord | None) -> None:
         self._log = log
@@ -156,7 +158,7 @@ class _RepeatedMonitor:
         self._monitor: Monitor | None = None
 
     def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
-        """The scan record of a link's tick, and by name the events of its revisions, as they are derived."""
+        """Return the derived scan record of a link, and by name the derived events of its revisions."""
         watched, monitor = self._at(link.record.ids)
         result = _repeated(monitor, link)
         derived = scan_record(watched.name, watched.ids, result, self._on_record, link.raw)
@@ -164,7 +166,7 @@ class _RepeatedMonitor:
         return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in result.changes}
 
     def _at(self, ids: Ids) -> tuple[Area, Monitor]:
-        """What the next tick went by: where that is new, as the last record left it."""
+        """The area and Monitor of the next record; if its settings are new, restored from the last record."""
         if self._watched is None or self._monitor is None or self._watched.ids != ids:
             self._watched = written(self._log, ids)
             restoring = self._watched.restoring(self._last)
@@ -193,10 +195,10 @@ def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
 
 
 def written(log: AreaLog, ids: Ids) -> Area:
-    """The area as a Monitor watched it by a configuration and a calibration, from the topic ``settings``.
+    """Return the area with a configuration and a calibration from the topic ``settings``.
 
     Raises:
-        LogError: they are not on record, or not what their hashes say.
+        LogError: They are not on record, or do not have the hashes that they should.
     """
     calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
     try:
@@ -204,7 +206,7 @@ def written(log: AreaLog, ids: Ids) -> Area:
     except ValueError as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:
-        raise LogError(f"settings: what is kept as {log.manifest.area}:{ids.configuration} is not what its hash says")
+        raise LogError(f"settings: what is kept as {log.manifest.area}:{ids.configuration} does not have that hash")
     return watched
 
 
@@ -223,7 +225,7 @@ def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, 
 
 
 def _properties(event: bytes | None) -> dict[str, Any]:
-    """The figures of an event; none of a revision that is not there."""
+    """The figures of an event; empty for a missing revision."""
     return {} if event is None else dict(msgspec.json.decode(event)["data"]["properties"])
 
 

@@ -1,9 +1,9 @@
 """An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, JSON, UTF-8.
 
-The bytes are a function of the alert, the area's settings and the configuration hash alone, so that
-replay, backtest and live running can be compared byte for byte. Figures are rounded to what they can
-carry (six digits; coordinates 0.1 m), a field that is not known is absent, never null. What differs
-from run to run (version, host, offsets, latency) is :class:`Provenance`, beside the event in a header.
+The bytes follow from the alert, the area's settings and the configuration hash alone, so that replay, backtest and live
+running can be compared byte for byte. Figures are rounded (six digits; coordinates to 0.1 m); an unknown field is
+absent, never ``null``. What differs from run to run (version, host, offsets, latency) is :class:`Provenance`, in a
+header of the record.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from detectors.window.zone_profile import DAYS
 
 MODEL = "space-time-permutation"
 PROVENANCE_HEADER = "provenance"
-"""Kafka header of a record of the topic ``alerts``; its value is a :class:`Provenance` in JSON."""
+"""Kafka header of a record of the topic ``alerts``: a :class:`Provenance` in JSON."""
 
 AlertStatus = Literal["actual", "exercise"]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -37,29 +37,29 @@ Time = Annotated[datetime, Meta(tz=True)]
 class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
     """The centre of the alert's zone, degrees WGS 84: longitude, latitude.
 
-    A point and not a polygon, because GeoJSON has no circle: the zone is the circle of
-    ``radius_m`` around it, and exactly the places of ``cells``.
+    It is a point and not a polygon because GeoJSON has no circle: the zone is the circle of ``radius_m`` around it, and
+    exactly the locations of ``cells``.
     """
 
     coordinates: tuple[float, float]
 
 
 class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What people did about an alert, the last of each action; what nobody did is absent."""
+    """The last response of each kind to an alert; a kind without one is absent."""
 
     acknowledged_by: str | UnsetType = UNSET
-    acknowledged_at: Annotated[Time | UnsetType, Meta(description="by the clock of who did it, as the other two")] = (
-        UNSET
-    )
+    acknowledged_at: Annotated[
+        Time | UnsetType, Meta(description="by the clock of that person, like the other two")
+    ] = UNSET
     taken_by: str | UnsetType = UNSET
     taken_at: Time | UnsetType = UNSET
-    outcome: Annotated[Outcome | UnsetType, Meta(description="what came of the alert")] = UNSET
+    outcome: Annotated[Outcome | UnsetType, Meta(description="the outcome of the alert")] = UNSET
     outcome_by: str | UnsetType = UNSET
     outcome_at: Time | UnsetType = UNSET
 
     @classmethod
     def of(cls, responses: Responses) -> AlertResponse | UnsetType:
-        """The responses of an alert; unset where there are none."""
+        """Return the responses of an alert, unset if there are none."""
         if responses == Responses():
             return UNSET
         by = (responses.acknowledged_by, responses.taken_by, responses.outcome_by)
@@ -77,7 +77,7 @@ class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
-    """What a control room needs to know of one revision of an alert.
+    """One revision of an alert, as a control room needs it.
 
     Times are RFC 3339 in UTC; those whose name ends in ``_local`` are in the area's own time zone.
     """
@@ -88,65 +88,63 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     tier: Annotated[Tier, Meta(description="how rare it is; the highest reached so far")]
     reason: Annotated[str, Meta(description="why this revision was made")]
     notice: Annotated[
-        Notice, Meta(description="what it tells a control room; empty: nothing that matters, do not sound")
+        Notice, Meta(description="what it tells a control room; empty: nothing that matters, so do not sound")
     ]
-    status: Annotated[AlertStatus, Meta(description="exercise: a drill, nothing has happened")]
+    status: Annotated[AlertStatus, Meta(description="exercise: a drill; nothing has happened")]
     category: Annotated[Stream, Meta(description="the stream that was scanned; all: the four categories together")]
     area: str
-    opened_at: Annotated[Time, Meta(description="tick at which the alert was opened, at whatever tier")]
+    opened_at: Annotated[Time, Meta(description="tick at which the alert was opened, at any tier")]
     opened_at_local: Time
     updated_at: Annotated[Time, Meta(description="tick of this revision; the cylinder ends here")]
     updated_at_local: Time
     alerted_at: Annotated[Time | UnsetType, Meta(description="tick at which the tier alert was first reached")] = UNSET
     ended_at: Annotated[Time | UnsetType, Meta(description="tick at which it ended or was withdrawn")] = UNSET
     split_from: Annotated[str | UnsetType, Meta(description="id of the alert that it has split from")] = UNSET
-    merged_into: Annotated[str | UnsetType, Meta(description="id of the alert that its cluster has become")] = UNSET
+    merged_into: Annotated[str | UnsetType, Meta(description="id of the alert that its cluster now belongs to")] = UNSET
     window_start: Annotated[Time, Meta(description="start of the cylinder")]
     duration_h: Annotated[int, Meta(description="length of the cylinder in whole hours, the current one included")]
     centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
-    radius_m: Annotated[float, Meta(description="metres from the centre to the farthest place of the zone")]
-    cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's places, nearest to the centre first")]
+    radius_m: Annotated[float, Meta(description="metres from the centre to the farthest location of the zone")]
+    cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's locations, nearest to the centre first")]
     observed: Annotated[int, Meta(description="incidents in the cylinder")]
-    expected: Annotated[float, Meta(description="incidents to be expected in it from this place's own past")]
+    expected: Annotated[float, Meta(description="incidents that its own past makes likely")]
     relative_risk: Annotated[
-        float | UnsetType, Meta(description="observed / expected; absent where nothing was expected")
+        float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
     ] = UNSET
     llr: Annotated[float, Meta(description="log-likelihood ratio of the cylinder")]
     score: Annotated[float, Meta(description="the LLR standardised by its null distribution")]
     recurrence_interval_days: Annotated[
-        float, Meta(description="by chance, a cluster at least this strong is seen once in so many days")
+        float, Meta(description="days after which chance alone shows a cluster at least this strong, on average")
     ]
     interval_kind: Annotated[
         Literal["nominal", "calibrated"],
-        Meta(
-            description="calibrated: measured on this area's null histories; nominal: one scan an hour, p-value alone"
-        ),
+        Meta(description="calibrated: measured on this area's null histories; nominal: by one scan an hour"),
     ]
     budget_per_week: Annotated[
         float | UnsetType,
-        Meta(description="alerts that chance may open in this area a week, by that calibration; absent without one"),
+        Meta(description="alerts a week that chance may open in this area, by the calibration; absent without one"),
     ] = UNSET
     calibration: Annotated[
-        str | UnsetType, Meta(description="hash of the calibration that score and interval are by; absent without one")
+        str | UnsetType, Meta(description="hash of the calibration behind score and interval; absent without one")
     ] = UNSET
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
-    new_members: Annotated[tuple[str, ...], Meta(description="those of them that the revision before had not")]
+    new_members: Annotated[tuple[str, ...], Meta(description="those that no earlier revision had")]
     breakdown: Annotated[dict[str, int], Meta(description="members by category")]
-    interval_times: Annotated[int, Meta(description="members whose moment is not known: their interval's end is taken")]
-    reported: Annotated[int, Meta(description="members that were reported; the others were discovered by patrols")]
+    interval_times: Annotated[int, Meta(description="members whose time is the end of an interval")]
+    reported: Annotated[int, Meta(description="members that were reported; patrols discovered the others")]
     trigger_score: Annotated[
-        float, Meta(description="score without discovered incidents, unless these may trigger: it decides the tier")
+        float, Meta(description="score without discovered incidents, unless these may trigger; it decides the tier")
     ]
     artefacts: Annotated[
         tuple[Artefact, ...],
-        Meta(description="what, apart from a hot spot, may explain members, what explains most first; empty: nothing"),
+        Meta(description="what, apart from a hot spot, may explain members, the strongest first; empty: nothing"),
     ] = ()
     artefact_score: Annotated[
         float, Meta(description="the largest share of the members that one of the artefacts explains, 0 to 1")
     ] = 0.0
     completeness: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
-        Meta(description="share of the category's reports from these hours that has usually come by now; if known"),
+        Meta(description="share of the category's reports from these hours that has usually arrived by now; if known"),
     ] = UNSET
     trend: Annotated[
         Annotated[tuple[int, ...], Meta(min_length=DAYS, max_length=DAYS)] | UnsetType,
@@ -162,10 +160,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
             "first from Monday 00:00 to 01:00; absent in events of older versions"
         ),
     ] = UNSET
-    response: Annotated[AlertResponse | UnsetType, Meta(description="absent until somebody answered")] = UNSET
-    model: Annotated[str, Meta(description="that gave the expected count")]
+    response: Annotated[AlertResponse | UnsetType, Meta(description="absent before the first response")] = UNSET
+    model: Annotated[str, Meta(description="of the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
-    configuration: Annotated[str, Meta(description="hash of all that the Monitor reads: settings and places")]
+    configuration: Annotated[str, Meta(description="hash of the settings and locations of the Monitor")]
     tick_s: Annotated[int, Meta(description="tick of this revision in seconds since 1970 UTC")]
 
 
@@ -191,19 +189,19 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Which run published an event: what may differ between two runs over the same records."""
+    """The run that published an event: what can differ between two runs over the same records."""
 
     version: Annotated[str, Meta(description="of hotspot-monitor")]
     host: str
     partition: Annotated[int, Meta(description="of the topic incidents")]
-    next_offset: Annotated[int, Meta(description="first offset of it that the scan had not seen")]
+    next_offset: Annotated[int, Meta(description="first offset of it that the scan did not cover")]
     latency_s: Annotated[
-        float, Meta(description="seconds to publication, from the tick or from the response's arrival")
+        float, Meta(description="seconds from the tick, or from the arrival of the response, to publication")
     ]
-    delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock; do not sound")]
+    delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock: do not sound")]
 
     def encode(self) -> bytes:
-        """The header's value, JSON."""
+        """Return the header's value, JSON."""
         return msgspec.json.encode(self)
 
 
@@ -217,7 +215,7 @@ def alert_event(
     configuration_id: str,
     status: AlertStatus = "actual",
 ) -> bytes:
-    """The event of one revision, ready to be published; equal arguments give equal bytes.
+    """Return the event of one revision; equal arguments give equal bytes.
 
     ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
     """
@@ -289,10 +287,10 @@ def alert_event(
 
 
 def read_alert(value: bytes) -> AlertEvent:
-    """The event in a record of the topic ``alerts`` or an entry in Redis; fields of newer versions are ignored.
+    """Return the event in a record of the topic ``alerts`` or an entry in Redis; fields of newer versions are ignored.
 
     Raises:
-        msgspec.DecodeError: it is no such event; the text names the field.
+        msgspec.DecodeError: It is not such an event; the text names the field.
     """
     return _decoder.decode(value)
 

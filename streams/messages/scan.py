@@ -1,9 +1,9 @@
-"""The topic ``scans``: one record for every closed tick, each vouching for the one before it.
+"""The topic ``scans``: one record for every closed tick and every response, each with a digest over those before it.
 
-An area's last record is all that a restart needs beside the incidents themselves. Each transaction ends with a
-record of the partition, whose key is ``#`` and its number: it says where the last record of every area lay before
-that transaction, and where the transaction begins, so that a restart reads little however long the log is; and it
-accounts for what belongs to no area.
+Besides the incidents, a restart needs only an area's last record. Each transaction ends with a record of the
+partition, whose key is ``#`` and its number. It gives the offset of every area's last record before the transaction,
+and that of the transaction before, so that a restart reads little of a long log; and it accounts for records of no
+area.
 """
 
 from __future__ import annotations
@@ -24,18 +24,16 @@ from streams.messages.records import Headers
 NO_DIGEST = ""
 
 Raw = tuple[bytes | None, ...]
-"""An input record as the chain of digests sees it: key, value, arrival and tick header, of :func:`raw`."""
+"""An input record as digests cover it: key, value, arrival and tick header; made by :func:`raw`."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A closed tick of an area.
+    """A closed tick of an area, or a response, which takes effect at the last closed tick.
 
-    A response has a record of its own, which names the last closed tick, as it takes effect there.
-
-    ``number``: the area's records are counted from 1. ``next_offsets``: by input topic, the first offset that is
-    not in it; without ``responses`` there was none. ``revisions``: alert id, a full stop, the revision.
-    ``configuration`` and ``calibration`` (empty for none): hashes of what the Monitor went by, both written in full
-    in the topic ``settings``. ``is_silent``: the feed was.
+    ``number`` counts the area's records from 1. ``next_offsets``: by input topic, the first offset that is not covered;
+    ``responses`` is absent before the first one. ``revisions``: alert id, a full stop, the revision. ``configuration``
+    and ``calibration`` (empty for none): hashes of what the Monitor used; both are in the topic ``settings`` in full.
+    ``is_silent``: the feed was silent. ``digest`` must be the last field: :func:`without_digest` cuts it off.
     """
 
     area: str
@@ -58,22 +56,22 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def next_offset(self) -> int:
-        """The first record of the topic ``incidents`` that this tick does not cover."""
+        """The first record of the topic ``incidents`` that this record and those before it do not cover."""
         return self.next_offsets["incidents"]
 
     @property
     def next_response(self) -> int:
-        """The first record of the topic ``responses`` after those that this record and those before it cover."""
+        """The first record of the topic ``responses`` that this record and those before it do not cover."""
         return self.next_offsets.get("responses", 0)
 
     @property
     def ids(self) -> Ids:
-        """What the Monitor went by."""
+        """The hashes of what the Monitor used."""
         return Ids(self.configuration, self.calibration)
 
 
 class Ids(NamedTuple):
-    """Hashes of the configuration and of the calibration (empty for none) that a Monitor goes by."""
+    """The hashes of the configuration and of the calibration (empty for none) that a Monitor uses."""
 
     configuration: str
     calibration: str
@@ -82,10 +80,10 @@ class Ids(NamedTuple):
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where a partition stands.
 
-    ``next_offset``: the first record of no area that is not yet rejected; ``rejected``: how many were, by reason;
-    ``next_response``: the first record of the topic ``responses``, of whichever area, that did not yet take effect;
-    ``scans``: by area, the offset in this topic of its last record before this transaction; ``previous``: that of the
-    partition's own last record, -1 for none.
+    ``next_offset``: the first record of no area that is not yet rejected. ``rejected``: how many were, by reason.
+    ``next_response``: the first record of the topic ``responses``, of any area, that has not yet taken effect.
+    ``scans``: by area, the offset in this topic of its last record before this transaction. ``previous``: the offset of
+    the partition's own last record, -1 for none.
     """
 
     next_offset: int = 0
@@ -154,12 +152,12 @@ def without_digest(value: bytes, digest: str) -> bytes | None:
 
 
 def raw(key: bytes | None, value: bytes | None, headers: Headers, timestamp_ms: int) -> Raw:
-    """All of an input record that the Monitor can see: its other headers are nobody's business."""
+    """Return the parts of an input record that the Monitor reads; other headers are left out."""
     return key, value, str(timestamp_ms).encode(), None if value else tick_header(headers)
 
 
 def encode(record: ScanRecord | PartitionRecord) -> bytes:
-    """The value of a record of the topic, JSON."""
+    """Return the value of a record of the topic, JSON."""
     return _encode(record)
 
 
@@ -182,5 +180,5 @@ def decode_partition(value: bytes) -> PartitionRecord:
 
 
 def partition_key(partition: int) -> bytes:
-    """The key of a partition's own record; no area's name begins with ``#``."""
+    """Return the key of a partition's own record; no area's name begins with ``#``."""
     return f"#{partition}".encode()

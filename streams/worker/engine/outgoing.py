@@ -19,16 +19,13 @@ from streams.messages.scan import PartitionRecord, ScanRecord
 from streams.worker.inbox import Record
 
 DELAYED_AFTER_S = 60
-
-
+"""Latency above which an event on a wall clock is marked as delayed, in seconds."""
 VERSION = version("hotspot-monitor")
-
-
 HOST = socket.gethostname()
 
 
 class OutgoingRecord(NamedTuple):
-    """A record to be written, to the partition that the publisher owns."""
+    """A record for the partition that the publisher owns."""
 
     topic: str
     key: bytes | None
@@ -37,7 +34,7 @@ class OutgoingRecord(NamedTuple):
 
 
 class Outgoing:
-    """The messages of one partition, by what they report."""
+    """Makes the records of one partition, by what they report."""
 
     def __init__(self, kafka: KafkaSettings, worker: WorkerSettings, partition: int) -> None:
         self._kafka = kafka
@@ -45,7 +42,7 @@ class Outgoing:
         self._partition = partition
 
     def alerts(self, area: Area, result: Result, since_s: float, now_s: float) -> list[OutgoingRecord]:
-        """The revisions of a closed tick or a response, each with its provenance.
+        """Return the revisions of a closed tick or a response, each with its provenance.
 
         ``since_s``: the tick, or the arrival of the response; latency counts from there.
         """
@@ -63,19 +60,19 @@ class Outgoing:
         return [OutgoingRecord(topic, key, area.event(alert), headers) for alert in result.changes]
 
     def scan(self, record: ScanRecord) -> OutgoingRecord:
-        """The record of a closed tick."""
+        """Return the record of a closed tick or a response."""
         return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
 
     def settings(self, area: Area) -> list[OutgoingRecord]:
-        """What an area's Monitor goes by, in full."""
+        """Return the settings records of an area."""
         return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in area.written_in_full()]
 
     def partition(self, record: PartitionRecord) -> OutgoingRecord:
-        """The partition's own record."""
+        """Return the partition's own record."""
         return OutgoingRecord(self._kafka.topic("scans"), scan.partition_key(self._partition), scan.encode(record))
 
     def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> OutgoingRecord:
-        """The dead letter of a refused record of a topic."""
+        """Return the dead letter of a refused record of a topic."""
         letter = Rejection.of(
             refusal,
             record.area,

@@ -23,11 +23,11 @@ from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
 QUIET_S = 2
-"""Wall clock: a tick closes without a later record once it ended so long ago and nothing is left to read."""
+"""Wall clock: time after which a tick that has ended closes without a later record, in seconds."""
 MERGE_S = 2.0
-"""Behind on the wall clock: so long records are gathered into one tick before it is scanned."""
+"""Behind on the wall clock: time over which records are gathered into one tick, in seconds."""
 USUAL_S = 10.0
-"""A clock that runs faster than time, as in a replay, passes many hours meanwhile."""
+"""Shortest time between two counts of what is usual, in seconds: in a replay, hours pass within it."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class OwnedArea:
         self._accounts = msgspec.structs.replace(monitor.accounts)
 
     def is_behind(self, record: Record, now_s: float) -> bool:
-        """Whether a tick that ended before the record's would be closed late."""
+        """Return whether a tick that ended before the record's is closed late."""
         return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
 
     def put(self, record: Record, now_s: float, metrics: Metrics) -> list[DoneTick]:

@@ -1,4 +1,4 @@
-"""One owned partition: its areas' Monitors, and the transaction that puts closed ticks on record.
+"""One owned partition: its areas' Monitors, and the transaction that puts closed ticks and responses on record.
 
 Everything here runs in the engine's thread, or before the partition is handed to it.
 """
@@ -24,14 +24,14 @@ from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
 UNOWNED_S = 1.0
-"""So long rejections that belong to no area wait for a tick's transaction."""
+"""Time limit for rejections of no area to wait for the transaction of a tick, in seconds."""
 
 
 log = logging.getLogger(__name__)
 
 
 class Partition:
-    """One owned partition, from the moment that it is rebuilt until it is lost."""
+    """One owned partition, from its rebuild until it is lost."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Partition:
 
     @property
     def waiting(self) -> int:
-        """How many closed ticks wait for the transaction."""
+        """The number of closed ticks and responses that wait for the transaction."""
         return len(self._done)
 
     def put(self, record: Record, now_s: float) -> None:
@@ -93,7 +93,7 @@ class Partition:
                     self._done += other.advance(self._clock_s)
 
     def respond(self, response: ResponseRecord) -> None:
-        """Take the next response, of whichever area, unless a committed transaction covers it."""
+        """Take the next response, of any area, unless a committed transaction covers it."""
         if response.offset < self.next_response:
             return
         self.next_response = response.offset + 1
@@ -105,12 +105,12 @@ class Partition:
         self._refused_responses.append((response, refusal))
 
     def quiet(self, now_s: float) -> None:
-        """Nothing is left to read: the clocks on the wall go on without records."""
+        """Advance the wall clocks: nothing is left to read."""
         for area in self.areas.values():
             self._done += area.advance(int(now_s) - QUIET_S)
 
     def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
-        """Let an area go by another calibration from its next boundary on; that is put on record before."""
+        """Use another calibration in an area from its next boundary on; it is put on record before."""
         self._settings += self._messages.settings(self.areas[area].recalibrate(calibration))
 
     def flush(self) -> None:
@@ -119,7 +119,7 @@ class Partition:
             self._done += area.flush()
 
     def is_due(self, now_s: float) -> bool:
-        """Whether there is something to commit."""
+        """Return whether there is something to commit."""
         return (
             bool(self._done)
             or bool(self._settings)
@@ -128,11 +128,11 @@ class Partition:
         )
 
     def commit(self, now_s: float) -> None:
-        """Put everything that is done on record, in one transaction; afterwards :attr:`covered` holds.
+        """Put everything that is done on record, in one transaction; afterwards :attr:`covered` is up to date.
 
         Raises:
-            FencedError: the partition has another owner.
-            AbortedError: nothing was written; the partition must be rebuilt.
+            FencedError: The partition has another owner.
+            AbortedError: Nothing was written; the partition must be rebuilt.
         """
         done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
@@ -185,7 +185,7 @@ class Partition:
 
 
 def _refusal(record: Record) -> Refusal:
-    return cast(Refusal, record.entry)  # what belongs to no area was always refused
+    return cast(Refusal, record.entry)  # a record of no area was refused
 
 
 def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionRecord:

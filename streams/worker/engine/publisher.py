@@ -1,4 +1,4 @@
-"""What the engine writes, in transactions that only the owner of a partition can commit."""
+"""The engine's output, in transactions that only the owner of a partition can commit."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from streams.configuration.kafka import KafkaSettings
 from streams.worker.engine.outgoing import OutgoingRecord
 
 DELIVER_S = 25.0
+"""Time limit for the delivery of a transaction's records, in seconds."""
 
 
 class FencedError(Exception):
-    """Another worker has taken the partition over; nothing more can be written."""
+    """Another worker has taken over the partition; nothing more can be written."""
 
 
 class AbortedError(Exception):
-    """The transaction was not committed; nothing of it is visible."""
+    """The transaction was not committed; none of its records is visible."""
 
 
 class Publisher:
-    """The transactional producer of one partition. Opening it fences whoever had the partition before.
+    """The transactional producer of one partition. Opening it fences the previous owner of the partition.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
@@ -40,11 +41,11 @@ class Publisher:
         self._is_fenced = False
 
     def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
-        """Write all messages in one transaction; returns their offsets when it is committed.
+        """Write all messages in one transaction; return their offsets when it is committed.
 
         Raises:
-            FencedError: the partition has another owner.
-            AbortedError: nothing was written; the producer must not be used again.
+            FencedError: The partition has another owner.
+            AbortedError: Nothing was written; the producer must not be used again.
         """
         taken_over = f"partition {self._partition} was taken over by another worker"
         if self._is_fenced:
@@ -61,8 +62,8 @@ class Publisher:
             self._producer.commit_transaction()
             return [each.get(timeout=0).offset for each in sent]
         except KafkaTimeoutError as error:
-            # After a broker has died, the library's sender has been seen to send nothing more for ever: nothing is
-            # asked of this producer again, and the next one that is opened aborts what it began.
+            # After a broker has died, the library's sender can stop sending for ever. This producer is not used again,
+            # and the next one aborts its transaction.
             raise AbortedError(f"partition {self._partition}: not delivered within {DELIVER_S:g} s") from error
         except KafkaError as error:
             if not self._aborts():
@@ -71,9 +72,9 @@ class Publisher:
             raise AbortedError(f"partition {self._partition}: {error}") from error
 
     def _aborts(self) -> bool:
-        """Abort the transaction. Where the broker does not let us, the partition is not ours: another has its epoch.
+        """Abort the transaction; return whether the broker allows it. If not, another producer owns the partition.
 
-        To ask is surer than to look at the error that was raised, which may hide the first one.
+        The answer is surer than the error that was raised, which can hide the first one.
         """
         try:
             self._producer.abort_transaction()
@@ -82,10 +83,10 @@ class Publisher:
         return True
 
     def close(self) -> None:
-        """Let go of the partition; a transaction that was begun and not committed is aborted by the next owner."""
+        """Release the partition; the next owner aborts a transaction that is not committed."""
         try:
             self._producer.close(timeout=1)
         except KafkaTimeoutError:
             # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
-            # and take a new epoch when Kafka is back: it would fence whoever has the partition by then.
+            # take a new epoch when Kafka is back, and fence the owner of the partition at that time.
             self._producer._sender.force_close()

@@ -1,4 +1,4 @@
-"""A partition's Monitors as its last scan records left them, from those records and the log of incidents."""
+"""The rebuild of a partition's Monitors, from its last scan records and the log of incidents."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ log = logging.getLogger(__name__)
 
 
 class RebuildError(Exception):
-    """The log cannot be read, or does not hold what the scan records need."""
+    """The log cannot be read, or lacks what the scan records need."""
 
 
 @dataclass
 class Restored:
-    """Where a partition stands.
+    """A rebuilt partition.
 
-    ``watched``: its areas, each by what it goes by now; ``coming``: calibrations that hold from their next
-    boundary on; ``last``: each area's last scan record, if it has
-    one; ``unwritten``: areas whose settings no scan record has named yet.
+    ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
+    boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings no scan
+    record has named yet.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -97,18 +97,17 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
     if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
         raise RebuildError(
             f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
-            f"took effect; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+            f"took effect; was the topic created again? Then create {kafka.topic('scans')} again as well"
         )
 
 
 def as_calibrated(
     area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int
 ) -> tuple[Area, CalibrationFile | None]:
-    """An area that is calibrated anew every night as its last scan record leaves it, and what is to hold from its next
-    boundary on, None for what holds already.
+    """Return an area as its last scan record left it, and the calibration to use from its next boundary on, if any.
 
-    The later of the configured and the recorded calibration holds, if that one fits; one that no scan record has named
-    yet is still to come.
+    For an area that is calibrated every night, the later of the configured and the recorded calibration holds, if it
+    fits; one that no scan record has named yet is still to come.
     """
     if record is None or area.nightly is None:
         return area, None
@@ -143,7 +142,7 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
     if present < end:
         raise RebuildError(
             f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but scans cover it up to "
-            f"{end}; was the topic created anew? Then create {kafka.topic('scans')} anew as well"
+            f"{end}; was the topic created again? Then create {kafka.topic('scans')} again as well"
         )
     if first > start:
         log.error(

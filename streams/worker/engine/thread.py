@@ -1,7 +1,7 @@
 """The one thread that owns every Monitor of a worker: records in, one transaction a step out.
 
-Nothing else touches a Monitor. What is read, which partitions are owned and how records are
-acknowledged is the worker's affair, which talks to the engine through the methods here.
+Nothing else touches a Monitor. The worker decides what is read, which partitions are owned and how records are
+acknowledged; it calls the engine through the methods here.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ STEP_S = 0.2
 STEP_RECORDS = 5000
 STEP_TICKS = 200
 IDLE_S = 0.1
-"""So often an idle engine looks for records: to be woken for each would cost more than the record itself."""
+"""Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
 ABORTS = 3
-"""So many aborted transactions of a partition, with none committed between, are too many."""
+"""Number of aborted transactions of a partition, with none committed between, at which the engine fails."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Running:
-    """A partition that the engine works on, and where its records come from."""
+    """A partition that the engine works on, and its inbox."""
 
     partition: Partition
     intake: Inbox
@@ -47,8 +47,8 @@ class Running:
 
 
 class Engine:
-    """The thread. ``covered`` is called after each transaction, ``aborted`` when a partition must be rebuilt,
-    ``failed`` once when the thread ends by an error; all three in the engine's thread.
+    """The thread. It calls ``covered`` after each transaction, ``aborted`` when a partition must be rebuilt, and
+    ``failed`` once, when an error ends it.
     """
 
     def __init__(
@@ -78,43 +78,43 @@ class Engine:
     # For the worker, from any thread
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something to do at once."""
+        """Wake the thread: there is something to do at once."""
         if not self._wake.is_set():
             self._wake.set()
 
     def adopt(self, partition: Partition, intake: Inbox) -> None:
-        """Work on a partition that is rebuilt."""
+        """Work on a rebuilt partition."""
         self._command(lambda: self._adopt(partition, intake))
 
     def forget(self, number: int) -> None:
-        """The partition has another owner."""
+        """Stop work on a partition that has another owner."""
         self._command(lambda: self._forget(number))
 
     def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
-        """Let an area that is owned go by another calibration from its next boundary on."""
+        """Use another calibration in an owned area from its next boundary on."""
         self._command(lambda: self._recalibrate(area, calibration))
 
     def respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
-        """Let responses take effect, unless the partition was lost or is rebuilt by now; then ``taken`` is called."""
+        """Let responses take effect, unless the partition was lost or rebuilt since; then call ``taken``."""
         self._command(lambda: self._respond(partition, responses, taken))
 
     def suspend(self, deadline_s: float) -> None:
-        """Partitions are being moved: begin no step; returns when the one at hand is finished, or at the deadline."""
+        """Begin no step while partitions move; return when the present one is finished, or at the deadline."""
         self._is_suspended = True
         if self._stepping.acquire(timeout=deadline_s):
             self._stepping.release()
 
     def resume(self) -> None:
-        """Partitions have been moved."""
+        """Go on after partitions have moved."""
         self._is_suspended = False
         self.wake()
 
     def drain(self, deadline_s: float) -> bool:
-        """Close the open ticks of wall clocks, commit, end; returns whether the thread has ended by the deadline."""
+        """Close the open ticks of wall clocks, commit and end; return whether the thread ended by the deadline."""
         self._is_stopping = True
         self.wake()
         self._thread.join(deadline_s)
@@ -124,18 +124,18 @@ class Engine:
         self._commands.put(command)
         self.wake()
 
-    # What others may see of it, at any time
+    # What others can see of it, at any time
 
     def open_alerts(self) -> list[Alert]:
-        """The alerts on record that have not ended."""
+        """Return the alerts on record that have not ended."""
         return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
 
     def watched(self) -> dict[str, Area]:
-        """The owned areas, by what each goes by now."""
+        """Return the owned areas, each with the settings and calibration in use."""
         return {name: area.watched for each in self._now() for name, area in each.partition.areas.items()}
 
     def health(self) -> dict[str, AreaHealth]:
-        """How each owned and rebuilt area is doing."""
+        """Return the health of each owned and rebuilt area."""
         return {
             name: AreaHealth(
                 last_record_s=area.last_record_s,
@@ -151,12 +151,12 @@ class Engine:
         }
 
     def usual(self) -> dict[str, Usual]:
-        """What is usual in each owned area, as it was when that was last seen; only of those that have caught up."""
+        """Return what is usual in each owned area, as last counted; only for areas that have caught up."""
         areas = [area for each in self._now() for area in each.partition.areas.items()]
         return {name: area.usual for name, area in areas if area.usual is not None}
 
     def caught_up(self) -> set[int]:
-        """The partitions that are rebuilt and read to their end, or nearly so."""
+        """Return the partitions that are rebuilt and read to their end, or nearly."""
         return {each.partition.number for each in self._now() if each.is_caught_up}
 
     def _now(self) -> list[Running]:
@@ -179,7 +179,7 @@ class Engine:
             self._failed(error)
 
     def _round(self) -> bool:
-        """One step of each partition; returns whether there is more to do at once."""
+        """One step of each partition; return whether there is more to do at once."""
         is_busy = False
         for each in self._now():
             with self._stepping:
@@ -189,7 +189,7 @@ class Engine:
         return is_busy
 
     def _step(self, each: Running) -> bool:
-        """Records of one partition for a short while, then their transaction."""
+        """Take records of one partition for a short while, then commit."""
         partition, intake = each.partition, each.intake
         clock, deadline_s = self._clock, self._clock.monotonic_s() + STEP_S
         was_at_end = intake.is_at_end
@@ -276,7 +276,7 @@ class Engine:
 
 
 def _feed(area: OwnedArea, now_s: float) -> FeedState:
-    """The feed of an area that has caught up: a wall clock tells of a silence before the next tick does."""
+    """The feed of an area that has caught up: a wall clock shows a silence before the next tick does."""
     silent_from_s = area.monitor.silent_from_s
     is_silent = area.is_wall and silent_from_s is not None and now_s >= silent_from_s
     if is_silent or area.is_silent:
