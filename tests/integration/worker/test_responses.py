@@ -104,6 +104,7 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
             assert 0 < sum(usual.cells.values()) < FED  # of a week
         assert 'hotspots_responses_total{action="take",area="leeds"} 1.0' in worker.asked("/metrics")[1]
         assert worker.stop() == DONE
+    assert any(line["message"].startswith("transaction aborted") for line in worker.logged())
     assert [event.data.properties.revision for event in revisions_of(site, alert)] == list(range(1, before + 14))
     assert {event.data.properties.notice for event in revisions_of(site, alert)[before:]} == {""}
     rejected = [msgspec.json.decode(record.value, type=Rejection) for record in site.read("rejected")]
