@@ -1,4 +1,4 @@
-"""A worker process on a real broker: Kafka in, alerts out, whatever is thrown at it."""
+"""A worker process on a real broker: from incidents to alerts, through every disturbance."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LAST_RECORD = 'hotspots_last_record_timestamp_seconds{area="leeds"}'
 
 
 def incident(area: str, number: int, occurred: datetime) -> Row:
-    """One incident in the middle of the area."""
+    """An incident in the middle of the area."""
     latitude, longitude = h3.cell_to_latlng(h3.latlng_to_cell(*CENTRE, 10))
     fields = {
         "id": f"{area}-{number}",
@@ -74,7 +74,7 @@ def test_a_replay_through_kafka_gives_what_the_monitor_gives_byte_for_byte(new_s
 
 
 def bad_records(area: str, home: int) -> list[tuple[bytes | None, bytes, int]]:
-    """Key, value and partition of a record of each kind that is refused."""
+    """Key, value and partition of one record for each reason to reject it."""
     name, good = area.encode(), json.loads(incident(area, 0, BEGIN + timedelta(days=13))[1])
 
     def changed(**fields: object) -> bytes:
@@ -167,7 +167,7 @@ def test_leaving_closes_the_open_tick_of_a_wall_clock(new_site: NewSite) -> None
 
 
 def test_alerts_found_while_catching_up_after_an_outage_are_marked_delayed(new_site: NewSite) -> None:
-    """The backlog arrived hours ago, which only a topic that lets the producer say so can show."""
+    """The backlog arrived hours ago: for the test the producer, not the broker, sets the time of arrival."""
     site = new_site(clock="wall")
     topic = site.kafka.topic("incidents")
     now = datetime.now(UTC)
@@ -240,7 +240,7 @@ def test_a_frozen_worker_writes_nothing_when_it_wakes(new_site: NewSite) -> None
             other.until(site.is_covered, "every record is on record")
             other.until(lambda: sum(site.committed().values()) == 161, "every record is acknowledged")
             codes = [worker.process.poll() or worker.stop() for worker in (frozen, other)]
-            assert codes in ([FENCED, DONE], [DONE, DONE])  # it may learn of its loss before it wants to write
+            assert codes in ([FENCED, DONE], [DONE, DONE])  # DONE if it notices its loss before it writes
     site.check()
 
 
@@ -282,7 +282,7 @@ def test_a_port_that_is_taken_is_named(new_site: NewSite) -> None:
     ],
     ids=lambda change: next(iter(change)) if isinstance(change, dict) else "",
 )
-def test_a_worker_that_cannot_work_says_why_in_one_line_and_leaves(
+def test_a_worker_that_cannot_work_logs_why_in_one_line_and_leaves(
     new_site: NewSite, change: dict[str, object], message: str
 ) -> None:
     site = new_site()
