@@ -1,9 +1,9 @@
-"""A worker with one fault, planted from outside: ``python -m tests.integration.worker.faulty_worker FAULT CONFIG``.
+"""A worker with one planted fault: ``python -m tests.integration.worker.faulty_worker FAULT CONFIG``.
 
-FAULT is ``PLACE:NUMBER``. The process kills itself when it comes to the place for the NUMBERth time: in a
-``scan``; in a ``transaction``, half of it written; between the transaction and the ``acknowledgement``; in a
-``rebuild``. Or ``slow-rebuild:SECONDS`` lets every rebuild take so long, and ``stall:NUMBER`` lets the
-engine hang at the NUMBERth record; ``abort:NUMBER`` lets the NUMBERth transaction fail.
+With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
+``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
+``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
+record, ``abort:NUMBER`` makes the NUMBERth transaction fail.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from streams.worker.engine.publisher import Publisher
 
 
 def plant(owner: type, name: str, before: Callable[[Any], None] | None, after: Callable[[Any], None] | None) -> None:
-    """Let something happen around a method."""
+    """Call functions before and after every call of a method."""
     method = getattr(owner, name)
 
     def changed(self: Any, *args: Any, **kwargs: Any) -> Any:

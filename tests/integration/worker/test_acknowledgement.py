@@ -1,4 +1,4 @@
-"""What is acknowledged is on record, in whatever order the areas of a partition close their ticks."""
+"""Every acknowledged record is on record, in any order in which the areas of a partition close their ticks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ END = BEGIN + timedelta(days=13)
 
 
 def nothing_unrecorded_is_acknowledged(site: Site) -> bool:
-    """Check it; true, so that it can be asked along with something else."""
+    """Check it; True, to be combined with another condition."""
     committed, covered = site.committed(), site.covered()
     for record in site.read("incidents"):
         if record.offset < committed.get(record.partition, 0):
@@ -46,7 +46,7 @@ def test_an_idle_area_holds_back_the_acknowledgement_of_its_neighbour(new_site: 
 
 
 def test_areas_that_close_their_ticks_in_another_order_than_their_records_came(new_site: NewSite) -> None:
-    """Ten areas of one partition; the first to send records is the last to close its ticks."""
+    """Ten areas of one partition: the first to send records is the last to close its ticks."""
     areas = areas_of_one_partition(2, 10)
     site = new_site(*areas)
     rows = {area: incidents(area, 48, seed) for seed, area in enumerate(areas)}
@@ -63,7 +63,7 @@ def test_areas_that_close_their_ticks_in_another_order_than_their_records_came(n
 
 
 def test_rebalances_in_the_middle_of_a_tick_lose_and_double_nothing(new_site: NewSite) -> None:
-    """Every rebalance finds ticks open, and moves one of two partitions away and back."""
+    """Each rebalance finds open ticks and moves one of two partitions."""
     areas = ("leeds", "york", "hull", "bath")
     assert {partition_of(area.encode(), 2) for area in areas} == {0, 1}
     site = new_site(*areas)

@@ -17,7 +17,7 @@ RECOVERY_S = 150.0
 """A transaction that was open when Kafka died is given up after 25 s, and the clients back off besides."""
 FEW_LINES = 50
 STOP_S = 30.0
-"""Below the grace period of docker-compose.yml."""
+"""Time limit for leaving, in seconds, below the grace period of docker-compose.yml."""
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of clients in this process

@@ -1,4 +1,4 @@
-"""Workers that are killed at any moment leave behind what an undisturbed one would have written."""
+"""Workers that are killed at any moment write what an undisturbed worker writes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORDS_A_KILL = 20
 
 
 def slices(area: str, number: int, chance: random.Random) -> list[list[Row]]:
-    """The records that arrive before each start of a worker, closed by a tick; some of them are refused."""
+    """The records that arrive before each start of a worker, with a tick record at the end; some are rejected."""
     rows = incidents(area, RECORDS_A_KILL * number, 5)
     cut = [rows[start : start + RECORDS_A_KILL] for start in range(0, len(rows), RECORDS_A_KILL)]
     for each in cut:
@@ -35,7 +35,7 @@ def slices(area: str, number: int, chance: random.Random) -> list[list[Row]]:
 
 
 def faults(number: int, chance: random.Random) -> list[str]:
-    """Where each worker is killed: every place equally often, and in a rebuild only when there is one."""
+    """Where each worker is killed: every place equally often. The first worker has nothing to rebuild."""
     places = ["scan", "transaction", "acknowledgement", "rebuild"] * (number // 4)
     while places[0] == "rebuild":
         chance.shuffle(places)
@@ -44,7 +44,7 @@ def faults(number: int, chance: random.Random) -> list[str]:
 
 
 def killed(site: Site, fault: str) -> bool:
-    """Run a worker until it kills itself there; one that does not is killed when everything is on record."""
+    """Run a worker until it kills itself, or until all is on record; returns whether it killed itself."""
     with WorkerProcess(site, fault) as worker:
         until(lambda: worker.process.poll() is not None or site.is_covered(), f"killed at {fault}")
         by_itself = worker.process.poll() is not None

@@ -1,4 +1,4 @@
-"""A partition taken over from what is on record, on a real broker: as if it had never moved."""
+"""A partition that is rebuilt from a real broker goes on as if it had never moved."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MAX_BYTES = 65_536
 
 
 class CountingConsumer(KafkaConsumer):  # type: ignore[misc]
-    """Knows how many records it has handed out."""
+    """A consumer that counts the records it returns."""
 
     records = 0
 
@@ -58,7 +58,7 @@ class CountingConsumer(KafkaConsumer):  # type: ignore[misc]
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_last_records_are_found_at_once_however_far_back_they_lie(new_site: NewSite, seed: int) -> None:
-    """Some areas only at the very start, some all the time; aborted transactions count for nothing."""
+    """Some areas write only at the very start, others all the time; aborted transactions do not count."""
     site = new_site()
     site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
     template = decode_scan(site.expected()[1]["leeds"][-1])
@@ -112,7 +112,7 @@ def test_the_last_records_are_found_where_one_transaction_is_longer_than_a_step(
 
 
 def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
-    """Put scan records on record, as a worker that has come so far."""
+    """Write scan records, as a worker that has come this far."""
     publisher = Publisher(site.kafka, home)
     publisher.commit(
         [OutgoingRecord(site.kafka.topic("scans"), decode_scan(value).area.encode(), value) for value in scans]
@@ -142,7 +142,7 @@ def go_on(site: Site, restored: Restored, areas: dict[str, Area]) -> dict[str, l
 
 
 def test_a_rebuilt_partition_goes_on_as_if_it_had_never_stopped(new_site: NewSite) -> None:
-    """Two areas whose last records lie far apart, one of which has none at first; byte for byte."""
+    """Byte for byte, with two areas whose last records lie far apart; one has none at first."""
     first, second = areas_of_one_partition(2, 2)
     home = partition_of(first.encode(), 2)
     site = new_site(first, second)
@@ -206,8 +206,8 @@ def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
         rebuild(site.kafka, configured_areas(site.configuration.areas), home, lost, MAX_BYTES)
 
 
-def test_opening_a_partition_fences_whoever_had_it(new_site: NewSite) -> None:
-    """In the middle of a transaction: nothing of it is seen, and the old owner can write no more."""
+def test_opening_a_partition_fences_its_former_owner(new_site: NewSite) -> None:
+    """The old owner is in a transaction: it is not seen, and the old owner can write no more."""
     site = new_site()
     topic = site.kafka.topic("scans")
     old = Publisher(site.kafka, 0)
@@ -269,10 +269,10 @@ def test_a_rebuild_three_times_as_long_as_the_session_causes_no_second_rebalance
     site.check()
 
 
-def test_an_area_goes_on_by_the_later_calibration_and_takes_up_the_one_that_no_scan_has_named(
+def test_an_area_uses_the_later_calibration_and_then_the_one_that_no_scan_record_names_yet(
     new_site: NewSite,
 ) -> None:
-    """On record are two, of which the last scan record names the first."""
+    """Two are on record; the last scan record names the first."""
     site = new_site(clock="wall")
     plain = configured_areas(site.configuration.areas)["leeds"]
     assert plain.nightly is not None

@@ -44,7 +44,7 @@ def test_it_is_due_once_a_night_by_the_area_s_own_clock(now: str, made: str | No
 
 @contextmanager
 def running(site: Site, area: Area, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[CalibrationFile]]:
-    """A Recalibrator that looks at once, for an area that is due."""
+    """A running Recalibrator that looks every 50 ms, with one area."""
     monkeypatch.setattr(recalibration, "ASK_S", 0.05)
     made: queue.Queue[CalibrationFile] = queue.Queue()
     registry = CollectorRegistry()
@@ -63,15 +63,13 @@ def running(site: Site, area: Area, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def due_now(site: Site) -> Area:
-    """The site's area, with a window of thirty days: near repeats cannot be told in fewer than eight weeks."""
+    """The site's area, due now, with a window of 30 days: near repeats need eight weeks of history."""
     area, at = configured_areas(site.configuration.areas)["leeds"], datetime.now(UTC).strftime("%H:%M")
     settings = msgspec.structs.replace(area.settings, window_days=30)
     return dataclasses.replace(area, settings=settings, nightly=Nightly(at, 78, 3.0))
 
 
-def test_a_calibration_is_made_from_the_log_in_a_process_of_its_own(
-    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_process_makes_a_calibration_from_the_log(new_site: NewSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = new_site(clock="wall")
     now = datetime.now(UTC)
     site.produce(incidents("leeds", 600, 1, 60.0, now - timedelta(days=60)))
@@ -84,7 +82,7 @@ def test_a_calibration_is_made_from_the_log_in_a_process_of_its_own(
     assert calibration.history.incidents > 550
 
 
-def test_a_past_that_is_too_short_leaves_things_as_they_are(
+def test_without_history_no_calibration_is_made(
     new_site: NewSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = new_site(clock="wall")
@@ -96,7 +94,7 @@ def test_a_past_that_is_too_short_leaves_things_as_they_are(
 def test_an_area_that_was_due_is_not_forgotten_while_others_are_calibrated(
     new_site: NewSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hour in which areas without a calibration are due is over when the first has been calibrated."""
+    """Areas without a calibration are due in one hour only, which ends while the first is calibrated."""
     area = due_now(new_site(clock="wall"))
     tried: list[str] = []
 

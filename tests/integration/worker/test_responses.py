@@ -1,4 +1,4 @@
-"""Responses through a real broker: they take effect once, however the worker ends, and can be derived again."""
+"""Responses through a real broker take effect once, however the worker ends, and can be reproduced."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, incidents
 
 FED = 117
-"""After so many incidents of the feed alerts are open."""
+"""The number of incidents of the feed after which alerts are open."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def response(alert: str, user: str, action: Literal["acknowledge", "take"] = "ac
 
 
 def open_alert(site: Site) -> str:
-    """The id of one that is open by the topic ``alerts``."""
+    """The id of an alert that is open according to the topic ``alerts``."""
     last = {event.subject: event.data.properties for event in map(read_alert, site.alerts())}
     return next(alert for alert, properties in sorted(last.items()) if properties.state not in TERMINAL)
 
@@ -60,8 +60,8 @@ def revisions_of(site: Site, alert: str) -> list[AlertEvent]:
     return [event for event in map(read_alert, site.alerts()) if event.subject == alert]
 
 
-def answers_of(site: Site, alert: str) -> list[tuple[str, Any]]:
-    """Reason of each revision that a response made, and who acknowledged or took it."""
+def responses_of(site: Site, alert: str) -> list[tuple[str, Any]]:
+    """The reason of each revision that a response made, and who acknowledged or took the alert."""
     revisions = [event.data.properties for event in revisions_of(site, alert)]
     return [
         (each.reason, each.response.taken_by if each.reason == "taken" else each.response.acknowledged_by)
@@ -76,11 +76,11 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
     users = [("ann", "bob")[number % 2] for number in range(12)]
     with WorkerProcess(site) as worker:
         site.produce(incidents("leeds", 160, 1)[:FED])
-        worker.until(lambda: site.covered()["leeds"] == FED - 1, "the feed is on record but for its open tick")
+        worker.until(lambda: site.covered()["leeds"] == FED - 1, "the feed is on record except for its open tick")
         alert = open_alert(site)
         before = len(revisions_of(site, alert))
         send(site, [response(alert, user) for user in users[:3]])
-        worker.until(lambda: len(answers_of(site, alert)) == 3, "the first are on record")
+        worker.until(lambda: len(responses_of(site, alert)) == 3, "the first are on record")
         send(site, [response(alert, user) for user in users[3:6]])
         worker.kill()
     send(site, [response(alert, user) for user in users[6:9]])
@@ -91,8 +91,8 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
         send(site, [response(alert, "ann")], partition=other)
         send(site, [response(alert, "ann")], key=b"hull")
         expected = [("acknowledged", user) for user in users] + [("taken", "ann")]
-        worker.until(lambda: answers_of(site, alert) == expected, "all are on record")
-        worker.until(lambda: len(site.read("rejected")) == 4, "what is wrong is rejected")
+        worker.until(lambda: responses_of(site, alert) == expected, "all are on record")
+        worker.until(lambda: len(site.read("rejected")) == 4, "the faulty ones are rejected")
         with Redis.from_url(valkey.url) as client:
             latest = revisions_of(site, alert)[-1]
             key = area_key("leeds", f"alert:{alert}")
@@ -104,6 +104,7 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
             assert 0 < sum(usual.cells.values()) < FED  # of a week
         assert 'hotspots_responses_total{action="take",area="leeds"} 1.0' in worker.asked("/metrics")[1]
         assert worker.stop() == DONE
+    assert any(line["message"].startswith("transaction aborted") for line in worker.logged())
     assert [event.data.properties.revision for event in revisions_of(site, alert)] == list(range(1, before + 14))
     assert {event.data.properties.notice for event in revisions_of(site, alert)[before:]} == {""}
     rejected = [msgspec.json.decode(record.value, type=Rejection) for record in site.read("rejected")]
@@ -116,7 +117,7 @@ def test_a_response_takes_effect_once_however_the_worker_ends(new_site: NewSite,
     scans = [decode_scan(value) for value in site.scans()["leeds"]]
     assert [scan.number for scan in scans] == list(range(1, len(scans) + 1))
     named = [scan.next_response for scan in scans if scan.next_response]
-    assert named == list(range(1, 17))  # each once and in order, with those that were refused or were nothing new
+    assert named == list(range(1, 17))  # each once and in order, rejected and repeated ones too
     log = KafkaLog(site.kafka, "leeds", 65_536)
     assert audit(log, lambda: None).breaks == []
     assert reproduce(log, alert, lambda: None).differences == []

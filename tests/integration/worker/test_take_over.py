@@ -1,4 +1,4 @@
-"""The log of the former version is taken over: same alerts, and audit and reproduce hold across the change."""
+"""A worker takes over the log of the former version: same alerts; audit and reproduce find no difference."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ def recording() -> Recording:
 
 
 def calibration_of(recording: Recording) -> bytes:
-    """The file that the former version was configured with, as it is in ``settings``."""
+    """The calibration file of the former version, as its record in ``settings`` holds it."""
     values = [msgspec.json.decode(each.value, type=dict[str, msgspec.Raw]) for each in recording.of("settings")]
     return next(bytes(value["calibration"]) for value in values if "calibration" in value)
 
 
 def with_nulls(recording: Recording, area: str) -> list[int]:
-    """Which scan records before the stop remember what chance does."""
+    """Indices of the scan records before the stop that hold largest scores under the null."""
     return [index for index, checkpoint in enumerate(checkpoints(recording, area)) if checkpoint["nulls"]]
 
 
 def checkpoints(recording: Recording, area: str) -> list[dict[str, Any]]:
-    """Those before the stop, as the former version wrote them."""
+    """An area's checkpoints before the stop, as the former version wrote them."""
     return [msgspec.json.decode(each.value)["checkpoint"] for each in recording.of("scans", area, until_stop=True)]
 
 
 def without_state(scans: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Scan records without their checkpoint, whose format is a version's own, and without the digest over it."""
+    """Scan records without checkpoint and digest: each version has its own format of the checkpoint."""
     return [{k: v for k, v in msgspec.json.decode(each).items() if k not in ("checkpoint", "digest")} for each in scans]
 
 
 def rejections(values: list[bytes]) -> list[Rejection]:
-    """Dead letters, by offset and without the names of topics, which are those of a deployment."""
+    """Dead letters in the order of their offsets, without the prefix of topics."""
     letters = [msgspec.json.decode(value, type=Rejection) for value in values]
     return sorted(
         (msgspec.structs.replace(each, topic=each.topic.rpartition("-")[2]) for each in letters),
@@ -73,8 +73,8 @@ def rejections(values: list[bytes]) -> list[Rejection]:
 
 
 def test_the_recording_is_worth_taking_over(recording: Recording) -> None:
-    """It was stopped with alerts open in both areas, some of them answered, cool-downs, and inputs not yet read."""
-    answered, cool_downs = 0, 0
+    """At the stop both areas have open alerts, some with responses; there are cool-downs and unread inputs."""
+    responded, cool_downs = 0, 0
     for area in AREAS:
         former, later = recording.of("alerts", area, until_stop=True), recording.of("alerts", area)
         last = {event.subject: event.data.properties for event in (read_alert(each.value.encode()) for each in former)}
@@ -82,9 +82,9 @@ def test_the_recording_is_worth_taking_over(recording: Recording) -> None:
         assert still_open and len(later) > len(former) + 10
         tracker = checkpoints(recording, area)[-1]["tracker"]
         assert len(tracker["followed"]) == len(still_open)
-        answered += sum(each.response is not msgspec.UNSET for each in still_open)
+        responded += sum(each.response is not msgspec.UNSET for each in still_open)
         cool_downs += len(tracker["cool_downs"])
-    assert answered and cool_downs
+    assert responded and cool_downs
     assert with_nulls(recording, "leeds") and not with_nulls(recording, "york")  # which has a calibration
     assert recording.stop.committed < recording.stop.ends["incidents"]
     own = decode_partition(recording.of("scans", "#0", until_stop=True)[-1].value.encode())
@@ -130,7 +130,7 @@ def test_a_worker_takes_over_what_the_former_version_wrote(
 
 @pytest.mark.parametrize("area", AREAS)
 def test_an_exported_log_of_the_former_version_holds(recording: Recording, area: str, tmp_path: Path) -> None:
-    """Every alert is derived again, each from the scan record before its first revision on."""
+    """Each alert is derived again from the checkpoint before its first revision."""
     export(recording.log(area), tmp_path / area, lambda: None)
     log = ExportedLog(tmp_path / area)
     assert audit(log, lambda: None).breaks == []
@@ -155,9 +155,9 @@ def test_a_monitor_goes_on_from_any_scan_record_of_the_former_version(recording:
 
 
 def go_on(log: AreaLog, chain: list[Link], cut: int) -> tuple[list[bytes], list[bytes]]:
-    """Scan records and alerts after a link of a chain, by a Monitor that is restored there and fed as a worker does.
+    """The scan records and alerts that a Monitor makes after a link of a chain, restored there and fed as by a worker.
 
-    A response came when the first record of the next tick had been read.
+    A response takes effect once the first record of the next tick is read.
     """
     last = chain[cut].record
     area = written(log, last.ids)

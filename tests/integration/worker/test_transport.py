@@ -1,4 +1,4 @@
-"""Faust's consumer is told how long a fetch may wait."""
+"""Faust's consumer gets a limit for how long a fetch waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log that a worker of the former version wrote: its town, its records, and how they get into another Kafka."""
+"""The log of a worker of the former version: its town, its records, and writing them into another Kafka."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from streams.messages.scan import PartitionRecord, decode_partition
 from tests.integration.worker_process import CENTRE, Deployment, toml, until
 
 AREAS = {"leeds": 3, "york": 5}
-"""The areas, with the seed of each one's feed; york has a calibration, leeds has none."""
+"""The areas, with the seeds of their feeds. york has a calibration, leeds has none."""
 FILE = Path(__file__).with_name("log.jsonl.gz")
 INPUTS: tuple[Topic, ...] = ("incidents", "responses")
 OUTPUTS: tuple[Topic, ...] = ("settings", "alerts", "rejected", "scans")
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A record of a topic; ``transaction``: the number of the one that it was written in, 0 for none."""
+    """A record of a topic; ``transaction``: the number of its transaction, 0 for none."""
 
     topic: Topic
     offset: int
@@ -46,7 +46,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """What there was when the worker was stopped: ends of inputs, number of transactions, committed offset."""
+    """Where the log ended when the worker was stopped; ``ends``: of the inputs, after what came while none ran."""
 
     version: str
     ends: dict[Topic, int]
@@ -56,7 +56,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Recording:
-    """The whole log, and the moment at which the worker was stopped in the middle of it."""
+    """The whole log, and where the worker was stopped in it."""
 
     stop: Stop
     records: list[Written]
@@ -95,7 +95,7 @@ class Recording:
         file.write_bytes(gzip.compress(b"".join(lines), 9, mtime=0))
 
     def of(self, topic: Topic, area: str | None = None, *, until_stop: bool = False) -> list[Written]:
-        """The records of a topic, or of one area in it, all of them or those that were there at the stop."""
+        """The records of a topic, or of one area in it."""
         found = [each for each in self.records if each.topic == topic and area in (None, each.key)]
         return [each for each in found if self.is_former(each)] if until_stop else found
 
@@ -106,7 +106,7 @@ class Recording:
         return record.transaction <= self.stop.transactions
 
     def steps(self) -> Iterator[tuple[Topic, list[Written]]]:
-        """The inputs after the stop: runs of one topic, each of which was on record before the next was sent."""
+        """The inputs after the stop, in runs of one topic; each run was on record before the next was sent."""
         later = [each for each in self.records if each.topic in INPUTS and not self.is_former(each)]
         for topic, run in itertools.groupby(sorted(later, key=lambda each: each.timestamp_ms), lambda each: each.topic):
             yield topic, list(run)
@@ -139,7 +139,7 @@ class RecordedLog:
 
 
 def town(folder: Path, bootstrap: str, prefix: str, calibration: bytes) -> Deployment:
-    """Two areas of one partition: 61 cells, a window of a week, tiers that are soon reached or a calibration."""
+    """Two areas of one partition, with 61 cells, a window of a week and low tiers or a calibration."""
     cells, calibrated = folder / "cells.txt", folder / "calibration.json"
     cells.write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4)))
     calibrated.write_bytes(calibration)
@@ -171,7 +171,7 @@ def standing(site: Deployment) -> PartitionRecord:
 
 
 def is_settled(site: Deployment) -> bool:
-    """Whether all that was sent is on record, except for each area's last record, unless that is a tick's."""
+    """Whether all is on record except each area's last record; a tick record must be on record too."""
     due, seen = dict.fromkeys(AREAS, 0), dict.fromkeys(AREAS, 0)
     for record in site.read("incidents"):
         area = (record.key or b"").decode()
@@ -181,7 +181,7 @@ def is_settled(site: Deployment) -> bool:
 
 
 def stamp_by(site: Deployment, kind: str) -> None:
-    """Let the producer (``CreateTime``) or the broker (``LogAppendTime``) say when inputs arrived, however long ago."""
+    """Let the producer (``CreateTime``) or the broker (``LogAppendTime``) set the arrival of inputs, and keep them."""
     anytime = dict.fromkeys(("message.timestamp.before.max.ms", "message.timestamp.after.max.ms"), str(2**62))
     configs = anytime | {"message.timestamp.type": kind, "retention.ms": "-1"}
     with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
@@ -198,7 +198,7 @@ def stamp_by(site: Deployment, kind: str) -> None:
 
 
 def send(site: Deployment, records: Iterable[Written]) -> None:
-    """Write inputs with the time of their arrival; fails unless they get the offsets that they had."""
+    """Write inputs with their recorded arrival; fails unless they get their recorded offsets."""
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
         _deliver(producer, site, records)
 
