@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.window.admission import TickMark
 from streams.worker.inbox import SETTLED_S, Inbox, Record
+from tests.streams.worker.stopped_clock import StoppedClock
 
 AREAS = ("leeds", "york", None)
 
@@ -229,11 +229,10 @@ def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record(
     asyncio.run(scenario())
 
 
-def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_is_reached_when_every_record_was_taken() -> None:
     async def scenario() -> None:
-        now_s = 1000.0
-        monkeypatch.setattr("streams.worker.inbox.time.monotonic", lambda: now_s)
-        intake = Inbox(10, asyncio.get_running_loop())
+        clock = StoppedClock(1000.0)
+        intake = Inbox(10, asyncio.get_running_loop(), clock=clock)
         log = Log(["leeds"] * 3)
         intake.observe(0, 2, is_held=False)
         assert not intake.is_at_end
@@ -245,7 +244,7 @@ def test_the_end_is_reached_when_every_record_was_taken(monkeypatch: pytest.Monk
         assert intake.is_at_end
         intake.observe(3, 3, is_held=False)  # the mark of a transaction, or a record on its way
         assert not intake.is_at_end
-        now_s += SETTLED_S + 0.1
+        clock.time_s += SETTLED_S + 0.1
         intake.observe(3, 3, is_held=True)  # by the full inbox of another partition
         assert not intake.is_at_end
         intake.observe(3, 3, is_held=False)

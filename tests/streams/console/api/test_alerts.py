@@ -68,7 +68,7 @@ BOX = f"{LONGITUDE - 0.001},{LATITUDE - 1},{LONGITUDE + 0.205},{LATITUDE + 1}"
         ({"category": "all"}, lambda each: each.state in OPEN and each.stream == "all"),
         ({"bbox": BOX}, lambda each: each.state in OPEN and int(each.id, 16) <= 20),
         ({"bbox": "179,-90,-179,90"}, lambda each: False),
-        ({"bbox": "1,-90,-1,90"}, lambda each: each.state in OPEN and abs(each.longitude) >= 1),
+        ({"bbox": "1,-90,-1,90"}, lambda each: each.state in OPEN and abs(each.figures.longitude) >= 1),
         ({"since": rfc3339(START_S + 60 * 17)}, lambda each: each.tick_s >= START_S + 60 * 17),
         (
             {"since": rfc3339(START_S + 60 * 17), "state": "withdrawn", "tier": "watch"},
