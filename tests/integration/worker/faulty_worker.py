@@ -20,7 +20,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from detectors.monitor import Monitor
+from detectors.restoring import Restoring
 from streams.configuration.load import load
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
@@ -76,7 +76,7 @@ def main(fault: str, config: str) -> int:
     elif place == "acknowledgement":
         plant(Publisher, "commit", None, kill)
     elif place == "rebuild":
-        plant(Monitor, "refill", kill, None)
+        plant(Restoring, "refill", kill, None)
     elif place == "slow-rebuild":
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.window.admission import TickMark
-from streams.process.clock import Clock
 from streams.worker.inbox import SETTLED_S, Inbox, Record
+from tests.streams.worker.stopped_clock import StoppedClock
 
 AREAS = ("leeds", "york", None)
 
@@ -229,19 +229,9 @@ def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record(
     asyncio.run(scenario())
 
 
-class SetClock(Clock):
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.time_s = 1000.0
-
-    def monotonic_s(self) -> float:
-        return self.time_s
-
-
 def test_the_end_is_reached_when_every_record_was_taken() -> None:
     async def scenario() -> None:
-        clock = SetClock()
+        clock = StoppedClock(1000.0)
         intake = Inbox(10, asyncio.get_running_loop(), clock=clock)
         log = Log(["leeds"] * 3)
         intake.observe(0, 2, is_held=False)

@@ -21,6 +21,7 @@ from streams.worker.engine.thread import ABORTS, Engine
 from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_of, record, watched
+from tests.streams.worker.stopped_clock import StoppedClock
 
 
 class Bench:
@@ -61,16 +62,6 @@ class Bench:
             self.changed.clear()
 
 
-class Stopped(Clock):
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self, time_s: float) -> None:
-        self.time_s = time_s
-
-    def now_s(self) -> float:
-        return self.time_s
-
-
 @contextmanager
 def running(area: Area, clock: Clock = MACHINE) -> Iterator[Bench]:
     bench = Bench(area, clock)
@@ -102,7 +93,7 @@ def test_the_engine_reports_what_is_covered_after_each_transaction(bench: Bench)
 
 
 def test_a_partition_that_falls_behind_is_no_longer_caught_up() -> None:
-    clock = Stopped(NOW_S)
+    clock = StoppedClock(NOW_S)
     with running(watched("leeds", "watermark"), clock) as bench:
         bench.adopt()
         bench.give(record(0, "leeds", NOW_S))
