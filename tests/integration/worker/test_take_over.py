@@ -64,10 +64,10 @@ def without_state(scans: Iterable[bytes]) -> list[dict[str, Any]]:
 
 
 def rejections(values: list[bytes]) -> list[Rejection]:
-    """Dead letters in the order of their offsets, without the prefix of topics."""
+    """Dead letters in the order of their offsets, without the prefix of topics and the details, which are prose."""
     letters = [msgspec.json.decode(value, type=Rejection) for value in values]
     return sorted(
-        (msgspec.structs.replace(each, topic=each.topic.rpartition("-")[2]) for each in letters),
+        (msgspec.structs.replace(each, topic=each.topic.rpartition("-")[2], detail="") for each in letters),
         key=lambda each: (each.topic, each.offset),
     )
 
