@@ -42,16 +42,16 @@ class Record(NamedTuple):
 
 
 class Inbox:
-    """The waiting records of one owned partition. Everything except :attr:`inbox` belongs to the event loop's thread.
+    """The waiting records of one owned partition. Everything except :attr:`waiting` belongs to the event loop's thread.
 
-    ``inbox`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes records with
+    ``waiting`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes records with
     :meth:`next`, and then calls :meth:`drained`.
     """
 
     def __init__(
         self, limit: int, loop: asyncio.AbstractEventLoop, limit_bytes: int = LIMIT_BYTES, clock: Clock = MACHINE
     ) -> None:
-        self.inbox: deque[Record] = deque()
+        self.waiting: deque[Record] = deque()
         self.is_closed = False
         self.is_at_end = False
         self.is_full = False
@@ -84,7 +84,7 @@ class Inbox:
         self._outstanding.append((record, delivery))
         if record.offset >= self._next_offset:
             self._bytes_in += _length(record)
-            self.inbox.append(record)
+            self.waiting.append(record)
             self._next_offset = record.offset + 1
         if self._is_covered(record):
             self._acknowledge()
@@ -101,7 +101,7 @@ class Inbox:
 
     def next(self) -> Record:
         """Return the record that has waited longest (engine's thread); raises IndexError if none waits."""
-        record = self.inbox.popleft()
+        record = self.waiting.popleft()
         self._bytes_out += _length(record)
         return record
 
@@ -117,10 +117,10 @@ class Inbox:
 
     def put_back(self) -> None:
         """Give the engine every unacknowledged record again, in order; it must not be taking records now."""
-        self.inbox.clear()
-        self.inbox.extend(record for record, _ in self._outstanding)
-        self._bytes_in, self._bytes_out = sum(map(_length, self.inbox)), 0
-        self._next_offset = self.inbox[-1].offset + 1 if self.inbox else 0
+        self.waiting.clear()
+        self.waiting.extend(record for record, _ in self._outstanding)
+        self._bytes_in, self._bytes_out = sum(map(_length, self.waiting)), 0
+        self._next_offset = self.waiting[-1].offset + 1 if self.waiting else 0
 
     def close(self) -> None:
         """Let go of the partition: no more records are taken or acknowledged."""
@@ -130,7 +130,7 @@ class Inbox:
 
     def _load(self) -> float:
         """Return the share of the limit that the inbox holds."""
-        return max(len(self.inbox) / self._limit, (self._bytes_in - self._bytes_out) / self._limit_bytes)
+        return max(len(self.waiting) / self._limit, (self._bytes_in - self._bytes_out) / self._limit_bytes)
 
     def _is_covered(self, record: Record) -> bool:
         return self._covered.get(record.area, 0) > record.offset

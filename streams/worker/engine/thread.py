@@ -42,7 +42,7 @@ class Running:
     """A partition that the engine works on, and its inbox."""
 
     partition: Partition
-    intake: Inbox
+    inbox: Inbox
     is_caught_up: bool = False
 
 
@@ -86,9 +86,9 @@ class Engine:
         if not self._wake.is_set():
             self._wake.set()
 
-    def adopt(self, partition: Partition, intake: Inbox) -> None:
+    def adopt(self, partition: Partition, inbox: Inbox) -> None:
         """Work on a rebuilt partition."""
-        self._command(lambda: self._adopt(partition, intake))
+        self._command(lambda: self._adopt(partition, inbox))
 
     def forget(self, number: int) -> None:
         """Stop work on a partition that has another owner."""
@@ -140,7 +140,7 @@ class Engine:
             name: AreaHealth(
                 last_record_s=area.last_record_s,
                 last_scan_s=area.last_scan_s,
-                lag=max(0, each.intake.end_offset - each.partition.next_offset),
+                lag=max(0, each.inbox.end_offset - each.partition.next_offset),
                 feed=_feed(area, self._clock.now_s()) if each.is_caught_up else "catching_up",
                 clock_s=area.monitor.clock_s,
                 missing_days=area.missing_days,
@@ -190,21 +190,21 @@ class Engine:
 
     def _step(self, each: Running) -> bool:
         """Take records of one partition for a short while, then commit."""
-        partition, intake = each.partition, each.intake
+        partition, inbox = each.partition, each.inbox
         clock, deadline_s = self._clock, self._clock.monotonic_s() + STEP_S
-        was_at_end = intake.is_at_end
+        was_at_end = inbox.is_at_end
         taken, last_arrival_s = 0, 0.0
-        while intake.inbox and taken < STEP_RECORDS and partition.waiting < STEP_TICKS:
+        while inbox.waiting and taken < STEP_RECORDS and partition.waiting < STEP_TICKS:
             if clock.monotonic_s() >= deadline_s:
                 break
-            record = intake.next()
+            record = inbox.next()
             partition.put(record, clock.now_s())
             taken, last_arrival_s = taken + 1, record.arrival_s
-        intake.drained()
+        inbox.drained()
         behind_s = clock.now_s() - last_arrival_s if taken else QUIET_S
         if behind_s > DELAYED_AFTER_S:
             each.is_caught_up = False
-        elif (was_at_end and not intake.inbox) or behind_s < QUIET_S:
+        elif (was_at_end and not inbox.waiting) or behind_s < QUIET_S:
             each.is_caught_up = True
         if was_at_end and not taken:
             partition.quiet(clock.now_s())
@@ -212,7 +212,7 @@ class Engine:
         if each.is_caught_up:
             for area in partition.areas.values():
                 area.see_usual(clock.monotonic_s())
-        return bool(intake.inbox)
+        return bool(inbox.waiting)
 
     def _commit(self, each: Running) -> None:
         partition = each.partition
@@ -221,14 +221,14 @@ class Engine:
         try:
             partition.commit(self._clock.now_s())
         except FencedError:
-            if not self._is_suspended and not each.intake.is_closed:
+            if not self._is_suspended and not each.inbox.is_closed:
                 raise
             log.info("partition %d moved to another worker during a transaction", partition.number)
         except AbortedError as error:
             self._abort(each, error)
         else:
             self._aborts.pop(partition.number, None)
-            self._covered(each.intake, dict(partition.covered))
+            self._covered(each.inbox, dict(partition.covered))
 
     def _abort(self, each: Running, error: AbortedError) -> None:
         number = each.partition.number
@@ -238,14 +238,14 @@ class Engine:
             raise error
         log.warning("transaction aborted, rebuilding: %s", error)
         self._forget(number)
-        self._aborted(number, each.intake)
+        self._aborted(number, each.inbox)
 
-    def _adopt(self, partition: Partition, intake: Inbox) -> None:
-        if intake.is_closed:
+    def _adopt(self, partition: Partition, inbox: Inbox) -> None:
+        if inbox.is_closed:
             partition.close()
             return
-        self._running[partition.number] = Running(partition, intake)
-        self._covered(intake, dict(partition.covered))
+        self._running[partition.number] = Running(partition, inbox)
+        self._covered(inbox, dict(partition.covered))
 
     def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
         owning = [each for each in self._now() if area in each.partition.areas]
@@ -268,7 +268,7 @@ class Engine:
 
     def _finish(self) -> None:
         for each in self._now():
-            if not each.intake.is_closed:
+            if not each.inbox.is_closed:
                 each.partition.flush()
                 self._commit(each)
         for each in self._now():

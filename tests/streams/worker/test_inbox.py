@@ -61,7 +61,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
 
     async def scenario() -> None:
         log = Log(areas)
-        intake = Inbox(1000, asyncio.get_running_loop())
+        inbox = Inbox(1000, asyncio.get_running_loop())
         covered = dict.fromkeys(AREAS, 0)
         applied: dict[str | None, list[int]] = {area: [] for area in AREAS}
         given = -1
@@ -70,12 +70,12 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
             for _ in range(min(number, len(areas) - log.position)):
                 offset = log.position
                 log.position += 1
-                await intake.take(record(offset, areas[offset]), log.delivery(offset))
+                await inbox.take(record(offset, areas[offset]), log.delivery(offset))
 
         def apply(number: int) -> None:
             nonlocal given
-            for _ in range(min(number, len(intake.inbox))):
-                taken = intake.next()
+            for _ in range(min(number, len(inbox.waiting))):
+                taken = inbox.next()
                 assert taken.offset > given
                 given = taken.offset
                 known = applied[taken.area]
@@ -86,7 +86,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
             area = AREAS[which % len(AREAS)]
             if applied[area]:
                 covered[area] = applied[area][-1] + 1
-            intake.cover(dict(covered))
+            inbox.cover(dict(covered))
 
         def rebalance(back: int) -> None:
             log.committed = max(log.committed, log.acknowledged[-1] + 1 if log.acknowledged else 0)
@@ -97,7 +97,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
             given = -1
             for area in AREAS:
                 applied[area] = [offset for offset in applied[area] if offset < covered[area]]
-            intake.put_back()
+            inbox.put_back()
 
         for name, number in actions:
             if name == "deliver":
@@ -128,13 +128,13 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
 def test_an_abort_in_the_midst_of_a_redelivery_loses_nothing() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Inbox(100, asyncio.get_running_loop())
+        inbox = Inbox(100, asyncio.get_running_loop())
         for offset in (*range(8), *range(4)):
-            await intake.take(record(offset), log.delivery(offset))
-        intake.put_back()
+            await inbox.take(record(offset), log.delivery(offset))
+        inbox.put_back()
         for offset in range(4, 8):
-            await intake.take(record(offset), log.delivery(offset))
-        assert [each.offset for each in intake.inbox] == list(range(8))
+            await inbox.take(record(offset), log.delivery(offset))
+        assert [each.offset for each in inbox.waiting] == list(range(8))
 
     asyncio.run(scenario())
 
@@ -145,15 +145,15 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
     async def scenario() -> None:
         areas = ["york", "leeds", "leeds", "leeds", "leeds"]
         log = Log(list(areas))
-        intake = Inbox(100, asyncio.get_running_loop())
+        inbox = Inbox(100, asyncio.get_running_loop())
         for offset in (0, 1, 2, 3):
-            await intake.take(record(offset, areas[offset]), log.delivery(offset))
-        intake.cover({"york": 0, "leeds": 0})
+            await inbox.take(record(offset, areas[offset]), log.delivery(offset))
+        inbox.cover({"york": 0, "leeds": 0})
         for offset in (4, 0, 1, 2, 3, 4):
-            await intake.take(record(offset, areas[offset]), log.delivery(offset))
-        intake.cover({"york": 0, "leeds": 5})
+            await inbox.take(record(offset, areas[offset]), log.delivery(offset))
+        inbox.cover({"york": 0, "leeds": 5})
         assert log.acknowledged == []
-        intake.cover({"york": 1, "leeds": 5})
+        inbox.cover({"york": 1, "leeds": 5})
         assert log.acknowledged == [0, 1, 2, 3, 4]
 
     asyncio.run(scenario())
@@ -162,10 +162,10 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
 def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 3)
-        intake = Inbox(100, asyncio.get_running_loop())
-        intake.cover({"leeds": 2})
+        inbox = Inbox(100, asyncio.get_running_loop())
+        inbox.cover({"leeds": 2})
         for offset in range(3):
-            await intake.take(record(offset), log.delivery(offset))
+            await inbox.take(record(offset), log.delivery(offset))
         assert log.acknowledged == [0, 1]
 
     asyncio.run(scenario())
@@ -174,20 +174,20 @@ def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None
 def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Inbox(4, asyncio.get_running_loop())
+        inbox = Inbox(4, asyncio.get_running_loop())
         for offset in range(4):
-            await intake.take(record(offset), log.delivery(offset))
-        held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
+            await inbox.take(record(offset), log.delivery(offset))
+        held = asyncio.create_task(inbox.take(record(4), log.delivery(4)))
         await asyncio.sleep(0)
-        intake.next()
-        intake.drained()
+        inbox.next()
+        inbox.drained()
         await asyncio.sleep(0)
-        assert intake.is_full
+        assert inbox.is_full
         assert not held.done()
-        intake.next()
-        intake.drained()
+        inbox.next()
+        inbox.drained()
         await asyncio.wait_for(held, 1)
-        assert [each.offset for each in intake.inbox] == [2, 3, 4]
+        assert [each.offset for each in inbox.waiting] == [2, 3, 4]
 
     asyncio.run(scenario())
 
@@ -195,20 +195,20 @@ def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None
 def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        intake = Inbox(100, asyncio.get_running_loop(), limit_bytes=1000)
+        inbox = Inbox(100, asyncio.get_running_loop(), limit_bytes=1000)
         for offset in range(4):
-            await intake.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300), log.delivery(offset))
-        held = asyncio.create_task(intake.take(record(4), log.delivery(4)))
+            await inbox.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300), log.delivery(offset))
+        held = asyncio.create_task(inbox.take(record(4), log.delivery(4)))
         await asyncio.sleep(0)
         for left in (3, 2):
-            intake.next()
-            intake.drained()
+            inbox.next()
+            inbox.drained()
             await asyncio.sleep(0)
-            assert intake.is_full and len(intake.inbox) == left
-        intake.next()
-        intake.drained()
+            assert inbox.is_full and len(inbox.waiting) == left
+        inbox.next()
+        inbox.drained()
         await asyncio.wait_for(held, 1)
-        assert [each.offset for each in intake.inbox] == [3, 4]
+        assert [each.offset for each in inbox.waiting] == [3, 4]
 
     asyncio.run(scenario())
 
@@ -216,14 +216,14 @@ def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
 def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 2)
-        intake = Inbox(1, asyncio.get_running_loop())
-        await intake.take(record(0), log.delivery(0))
-        held = asyncio.create_task(intake.take(record(1), log.delivery(1)))
+        inbox = Inbox(1, asyncio.get_running_loop())
+        await inbox.take(record(0), log.delivery(0))
+        held = asyncio.create_task(inbox.take(record(1), log.delivery(1)))
         await asyncio.sleep(0)
-        intake.close()
+        inbox.close()
         await asyncio.wait_for(held, 1)
-        intake.cover({"leeds": 2})
-        assert [each.offset for each in intake.inbox] == [0]
+        inbox.cover({"leeds": 2})
+        assert [each.offset for each in inbox.waiting] == [0]
         assert log.acknowledged == []
 
     asyncio.run(scenario())
@@ -232,22 +232,22 @@ def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record(
 def test_the_end_is_reached_when_every_record_was_taken() -> None:
     async def scenario() -> None:
         clock = StoppedClock(1000.0)
-        intake = Inbox(10, asyncio.get_running_loop(), clock=clock)
+        inbox = Inbox(10, asyncio.get_running_loop(), clock=clock)
         log = Log(["leeds"] * 3)
-        intake.observe(0, 2, is_held=False)
-        assert not intake.is_at_end
-        await intake.take(record(0), log.delivery(0))
-        intake.observe(1, 2, is_held=False)
-        assert not intake.is_at_end
-        await intake.take(record(1), log.delivery(1))
-        intake.observe(2, 2, is_held=False)
-        assert intake.is_at_end
-        intake.observe(3, 3, is_held=False)  # the mark of a transaction, or a record on its way
-        assert not intake.is_at_end
+        inbox.observe(0, 2, is_held=False)
+        assert not inbox.is_at_end
+        await inbox.take(record(0), log.delivery(0))
+        inbox.observe(1, 2, is_held=False)
+        assert not inbox.is_at_end
+        await inbox.take(record(1), log.delivery(1))
+        inbox.observe(2, 2, is_held=False)
+        assert inbox.is_at_end
+        inbox.observe(3, 3, is_held=False)  # the mark of a transaction, or a record on its way
+        assert not inbox.is_at_end
         clock.time_s += SETTLED_S + 0.1
-        intake.observe(3, 3, is_held=True)  # by the full inbox of another partition
-        assert not intake.is_at_end
-        intake.observe(3, 3, is_held=False)
-        assert intake.is_at_end
+        inbox.observe(3, 3, is_held=True)  # by the full inbox of another partition
+        assert not inbox.is_at_end
+        inbox.observe(3, 3, is_held=False)
+        assert inbox.is_at_end
 
     asyncio.run(scenario())

@@ -34,7 +34,7 @@ class Bench:
         self.failures: list[BaseException] = []
         self.changed = threading.Event()
         self.area = area
-        self.intake = Inbox(100, asyncio.new_event_loop())
+        self.inbox = Inbox(100, asyncio.new_event_loop())
         self.engine = Engine(
             Metrics(CollectorRegistry()),
             clock,
@@ -48,10 +48,10 @@ class Bench:
         self.changed.set()
 
     def adopt(self) -> None:
-        self.engine.adopt(partition_of(self.ledger, self.area), self.intake)
+        self.engine.adopt(partition_of(self.ledger, self.area), self.inbox)
 
     def give(self, *records: Record) -> None:
-        self.intake.inbox.extend(records)
+        self.inbox.waiting.extend(records)
         self.engine.wake()
 
     def until(self, is_so: Callable[[], bool]) -> None:
@@ -70,7 +70,7 @@ def running(area: Area, clock: Clock = MACHINE) -> Iterator[Bench]:
         yield bench
     finally:
         has_ended = bench.engine.drain(10)
-        bench.intake._loop.close()
+        bench.inbox._loop.close()
     assert has_ended
 
 
@@ -103,14 +103,14 @@ def test_a_partition_that_falls_behind_is_no_longer_caught_up() -> None:
         bench.give(record(1, "leeds", NOW_S + 1))
         bench.until(lambda: bench.engine.caught_up() == set())
         assert bench.engine.health()["leeds"].feed == "catching_up"
-        bench.intake.is_at_end = True
+        bench.inbox.is_at_end = True
         bench.until(lambda: bench.engine.caught_up() == {0})
 
 
 def test_an_area_is_learning_until_its_window_holds_enough_history() -> None:
     with running(watched("leeds", "watermark", min_baseline_days=3)) as learning:
         learning.adopt()
-        learning.intake.is_at_end = True
+        learning.inbox.is_at_end = True
         learning.until(lambda: learning.engine.caught_up() == {0})
         health = learning.engine.health()["leeds"]
         assert (health.feed, health.missing_days) == ("learning", 3.0)
@@ -134,7 +134,7 @@ def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:
     for _ in range(2):  # the second round begins after the records have come
         beat_s = bench.engine.beat_s
         bench.until(lambda: bench.engine.beat_s > beat_s)  # noqa: B023
-    assert (len(bench.intake.inbox), bench.ledger.transactions) == (3, [])
+    assert (len(bench.inbox.waiting), bench.ledger.transactions) == (3, [])
     bench.engine.resume()
     assert bench.ledger.committed.wait(10)
 
@@ -184,7 +184,7 @@ def test_a_partition_that_was_lost_meanwhile_may_be_fenced(bench: Bench) -> None
     bench.adopt()
     bench.until(lambda: bool(bench.covered))
     bench.ledger.errors = [FencedError("taken over")]
-    bench.intake.is_closed = True
+    bench.inbox.is_closed = True
     bench.give(*rows(2))
     assert bench.ledger.committed.wait(10)  # the thread has gone on after the error
     assert (bench.ledger.errors, bench.failures) == ([], [])
