@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 
+from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from streams.brokers.connection import error_text
@@ -15,20 +17,20 @@ from streams.process.logs import LogFormat, set_up_logging
 from streams.process.metrics_server import MetricsServer
 from streams.webhook.client import WebhookClient
 from streams.webhook.metrics import WebhookMetrics
-from streams.webhook.sink import DONE, FAILED, WebhookSink, log
+from streams.webhook.sink import DONE, FAILED, WebhookSink
+
+log = logging.getLogger(__name__)
 
 
 def run_webhook(configuration: Configuration, log_format: LogFormat = "text") -> int:
     """Post alerts from this process until it is stopped; return the exit code."""
-    from kafka import errors
-
     set_up_logging(log_format)
     try:
         faults = check_topics(configuration.kafka, configuration.longest_window_days, ("alerts", "undelivered"))
         for fault in faults:
             log.critical("%s", fault)
         return FAILED if faults else asyncio.run(_run(configuration))
-    except errors.KafkaError as error:
+    except KafkaError as error:
         log.critical("%s", error_text(error, configuration.kafka))
     except ConfigurationError as error:
         log.critical("%s", error)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
@@ -354,8 +355,6 @@ class Worker:
 
 def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """Return the arguments of a ``faust.App`` for brokers and login."""
-    from faust.auth import SASLCredentials, SSLCredentials  # here, since the import takes half a second
-
     arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
     context = tls(kafka)
     if kafka.security_protocol == "SSL":

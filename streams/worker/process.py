@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from streams.process.watchdog import Watchdog
 from streams.worker.background.kafka_watch import KafkaWatch
 from streams.worker.background.recalibration import Recalibrator
 from streams.worker.background.redis_feeder import RedisFeeder
-from streams.worker.consumer import FAILED, LeaveError, Worker, log
+from streams.worker.consumer import FAILED, LeaveError, Worker
 from streams.worker.engine.outgoing import VERSION
 from streams.worker.metrics import Metrics
 
@@ -36,6 +37,8 @@ GARBAGE_AFTER = 50_000
 SWITCH_S = 0.0005
 """Time for which one thread can keep the interpreter from another, in seconds. The engine returns from every kernel and
 socket to a busy event loop; with Python's default of 5 ms each time, a scan takes twice as long as its work."""
+
+log = logging.getLogger(__name__)
 
 
 def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> int:
