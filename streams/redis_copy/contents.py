@@ -5,7 +5,6 @@ Needs Valkey, or Redis 6.2 or newer.
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -20,6 +19,7 @@ from streams.areas.health import AreaHealth
 from streams.configuration.services import RedisSettings
 from streams.messages.alert import PROVENANCE_HEADER
 from streams.messages.usual import Usual
+from streams.process.clock import MACHINE, Clock
 from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, is_delayed, redis_arguments
 
 FRESH_S = 60.0
@@ -36,7 +36,7 @@ class RedisLost(Exception):
 class RedisCopy:
     """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
 
-    def __init__(self, settings: RedisSettings, expiry_s: int) -> None:
+    def __init__(self, settings: RedisSettings, expiry_s: int, clock: Clock = MACHINE) -> None:
         self._redis = Redis.from_url(
             settings.url,
             socket_timeout=TIMEOUT_S,
@@ -48,6 +48,7 @@ class RedisCopy:
             files("streams.redis_copy").joinpath("apply_change.lua").read_text()
         )
         self._expiry_s = expiry_s
+        self._clock = clock
 
     def offset(self, area: str) -> int:
         """Return the offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
@@ -69,7 +70,7 @@ class RedisCopy:
             alert = glance(record.value or b"")
             revision = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
-            is_news = time.time() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
+            is_news = self._clock.now_s() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
             speaks = revision.tier in SPEAKING_TIERS and is_news and bool(revision.notice)
             entry = {
                 "id": alert.id,

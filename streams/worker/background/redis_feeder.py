@@ -71,11 +71,13 @@ class RedisFeeder(BackgroundThread):
         self._metrics = metrics
         self._heartbeat_s = heartbeat_s
         self._clock = clock
-        self._copy = RedisCopy(redis, retention_ms(window_days) // 1000 + EXPIRY_MARGIN_S)
+        self._copy = RedisCopy(redis, retention_ms(window_days) // 1000 + EXPIRY_MARGIN_S, clock)
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
         self._usual_written: dict[str, Usual] = {}  # of each area, the last
+        self._is_placed = False  # whether the consumer is at the offsets that Redis holds
+        self._beat_at = 0.0  # when the next heartbeat is due, by the monotonic clock
 
     def _run(self) -> None:
         """Feed, and wait for Kafka and Redis whenever they are away."""
