@@ -54,7 +54,7 @@ def as_format_2(value: bytes) -> bytes:
     try:
         tracker = record["checkpoint"]["tracker"]
         tracker["followed"] = [_followed(each) for each in tracker.get("followed", ())]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise msgspec.ValidationError(f"checkpoint of format 1: {error!r}") from None
     return msgspec.json.encode(record)
 
