@@ -38,6 +38,6 @@ class ConsoleMetrics(ProcessMetrics):
         """Show whether Redis can be read."""
         self.of(REDIS_UP).set(is_up)
 
-    def answered(self, outcome: ResponseOutcome) -> None:
+    def response(self, outcome: ResponseOutcome) -> None:
         """Count a response of an operator."""
         self.of(RESPONSES).labels(outcome).inc()

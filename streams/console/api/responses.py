@@ -71,7 +71,7 @@ async def _send(
     try:
         await served.responder.send(change.area, response)
     except NotAccepted:
-        served.metrics.answered("refused")
+        served.metrics.response("refused")
         raise HTTPException(503, "Kafka does not accept the response at the moment, try again") from None
-    served.metrics.answered("accepted")
+    served.metrics.response("accepted")
     return Json(Sent(id=response.id), 202)
