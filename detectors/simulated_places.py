@@ -19,6 +19,28 @@ Events = NDArray[np.int64]
 """Incidents in order of time, shape (3, n): second since 1970 UTC, index of the place, index of the category."""
 
 
+def _weekly(base: float, *blocks: tuple[range, int, int, float]) -> _Floats:
+    """Return relative rates by hour of week, mean 1: ``base``, or for (days, first, last, level) that level."""
+    clock = np.full(168, base)
+    for days, first, last, level in blocks:
+        for day in days:
+            clock[(day * 24 + np.arange(first, last)) % 168] = level
+    return np.asarray(clock / clock.mean(), dtype=np.float64)
+
+
+_WEEKDAYS, _EVERY_DAY, _WEEKEND = range(5), range(7), range(4, 6)
+_CLOCKS = np.stack(
+    (
+        _weekly(1.0, (_EVERY_DAY, 2, 8, 0.4), (_EVERY_DAY, 17, 24, 2.0)),  # homes
+        _weekly(0.4, (_EVERY_DAY, 18, 26, 1.5), (_WEEKEND, 20, 28, 8.0)),  # night-life, Friday and Saturday nights
+        _weekly(0.2, (range(6), 9, 18, 3.0), (range(6, 7), 11, 16, 2.0)),  # shops
+        _weekly(0.5, (_WEEKDAYS, 7, 10, 3.0), (_WEEKDAYS, 16, 20, 3.5)),  # stations
+        _weekly(1.0),  # steady
+    )
+)
+"""Relative rates by hour of the week of each kind of place, shape (5, 168)."""
+
+
 class Places:
     """Places around a middle (longitude, latitude): degrees, points in metres, weight, category mix and clock.
 
@@ -136,25 +158,3 @@ def _layout(
     x_m = middle_x[neighbourhood] + np.where(spread, distance * np.cos(angle), scattered_m[0])
     y_m = middle_y[neighbourhood] + np.where(spread, distance * np.sin(angle), scattered_m[1])
     return x_m, y_m, level[neighbourhood]
-
-
-def _weekly(base: float, *blocks: tuple[range, int, int, float]) -> _Floats:
-    """Return relative rates by hour of week, mean 1: ``base``, or for (days, first, last, level) that level."""
-    clock = np.full(168, base)
-    for days, first, last, level in blocks:
-        for day in days:
-            clock[(day * 24 + np.arange(first, last)) % 168] = level
-    return np.asarray(clock / clock.mean(), dtype=np.float64)
-
-
-_WEEKDAYS, _EVERY_DAY, _WEEKEND = range(5), range(7), range(4, 6)
-_CLOCKS = np.stack(
-    (
-        _weekly(1.0, (_EVERY_DAY, 2, 8, 0.4), (_EVERY_DAY, 17, 24, 2.0)),  # homes
-        _weekly(0.4, (_EVERY_DAY, 18, 26, 1.5), (_WEEKEND, 20, 28, 8.0)),  # night-life, Friday and Saturday nights
-        _weekly(0.2, (range(6), 9, 18, 3.0), (range(6, 7), 11, 16, 2.0)),  # shops
-        _weekly(0.5, (_WEEKDAYS, 7, 10, 3.0), (_WEEKDAYS, 16, 20, 3.5)),  # stations
-        _weekly(1.0),  # steady
-    )
-)
-"""Relative rates by hour of the week of each kind of place, shape (5, 168)."""

@@ -20,7 +20,6 @@ from streams.analyst.study.calendar import Calendar, delay_s, moment
 TIMES = ("date", "year", "occurred_at")
 POPULATIONS = ("population", "expected_weight")
 COORDINATES = (("longitude", "latitude"), ("x_km", "y_km"), ("x", "y"))
-INCIDENT_FIELDS = ("occurred_at", "longitude", "latitude")
 LONGEST_DELAY_S = 2**31 - 1
 """Longest delay of a report, in seconds; longer ones are cut."""
 
