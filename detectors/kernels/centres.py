@@ -68,7 +68,8 @@ def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, f
     all_cases = np.zeros(LANES)
     for column in range(durations):
         all_cases[column] = VAST if math.isinf(totals[column]) else totals[column]
-        for location in range(locations):
+    for location in range(locations):
+        for column in range(durations):
             cells[location, column] = counts[location, column]
             cells[location, LANES + column] = expected[location, column]
     t0, t1, t2, t3 = all_cases[0], all_cases[1], all_cases[2], all_cases[3]
