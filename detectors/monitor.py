@@ -39,11 +39,11 @@ NO_SUCH_ALERT = Refusal("no_such_alert", "alert: must be the id of an open alert
 
 
 class Monitor:
-    """Steps 2 to 6 of an incident's path, for one area.
+    """The monitor of one area: it locates incidents, keeps the window, scans, and tracks alerts.
 
-    The alerts follow from the settings, the locations, the records in order and the ticks at which the Monitor scanned
-    (on a watermark clock from the records alone), and from the responses with the tick of each. A Monitor that begins
-    with the past is made by :class:`~detectors.restoring.Restoring`, which gives the last three arguments.
+    The alerts depend only on the settings, the locations, the records in order, the ticks at which the Monitor scanned
+    (on a watermark clock the records determine them), and the responses with their ticks. To begin with the past, use
+    :class:`~detectors.restoring.Restoring`, which gives the last three arguments.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Monitor:
 
     @property
     def accounts(self) -> Accounts:
-        """What became of every record so far."""
+        """The accounts of every record so far."""
         return self._intake.accounts
 
     @property
@@ -115,7 +115,7 @@ class Monitor:
             ValueError: The offset was taken before.
         """
         if offset < self.expected_next:
-            raise ValueError(f"offset {offset}: already taken, the next is {self.expected_next}")
+            raise ValueError(f"offset {offset}: already read; the next is {self.expected_next}")
         before_s = self.clock_s
         judged, clock_s = self._intake.judge(entry, offset, arrival_s)
         closed: list[ClosedTick] = []
@@ -133,7 +133,7 @@ class Monitor:
         return closed
 
     def repeat(self, records: Iterable[tuple[Entry, int, int]], tick_s: int) -> ClosedTick:
-        """Close a tick as it is on record, whatever the clock was.
+        """Close a recorded tick again, with exactly its records, on either kind of clock.
 
         ``records``: (entry, offset, arrival in seconds) of the tick, in order.
         """
@@ -156,7 +156,7 @@ class Monitor:
         """Let a response take effect at the last closed tick; None if there is none yet, and so no open alert.
 
         Nothing is scanned, no waiting record is applied and no clock moves: incidents are found at the same ticks
-        with and without responses. ``offset``: that of the response, in a log of its own. A refusal is handed back.
+        with and without responses. ``offset``: of the response, in its separate log. The result contains a refusal.
         """
         if self._last is None:
             return None

@@ -15,7 +15,7 @@ from detectors.window.intake import Accounts, Refused
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a Monitor needs to continue, except the records of its window.
+    """Everything that a Monitor needs to continue, except the records of its window.
 
     ``format``: the version of this form; a later program converts what an earlier one wrote. ``clock_s``: the area's
     clock. ``closed_s``: the last closed tick. ``bucket``: the last one scanned. ``lowest_offset`` and
@@ -38,7 +38,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a closed tick or a response leads to: new revisions of alerts, and the checkpoint after it.
+    """The result of a closed tick or a response: new revisions of alerts, and the checkpoint after it.
 
     ``is_silent``: nothing has come for so long that the feed may be dead. ``calibration``: the digest of the
     calibration in use, empty for none.
@@ -61,7 +61,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def accounts(self) -> Accounts:
-        """What became of every record so far."""
+        """The accounts of every record so far."""
         return self.checkpoint.accounts
 
 

@@ -133,7 +133,7 @@ class City:
     def simulate(
         self, start: datetime, end: datetime, *, inject: bool = True, inject_from: datetime | None = None
     ) -> Simulated:
-        """Return all that is reported in [start, end); clusters begin at ``inject_from`` (default ``start``) or later.
+        """Return incidents reported in [start, end); clusters begin at ``inject_from`` (default ``start``) or later.
 
         The other incidents are the same with and without injection.
         """

@@ -66,7 +66,7 @@ class StudyCases:
     intervals: int
 
     def inside(self, zone: NDArray[np.int32], begin: int, end: int) -> int:
-        """Return how many lie in the locations of a zone and in the intervals ``begin`` to before ``end``."""
+        """Return the number of cases in the locations of a zone and in the intervals ``begin`` to before ``end``."""
         is_within = (self.interval >= begin) & (self.interval < end)
         return int(np.count_nonzero(np.isin(self.place, zone) & is_within))
 
@@ -95,7 +95,7 @@ class Question:
 class StudyCluster:
     """A cluster: the first ``size`` neighbours of ``centre`` in the intervals ``begin`` to before ``end``.
 
-    ``p_value`` is by rank, ``p_value_gumbel`` from the fitted tail, ``p_value_scan`` the one of them that counts; all
+    ``p_value`` is by rank, ``p_value_gumbel`` from the fitted tail, ``p_value_scan`` is the one to use; all
     are None with too few replications.
     """
 
@@ -252,7 +252,7 @@ class _ByChance:
     top: float
 
     def p_values(self, llr: float) -> tuple[float | None, float | None, float | None]:
-        """Return the p-value by rank, the Gumbel p-value and the one of them that counts (docs/method.md section 5)."""
+        """Return the p-value by rank, the Gumbel p-value and the one to use (docs/method.md section 5)."""
         maxima = self.maxima
         if self.fitted is None or (len(maxima) < LEAST_REPLICATIONS and not self.is_stopped):
             return None, None, None
@@ -287,7 +287,7 @@ def _cluster(
 
 
 def _listed(clusters: list[StudyCluster], by_chance: _ByChance) -> list[StudyCluster]:
-    """Return the top cluster and those not below all that chance brings; without replications the first few.
+    """Return the top cluster and all above the least that chance brings; without replications the first few.
 
     SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6), so its list depends on the
     lowest of them. Here the tail of the fitted Gumbel decides as well, and lists hardly differ between two seeds.

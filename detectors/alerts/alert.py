@@ -1,4 +1,4 @@
-"""An alert as the Monitor makes it: one revision with all that is known at its tick."""
+"""An alert as the Monitor makes it: one revision with everything known at its tick."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert.
 
     Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the alert first reached ``Tier.ALERT``;
-    ``tier`` is the highest tier so far. ``figures`` and ``members`` are those of its cluster; while it eases, at a
-    response and at its end they stay as the revision before had them. ``new_members`` are in no earlier revision.
+    ``tier`` is the highest tier so far. ``figures`` and ``members`` come from its cluster; while it eases, at a
+    response and at its end they stay as in the previous revision. ``new_members`` are in no earlier revision.
     ``split_from`` and ``merged_into`` are ids of other alerts, empty for none.
     """
 

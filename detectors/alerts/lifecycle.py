@@ -21,7 +21,7 @@ class AlertState(enum.StrEnum):
 
 
 class Event(enum.StrEnum):
-    """What a scan or a response finds about an open alert."""
+    """The event that a scan or a response brings to an open alert."""
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
@@ -29,8 +29,8 @@ class Event(enum.StrEnum):
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # the same, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
-    MERGED = "merged"  # its cluster has become that of another alert
-    LAPSED = "lapsed"  # there was none for the whole quiet time
+    MERGED = "merged"  # its cluster now belongs to another alert
+    LAPSED = "lapsed"  # no such cluster for the whole quiet time
     EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
     EXCLUDED = "excluded"  # too few of its members are in the area since the configuration changed
     ACKNOWLEDGED = "acknowledged"  # somebody has seen it

@@ -12,7 +12,7 @@ from detectors.scan.significance import Tier
 
 
 class Notice(enum.StrEnum):
-    """What a revision tells a control room; ``SILENT``: nothing, it only keeps the figures fresh."""
+    """The news of a revision for a control room; ``SILENT``: none, it only keeps the figures fresh."""
 
     SILENT = ""
     OPENED = "opened"
@@ -76,5 +76,5 @@ def _share_in_common(some: tuple[str, ...], others: tuple[str, ...]) -> float:
 
 
 def _ratio_of_risks(now: NoticeFigures, last: NoticeFigures) -> float:
-    """The relative risk now over that of the last notice; an expected count of 0 counts as 1e-9."""
+    """The relative risk now, divided by the one at the last notice; an expected count of 0 counts as 1e-9."""
     return (now.observed / max(now.expected, 1e-9)) / (last.observed / max(last.expected, 1e-9))

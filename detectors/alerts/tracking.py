@@ -95,7 +95,7 @@ class Tracker:
 
     @property
     def state(self) -> TrackerState:
-        """All that a tracker needs to continue from here."""
+        """Everything that a tracker needs to continue from here."""
         followed, cool_downs = tuple(self._followed.values()), tuple(self._cool_downs)
         return TrackerState(followed, cool_downs, tuple(sorted(self._reconfigured)))
 

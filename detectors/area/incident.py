@@ -78,7 +78,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def occurred(self) -> datetime | None:
-        """The time given; without one the end of the interval, or its start."""
+        """The given time; without it the end of the interval, or without an end its start."""
         return self.occurred_at or self.occurred_to or self.occurred_from
 
     @property

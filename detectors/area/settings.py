@@ -21,7 +21,7 @@ PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Stream(enum.StrEnum):
-    """What is scanned: one of the four categories, or all of them together."""
+    """A stream, which is scanned: one of the four categories, or all of them together."""
 
     VIOLENCE = "violence"
     PROPERTY = "property"
@@ -88,7 +88,7 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place whose coordinates say little: a police station, a hospital, the default point for a missing address.
+    """A place whose coordinates mean little: a police station, a hospital, the default point for a missing address.
 
     ``longitude`` and ``latitude`` in degrees WGS 84. Alerts report how many of their incidents lie within ``radius_m``.
     """

@@ -1,7 +1,7 @@
 """Time in buckets of one hour, and the stratum (block of hours of the week) of each.
 
 Buckets are half-open hours of UTC, numbered from 1970. A location is compared with itself at this hour of this
-weekday. The stratum follows from the local time at which the bucket starts, so the two hours that an autumn clock
+weekday. The stratum depends on the local time at which the bucket starts, so the two hours that an autumn clock
 shows twice belong to the same one.
 """
 

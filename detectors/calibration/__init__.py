@@ -1,1 +1,1 @@
-"""How a false-alert rate is kept: null histories of an area are run through schedule, scan and tracker, and counted."""
+"""How a false-alert rate is kept: the alerts of null histories are counted, by the same schedule, scan and tracker."""

@@ -35,9 +35,9 @@ PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT
 """How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
 LOWEST = 0.0
-"""Lower bound for the score at which alerts open, whatever the budget: chance brings one as high to most scans."""
+"""Lower bound for the score at which alerts open, whatever the budget: most scans reach it by chance."""
 MARGIN = 0.5
-"""Distance below the opening score of a first block down to which the clusters of all blocks are kept."""
+"""Margin below the opening score of a first block; clusters of all blocks within it are kept."""
 HIGHEST = 1e4
 """Upper bound for the score at which alerts open."""
 NO_CLUSTER = "history: chance brings hardly any cluster; there are too few incidents or too few locations"
@@ -127,7 +127,7 @@ def calibrate(
         by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]
         alerts = budget * blocks * BLOCK_WEEKS
         if len(by_chance) < alerts:
-            raise ValueError(f"budget: chance brings no more than {len(by_chance) / alerts * budget:.3g} alerts a week")
+            raise ValueError(f"budget: chance brings at most {len(by_chance) / alerts * budget:.3g} alerts a week")
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)

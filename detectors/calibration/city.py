@@ -1,6 +1,6 @@
 """An area without clusters, as far as its history shows it: a posterior from which null histories are drawn.
 
-Each location has a gamma rate around that of its neighbours, a Dirichlet mix of categories and a Dirichlet clock over
+Each location has a gamma rate around its neighbours' rate, a Dirichlet mix of categories and a Dirichlet clock over
 the strata. The hyperparameters are fitted to the history by maximum likelihood (empirical Bayes: Clayton and Kaldor
 1987; Minka 2000). Raw counts as rates would make the null histories too uneven, and every threshold too low.
 """
@@ -48,8 +48,8 @@ class Drawn:
 class CityModel:
     """The posterior of an area. ``points``: its locations in metres, (L, 3).
 
-    ``weight``: how much each incident of the past counts, (n,), 1 if not given; one that followed another says little
-    about its location. ``stratum``: that of each bucket of the past, (buckets,).
+    ``weight``: how much each incident of the past counts, (n,), 1 if not given; one that followed another reveals
+    little about its location. ``stratum``: of each bucket of the past, (buckets,).
 
     Raises:
         ValueError: The history has no incident, or is shorter than a week.

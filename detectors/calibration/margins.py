@@ -18,7 +18,7 @@ from detectors.scan.significance import Gumbel
 CENSORED = 0.5
 """LLR up to which maxima are only known to be small: a stream with hardly any cases has no window at all."""
 FEWEST_MAXIMA = 50
-"""Lowest number of larger maxima from which margins are fitted."""
+"""Smallest number of larger maxima that a fit needs."""
 SHRINKAGE = 1e-4
 """Penalty on the square of every coefficient, so that loads that hardly vary gain no weight."""
 

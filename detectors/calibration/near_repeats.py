@@ -60,7 +60,7 @@ class Repeats:
 class Knox:
     """The pairs of a history by category, ring and lag, observed and expected; ``points`` of the locations, (L, 3).
 
-    The expected number is that of pairs around a whole number of weeks apart, which share locations, clocks and drift.
+    The expected number comes from pairs about a whole number of weeks apart: they share locations, clocks and drift.
     At busy locations many pairs are due to chance, so pairs of quiet ones weigh more: with ``n`` and ``m`` incidents of
     the category the weight is ``1 / (n + 1) + 1 / (m + 1)``, about signal over variance. ``around``: the surroundings
     of the locations.
@@ -125,7 +125,7 @@ class Knox:
 
 
 def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
-    """Return the rates ``fitted / informed``, of variance ``1 / informed``, shrunk to their mean, and it towards 0.
+    """Return the rates ``fitted / informed``, of variance ``1 / informed``, shrunk to their mean, itself to 0.
 
     The less is known of a rate, the more it is shrunk (James and Stein 1961).
     """

@@ -19,7 +19,7 @@ from detectors.scan.significance import TIERS, Tier
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
 TAIL = 100
-"""Number of the strongest alerts by chance whose fall gives the rate beyond them."""
+"""Number of the strongest alerts by chance from which rates beyond them are extrapolated."""
 STEEPEST = 0.1
 """Lower bound for the score units over which that rate falls by a factor of e."""
 RAREST = 1e-9
@@ -38,10 +38,10 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """All that scoring and the promise rest on. Rates are alerts a week over all streams, by chance alone.
+    """Everything that scoring and the promise depend on. Rates are alerts a week over all streams, by chance alone.
 
     ``scores``: tier -> the score at which it begins; ``margins`` by stream; ``curve``: (score, rate), rising scores;
-    ``rate``: that of the tier ``alert``, measured on null histories that were not used before, with its 95 % interval
+    ``rate``: for the tier ``alert``, measured on null histories that were not used before, with its 95 % interval
     ``rate_low`` to ``rate_high``; ``dispersion``: variance over mean of the weekly number.
     """
 

@@ -43,14 +43,14 @@ class RecentCases:
 
     @classmethod
     def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
-        """Return those of a window now."""
+        """Return the incidents of a window now."""
         row = window.rows(window.now - longest + 1, window.now)
         columns = window.columns
         row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
         return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Return those of one stream; ``ALL`` has every one."""
+        """Return the incidents of one stream; ``ALL`` has every one."""
         if stream == ALL:
             return self
         mine = self.category == stream
@@ -67,7 +67,7 @@ class NullMaximum(msgspec.Struct, frozen=True):
 class Scorer:
     """Scans one stream of the window at a time and scores its clusters.
 
-    With a calibration, the score follows from the load of the stream. Without one it rests on replications, which are
+    With a calibration, the score depends on the load of the stream. Without one it rests on replications, which are
     made at most once for each stream and bucket, and only if a cluster comes within ``MARGIN`` of the tier ``watch``
     under the last ones. ``nulls`` keeps them by stream index.
     """

@@ -56,10 +56,10 @@ def _best_of_centre(
 
 @compiled
 def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
-    """Which of the ``centres`` could have a window with an LLR above ``floor``: all that do, and some others.
+    """The ``centres`` that could have a window with an LLR above ``floor``: all that have one, and some others.
 
     By the bound of :func:`_best_of_centre`, for up to ``LANES`` durations at once. All sums and comparisons of a step
-    are written out, one for each lane, for then they become vector instructions: a third of the time of a loop.
+    are written out, one for each lane, so that they become vector instructions: it takes a third of the time of a loop.
     """
     counts, expected, totals = cases
     locations, durations = counts.shape

@@ -2,7 +2,7 @@
 
 Counts are kept from scan to scan. When a bucket begins, the kernel searches every centre with enough recent cases
 around it. After an incident it searches only the centres near it, and those that were close to the floor: a case
-elsewhere makes a window less unusual, or more so by next to nothing.
+elsewhere makes a window less unusual, or hardly more unusual.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT_STEPS = 50
 """Upper bound for the steps of Newton's method: each nearly doubles the digits."""
 
 LEAST_SCALE = 0.2
-"""Lower bound for the Gumbel scale of a largest LLR: that of a stream with hardly any cases cannot be estimated."""
+"""Lower bound for the Gumbel scale of a largest LLR: too few cases give no estimate."""
 
 MARGIN_HOURS = (2, 8, 24, 48, 168)
 """Spans of time, in hours, whose cases make up the load of a stream, together with the whole window."""
@@ -42,8 +42,8 @@ class Events(NamedTuple):
 class Rules(NamedTuple):
     """How scans are made.
 
-    When each ``step``-th bucket from ``first`` on begins and, unless ``only_boundaries``, after each event; ``window``
-    and ``durations`` in buckets, rising, no more than ``LANES``; windows of a score below ``score`` are left out.
+    A scan is made when each ``step``-th bucket from ``first`` on begins and, unless ``only_boundaries``, after each
+    event. ``window`` and ``durations`` (rising, at most ``LANES``) are in buckets. ``score``: the lowest of a window.
     """
 
     first: int
@@ -111,8 +111,8 @@ class _Usual(NamedTuple):
 
 
 class _Bar(NamedTuple):
-    """What a window must exceed: a number of cases and an LLR of ``low``, which holds for a given number of cases if
-    fewer than ``limits``, (LARGEST + 1,), are expected; ``total``: all cases of the window."""
+    """The bar for windows: a number of cases, and an LLR of ``low``. A window with a number of cases exceeds ``low`` if
+    fewer than ``limits``, (LARGEST + 1,), are expected. ``total``: all cases of the window."""
 
     min_cases: int
     low: float
@@ -157,7 +157,7 @@ def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Float
 
 @compiled
 def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
-    """Gumbel location and scale under a load: polynomials of the second degree, that of the scale in logarithms."""
+    """Gumbel location and scale under a load; the location and the logarithm of the scale are quadratic in it."""
     a, b = null.location[0], null.scale[0]
     for which in range(len(load)):
         x = min(max(load[which], null.low[which]), null.high[which])
@@ -309,7 +309,7 @@ def _add_events(tally: _Tally, events: Events, rows: Rows, first: int, last: int
 
 @compiled
 def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: int) -> None:
-    """Take back the events, of the first ``had``, that are too old in a bucket for a duration or for the window."""
+    """Remove those of the first ``had`` events that are too old in a bucket for a duration or for the window."""
     for column in range(LANES + 1):
         while tally.oldest[column] < had:
             then = events.bucket[tally.oldest[column]]
@@ -330,7 +330,7 @@ def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: in
 
 @compiled
 def _find_limits(guess: Floats, bar: _Bar, most: int) -> None:
-    """Fill in the limits of a bar for up to ``most`` cases; ``guess``, (LARGEST + 1,): those found last."""
+    """Fill in the limits of a bar for up to ``most`` cases; ``guess``, (LARGEST + 1,): the limits found last."""
     for observed in range(bar.min_cases, min(LARGEST - 1, most) + 1):
         bar.limits[observed] = observed
         if bar.low > 0.0 and observed <= bar.total:
@@ -399,7 +399,7 @@ def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Co
             for position in range(first, first + rows.size[touched[scan]]):
                 at_most[rows.neighbour[position]] = math.inf
         centres = _centres_in_question(at_most, low, tally.reach, rules.min_cases, work_space)
-        # A floor just below the real one serves for the search: that of the last scan of all centres.
+        # The search uses a floor just below the real one: the floor at the last scan of all centres.
         bar = _Bar(rules.min_cases, low, limits, total)
         _find_limits(guess, bar, int(most))
         _find_usual(usual, tally, rows, centres, scan)

@@ -53,7 +53,7 @@ def guide(cumulative: Floats) -> Counts:
 def deal(cumulative: Floats, begin: Counts, interval: Counts, draws: Floats, places: Counts) -> None:
     """Draw a location for each case, into ``places`` (cases,), in proportion to the expected cases in its interval.
 
-    ``cumulative`` and ``begin`` as in :func:`guide`, ``interval`` the row of each case, ``draws`` uniforms in [0, 1).
+    ``cumulative`` and ``begin``: as in :func:`guide`; ``interval``: row of each case; ``draws``: uniforms in [0, 1).
     """
     locations = cumulative.shape[1]
     for case in range(len(places)):

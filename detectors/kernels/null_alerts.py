@@ -1,8 +1,8 @@
 """From the windows of many scans to alerts: which are reported, whose members they are, and how alerts live.
 
-The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, without what makes no
-difference to the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new
-members does not move the location that cools down later on.
+The rules of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking` apply, except those that do not change
+the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new members does not
+move the location that cools down later on.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _best_first(llr: Floats, size: Counts, centre: Counts) -> Offsets:
 
 @compiled
 def reported_windows(first: Offsets, centre: Counts, llr: Floats, size: Counts, rows: Rows, most: int) -> Offsets:
-    """The windows of each scan that are reported: no more than ``most`` that share no circle, best first.
+    """The windows of each scan that are reported: at most ``most`` that share no circle, best first.
 
     ``first``, (scans + 1,): those of scan ``i`` are ``first[i]:first[i + 1]``.
     """
@@ -155,7 +155,7 @@ def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -
 
 @compiled
 def _link_members(links: _Links, member: Counts, alert: int) -> int:
-    """Make events members of an alert; returns the number of those that were not."""
+    """Make events members of an alert; returns the number of new members."""
     head, alert_of, after = links.head, links.alert, links.after
     before = number = links.number[0]
     for event in member:

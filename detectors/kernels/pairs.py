@@ -36,8 +36,8 @@ def pairs_by_lag(
     """Pairs of the same group by distance and lag: sums of their weights and of the squares; (2, distances, lags).
 
     ``group`` and ``second``, (n,), in order of group, then of time; ``points`` in metres, (n, 2 or 3). A pair belongs
-    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed. Its weight is the sum of
-    those of its two incidents, ``weight``, (n,).
+    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed. Its weight is the sum of the
+    ``weight``, (n,), of its two incidents.
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m

@@ -31,7 +31,7 @@ HALVINGS = 30
 class ShellRows(NamedTuple):
     """Shells of every centre, in an order in which near locations are near each other.
 
-    ``order``: the locations in that order; ``number``: the position of each in it; both (L,). All below count by that.
+    ``order``: the locations in that order; ``number``: the position of each in it; both (L,). The other fields use it.
     Centre ``i`` has the shells ``of[i]:of[i + 1]``, shell ``s`` the neighbours ``member[first[s]:first[s + 1]]``;
     location ``p`` lies in the shells ``place_shell[place_start[p]:place_start[p + 1]]``.
     """
@@ -235,10 +235,10 @@ def _count_cases(beside: _Beside, which: int, locations: Counts, ages: Counts, w
 
 @compiled
 def _add_up_shells(beside: _Beside, start: Offsets, shell_of: Counts) -> None:
-    """Add the words by location to those of the shells that hold each location.
+    """Add the words by location to the words of the shells that hold each location.
 
-    Four replications are written out side by side, for then their words become one vector: under half of the time of
-    one after the other. Locations come in their order, so that neighbours' shells are still at hand.
+    Four replications are written out side by side, so that their words become one vector: it takes under half of the
+    time. Locations come in their order, so that neighbours' shells are still in the cache.
     """
     at, within, used = beside.at, beside.within, beside.used
     if at.shape[1] != SIDE_BY_SIDE or within.shape[1] != SIDE_BY_SIDE:  # a known length of rows makes faster code

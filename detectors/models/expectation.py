@@ -20,7 +20,7 @@ from detectors.area.neighbours import Neighbours
 from detectors.models.nulls import Null, PoissonNull
 
 OWN_CASES = 10.0
-"""Number of its own cases from which a location counts for more than its neighbours."""
+"""Number of cases from which a location counts for more than its neighbours."""
 STRATUM_CASES = 5.0
 """Number of its cases in a stratum from which a location counts for more than the area's clock."""
 NEAREST = 50

@@ -69,7 +69,7 @@ def standardised(
 
 
 class PoissonModel:
-    """The Poisson model: cases fall in proportion to ``expected``, (L, T), which adds up to all of them.
+    """The Poisson model: cases fall in proportion to ``expected``, (L, T), whose sum is the number of cases.
 
     With ``is_stratified`` every interval is separate: its expected cases are scaled to its observed ones
     (``in_interval``, (T,)), a window is compared with the cases of its time span, and chance keeps the number of cases

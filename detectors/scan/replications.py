@@ -19,15 +19,15 @@ from detectors.scan.cylinders import best_windows
 from detectors.scan.shells import Shells
 
 AT_ONCE = 32
-"""So many replications are made in one go, by one thread."""
+"""Number of replications that one thread makes in one batch."""
 LOW = 0.05
-"""The floor is set so that about this share of the replications does not reach it and is done again."""
+"""Share of the replications that stay below the floor, about, and are searched again with a lower one."""
 LOWER = 0.7
-"""Then with this share of the floor."""
+"""Factor by which the floor is lowered for those."""
 JUMP = 210306068529402873165736369884012333109
-"""So far apart begin the random numbers of two replications: what :meth:`numpy.random.PCG64DXSM.jumped` jumps."""
+"""Distance between the random numbers of two replications: the jump of :meth:`numpy.random.PCG64DXSM.jumped`."""
 LANE_BITS = (8, 16)
-"""Widths of the lanes in which cases are counted: eight durations to a word, and where those overflow four."""
+"""Widths of the lanes in which cases are counted: eight durations to a word, or four if a lane overflows."""
 
 Maxima = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def largest_by_chance(
 ) -> Maxima:
     """The largest LLR of each replication, float64, shape (replications,), 0 where no window is high.
 
-    Replication ``k`` has random numbers of its own (:func:`generators`); the number of threads changes nothing.
+    Replication ``k`` has separate random numbers (:func:`generators`); the number of threads changes nothing.
     """
     largest = LargestNow(model, near, shells, min_cases, min_risk)
     return np.concatenate([np.empty(0), *in_batches(null, largest, replications, seed, threads)])
@@ -72,7 +72,7 @@ def in_batches(
 def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.random.Generator]:
     """The generator of each of these replications, ``PCG64DXSM(seed).jumped(number)``, until the next one is taken.
 
-    One generator is moved, because making one takes longer than many a replication.
+    One generator is moved, because making another takes longer than a small replication.
     """
     bits = np.random.PCG64DXSM(seed)
     begin, generator = bits.state, np.random.Generator(bits)
@@ -83,15 +83,15 @@ def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.rando
 
 
 class LargestNow:
-    """The largest LLR of drawn cases over all windows that end now, as :func:`in_batches` wants it.
+    """The largest LLR of drawn cases over all windows that end now, as :func:`in_batches` calls it.
 
-    What the first batch shows sets the floor from which later ones are searched.
+    The first batch sets the floor above which later ones are searched.
     """
 
     def __init__(self, model: Expected, near: Neighbours, shells: Shells, min_cases: int, min_risk: float) -> None:
         self._model, self._near, self._shells = model, near, shells
         self._min_cases, self._min_risk = min_cases, min_risk
-        # By the number of windows that hold something, more or less independent ones.
+        # Grows with the number of windows that are more or less independent.
         self._floor = 0.6 * math.log(len(shells.first) * len(model.durations))
         self._packed: dict[int, list[_Packed]] = {}
         self._is_first = True
@@ -121,14 +121,14 @@ class LargestNow:
                 model, shells, limits = self._model, self._shells, (self._min_cases, self._min_risk)
                 self._packed[bits] = [_Packed(model, shells, *limits, bits, first) for first in columns]
             some = _of(drawn, left)
-            # The largest over all durations is the largest of those of each word; NaN if any overflowed.
+            # The largest over all words of durations; NaN if a lane overflowed.
             found[left] = np.max([word.largest(some, floor) for word in self._packed[bits]], axis=0)
         for which in np.flatnonzero(np.isnan(found)):
             found[which] = self._unpacked(drawn, int(which))
         return found
 
     def _unpacked(self, drawn: Drawn, which: int) -> float:
-        """Of one replication with too many cases even for the widest lanes."""
+        """The largest LLR of one replication with too many cases even for the widest lanes."""
         mine = slice(drawn.start[which], drawn.start[which + 1])
         durations = self._model.durations
         counts = recent_counts(drawn.place[mine], drawn.age[mine], durations, len(self._near.size))
@@ -137,7 +137,7 @@ class LargestNow:
 
 
 class _Packed:
-    """Some durations of a model, from one on, as many as lanes of so many bits find room in a word."""
+    """Durations of a model from the ``first`` on, as many as fit into a word with lanes of ``bits``."""
 
     def __init__(self, model: Expected, shells: Shells, min_cases: int, min_risk: float, bits: int, first: int) -> None:
         some = slice(first, first + kernels.WORD // bits)
@@ -164,7 +164,7 @@ def _lower(floor: float) -> float:
 
 
 def _of(drawn: Drawn, which: NDArray[np.int64]) -> Drawn:
-    """Some of the replications."""
+    """The replications with these numbers."""
     if len(which) == len(drawn.start) - 1:
         return drawn
     parts: Iterable[slice] = [slice(drawn.start[each], drawn.start[each + 1]) for each in which]

@@ -2,7 +2,7 @@
 
 An incident changes the counts of the few centres around it, and these are scanned. For all others it moves only the
 area's totals, so their expected cases change a little. The LLR that this can add to any window is bounded, and the
-bound is kept for every centre. The result is that of a full scan.
+bound is kept for every centre. The result equals a full scan's.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from detectors.area.neighbours import Neighbours
 from detectors.kernels import shells as kernels
 
 GROWTH = 0.4
-"""A zone may grow by so much of its mass within a shell: more rules out less at once, less makes more shells."""
+"""Upper bound for a zone's growth within a shell, as a share of its mass. A larger one rules out fewer shells."""
 STEP = 1.0
-"""And by so many times the root of its mass, if that is less: so large an excess of cases is what is looked for."""
+"""The same in units of the root of its mass; the smaller bound holds. Excesses of cases have about this size."""
 
 
 class Shells(kernels.ShellRows):
@@ -21,7 +21,7 @@ class Shells(kernels.ShellRows):
 
     @classmethod
     def cut(cls, near: Neighbours, mass: NDArray[np.float64]) -> Shells:
-        """Shells within which the ``mass`` of a zone, shape (L,), grows by no more than ``GROWTH``."""
+        """Shells within which the ``mass`` of a zone, shape (L,), grows by at most ``GROWTH``."""
         number = np.empty(len(near.order), np.int32)
         number[near.order] = np.arange(len(near.order))
         size = near.size[near.order]

@@ -1,4 +1,4 @@
-"""From an LLR to a score, and to how often chance alone would show as much.
+"""From an LLR to a score, and to how often chance alone reaches it.
 
 Without a calibration the score standardises the LLR by the Gumbel location and scale of replicated maxima, and its
 rarity is the nominal recurrence interval of one scan an hour. That counts scans, not alerts: only a calibration keeps

@@ -42,7 +42,7 @@ class Delays:
 
     @classmethod
     def of(cls, window: SlidingWindow, begins: int, now_s: int) -> Delays:
-        """Return those of a window whose incidents begin with a bucket, learnt from the older half of that time."""
+        """Return the delays of a window whose incidents begin with a bucket, from the older half of that time."""
         longest_s = (now_s - begins * BUCKET_S) // 2
         columns = window.columns
         latest = (now_s - longest_s) // BUCKET_S - 1

@@ -20,7 +20,7 @@ Refused = tuple[int, Refusal]
 
 
 class Accounts(msgspec.Struct):
-    """What became of every record: ``read`` is the sum of the seven that follow it.
+    """The accounts of all records: ``read`` is the sum of the seven that follow it.
 
     ``unmapped`` counts apart from these: incidents whose category the settings do not know.
     """

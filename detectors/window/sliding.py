@@ -1,4 +1,4 @@
-"""The sliding window: every incident of the baseline period, by id, and the counts that follow.
+"""The sliding window: every incident of the baseline period, by id, and the counts.
 
 It has columns with one row for each incident, and a list of rows for each bucket, linked through the columns. So the
 cost of entering, changing and expiring does not depend on the length of the window. The counts are exact after any
@@ -75,7 +75,7 @@ class SlidingWindow:
     """Incidents of the last ``buckets`` hours, including the current, partly filled one.
 
     ``by_stratum`` has the counts, int32, shape (5, locations, strata): planes 0 to 3 are the categories, ``ALL`` is
-    their sum. ``in_bucket`` has the area's totals, int32, shape (5, buckets kept), those of bucket ``b`` at
+    their sum. ``in_bucket`` has the area's totals, int32, shape (5, buckets kept), bucket ``b`` at
     ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents a little ahead of the clock wait
     in their bucket until it is reached. ``touched``, bool, shape (5, locations): whose counts have changed; the reader
     clears it.
@@ -90,7 +90,7 @@ class SlidingWindow:
         self.stratum: NDArray[np.int32] = np.zeros(self._ring, np.int32)
         self._head: NDArray[np.int32] = np.full(self._ring, -1, np.int32)
         self.touched: NDArray[np.bool_] = np.zeros((ALL + 1, locations), np.bool_)
-        # Cells of the arrays above, as memory views, for the same reason as those of the columns.
+        # Cells of the arrays above, as memory views, for the same reason as in the columns.
         self._cases, self._in_bucket, self._touched = self.by_stratum.data, self.in_bucket.data, self.touched.data
         self._stratum, self._heads = self.stratum.data, self._head.data
         self._ahead = ahead
@@ -282,8 +282,8 @@ class SlidingWindow:
         The id is remembered as long as any of its versions needs it. The log is needed from the version on that needs
         it longest.
 
-        The delay is that of this version too, so that reading the log again gives the same. Without revisions it is the
-        first one that the window saw, unless a later one moved the incident to a later bucket.
+        The delay is this version's too, so that reading the log again gives the same delay. Without revisions it is the
+        first delay that the window saw, unless a later version moved the incident to a later bucket.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision

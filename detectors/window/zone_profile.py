@@ -27,7 +27,7 @@ class ZoneProfile(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> ZoneProfile:
-        """Return that of the zone with these locations, (n,); looks at every incident in the window."""
+        """Return the profile of the zone with these locations, (n,); looks at every incident in the window."""
         in_bucket = window.in_zone(stream, zone)
         days = np.concatenate((np.zeros(DAYS * 24, np.int32), in_bucket))[-DAYS * 24 :].reshape(DAYS, 24)
         profile = [0] * HOURS_OF_WEEK

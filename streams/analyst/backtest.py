@@ -79,7 +79,7 @@ class Backtest:
                 "areas.NAME.categories maps a source's words"
             )
         if self.begins_late:
-            lines.append("nothing was scanned: no row is of --from or later")
+            lines.append("nothing was scanned: no row is dated --from or later")
         elif self.missing_days > 0:
             lines.append(
                 f"no scan was made: the window lacks {self.missing_days:.1f} days of history (min_baseline_days)"

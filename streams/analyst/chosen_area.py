@@ -46,7 +46,7 @@ def chosen_area(name: str, table: AreaTable, incidents: IncidentFile, *, is_cali
 
     Raises:
         ConfigurationError: There are no locations, or their file cannot be used.
-        CalibrationError: The calibration is wanted, and cannot be read or was made for something else.
+        CalibrationError: The calibration to use cannot be read, or was made for something else.
     """
     if table.cells_file or table.boundary_file or table.places_file:
         locations = locations_of(table)
@@ -65,7 +65,7 @@ def only_area(tables: Mapping[str, AreaTable], name: str | None) -> str:
     """
     known = ", ".join(sorted(tables))
     if name is None and len(tables) > 1:
-        raise ConfigurationError(f"area: say which, one of {known}")
+        raise ConfigurationError(f"area: missing; must be one of {known}")
     name = name or next(iter(tables))
     if name not in tables:
         raise ConfigurationError(f"area {name!r}: not configured; there is {known}")

@@ -80,7 +80,7 @@ def feed(
     finally:
         producer.close(timeout=BLOCKED_MS / 1000)
     if failures:
-        raise FeedError(f"topic {topic} at {kafka.bootstrap}: a record was not taken ({failures[0]})")
+        raise FeedError(f"topic {topic} at {kafka.bootstrap}: a record was not accepted ({failures[0]})")
     return sent
 
 

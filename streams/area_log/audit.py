@@ -20,7 +20,7 @@ class Break(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """What was verified, from the first tick to the last, and where the chain breaks.
+    """The verified records, from the first tick to the last, and where the chain breaks.
 
     ``given``: the number of scan records, the first of ``scans``, that cannot be verified, because retention removed
     what they rest on. ``inputs``: the number of records of incidents and responses.

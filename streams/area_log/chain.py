@@ -56,7 +56,7 @@ def inputs(log: AreaLog, start: int) -> Iterator[Input]:
     """
     begins = log.manifest.begins["incidents"]
     if start < begins:
-        raise LogError(f"incidents: begin at offset {begins}, and are needed from {start}; retention has removed them")
+        raise LogError(f"incidents: begins at offset {begins}, but is needed from {start}; retention removed records")
     for record in log.read("incidents", start):
         entry = entry_of(log.manifest, record)
         if entry is not None:

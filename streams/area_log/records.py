@@ -26,10 +26,10 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader of an area's log needs: where it lies, and how to recognise its records.
+    """The description of an area's log for a reader: where it lies, and how to recognise its records.
 
     ``begins`` and ``ends``: by topic the first offset that the log still has, and the offset after its last. Those of
-    ``scans`` were read first, so the log holds all that its scan records name, even while a worker runs.
+    ``scans`` were read first, so the log holds everything that its scan records name, even while a worker runs.
     """
 
     area: str
@@ -45,7 +45,7 @@ class AreaLog(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What a reader of it needs."""
+        """The description of the log."""
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
         """Yield the area's records of a topic from an offset to its end, in order.

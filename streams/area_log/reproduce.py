@@ -27,7 +27,7 @@ SHOWN = 200
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A figure that differs from the log: of what, which, as it is on record and as it is derived."""
+    """A figure that differs from the log: where, its field, the recorded and the derived value."""
 
     where: str
     field: str
@@ -36,7 +36,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True):
-    """What was derived again, of which alerts, and where it differs."""
+    """The alerts that were derived again, how much of them, and where it differs."""
 
     alerts: list[str]
     revisions: int
@@ -190,7 +190,7 @@ def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
         return monitor.repeat(entries, link.record.tick_s)
     result = monitor.respond(link.response.content, link.response.record.offset)
     if result is None:
-        raise LogError(f"scans, offset {link.offset}: is of a response, and there is no tick before it")
+        raise LogError(f"scans, offset {link.offset}: belongs to a response, but there is no tick before it")
     return result
 
 
@@ -206,12 +206,12 @@ def written(log: AreaLog, ids: Ids) -> Area:
     except ValueError as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:
-        raise LogError(f"settings: what is kept as {log.manifest.area}:{ids.configuration} does not have that hash")
+        raise LogError(f"settings: the record {log.manifest.area}:{ids.configuration} does not have that hash")
     return watched
 
 
 def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of a scan record as it is on record and as it is derived, those of its checkpoint among them.
+    """The fields of a scan record and of its checkpoint, as recorded and as derived.
 
     A record of a former version is compared without its digest, which covers the bytes of that version.
     """

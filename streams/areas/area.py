@@ -34,7 +34,7 @@ class Nightly(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """An area with all that its Monitor reads; ``nightly`` is None if the area is not calibrated every night."""
+    """An area with everything that its Monitor reads; ``nightly`` is None if the area is not calibrated every night."""
 
     name: str
     settings: AreaSettings

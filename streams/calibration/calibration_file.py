@@ -65,7 +65,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A calibration and all that it depends on.
+    """A calibration and everything that it depends on.
 
     ``id``: SHA-256 over ``calibration``. ``settings``: the area's. ``places``: hash of the frozen locations.
     ``weeks``, ``seed``, ``with_near_repeats``: of the null histories. ``seconds``: computing time.

@@ -86,10 +86,10 @@ def make(
     """
     settings, points = area.settings, area.locations.points
     if len(settings.durations_h) > LANES:
-        raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; a calibration knows at most {LANES}")
+        raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; at most {LANES} for a calibration")
     if settings.tick_s > LONGEST_TICK_S:
         raise CalibrationError(
-            f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}, for null histories are scanned after every "
+            f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}; null histories are scanned after every "
             "incident"
         )
     started = time.monotonic()

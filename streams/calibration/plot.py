@@ -16,7 +16,7 @@ ENDINGS = (".svg", ".png")
 
 
 class NoPlotsError(Exception):
-    """No picture can be drawn; the text says why, and what would help."""
+    """No picture can be drawn; the text gives the reason, and what would help."""
 
 
 def check(path: Path) -> None:

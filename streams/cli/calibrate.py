@@ -60,7 +60,7 @@ def calibrate(
     output: Path,
     picture: Path | None,
 ) -> None:
-    """Find from the history in a CSV file what keeps a budget of false alerts."""
+    """Find the scores that keep a budget of false alerts, from the history in a CSV file."""
     from detectors.calibration.calibrate import blocks_of
     from streams.analyst.chosen_area import chosen_area, chosen_table
     from streams.analyst.incident_file import IncidentFile, IncidentFileError

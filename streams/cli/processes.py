@@ -24,7 +24,7 @@ def _needs_extra() -> None:
 
 @click.command()
 @config_option
-@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one (default: that of the configuration).")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one (default: from the configuration).")
 @click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def console(config: Path | None, port: int | None, log_format: Literal["text", "json"]) -> None:
     """Serve the control room's web page and the HTTP API."""

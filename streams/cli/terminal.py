@@ -1,4 +1,4 @@
-"""What all commands share: options, failure, progress on standard error, results on standard output."""
+"""Common parts of all commands: options, failure, progress on standard error, results on standard output."""
 
 from __future__ import annotations
 

@@ -73,5 +73,5 @@ def alerts_per_week(budget: str) -> float:
         raise ConfigurationError(f"budget = {budget!r}: must be {_BUDGET}") from None
     number, _, period = budget.split()
     if not float(number):
-        raise ConfigurationError(f"budget = {budget!r}: must be more than nothing")
+        raise ConfigurationError(f"budget = {budget!r}: must be above 0")
     return float(number) / WEEKS_OF[period]

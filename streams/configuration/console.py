@@ -89,7 +89,7 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     def allowed_hosts(self) -> tuple[str, ...]:
         """The host names under which requests are accepted.
 
-        Without a login, a web page open on this machine could reach the console through a host name of its own that
+        Without a login, a web page open on this machine could reach the console through a host name that
         resolves to loopback. So without a login only the machine's own names are accepted.
         """
         return self.hosts or (LOOPBACK_NAMES if self.login == "none" else ("*",))

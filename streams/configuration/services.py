@@ -72,7 +72,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if set(self.url) & set("@?#"):
             raise ValueError(
-                "url: must hold neither user nor password nor options; use redis.username and HOTSPOTS_REDIS__PASSWORD"
+                "url: must not hold a user, a password or options; use redis.username and HOTSPOTS_REDIS__PASSWORD"
             )
         try:
             address = urlsplit(self.url)

@@ -1,4 +1,4 @@
-"""What the console's routes share: settings, layers, users, Redis, viewers and the connection to Kafka."""
+"""Common parts of the console's routes: settings, layers, users, Redis, viewers and the connection to Kafka."""
 
 from __future__ import annotations
 

@@ -9,20 +9,20 @@ from prometheus_client import CollectorRegistry
 from streams.process.metric import Counter, Gauge, ProcessMetrics
 
 ResponseOutcome = Literal["accepted", "refused"]
-"""What Kafka did with a response."""
+"""Outcomes of sending a response to Kafka."""
 
 VIEWERS = Gauge("hotspots_console_viewers", "Open event streams: one for each page that is open.", ())
 REDIS_UP = Gauge("hotspots_console_redis_up", "1 while the console can read the alerts in Redis, else 0.", ())
 RESPONSES = Counter(
     "hotspots_console_answers_total",
-    "Responses that operators gave, by what Kafka did with them: accepted, or refused, also for being away.",
+    "Responses of operators, by outcome: accepted by Kafka, or refused (also while Kafka is away).",
     ("outcome",),
 )
 CONSOLE_METRICS = (VIEWERS, REDIS_UP, RESPONSES)
 
 
 class ConsoleMetrics(ProcessMetrics):
-    """The metrics of one console, in a registry of their own; every count begins at 0."""
+    """The metrics of one console, in a separate registry; every count begins at 0."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

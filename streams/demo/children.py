@@ -17,7 +17,7 @@ LOG_LINES = 3
 
 @dataclass
 class Child:
-    """A child process; ``may_end``: its work has an end, or it has been stopped."""
+    """A child process; ``may_end``: it can end normally, or it has been stopped."""
 
     name: str
     process: subprocess.Popen[bytes]

@@ -217,7 +217,7 @@ class _Demo:
 
 
 def _set_environment(folder: Path) -> None:
-    """Give the children a folder for temporary files, and no settings except those of the demo."""
+    """Give the children a folder for temporary files, and no settings except the demo's."""
     os.environ["TMPDIR"] = str(folder)
     for name in [name for name in os.environ if name.startswith("HOTSPOTS_") and "__" in name]:
         del os.environ[name]

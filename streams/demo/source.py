@@ -25,7 +25,7 @@ GAP_S = 7 * 86_400
 
 
 class Source(ABC):
-    """What the demo sends, as commands of `hotspots`: first the history, then the time shown, at ``speed``."""
+    """The incidents of the demo, as commands of `hotspots`: first the history, then the time shown, at ``speed``."""
 
     title: str
     cells: tuple[str, ...]
@@ -106,7 +106,7 @@ class SimulatedCity(Source):
 
 
 class RecordedCity(Source):
-    """The last incidents of a CSV file, after a history as long as that of the simulated city.
+    """The last incidents of a CSV file, after a history as long as the simulated city's.
 
     It shows at most the last third of the file. Rows before the history would have left the window again.
 

@@ -15,30 +15,30 @@ from streams.worker.declared_metrics import ESTIMATES, WORKER_METRICS
 PREFACE = f"""\
 # Metrics
 
-The worker serves them in Prometheus' text format under `/metrics`, by default on 127.0.0.1:9108 (section `[metrics]`
-of the configuration). On the same port `/healthz` returns 200 while the worker makes progress, and `/readyz` returns
-200 when it has caught up and Kafka answers. Otherwise both return 503 with the reason. The worker waits for a Kafka
-that is away, so `/healthz` stays at 200.
+The worker serves its metrics in Prometheus' text format under `/metrics`, by default on 127.0.0.1:9108 (section
+`[metrics]` of the configuration). On the same port `/healthz` returns 200 while the worker makes progress, and
+`/readyz` returns 200 when it has caught up and Kafka answers. Otherwise both return 503 with the reason. While Kafka is
+away the worker waits for it, so `/healthz` stays at 200.
 
-Every label has few values: `area` is a configured area, `category` a stream (`violence`, `property`, `drugs`,
-`disorder`, `all`), `tier` and `state` are those of an alert, `reason` is why a record was rejected
-or a revision made, `action` one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
-{", ".join(f"`{each}`" for each in ESTIMATES)}, `outcome` what became of a transaction, a recalibration or a
-record: {", ".join(f"`{each}`" for each in OUTCOMES)}.
+Every label has few values. `area` is a configured area; `category` is a stream (`violence`, `property`, `drugs`,
+`disorder`, `all`). `tier` and `state` describe an alert. `reason` is why a record was rejected or a revision made.
+`action` is one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
+{", ".join(f"`{each}`" for each in ESTIMATES)}. `outcome` is what became of a transaction, a recalibration or a record:
+{", ".join(f"`{each}`" for each in OUTCOMES)}.
 """
 
 WEBHOOK = """\
 ## The webhook
 
-`hotspots webhook` serves its own on port `webhook.metrics_port`, 9109 by default, with the same two paths for health:
-`/readyz` returns 200 while it reads alerts, whether or not the tool takes them.
+`hotspots webhook` serves its own metrics on port `webhook.metrics_port`, 9109 by default, with the same two paths for
+health: `/readyz` returns 200 while it reads alerts, whether or not the tool accepts them.
 """
 
 CONSOLE = """\
 ## The console
 
-`hotspots console` serves its own under `/metrics` on its port, 8080 by default, without a sign-in. `/healthz` returns
-200 while it works, whether or not Redis and Kafka do. A proxy before it should pass both only to those who operate it.
+`hotspots console` serves its own metrics under `/metrics` on its port, 8080 by default, without a sign-in. `/healthz`
+returns 200 while it works, even without Redis and Kafka. A proxy should pass both only to the people who operate it.
 """
 
 END = """\

@@ -70,7 +70,7 @@ def comments(annotated: str) -> dict[str, str]:
 
 
 def _tables(kind: type[msgspec.Struct], where: str, meanings: dict[str, str]) -> list[str]:
-    """The table of a settings type, then those of the types within it."""
+    """The table of a settings type, then the tables of the types within it."""
     rows, inner = [], []
     for field in msgspec.structs.fields(kind):
         name = f"{where}.{field.name}" if where else field.name

@@ -1,6 +1,6 @@
 """An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, JSON, UTF-8.
 
-The bytes follow from the alert, the area's settings and the configuration hash alone, so that replay, backtest and live
+The bytes depend only on the alert, the area's settings and the configuration hash, so that replay, backtest and live
 running can be compared byte for byte. Figures are rounded (six digits; coordinates to 0.1 m); an unknown field is
 absent, never ``null``. What differs from run to run (version, host, offsets, latency) is :class:`Provenance`, in a
 header of the record.
@@ -217,7 +217,7 @@ def alert_event(
 ) -> bytes:
     """Return the event of one revision; equal arguments give equal bytes.
 
-    ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
+    ``settings`` and ``configuration_id`` (the configuration hash) belong to the Monitor that made the alert.
     """
     zone, figures = ZoneInfo(settings.timezone), alert.figures
     risk = figures.observed / figures.expected if figures.expected else math.inf

@@ -1,4 +1,4 @@
-"""What the records of every topic have in common: partitions, headers, dead letters."""
+"""Common parts of the records of every topic: partitions, headers, dead letters."""
 
 from __future__ import annotations
 

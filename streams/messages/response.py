@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person does about an open alert. It holds no free text.
+    """The response of a person to an open alert. It holds no free text.
 
     Raises:
         ValueError: The action is ``outcome`` and no outcome is given, or it is another and one is given.

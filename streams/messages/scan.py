@@ -1,9 +1,8 @@
-"""The topic ``scans``: one record for every closed tick and every response, each with a digest over those before it.
+"""The topic ``scans``: one record for every closed tick and every response, each with a digest over the earlier ones.
 
-Besides the incidents, a restart needs only an area's last record. Each transaction ends with a record of the
-partition, whose key is ``#`` and its number. It gives the offset of every area's last record before the transaction,
-and that of the transaction before, so that a restart reads little of a long log; and it accounts for records of no
-area.
+Besides the incidents, a restart needs only an area's last record. Each transaction ends with a record of the partition,
+whose key is ``#`` and its number. It gives the offsets of every area's last record and of the partition's own last
+record before the transaction, so that a restart reads little of a long log. It also counts the records of no area.
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def next_offset(self) -> int:
-        """The first record of the topic ``incidents`` that this record and those before it do not cover."""
+        """The offset of the first record of the topic ``incidents`` that no scan record up to this one covers."""
         return self.next_offsets["incidents"]
 
     @property
     def next_response(self) -> int:
-        """The first record of the topic ``responses`` that this record and those before it do not cover."""
+        """The offset of the first record of the topic ``responses`` that no scan record up to this one covers."""
         return self.next_offsets.get("responses", 0)
 
     @property

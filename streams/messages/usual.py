@@ -1,4 +1,4 @@
-"""What is usual at each location of an area, for maps: how many incidents its window holds."""
+"""The usual number of incidents at each location of an area, for maps: how many its window holds."""
 
 from __future__ import annotations
 

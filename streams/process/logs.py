@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
 class NoFlood(logging.Filter):
     """A filter that passes a warning or error once in ``REPEATED_AFTER_S``, with the number held back since the last.
 
-    A repetition is the same text in our records, and the same text before formatting in those of libraries: with Kafka
+    A repetition is the same text in our records, and the same text before formatting in libraries' records: with Kafka
     away, the clients would write hundreds of lines a second.
     """
 

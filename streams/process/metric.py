@@ -77,7 +77,7 @@ class Info(Metric[prometheus_client.Info]):
 
 
 class ProcessMetrics:
-    """The metrics of one process in ``registry``: the ``declared`` ones that it drives, and those of any process."""
+    """The metrics of one process, in ``registry``: the ``declared`` ones, and the standard ones of any process."""
 
     def __init__(self, registry: CollectorRegistry, declared: Iterable[Metric[Any]]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter
@@ -85,6 +85,6 @@ class ProcessMetrics:
         ProcessCollector(registry=registry)
 
     def of(self, metric: Metric[Driven]) -> Driven:
-        """Return a declared metric as it is driven."""
+        """Return the registered metric for a declared one."""
         driven: Driven = self._driven[metric]
         return driven

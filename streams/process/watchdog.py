@@ -21,7 +21,7 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
     """Let the process end on its own; after ``seconds``, call ``tidy`` and end it hard with ``code``."""
 
     def end() -> None:
-        log.warning("not ended within %g s of leaving; ended hard, and what is on record stays", seconds)
+        log.warning("did not end within %g s; killed, and everything on record is kept", seconds)
         tidy()
         logging.shutdown()
         os._exit(code)
@@ -45,6 +45,6 @@ class Watchdog(BackgroundThread):
         while not self._stopping.wait(CHECK_S):
             reason = self._stalled()
             if reason is not None:
-                log.critical("%s; leaving, to be started again", reason)
+                log.critical("%s; exiting, to be restarted", reason)
                 logging.shutdown()
                 os._exit(STALLED)

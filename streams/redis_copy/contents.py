@@ -57,7 +57,7 @@ class RedisCopy:
     def advance(self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None) -> int:
         """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
 
-        ``expected`` is the offset that Redis last had, ``first`` that of the oldest record in the topic. The
+        ``expected`` is the offset that Redis last had, ``first`` the offset of the oldest record in the topic. The
         returned offset is above ``reached`` if another feeder is ahead.
 
         Raises:

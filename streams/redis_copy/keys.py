@@ -91,7 +91,7 @@ def glance(event: bytes) -> Glance:
 
 
 def is_delayed(provenance: bytes) -> bool:
-    """Return whether a revision was published long after its tick; an empty provenance says no.
+    """Return whether a revision was published long after its tick; False for an empty provenance.
 
     Raises:
         msgspec.DecodeError: It is not a provenance.

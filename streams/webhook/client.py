@@ -76,7 +76,7 @@ class WebhookClient:
         """Post a body until it is accepted.
 
         Raises:
-            UndeliverableError: It was refused, or not accepted within ``give_up_min`` minutes.
+            UndeliverableError: The tool refused the body, or did not accept it within ``give_up_min`` minutes.
         """
         attempts = 0
         try:

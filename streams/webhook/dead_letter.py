@@ -21,7 +21,7 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     detail: Annotated[str, Meta(description="fault of the last attempt")]
     attempts: Annotated[int, Meta(ge=0)]
     failed_at: Annotated[datetime, Meta(tz=True)]
-    topic: Annotated[str, Meta(description="topic of the record, that of the alerts")]
+    topic: Annotated[str, Meta(description="topic of the record (the topic of the alerts)")]
     partition: int
     offset: int
     notification: Annotated[Notification | UnsetType, Meta(description="absent if the record is unreadable")] = UNSET

@@ -22,7 +22,7 @@ class InFlight:
     def begin(
         self, partition: TopicPartition, offset: int, key: str, work: Callable[[], Coroutine[None, None, None]]
     ) -> None:
-        """Do the work of a record once that of the previous record with this key is done."""
+        """Do the work of a record once the previous record with this key is done."""
         task = asyncio.create_task(_after(self._last.get(key), work))
         self._last[key] = self._of[partition][offset] = task
 

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class WebhookSink:
-    """A reader of the alerts that has them posted until it is cancelled."""
+    """A reader that has the alerts posted until it is cancelled."""
 
     def __init__(
         self,

@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaveError(Exception):
-    """The worker must not go on; the text says why in one line."""
+    """The worker must not go on; the text gives the reason in one line."""
 
 
 class SharedIdError(LeaveError):

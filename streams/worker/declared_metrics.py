@@ -75,7 +75,7 @@ FEEDER_LAG = Gauge(
 )
 FEEDER_REWINDS = Counter(
     "hotspots_redis_feeder_rewinds_total",
-    "Times that Redis had lost an area's alerts and was fed again from the topic.",
+    "Losses of an area's alerts in Redis, after each of which it was fed again from the topic.",
 )
 RECALIBRATIONS = Counter(
     "hotspots_recalibrations_total", "Nightly calibrations of an area, by outcome: made or failed.", ("area", "outcome")
@@ -132,7 +132,7 @@ PROMISED_ALERTS = Gauge(
 )
 CHANCE_ALERTS = Gauge(
     "hotspots_chance_alerts_per_week",
-    "How often chance did so in null histories that nothing was tuned on: mean, 95 % interval from low to high.",
+    "How often chance did so in null histories not used for tuning: mean, 95 % interval from low to high.",
     ("area", "estimate"),
 )
 ESTIMATES = ("mean", "low", "high")

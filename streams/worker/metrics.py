@@ -31,9 +31,9 @@ RecalibrationOutcome = Literal["made", "failed"]
 
 
 class Metrics(ProcessMetrics):
-    """The metrics of one worker in ``registry``, with those of its process and of Python.
+    """The metrics of one worker in ``registry``, with the standard ones of its process and of Python.
 
-    :meth:`tick_committed` counts all that follows from a tick, after its transaction, so that a tick that is aborted
+    :meth:`tick_committed` counts everything that a tick leads to, after its transaction, so that a tick that is aborted
     and repeated counts once. The counters of an area begin at 0, not at the first event: Prometheus sees no increase
     in a series that begins at 1.
     """
@@ -125,7 +125,7 @@ class Metrics(ProcessMetrics):
         self.of(declared.RECALIBRATIONS).labels(area, outcome).inc()
 
     def _begin(self, area: str) -> None:
-        """Show the counters of an area; those of rejections and revisions are shown as they come."""
+        """Show the counters of an area; counters of rejections and revisions appear with their first event."""
         for counter in (declared.UNMAPPED_CATEGORIES, declared.TICKS, declared.MERGED_TICKS):
             self.of(counter).labels(area)
         for outcome in OUTCOMES:

@@ -125,7 +125,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
             except OSError as error:
                 raise LeaveError(
                     f"metrics.port = {port}: cannot listen there on {host} ({error.strerror}); a second worker on one "
-                    "machine needs a metrics.port of its own"
+                    "machine needs a different metrics.port"
                 ) from None
             running.callback(companion.stop)
         return await worker.run()

@@ -125,7 +125,7 @@ def test_every_alert_has_its_page_and_every_page_its_alert() -> None:
 def test_a_page_has_its_four_sections(name: str) -> None:
     text = page(name)
     assert text.startswith(f"# {name}\n")
-    parts = ["What it means", "What the control room sees", "How to look", "How to mend"]
+    parts = ["What it means", "What the control room sees", "How to look", "How to fix"]
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == parts
 
 

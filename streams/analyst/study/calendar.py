@@ -91,7 +91,7 @@ def moment(text: str) -> float:
 
 
 def delay_s(occurred: str, reported: str) -> int:
-    """Return the seconds from occurrence to report, at least 0, of two times that :func:`moment` would read.
+    """Return the seconds, at least 0, from occurrence to report; both are texts as :func:`moment` reads them.
 
     Raises:
         ValueError: A text is not a time, or only one of them has a UTC offset.

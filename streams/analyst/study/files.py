@@ -96,7 +96,7 @@ def read_places(path: Path) -> Places:
     for row in rows:
         name, point = row.fields[id_at], (_number(path, row, x_at, pair[0]), _number(path, row, y_at, pair[1]))
         if pair == COORDINATES[0] and not (abs(point[0]) <= 180 and abs(point[1]) <= 90):
-            raise StudyError(f"{path}: line {row.line}: longitude, latitude = {point}: must be degrees")
+            raise StudyError(f"{path}: line {row.line}: longitude, latitude = {point}: must be in degrees")
         if where.setdefault(name, point) != point:
             raise StudyError(f"{path}: line {row.line}: location_id {name!r}: given before at another point")
     if not where:
@@ -180,7 +180,7 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
     """Read ``location_id``, ``population`` or ``expected_weight``, ``date`` or ``year``, and covariates.
 
     Raises:
-        StudyError: The file cannot be used, or its covariates are not those of the cases.
+        StudyError: The file cannot be used, or its covariates differ from the cases' covariates.
     """
     header, rows = _read(path)
     (id_at,) = _columns(path, header, ("location_id",))
@@ -192,7 +192,7 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
     covariates = tuple(name for name in header if name not in ("location_id", *POPULATIONS, *TIMES))
     if set(covariates) != set(cases.covariates):
         given, needed = ", ".join(covariates) or "none", ", ".join(cases.covariates) or "none"
-        raise StudyError(f"{path}: line 1: its covariates ({given}) must be those of the cases ({needed})")
+        raise StudyError(f"{path}: line 1: its covariates ({given}) must be the same as the cases' ({needed})")
     group_at = [header.index(name) for name in cases.covariates]
     groups = dict(cases.groups)
     counted: dict[tuple[int, int], dict[int, float]] = {}
@@ -265,7 +265,7 @@ def _moment(path: Path, row: Row, at: int, header: Sequence[str]) -> float:
         return moment(row.fields[at])
     except ValueError:
         raise StudyError(
-            f"{path}: line {row.line}: {header[at]} = {row.fields[at]!r}: must be such as 2025, 2025-12-31 or "
+            f"{path}: line {row.line}: {header[at]} = {row.fields[at]!r}: must be a time such as 2025, 2025-12-31 or "
             "2025-12-31T23:10"
         ) from None
 
@@ -275,8 +275,8 @@ def _delay_s(path: Path, row: Row, occurred: str, at: int) -> int:
         return delay_s(occurred, row.fields[at])
     except ValueError:
         raise StudyError(
-            f"{path}: line {row.line}: reported_at = {row.fields[at]!r}: must be such as 2025-12-31T23:10, with a UTC "
-            f"offset if occurred_at = {occurred!r} has one, or empty"
+            f"{path}: line {row.line}: reported_at = {row.fields[at]!r}: must be a time such as 2025-12-31T23:10, with "
+            f"a UTC offset if occurred_at = {occurred!r} has one, or empty"
         ) from None
 
 

@@ -124,7 +124,7 @@ def read(request: Request) -> Study:
 
 
 def scan(study: Study, step: Callable[[int], object]) -> Report:
-    """Answer the question; ``step`` is called with the number of new replications."""
+    """Scan the study; ``step`` is called with the number of new replications."""
     cases = StudyCases(study.cases.place, study.cases.interval, study.calendar.intervals)
     return _report(study, scan_study(study.model, cases, study.near, study.question, step))
 
@@ -186,7 +186,7 @@ def _permutation(cases: Cases, calendar: Calendar, places: Places) -> Model:
 
 def _poisson(request: Request, cases: Cases, calendar: Calendar, places: Places) -> Model:
     if request.population is None:
-        raise StudyError("--population: the Poisson model needs it")
+        raise StudyError("--population: missing; the Poisson model needs it")
     censuses = read_population(request.population, places, cases)
     numbers = np.bincount(cases.group).tolist()
     edges = np.array(calendar.edges)
@@ -253,7 +253,7 @@ def _cluster(study: Study, found: StudyCluster) -> Cluster:
 
 
 def _recurrence_days(study: Study, found: StudyCluster) -> float | None:
-    """Return how often a prospective scan would show as much by chance (docs/method.md section 5)."""
+    """Return how often chance gives a prospective scan such a cluster (docs/method.md section 5)."""
     if study.question.is_retrospective or found.p_value_scan is None:
         return None
     begun = study.question.adjust_from

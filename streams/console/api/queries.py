@@ -55,7 +55,7 @@ class AlertQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_ALERTS)] = 200
 
     def matches(self, change: Change) -> bool:
-        """Return whether a revision passes every filter except that of areas."""
+        """Return whether a revision passes every filter except the areas."""
         feature = change.glance
         alert = feature.properties
         return (

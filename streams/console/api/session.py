@@ -89,7 +89,7 @@ def own_page(
     """Return 403 unless the request has the session's token and comes from this origin."""
     origin = request.headers.get("origin")
     if origin is not None and _host(origin) != request.headers.get("host", ""):
-        raise HTTPException(403, "a page of another site sent this")
+        raise HTTPException(403, "the request comes from a page of another site")
     right = str(request.session.get("csrf", ""))
     if not right or not secrets.compare_digest(right.encode(), token.encode()):
         raise HTTPException(403, f"the header {CSRF_HEADER} must be the token that /api/session gives")
@@ -141,7 +141,7 @@ def session(request: Request, served: Served) -> Any:
     responses=documented(
         None,
         204,
-        _401="no such user with this password",
+        _401="the user or the password is wrong",
         _403="not sent by this page",
         _404="this console has no sign-in by password",
         _413="the body is too large",
@@ -158,7 +158,7 @@ async def login(request: Request, served: Served, given: Credentials) -> Respons
     except Busy:
         raise HTTPException(429, "too many sign-ins at once, try again soon", {"Retry-After": "5"}) from None
     if user is None:
-        raise HTTPException(401, "no such user with this password")
+        raise HTTPException(401, "the user or the password is wrong")
     request.session.clear()
     request.session.update(user=user.name, mark=user.mark, csrf=secrets.token_urlsafe(24))
     return Response(status_code=204)

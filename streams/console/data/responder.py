@@ -60,7 +60,7 @@ class Responder:
         self._thread.shutdown()
 
     def _send(self, area: str, response: ResponseMessage, until_s: float) -> None:
-        if time.monotonic() > until_s:  # it has waited for others in vain, and is not sent late
+        if time.monotonic() > until_s:  # it has waited too long for others; a late response is not sent
             raise KafkaTimeoutError
         timeout_ms = int(TIMEOUT_S * 1000)
         if self._producer is None:

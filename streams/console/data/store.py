@@ -1,4 +1,4 @@
-"""What the console reads from Redis: alerts, their revisions, the Redis stream of changes, heartbeats."""
+"""The console's reader of Redis: alerts, their revisions, the Redis stream of changes, heartbeats."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class KafkaWatch(BackgroundThread):
         )
 
     def away(self) -> str | None:
-        """Return that Kafka does not answer, in one line; None while it does."""
+        """Return one line if Kafka does not answer, else None."""
         return self._away if self._consumer.is_failing else None
 
     def _run(self) -> None:

@@ -177,7 +177,7 @@ class RedisFeeder(BackgroundThread):
             self._metrics.feeder_lag(area, max(0, ends[partition] - stored))
             if stored > ends[partition]:
                 log.error(
-                    "area %s: Redis holds alerts up to offset %d, but topic %s ends at %d, so it is another topic; "
+                    "area %s: Redis holds alerts up to offset %d, but topic %s ends at %d: another topic; "
                     "delete the keys %s or use another database",
                     area,
                     stored,

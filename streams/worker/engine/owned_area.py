@@ -101,7 +101,7 @@ class OwnedArea:
         return self._done(self.monitor.advance(time_s), started)
 
     def flush(self) -> list[DoneTick]:
-        """Close the open tick of a wall clock; that of a watermark clock is read again."""
+        """Close the open tick of a wall clock. A tick of a watermark clock is read again later."""
         started = time.perf_counter()
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 

@@ -146,7 +146,7 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
         )
     if first > start:
         log.error(
-            "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without",
+            "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without them",
             incidents.topic,
             incidents.partition,
             first,

@@ -252,7 +252,7 @@ class Engine:
         for each in owning:
             each.partition.recalibrate(area, calibration)
         if not owning:
-            log.warning("area %s is not at work now; its new calibration is dropped, and made again", area)
+            log.warning("area %s is not ready; its new calibration is dropped and will be made again", area)
 
     def _respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
         running = self._running.get(partition.number)

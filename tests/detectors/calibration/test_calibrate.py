@@ -139,7 +139,7 @@ def test_a_budget_beyond_chance_is_refused_with_the_possible_rate():
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
     scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
     nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False)
-    with pytest.raises(ValueError, match=r"budget: chance brings no more than \d+\.?\d* alerts a week"):
+    with pytest.raises(ValueError, match=r"budget: chance brings at most \d+\.?\d* alerts a week"):
         calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
 
 

@@ -169,12 +169,12 @@ def test_a_record_that_the_broker_refuses_is_an_error(kafka: LocalKafka | GivenK
         admin.create_topics({topic: small}, wait_for_metadata=True)
     incompressible = random.Random(1).randbytes(20_000)
     message = refused([row(1, 0.0), Row(b"leeds", incompressible, 0.0)], settings)
-    assert message.startswith(f"topic {topic} at {settings.bootstrap}: a record was not taken (")
+    assert message.startswith(f"topic {topic} at {settings.bootstrap}: a record was not accepted (")
 
 
 def test_a_record_that_is_larger_than_any_broker_takes_is_an_error(settings: KafkaSettings) -> None:
     message = refused([row(1, 0.0), Row(b"leeds", bytes(2_000_000), 0.0)], settings)
-    assert "a record was not taken (" in message
+    assert "a record was not accepted (" in message
     assert [msgspec.json.decode(record.value)["id"] for record in received(settings)] == ["i1"]
 
 

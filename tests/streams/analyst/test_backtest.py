@@ -204,7 +204,7 @@ def test_rows_before_from_raise_nothing_and_fill_the_window(whole: Finished, cit
 
 def test_a_from_after_every_row_is_reported(city: Path, tmp_path: Path) -> None:
     run = Finished(tmp_path, city, "--from", (END + timedelta(days=30)).isoformat())
-    assert "no row is of --from or later" in run.stderr
+    assert "no row is dated --from or later" in run.stderr
     assert run.summary["scans"] == 0
 
 

@@ -115,7 +115,7 @@ def test_what_retention_has_removed_is_given_and_the_rest_is_verified(log: Path)
     assert not any(link.fault for link in cut)
     starts = [0, *(link.record.next_offset for link in whole)]
     assert [link.is_given for link in cut] == [start < begin for start in starts[:-1]]
-    with pytest.raises(LogError, match=f"begin at offset {begin}, and are needed from 0"):
+    with pytest.raises(LogError, match=f"begins at offset {begin}, but is needed from 0"):
         list(inputs(ExportedLog(log), 0))
 
 

@@ -74,7 +74,7 @@ def test_a_calibration_whose_id_does_not_fit_its_content_is_refused() -> None:
         ({}, "areas.leeds.locations: missing; give the area a cells_file, boundary_file or places_file"),
         ({"places_file": "none.csv"}, "areas.leeds.locations: none.csv: "),
         ({"calibration_file": "none.json"}, "areas.leeds.calibration_file: none.json: cannot be read"),
-        ({"budget": "0 per week"}, "areas.leeds.budget = '0 per week': must be more than nothing"),
+        ({"budget": "0 per week"}, "areas.leeds.budget = '0 per week': must be above 0"),
     ],
 )
 def test_a_fault_names_the_area_and_the_key(keys: dict[str, str], line: str, tmp_path: Path) -> None:

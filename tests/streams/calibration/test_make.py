@@ -174,7 +174,7 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
     )
     for more, words in (
         (("--budget", "two a week"), "must be such as '2 per week'"),
-        (("--budget", "0 per week"), "must be more than nothing"),
+        (("--budget", "0 per week"), "must be above 0"),
         (("--to", "2024-01-29"), "near repeats need at least 8"),
         (("--to", "2023-01-29"), "at least a week is needed"),
     ):

@@ -249,7 +249,7 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ),
         (
             {"cases": "location_id,date\na,1st\n"},
-            "cases.csv: line 2: date = '1st': must be such as 2025, 2025-12-31 or",
+            "cases.csv: line 2: date = '1st': must be a time such as 2025, 2025-12-31 or",
         ),
         ({"cases": "location_id,date,count\na,2025-01-01,-1\n"}, "cases.csv: line 2: count = '-1': must be a whole"),
         ({"cases": "location_id,date\na\n"}, "cases.csv: line 2: 1 fields; must be 2, as in line 1"),
@@ -263,7 +263,7 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
             "places.csv: line 2: longitude, latitude = (1.0, 91.0)",
         ),
         ({"places": "location_id,x,y\n"}, "places.csv: holds no location"),
-        ({"model": "poisson"}, "--population: the Poisson model needs it"),
+        ({"model": "poisson"}, "--population: missing; the Poisson model needs it"),
         (
             {"model": "poisson", "population": "location_id\na\n"},
             "population.csv: line 1: needs a column population or",
@@ -274,7 +274,7 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ),
         (
             {"model": "poisson", "population": "location_id,age,population\na,1,1\n"},
-            "population.csv: line 1: its covariates (age) must be those of the cases (none)",
+            "population.csv: line 1: its covariates (age) must be the same as the cases' (none)",
         ),
         (
             {"model": "poisson", "population": "location_id,population\na,0\n"},
@@ -385,7 +385,7 @@ def test_a_report_needs_an_offset_where_its_incident_has_one(tmp_path: Path) -> 
     feed = late_feed(np.random.default_rng(8), 30)
     naive = [(at, reported.replace(tzinfo=None), where) for at, reported, where in feed]
     with pytest.raises(
-        StudyError, match=r"line 2: reported_at = '2025-.*': must be such as 2025-12-31T23:10, with a UTC"
+        StudyError, match=r"line 2: reported_at = '2025-.*': must be a time such as 2025-12-31T23:10, with a UTC"
     ):
         late_study(tmp_path, naive, WITH_DELAYS)
     columns = "location_id,occurred_at,reported_at\na,2025-01-01T10:00,\nb,2025-01-05T10:00,never\n"
