@@ -229,7 +229,13 @@ def save(figure: pyplot.Figure, path: Path) -> None:
 def main(folder: Path) -> None:
     """Draw all pictures."""
     mpl.rcParams.update(
-        {"svg.hashsalt": "method", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+        {
+            "svg.hashsalt": "method",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
     )
     seen, revisions = watch(seed=1)
     cylinder(seen, folder / "method-cylinder.svg")

@@ -18,7 +18,7 @@ Points = Sequence[tuple[float, Sequence[float]]]
 
 def draw(name: str, unit: str, labels: Sequence[str], limits: tuple[float, float], found: Mapping[str, Points]) -> None:
     """Write ``docs/images/NAME.svg``: figures in ``unit``, within ``limits``, by varied quantity."""
-    mpl.rcParams.update({"svg.hashsalt": name, "font.size": 8})
+    mpl.rcParams.update({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 8})
     figure, axes = pyplot.subplots(1, len(found), figsize=(11, 2.6), sharey=True, layout="constrained")
     for axis, (what, points) in zip(axes, found.items(), strict=True):
         numbers = [number for number, _ in points]

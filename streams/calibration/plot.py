@@ -34,7 +34,7 @@ def draw(calibration: Calibration, path: Path) -> None:
 
     first, last = calibration.scores[Tier.WATCH], calibration.scores[Tier.URGENT] + BEYOND
     scores = np.linspace(first, last, 300)
-    with mpl.rc_context({"svg.hashsalt": calibration.digest, "font.size": 9}):
+    with mpl.rc_context({"svg.hashsalt": calibration.digest, "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axis = figure.add_subplot()
         axis.plot(scores, [calibration.rate_of(score) for score in scores])
