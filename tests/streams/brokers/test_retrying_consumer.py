@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
@@ -38,14 +39,15 @@ class Broker:
         self.closed += 1
 
 
-def consumer(failed: Callable[[], None] = lambda: None, **arguments: object) -> RetryingConsumer:
+def consumer(failed: Callable[[], None] = lambda: None, **arguments: Any) -> RetryingConsumer:
     return RetryingConsumer(
         KafkaSettings(), log, fault="it cannot be read", recovery="it is read again", failed=failed, **arguments
     )
 
 
+@pytest.mark.parametrize(("level", "logged"), [({}, logging.WARNING), ({"level": logging.ERROR}, logging.ERROR)])
 def test_a_consumer_that_fails_is_closed_and_opened_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, level: dict[str, int], logged: int
 ) -> None:
     caplog.set_level(logging.INFO)
     broker, stopping, failures, opened, turns = Broker(2, 3), threading.Event(), [], [], []
@@ -59,14 +61,14 @@ def test_a_consumer_that_fails_is_closed_and_opened_again(
 
     monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 0.0)
-    retrying = consumer(failed=lambda: failures.append(retrying.is_failing), max_poll_records=7)
+    retrying = consumer(failed=lambda: failures.append(retrying.is_failing), max_poll_records=7, **level)
     retrying.run(stopping, lambda _: opened.append(broker.opened), turn)
     assert (turns, opened) == ([1, 1, 4, 4], [1, 4])
     assert broker.closed == 2  # two of four could not be opened
     assert failures == [True, True, True]
     assert not retrying.is_failing
     assert caplog.record_tuples == [
-        (log.name, logging.WARNING, "it cannot be read, will try again: KafkaConnectionError: gone"),
+        (log.name, logged, "it cannot be read, will try again: KafkaConnectionError: gone"),
         (log.name, logging.INFO, "it is read again"),
     ]
     assert broker.arguments["max_poll_records"] == 7
