@@ -16,13 +16,15 @@ from streams.configuration.kafka import KafkaSettings
 from streams.process.clock import MACHINE, Clock
 
 FETCH_BYTES = 4 * 2**20
-"""Size limit for a fetch."""
+"""Size limit for a fetch, in bytes."""
 BATCH_RECORDS = 5000
+"""Largest number of records in one batch."""
 BATCH_MS = 500
 """Time limit for one batch, in milliseconds."""
 STALLED_S = 60.0
 """Time limit without progress, in seconds."""
 POLL_MS = 500
+"""Longest wait for records, in milliseconds."""
 
 
 def read_log(
