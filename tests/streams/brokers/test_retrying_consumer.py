@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +36,18 @@ class Broker:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class WatchedEvent(threading.Event):
+    """An event that reports that somebody waits for it: ``awaited`` is set then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited.set()
+        return super().wait(timeout)
 
 
 def consumer(failed: Callable[[], None] = lambda: None, **arguments: Any) -> RetryingConsumer:
@@ -89,13 +100,12 @@ def test_another_error_than_kafkas_is_raised_and_the_consumer_closed(monkeypatch
 
 @pytest.mark.parametrize("fails", [(), (1,)], ids=["between turns", "after a failure"])
 def test_it_stops_at_once_while_it_waits(monkeypatch: pytest.MonkeyPatch, fails: tuple[int, ...]) -> None:
-    broker, stopping = Broker(*fails), threading.Event()
+    broker, stopping = Broker(*fails), WatchedEvent()
     monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 60.0)
     thread = threading.Thread(target=consumer().run, args=(stopping, lambda _: None, lambda _: None, 60.0))
     thread.start()
-    time.sleep(0.1)
-    assert thread.is_alive()
+    assert stopping.awaited.wait(5)
     stopping.set()
     thread.join(5)
     assert not thread.is_alive()
