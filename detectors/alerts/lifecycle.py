@@ -20,6 +20,25 @@ class AlertState(enum.StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Reason(enum.StrEnum):
+    """The reason of a revision."""
+
+    OPENED = "opened"
+    TIER_ROSE = "tier_rose"
+    NEW_MEMBERS = "new_members"
+    RELOCATED = "relocated"
+    REMINDER = "reminder"
+    SCORE_FELL = "score_fell"
+    SCORE_RECOVERED = "score_recovered"
+    MERGED = "merged"
+    MEMBERS_CANCELLED = "members_cancelled"
+    QUIET = "quiet"
+    RECONFIGURED = "reconfigured"
+    ACKNOWLEDGED = "acknowledged"
+    TAKEN = "taken"
+    OUTCOME_NOTED = "outcome_noted"
+
+
 class Event(enum.StrEnum):
     """The event that a scan or a response brings to an open alert."""
 
@@ -38,49 +57,46 @@ class Event(enum.StrEnum):
     NOTED = "noted"  # somebody has noted its outcome
 
 
-OPENED = "opened"
-"""The reason of an alert's first revision."""
-
-TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, str]] = {
-    (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
-    (AlertState.OPEN, Event.GREW): (AlertState.OPEN, "new_members"),
-    (AlertState.OPEN, Event.MOVED): (AlertState.OPEN, "relocated"),
-    (AlertState.OPEN, Event.HELD): (AlertState.OPEN, ""),
-    (AlertState.OPEN, Event.DUE): (AlertState.OPEN, "reminder"),
-    (AlertState.OPEN, Event.FELL): (AlertState.EASING, "score_fell"),
-    (AlertState.OPEN, Event.MERGED): (AlertState.ENDED, "merged"),
-    (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
-    (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
-    (AlertState.OPEN, Event.ACKNOWLEDGED): (AlertState.OPEN, "acknowledged"),
-    (AlertState.OPEN, Event.TAKEN): (AlertState.OPEN, "taken"),
-    (AlertState.OPEN, Event.NOTED): (AlertState.OPEN, "outcome_noted"),
-    (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
-    (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, "new_members"),
-    (AlertState.ESCALATED, Event.MOVED): (AlertState.ESCALATED, "relocated"),
-    (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, ""),
-    (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, "reminder"),
-    (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, "score_fell"),
-    (AlertState.ESCALATED, Event.MERGED): (AlertState.ENDED, "merged"),
-    (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
-    (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
-    (AlertState.ESCALATED, Event.ACKNOWLEDGED): (AlertState.ESCALATED, "acknowledged"),
-    (AlertState.ESCALATED, Event.TAKEN): (AlertState.ESCALATED, "taken"),
-    (AlertState.ESCALATED, Event.NOTED): (AlertState.ESCALATED, "outcome_noted"),
-    (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, "tier_rose"),
-    (AlertState.EASING, Event.GREW): (AlertState.OPEN, "new_members"),
-    (AlertState.EASING, Event.MOVED): (AlertState.OPEN, "score_recovered"),
-    (AlertState.EASING, Event.HELD): (AlertState.OPEN, "score_recovered"),
-    (AlertState.EASING, Event.DUE): (AlertState.OPEN, "score_recovered"),
-    (AlertState.EASING, Event.FELL): (AlertState.EASING, ""),
-    (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, "quiet"),
-    (AlertState.EASING, Event.MERGED): (AlertState.ENDED, "merged"),
-    (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, "members_cancelled"),
-    (AlertState.EASING, Event.EXCLUDED): (AlertState.ENDED, "reconfigured"),
-    (AlertState.EASING, Event.ACKNOWLEDGED): (AlertState.EASING, "acknowledged"),
-    (AlertState.EASING, Event.TAKEN): (AlertState.EASING, "taken"),
-    (AlertState.EASING, Event.NOTED): (AlertState.EASING, "outcome_noted"),
+TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = {
+    (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
+    (AlertState.OPEN, Event.GREW): (AlertState.OPEN, Reason.NEW_MEMBERS),
+    (AlertState.OPEN, Event.MOVED): (AlertState.OPEN, Reason.RELOCATED),
+    (AlertState.OPEN, Event.HELD): (AlertState.OPEN, None),
+    (AlertState.OPEN, Event.DUE): (AlertState.OPEN, Reason.REMINDER),
+    (AlertState.OPEN, Event.FELL): (AlertState.EASING, Reason.SCORE_FELL),
+    (AlertState.OPEN, Event.MERGED): (AlertState.ENDED, Reason.MERGED),
+    (AlertState.OPEN, Event.EMPTIED): (AlertState.WITHDRAWN, Reason.MEMBERS_CANCELLED),
+    (AlertState.OPEN, Event.EXCLUDED): (AlertState.ENDED, Reason.RECONFIGURED),
+    (AlertState.OPEN, Event.ACKNOWLEDGED): (AlertState.OPEN, Reason.ACKNOWLEDGED),
+    (AlertState.OPEN, Event.TAKEN): (AlertState.OPEN, Reason.TAKEN),
+    (AlertState.OPEN, Event.NOTED): (AlertState.OPEN, Reason.OUTCOME_NOTED),
+    (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
+    (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, Reason.NEW_MEMBERS),
+    (AlertState.ESCALATED, Event.MOVED): (AlertState.ESCALATED, Reason.RELOCATED),
+    (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, None),
+    (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, Reason.REMINDER),
+    (AlertState.ESCALATED, Event.FELL): (AlertState.EASING, Reason.SCORE_FELL),
+    (AlertState.ESCALATED, Event.MERGED): (AlertState.ENDED, Reason.MERGED),
+    (AlertState.ESCALATED, Event.EMPTIED): (AlertState.WITHDRAWN, Reason.MEMBERS_CANCELLED),
+    (AlertState.ESCALATED, Event.EXCLUDED): (AlertState.ENDED, Reason.RECONFIGURED),
+    (AlertState.ESCALATED, Event.ACKNOWLEDGED): (AlertState.ESCALATED, Reason.ACKNOWLEDGED),
+    (AlertState.ESCALATED, Event.TAKEN): (AlertState.ESCALATED, Reason.TAKEN),
+    (AlertState.ESCALATED, Event.NOTED): (AlertState.ESCALATED, Reason.OUTCOME_NOTED),
+    (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
+    (AlertState.EASING, Event.GREW): (AlertState.OPEN, Reason.NEW_MEMBERS),
+    (AlertState.EASING, Event.MOVED): (AlertState.OPEN, Reason.SCORE_RECOVERED),
+    (AlertState.EASING, Event.HELD): (AlertState.OPEN, Reason.SCORE_RECOVERED),
+    (AlertState.EASING, Event.DUE): (AlertState.OPEN, Reason.SCORE_RECOVERED),
+    (AlertState.EASING, Event.FELL): (AlertState.EASING, None),
+    (AlertState.EASING, Event.LAPSED): (AlertState.ENDED, Reason.QUIET),
+    (AlertState.EASING, Event.MERGED): (AlertState.ENDED, Reason.MERGED),
+    (AlertState.EASING, Event.EMPTIED): (AlertState.WITHDRAWN, Reason.MEMBERS_CANCELLED),
+    (AlertState.EASING, Event.EXCLUDED): (AlertState.ENDED, Reason.RECONFIGURED),
+    (AlertState.EASING, Event.ACKNOWLEDGED): (AlertState.EASING, Reason.ACKNOWLEDGED),
+    (AlertState.EASING, Event.TAKEN): (AlertState.EASING, Reason.TAKEN),
+    (AlertState.EASING, Event.NOTED): (AlertState.EASING, Reason.OUTCOME_NOTED),
 }
-"""An empty reason means that nothing is new: no revision is made."""
+"""Without a reason nothing is new, and no revision is made."""
 
 TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
 
@@ -89,8 +105,8 @@ class ForbiddenEvent(ValueError):
     """An event that cannot happen to an alert in this state; the alert stays as it was."""
 
 
-def step(state: AlertState, event: Event) -> tuple[AlertState, str]:
-    """Return the next state and the reason of the revision.
+def step(state: AlertState, event: Event) -> tuple[AlertState, Reason | None]:
+    """Return the next state and the reason of the revision, None for no revision.
 
     Raises:
         ForbiddenEvent: The table has no such transition; the message names state and event.

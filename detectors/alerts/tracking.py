@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from detectors.alerts.alert import Alert, alert_id
-from detectors.alerts.lifecycle import OPENED, TERMINAL, AlertState, Event, step
+from detectors.alerts.lifecycle import TERMINAL, AlertState, Event, Reason, step
 from detectors.alerts.matching import Kinship
 from detectors.alerts.notices import Notice, NoticeFigures, is_due, notice
 from detectors.alerts.response import Action, Response
@@ -178,7 +178,7 @@ class Tracker:
             stream=stream,
             state=AlertState.OPEN,
             tier=tier,
-            reason=OPENED,
+            reason=Reason.OPENED,
             notice=notice(AlertState.OPEN, False, True, now, None, self._settings.repeats),
             opened_s=tick_s,
             alerted_s=tick_s if _reaches(tier, Tier.ALERT) else None,

@@ -213,7 +213,8 @@ def written(log: AreaLog, ids: Ids) -> Area:
 def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of a scan record and of its checkpoint, as recorded and as derived.
 
-    A record of a former version is compared without its digest, which covers the bytes of that version.
+    The digest is not compared if this version would write the record in other bytes, because it covers the bytes on
+    record. The chain of digests is verified all the same.
     """
     is_former = encode(link.record) != link.value
     both: list[dict[str, Any]] = [msgspec.to_builtins(each) for each in (link.record, derived)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,15 +13,18 @@ from kafka import KafkaConsumer, TopicPartition
 
 from streams.brokers.connection import log_reader_arguments
 from streams.configuration.kafka import KafkaSettings
+from streams.process.clock import MACHINE, Clock
 
 FETCH_BYTES = 4 * 2**20
-"""Size limit for a fetch."""
+"""Size limit for a fetch, in bytes."""
 BATCH_RECORDS = 5000
+"""Largest number of records in one batch."""
 BATCH_MS = 500
 """Time limit for one batch, in milliseconds."""
 STALLED_S = 60.0
 """Time limit without progress, in seconds."""
 POLL_MS = 500
+"""Longest wait for records, in milliseconds."""
 
 
 def read_log(
@@ -58,10 +60,10 @@ class StalledError(Exception):
 class Progress:
     """Ends the reading of ``what`` when it is cancelled, or makes no progress for ``STALLED_S``."""
 
-    def __init__(self, what: str, cancelled: threading.Event) -> None:
-        self._what, self._cancelled = what, cancelled
+    def __init__(self, what: str, cancelled: threading.Event, clock: Clock = MACHINE) -> None:
+        self._what, self._cancelled, self._clock = what, cancelled, clock
         self._position = -1
-        self._moved_s = time.monotonic()
+        self._moved_s = clock.monotonic_s()
 
     def at(self, position: int) -> None:
         """Note that reading has reached an offset.
@@ -70,7 +72,7 @@ class Progress:
             Cancelled: The reading was cancelled.
             StalledError: It has been at this offset for too long.
         """
-        now_s = time.monotonic()
+        now_s = self._clock.monotonic_s()
         if position != self._position:
             self._position, self._moved_s = position, now_s
         if self._cancelled.is_set():

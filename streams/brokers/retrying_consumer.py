@@ -25,8 +25,8 @@ PAUSE_S = 1.0
 class RetryingConsumer:
     """A ``KafkaConsumer`` without a group that is closed and opened again whenever Kafka fails.
 
-    ``fault`` and ``recovery`` are the two lines for ``log``: the first failure and the first success after it.
-    ``failed`` is called after every failure.
+    ``fault`` and ``recovery`` are the two lines for ``log``: the first failure, at ``level``, and the first success
+    after it. ``failed`` is called after every failure.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class RetryingConsumer:
         *,
         fault: str,
         recovery: str,
+        level: int = logging.WARNING,
         failed: Callable[[], None] = lambda: None,
         **arguments: object,
     ) -> None:
@@ -44,6 +45,7 @@ class RetryingConsumer:
         self._log = log
         self._fault = fault
         self._recovery = recovery
+        self._level = level
         self._failed = failed
         self._is_failing = False
 
@@ -79,6 +81,6 @@ class RetryingConsumer:
 
     def _fail(self, error: KafkaError) -> None:
         if not self._is_failing:
-            self._log.warning("%s, will try again: %s", self._fault, error)
+            self._log.log(self._level, "%s, will try again: %s", self._fault, error)
         self._is_failing = True
         self._failed()

@@ -38,7 +38,7 @@ MANY_FOLLOWERS = 0.15
 @to_option
 @click.option("--budget", help="Alerts that chance may open, such as '2 per week' (default: the area's).")
 @click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Of null histories.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the null histories.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the null histories.")
 @click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of what chance includes.")
 @click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
 @click.option("--output", type=FILE, required=True, help="The calibration, JSON.")

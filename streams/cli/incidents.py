@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--timezone", metavar="ZONE", help="IANA name, such as America/Chicago.")
 @from_option
 @to_option
-@click.option("--seed", type=click.IntRange(min=0), help="Of the replications.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the replications.")
 @click.option("--calibration", type=EXISTING_FILE, help="Calibration file of the area (see `hotspots calibrate`).")
 @click.option("--write-config", type=FILE, help="Write the configuration that a worker would run with.")
 @click.option("--alerts", type=FILE, help="Write every revision as it would be published, one line each.")
@@ -158,9 +158,9 @@ def _alert_table(result: Backtest) -> Table:
 @click.command()
 @config_option
 @area_option
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the city.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the simulated city.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=7.0, show_default=True)
-@click.option("--no-inject", is_flag=True, help="Hide no clusters in the days that follow the history.")
+@click.option("--no-inject", is_flag=True, help="Inject no clusters.")
 @from_option
 @to_option
 @speed_option

@@ -39,7 +39,7 @@ def print_demo(summary: Summary) -> None:
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="Seconds to run once ready (default: until Ctrl-C).")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the simulated city.")
-@click.option("--no-inject", is_flag=True, help="Inject no clusters into it.")
+@click.option("--no-inject", is_flag=True, help="Inject no clusters.")
 @click.option("--data", type=EXISTING_FILE, help="Replay the incidents of this CSV file instead.")
 @click.option("--picture", type=FILE, help="File for an SVG picture of the fullest view.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from detectors.alerts.lifecycle import OPENED, TERMINAL, TRANSITIONS, AlertState
+from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState, Reason
 from detectors.clusters.artefacts import (
     DUPLICATE_M,
     DUPLICATE_S,
@@ -126,7 +126,7 @@ def document() -> str:
     edges: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (state, event), (following, _) in TRANSITIONS.items():
         edges[state, following].append(event)
-    drawn = [f"    [*] --> {AlertState.OPEN}: {OPENED}"]
+    drawn = [f"    [*] --> {AlertState.OPEN}: {Reason.OPENED}"]
     drawn += [f"    {before} --> {after}: {', '.join(events)}" for (before, after), events in edges.items()]
     drawn += [f"    {state} --> [*]" for state in TERMINAL]
     rows = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from detectors.alerts.lifecycle import AlertState
+from detectors.alerts.lifecycle import AlertState, Reason
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Action, Outcome
 from detectors.area.settings import Stream
@@ -37,22 +37,21 @@ STATES = {
 }
 
 REASONS = {
-    "opened": "Opened",
-    "tier_rose": "More urgent than before",
-    "new_members": "New incidents",
-    "relocated": "Its incidents were relocated",
-    "reminder": "Nothing new, but still there",
-    "score_fell": "No longer strong enough, easing",
-    "score_recovered": "Strong again",
-    "merged": "Merged into another alert",
-    "members_cancelled": "Too many of its incidents were cancelled",
-    "quiet": "Quiet for long enough",
-    "reconfigured": "Its locations are no longer watched",
-    "acknowledged": "Acknowledged",
-    "taken": "Taken",
-    "outcome_noted": "Outcome noted",
+    Reason.OPENED: "Opened",
+    Reason.TIER_ROSE: "More urgent than before",
+    Reason.NEW_MEMBERS: "New incidents",
+    Reason.RELOCATED: "Its incidents were relocated",
+    Reason.REMINDER: "Nothing new, but still there",
+    Reason.SCORE_FELL: "No longer strong enough, easing",
+    Reason.SCORE_RECOVERED: "Strong again",
+    Reason.MERGED: "Merged into another alert",
+    Reason.MEMBERS_CANCELLED: "Too many of its incidents were cancelled",
+    Reason.QUIET: "Quiet for long enough",
+    Reason.RECONFIGURED: "Its locations are no longer watched",
+    Reason.ACKNOWLEDGED: "Acknowledged",
+    Reason.TAKEN: "Taken",
+    Reason.OUTCOME_NOTED: "Outcome noted",
 }
-"""Reasons of revisions."""
 
 NOTICES = {
     Notice.OPENED: "New alert",
@@ -72,14 +71,14 @@ MATERIAL = (Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK)
 class ResponseTerms(NamedTuple):
     """The reason of a response's revision, and the prefix of its fields in the alert: ``taken`` of ``taken_by``."""
 
-    reason: str
+    reason: Reason
     field: str
 
 
 RESPONSES: dict[Action, ResponseTerms] = {
-    "acknowledge": ResponseTerms("acknowledged", "acknowledged"),
-    "take": ResponseTerms("taken", "taken"),
-    "outcome": ResponseTerms("outcome_noted", "outcome"),
+    "acknowledge": ResponseTerms(Reason.ACKNOWLEDGED, "acknowledged"),
+    "take": ResponseTerms(Reason.TAKEN, "taken"),
+    "outcome": ResponseTerms(Reason.OUTCOME_NOTED, "outcome"),
 }
 
 OUTCOMES: dict[Outcome, str] = {

@@ -1,4 +1,4 @@
-"""The machine's clock, the only one that a worker asks."""
+"""The machine's clock, the only one that a worker asks for the time; durations for metrics have a stopwatch."""
 
 from __future__ import annotations
 

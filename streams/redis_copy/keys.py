@@ -35,15 +35,15 @@ class Point(msgspec.Struct):
 
 
 class Properties(msgspec.Struct):
-    """The few properties of a revision."""
+    """The few properties of a revision; older events have no ``notice``."""
 
     revision: int
     state: str
     tier: str
     category: str
-    notice: str
     recurrence_interval_days: float
     tick_s: int
+    notice: str = ""
 
 
 class Glance(msgspec.Struct):

@@ -32,11 +32,17 @@ from streams.webhook.notification import Notification, is_notified, notification
 
 DONE, FAILED = 0, 1
 POLL_MS = 500
+"""Longest wait for records, in milliseconds."""
 PAUSE_S = 1.0
+"""Wait before a failed session begins again, in seconds."""
 SETTLE_S = 0.1
+"""Time between two looks at whether partitions are assigned, in seconds."""
 STALLED_S = 120.0
+"""Time limit without progress, in seconds."""
 UNSETTLED_S = 60.0
+"""Time limit for the assignment of partitions, in seconds."""
 ASK_S = 5.0
+"""Interval between two questions to Kafka, and time limit for each and for a commit, in seconds."""
 LEAVE_S = 5.0
 """Time limit for each of the three steps of leaving, in seconds, for when Kafka is away."""
 MAX_IN_FLIGHT = 1000

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import faust
-from faust.auth import SASLCredentials, SSLCredentials
 from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
@@ -27,7 +26,6 @@ from streams.areas.area import Area
 from streams.brokers.reading import Cancelled, StalledError
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
-from streams.configuration.tls import tls
 from streams.messages.incident import decode
 from streams.process.clock import MACHINE, Clock
 from streams.process.watchdog import end_within
@@ -37,7 +35,7 @@ from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, rebuild
 from streams.worker.engine.thread import Engine
-from streams.worker.faust_transport import PromptTransport
+from streams.worker.faust_transport import faust_app
 from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 
@@ -53,9 +51,6 @@ SUSPEND_S = 3.0
 """Time limit for a rebalance to wait for the engine's transaction, in seconds; below every session time-out."""
 REBUILDS = 4
 """Largest number of partitions that are rebuilt at a time."""
-BUFFER_RECORDS = 65_536
-"""Room for the records of one fetch between Faust's consumer and the agent. With less, each record waits for its place,
-at forty times the cost, and the partition is not fetched before most of them are done."""
 SAME_GENERATION = 3
 """Largest number of assignments within one generation of the group. With more, another worker keeps joining under our
 instance id."""
@@ -150,7 +145,13 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         with tempfile.TemporaryDirectory(prefix="hotspots-", ignore_cleanup_errors=True) as folder:
-            app = self._app(folder)
+            app = faust_app(self._kafka, self._settings, self._instance, folder)
+            incidents = app.topic(
+                self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+            )
+            app.agent(incidents, name="incidents")(self._read)
+            app.on_partitions_revoked.connect(self._revoked)
+            app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
             self.engine.start()
             tasks = [asyncio.create_task(each) for each in (self._consume(app), self._observe(app), self._stop.wait())]
             finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -162,36 +163,6 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return code
-
-    def _app(self, folder: str) -> faust.App:
-        app = faust.App(
-            self._kafka.group,
-            **faust_arguments(self._kafka),
-            datadir=folder,
-            store="memory://",
-            web_enabled=False,
-            autodiscover=False,
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            consumer_auto_offset_reset="earliest",
-            consumer_max_fetch_size=self._settings.fetch_bytes,
-            consumer_group_instance_id=self._instance,
-            broker_session_timeout=self._settings.session_timeout_s,
-            broker_heartbeat_interval=self._settings.session_timeout_s / 5,
-            broker_request_timeout=max(90, self._settings.session_timeout_s),
-            broker_commit_interval=1.0,
-            stream_wait_empty=False,
-            stream_recovery_delay=0.0,
-            stream_buffer_maxsize=BUFFER_RECORDS,
-        )
-        app.transport = PromptTransport(app.conf.broker_consumer, app)
-        incidents = app.topic(
-            self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-        )
-        app.agent(incidents, name="incidents")(self._read)
-        app.on_partitions_revoked.connect(self._revoked)
-        app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
-        return app
 
     async def _consume(self, app: faust.App) -> None:
         await app.start()
@@ -351,19 +322,3 @@ class Worker:
             self._metrics.rebuilt(name, restored.seconds)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
         return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)
-
-
-def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Return the arguments of a ``faust.App`` for brokers and login."""
-    arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
-    context = tls(kafka)
-    if kafka.security_protocol == "SSL":
-        arguments["broker_credentials"] = SSLCredentials(context)
-    elif kafka.security_protocol.startswith("SASL"):
-        arguments["broker_credentials"] = SASLCredentials(
-            username=kafka.sasl_username,
-            password=kafka.password.reveal(),
-            mechanism=kafka.sasl_mechanism,
-            ssl_context=context,
-        )
-    return arguments

@@ -1,4 +1,4 @@
-"""Faust's consumer with short fetches, and without four tasks for each record.
+"""The Faust app of a worker, whose consumer has short fetches and makes no four tasks for each record.
 
 While the records of one fetch are being worked through, the client asks the same broker for the other partitions.
 Faust lets that request wait up to 1.5 s for records, and the busy partition is not fetched before it returns.
@@ -13,9 +13,18 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
+import faust
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka
 from mode.services import WaitResults
 
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.services import WorkerSettings
+from streams.configuration.tls import tls
+
+BUFFER_RECORDS = 65_536
+"""Room for the records of one fetch between Faust's consumer and the agent. With less, each record waits for its place,
+at forty times the cost, and the partition is not fetched before most of them are done."""
 FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
 
@@ -71,3 +80,45 @@ class PromptTransport(aiokafka.Transport):
     """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race."""
 
     Consumer = _Consumer
+
+
+def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, folder: str) -> faust.App:
+    """Return an app without topics and agents that joins the group as ``instance``; ``folder`` is for its files."""
+    app = faust.App(
+        kafka.group,
+        **faust_arguments(kafka),
+        datadir=folder,
+        store="memory://",
+        web_enabled=False,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=settings.fetch_bytes,
+        consumer_group_instance_id=instance,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_request_timeout=max(90, settings.session_timeout_s),
+        broker_commit_interval=1.0,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        stream_buffer_maxsize=BUFFER_RECORDS,
+    )
+    app.transport = PromptTransport(app.conf.broker_consumer, app)
+    return app
+
+
+def faust_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return the arguments of a ``faust.App`` for brokers and login."""
+    arguments: dict[str, Any] = {"broker": [f"kafka://{address}" for address in kafka.bootstrap.split(",")]}
+    context = tls(kafka)
+    if kafka.security_protocol == "SSL":
+        arguments["broker_credentials"] = SSLCredentials(context)
+    elif kafka.security_protocol.startswith("SASL"):
+        arguments["broker_credentials"] = SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.password.reveal(),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return arguments

@@ -96,15 +96,15 @@ def records(draw: st.DrawFn) -> list[Record]:
     return made
 
 
-Answers = list[tuple[int, Response | Refusal]]
+Responses = list[tuple[int, Response | Refusal]]
 """Responses in order, each after the record at an offset."""
 
 
 @st.composite
-def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
+def responses(draw: st.DrawFn, feed: list[Record], clock: str) -> Responses:
     """Responses to the alerts that a feed opens, while they are open and at any other time, and one that is none."""
     opened = {alert.id for tick in drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0) for alert in tick.changes}
-    made: Answers = []
+    made: Responses = []
     for after in sorted(draw(st.lists(st.integers(0, len(feed) - 1), max_size=8))):
         action = draw(st.sampled_from(["acknowledge", "take", "outcome", "broken"]))
         if action == "broken":
@@ -118,20 +118,20 @@ def answers(draw: st.DrawFn, feed: list[Record], clock: str) -> Answers:
 
 
 def drive(
-    monitor: Monitor, feed: list[Record], first: int, said: Answers | None = None, done: Container[int] = ()
+    monitor: Monitor, feed: list[Record], first: int, responses: Responses | None = None, done: Container[int] = ()
 ) -> list[Result]:
     """Put records from an offset on; a wall clock closes what ended before each arrival.
 
     Each response follows its record, or comes first where that was put before; those that are ``done`` are left out.
     """
     closed: list[Result] = []
-    left = [(after, number, response) for number, (after, response) in enumerate(said or []) if number not in done]
+    left = [(after, number, response) for number, (after, response) in enumerate(responses or []) if number not in done]
 
     def respond(until: int) -> None:
         while left and left[0][0] < until:
             _, number, response = left.pop(0)
-            answer = monitor.respond(response, number)
-            closed.extend([answer] if answer else [])
+            result = monitor.respond(response, number)
+            closed.extend([result] if result else [])
 
     respond(first)
     for offset, record in enumerate(feed[first:], first):
@@ -147,14 +147,16 @@ def ticks_of(results: list[Result]) -> list[ClosedTick]:
     return [result for result in results if isinstance(result, ClosedTick)]
 
 
-def repeated(monitor: Monitor, feed: list[Record], ticks: list[Result], said: Answers | None = None) -> list[Result]:
+def repeated(
+    monitor: Monitor, feed: list[Record], ticks: list[Result], responses: Responses | None = None
+) -> list[Result]:
     """Ticks made once more from what is on record of each: its time, and which records or which response is in it."""
     again: list[Result] = []
     for tick in ticks:
         if isinstance(tick, ResponseResult):
-            assert said
-            answer = monitor.respond(said[tick.offset][1], tick.offset)
-            again += [answer] if answer else []
+            assert responses
+            result = monitor.respond(responses[tick.offset][1], tick.offset)
+            again += [result] if result else []
             continue
         offsets = range(monitor.expected_next, tick.next_offset)
         records = [(feed[offset].entry, offset, feed[offset].arrival_s) for offset in offsets]

@@ -23,12 +23,12 @@ from tests.detectors.monitor_driver import (
     BEGIN,
     LOCATIONS,
     Record,
-    answers,
     area,
     drive,
     incident,
     records,
     repeated,
+    responses,
     resumed,
     ticks_of,
 )
@@ -43,19 +43,19 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
     clock: str, feed: list[Record], data: st.DataObject
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completeness, "NEEDED", 1)  # so few records tell of completeness, too
-        said = data.draw(answers(feed, clock))
-        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, said)
+        patch.setattr(completeness, "NEEDED", 1)  # so few records are enough for completeness
+        given_responses = data.draw(responses(feed, clock))
+        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, given_responses)
         if not ticks:
             return
         cut = data.draw(st.integers(1, len(ticks)))
         again = resumed(ticks[:cut], feed, clock)
-        # A response before the first tick is on no record of the area; the driver keeps in mind that it was refused.
+        # A response before the first tick is on no record of the area; the driver remembers that it was refused.
         to_come = {tick.offset for tick in ticks[cut:] if isinstance(tick, ResponseResult)}
-        done = {number for number in range(len(said)) if number not in to_come}
-        went_on = drive(again, feed, again.expected_next, said, done)
-        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], said)
-    # A wall clock passes boundaries when the driver says so, and a new driver starts later.
+        done = {number for number in range(len(given_responses)) if number not in to_come}
+        went_on = drive(again, feed, again.expected_next, given_responses, done)
+        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], given_responses)
+    # A wall clock passes boundaries when the driver advances it, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
     following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
     went_on = [tick for tick in went_on if tick.tick_s not in known or isinstance(tick, ResponseResult)]
@@ -66,10 +66,8 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES // 4, deadline=None)
 @given(feed=records(), data=st.data())
-def test_whatever_is_answered_incidents_are_found_as_before(
-    clock: str, feed: list[Record], data: st.DataObject
-) -> None:
-    """The same ticks, scans and clusters; revisions are counted on, and of what is acknowledged nobody is reminded."""
+def test_after_any_responses_incidents_are_found_as_before(clock: str, feed: list[Record], data: st.DataObject) -> None:
+    """The same ticks, scans and clusters; responses only add revisions and stop reminders."""
 
     def found(tick: ClosedTick) -> tuple[object, ...]:
         alerts = [
@@ -79,9 +77,9 @@ def test_whatever_is_answered_incidents_are_found_as_before(
         ]
         return tick.tick_s, tick.next_offset, tick.streams, tick.refusals, tick.accounts, alerts
 
-    unanswered = ticks_of(drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0))
-    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, data.draw(answers(feed, clock)))
-    assert list(map(found, ticks_of(ticks))) == list(map(found, unanswered))
+    without_responses = ticks_of(drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0))
+    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, data.draw(responses(feed, clock)))
+    assert list(map(found, ticks_of(ticks))) == list(map(found, without_responses))
     closed_s = None
     for tick in ticks:
         if isinstance(tick, ResponseResult):
@@ -98,12 +96,12 @@ def test_whatever_is_answered_incidents_are_found_as_before(
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(feed=records())
-def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: list[Record]) -> None:
+def test_accounts_balance_and_every_rejection_is_reported_once(clock: str, feed: list[Record]) -> None:
     monitor = Monitor("leeds", area(clock), LOCATIONS)
     ticks = ticks_of(drive(monitor, feed, 0)) + monitor.flush()
     waiting = len(feed) - (ticks[-1].next_offset if ticks else 0)
     accounts = ticks[-1].accounts if ticks else Accounts()
-    told = [offset for tick in ticks for offset, _ in tick.refusals]
+    reported = [offset for tick in ticks for offset, _ in tick.refusals]
     assert accounts.read == len(feed) - waiting
     assert accounts.read == (
         accounts.added
@@ -114,7 +112,7 @@ def test_accounts_balance_and_every_rejection_is_told_once(clock: str, feed: lis
         + accounts.rejected
         + accounts.ticks
     )
-    assert len(told) == len(set(told)) == accounts.rejected
+    assert len(reported) == len(set(reported)) == accounts.rejected
     # Only records that came before the area's clock was ever set may still wait at the end.
     assert waiting == 0 or monitor.clock_s is None
 
@@ -178,7 +176,7 @@ def test_another_configuration_finds_out_anew_what_chance_does() -> None:
 
 
 def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> None:
-    """By a plain recount of the records that had come: the older half of the days tells of the delays."""
+    """By a plain recount of the records that had come: the older half of the days gives the delays."""
     end = BEGIN + timedelta(days=11)
     quiet = [incident(number, BEGIN + timedelta(hours=number), number % 3) for number in range(11 * 24)]
     crowd = [incident(1000 + number, end + timedelta(minutes=number)) for number in range(9)]
@@ -193,18 +191,18 @@ def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> N
     monitor = Monitor("leeds", rules, LOCATIONS)
     ticks = [tick for offset, each in enumerate(feed) for tick in monitor.put(each, offset, 0)]
     # While an alert eases and when it ends, the figures are those of the revision before.
-    told = [(tick, change) for tick in ticks for change in tick.changes if change.state in ("open", "escalated")]
-    assert {change.stream for _, change in told} == {"violence", "all"}
-    for tick, change in told:
+    live = [(tick, change) for tick in ticks for change in tick.changes if change.state in ("open", "escalated")]
+    assert {change.stream for _, change in live} == {"violence", "all"}
+    for tick, change in live:
         now_s = tick.tick_s + 1
         known = [seconds(each) for each in feed[: tick.next_offset]]
         begins_s = sorted(occurred_s // 3600 * 3600 for occurred_s, _ in known)[len(known) // 100]
         longest_s = (now_s - begins_s) // 2
         old = [delay_s for occurred_s, delay_s in known if occurred_s // 3600 * 3600 + 3600 <= now_s - longest_s]
-        telling = [delay_s for delay_s in old if delay_s < longest_s]
+        known_delays = [delay_s for delay_s in old if delay_s < longest_s]
         age_s = now_s - change.figures.start_s
-        assert len(telling) >= completeness.NEEDED
-        mean = sum(max(0, age_s - delay_s) for delay_s in telling) / len(telling) / age_s
+        assert len(known_delays) >= completeness.NEEDED
+        mean = sum(max(0, age_s - delay_s) for delay_s in known_delays) / len(known_delays) / age_s
         assert change.figures.completeness == pytest.approx(mean)
 
 

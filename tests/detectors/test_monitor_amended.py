@@ -1,4 +1,4 @@
-"""What becomes of an alert when its incidents turn out otherwise: cancelled, relocated, amended, or told of late."""
+"""The fate of an alert whose incidents are cancelled, relocated or amended, or arrive late."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.detectors.test_monitor_arrivals import BEGIN, END, PLACES, QUIET_H, i
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 TIERS = TierSettings(watch=0.5, advisory=1, alert=2)
-TELLING: dict[str, Any] = {
+SENSITIVE: dict[str, Any] = {
     "strata": "none",
     "window_days": 2,
     "min_baseline_days": 1,
@@ -31,7 +31,7 @@ TELLING: dict[str, Any] = {
     "min_cases": 3,
     "tiers": TIERS,
 }
-"""A burst opens an alert, and what goes before it none."""
+"""Settings with which a burst opens an alert and the incidents before it open none."""
 BURST = BEGIN + timedelta(hours=32)
 HERE, THERE = PLACES[0], PLACES[3]
 
@@ -43,13 +43,13 @@ def incident(id_: str, at: datetime, place: tuple[float, float]) -> Incident:
 
 PAST = [[incident(f"p{n}", BEGIN + timedelta(hours=2 * n), PLACES[n % len(PLACES)])] for n in range(15)]
 FIRST = [incident(f"b{n}", BURST + timedelta(minutes=5 * n), HERE) for n in range(5)]
-"""What is first said of five incidents, all of them in one place."""
+"""The first versions of five incidents, all at one place."""
 NEXT = 70
-"""So many minutes after each of them the alert is there."""
+"""Time after each of them at which the alert is open, in minutes."""
 
 
 def amended(first: Incident, how: str, minutes: float, place: tuple[float, float] = THERE) -> Incident:
-    """What is said of an incident so much later."""
+    """A later version of an incident, ``minutes`` after the first."""
     latitude, longitude = place
     changes: dict[str, dict[str, Any]] = {
         "confirmed": {},
@@ -70,7 +70,7 @@ def ends(ticks: Iterable[ClosedTick]) -> set[tuple[str, str, str]]:
 
 
 def later(monitor: Monitor, versions: Sequence[Incident], hours: int) -> list[ClosedTick]:
-    """What further versions and so many hours after them bring."""
+    """The ticks that further versions, and then ``hours`` without records, close."""
     closed: list[ClosedTick] = []
     for version in versions:
         closed += monitor.put(version, monitor.expected_next, 0)
@@ -79,8 +79,8 @@ def later(monitor: Monitor, versions: Sequence[Incident], hours: int) -> list[Cl
 
 
 def alerted() -> tuple[Monitor, list[ClosedTick]]:
-    """A Monitor with an alert of the five in each of two streams, and what it closed until the last of them."""
-    monitor, closed = played(in_order(*PAST, *([each] for each in FIRST)), end=BURST + timedelta(hours=1), **TELLING)
+    """A Monitor with an alert of the five incidents in each of two streams, and the ticks that it closed so far."""
+    monitor, closed = played(in_order(*PAST, *([each] for each in FIRST)), end=BURST + timedelta(hours=1), **SENSITIVE)
     assert [(alert.stream, alert.members) for alert in monitor.alerts] == [
         ("violence", tuple(each.id for each in FIRST)),
         ("all", tuple(each.id for each in FIRST)),
@@ -93,7 +93,7 @@ def alerted() -> tuple[Monitor, list[ClosedTick]]:
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(order=st.permutations(FIRST), gap_s=st.sampled_from([0, 1, 90]), is_timed=st.booleans())
-def test_cancelling_every_member_withdraws_the_alert_in_whatever_order(
+def test_cancelling_every_member_in_any_order_withdraws_the_alert(
     order: list[Incident], gap_s: int, is_timed: bool
 ) -> None:
     monitor, before = alerted()
@@ -127,7 +127,7 @@ def test_members_relocated_away_from_each_other_end_the_alert_after_the_quiet_ti
 
 @pytest.mark.parametrize("gap", [0, 2])
 def test_members_relocated_together_take_the_alert_along(gap: int) -> None:
-    """At once or one after the other: with most of them, and after one revision that says so."""
+    """At once or one by one: the alert moves with most of them, in one revision whose reason is the relocation."""
     monitor, before = alerted()
     moved = [
         msgspec.structs.replace(
@@ -141,11 +141,11 @@ def test_members_relocated_together_take_the_alert_along(gap: int) -> None:
         assert (alert.figures.latitude, alert.figures.longitude) == pytest.approx(THERE)
         assert set(alert.members) <= {each.id for each in FIRST}
     for life in revisions_of(after).values():
-        (told,) = (each for each in life if each.reason == "relocated")
-        assert told.notice == ("area_changed" if gap == 0 else "tier_changed")  # three of them are rarer than five
+        (revision,) = (each for each in life if each.reason == "relocated")
+        assert revision.notice == ("area_changed" if gap == 0 else "tier_changed")  # three of them are rarer than five
 
 
-# What is told on incomplete data
+# Alerts on incomplete data
 
 
 @pytest.mark.parametrize(
@@ -157,21 +157,21 @@ def test_members_relocated_together_take_the_alert_along(gap: int) -> None:
         ("hours before", "ended", "quiet"),
     ],
 )
-def test_what_was_told_before_the_amendments_came_is_taken_back(how: str, state: str, reason: str) -> None:
-    """In order each is amended within a second, and nothing stands out; else all amendments come after the burst."""
+def test_an_alert_that_opened_before_the_amendments_came_ends(how: str, state: str, reason: str) -> None:
+    """In order, each incident is amended within a second and no alert opens; else all amendments follow the burst."""
     versions = in_order(
         *PAST, *([each, amended(each, how, 1 / 60, PLACES[3 + number])] for number, each in enumerate(FIRST))
     )
-    straight, ticks = played(versions, **TELLING)
+    straight, ticks = played(versions, **SENSITIVE)
     assert revisions_of(ticks) == {}
-    late, ticks = played(sorted(versions, key=lambda version: version.revision or 0), **TELLING)
+    late, ticks = played(sorted(versions, key=lambda version: version.revision or 0), **SENSITIVE)
     assert ends(ticks) == {(stream, state, reason) for stream in ("violence", "all")}
     assert straight.alerts == late.alerts == ()
 
 
 @st.composite
 def bursts(draw: st.DrawFn) -> tuple[list[Incident], list[Incident]]:
-    """Versions of a burst and of what went before it: in order, and with some that arrive late."""
+    """Versions of a burst and of the incidents before it: in order, and with some that arrive late."""
     versions: list[list[Incident]] = []
     for number in range(draw(st.integers(3, 7))):
         first = incident(f"b{number}", BURST + timedelta(minutes=5 * number), HERE)
@@ -187,9 +187,9 @@ def bursts(draw: st.DrawFn) -> tuple[list[Incident], list[Incident]]:
 def test_no_alert_is_left_without_its_evidence_and_no_evidence_without_an_alert(
     both: tuple[list[Incident], list[Incident]],
 ) -> None:
-    """A quiet time after the last arrival, and by what a Monitor finds that was fed in order."""
-    straight, _ = played(both[0], **TELLING | {"min_baseline_days": 100})  # it is scanned below
-    late, ticks = played(both[1], **TELLING)
+    """Compared, a quiet time after the last arrival, with the clusters of a Monitor that was fed in order."""
+    straight, _ = played(both[0], **SENSITIVE | {"min_baseline_days": 100})  # it is scanned below
+    late, ticks = played(both[1], **SENSITIVE)
     weakest = score_for_interval(TIERS.watch) - straight.settings.ease_below
     before = scan(straight, weakest)
     for monitor, into in ((straight, []), (late, ticks)):
@@ -198,17 +198,17 @@ def test_no_alert_is_left_without_its_evidence_and_no_evidence_without_an_alert(
     followed = ticks[-1].checkpoint.tracker.followed
     assert [each.alert for each in followed] == list(late.alerts)
     for each in followed:
-        alert, told = each.alert, set(each.shown)
-        here = [cluster for cluster in now[alert.stream] if told & set(cluster.members)]
+        alert, shown = each.alert, set(each.shown)
+        here = [cluster for cluster in now[alert.stream] if shown & set(cluster.members)]
         if alert.state == "easing":
             assert not here
-            assert any(told & set(cluster.members) for cluster in before[alert.stream])
+            assert any(shown & set(cluster.members) for cluster in before[alert.stream])
         else:
-            # What it says of its place still holds of an incident that it names.
+            # Its zone still fits an incident that it names.
             named = [cluster for cluster in here if set(alert.members) & set(cluster.members)]
             assert here and all(set(alert.figures.locations) & set(cluster.figures.locations) for cluster in named)
     for stream, clusters in now.items():
-        told = {member for each in followed if each.alert.stream == stream for member in each.shown}
-        assert all(told & set(cluster.members) for cluster in clusters if cluster.figures.trigger_score >= weakest + 1)
+        shown = {member for each in followed if each.alert.stream == stream for member in each.shown}
+        assert all(shown & set(cluster.members) for cluster in clusters if cluster.figures.trigger_score >= weakest + 1)
     open_ids = {alert.id for alert in late.alerts}
     assert {id_ for id_, life in revisions_of(ticks).items() if life[-1].state not in TERMINAL} == open_ids

@@ -13,7 +13,7 @@ from detectors.window.intake import Accounts
 from tests.detectors.monitor_driver import BEGIN, LOCATIONS, area, incident
 
 
-def test_nothing_can_be_answered_before_the_first_tick() -> None:
+def test_no_response_has_effect_before_the_first_tick() -> None:
     monitor = Monitor("leeds", area("wall"), LOCATIONS)
     monitor.put(incident(0, BEGIN), 0, int(BEGIN.timestamp()))
     assert monitor.respond(Response("0" * 32, "take", "ann", 0), 0) is None

@@ -1,4 +1,4 @@
-"""A worker as a real process on the real broker, small areas for it to watch, and what their Monitors would say."""
+"""A worker as a real process on the real broker, small areas for it, and the output expected of their Monitors."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ Row = tuple[str, bytes, tuple[tuple[str, bytes], ...]]
 
 
 def until(ask: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """The first true answer; fails when there is none by the deadline."""
+    """Return the first true result of ``ask``; fail when there is none by the deadline."""
     deadline = time.monotonic() + deadline_s
-    while not (answer := ask()):
+    while not (result := ask()):
         assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
         time.sleep(0.05)
-    return answer
+    return result
 
 
 def areas_of_one_partition(partitions: int, number: int) -> list[str]:
-    """So many area names that Kafka sends to the same partition."""
+    """Return ``number`` names of areas that Kafka sends to the same partition."""
     homes: dict[int, list[str]] = defaultdict(list)
     for index in range(1000):
         name = f"area-{index}"
@@ -69,7 +69,7 @@ def areas_of_one_partition(partitions: int, number: int) -> list[str]:
 
 
 def incidents(area: str, number: int, seed: int, days: float = 12.0, begin: datetime = BEGIN) -> list[Row]:
-    """A small town in order of time: a thin background, and bursts at one place that alerts are made of."""
+    """A small town in order of time: a thin background, and bursts at one location each that open alerts."""
     chance = random.Random(seed)
     cells = sorted(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 4))
     times = [(chance.uniform(0, days * 24), chance.choice(cells)) for _ in range(number * 3 // 4)]
@@ -96,7 +96,7 @@ def tick(area: str, moment: datetime) -> Row:
 
 
 class Deployment:
-    """A folder with a configuration, its topics, and what is in them."""
+    """A folder with a configuration, its topics, and their records."""
 
     def __init__(self, folder: Path, text: str) -> None:
         file = folder / "monitor.toml"
@@ -105,7 +105,7 @@ class Deployment:
 
     @classmethod
     def at(cls, file: Path, environ: Mapping[str, str]) -> Self:
-        """That of a file which is there already, under the variables of an environment."""
+        """Return the deployment of an existing file, under the variables of an environment."""
         deployment = cls.__new__(cls)
         deployment._open(file, environ)
         return deployment
@@ -119,7 +119,7 @@ class Deployment:
         create_topics(self.kafka, self.configuration.longest_window_days)
 
     def close(self) -> None:
-        """Stop reading; whatever is read later is read from the beginning."""
+        """Stop reading; a later read begins at the first record."""
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
@@ -186,7 +186,7 @@ class Deployment:
         return self.covered() == following
 
     def check(self) -> list[bytes]:
-        """Fail unless alerts and scans are what :meth:`expected` says, byte for byte; returns the alerts."""
+        """Fail unless alerts and scans are those of :meth:`expected`, byte for byte; return the alerts."""
         alerts, scans = self.expected()
         written = self.scans()
         for area, values in scans.items():
@@ -200,7 +200,7 @@ class Deployment:
         return alerts
 
     def expected(self) -> tuple[list[bytes], dict[str, list[bytes]]]:
-        """What Monitors in this process make of the topic ``incidents``: alerts by partition, scans by area.
+        """Return what Monitors in this process make of ``incidents``: alerts by partition, scans by area.
 
         Only for watermark clocks, whose ticks follow from the records.
         """
@@ -229,7 +229,7 @@ class Deployment:
 
 
 def raw_of(record: ConsumerRecord) -> scan.Raw:
-    """A record as the chain of digests sees it."""
+    """The parts of a record that the chain of digests covers."""
     return scan.raw(record.key, record.value, record.headers, record.timestamp)
 
 
@@ -306,16 +306,16 @@ class WorkerProcess:
             self.process = subprocess.Popen(program, stdout=log, stderr=log, env=variables, cwd=site.folder)
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
-        """The exit code, once it has ended by itself."""
+        """The exit code, once it has ended on its own."""
         return self.process.wait(deadline_s)
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def until(self, ask: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
-        """As :func:`until`; fails at once, with the log, when the process has ended."""
+        """Wait as :func:`until` does; fail at once, with the log, when the process has ended."""
 
         def alive() -> T:
             assert self.process.poll() is None, self.log.read_text()
@@ -328,7 +328,7 @@ class WorkerProcess:
             raise
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self.process.kill()
         self.process.wait()
 
@@ -344,11 +344,11 @@ class WorkerProcess:
             self.kill()
 
     def is_ready(self) -> bool:
-        """Whether ``/readyz`` says 200."""
+        """Whether ``/readyz`` has status 200."""
         return self.asked("/readyz")[0] == 200
 
     def asked(self, path: str) -> tuple[int, str]:
-        """Status and body of an answer on the one port that the process listens on; status 0 if there is none."""
+        """Status and body of the HTTP response on the only port of the process; status 0 if there is none."""
         for port in self.ports():
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:

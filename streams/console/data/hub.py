@@ -20,11 +20,13 @@ from streams.console.data.health import health
 from streams.console.data.store import Change, Store
 
 HEALTH_S = 5.0
+"""Interval between two events with the health, in seconds."""
 PAUSE_S = 0.5
 """Pause between attempts to read Redis after a failure, in seconds."""
 QUEUE = 500
 """Largest number of events that wait for a viewer. One that falls further behind is disconnected and resumes."""
 MAX_VIEWERS = 500
+"""Largest number of open event streams."""
 
 log = logging.getLogger(__name__)
 

@@ -35,6 +35,7 @@ class KafkaWatch(BackgroundThread):
             log,
             fault=f"{self._away}, nothing is read or put on record",
             recovery=f"Kafka at {self._kafka.bootstrap} answers again",
+            level=logging.ERROR,
             failed=lambda: metrics.kafka_up(False),
         )
 

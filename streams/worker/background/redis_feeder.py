@@ -35,9 +35,10 @@ from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
 """Time that a key of Redis outlives the records it was made from, in seconds."""
-
 POLL_MS = 500
+"""Longest wait for records, in milliseconds."""
 PAUSE_S = 1.0
+"""Wait before Redis is tried again, in seconds."""
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,11 @@ from streams.worker.inbox import Inbox
 from streams.worker.metrics import Metrics
 
 STEP_S = 0.2
+"""Time after which a step takes no further record of its partition, in seconds."""
 STEP_RECORDS = 5000
+"""Largest number of records in a step."""
 STEP_TICKS = 200
+"""Number of results, of ticks and responses, that wait for a commit at which a step ends."""
 IDLE_S = 0.1
 """Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
 ABORTS = 3

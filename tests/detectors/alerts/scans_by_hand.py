@@ -1,4 +1,4 @@
-"""Scans that a tracker is told of, made by hand and drawn, and what it answers to them."""
+"""Scans for a tracker, made by hand and drawn, and its revisions after them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETTINGS = AreaSettings(
 )
 OPEN_AT = score_for_interval(10)
 SPOTS = [(0.0, 0.0), (0.004, 0.0), (1.0, 0.0)]
-"""The second is 445 m from the first, the third is far away."""
+"""Longitude and latitude of three places: the second is 445 m from the first, the third is far away."""
 
 
 def cluster(members: str, score: float, spot: int = 0) -> Cluster:
@@ -72,7 +72,7 @@ EVERYONE = set("abcdefghij")
 
 @dataclasses.dataclass
 class Scan:
-    """What one update is told, and what it answered; ``known``: by open alert, all members it had told of before."""
+    """The input of one update and its revisions; ``known``: by open alert, all members that it had shown before."""
 
     stream: Stream
     tick_s: int
@@ -83,13 +83,13 @@ class Scan:
     changes: list[Alert]
 
 
-Told = list[tuple[Stream, int, list[Cluster], set[str]]]
+DrawnScans = list[tuple[Stream, int, list[Cluster], set[str]]]
 
 
 @st.composite
-def told(draw: st.DrawFn) -> Told:
+def drawn_scans(draw: st.DrawFn) -> DrawnScans:
     """Scans of two streams; clusters of a scan share no member, as zones of one scan do not overlap."""
-    scans: Told = []
+    scans: DrawnScans = []
     tick_s, standing = 1_700_000_000, set(EVERYONE)
     for number in draw(st.lists(st.integers(0, 2**20 - 1), min_size=10, max_size=40)):
         number, hours = divmod(number, 8)
@@ -112,8 +112,10 @@ def told(draw: st.DrawFn) -> Told:
     return scans
 
 
-def run(tracker: Tracker, scans: Told, restore: Callable[[Tracker], Tracker] = lambda tracker: tracker) -> list[Scan]:
-    """Tell a tracker of scans, one after the other."""
+def run(
+    tracker: Tracker, scans: DrawnScans, restore: Callable[[Tracker], Tracker] = lambda tracker: tracker
+) -> list[Scan]:
+    """Update a tracker with scans, one after the other."""
     done = []
     for stream, tick_s, clusters, standing in scans:
         tracker = restore(tracker)
@@ -124,7 +126,7 @@ def run(tracker: Tracker, scans: Told, restore: Callable[[Tracker], Tracker] = l
     return done
 
 
-def quiet(scans: Told) -> Told:
+def quiet(scans: DrawnScans) -> DrawnScans:
     """Scans without clusters, until everything must have ended."""
     last, standing = (scans[-1][1], scans[-1][3]) if scans else (0, EVERYONE)
     return [(stream, last + hours * HOUR, [], standing) for hours in (1, 7) for stream in (Stream.ALL, Stream.VIOLENCE)]
@@ -143,6 +145,6 @@ always = settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 
 
 def has_moved(before: Alert, after: Alert) -> bool:
-    """Whether some incident is named by both, by each at other places."""
+    """Whether both revisions name some incident and have no location in common."""
     is_elsewhere = set(before.figures.locations).isdisjoint(after.figures.locations)
     return is_elsewhere and bool(set(before.members) & set(after.members))

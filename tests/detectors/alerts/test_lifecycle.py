@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState, Event, ForbiddenEvent, step
+from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState, Event, ForbiddenEvent, Reason, step
 
 PAIRS = list(itertools.product(AlertState, Event))
 
@@ -43,7 +43,11 @@ def test_every_pair(state: AlertState, event: Event):
         after, reason = step(state, event)
         assert after is expected
         # Silence where nothing is new: the same state, members and places, no higher tier, no reminder, no response.
-        assert (reason == "") == (after is state and event in (Event.HELD, Event.FELL))
+        assert (reason is None) == (after is state and event in (Event.HELD, Event.FELL))
+
+
+def test_every_reason_is_in_the_table_except_that_of_the_first_revision():
+    assert {reason for _, reason in TRANSITIONS.values() if reason} == set(Reason) - {Reason.OPENED}
 
 
 @pytest.mark.parametrize("state", TERMINAL)

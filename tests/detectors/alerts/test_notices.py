@@ -22,14 +22,14 @@ from tests.detectors.alerts.scans_by_hand import (
     HOUR,
     SETTINGS,
     WATCH,
-    Told,
+    DrawnScans,
     always,
     cluster,
+    drawn_scans,
     has_moved,
     quiet,
     revisions_of,
     run,
-    told,
     with_figures,
 )
 
@@ -39,7 +39,7 @@ OPEN, EASING = AlertState.OPEN, AlertState.EASING
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({}, Notice.SILENT),
         ({"tier": Tier.WATCH}, Notice.TIER),
@@ -56,9 +56,9 @@ OPEN, EASING = AlertState.OPEN, AlertState.EASING
     ],
     ids=str,
 )
-def test_new_members_are_told_of_only_with_a_change_that_matters(change: dict[str, object], says: Notice):
+def test_new_members_give_a_notice_only_with_a_change_that_matters(change: dict[str, object], expected: Notice):
     now = msgspec.structs.replace(LAST, **change)
-    assert notice(OPEN, False, True, now, LAST, RULES) is says
+    assert notice(OPEN, False, True, now, LAST, RULES) is expected
     # Without new members nothing but time counts, and of an alert that eases nothing.
     assert notice(OPEN, False, False, now, LAST, RULES) is (
         Notice.REMINDER if now.tick_s == 24 * HOUR else Notice.SILENT
@@ -66,7 +66,7 @@ def test_new_members_are_told_of_only_with_a_change_that_matters(change: dict[st
     assert notice(EASING, False, True, now, LAST, RULES) is Notice.SILENT
 
 
-def test_the_first_the_rise_and_the_end_are_always_told():
+def test_the_first_the_rise_and_the_end_always_give_a_notice():
     assert notice(OPEN, False, False, LAST, None, RULES) is Notice.OPENED
     assert notice(AlertState.ESCALATED, True, False, LAST, LAST, RULES) is Notice.ESCALATED
     for state in TERMINAL:
@@ -85,8 +85,8 @@ def test_reminders_can_be_left_out():
 def test_an_alert_that_is_acknowledged_is_not_brought_to_mind_and_tells_of_everything_else():
     tracker = Tracker("leeds", SETTINGS)
     (opened,) = tracker.update(Stream.ALL, 0, [cluster("abc", WATCH)], EVERYONE)
-    answer = tracker.respond(Response(opened.id, "acknowledge", "ann", 5), 0)
-    assert answer and (answer.revision, answer.reason, answer.notice, answer.state) == (2, "acknowledged", "", "open")
+    after = tracker.respond(Response(opened.id, "acknowledge", "ann", 5), 0)
+    assert after and (after.revision, after.reason, after.notice, after.state) == (2, "acknowledged", "", "open")
     later = [(25, "abc", WATCH), (26, "abcd", WATCH), (27, "abcd", ALERT), (60, "abcd", ALERT)]
     scans = [tracker.update(Stream.ALL, hour * HOUR, [cluster(ids, score)], EVERYONE) for hour, ids, score in later]
     scans += [tracker.update(Stream.ALL, hour * HOUR, [], EVERYONE) for hour in (61, 70)]
@@ -109,8 +109,8 @@ def is_material(one: Alert, last: Alert) -> bool:
 
 
 @always
-@given(scans=told())
-def test_whatever_the_scans_no_two_notices_without_a_reason_and_none_is_left_out(scans: Told):
+@given(scans=drawn_scans())
+def test_whatever_the_scans_no_two_notices_without_a_reason_and_none_is_left_out(scans: DrawnScans):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), [*scans, *quiet(scans)])).values():
         assert life[0].notice == "opened"
         last, known = life[0], set(life[0].members)
@@ -130,16 +130,18 @@ def test_an_alert_that_stands_still_is_brought_to_mind_once_a_day():
     tracker = Tracker("leeds", SETTINGS)
     standing: Cluster = cluster("abc", WATCH)
     scans = [(hour, tracker.update(Stream.ALL, hour * HOUR, [standing], EVERYONE)) for hour in range(60)]
-    said = [(hour, change.reason, change.notice) for hour, changes in scans for change in changes]
-    assert said == [(0, "opened", "opened"), (24, "reminder", "reminder"), (48, "reminder", "reminder")]
+    given_notices = [(hour, change.reason, change.notice) for hour, changes in scans for change in changes]
+    assert given_notices == [(0, "opened", "opened"), (24, "reminder", "reminder"), (48, "reminder", "reminder")]
 
 
 def test_what_was_kept_silent_is_told_with_the_next_change_that_matters():
     tracker = Tracker("leeds", SETTINGS)
     first, second, third = (cluster(members, ALERT) for members in ("abcdef", "abcdefg", "abcdefg"))
     third = with_figures(third, expected=0.1)
-    said = [tracker.update(Stream.ALL, hour * HOUR, [one], EVERYONE) for hour, one in enumerate((first, second, third))]
-    assert [(change.reason, change.notice) for changes in said for change in changes] == [
+    given_notices = [
+        tracker.update(Stream.ALL, hour * HOUR, [one], EVERYONE) for hour, one in enumerate((first, second, third))
+    ]
+    assert [(change.reason, change.notice) for changes in given_notices for change in changes] == [
         ("opened", "opened"),
         ("new_members", ""),
     ]

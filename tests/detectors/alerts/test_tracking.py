@@ -1,4 +1,4 @@
-"""Tracking: what holds of every alert whatever the scans say."""
+"""Tracking: rules that hold for every alert after any scans."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.detectors.alerts.scans_by_hand import (
     HOUR,
     OPEN_AT,
     SETTINGS,
-    Told,
+    DrawnScans,
     always,
+    drawn_scans,
     has_moved,
     quiet,
     revisions_of,
     run,
-    told,
 )
 
 
 @always
-@given(scans=told())
-def test_revisions_count_from_one_without_gaps_and_nothing_follows_the_terminal_one(scans: Told):
+@given(scans=drawn_scans())
+def test_revisions_count_from_one_without_gaps_and_nothing_follows_the_terminal_one(scans: DrawnScans):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), scans + quiet(scans))).values():
         assert [revision.revision for revision in life] == list(range(1, len(life) + 1))
         assert life[0].reason == "opened"
@@ -43,8 +43,8 @@ def test_revisions_count_from_one_without_gaps_and_nothing_follows_the_terminal_
 
 
 @always
-@given(scans=told())
-def test_what_an_alert_is_stays_and_its_tier_never_falls(scans: Told):
+@given(scans=drawn_scans())
+def test_what_an_alert_is_stays_and_its_tier_never_falls(scans: DrawnScans):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), scans)).values():
         assert len({(one.area, one.stream, one.opened_s) for one in life}) == 1
         assert life[0].id == alert_id(
@@ -58,14 +58,14 @@ def test_what_an_alert_is_stays_and_its_tier_never_falls(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_every_revision_has_news(scans: Told):
+@given(scans=drawn_scans())
+def test_every_revision_has_news(scans: DrawnScans):
     for life in revisions_of(run(Tracker("leeds", SETTINGS), scans)).values():
         assert life[0].new_members == life[0].members
-        told = set(life[0].members)
+        shown = set(life[0].members)
         for before, after in itertools.pairwise(life):
-            assert set(after.new_members) == set(after.members) - told
-            told.update(after.members)
+            assert set(after.new_members) == set(after.members) - shown
+            shown.update(after.members)
             assert (
                 after.new_members
                 or after.tier != before.tier
@@ -76,8 +76,8 @@ def test_every_revision_has_news(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_a_cluster_that_is_half_an_open_alert_s_opens_no_other(scans: Told):
+@given(scans=drawn_scans())
+def test_a_cluster_that_is_half_an_open_alert_s_opens_no_other(scans: DrawnScans):
     for scan in run(Tracker("leeds", SETTINGS), scans):
         open_members = set().union(*scan.known.values())
         for change in scan.changes:
@@ -92,8 +92,8 @@ def test_a_cluster_that_is_half_an_open_alert_s_opens_no_other(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_no_two_open_alerts_of_a_stream_have_the_same_members(scans: Told):
+@given(scans=drawn_scans())
+def test_no_two_open_alerts_of_a_stream_have_the_same_members(scans: DrawnScans):
     tracker = Tracker("leeds", SETTINGS)
     for told_ in scans:
         run(tracker, [told_])
@@ -102,8 +102,8 @@ def test_no_two_open_alerts_of_a_stream_have_the_same_members(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_a_strong_new_cluster_opens_unless_its_place_cools_down(scans: Told):
+@given(scans=drawn_scans())
+def test_a_strong_new_cluster_opens_unless_its_place_cools_down(scans: DrawnScans):
     ended: list[Alert] = []
     for scan in run(Tracker("leeds", SETTINGS), scans):
         ended += [change for change in scan.changes if change.state in TERMINAL and change.reason != "merged"]
@@ -123,8 +123,8 @@ def test_a_strong_new_cluster_opens_unless_its_place_cools_down(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_an_alert_ends_after_the_whole_quiet_time_and_not_before(scans: Told):
+@given(scans=drawn_scans())
+def test_an_alert_ends_after_the_whole_quiet_time_and_not_before(scans: DrawnScans):
     done = run(Tracker("leeds", SETTINGS), scans)
     for life in revisions_of(done).values():
         if life[-1].reason == "merged":
@@ -147,8 +147,8 @@ def test_an_alert_ends_after_the_whole_quiet_time_and_not_before(scans: Told):
 
 
 @always
-@given(scans=told())
-def test_an_alert_is_withdrawn_when_its_members_were_cancelled_and_only_then(scans: Told):
+@given(scans=drawn_scans())
+def test_an_alert_is_withdrawn_when_its_members_were_cancelled_and_only_then(scans: DrawnScans):
     for scan in run(Tracker("leeds", SETTINGS), scans):
         withdrawn = {change.id for change in scan.changes if change.state == AlertState.WITHDRAWN}
         for alert in scan.open_before:
@@ -161,8 +161,8 @@ def test_an_alert_is_withdrawn_when_its_members_were_cancelled_and_only_then(sca
 
 
 @always
-@given(scans=told())
-def test_an_update_touches_only_its_stream_and_alerts_are_those_not_ended(scans: Told):
+@given(scans=drawn_scans())
+def test_an_update_touches_only_its_stream_and_alerts_are_those_not_ended(scans: DrawnScans):
     tracker = Tracker("leeds", SETTINGS)
     alive: dict[str, Alert] = {}
     for told_ in scans:
@@ -175,8 +175,8 @@ def test_an_update_touches_only_its_stream_and_alerts_are_those_not_ended(scans:
 
 
 @always
-@given(scans=told())
-def test_written_down_and_read_again_at_every_scan_is_running_on(scans: Told):
+@given(scans=drawn_scans())
+def test_written_down_and_read_again_at_every_scan_is_running_on(scans: DrawnScans):
     def restored(tracker: Tracker) -> Tracker:
         state = msgspec.json.decode(msgspec.json.encode(tracker.state), type=TrackerState)
         return Tracker("leeds", SETTINGS, state)
@@ -187,8 +187,8 @@ def test_written_down_and_read_again_at_every_scan_is_running_on(scans: Told):
 
 
 @always
-@given(scans=told(), data=st.data())
-def test_an_open_alert_keeps_the_last_of_each_response_whatever_the_scans(scans: Told, data: st.DataObject):
+@given(scans=drawn_scans(), data=st.data())
+def test_an_open_alert_keeps_the_last_of_each_response_whatever_the_scans(scans: DrawnScans, data: st.DataObject):
     """Against dictionaries; only something new makes a revision, and no state, figure or member changes by it."""
     tracker = Tracker("leeds", SETTINGS)
     expected: dict[str, dict[str, object]] = {}
@@ -207,21 +207,21 @@ def test_an_open_alert_keeps_the_last_of_each_response_whatever_the_scans(scans:
                     tracker.respond(response, tick_s)
                 assert list(before.values()) == list(tracker.alerts)
                 continue
-            answer = tracker.respond(response, tick_s)
+            revision_made = tracker.respond(response, tick_s)
             mine = expected.setdefault(alert, {})
             is_known = mine.get(action) == (user, outcome)
-            assert (answer is None) == is_known
-            if answer is not None:
+            assert (revision_made is None) == is_known
+            if revision_made is not None:
                 mine |= {action: (user, outcome), f"{action}_s": tick_s + number}
-                changes.append(answer)
-                assert answer == msgspec.structs.replace(
+                changes.append(revision_made)
+                assert revision_made == msgspec.structs.replace(
                     before[alert],
-                    revision=answer.revision,
+                    revision=revision_made.revision,
                     reason={"acknowledge": "acknowledged", "take": "taken", "outcome": "outcome_noted"}[action],
                     notice="",
                     tick_s=tick_s,
                     new_members=(),
-                    responses=answer.responses,
+                    responses=revision_made.responses,
                 )
         for change in changes:
             assert change.revision == (last[change.id].revision if change.id in last else 0) + 1

@@ -82,7 +82,7 @@ def steps(most: int) -> st.SearchStrategy[list[Step]]:
 
 
 def do(step: Step, offset: int, *both: Any) -> list[Any]:
-    """One step on windows that stand at the same bucket; what each answers."""
+    """One step on windows that stand at the same bucket; the result of each."""
     verb, given_ = step
     now = both[0].now
     if verb == "advance":

@@ -1,4 +1,4 @@
-"""Replaying a file through Kafka gives the alerts of a backtest, byte for byte, and again from the log alone."""
+"""A replay through Kafka gives the alerts of a backtest, byte for byte; so does the log alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ advisory = 1
 alert = 7
 urgent = 90
 """
-"""Wider cells and lower tiers, so that eight weeks are enough for thirty alerts; few replications."""
+"""Wider cells, lower tiers and few replications: eight weeks are enough for thirty alerts."""
 
 WHOLE = """
 [areas.chicago]
@@ -43,18 +43,18 @@ clock = "watermark"
 
 
 def hotspots(*arguments: object) -> str:
-    """What a command prints; it must succeed."""
+    """Return the output of a command, which must succeed."""
     return subprocess.run([HOTSPOTS, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
 def opened_and_ended(events: list[bytes]) -> tuple[int, int]:
-    """How many alerts there are, and how many of them have ended."""
+    """Number of alerts, and number of those that have ended."""
     states = {event["subject"]: event["data"]["properties"]["state"] for event in map(json.loads, events)}
     return len(states), sum(state == "ended" for state in states.values())
 
 
 AT_ONCE, PACED = (0, 1_048_576), (2_000_000, 20_000)
-"""Speed, and bytes fetched at a time."""
+"""Speed, and size limit for a fetch, in bytes."""
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_replay_through_kafka_is_a_backtest(
 
 
 def check_log(deployment: Deployment, copy: Path, alert: str) -> None:
-    """An alert is derived once more from the log in Kafka and from an exported copy."""
+    """Derive an alert again, from the log in Kafka and from an exported copy."""
     config = ("--config", deployment.file)
     audited = json.loads(hotspots("audit", *config, "--output", "json"))
     assert (audited["breaks"], audited["given"]) == ([], 0)
@@ -98,7 +98,7 @@ def check_log(deployment: Deployment, copy: Path, alert: str) -> None:
 def replayed(
     folder: Path, prefix: str, kafka: GivenKafka, end: str, speed: int, fetch_bytes: int
 ) -> tuple[list[bytes], dict[str, int]]:
-    """What a worker with the written configuration publishes, and its accounts."""
+    """Return the alerts and the accounts of a worker with the written configuration."""
     services: dict[str, dict[str, Any]] = {
         "kafka": {"bootstrap": kafka.bootstrap, "topic_prefix": prefix, "group": prefix},
         "redis": {"url": "redis://127.0.0.1:1/0"},

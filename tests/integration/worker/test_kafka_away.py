@@ -30,9 +30,10 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
         temporary.mkdir()
         with WorkerProcess(site, environ={"TMPDIR": str(temporary)}) as worker:
 
-            def own(part: str) -> int:
+            def own(level: str, part: str) -> int:
+                watch = "streams.worker.background.kafka_watch"
                 return sum(
-                    each["logger"] == "streams.worker.background.kafka_watch" and part in each["message"]
+                    (each["logger"], each["level"]) == (watch, level) and part in each["message"]
                     for each in worker.logged()
                 )
 
@@ -45,7 +46,7 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             assert worker.asked("/readyz") == (503, f"Kafka at {broker.bootstrap} does not answer\n")
             assert worker.asked("/healthz") == (200, "ok\n")
             assert 'hotspots_feed_state{area="leeds",state="kafka_away"} 1.0' in worker.asked("/metrics")[1]
-            assert own("does not answer") == 1
+            assert own("error", "does not answer") == 1
             assert len(worker.logged()) - before < FEW_LINES
 
             broker.start()
@@ -53,7 +54,7 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             worker.until(site.is_covered, "every record is on record", RECOVERY_S)
             worker.until(lambda: sum(site.committed().values()) == 161, "every record is acknowledged")
             worker.until(worker.is_ready, "ready again")
-            assert own("answers again") == 1
+            assert own("info", "answers again") == 1
             site.check()
             site.produce([tick("leeds", END + timedelta(days=1))])
             worker.until(site.is_covered, "there is something to acknowledge")

@@ -180,9 +180,9 @@ def go_on(log: AreaLog, chain: list[Link], cut: int) -> tuple[list[bytes], list[
                 waiting = [pair for pair in waiting if pair[0] >= tick.next_offset]
         for response in responses if link.inputs else ():
             assert response.response is not None
-            answered = monitor.respond(response.response.content, response.response.record.offset)
-            assert answered is not None
-            closed.append((answered, response.raw))
+            result_of_response = monitor.respond(response.response.content, response.response.record.offset)
+            assert result_of_response is not None
+            closed.append((result_of_response, response.raw))
         responses = [] if link.inputs else responses
     scans: list[bytes] = []
     alerts: list[bytes] = []

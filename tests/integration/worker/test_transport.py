@@ -9,8 +9,7 @@ from typing import Any
 import faust
 from faust.types import StreamT
 
-from streams.worker.consumer import faust_arguments
-from streams.worker.faust_transport import FETCH_WAIT_MS, PromptTransport
+from streams.worker.faust_transport import FETCH_WAIT_MS, PromptTransport, faust_arguments
 from tests.integration.conftest import NewSite
 
 

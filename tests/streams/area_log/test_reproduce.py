@@ -73,11 +73,11 @@ def test_each_alert_is_derived_from_its_own_stretch_of_the_log(recorded: Path) -
 def test_the_chain_is_whole(recorded: Path) -> None:
     result = audit(ExportedLog(recorded), nothing)
     assert (result.breaks, result.given, result.area) == ([], 0, AREA)
-    inputs = len(load(recorded, "incidents")) + len(answers(recorded))
+    inputs = len(load(recorded, "incidents")) + len(responses_of(recorded))
     assert (result.scans, result.inputs) == (len(load(recorded, "scans")), inputs)
 
 
-def answers(folder: Path) -> dict[int, ScanRecord]:
+def responses_of(folder: Path) -> dict[int, ScanRecord]:
     """By offset, the responses that have a scan record, with it."""
     scans = [scan_of(record) for record in load(folder, "scans")]
     pairs = zip([0, *(scan.next_response for scan in scans)], scans, strict=False)
@@ -88,11 +88,11 @@ def test_responses_have_scan_records_that_name_what_came_of_them(recorded: Path)
     by_name = {
         f"{each.subject}.{each.data.properties.revision}": each for each in map(alert_of, load(recorded, "alerts"))
     }
-    answered = answers(recorded)
-    reasons = [by_name[name].data.properties.reason for scan in answered.values() for name in scan.revisions]
+    scans = responses_of(recorded)
+    reasons = [by_name[name].data.properties.reason for scan in scans.values() for name in scan.revisions]
     assert set(reasons) == {"acknowledged", "taken", "outcome_noted"}
-    assert all(scan.streams == () and len(scan.revisions) <= 1 for scan in answered.values())
-    assert len(reasons) < len(answered)  # some were refused, or said nothing new
+    assert all(scan.streams == () and len(scan.revisions) <= 1 for scan in scans.values())
+    assert len(reasons) < len(scans)  # some were refused, or changed nothing
 
 
 def spoiled(folder: Path, topic: LogTopic, index: int, change: Callable[[LogRecord], LogRecord]) -> Path:
@@ -140,7 +140,7 @@ def test_one_changed_byte_that_an_alert_rests_on_is_noticed(small: Path, data: s
     alert = data.draw(st.sampled_from(alerts(small)))
     of_inputs, of_scans = rests_on(small, alert)
     scans = [scan_of(record) for record in load(small, "scans")[of_scans.start : of_scans.stop]]
-    of_responses = [offset for offset, scan in answers(small).items() if scan in scans]
+    of_responses = [offset for offset, scan in responses_of(small).items() if scan in scans]
     topic: LogTopic = data.draw(st.sampled_from(["incidents", "scans", *["responses"][: len(of_responses)]]))
     indices = {"incidents": of_inputs, "scans": of_scans, "responses": of_responses}
     index = data.draw(st.sampled_from(indices[topic]))
@@ -176,12 +176,12 @@ def test_the_time_that_a_tick_record_announces_is_noticed(small: Path) -> None:
 
 
 def test_a_missing_response_is_noticed_and_the_next_is_found(small: Path) -> None:
-    first, *others = answers(small)
+    first, *others = responses_of(small)
     copy = spoiled(small, "alerts", 0, lambda record: record)
     save(copy, "responses", [each for each in load(small, "responses") if each.offset != first])
     assert others
     (broken,) = audit(ExportedLog(copy), nothing).breaks
-    assert broken.tick.timestamp() == answers(small)[first].tick_s
+    assert broken.tick.timestamp() == responses_of(small)[first].tick_s
     assert reproduce(ExportedLog(copy), None, nothing).differences
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
@@ -38,14 +38,27 @@ class Broker:
         self.closed += 1
 
 
-def consumer(failed: Callable[[], None] = lambda: None, **arguments: object) -> RetryingConsumer:
+class WatchedEvent(threading.Event):
+    """An event that reports that somebody waits for it: ``awaited`` is set then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited.set()
+        return super().wait(timeout)
+
+
+def consumer(failed: Callable[[], None] = lambda: None, **arguments: Any) -> RetryingConsumer:
     return RetryingConsumer(
         KafkaSettings(), log, fault="it cannot be read", recovery="it is read again", failed=failed, **arguments
     )
 
 
+@pytest.mark.parametrize(("level", "logged"), [({}, logging.WARNING), ({"level": logging.ERROR}, logging.ERROR)])
 def test_a_consumer_that_fails_is_closed_and_opened_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, level: dict[str, int], logged: int
 ) -> None:
     caplog.set_level(logging.INFO)
     broker, stopping, failures, opened, turns = Broker(2, 3), threading.Event(), [], [], []
@@ -59,14 +72,14 @@ def test_a_consumer_that_fails_is_closed_and_opened_again(
 
     monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 0.0)
-    retrying = consumer(failed=lambda: failures.append(retrying.is_failing), max_poll_records=7)
+    retrying = consumer(failed=lambda: failures.append(retrying.is_failing), max_poll_records=7, **level)
     retrying.run(stopping, lambda _: opened.append(broker.opened), turn)
     assert (turns, opened) == ([1, 1, 4, 4], [1, 4])
     assert broker.closed == 2  # two of four could not be opened
     assert failures == [True, True, True]
     assert not retrying.is_failing
     assert caplog.record_tuples == [
-        (log.name, logging.WARNING, "it cannot be read, will try again: KafkaConnectionError: gone"),
+        (log.name, logged, "it cannot be read, will try again: KafkaConnectionError: gone"),
         (log.name, logging.INFO, "it is read again"),
     ]
     assert broker.arguments["max_poll_records"] == 7
@@ -87,13 +100,12 @@ def test_another_error_than_kafkas_is_raised_and_the_consumer_closed(monkeypatch
 
 @pytest.mark.parametrize("fails", [(), (1,)], ids=["between turns", "after a failure"])
 def test_it_stops_at_once_while_it_waits(monkeypatch: pytest.MonkeyPatch, fails: tuple[int, ...]) -> None:
-    broker, stopping = Broker(*fails), threading.Event()
+    broker, stopping = Broker(*fails), WatchedEvent()
     monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 60.0)
     thread = threading.Thread(target=consumer().run, args=(stopping, lambda _: None, lambda _: None, 60.0))
     thread.start()
-    time.sleep(0.1)
-    assert thread.is_alive()
+    assert stopping.awaited.wait(5)
     stopping.set()
     thread.join(5)
     assert not thread.is_alive()

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from detectors.alerts.lifecycle import OPENED, TRANSITIONS, AlertState, Event
+from detectors.alerts.lifecycle import TRANSITIONS, AlertState, Event, Reason
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Action, Outcome
 from detectors.area.settings import STREAMS
@@ -16,8 +16,6 @@ from streams.areas.health import FeedState
 from streams.messages import wording
 from streams.messages.wording import figure_words, interval_words
 
-REASONS = [OPENED, *(reason for _, reason in TRANSITIONS.values() if reason)]
-
 
 @pytest.mark.parametrize(
     ("words", "terms"),
@@ -25,7 +23,7 @@ REASONS = [OPENED, *(reason for _, reason in TRANSITIONS.values() if reason)]
         (wording.TIERS, TIERS),
         (wording.STREAMS, STREAMS),
         (wording.STATES, AlertState),
-        (wording.REASONS, REASONS),
+        (wording.REASONS, Reason),
         (wording.NOTICES, [each for each in Notice if each is not Notice.SILENT]),
         (wording.OUTCOMES, get_args(Outcome)),
         (wording.ARTEFACTS, ArtefactKind),

@@ -36,6 +36,14 @@ def numbers(events: list[Any]) -> list[int]:
     return [int(event.data["id"], 16) for event in events]
 
 
+def until_read(client: Client, area: str, entry: str) -> None:
+    """Wait until the console has read an area up to an entry, so that later viewers get only what follows."""
+    follower, deadline = client.app.state.console.hub, time.monotonic() + 5
+    while (follower._positions or {}).get(area) != entry:
+        assert time.monotonic() < deadline, f"not read within 5 s: {entry}"
+        time.sleep(0.01)
+
+
 def test_a_change_reaches_every_viewer_at_once(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     with ExitStack() as stack:
         viewers = [stack.enter_context(watching(client)) for _ in range(5)]
@@ -58,7 +66,7 @@ def test_viewers_share_one_reader(client: Client, valkey: Any) -> None:
 
 def test_without_an_id_only_new_changes_come(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0]))
-    time.sleep(0.2)
+    until_read(client, areas[0], "1-0")
     with watching(client) as events:
         feed.put(alert(2, areas[0]))
         assert numbers(alerts_of(events, 1)) == [2]
@@ -111,7 +119,7 @@ def test_a_new_console_resumes_an_event_stream_of_an_old_one(valkey: Any, feed: 
 
 def test_a_viewer_that_got_no_alert_yet_resumes_as_well(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
     feed.put(alert(1, areas[0]))
-    time.sleep(0.2)
+    until_read(client, areas[0], "1-0")
     with client.stream("GET", "/api/stream") as response:
         [place] = [line.removeprefix("id: ") for line in _first_event(response) if line.startswith("id: ")]
     feed.put(alert(2, areas[0]))

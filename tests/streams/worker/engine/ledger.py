@@ -87,9 +87,9 @@ def record(offset: int, area: str | None, at_s: float, entry: Entry | None = Non
     return Record(offset, at_s, area, entry, None if area is None else area.encode(), b"x")
 
 
-def answer(offset: int, area: str, alert: str, user: str = "ann") -> ResponseRecord:
-    said = Response(alert, "acknowledge", user, 0)
-    return ResponseRecord(offset, NOW_S + 9 * 3600, area, said, area.encode(), b"y")
+def response_record(offset: int, area: str, alert: str, user: str = "ann") -> ResponseRecord:
+    response = Response(alert, "acknowledge", user, 0)
+    return ResponseRecord(offset, NOW_S + 9 * 3600, area, response, area.encode(), b"y")
 
 
 def with_an_alert(partition: Partition, area: str) -> str:

@@ -10,7 +10,7 @@ from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
 from streams.messages.response import ResponseRecord
 from streams.worker.engine.rebuild import Restored
 from tests.streams.area_log.recorded import town
-from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_of, watched, with_an_alert
+from tests.streams.worker.engine.ledger import NOW_S, Ledger, partition_of, response_record, watched, with_an_alert
 
 
 def test_a_response_goes_on_record_by_itself_and_once() -> None:
@@ -19,24 +19,24 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
     alert = with_an_alert(partition, "leeds")
     before = ledger.scans()[-1]
     for _ in range(2):  # handed over twice, as after a change of partitions
-        partition.respond(answer(0, "york", alert))
-        partition.respond(answer(3, "leeds", alert))
-        partition.respond(answer(4, "leeds", alert, "bob"))
-        partition.respond(answer(5, "leeds", alert, "bob"))
-        partition.respond(answer(6, "leeds", "0" * 32))
+        partition.respond(response_record(0, "york", alert))
+        partition.respond(response_record(3, "leeds", alert))
+        partition.respond(response_record(4, "leeds", alert, "bob"))
+        partition.respond(response_record(5, "leeds", alert, "bob"))
+        partition.respond(response_record(6, "leeds", "0" * 32))
     assert partition.is_due(NOW_S)
     partition.commit(NOW_S + 9 * 3600 + 1)
-    answered = ledger.scans()[-4:]
-    assert [scan.next_offsets for scan in answered] == [
+    of_responses = ledger.scans()[-4:]
+    assert [scan.next_offsets for scan in of_responses] == [
         {"incidents": before.next_offset, "responses": following} for following in (4, 5, 6, 7)
     ]
-    assert [(scan.number, scan.tick_s, scan.streams) for scan in answered] == [
+    assert [(scan.number, scan.tick_s, scan.streams) for scan in of_responses] == [
         (before.number + 1 + more, before.tick_s, ()) for more in range(4)
     ]
-    assert [len(scan.revisions) for scan in answered] == [1, 1, 0, 0]
-    undigested = scan.encode(msgspec.structs.replace(answered[0], digest=scan.NO_DIGEST))
+    assert [len(scan.revisions) for scan in of_responses] == [1, 1, 0, 0]
+    undigested = scan.encode(msgspec.structs.replace(of_responses[0], digest=scan.NO_DIGEST))
     raws = [scan.raw(b"leeds", b"y", (), 1_717_232_400_000)]
-    assert scan.chained_digest(before.digest, raws, undigested) == answered[0].digest
+    assert scan.chained_digest(before.digest, raws, undigested) == of_responses[0].digest
     events = [read_alert(each.value) for each in ledger.of("alerts")[-2:]]
     assert [each.data.properties.reason for each in events] == ["acknowledged", "acknowledged"]
     provenance = msgspec.json.decode(dict(ledger.of("alerts")[-1].headers)[PROVENANCE_HEADER], type=Provenance)
@@ -53,7 +53,7 @@ def test_a_response_goes_on_record_by_itself_and_once() -> None:
         ledger,
         restored=Restored(watched={"leeds": watched("leeds")}, monitors={"leeds": watched("leeds").monitor()}, own=own),
     )
-    again.respond(answer(6, "leeds", alert))
+    again.respond(response_record(6, "leeds", alert))
     assert not again.is_due(NOW_S)
 
 

@@ -20,7 +20,7 @@ from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.engine.thread import ABORTS, Engine
 from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
-from tests.streams.worker.engine.ledger import NOW_S, Ledger, answer, partition_of, record, watched
+from tests.streams.worker.engine.ledger import NOW_S, Ledger, partition_of, record, response_record, watched
 from tests.streams.worker.stopped_clock import StoppedClock
 
 
@@ -214,10 +214,10 @@ def test_responses_of_a_partition_that_was_rebuilt_meanwhile_are_not_taken(bench
     bench.until(lambda: bool(bench.covered))
     former = partition_of(Ledger(), watched("leeds"))
     taken = threading.Event()
-    bench.engine.respond(former, [answer(0, "leeds", "0" * 32)], taken.set)
+    bench.engine.respond(former, [response_record(0, "leeds", "0" * 32)], taken.set)
     assert taken.wait(10)
     present = bench.engine._running[0].partition
-    bench.engine.respond(present, [answer(7, "leeds", "0" * 32)], lambda: None)
+    bench.engine.respond(present, [response_record(7, "leeds", "0" * 32)], lambda: None)
     bench.until(lambda: bool(bench.ledger.transactions))
     assert [(each.offset, each.reason) for each in bench.ledger.rejections()] == [(7, "no_such_alert")]
     assert (former.next_response, present.next_response) == (0, 8)
