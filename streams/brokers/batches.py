@@ -220,7 +220,7 @@ class _KafkaRecords(kafka_fetcher.Fetcher.PartitionRecords):  # type: ignore[mis
     def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
         try:
             yield from super()._unpack_records(tp, records, *deserializers)
-        except Exception as error:  # noqa: BLE001 (each codec has its own)
+        except Exception as error:
             log.debug("%s: %s", tp, error)
             rest = _Batches(records._buffer, kafka_fetcher.MemoryRecords, tp, self.next_fetch_offset)
             if not rest.has_next():
@@ -234,7 +234,7 @@ class _AiokafkaRecords(aiokafka_fetcher.PartitionRecords):  # type: ignore[misc]
     def _unpack_records(self) -> Iterator[Any]:
         try:
             yield from super()._unpack_records()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             log.debug("%s: %s", self._tp, error)
             self._records = _Batches(self._records.data, _parse, self._tp, self.next_fetch_offset)
             if not self._records.has_next():
