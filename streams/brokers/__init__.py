@@ -1,1 +1,5 @@
 """Kafka: connections, topics, reading part of a partition. Knows nothing of what records mean."""
+
+from __future__ import annotations
+
+import streams.brokers.batches  # noqa: F401 (from here on every consumer of this process reads through it)

@@ -9,6 +9,7 @@ from typing import get_args
 import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from streams.brokers.batches import READABLE
 from streams.brokers.connection import MAX_REQUEST_BYTES, admin_arguments
 from streams.configuration.kafka import KafkaSettings, Topic
 
@@ -47,6 +48,8 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def faults(self, found: dict[str, str]) -> Iterable[str]:
         """Yield one line for each fault of a topic that has the settings ``found``."""
+        if (codec := found["compression.type"]) not in READABLE:
+            yield f"{self.name}: compression.type = {codec}: must be one of {', '.join(READABLE)}"
         for key, right in self.configs.items():
             value = found[key]
             if key not in BOUNDS:
@@ -113,7 +116,7 @@ def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topi
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
         partitions = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(list(plans))}
         resources = [
-            ConfigResource(ConfigResourceType.TOPIC, name, configs=dict.fromkeys(plan.configs))
+            ConfigResource(ConfigResourceType.TOPIC, name, configs=dict.fromkeys(["compression.type", *plan.configs]))
             for name, plan in plans.items()
             if partitions[name]
         ]

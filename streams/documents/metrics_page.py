@@ -20,8 +20,9 @@ The worker serves its metrics in Prometheus' text format under `/metrics`, by de
 `/readyz` returns 200 when it has caught up and Kafka answers. Otherwise both return 503 with the reason. While Kafka is
 away the worker waits for it, so `/healthz` stays at 200.
 
-Every label has few values. `area` is a configured area; `category` is a stream (`violence`, `property`, `drugs`,
-`disorder`, `all`). `tier` and `state` describe an alert. `reason` is why a record was rejected or a revision made.
+Every label has few values. `area` is a configured area, `topic` a topic of Kafka; `category` is a stream (`violence`,
+`property`, `drugs`, `disorder`, `all`). `tier` and `state` describe an alert. `reason` is why a record was rejected or
+a revision made.
 `action` is one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
 {", ".join(f"`{each}`" for each in ESTIMATES)}. `outcome` is what became of a transaction, a recalibration or a record:
 {", ".join(f"`{each}`" for each in OUTCOMES)}.

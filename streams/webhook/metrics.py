@@ -30,7 +30,12 @@ LAG = Gauge(
     "Records of the topic alerts, in the process's partitions, that are neither delivered nor passed over yet.",
     (),
 )
-WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG)
+UNREADABLE = Counter(
+    "hotspots_webhook_unreadable_records_total",
+    "Offsets that the webhook passed over, because the batch there cannot be decoded, by topic.",
+    ("topic",),
+)
+WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG, UNREADABLE)
 
 
 class WebhookMetrics(ProcessMetrics):
@@ -55,6 +60,10 @@ class WebhookMetrics(ProcessMetrics):
     def dead_letter(self, reason: UndeliveredReason) -> None:
         """Count a notification that was given up, whose dead letter is in Kafka."""
         self.of(DEAD_LETTERS).labels(reason).inc()
+
+    def unreadable(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that were passed over, or none of them to show the counter."""
+        self.of(UNREADABLE).labels(topic).inc(offsets)
 
     def lag(self, records: int) -> None:
         """Show how many records are not done yet."""

@@ -9,6 +9,7 @@ import signal
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
+from streams.brokers.batches import report_to
 from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
@@ -40,6 +41,8 @@ def run_webhook(configuration: Configuration, log_format: LogFormat = "text") ->
 async def _run(configuration: Configuration) -> int:
     registry = CollectorRegistry()
     metrics = WebhookMetrics(registry)
+    metrics.unreadable(configuration.kafka.topic("alerts"), 0)
+    report_to(metrics.unreadable)
     host, port = configuration.metrics.host, configuration.webhook.metrics_port
     async with WebhookClient(configuration.webhook, metrics) as client:
         sink = WebhookSink(configuration.kafka, configuration.webhook_group, configuration.webhook, client, metrics)

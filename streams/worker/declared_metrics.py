@@ -17,6 +17,11 @@ REJECTED = Counter(
     "Records written to incidents.rejected, by reason; the area is empty for a record that belongs to none.",
     ("area", "reason"),
 )
+UNREADABLE = Counter(
+    "hotspots_unreadable_records_total",
+    "Offsets that a reader of this worker passed over, because the batch there cannot be decoded, by topic.",
+    ("topic",),
+)
 UNMAPPED_CATEGORIES = Counter(
     "hotspots_unmapped_categories_total",
     "Incidents whose category is missing from the area's map, and which count as other.",
@@ -84,6 +89,7 @@ DRIVEN: tuple[Metric[Any], ...] = (
     BUILD_INFO,
     RECORDS,
     REJECTED,
+    UNREADABLE,
     UNMAPPED_CATEGORIES,
     TICKS,
     MERGED_TICKS,

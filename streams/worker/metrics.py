@@ -86,6 +86,10 @@ class Metrics(ProcessMetrics):
         """Count a rejected record; ``area`` is empty if the record belongs to no configured area."""
         self.of(declared.REJECTED).labels(area, reason).inc()
 
+    def unreadable(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that were passed over, or none of them to show the counter."""
+        self.of(declared.UNREADABLE).labels(topic).inc(offsets)
+
     def tick_merged(self, area: str) -> None:
         """Count a tick that was extended because the engine was behind."""
         self.of(declared.MERGED_TICKS).labels(area).inc()

@@ -17,6 +17,7 @@ from detectors.warm_up import compile_kernels
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
 from streams.areas.health import AreaHealth
+from streams.brokers.batches import report_to
 from streams.brokers.connection import error_text
 from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
@@ -73,6 +74,9 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     kafka, limits = configuration.kafka, configuration.worker
+    for topic in ("incidents", "responses", "alerts", "scans", "settings"):
+        metrics.unreadable(kafka.topic(topic), 0)
+    report_to(metrics.unreadable)
     worker = Worker(kafka, limits, configuration.instance, areas, metrics)
     host, port = configuration.metrics.host, configuration.metrics.port
     watch = KafkaWatch(kafka, metrics, worker.owned)

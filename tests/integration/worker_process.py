@@ -125,9 +125,10 @@ class Deployment:
         self._readers.clear()
         self._records.clear()
 
-    def produce(self, rows: Sequence[Row], partition: int | None = None) -> None:
-        """Send rows in order and wait until Kafka has them."""
-        with closing(KafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all", linger_ms=5)) as producer:
+    def produce(self, rows: Sequence[Row], partition: int | None = None, **settings: Any) -> None:
+        """Send rows in order and wait until Kafka has them; ``settings`` are those of the producer."""
+        arguments = {"bootstrap_servers": self.kafka.bootstrap, "acks": "all", "linger_ms": 5} | settings
+        with closing(KafkaProducer(**arguments)) as producer:
             topic = self.kafka.topic("incidents")
             sent = [
                 producer.send(topic, value, key=area.encode(), headers=list(headers), partition=partition)

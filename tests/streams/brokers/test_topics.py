@@ -14,6 +14,7 @@ KAFKA = KafkaSettings(topic_prefix="city-")
 WINDOW_DAYS = 120
 KEPT_MS = (2 * WINDOW_DAYS + 7) * DAY_MS
 PLANS = topics(KAFKA, WINDOW_DAYS)
+DEFAULT = {"compression.type": "producer"}
 
 each_topic = pytest.mark.parametrize("topic", get_args(Topic))
 
@@ -27,31 +28,33 @@ def test_a_topic_as_planned_has_no_fault(topic: Topic) -> None:
     plan = PLANS[topic]
     assert plan.name == KAFKA.topic(topic)
     assert plan.name.startswith("city-")
-    assert list(plan.faults(plan.configs)) == []
+    assert list(plan.faults(DEFAULT | plan.configs)) == []
 
 
 @each_topic
 def test_a_topic_that_loses_or_keeps_records_has_a_fault(topic: Topic) -> None:
     plan = PLANS[topic]
     policy = "delete" if plan.compacted else "compact"
-    assert list(plan.faults(plan.configs | {"cleanup.policy": policy})) == [
+    assert list(plan.faults(DEFAULT | plan.configs | {"cleanup.policy": policy})) == [
         f"{plan.name}: cleanup.policy = {policy}: must be {plan.configs['cleanup.policy']}"
     ]
     for key in {"retention.ms", "min.compaction.lag.ms"} & plan.configs.keys():
         shorter, longer = (str(int(plan.configs[key]) + step) for step in (-1, 1))
-        outcomes = [list(plan.faults(plan.configs | {key: value})) for value in (shorter, longer, "-1")]
+        outcomes = [list(plan.faults(DEFAULT | plan.configs | {key: value})) for value in (shorter, longer, "-1")]
         assert [bool(faults) for faults in outcomes] == ([False, True, True] if plan.short else [True, False, False])
 
 
 def test_the_faults_name_setting_value_and_bound() -> None:
     plan = TopicPlan(name="t", keep_ms=1000, is_large=True)
     found = {
+        "compression.type": "brotli",
         "message.timestamp.type": "CreateTime",
         "cleanup.policy": "delete",
         "retention.ms": "999",
         "max.message.bytes": "1048588",
     }
     assert list(plan.faults(found)) == [
+        "t: compression.type = brotli: must be one of producer, uncompressed, gzip, snappy, lz4, zstd",
         "t: message.timestamp.type = CreateTime: must be LogAppendTime",
         f"t: max.message.bytes = 1048588: must be at least {MAX_REQUEST_BYTES}, for long scan records",
         "t: retention.ms = 999: must be at least 1000, for two windows and 7 days",

@@ -32,7 +32,7 @@ from streams.worker.declared_metrics import WORKER_METRICS
 from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT
 
-BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action"}
+BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "topic"}
 
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
 HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learning", missing_days=4.5, promise=PROMISE)
@@ -75,12 +75,13 @@ def worker() -> CollectorRegistry:
     metrics.feeder_lag("leeds", 3)
     metrics.feeder_rewound("leeds")
     metrics.recalibrated("leeds", "made")
+    metrics.unreadable("incidents", 2)
     return registry
 
 
 def webhook() -> CollectorRegistry:
     registry = CollectorRegistry()
-    WebhookMetrics(registry)
+    WebhookMetrics(registry).unreadable("alerts", 1)
     return registry
 
 
@@ -207,6 +208,7 @@ def test_what_is_counted_of_an_area_begins_at_0() -> None:
     metrics = Metrics(registry)
     metrics.rebuilt("leeds", 0.5)
     metrics.feeder_lag("leeds", 0)
+    metrics.unreadable("incidents", 0)
     begun = {each.name for each in WORKER_METRICS if each.kind == "counter" and samples(registry, each.name)}
     assert {each.name for each in WORKER_METRICS if each.kind == "counter"} - begun == {
         "hotspots_rejected_total",
