@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from streams.brokers.connection import group_reader_arguments, undelivered_writer_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
-from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
+from streams.messages.alert import PROVENANCE_HEADER, is_delayed, read_alert
 from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
 from streams.webhook.deliveries import InFlight
@@ -160,14 +160,12 @@ class WebhookSink:
         partition = TopicPartition(record.topic, record.partition)
         try:
             feature = read_alert(record.value).data
-            headers = dict(record.headers)
-            provenance = headers.get(PROVENANCE_HEADER)
-            is_delayed = provenance is not None and msgspec.json.decode(provenance, type=Provenance).delayed
-        except (msgspec.DecodeError, TypeError) as error:
+            is_late = is_delayed(dict(record.headers).get(PROVENANCE_HEADER))
+        except msgspec.DecodeError as error:
             letter = self._letter(record, UndeliverableError("unreadable", str(error), 0), None)
             self._in_flight.begin(partition, record.offset, "", lambda: self._bury(record.key, letter))
             return
-        if is_notified(feature.properties, self._settings.from_tier, is_delayed):
+        if is_notified(feature.properties, self._settings.from_tier, is_late):
             notified = notification(feature, self._settings.receiver, self._settings.console_url)
             self._in_flight.begin(partition, record.offset, feature.id, lambda: self._deliver(record, notified))
 
