@@ -30,7 +30,12 @@ LAG = Gauge(
     "Records of the topic alerts, in the process's partitions, that are neither delivered nor passed over yet.",
     (),
 )
-WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG)
+LATE = Gauge(
+    "hotspots_webhook_late_alerts",
+    "Open alerts that were found while the worker catches up; the tool is notified once it has.",
+    (),
+)
+WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG, LATE)
 
 
 class WebhookMetrics(ProcessMetrics):
@@ -59,3 +64,7 @@ class WebhookMetrics(ProcessMetrics):
     def lag(self, records: int) -> None:
         """Show how many records are not done yet."""
         self.of(LAG).set(records)
+
+    def late(self, alerts: int) -> None:
+        """Show how many alerts wait for the worker to catch up."""
+        self.of(LATE).set(alerts)

@@ -50,6 +50,7 @@ from streams.redis_copy.contents import RedisCopy
 from streams.webhook.client import UndeliverableError, WebhookClient, retry_after_s
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.notification import notification
+from streams.webhook.told import Told
 from tests.streams.area_log.recorded import calibration, town
 from tests.streams.console.site import configured
 from tests.streams.messages.alert_events import ended, event
@@ -337,7 +338,7 @@ HEADERS = st.lists(
 )
 
 
-@settings(max_examples=800)
+@settings(max_examples=200)
 @given(st.sampled_from([100, 200, 204, 302, 304, 400, 429, 503, 999]), HEADERS)
 def test_nothing_that_a_tool_sends_ends_the_webhook(status: int, headers: list[tuple[bytes, bytes]]) -> None:
     async def run() -> None:
@@ -349,6 +350,12 @@ def test_nothing_that_a_tool_sends_ends_the_webhook(status: int, headers: list[t
                 await client.post(b"{}")
 
     asyncio.run(run())
+
+
+@given(st.one_of(st.text(max_size=60), st.from_regex(r"told [0-9]{0,20} ([0-9a-f]{16},){0,3}")))
+def test_any_metadata_of_an_offset_is_read(metadata: str) -> None:
+    told = Told.read(metadata, NOW.timestamp())
+    assert Told.read(told.metadata, 0).metadata == told.metadata
 
 
 BODIES = {
