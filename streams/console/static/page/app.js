@@ -3,10 +3,10 @@
 import { byId, h, setText } from "../parts/dom.js";
 import { listenToKeys } from "../parts/keys.js";
 import { Sound } from "../parts/sound.js";
-import { countWords, noticeWords, placeWords, plural, streamWords, tierWords } from "../parts/words.js";
+import { countWords, isTerminal, noticeWords, placeWords, plural, streamWords, tierWords } from "../parts/words.js";
 import { Alerts } from "../state/alerts.js";
 import * as api from "../state/api.js";
-import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "../state/clock.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, serverNow, setAreas } from "../state/clock.js";
 import { Live } from "../state/live.js";
 import { Card } from "./card.js";
 import { Filters } from "./filters.js";
@@ -22,6 +22,8 @@ const ERROR_SHOWN_MS = 8_000;
 const ANNOUNCED = 3;
 /** An older revision is history and not news, in milliseconds. */
 const HISTORY_MS = 3_600_000;
+/** States of a feed in which an area has not caught up. */
+const LATE_FEEDS = ["catching_up", "kafka_away"];
 const RELOAD_MS = 60_000;
 const SHOWN_WITHIN_MS = 30;
 
@@ -33,6 +35,7 @@ class Page {
     this.isCurrent = false;
     this.isAsking = false;
     this.news = [];
+    this.late = new Map();
     this.alerts = new Alerts();
     const open = (id) => this.open(id);
     this.list = new List(byId("list"), this.alerts, { open, select: (id) => this.select(id), released: () => this.show() });
@@ -133,6 +136,8 @@ class Page {
     // While Redis is filled again, all past revisions come again.
     const isNews = isWatermark(alert.area) || areaNow(alert.area) - Date.parse(alert.updated_at) < HISTORY_MS;
     if (!this.alerts.put(feature, isNews)) return;
+    if (isTerminal(alert) || (alert.notice && !alert.delayed)) this.late.delete(alert.id);
+    else if (alert.notice) this.late.set(alert.id, { alert, since: serverNow() });
     if (isNews && alert.notice && this.alerts.isShown(alert)) {
       this.sound.hear(alert);
       this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${tierWords(alert.tier)}, ${placeWords(feature)}, ${streamWords(alert.category)}, ${countWords(alert)}`);
@@ -145,10 +150,21 @@ class Page {
     this.showSoon();
   }
 
+  /** Sounds once for each open alert that was found late, when a heartbeat since then says that its area has caught up. */
+  hearLate(areas) {
+    const current = new Map(areas.filter(({ worker, feed }) => worker === "alive" && !LATE_FEEDS.includes(feed)).map((each) => [each.area, Date.parse(each.written_at)]));
+    for (const [id, { alert, since }] of this.late) {
+      if (!(current.get(alert.area) > since)) continue;
+      this.late.delete(id);
+      if (this.alerts.isShown(alert)) this.sound.hear({ ...alert, delayed: false });
+    }
+  }
+
   /** Takes a health event; they come every few seconds, and ages on the page grow with them. */
   hearHealth(health) {
     hearServer(health.time);
     for (const area of health.areas) if (area.clock) hearTick(area.area, area.clock);
+    this.hearLate(health.areas);
     this.health.latest = health;
     this.health.isConnected = true;
     this.health.lostAt = 0;
