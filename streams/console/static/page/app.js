@@ -22,8 +22,6 @@ const ERROR_SHOWN_MS = 8_000;
 const ANNOUNCED = 3;
 /** An older revision is history and not news, in milliseconds. */
 const HISTORY_MS = 3_600_000;
-/** States of a feed in which an area has not caught up. */
-const LATE_FEEDS = ["catching_up", "kafka_away"];
 const RELOAD_MS = 60_000;
 const SHOWN_WITHIN_MS = 30;
 
@@ -152,9 +150,12 @@ class Page {
 
   /** Sounds once for each open alert that was found late, when a heartbeat since then says that its area has caught up. */
   hearLate(areas) {
-    const current = new Map(areas.filter(({ worker, feed }) => worker === "alive" && !LATE_FEEDS.includes(feed)).map((each) => [each.area, Date.parse(each.written_at)]));
+    const known = new Map(areas.map((each) => [each.area, each]));
     for (const [id, { alert, since }] of this.late) {
-      if (!(current.get(alert.area) > since)) continue;
+      const { worker, feed, written_at } = known.get(alert.area) ?? {};
+      const isBehind = feed === "catching_up"
+        || feed === "kafka_away";
+      if (worker !== "alive" || isBehind || !(Date.parse(written_at) > since)) continue;
       this.late.delete(id);
       if (this.alerts.isShown(alert)) this.sound.hear({ ...alert, delayed: false });
     }
