@@ -16,6 +16,7 @@ import msgspec
 
 from detectors.area.incident import Incident
 from detectors.simulation import City, InjectedCluster, Injection, Simulated
+from streams.process.strict_json import StrictDecoder
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
 """Begin of simulated time, a Monday."""
@@ -67,5 +68,5 @@ def write_truth(path: Path, clusters: tuple[InjectedCluster, ...]) -> None:
 
 
 def read_truth(path: Path) -> tuple[InjectedCluster, ...]:
-    """Return the injected clusters of such a file; raises OSError."""
-    return msgspec.json.decode(path.read_bytes(), type=tuple[InjectedCluster, ...])
+    """Return the injected clusters of such a file; raises OSError or msgspec.DecodeError."""
+    return StrictDecoder[tuple[InjectedCluster, ...]](tuple[InjectedCluster, ...]).decode(path.read_bytes())

@@ -88,7 +88,7 @@ def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[byt
     """
     try:
         return decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise LogError(f"{topic}, offset {record.offset}: not a valid {what} ({error})") from None
 
 

@@ -21,6 +21,7 @@ from streams.area_log.records import AreaLog, LogError
 from streams.area_log.settings import settings_on_record
 from streams.areas.area import Area
 from streams.messages.scan import Ids, ScanRecord, encode, scan_record
+from streams.process.strict_json import StrictDecoder
 
 SHOWN = 200
 """Largest number of characters shown of a figure."""
@@ -109,7 +110,7 @@ def _span(log: AreaLog, alert: str | None) -> _Span:
     """The stretch of the log that an alert, or every alert, rests on."""
     offsets: list[int] = []
     outlines: list[_Outline] = []
-    decoder = msgspec.json.Decoder(_Outline)
+    decoder = StrictDecoder[_Outline](_Outline)
     for each in log.read("scans"):
         outlines.append(decoded(each, "scans", "scan record", decoder.decode))
         offsets.append(each.offset)
@@ -203,7 +204,7 @@ def written(log: AreaLog, ids: Ids) -> Area:
     calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
     try:
         watched = Area.from_written(settings_on_record(log, ids.configuration), calibration)
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:
         raise LogError(f"settings: the record {log.manifest.area}:{ids.configuration} does not have that hash")

@@ -10,6 +10,9 @@ import msgspec
 from streams.area_log.records import AreaLog, LogError
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.settings import WrittenCalibration
+from streams.process.strict_json import StrictDecoder
+
+_calibration = StrictDecoder[WrittenCalibration](WrittenCalibration)
 
 
 def settings_on_record(log: AreaLog, id_: str) -> bytes:
@@ -28,5 +31,5 @@ def settings_on_record(log: AreaLog, id_: str) -> bytes:
 def calibrations_on_record(log: AreaLog) -> Iterator[CalibrationFile]:
     """Yield the area's calibrations in the topic ``settings``, except those that this version cannot read."""
     for record in log.read("settings"):
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield msgspec.json.decode(record.value or b"", type=WrittenCalibration).calibration
+        with contextlib.suppress(msgspec.DecodeError):
+            yield _calibration.decode(record.value).calibration

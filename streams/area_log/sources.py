@@ -15,6 +15,7 @@ from streams.brokers.connection import UNCOMMITTED, consumer_arguments
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.records import partition_of
+from streams.process.strict_json import StrictDecoder
 
 MANIFEST = "manifest.json"
 
@@ -77,9 +78,9 @@ class ExportedLog:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._decoder = msgspec.json.Decoder(LogRecord)
+        self._decoder = StrictDecoder[LogRecord](LogRecord)
         try:
-            self.manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+            self.manifest = StrictDecoder[Manifest](Manifest).decode((folder / MANIFEST).read_bytes())
         except (OSError, msgspec.DecodeError) as error:
             raise LogError(f"{folder / MANIFEST}: not the manifest of an exported log ({error})") from None
 
@@ -96,5 +97,5 @@ class ExportedLog:
                         yield record
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise LogError(f"{path}: line {number} is not a record ({error})") from None

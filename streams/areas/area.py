@@ -22,6 +22,7 @@ from streams.configuration.area import AreaTable, alerts_per_week
 from streams.messages.alert import alert_event
 from streams.messages.scan import Ids, ScanRecord
 from streams.messages.settings import WrittenCalibration, WrittenConfiguration
+from streams.process.strict_json import StrictDecoder
 
 
 class Nightly(NamedTuple):
@@ -72,11 +73,11 @@ class Area:
         Raises:
             ValueError: The values are not of such records.
         """
-        known = msgspec.json.decode(configuration, type=WrittenConfiguration)
+        known = StrictDecoder[WrittenConfiguration](WrittenConfiguration).decode(configuration)
         area = cls.of(known.area, known.settings, Locations.from_written(known.locations))
         if not calibration:
             return area
-        made = msgspec.json.decode(calibration, type=WrittenCalibration).calibration
+        made = StrictDecoder[WrittenCalibration](WrittenCalibration).decode(calibration).calibration
         if made.id != made.calibration.digest:
             raise ValueError(f"calibration {made.id}: its id does not fit its content")
         return replace(area, calibration_file=made)

@@ -12,6 +12,7 @@ import msgspec
 from detectors.area.locations import Locations
 from streams.configuration.area import AreaTable
 from streams.configuration.reader import ConfigurationError
+from streams.process.strict_json import StrictDecoder
 
 MAX_LOCATIONS = 200_000
 """Largest number of locations of one area: they must fit into one settings record."""
@@ -45,6 +46,9 @@ class FeatureCollection(msgspec.Struct, frozen=True, tag="FeatureCollection", ta
     features: tuple[Feature, ...]
 
 
+Shape = Polygon | MultiPolygon | Feature | FeatureCollection
+
+
 def locations_of(table: AreaTable) -> Locations:
     """Return the locations of an area, from the file that its table names.
 
@@ -62,7 +66,7 @@ def locations_of(table: AreaTable) -> Locations:
             locations = read_boundary(path, table.resolution)
         else:
             locations = read_places(path, table.max_place_distance_m)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, csv.Error) as error:
         raise ConfigurationError(f"locations: {source}: {error}") from None
     if len(locations) > MAX_LOCATIONS:
         raise ConfigurationError(
@@ -88,7 +92,7 @@ def read_boundary(path: Path, resolution: int) -> Locations:
         ValueError, OSError: The file cannot be read, or is not such GeoJSON.
     """
     try:
-        shape = msgspec.json.decode(path.read_bytes(), type=Polygon | MultiPolygon | Feature | FeatureCollection)
+        shape = StrictDecoder[Shape](Shape).decode(path.read_bytes())
     except msgspec.DecodeError as error:
         raise ValueError(f"must be a GeoJSON Polygon, MultiPolygon, Feature or FeatureCollection: {error}") from None
     features = shape.features if isinstance(shape, FeatureCollection) else (shape,)

@@ -59,6 +59,17 @@ def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
     }
 
 
+def group_admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Arguments of an ``aiokafka.admin.AIOKafkaAdminClient``."""
+    return _connection(kafka)
+
+
+def news_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` without a group: committed records that come from now on."""
+    committed_news = {"isolation_level": "read_committed", "auto_offset_reset": "latest"}
+    return _connection(kafka) | committed_news | {"enable_auto_commit": False}
+
+
 def undelivered_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """Arguments of an ``aiokafka.AIOKafkaProducer`` whose records every replica in sync acknowledges."""
     return _connection(kafka) | {"acks": "all", "enable_idempotence": True}

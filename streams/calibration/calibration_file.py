@@ -13,6 +13,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import Calibration
+from streams.process.strict_json import StrictDecoder
 
 MATTERS = (
     "timezone",
@@ -91,7 +92,7 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
         CalibrationError: The file cannot be read, or was made for another area, other settings or other locations.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
+        file = StrictDecoder[CalibrationFile](CalibrationFile).decode(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
     faults = misfits(file, area)

@@ -46,7 +46,7 @@ class Override(NamedTuple):
         """Return the TOML value, else the text."""
         try:
             parsed = tomllib.loads(f"value = {self.text}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # not TOML, or a number of thousands of digits
             return self.text
         return parsed["value"] if len(parsed) == 1 else self.text
 
@@ -65,7 +65,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: must be UTF-8, but byte {error.start} is not") from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ValueError(f"{path}: must be TOML: nested too deeply") from None
+    except ValueError as error:
         last = f"at line {text.count(chr(10)) + 1}, the end"
         raise ValueError(f"{path}: must be TOML: {str(error).replace('at end of document', last)}") from None
 

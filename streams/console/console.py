@@ -35,18 +35,20 @@ class Console:
         self.passwords = Passwords(read_users(Path(password_file))) if password_file else None
         self.places = {name: _places(table) for name, table in self.areas.items()}
         self.usual = {name: UsualCells(places) for name, places in self.places.items()}
-        self.store = Store(configuration.redis, tuple(self.areas))
+        self.metrics = ConsoleMetrics()
+        self.store = Store(configuration.redis, tuple(self.areas), self.metrics.unreadable)
         self.hub = Hub(self.store, self.shown)
         self.responder = Responder(configuration.kafka)
-        self.metrics = ConsoleMetrics()
 
     def shown(self, change: Change) -> dict[str, Any]:
         """Return a revision as the API shows it."""
-        feature = change.feature
-        feature["properties"]["recurrence_interval"] = interval_words(feature["properties"]["recurrence_interval_days"])
-        if place := self.layers.place(*feature["geometry"]["coordinates"]):
-            feature["properties"]["place"] = place
-        return feature
+        alert = change.alert
+        properties = change.properties | {
+            "recurrence_interval": interval_words(alert.properties.recurrence_interval_days)
+        }
+        if place := self.layers.place(*alert.geometry.coordinates):
+            properties["place"] = place
+        return {"type": "Feature", "id": alert.id, "geometry": alert.geometry, "properties": properties}
 
     async def start(self) -> None:
         """Begin to follow Redis, which can still be unavailable."""

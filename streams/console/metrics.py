@@ -11,6 +11,9 @@ from streams.process.metric import Counter, Gauge, ProcessMetrics
 ResponseOutcome = Literal["accepted", "refused"]
 """Outcomes of sending a response to Kafka."""
 
+Unreadable = Literal["alert", "change", "heartbeat", "usual"]
+"""Kinds of values in Redis: an alert, an entry of a Redis stream of changes, a heartbeat, the usual intensity."""
+
 VIEWERS = Gauge("hotspots_console_viewers", "Open event streams: one for each page that is open.", ())
 REDIS_UP = Gauge("hotspots_console_redis_up", "1 while the console can read the alerts in Redis, else 0.", ())
 RESPONSES = Counter(
@@ -18,7 +21,12 @@ RESPONSES = Counter(
     "Responses of operators, by outcome: accepted by Kafka, or refused (also while Kafka is away).",
     ("outcome",),
 )
-CONSOLE_METRICS = (VIEWERS, REDIS_UP, RESPONSES)
+UNREADABLE = Counter(
+    "hotspots_console_unreadable_total",
+    "Times that a value in Redis could not be read and was left out, by its kind: alert, change, heartbeat or usual.",
+    ("kind",),
+)
+CONSOLE_METRICS = (VIEWERS, REDIS_UP, RESPONSES, UNREADABLE)
 
 
 class ConsoleMetrics(ProcessMetrics):
@@ -29,6 +37,8 @@ class ConsoleMetrics(ProcessMetrics):
         super().__init__(self.registry, CONSOLE_METRICS)
         for outcome in get_args(ResponseOutcome):
             self.of(RESPONSES).labels(outcome)
+        for kind in get_args(Unreadable):
+            self.of(UNREADABLE).labels(kind)
 
     def viewers(self, number: int) -> None:
         """Show how many event streams are open."""
@@ -37,6 +47,10 @@ class ConsoleMetrics(ProcessMetrics):
     def redis(self, is_up: bool) -> None:
         """Show whether Redis can be read."""
         self.of(REDIS_UP).set(is_up)
+
+    def unreadable(self, kind: Unreadable) -> None:
+        """Count a value in Redis that could not be read."""
+        self.of(UNREADABLE).labels(kind).inc()
 
     def response(self, outcome: ResponseOutcome) -> None:
         """Count a response of an operator."""

@@ -11,7 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from streams.areas.health import FeedState
 from streams.configuration.console import LayerKind, LoginMode
-from streams.messages.alert import AlertProperties, Point
+from streams.messages.alert import AlertProperties, Point, Time
+from streams.messages.usual import Days
+from streams.process.strict_json import Count
 
 Role = Literal["viewer", "operator"]
 Degrees = tuple[float, float]
@@ -126,15 +128,14 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     area: str
     worker: Annotated[Literal["alive", "dead"], Meta(description="dead: no heartbeat for 30 s")]
     feed: FeedState | UnsetType = UNSET
-    last_record: datetime | UnsetType = UNSET
-    last_scan: datetime | UnsetType = UNSET
-    clock: Annotated[datetime | UnsetType, Meta(description="time on the area's clock")] = UNSET
-    lag: Annotated[int | UnsetType, Meta(description="records of the area that are waiting for their tick")] = UNSET
-    missing_days: Annotated[float | UnsetType, Meta(description="days of history missing until alerts can open")] = (
-        UNSET
-    )
-    written_at: datetime | UnsetType = UNSET
+    last_record: Time | UnsetType = UNSET
+    last_scan: Time | UnsetType = UNSET
+    clock: Annotated[Time | UnsetType, Meta(description="time on the area's clock")] = UNSET
+    lag: Annotated[Count | UnsetType, Meta(description="records of the area that are waiting for their tick")] = UNSET
+    missing_days: Annotated[Days | UnsetType, Meta(description="days of history missing until alerts can open")] = UNSET
+    written_at: Time | UnsetType = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET
+    unreadable: Annotated[int, Meta(description="values of the area in Redis that cannot be read and are left out")] = 0
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

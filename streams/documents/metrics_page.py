@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from detectors.alerts.response import Action
 from detectors.window.intake import OUTCOMES
-from streams.console.metrics import CONSOLE_METRICS
+from streams.console.metrics import CONSOLE_METRICS, Unreadable
 from streams.process.metric import Metric
 from streams.webhook.metrics import WEBHOOK_METRICS
 from streams.worker.declared_metrics import ESTIMATES, WORKER_METRICS
@@ -24,7 +24,8 @@ Every label has few values. `area` is a configured area, `topic` a topic of Kafk
 `property`, `drugs`, `disorder`, `all`). `tier` and `state` describe an alert. `reason` is why a record was rejected or
 a revision made.
 `action` is one of {", ".join(f"`{each}`" for each in get_args(Action))}, `estimate` one of
-{", ".join(f"`{each}`" for each in ESTIMATES)}. `outcome` is what became of a transaction, a recalibration or a record:
+{", ".join(f"`{each}`" for each in ESTIMATES)}, `kind` one of {", ".join(f"`{each}`" for each in get_args(Unreadable))}.
+`outcome` is what became of a transaction, a recalibration or a record:
 {", ".join(f"`{each}`" for each in OUTCOMES)}.
 """
 

@@ -24,7 +24,9 @@ from detectors.area.settings import AreaSettings, Stream
 from detectors.area.strata import HOURS_OF_WEEK
 from detectors.clusters.artefacts import Artefact
 from detectors.scan.significance import Tier
+from detectors.window.admission import EARLIEST_S, LATEST_S
 from detectors.window.zone_profile import DAYS
+from streams.process.strict_json import Count, StrictDecoder
 
 MODEL = "space-time-permutation"
 PROVENANCE_HEADER = "provenance"
@@ -32,6 +34,10 @@ PROVENANCE_HEADER = "provenance"
 
 AlertStatus = Literal["actual", "exercise"]
 Time = Annotated[datetime, Meta(tz=True)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+FIRST_YEAR, LAST_YEAR = 1800, 3100
+"""Bounds of every time: any zone can show it."""
 
 
 class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
@@ -41,7 +47,7 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
     exactly the locations of ``cells``.
     """
 
-    coordinates: tuple[float, float]
+    coordinates: tuple[Longitude, Latitude]
 
 
 class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +62,9 @@ class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Annotated[Outcome | UnsetType, Meta(description="the outcome of the alert")] = UNSET
     outcome_by: str | UnsetType = UNSET
     outcome_at: Time | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        _check_times(self)
 
     @classmethod
     def of(cls, responses: Responses) -> AlertResponse | UnsetType:
@@ -83,7 +92,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: Annotated[str, Meta(description="of the alert, the same in all its revisions")]
-    revision: Annotated[int, Meta(ge=1, description="1 for the first; only grows")]
+    revision: Annotated[int, Meta(ge=1, le=2**53, description="1 for the first; only grows")]
     state: AlertState
     tier: Annotated[Tier, Meta(description="how rare it is; the highest reached so far")]
     reason: Annotated[str, Meta(description="why this revision was made")]
@@ -102,11 +111,11 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     split_from: Annotated[str | UnsetType, Meta(description="id of the alert that it has split from")] = UNSET
     merged_into: Annotated[str | UnsetType, Meta(description="id of the alert that its cluster now belongs to")] = UNSET
     window_start: Annotated[Time, Meta(description="start of the cylinder")]
-    duration_h: Annotated[int, Meta(description="length of the cylinder in whole hours, the current one included")]
+    duration_h: Annotated[Count, Meta(description="length of the cylinder in whole hours, the current one included")]
     centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
     radius_m: Annotated[float, Meta(description="metres from the centre to the farthest location of the zone")]
     cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's locations, nearest to the centre first")]
-    observed: Annotated[int, Meta(description="incidents in the cylinder")]
+    observed: Annotated[Count, Meta(description="incidents in the cylinder")]
     expected: Annotated[float, Meta(description="incidents that its own past makes likely")]
     relative_risk: Annotated[
         float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
@@ -114,7 +123,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     llr: Annotated[float, Meta(description="log-likelihood ratio of the cylinder")]
     score: Annotated[float, Meta(description="the LLR standardised by its null distribution")]
     recurrence_interval_days: Annotated[
-        float, Meta(description="days after which chance alone shows a cluster at least this strong, on average")
+        float, Meta(ge=0, description="days after which chance alone shows a cluster at least this strong, on average")
     ]
     interval_kind: Annotated[
         Literal["nominal", "calibrated"],
@@ -129,9 +138,9 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="those that no earlier revision had")]
-    breakdown: Annotated[dict[str, int], Meta(description="members by category")]
-    interval_times: Annotated[int, Meta(description="members whose time is the end of an interval")]
-    reported: Annotated[int, Meta(description="members that were reported; patrols discovered the others")]
+    breakdown: Annotated[dict[str, Count], Meta(description="members by category")]
+    interval_times: Annotated[Count, Meta(description="members whose time is the end of an interval")]
+    reported: Annotated[Count, Meta(description="members that were reported; patrols discovered the others")]
     trigger_score: Annotated[
         float, Meta(description="score without discovered incidents, unless these may trigger; it decides the tier")
     ]
@@ -147,14 +156,14 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="share of the category's reports from these hours that has usually arrived by now; if known"),
     ] = UNSET
     trend: Annotated[
-        Annotated[tuple[int, ...], Meta(min_length=DAYS, max_length=DAYS)] | UnsetType,
+        Annotated[tuple[Count, ...], Meta(min_length=DAYS, max_length=DAYS)] | UnsetType,
         Meta(
             description="incidents of the category in the zone on each of the last 14 times 24 h, the last of which "
             "ends with this revision's hour, partly filled; absent in events of older versions"
         ),
     ] = UNSET
     profile: Annotated[
-        Annotated[tuple[int, ...], Meta(min_length=HOURS_OF_WEEK, max_length=HOURS_OF_WEEK)] | UnsetType,
+        Annotated[tuple[Count, ...], Meta(min_length=HOURS_OF_WEEK, max_length=HOURS_OF_WEEK)] | UnsetType,
         Meta(
             description="incidents of the category in the zone over the window by hour of the week, local time, the "
             "first from Monday 00:00 to 01:00; absent in events of older versions"
@@ -164,7 +173,14 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[str, Meta(description="of the expected count")]
     seed: Annotated[int, Meta(description="of the replications")]
     configuration: Annotated[str, Meta(description="hash of the settings and locations of the Monitor")]
-    tick_s: Annotated[int, Meta(description="tick of this revision in seconds since 1970 UTC")]
+    tick_s: Annotated[
+        int, Meta(ge=EARLIEST_S, le=LATEST_S, description="tick of this revision in seconds since 1970 UTC")
+    ]
+
+    def __post_init__(self) -> None:
+        _check_times(self)
+        if self.interval_kind == "calibrated" and self.budget_per_week is UNSET:
+            raise ValueError("budget_per_week: must be given with a calibrated interval")
 
 
 class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
@@ -205,8 +221,14 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self)
 
 
+_TIMES = [
+    name
+    for name in AlertProperties.__struct_fields__ + AlertResponse.__struct_fields__
+    if name.endswith(("_at", "_at_local", "_start"))
+]
 _encoder = msgspec.json.Encoder(order="deterministic")
-_decoder = msgspec.json.Decoder(AlertEvent)
+_alert = StrictDecoder[AlertEvent](AlertEvent)
+_provenance = StrictDecoder[Provenance](Provenance)
 
 
 def alert_event(
@@ -286,13 +308,29 @@ def alert_event(
     return _encoder.encode(event)
 
 
-def read_alert(value: bytes) -> AlertEvent:
+def read_alert(value: bytes | None) -> AlertEvent:
     """Return the event in a record of the topic ``alerts`` or an entry in Redis; fields of newer versions are ignored.
 
     Raises:
         msgspec.DecodeError: It is not such an event; the text names the field.
     """
-    return _decoder.decode(value)
+    return _alert.decode(value)
+
+
+def is_delayed(provenance: bytes | None) -> bool:
+    """Return whether a revision was published long after its tick; without a provenance it was not.
+
+    Raises:
+        msgspec.DecodeError: It is not a provenance.
+    """
+    return bool(provenance) and _provenance.decode(provenance).delayed
+
+
+def _check_times(of: AlertProperties | AlertResponse) -> None:
+    for name in _TIMES:
+        value = getattr(of, name, UNSET)
+        if isinstance(value, datetime) and not FIRST_YEAR <= value.year <= LAST_YEAR:
+            raise ValueError(f"{name}: must lie between the years {FIRST_YEAR} and {LAST_YEAR}")
 
 
 def _time(seconds: int, zone: ZoneInfo | None = None) -> datetime:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from streams.process.strict_json import StrictDecoder
+
 FIGURES = (
     "centre",
     "longitude",
@@ -39,24 +41,25 @@ class _Record(msgspec.Struct):
     checkpoint: _Checkpoint
 
 
-_record = msgspec.json.Decoder(_Record)
+_record = StrictDecoder[_Record](_Record)
+_any = StrictDecoder[Any](Any)
 
 
 def as_format_2(value: bytes) -> bytes:
     """Return a scan record with a checkpoint of format 2, the same bytes if it has one already.
 
     Raises:
-        msgspec.ValidationError: It is not a scan record.
+        msgspec.DecodeError: It is not a scan record.
     """
     if _record.decode(value).checkpoint.format != 1:
         return value
-    record = msgspec.json.decode(value)
+    record = _any.decode(value)
     try:
         tracker = record["checkpoint"]["tracker"]
         tracker["followed"] = [_followed(each) for each in tracker.get("followed", ())]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return msgspec.json.encode(record)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise msgspec.ValidationError(f"checkpoint of format 1: {error!r}") from None
-    return msgspec.json.encode(record)
 
 
 def _followed(former: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from detectors.window.intake import Accounts
 from streams.messages.former_scan import as_format_2
 from streams.messages.incident import tick_header
 from streams.messages.records import Headers
+from streams.process.strict_json import StrictDecoder
 
 NO_DIGEST = ""
 
@@ -93,8 +94,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_scan_record = msgspec.json.Decoder(ScanRecord)
-_partition_record = msgspec.json.Decoder(PartitionRecord)
+_scan_record = StrictDecoder[ScanRecord](ScanRecord)
+_partition_record = StrictDecoder[PartitionRecord](PartitionRecord)
 
 
 def scan_record(
@@ -164,7 +165,7 @@ def decode_scan(value: bytes) -> ScanRecord:
     """Return a record of an area, converted if its checkpoint has a former format.
 
     Raises:
-        msgspec.ValidationError: It is not such a record.
+        msgspec.DecodeError: It is not such a record.
     """
     return _scan_record.decode(as_format_2(value))
 
@@ -173,7 +174,7 @@ def decode_partition(value: bytes) -> PartitionRecord:
     """Return a partition's record.
 
     Raises:
-        msgspec.ValidationError: It is not such a record.
+        msgspec.DecodeError: It is not such a record.
     """
     return _partition_record.decode(value)
 

@@ -11,6 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detectors.monitor import Monitor
 from detectors.window.sliding import ALL
+from streams.messages.alert import Latitude, Longitude
+from streams.process.strict_json import Count, StrictDecoder
+
+Days = Annotated[float, Meta(ge=0, le=100_000)]
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,10 +22,10 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
 
     written_at: Annotated[datetime | UnsetType, Meta(description="by the machine's clock")] = UNSET
     resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the entries of a `places_file`")]
-    days: Annotated[float, Meta(description="days of the window that have incidents")]
-    cells: Annotated[dict[str, int], Meta(description="incidents by the id of their location")]
+    days: Annotated[Days, Meta(description="days of the window that have incidents")]
+    cells: Annotated[dict[str, Count], Meta(description="incidents by the id of their location")]
     places: Annotated[
-        dict[str, tuple[float, float]] | UnsetType,
+        dict[str, tuple[Longitude, Latitude]] | UnsetType,
         Meta(description="longitude and latitude of each entry of the `places_file`; absent for H3 cells"),
     ] = UNSET
 
@@ -45,6 +49,14 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
             places=places,
         )
 
+    @staticmethod
+    def read(value: bytes) -> Usual:
+        """Return the figures in the value of the key in Redis; raises msgspec.DecodeError if it has none."""
+        return _decoder.decode(value)
+
     def encode(self, now: datetime) -> bytes:
         """Return the value of the key in Redis, JSON."""
         return msgspec.json.encode(msgspec.structs.replace(self, written_at=now))
+
+
+_decoder = StrictDecoder[Usual](Usual)

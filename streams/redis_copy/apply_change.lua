@@ -11,14 +11,19 @@
 local offset_key, stream, alert, revisions, open, where = unpack(KEYS)
 local expected, reached, first, expiry_s = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 
-local stored = tonumber(redis.call('GET', offset_key) or 0)
+-- A number that somebody else overwrote counts as missing.
+local function whole(text)
+    return text and #text <= 16 and string.match(text, '^%d+$') and tonumber(text) or 0
+end
+
+local stored = whole(redis.call('GET', offset_key))
 if stored < expected then
     return stored
 end
 
 local function apply(is_open, urgency, longitude, latitude, speaks, entry)
     local id, revision, event = entry[2], entry[4], entry[10]
-    if tonumber(revision) <= tonumber(redis.call('HGET', alert, 'revision') or 0) then
+    if tonumber(revision) <= whole(redis.call('HGET', alert, 'revision')) then
         return
     end
     -- Redis refuses an id that is not above the last one: the entry exists and has outlived the alert's key.

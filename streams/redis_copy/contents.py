@@ -5,6 +5,7 @@ Needs Valkey, or Redis 6.2 or newer.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -17,10 +18,10 @@ from redis.retry import Retry
 from detectors.alerts.lifecycle import TERMINAL
 from streams.areas.health import AreaHealth
 from streams.configuration.services import RedisSettings
-from streams.messages.alert import PROVENANCE_HEADER
+from streams.messages.alert import PROVENANCE_HEADER, is_delayed
 from streams.messages.usual import Usual
 from streams.process.clock import MACHINE, Clock
-from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, is_delayed, redis_arguments
+from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, redis_arguments
 
 FRESH_S = 60.0
 """Age limit for a record on the channel, in seconds: the channel is silent while Redis is filled again."""
@@ -51,8 +52,9 @@ class RedisCopy:
         self._clock = clock
 
     def offset(self, area: str) -> int:
-        """Return the offset below which every record of the area is in Redis; 0 if Redis does not know the area."""
-        return int(self._redis.get(area_key(area, "offset")) or 0)
+        """Return the offset below which every record of the area is in Redis; 0 if Redis holds none."""
+        stored: Any = self._redis.get(area_key(area, "offset"))
+        return int(stored) if re.fullmatch(rb"[0-9]{1,16}", stored or b"") else 0  # as apply_change.lua reads it
 
     def advance(self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None) -> int:
         """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
@@ -67,9 +69,9 @@ class RedisCopy:
         keys = [area_key(area, "offset"), area_key(area, "alerts")]
         arguments: list[Any] = [expected, reached, first, self._expiry_s]
         if record is not None:
-            alert = glance(record.value or b"")
+            alert = glance(record.value)
             revision = alert.properties
-            provenance = dict(record.headers).get(PROVENANCE_HEADER, b"")
+            provenance = dict(record.headers).get(PROVENANCE_HEADER) or b""
             is_news = self._clock.now_s() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
             speaks = revision.tier in SPEAKING_TIERS and is_news and bool(revision.notice)
             entry = {

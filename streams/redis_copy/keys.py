@@ -17,12 +17,15 @@ value, byte for byte; the channel carries it too. ``alerts`` keeps what the topi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from detectors.alerts.lifecycle import AlertState
 from detectors.scan.significance import TIERS, Tier
 from streams.configuration.services import RedisSettings
+from streams.messages.alert import Latitude, Longitude
+from streams.process.strict_json import StrictDecoder
 
 SPEAKING_TIERS = TIERS[TIERS.index(Tier.ALERT) :]
 """Tiers whose revisions go to the channel and sound on the console's page, unless they are delayed."""
@@ -31,18 +34,16 @@ SPEAKING_TIERS = TIERS[TIERS.index(Tier.ALERT) :]
 class Point(msgspec.Struct):
     """Longitude and latitude of an alert's centre, in degrees."""
 
-    coordinates: tuple[float, float]
+    coordinates: tuple[Longitude, Latitude]
 
 
 class Properties(msgspec.Struct):
     """The few properties of a revision; older events have no ``notice``."""
 
-    revision: int
-    state: str
-    tier: str
-    category: str
+    revision: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    state: AlertState
+    tier: Tier
     recurrence_interval_days: float
-    tick_s: int
     notice: str = ""
 
 
@@ -58,12 +59,7 @@ class _Event(msgspec.Struct):
     data: Glance
 
 
-class _Provenance(msgspec.Struct):
-    delayed: bool = False
-
-
-_event = msgspec.json.Decoder(_Event)
-_provenance = msgspec.json.Decoder(_Provenance)
+_event = StrictDecoder[_Event](_Event)
 
 
 def area_key(area: str, name: str) -> str:
@@ -81,19 +77,10 @@ def redis_arguments(settings: RedisSettings) -> dict[str, Any]:
     return {"username": settings.username or None, "password": settings.password.reveal() or None, **tls}
 
 
-def glance(event: bytes) -> Glance:
+def glance(event: bytes | None) -> Glance:
     """Decode the few fields of an alert's event.
 
     Raises:
         msgspec.DecodeError: It is not an alert's event.
     """
     return _event.decode(event).data
-
-
-def is_delayed(provenance: bytes) -> bool:
-    """Return whether a revision was published long after its tick; False for an empty provenance.
-
-    Raises:
-        msgspec.DecodeError: It is not a provenance.
-    """
-    return bool(provenance) and _provenance.decode(provenance).delayed

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.cookiejar import CookieJar
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +28,8 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 AT_ONCE = 4
 """Largest number of notifications posted at a time, each of a different alert."""
+HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+"""The three forms of a date in an HTTP header (RFC 9110); nothing else is read as one."""
 LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """HTTP statuses below 500 that ask for another attempt."""
 
@@ -41,6 +44,18 @@ class UndeliverableError(Exception):
         self.reason: UndeliveredReason = reason
         self.detail = detail
         self.attempts = attempts
+
+
+class _NoCookies(CookieJar):
+    """A jar that takes nothing: some dates of cookies are an error in the library."""
+
+    def extract_cookies(self, *_: Any) -> None:
+        """Ignore the cookies of a tool."""
+
+
+async def _stay(response: httpx.Response) -> None:
+    """Forget where a tool redirects to, which the library would read although it does not follow."""
+    response.headers.pop("Location", None)
 
 
 class WebhookClient:
@@ -59,7 +74,12 @@ class WebhookClient:
         if settings.token:
             headers["Authorization"] = f"Bearer {settings.token.reveal()}"
         self._http = httpx.AsyncClient(
-            verify=webhook_tls(settings), headers=headers, timeout=settings.timeout_s, follow_redirects=False
+            verify=webhook_tls(settings),
+            headers=headers,
+            cookies=_NoCookies(),
+            event_hooks={"response": [_stay]},
+            timeout=settings.timeout_s,
+            follow_redirects=False,
         )
         self.host = urlsplit(settings.url).netloc
         stamina.instrumentation.set_on_retry_hooks([])  # they would log what is posted
@@ -124,11 +144,11 @@ def retry_after_s(header: str, now: datetime) -> float | None:
     """Return the seconds to wait by a header ``Retry-After`` (RFC 9110): a number or a date; None if it is neither."""
     if header.isascii() and header.isdecimal():
         return float(header)
-    try:
-        until = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max((until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)
+    for form in HTTP_DATES:
+        with suppress(ValueError):
+            until = datetime.strptime(header, form).replace(tzinfo=UTC)
+            return max((until - now).total_seconds(), 0.0)
+    return None
 
 
 def _reason(error: Exception) -> tuple[UndeliveredReason, str]:

@@ -35,7 +35,12 @@ UNREADABLE = Counter(
     "Offsets that the webhook passed over, because the batch there cannot be decoded, by topic.",
     ("topic",),
 )
-WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG, UNREADABLE)
+LATE = Gauge(
+    "hotspots_webhook_late_alerts",
+    "Open alerts that were found while the worker catches up; the tool is notified once it has.",
+    (),
+)
+WEBHOOK_METRICS = (DELIVERED, FAILED, DEAD_LETTERS, LAG, LATE, UNREADABLE)
 
 
 class WebhookMetrics(ProcessMetrics):
@@ -68,3 +73,7 @@ class WebhookMetrics(ProcessMetrics):
     def lag(self, records: int) -> None:
         """Show how many records are not done yet."""
         self.of(LAG).set(records)
+
+    def late(self, alerts: int) -> None:
+        """Show how many alerts wait for the worker to catch up."""
+        self.of(LATE).set(alerts)

@@ -32,7 +32,7 @@ class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True, rename={"generato
 
     status: Status
     labels: Annotated[dict[str, str], Meta(description="alertname, area, category, tier, severity, exercise, alert_id")]
-    annotations: Annotated[dict[str, str], Meta(description="summary, description, notice, and link if known")]
+    annotations: Annotated[dict[str, str], Meta(description="summary, description, notice; link, found_late")]
     starts_at: Annotated[datetime, Meta(tz=True, description="tick at which the alert was opened")] = msgspec.field(
         name="startsAt"
     )
@@ -64,19 +64,17 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_
         return msgspec.json.encode(self)
 
 
-def is_notified(alert: AlertProperties, from_tier: Tier, delayed: bool) -> bool:
-    """Return whether on-call tools are notified of this revision.
+def is_notified(alert: AlertProperties, from_tier: Tier) -> bool:
+    """Return whether on-call tools are notified of this revision: it has a notice, or is the end, and is rare enough.
 
-    They are if it has a notice for a control room, is rare enough, and is not published late; and of every end of an
-    alert that was rare enough, late or not, so that nothing rings for ever. ``tier`` is the highest that was reached,
-    so the last revision alone shows whether there is something to end.
+    ``tier`` is the highest that was reached, so the last revision alone shows whether there can be something to end.
     """
-    if TIERS.index(alert.tier) < TIERS.index(from_tier):
-        return False
-    return alert.state in TERMINAL or (bool(alert.notice) and not delayed)
+    return TIERS.index(alert.tier) >= TIERS.index(from_tier) and (alert.state in TERMINAL or bool(alert.notice))
 
 
-def notification(feature: AlertFeature, receiver: str, console_url: str = "") -> Notification:
+def notification(
+    feature: AlertFeature, receiver: str, console_url: str = "", *, found_late: bool = False
+) -> Notification:
     """Return the notification of a revision; ``console_url``: the console for people, empty if there is none."""
     alert = feature.properties
     status: Status = "resolved" if alert.state in TERMINAL else "firing"
@@ -89,7 +87,9 @@ def notification(feature: AlertFeature, receiver: str, console_url: str = "") ->
     }
     console_url = console_url.rstrip("/")
     link = f"{console_url}/?alert={alert.id}" if console_url else ""
-    annotations = {"summary": _summary(alert), "description": paragraph(feature), "notice": alert.notice.value}
+    late = {"found_late": "true"} if found_late else {}
+    summary = f"Found late: {_summary(alert)}" if found_late else _summary(alert)
+    annotations = late | {"summary": summary, "description": paragraph(feature), "notice": alert.notice.value}
     if link:
         annotations["link"] = link
     notified = NotifiedAlert(

@@ -27,7 +27,9 @@ def run_webhook(configuration: Configuration, log_format: LogFormat = "text") ->
     """Post alerts from this process until it is stopped; return the exit code."""
     set_up_logging(log_format)
     try:
-        faults = check_topics(configuration.kafka, configuration.longest_window_days, ("alerts", "undelivered"))
+        faults = check_topics(
+            configuration.kafka, configuration.longest_window_days, ("alerts", "scans", "undelivered")
+        )
         for fault in faults:
             log.critical("%s", fault)
         return FAILED if faults else asyncio.run(_run(configuration))

@@ -5,6 +5,10 @@ process is away, alerts wait there for as long as the topic and the group's offs
 after which the group begins at news). The group's offset is committed when everything below it was delivered, passed
 over, or written to ``alerts.undelivered``; a crash between delivery and commit delivers again. An alert that is tried
 again holds back only its own later changes.
+
+The alert of a delayed revision waits until the worker has caught up, and is then delivered once, if it is still open.
+Its first delayed record holds the offset back. The offset's metadata names the open alerts that the tool knows
+(:class:`~streams.webhook.told.Told`), and the end of another alert is not delivered. A restart forgets neither.
 """
 
 from __future__ import annotations
@@ -15,20 +19,26 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.brokers.connection import group_reader_arguments, undelivered_writer_arguments
+from detectors.alerts.lifecycle import TERMINAL
+from detectors.alerts.notices import Notice
+from streams.brokers.connection import group_admin_arguments, group_reader_arguments, undelivered_writer_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
-from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
+from streams.messages.alert import PROVENANCE_HEADER, AlertFeature, is_delayed, read_alert
 from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
 from streams.webhook.deliveries import InFlight
+from streams.webhook.late import Late, ScanReader
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.notification import Notification, is_notified, notification
+from streams.webhook.told import Told
 
 DONE, FAILED = 0, 1
 POLL_MS = 500
@@ -70,7 +80,9 @@ class WebhookSink:
         self._client = client
         self._metrics = metrics
         self._in_flight = InFlight()
-        self._committed: dict[TopicPartition, int] = {}
+        self._late: dict[str, Late] = {}
+        self._told: dict[TopicPartition, Told] = {}
+        self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
@@ -102,10 +114,13 @@ class WebhookSink:
         self._failure = None
         consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
         self._producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
+        self._scans = ScanReader(self._kafka)
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_soon, self._producer.stop)
             await self._producer.start()
+            closing.push_async_callback(_soon, self._scans.stop)
+            await self._scans.start()
             closing.push_async_callback(_soon, consumer.stop)
             await consumer.start()
             closing.push_async_callback(self.let_go, consumer)
@@ -137,6 +152,7 @@ class WebhookSink:
             return
         try:
             async with asyncio.timeout(ASK_S):
+                await self._tell_late(consumer)
                 await self._commit(consumer)
         except TimeoutError:
             self._away = self._missed()
@@ -166,24 +182,54 @@ class WebhookSink:
         partition = TopicPartition(record.topic, record.partition)
         try:
             feature = read_alert(record.value).data
-            headers = dict(record.headers)
-            provenance = headers.get(PROVENANCE_HEADER)
-            is_delayed = provenance is not None and msgspec.json.decode(provenance, type=Provenance).delayed
-        except (msgspec.DecodeError, TypeError) as error:
+            is_late = is_delayed(dict(record.headers).get(PROVENANCE_HEADER))
+        except msgspec.DecodeError as error:
             letter = self._letter(record, UndeliverableError("unreadable", str(error), 0), None)
             self._in_flight.begin(partition, record.offset, "", lambda: self._bury(record.key, letter))
             return
-        if is_notified(feature.properties, self._settings.from_tier, is_delayed):
-            notified = notification(feature, self._settings.receiver, self._settings.console_url)
-            self._in_flight.begin(partition, record.offset, feature.id, lambda: self._deliver(record, notified))
+        alert = feature.properties
+        if not is_notified(alert, self._settings.from_tier):
+            return
+        late = self._late.pop(alert.id, None)
+        if alert.state in TERMINAL or not is_late:
+            self._in_flight.begin(partition, record.offset, alert.id, lambda: self._deliver(record, feature))
+        elif alert.notice is not Notice.REMINDER or not self._told[partition].has(alert):
+            self._late[alert.id] = Late(record, feature, record.offset if late is None else late.first)
 
-    async def _deliver(self, record: ConsumerRecord, notified: Notification) -> None:
+    async def _tell_late(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin the delivery of late alerts whose area has caught up, once no end of theirs waits in the topic."""
+        await self._scans.read({late.record.partition for late in self._late.values()})
+        new = {late.at for late in self._late.values() if late.upto is None and late.is_due(self._scans.current)}
+        ends = await consumer.end_offsets(new) if new else {}
+        for alert, late in list(self._late.items()):
+            if late.upto is None and late.is_due(self._scans.current):
+                late.upto = ends.get(late.at)
+            if late.upto is not None and await consumer.position(late.at) >= late.upto:
+                if not self._is_settled or self._late.pop(alert, None) is not late:
+                    return  # the partitions have been moved meanwhile
+                self._in_flight.begin(
+                    late.at, late.first, alert, partial(self._deliver, late.record, late.feature, True)
+                )
+        self._metrics.late(len(self._late))
+
+    async def _deliver(self, record: ConsumerRecord, feature: AlertFeature, found_late: bool = False) -> None:
+        alert, told = feature.properties, self._told[TopicPartition(record.topic, record.partition)]
+        is_over = alert.state in TERMINAL
+        if is_over and not told.has(alert):
+            return
+        notified = notification(feature, self._settings.receiver, self._settings.console_url, found_late=found_late)
         try:
             await self._client.post(notified.encode())
         except UndeliverableError as error:
             await self._bury(record.key, self._letter(record, error, notified))
+            if error.reason in ("refused", "throttled"):
+                return
         else:
             self._metrics.delivered(notified.status)
+        if is_over:
+            told.remove(alert)
+        else:
+            told.add(alert, time.time())  # also if it may have arrived although nothing came back
 
     async def _bury(self, key: bytes | None, letter: Undelivered) -> None:
         await self._producer.send_and_wait(self._kafka.topic("undelivered"), letter.encode(), key=key)
@@ -211,11 +257,13 @@ class WebhookSink:
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         """Commit how far all is done, where that has changed."""
         done, lag = {}, 0
-        for partition in consumer.assignment():
-            position = await consumer.position(partition)
-            done[partition] = self._in_flight.position(partition, position)
-            lag += max((consumer.last_stable_offset(partition) or 0) - done[partition], 0)
-        news = {partition: offset for partition, offset in done.items() if self._committed.get(partition) != offset}
+        for partition in consumer.assignment() & self._told.keys():
+            held = [late.first for late in self._late.values() if late.at == partition]
+            position = min((await consumer.position(partition), *held))
+            offset = self._in_flight.position(partition, position)
+            done[partition] = offset, self._told[partition].metadata
+            lag += max((consumer.last_stable_offset(partition) or 0) - offset, 0)
+        news = {partition: mark for partition, mark in done.items() if self._committed.get(partition) != mark}
         if news:
             await consumer.commit(news)
             self._committed |= news
@@ -229,15 +277,29 @@ class WebhookSink:
         consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
             new = [partition for partition in partitions if await consumer.committed(partition) is None]
+            self._told = {partition: Told() for partition in new} | await self._told_before(set(partitions) - set(new))
             ends = await consumer.end_offsets(new) if new else {}
             for partition, offset in ends.items():
                 consumer.seek(partition, offset)
             if ends:
-                await consumer.commit(ends)
+                await consumer.commit({partition: (offset, Told().metadata) for partition, offset in ends.items()})
         except KafkaError as error:
             self._failure = error
         else:
             self._is_settled = True
+
+    async def _told_before(self, partitions: set[TopicPartition]) -> dict[TopicPartition, Told]:
+        if not partitions:
+            return {}
+        admin = AIOKafkaAdminClient(**group_admin_arguments(self._kafka))
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(self._group, partitions=list(partitions))
+        finally:
+            await admin.close()
+        if partitions - found.keys():
+            raise KafkaError(f"the offsets of group {self._group} cannot be read")
+        return {partition: Told.read(found[partition].metadata or "", time.time()) for partition in partitions}
 
     def _unsettle(self) -> None:
         self._is_settled, self._unsettled_s = False, time.monotonic()
@@ -248,6 +310,8 @@ class WebhookSink:
         with suppress(KafkaError):
             await _soon(self._commit, consumer)
         await self._in_flight.cancel()
+        self._late.clear()
+        self._told.clear()
         self._committed.clear()
 
 

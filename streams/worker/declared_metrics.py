@@ -82,6 +82,10 @@ FEEDER_REWINDS = Counter(
     "hotspots_redis_feeder_rewinds_total",
     "Losses of an area's alerts in Redis, after each of which it was fed again from the topic.",
 )
+FEEDER_LEFT_OUT = Counter(
+    "hotspots_redis_feeder_left_out_total",
+    "Records of the topic alerts, with the area's key, that are not alerts and were left out of Redis.",
+)
 RECALIBRATIONS = Counter(
     "hotspots_recalibrations_total", "Nightly calibrations of an area, by outcome: made or failed.", ("area", "outcome")
 )
@@ -105,6 +109,7 @@ DRIVEN: tuple[Metric[Any], ...] = (
     REDIS_UP,
     FEEDER_LAG,
     FEEDER_REWINDS,
+    FEEDER_LEFT_OUT,
     RECALIBRATIONS,
 )
 """Metrics that the worker's parts drive."""

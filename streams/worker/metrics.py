@@ -119,10 +119,15 @@ class Metrics(ProcessMetrics):
         """Show how many records Redis is behind the topic ``alerts``."""
         self.of(declared.FEEDER_LAG).labels(area).set(records)
         self.of(declared.FEEDER_REWINDS).labels(area)
+        self.of(declared.FEEDER_LEFT_OUT).labels(area)
 
     def feeder_rewound(self, area: str) -> None:
         """Count a loss of the area's alerts in Redis."""
         self.of(declared.FEEDER_REWINDS).labels(area).inc()
+
+    def feeder_left_out(self, area: str) -> None:
+        """Count a record of the topic ``alerts`` that is not an alert."""
+        self.of(declared.FEEDER_LEFT_OUT).labels(area).inc()
 
     def recalibrated(self, area: str, outcome: RecalibrationOutcome) -> None:
         """Count a nightly calibration of the area."""

@@ -15,7 +15,6 @@ from streams.console.console import Console
 from streams.console.data.store import Change
 from streams.console.ground.cells import outlines
 from streams.console.models import Card, Json, Shift, ShownAlerts, documented
-from streams.messages.alert import read_alert
 from streams.messages.explanation import paragraph
 
 NO_SIGN_IN, NO_ALERT, NO_AREA = "not signed in", "there is no such alert", "there is no such area"
@@ -41,7 +40,7 @@ async def latest_changes(served: Console, area: str, since_s: float = float("-in
     """Return the changes since a tick by alert, the latest first; the alert that changed last comes first."""
     changes: dict[str, list[Change]] = {}
     async for change in served.store.changes(area, since_s):
-        changes.setdefault(change.glance.id, []).append(change)
+        changes.setdefault(change.alert.id, []).append(change)
     return changes
 
 
@@ -55,7 +54,7 @@ async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()
     """
     matching: list[Change] = []
     for area in chosen(query.area, served.store.areas):
-        changes = {change.glance.id: change for change in await served.store.open_alerts(area)}
+        changes = {change.alert.id: change for change in await served.store.open_alerts(area)}
         if query.since is not None or set(query.state) & set(TERMINAL):
             since_s = query.since.timestamp() if query.since is not None else float("-inf")
             changed = await latest_changes(served, area, since_s)
@@ -66,7 +65,7 @@ async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()
 
 
 def _urgency(change: Change) -> tuple[bool, int, float]:
-    alert = change.glance.properties
+    alert = change.alert.properties
     if alert.state in TERMINAL:
         return True, 0, -alert.tick_s
     return False, -TIERS.index(alert.tier), -alert.recurrence_interval_days
@@ -80,17 +79,15 @@ def _urgency(change: Change) -> tuple[bool, int, float]:
 async def card(served: Served, _: Viewer, alert: AlertId) -> Any:
     """Return one alert with everything about it."""
     change = await found(served, alert)
-    feature, shown = read_alert(change.event).data, served.shown(change)
-    properties = feature.properties
+    shown, properties = served.shown(change), change.alert.properties
     related = {each for each in (properties.split_from, properties.merged_into) if isinstance(each, str)}
     for other in await served.store.open_alerts(change.area):
-        theirs = read_alert(other.event).data
-        if not set(properties.members).isdisjoint(theirs.properties.members):
-            related.add(theirs.id)
+        if not set(properties.members).isdisjoint(other.alert.properties.members):
+            related.add(other.alert.id)
     return Json(
         {
             "alert": shown,
-            "explanation": paragraph(feature, shown["properties"].get("place", "")),
+            "explanation": paragraph(change.alert, shown["properties"].get("place", "")),
             "cells": outlines(properties.cells, served.places[change.area]),
             "related": sorted(related - {alert}),
         }
@@ -117,8 +114,8 @@ async def shift(served: Served, _: Viewer, query: Annotated[ShiftQuery, Query()]
     for area in chosen(query.area, served.store.areas):
         for changes in (await latest_changes(served, area, query.since.timestamp())).values():
             shown = served.shown(changes[0])
-            is_new = changes[-1].glance.properties.revision == 1
-            is_over = changes[0].glance.properties.state in TERMINAL
+            is_new = changes[-1].alert.properties.revision == 1
+            is_over = changes[0].alert.properties.state in TERMINAL
             for group, belongs in {"opened": is_new, "ended": is_over, "changed": not (is_new or is_over)}.items():
                 if belongs:
                     groups[group].append(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from streams.console.api.alerts import NO_AREA, NO_REDIS, NO_SIGN_IN
@@ -27,7 +28,11 @@ async def usual(served: Served, _: Viewer, query: Annotated[OneAreaQuery, Query(
     found = await served.store.usual(areas[0])
     if found is None:
         raise HTTPException(404, "not known yet: the worker writes it once it has caught up")
-    return Json(await served.usual[areas[0]].encoded(found))
+    try:
+        return Json(await served.usual[areas[0]].encoded(found))
+    except msgspec.DecodeError as error:
+        served.store.leave_out("usual", areas[0], "usual", error)
+        raise HTTPException(503, "what Redis holds as usual cannot be read") from None
 
 
 @router.get(

@@ -56,7 +56,7 @@ class AlertQuery(BaseModel):
 
     def matches(self, change: Change) -> bool:
         """Return whether a revision passes every filter except the areas."""
-        feature = change.glance
+        feature = change.alert
         alert = feature.properties
         return (
             (not self.state or alert.state in self.state)

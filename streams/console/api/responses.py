@@ -63,7 +63,7 @@ async def _send(
     served: Console, who: Identity, alert: str, action: Action, outcome: Outcome | UnsetType = UNSET
 ) -> Json:
     change = await found(served, alert)
-    if change.glance.properties.state in TERMINAL:
+    if change.alert.properties.state in TERMINAL:
         raise HTTPException(409, "the alert is over; people can respond to open alerts only")
     response = ResponseMessage(
         id=str(uuid.uuid4()), alert=alert, action=action, outcome=outcome, user=who.user, at=datetime.now(UTC)

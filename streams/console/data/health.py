@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
 import msgspec
 from redis import RedisError
@@ -22,16 +22,13 @@ async def health(store: Store) -> Health:
         beats = await store.heartbeats()
     except RedisError:
         return Health(time=now, redis=False, areas=[])
-    return Health(time=now, redis=True, areas=[_area(area, beat, now) for area, beat in beats.items()])
+    areas = [_area(area, beat, len(store.unreadable[area]), now) for area, beat in beats.items()]
+    return Health(time=now, redis=True, areas=areas)
 
 
-def _area(area: str, beat: dict[str, str], now: datetime) -> AreaHealth:
-    known: dict[str, Any] = {name: value for name, value in beat.items() if value}
-    try:
-        health = msgspec.convert({**known, "area": area, "worker": "alive"}, AreaHealth, strict=False)
-    except msgspec.ValidationError:  # a heartbeat of another version
-        return AreaHealth(area=area, worker="dead")
-    if not isinstance(health.written_at, datetime):
-        return AreaHealth(area=area, worker="dead")
-    seconds = max(0.0, round((now - health.written_at).total_seconds(), 3))
-    return msgspec.structs.replace(health, worker="alive" if seconds < DEAD_S else "dead", seconds=seconds)
+def _area(area: str, beat: AreaHealth | None, unreadable: int, now: datetime) -> AreaHealth:
+    if beat is None or not isinstance(beat.written_at, datetime):
+        return AreaHealth(area=area, worker="dead", unreadable=unreadable)
+    seconds = max(0.0, round((now - beat.written_at).total_seconds(), 3))
+    worker: Literal["alive", "dead"] = "alive" if seconds < DEAD_S else "dead"
+    return msgspec.structs.replace(beat, worker=worker, seconds=seconds, unreadable=unreadable)

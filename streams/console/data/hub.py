@@ -148,10 +148,10 @@ class Hub:
         """Yield the changes between what the viewer has seen and what its queue holds, each with the new position."""
         positions = dict(subscriber.joined or {}) | dict(seen)
         for area in sorted(subscriber.areas & seen.keys()):
-            async for change in self._store.between(area, seen[area], (subscriber.joined or {})[area]):
-                positions = positions | {area: change.entry}
-                if (text := self._event(change, positions)) is not None:
-                    yield text, positions
+            async for entry in self._store.between(area, seen[area], (subscriber.joined or {})[area]):
+                positions = positions | {area: entry.id}
+                if entry.change is not None:
+                    yield self._event(entry.change, positions), positions
             positions = positions | {area: (subscriber.joined or {})[area]}
 
     async def _follow(self) -> None:
@@ -176,24 +176,20 @@ class Hub:
         if not self.is_up:
             await self._restart_where_shorter(positions)
         asked = dict(positions)
-        changes = await self._store.news(asked)
+        entries = await self._store.news(asked)
         if not self.is_up:
             self.is_up = True
             await self._send_health()
         restarted = {area for area in asked if positions[area] != asked[area]}  # meanwhile: their changes come again
-        for change in changes:
-            if change.area in restarted:
+        for entry in entries:
+            if entry.area in restarted:
                 continue
-            positions[change.area] = change.entry
-            if (text := self._event(change, positions)) is not None:
-                self._send(Message(change.area, text))
+            positions[entry.area] = entry.id
+            if entry.change is not None:
+                self._send(Message(entry.area, self._event(entry.change, positions)))
 
-    def _event(self, change: Change, positions: Mapping[str, str]) -> bytes | None:
-        try:
-            data = msgspec.json.encode(self._shown(change)).decode()
-        except (msgspec.DecodeError, LookupError, TypeError) as error:
-            log.warning("area %s, entry %s: not an alert, left out: %s", change.area, change.entry, error)
-            return None
+    def _event(self, change: Change, positions: Mapping[str, str]) -> bytes:
+        data = msgspec.json.encode(self._shown(change)).decode()
         return format_sse_event(event="alert", id=written(positions), data_str=data)
 
     def _send(self, message: Message) -> None:

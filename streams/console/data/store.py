@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from streams.configuration.services import RedisSettings
-from streams.redis_copy.keys import Glance, area_key, glance, is_delayed, redis_arguments
+from streams.console.metrics import Unreadable
+from streams.console.models import AreaHealth
+from streams.messages.alert import AlertFeature, is_delayed, read_alert
+from streams.process.strict_json import StrictDecoder
+from streams.redis_copy.keys import area_key, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
@@ -21,35 +26,76 @@ MAX_CHANGES = 5000
 """Largest number of an area's latest changes that one request reads."""
 
 
+MAX_NOTED = 1000
+"""Largest number of unreadable values of an area that are remembered."""
+
+Scalar = bool | int | float | str | None
+Flat = Scalar | list[Scalar] | dict[str, Scalar]
+Nested = Scalar | list[Flat] | dict[str, Flat]
+Property = Scalar | list[Nested] | dict[str, Nested]
+"""A property of an alert, also one of a newer worker: JSON of few levels."""
+
+
+class _Feature(msgspec.Struct):
+    properties: dict[str, Property]
+
+
+class _Event(msgspec.Struct):
+    data: _Feature
+
+
+_event = StrictDecoder[_Event](_Event)
+
+log = logging.getLogger(__name__)
+
+
 class Change(NamedTuple):
-    """One revision of an alert in Redis; ``entry`` is its id in the Redis stream that it was read from."""
+    """One revision of an alert: its Feature, and its properties as written, with ``delayed``."""
 
     area: str
-    event: bytes
-    provenance: bytes
-    entry: str = ""
+    alert: AlertFeature
+    properties: dict[str, Any]
 
-    @property
-    def glance(self) -> Glance:
-        """The few fields that filters need.
 
-        Raises:
-            msgspec.DecodeError: It is not an alert's event.
-        """
-        return glance(self.event)
+class Entry(NamedTuple):
+    """An entry of an area's Redis stream of changes; ``change`` is None if it cannot be read."""
 
-    @property
-    def feature(self) -> dict[str, Any]:
-        """The event's Feature with all its properties, and ``delayed``."""
-        feature: dict[str, Any] = msgspec.json.decode(self.event)["data"]
-        feature["properties"]["delayed"] = is_delayed(self.provenance)
-        return feature
+    area: str
+    id: str
+    change: Change | None
+
+
+def read_change(area: str, event: bytes | None, provenance: bytes | None) -> Change:
+    """Return the revision in the fields of an entry or a hash.
+
+    Raises:
+        msgspec.DecodeError: They are not a revision.
+    """
+    alert = read_alert(event).data
+    properties = _event.decode(event).data.properties
+    return Change(area, alert, {**properties, "delayed": is_delayed(provenance)})
+
+
+def read_heartbeat(area: str, fields: Mapping[bytes, bytes]) -> AreaHealth:
+    """Return the health of an area in the fields of its heartbeat; its worker counts as alive.
+
+    Raises:
+        ValueError: They are not a heartbeat.
+    """
+    known = {name.decode(): value.decode() for name, value in fields.items() if value}
+    return msgspec.convert({**known, "area": area, "worker": "alive", "unreadable": 0}, AreaHealth, strict=False)
 
 
 class Store:
-    """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable."""
+    """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable.
 
-    def __init__(self, settings: RedisSettings, areas: Sequence[str]) -> None:
+    A value that cannot be read is left out, logged, and passed to ``count``. :attr:`unreadable` has by area the alerts
+    and entries that could not be read since the open alerts were last asked for.
+    """
+
+    def __init__(
+        self, settings: RedisSettings, areas: Sequence[str], count: Callable[[Unreadable], None] = lambda _: None
+    ) -> None:
         def client(timeout_s: float) -> Any:  # the library's types do not say what its methods return
             return Redis.from_url(
                 settings.url,
@@ -60,6 +106,8 @@ class Store:
             )
 
         self.areas = tuple(areas)
+        self.unreadable: dict[str, set[str]] = {area: set() for area in areas}
+        self._count = count
         self._redis = client(TIMEOUT_S)
         self._waiting = client(TIMEOUT_S + BLOCK_MS / 1000)
 
@@ -71,7 +119,8 @@ class Store:
     async def open_alerts(self, area: str) -> list[Change]:
         """Return the latest revision of each open alert, the rarest first."""
         ids = await self._redis.zrevrange(area_key(area, "open"), 0, -1)
-        return await self._latest((area, each.decode()) for each in ids)
+        self.unreadable[area].clear()
+        return await self._latest((area, each.decode(errors="replace")) for each in ids)
 
     async def find(self, alert: str) -> Change | None:
         """Return the latest revision of an alert of any area; None if there is none."""
@@ -84,16 +133,18 @@ class Store:
             for area, alert in named:
                 pipeline.hmget(area_key(area, f"alert:{alert}"), "event", "provenance")
             rows = await pipeline.execute() if named else []
-        return [
-            Change(area, event, provenance or b"")
-            for (area, _), (event, provenance) in zip(named, rows, strict=True)
-            if event is not None
+        found = [
+            self._change("alert", area, alert, *row)
+            for (area, alert), row in zip(named, rows, strict=True)
+            if row[0] is not None
         ]
+        return [change for change in found if change is not None]
 
     async def revisions(self, change: Change, alert: str) -> list[Change]:
         """Return every revision of an alert in Redis, the oldest first."""
         entries = await self._redis.xrange(area_key(change.area, f"alert:{alert}:revisions"))
-        return [_change(change.area, *entry) for entry in entries]
+        found = [self._entry(change.area, *entry).change for entry in entries]
+        return [each for each in found if each is not None]
 
     async def changes(self, area: str, since_s: float = float("-inf")) -> AsyncIterator[Change]:
         """Yield an area's changes back to a tick, the latest first, up to ``MAX_CHANGES``."""
@@ -101,12 +152,10 @@ class Store:
         for _ in range(MAX_CHANGES // BATCH):
             entries = await self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
             for entry in entries:
-                change = _change(area, *entry)
-                try:
-                    tick_s = change.glance.properties.tick_s
-                except msgspec.DecodeError:  # not an alert
+                change = self._entry(area, *entry).change
+                if change is None:
                     continue
-                if tick_s < since_s:
+                if change.alert.properties.tick_s < since_s:
                     return
                 yield change
             if len(entries) < BATCH:
@@ -121,39 +170,60 @@ class Store:
             rows = await pipeline.execute()
         return {area: row[0][0].decode() if row else "0-0" for area, row in zip(self.areas, rows, strict=True)}
 
-    async def news(self, positions: Mapping[str, str]) -> list[Change]:
+    async def news(self, positions: Mapping[str, str]) -> list[Entry]:
         """Return the changes after these positions; wait up to ``BLOCK_MS`` for the first."""
         areas = {area_key(area, "alerts"): area for area in positions}
         streams: dict[Any, Any] = {key: positions[area] for key, area in areas.items()}
         found = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
-        return [_change(areas[key.decode()], *entry) for key, entries in found for entry in entries]
+        return [self._entry(areas[key.decode()], *entry) for key, entries in found for entry in entries]
 
-    async def between(self, area: str, after: str, upto: str) -> AsyncIterator[Change]:
+    async def between(self, area: str, after: str, upto: str) -> AsyncIterator[Entry]:
         """Yield an area's changes after one entry up to another, the oldest first."""
         while True:
             entries = await self._redis.xrange(area_key(area, "alerts"), min=f"({after}", max=upto, count=BATCH)
             for entry in entries:
-                yield _change(area, *entry)
+                yield self._entry(area, *entry)
             if len(entries) < BATCH:
                 return
             after = entries[-1][0].decode()
 
-    async def heartbeats(self) -> dict[str, dict[str, str]]:
-        """Return the fields of each area's heartbeat; empty without one."""
+    async def heartbeats(self) -> dict[str, AreaHealth | None]:
+        """Return each area's heartbeat; None without a readable one."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
             rows = await pipeline.execute()
-        return {
-            area: {name.decode(): value.decode() for name, value in row.items()}
-            for area, row in zip(self.areas, rows, strict=True)
-        }
+        beats: dict[str, AreaHealth | None] = dict.fromkeys(self.areas)
+        for area, row in zip(self.areas, rows, strict=True):
+            try:
+                beats[area] = read_heartbeat(area, row) if row else None
+                self.unreadable[area].discard("heartbeat")
+            except ValueError as error:
+                self.leave_out("heartbeat", area, "heartbeat", error)
+        return beats
 
     async def usual(self, area: str) -> bytes | None:
         """Return how many incidents each location has had in the window, JSON; None if not known yet."""
         found: bytes | None = await self._redis.get(area_key(area, "usual"))
         return found
 
+    def leave_out(self, kind: Unreadable, area: str, name: str, error: Exception) -> None:
+        """Note a value of an area that cannot be read."""
+        self._count(kind)
+        noted = self.unreadable[area]
+        if name not in noted and len(noted) < MAX_NOTED:
+            noted.add(name)
+            log.warning("area %s: the %s %s in Redis cannot be read and is left out: %s", area, kind, name, error)
 
-def _change(area: str, entry: bytes, fields: Mapping[bytes, bytes]) -> Change:
-    return Change(area, fields.get(b"event", b""), fields.get(b"provenance", b""), entry.decode())
+    def _change(
+        self, kind: Unreadable, area: str, name: str, event: bytes | None, provenance: bytes | None
+    ) -> Change | None:
+        try:
+            return read_change(area, event, provenance)
+        except msgspec.DecodeError as error:
+            self.leave_out(kind, area, name, error)
+            return None
+
+    def _entry(self, area: str, id_: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+        name = id_.decode()
+        return Entry(area, name, self._change("change", area, name, fields.get(b"event"), fields.get(b"provenance")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 
 import h3
@@ -16,6 +17,8 @@ from streams.messages.usual import Usual
 WEEK_DAYS = 7.0
 DIGITS = 6
 """Decimal places of degrees, 0.1 m."""
+CELL = re.compile(r"[0-9a-f]{15,16}")
+"""The id of an H3 cell, if it is a valid one."""
 
 
 def outlines(ids: Iterable[str], places: Mapping[str, tuple[float, float]]) -> Cells:
@@ -43,7 +46,7 @@ class UsualCells:
         self._usual = self._cells = b""
 
     async def encoded(self, usual: bytes) -> bytes:
-        """Return the locations, as JSON, for the value in Redis."""
+        """Return the locations, as JSON, for the value in Redis; raises msgspec.DecodeError if it cannot be read."""
         async with self._lock:
             if usual != self._usual:
                 self._cells = await asyncio.to_thread(self._encode, usual)
@@ -51,13 +54,13 @@ class UsualCells:
             return self._cells
 
     def _encode(self, usual: bytes) -> bytes:
-        return msgspec.json.encode(usual_cells(msgspec.json.decode(usual, type=Usual), self._places))
+        return msgspec.json.encode(usual_cells(Usual.read(usual), self._places))
 
 
 def _cell(properties: CellProperties, places: Mapping[str, tuple[float, float]]) -> Cell | None:
     if properties.id in places:
         return Cell(geometry=Point(places[properties.id]), properties=properties)
-    if not h3.is_valid_cell(properties.id):
+    if not CELL.fullmatch(properties.id) or not h3.is_valid_cell(properties.id):
         return None
     corners = [
         (round(longitude, DIGITS), round(latitude, DIGITS))

@@ -15,6 +15,7 @@ from shapely.geometry import shape
 
 from streams.configuration.console import LayerKind, LayerSettings
 from streams.configuration.reader import ConfigurationError
+from streams.process.strict_json import StrictDecoder
 
 STREET_M = 300.0
 """Largest distance of a street that names a place, in metres."""
@@ -29,6 +30,11 @@ class _Feature(msgspec.Struct, tag="Feature", tag_field="type"):
 
 class _Collection(msgspec.Struct, tag="FeatureCollection", tag_field="type"):
     features: list[_Feature]
+
+
+_layer = StrictDecoder[_Collection | _Feature](_Collection | _Feature)
+UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, shapely.errors.ShapelyError)
+"""Errors of a file whose geometry is none; shapely raises what Python does on the way."""
 
 
 class Layer(NamedTuple):
@@ -105,10 +111,10 @@ def read_layer(settings: LayerSettings) -> Layer:
     """
     try:
         geojson = Path(settings.file).read_bytes()
-        read = msgspec.json.decode(geojson, type=_Collection | _Feature)
+        read = _layer.decode(geojson)
         features = [each for each in (read.features if isinstance(read, _Collection) else [read]) if each.geometry]
         shapes = tuple(shape(each.geometry) for each in features)
-    except (OSError, msgspec.DecodeError, shapely.errors.ShapelyError, LookupError, TypeError, ValueError) as error:
+    except UNUSABLE as error:
         raise ConfigurationError(
             f"console.layers: {settings.name}: {settings.file}: must be a GeoJSON FeatureCollection: {error}"
         ) from None

@@ -140,7 +140,8 @@ class RedisFeeder(BackgroundThread):
             self._advance(area, record.offset + 1, record)
         except msgspec.DecodeError as error:
             where = record.topic, record.partition, record.offset
-            log.warning("%s, partition %d, offset %d: not an alert, skipped: %s", *where, error)
+            log.warning("%s, partition %d, offset %d: not an alert, left out: %s", *where, error)
+            self._metrics.feeder_left_out(area)
 
     def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
         first = self._first.get(self._partition[area], 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -82,6 +83,13 @@ def publish(site: Site, *values: bytes, delayed: bool = False) -> None:
             producer.send(site.kafka.topic("alerts"), value, key=b"leeds", headers=headers).get(timeout=30)
 
 
+def scan(site: Site, seconds_late: float) -> None:
+    """Send a scan record of the area, as a worker does that is this far behind."""
+    value = json.dumps({"area": "leeds", "tick_s": int(time.time() - seconds_late)}).encode()
+    with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
+        producer.send(site.kafka.topic("scans"), value, key=b"leeds").get(timeout=30)
+
+
 def webhook(site: Site, desk_port: int, **settings: str) -> WorkerProcess:
     variables = {
         "url": f"http://127.0.0.1:{desk_port}/secret-path",
@@ -118,7 +126,7 @@ def test_alerts_are_delivered_and_a_refusal_stops_nobody(new_site: NewSite) -> N
             b"no alert",
             ended("good", 2),
         )
-        publish(site, event("late"), ended("throttled", 2), delayed=True)
+        publish(site, ended("throttled", 2), ended("before"), delayed=True)  # it was never told of the second
         expected = {
             ("fails-once", "firing", "opened"),
             ("fails-once", "firing", "escalated"),
@@ -189,3 +197,36 @@ def test_an_end_is_delivered_after_a_restart_and_nothing_is_lost_while_the_desk_
         }
         until(lambda: "lag_records" not in counted(process), "nothing waits")
         assert process.stop() == 0
+
+
+def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_is_resolved(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    with open_desk() as desk:
+        with webhook(site, desk.server_port) as process:
+            process.until(process.is_ready, "it reads alerts")
+            publish(site, event("open"), event("over"), delayed=True)
+            process.until(lambda: counted(process).get("late_alerts") == 2, "both wait for the worker")
+            scan(site, 3600)
+            publish(site, event("news"))
+            process.until(lambda: desk.accepted, "news is delivered meanwhile")
+            assert process.stop() == 0  # while the worker is still behind
+        with webhook(site, desk.server_port) as process:
+            process.until(lambda: counted(process).get("late_alerts") == 2, "both wait again")
+            publish(site, event("open", 2, notice="escalated"), ended("over"), delayed=True)
+            process.until(lambda: counted(process).get("late_alerts") == 1, "one has ended")
+
+            def told() -> bool:
+                scan(site, 1)  # a worker writes one each second
+                return ("open", "firing", "escalated") in desk.accepted
+
+            process.until(told, "the other is told once the worker has caught up")
+            process.until(lambda: "lag_records" not in counted(process), "nothing waits")
+            assert process.stop() == 0
+        with webhook(site, desk.server_port) as process:
+            process.until(process.is_ready, "it reads alerts")
+            publish(site, ended("open", 3))
+            process.until(lambda: ("open", "resolved", "ended") in desk.accepted, "its end is told")
+            assert process.stop() == 0
+        of_late = [each for each in desk.accepted if each[0] in ("open", "over")]
+        assert of_late == [("open", "firing", "escalated"), ("open", "resolved", "ended")]
+        assert {each for each in desk.accepted if each[0] == "news"} == {("news", "firing", "opened")}

@@ -72,19 +72,24 @@ def test_an_exercise_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "from_tier", "delayed", "notified"),
+    ("value", "from_tier", "notified"),
     [
-        (event("a"), Tier.ALERT, False, True),
-        (event("a", tier="alert"), Tier.ALERT, False, True),
-        (event("a", tier="advisory"), Tier.ALERT, False, False),
-        (event("a", tier="advisory"), Tier.WATCH, False, True),
-        (event("a", tier="alert"), Tier.URGENT, False, False),
-        (event("a", notice=""), Tier.ALERT, False, False),
-        (event("a"), Tier.ALERT, True, False),
-        (ended("a"), Tier.ALERT, True, True),
-        (ended("a", state="withdrawn"), Tier.ALERT, False, True),
-        (ended("a", tier="watch"), Tier.ALERT, False, False),
+        (event("a"), Tier.ALERT, True),
+        (event("a", tier="alert"), Tier.ALERT, True),
+        (event("a", tier="advisory"), Tier.ALERT, False),
+        (event("a", tier="advisory"), Tier.WATCH, True),
+        (event("a", tier="alert"), Tier.URGENT, False),
+        (event("a", notice=""), Tier.ALERT, False),
+        (ended("a"), Tier.ALERT, True),
+        (ended("a", state="withdrawn"), Tier.ALERT, True),
+        (ended("a", tier="watch"), Tier.ALERT, False),
     ],
 )
-def test_what_is_notified(value: bytes, from_tier: Tier, delayed: bool, notified: bool) -> None:
-    assert is_notified(read_alert(value).data.properties, from_tier, delayed) is notified
+def test_what_is_notified(value: bytes, from_tier: Tier, notified: bool) -> None:
+    assert is_notified(read_alert(value).data.properties, from_tier) is notified
+
+
+def test_an_alert_that_was_found_late_says_so() -> None:
+    feature = read_alert(event("a")).data
+    late, usual = (notification(feature, "desk", found_late=is_late).alerts[0].annotations for is_late in (True, False))
+    assert late == usual | {"found_late": "true", "summary": f"Found late: {usual['summary']}"}

@@ -32,7 +32,7 @@ from streams.worker.declared_metrics import WORKER_METRICS
 from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT
 
-BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "topic"}
+BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "kind", "topic"}
 
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
 HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learning", missing_days=4.5, promise=PROMISE)

@@ -3,10 +3,10 @@
 import { byId, h, setText } from "../parts/dom.js";
 import { listenToKeys } from "../parts/keys.js";
 import { Sound } from "../parts/sound.js";
-import { countWords, noticeWords, placeWords, plural, streamWords, tierWords } from "../parts/words.js";
+import { countWords, isTerminal, noticeWords, placeWords, plural, streamWords, tierWords } from "../parts/words.js";
 import { Alerts } from "../state/alerts.js";
 import * as api from "../state/api.js";
-import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, setAreas } from "../state/clock.js";
+import { areaNow, fullTime, hearServer, hearTick, isTimed, isWatermark, serverNow, setAreas } from "../state/clock.js";
 import { Live } from "../state/live.js";
 import { Card } from "./card.js";
 import { Filters } from "./filters.js";
@@ -33,6 +33,7 @@ class Page {
     this.isCurrent = false;
     this.isAsking = false;
     this.news = [];
+    this.late = new Map();
     this.alerts = new Alerts();
     const open = (id) => this.open(id);
     this.list = new List(byId("list"), this.alerts, { open, select: (id) => this.select(id), released: () => this.show() });
@@ -133,6 +134,8 @@ class Page {
     // While Redis is filled again, all past revisions come again.
     const isNews = isWatermark(alert.area) || areaNow(alert.area) - Date.parse(alert.updated_at) < HISTORY_MS;
     if (!this.alerts.put(feature, isNews)) return;
+    if (isTerminal(alert) || (alert.notice && !alert.delayed)) this.late.delete(alert.id);
+    else if (alert.notice) this.late.set(alert.id, { alert, since: serverNow() });
     if (isNews && alert.notice && this.alerts.isShown(alert)) {
       this.sound.hear(alert);
       this.news.push(`${alert.status === "exercise" ? "Exercise: " : ""}${noticeWords(alert.notice)}, ${tierWords(alert.tier)}, ${placeWords(feature)}, ${streamWords(alert.category)}, ${countWords(alert)}`);
@@ -145,10 +148,24 @@ class Page {
     this.showSoon();
   }
 
+  /** Sounds once for each open alert that was found late, when a heartbeat since then says that its area has caught up. */
+  hearLate(areas) {
+    const known = new Map(areas.map((each) => [each.area, each]));
+    for (const [id, { alert, since }] of this.late) {
+      const { worker, feed, written_at } = known.get(alert.area) ?? {};
+      const isBehind = feed === "catching_up"
+        || feed === "kafka_away";
+      if (worker !== "alive" || isBehind || !(Date.parse(written_at) > since)) continue;
+      this.late.delete(id);
+      if (this.alerts.isShown(alert)) this.sound.hear({ ...alert, delayed: false });
+    }
+  }
+
   /** Takes a health event; they come every few seconds, and ages on the page grow with them. */
   hearHealth(health) {
     hearServer(health.time);
     for (const area of health.areas) if (area.clock) hearTick(area.area, area.clock);
+    this.hearLate(health.areas);
     this.health.latest = health;
     this.health.isConnected = true;
     this.health.lostAt = 0;

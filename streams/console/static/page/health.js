@@ -45,6 +45,9 @@ export class Health {
       found.push({ level: "bad", long: "Redis does not respond. This page shows the last data that it received." });
     } else if (this.latest) {
       found.push(...this.latest.areas.map(verdict).filter((each) => each.level !== "good"));
+      for (const { area, unreadable } of this.latest.areas) {
+        if (unreadable) found.push({ level: "warning", long: `${plural(unreadable, "value")} of ${area} in Redis cannot be read: alerts may be missing here.` });
+      }
     }
     return found.sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level));
   }

@@ -1,0 +1,89 @@
+"""Alerts that were found while the worker catches up: they wait until it has, and are told once if still open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streams.brokers.connection import news_reader_arguments
+from streams.configuration.kafka import KafkaSettings
+from streams.messages.alert import AlertFeature
+from streams.process.strict_json import StrictDecoder
+
+CURRENT_S = 60.0
+"""An area has caught up when the scan record of a tick is written within this time after it, in seconds."""
+LONGEST_S = 3600.0
+"""Longest wait for an area to catch up, in seconds: its worker may be gone, and the alert is open."""
+
+
+class Late:
+    """A late alert: its last delayed record, and the offset of the first, below which alone all can be done.
+
+    ``upto``: the end of the topic when its area had caught up; None before. An end below it must be seen first.
+    """
+
+    def __init__(self, record: ConsumerRecord, feature: AlertFeature, first: int) -> None:
+        self.record = record
+        self.feature = feature
+        self.first = first
+        self.upto: int | None = None
+        self._since_s = time.monotonic()
+
+    @property
+    def at(self) -> TopicPartition:
+        """The partition of its records."""
+        return TopicPartition(self.record.topic, self.record.partition)
+
+    def is_due(self, current: Mapping[str, int]) -> bool:
+        """Return whether its area has caught up, or takes too long; ``current`` as :class:`ScanReader` has it."""
+        is_current = current.get(self.feature.properties.area, -1) >= self.record.timestamp
+        return is_current or time.monotonic() - self._since_s > LONGEST_S
+
+
+class _Tick(msgspec.Struct):
+    area: str
+    tick_s: int
+
+
+_tick = StrictDecoder[_Tick](_Tick)
+
+
+class ScanReader:
+    """A reader of the newest scan records. ``current``: by area, when the last one was written in time, in ms."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.current: dict[str, int] = {}
+        self._topic = kafka.topic("scans")
+        self._consumer = AIOKafkaConsumer(**news_reader_arguments(kafka))
+
+    async def start(self) -> None:
+        """Connect to Kafka."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._consumer.stop()
+
+    async def read(self, partitions: set[int]) -> None:
+        """Read what is new in these partitions; of a partition that was not read before, what comes from now on."""
+        wanted = {TopicPartition(self._topic, number) for number in partitions}
+        if wanted != self._consumer.assignment():
+            self._consumer.unsubscribe()
+            if wanted:
+                self._consumer.assign(list(wanted))
+        if not wanted:
+            return
+        for records in (await self._consumer.getmany(timeout_ms=0)).values():
+            for record in records:
+                self._take(record)
+
+    def _take(self, record: ConsumerRecord) -> None:
+        try:
+            tick = _tick.decode(record.value)
+        except msgspec.DecodeError:  # the partition's own record
+            return
+        if record.timestamp / 1000 - tick.tick_s <= CURRENT_S:
+            self.current[tick.area] = record.timestamp

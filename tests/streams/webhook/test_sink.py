@@ -1,0 +1,233 @@
+"""Alerts found late, without a server: told once the worker has caught up, across restarts, and ended only then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
+
+from streams.configuration.kafka import KafkaSettings
+from streams.configuration.services import WebhookSettings
+from streams.messages.alert import PROVENANCE_HEADER, Provenance
+from streams.webhook.client import UndeliverableError
+from streams.webhook.metrics import WebhookMetrics
+from streams.webhook.sink import WebhookSink
+from streams.webhook.told import MAX_TOLD, Told
+from tests.streams.messages.alert_events import ended, event
+
+HERE = TopicPartition("alerts", 0)
+Row = tuple[bytes, bool]
+"""A record of alerts: its value, and whether it is delayed."""
+
+
+class Desk:
+    """A partition of the topic, the group's offset in it, and an on-call tool."""
+
+    def __init__(self, *rows: Row) -> None:
+        self.rows = list(rows)
+        self.committed: tuple[int, str] = (0, Told().metadata)
+        self.posted: list[tuple[str, str, bool]] = []  # name, status, found late
+        self.refuses = False
+        self._position = 0
+
+    async def post(self, body: bytes) -> None:
+        read = msgspec.json.decode(body)
+        if self.refuses:
+            raise UndeliverableError("refused", "HTTP 400", 1)
+        (alert,) = read["alerts"]
+        name = bytes.fromhex(alert["labels"]["alert_id"]).rstrip(b"\0").decode()
+        self.posted.append((name, read["status"], alert["annotations"].get("found_late") == "true"))
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({HERE})
+
+    async def position(self, _: TopicPartition) -> int:
+        return self._position
+
+    async def end_offsets(self, _: Any) -> dict[TopicPartition, int]:
+        return {HERE: len(self.rows)}
+
+    def last_stable_offset(self, _: TopicPartition) -> int:
+        return len(self.rows)
+
+    async def commit(self, marks: dict[TopicPartition, tuple[int, str]]) -> None:
+        self.committed = marks[HERE]
+
+    async def send_and_wait(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def session(self, run: Callable[[Session], Awaitable[None]]) -> None:
+        """Run a process from the committed offset on."""
+
+        async def session() -> None:
+            one = Session(self)
+            await run(one)
+            await one.sink._in_flight.cancel()
+
+        asyncio.run(session())
+
+
+class Session:
+    """One run of the webhook."""
+
+    def __init__(self, desk: Desk) -> None:
+        settings, metrics = WebhookSettings(url="http://tool.example/"), WebhookMetrics(CollectorRegistry())
+        self.desk = desk
+        self.sink = WebhookSink(KafkaSettings(), "group", settings, desk, metrics)  # type: ignore[arg-type]
+        self.sink._producer = desk
+        self.sink._is_settled = True
+        offset, metadata = desk.committed
+        self.sink._told = {HERE: Told.read(metadata, 2_000_000_000)}
+        self.current: dict[str, int] = {}
+        self.sink._scans = SimpleNamespace(read=self._read, current=self.current)  # type: ignore[assignment]
+        desk._position = offset
+
+    async def _read(self, _: set[int]) -> None:
+        pass
+
+    async def go_on(self, upto: int | None = None, caught_up: bool = False) -> None:
+        """Read rows up to an offset and do what is due."""
+        made = Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=0.1, delayed=False)
+        for offset in range(self.desk._position, len(self.desk.rows) if upto is None else upto):
+            value, is_delayed = self.desk.rows[offset]
+            header = msgspec.structs.replace(made, delayed=is_delayed).encode()
+            record: Any = SimpleNamespace(
+                topic=HERE.topic,
+                partition=HERE.partition,
+                offset=offset,
+                key=b"leeds",
+                value=value,
+                headers=[(PROVENANCE_HEADER, header)],
+                timestamp=1000 * offset,
+            )
+            self.sink._take(record)
+            self.desk._position = offset + 1
+        if caught_up:
+            self.current["leeds"] = 1000 * self.desk._position
+        await self.sink._tell_late(self.desk)
+        while self.sink._in_flight:
+            self.sink._in_flight.check()
+            await asyncio.sleep(0)
+        await self.sink._commit(self.desk)
+
+
+LATE, NEWS = True, False
+OPENED, RISEN, ENDED = (event("a", tier="alert"), LATE), (event("a", 2, notice="escalated"), LATE), ended("a", 3)
+
+
+def test_what_is_open_when_the_worker_has_caught_up_is_told_once() -> None:
+    desk = Desk(OPENED, RISEN)
+
+    async def run(session: Session) -> None:
+        await session.go_on()
+        assert (desk.posted, desk.committed[0]) == ([], 0)
+        await session.go_on(caught_up=True)
+        await session.go_on()
+        assert desk.posted == [("a", "firing", True)]
+        assert desk.committed[0] == 2
+        desk.rows.append((ENDED, NEWS))
+        await session.go_on()
+        assert desk.posted[1:] == [("a", "resolved", False)]
+
+    desk.session(run)
+
+
+def test_what_has_ended_by_then_is_not_told_at_all() -> None:
+    desk = Desk(OPENED, (ENDED, LATE))
+
+    async def run(session: Session) -> None:
+        await session.go_on(upto=1)
+        await session.go_on(upto=1, caught_up=True)  # its end is in the topic already, and not read yet
+        assert desk.posted == []
+        await session.go_on()
+        assert (desk.posted, desk.committed) == ([], (2, Told().metadata))
+
+    desk.session(run)
+
+
+@pytest.mark.parametrize("is_late", [LATE, NEWS])
+def test_an_end_of_what_was_never_told_is_not_told(is_late: bool) -> None:
+    desk = Desk((ENDED, is_late), (event("b"), NEWS))
+
+    async def run(session: Session) -> None:
+        await session.go_on()
+        assert desk.posted == [("b", "firing", False)]
+
+    desk.session(run)
+
+
+def test_a_refused_alert_counts_as_not_told() -> None:
+    desk = Desk((event("a"), NEWS))
+
+    async def run(session: Session) -> None:
+        desk.refuses = True
+        await session.go_on()
+        desk.refuses = False
+        desk.rows.append((ENDED, NEWS))
+        await session.go_on()
+        assert desk.posted == []
+
+    desk.session(run)
+
+
+def test_a_restart_forgets_neither_what_waits_nor_what_was_told() -> None:
+    desk = Desk(OPENED, (event("b"), NEWS))
+
+    async def before(session: Session) -> None:
+        await session.go_on()
+        assert (desk.posted, desk.committed[0]) == ([("b", "firing", False)], 0)
+
+    async def after(session: Session) -> None:
+        await session.go_on(caught_up=True)
+        assert ("a", "firing", True) in desk.posted
+        assert desk.committed[0] == 2
+
+    async def last(session: Session) -> None:
+        desk.rows += [(ended("a"), LATE), (ended("b"), LATE), (ended("c"), LATE)]
+        await session.go_on()
+        assert sorted(desk.posted[-2:]) == [("a", "resolved", False), ("b", "resolved", False)]
+
+    for session in (before, after, last):
+        desk.session(session)
+    assert desk.committed[1] == Told().metadata
+
+
+def test_a_notice_on_time_tells_a_late_alert() -> None:
+    desk = Desk(OPENED, (event("a", 2, notice="escalated"), NEWS))
+
+    async def run(session: Session) -> None:
+        await session.go_on()
+        await session.go_on(caught_up=True)
+        assert desk.posted == [("a", "firing", False)]
+
+    desk.session(run)
+
+
+def test_a_group_of_a_version_without_the_list_ends_what_it_may_have_told() -> None:
+    desk = Desk((ENDED, NEWS))
+    desk.committed = (0, "")
+
+    async def run(session: Session) -> None:
+        await session.go_on()
+        assert desk.posted == [("a", "resolved", False)]
+
+    desk.session(run)
+
+
+def test_the_list_of_what_was_told_fits_into_the_metadata() -> None:
+    desk = Desk(*((event(f"{number}"), NEWS) for number in range(2 * MAX_TOLD)))
+
+    async def run(session: Session) -> None:
+        await session.go_on()
+        desk.rows += [(ended(f"{number}"), NEWS) for number in range(2 * MAX_TOLD)]
+        await session.go_on()
+
+    desk.session(run)
+    assert len(desk.posted) == 4 * MAX_TOLD
+    assert len(desk.committed[1].encode()) <= 4096
