@@ -34,6 +34,7 @@ class Desk(http.server.ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         self.answers: dict[str, deque[Answer]] = defaultdict(deque)
         self.accepted: list[tuple[str, str, str]] = []  # name, status, notice
+        self.found_late: list[str] = []
         self.asked: list[str] = []
         self.tokens: set[str] = set()
         super().__init__(("127.0.0.1", port), _Handler)
@@ -52,6 +53,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = answers.popleft() if answers else Answer(200)
         if answer.status == 200:
             self.server.accepted.append((name, body["status"], alert["annotations"]["notice"]))
+            self.server.found_late += [name] * ("found_late" in alert["annotations"])
         self.send_response(answer.status)
         for header, value in answer.headers.items():
             self.send_header(header, value)
@@ -228,5 +230,6 @@ def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_i
             process.until(lambda: ("open", "resolved", "ended") in desk.accepted, "its end is told")
             assert process.stop() == 0
         of_late = [each for each in desk.accepted if each[0] in ("open", "over")]
+        assert desk.found_late == ["open"]
         assert of_late == [("open", "firing", "escalated"), ("open", "resolved", "ended")]
         assert {each for each in desk.accepted if each[0] == "news"} == {("news", "firing", "opened")}
