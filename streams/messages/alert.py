@@ -221,6 +221,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self)
 
 
+class _Delay(msgspec.Struct):
+    delayed: bool = False
+
+
 _TIMES = [
     name
     for name in AlertProperties.__struct_fields__ + AlertResponse.__struct_fields__
@@ -228,7 +232,7 @@ _TIMES = [
 ]
 _encoder = msgspec.json.Encoder(order="deterministic")
 _alert = StrictDecoder[AlertEvent](AlertEvent)
-_provenance = StrictDecoder[Provenance](Provenance)
+_provenance = StrictDecoder[_Delay](_Delay)
 
 
 def alert_event(
