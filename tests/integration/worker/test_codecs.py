@@ -120,8 +120,7 @@ def spoil(broker: LocalKafka, topic: str, value: bytes) -> None:
 
 
 def test_a_batch_damaged_on_disk_costs_its_own_records_alone(tmp_path: Path, topic_prefix: str) -> None:
-    with LocalKafka(tmp_path / "broker") as broker:
-        site = Site(tmp_path, broker.bootstrap, topic_prefix)
+    with LocalKafka(tmp_path / "broker") as broker, closing(Site(tmp_path, broker.bootstrap, topic_prefix)) as site:
         rows = incidents("leeds", 160, 1)
         for first in range(0, FED, 20):
             site.produce(rows[first : min(first + 20, FED)], **IN_ONE_BATCH)
@@ -143,4 +142,3 @@ def test_a_batch_damaged_on_disk_costs_its_own_records_alone(tmp_path: Path, top
         hotspots(site, "export", tmp_path / "copy", log=log)
         assert log.count(line) == 1
         assert len((tmp_path / "copy" / "incidents.jsonl").read_text().splitlines()) == FED - 20
-        site.close()
