@@ -35,7 +35,7 @@ GUMBEL_RANK = 10
 LEAST_REPLICATIONS = 99
 """Lowest number of replications with a p-value."""
 LOWEST_SCORE = -math.log(-math.log(1e-5))
-"""Score that one largest LLR in 100,000 stays below by chance (docs/method.md section 4.6)."""
+"""Score that all but one in 100,000 maxima by chance exceed (docs/method.md section 4.6)."""
 
 Maxima = NDArray[np.float64]
 
@@ -287,7 +287,7 @@ def _cluster(
 
 
 def _listed(clusters: list[StudyCluster], by_chance: _ByChance) -> list[StudyCluster]:
-    """Return the top cluster and all above the least that chance brings; without replications the first few.
+    """Return the top cluster and all above the limit; without replications, the first few.
 
     SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6), so its list depends on the
     lowest of them. Here the tail of the fitted Gumbel decides as well, and lists hardly differ between two seeds.

@@ -28,7 +28,7 @@ NORMAL_95 = 1.96
 
 
 class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
-    """The near repeats that chance includes: followers per incident of each category, their shares by ring and lag."""
+    """The near repeats in null histories: followers per incident of each category, and their shares by ring and lag."""
 
     followers: dict[str, float]
     within_m: tuple[float, ...]

@@ -147,7 +147,7 @@ def _limit(observed: int, total: float, floor: float, guess: float) -> float:
 
 @compiled
 def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Floats:
-    """``log(1 + cases)`` of the last hours, for each span, and of the window that ends with a bucket; (hours + 1,)."""
+    """``log(1 + cases)`` of each span of ``hours`` and of the window, all ending with a bucket; shape (hours + 1,)."""
     load = np.empty(len(hours) + 1)
     for which in range(len(hours)):
         load[which] = math.log1p(in_bucket[max(0, bucket - min(hours[which], window) + 1) : bucket + 1].sum())

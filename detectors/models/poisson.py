@@ -92,7 +92,7 @@ class PoissonModel:
         return np.asarray(self._expected.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
-        """Return the expected cases of each interval of a time span, (L, end - begin)."""
+        """Return the expected cases of each location in each interval of a time span, (L, end - begin)."""
         return self._expected[:, begin:end]
 
     def total(self, begin: int, end: int) -> float:

@@ -110,7 +110,7 @@ class LargestNow:
         return maxima
 
     def _search(self, drawn: Drawn, floor: float) -> Maxima:
-        """The largest LLR of each replication, or the floor where none is above it."""
+        """The largest LLR of each replication; the floor if no LLR exceeds it."""
         found = np.full(len(drawn.start) - 1, math.nan)
         for bits in LANE_BITS:
             left = np.flatnonzero(np.isnan(found))
@@ -152,7 +152,7 @@ class _Packed:
         self._packed = kernels.Packed(bits, guard, expected, before, totals, min_cases, min_risk)
 
     def largest(self, drawn: Drawn, floor: float) -> Maxima:
-        """The largest LLR of each replication, the floor where none is above it, NaN where a lane overflowed."""
+        """The largest LLR of each replication; the floor if no LLR exceeds it, NaN if a lane overflowed."""
         if floor not in self._words:
             self._words[floor] = kernels.requirements(self._shells, self._packed, floor)
         words = self._words[floor]

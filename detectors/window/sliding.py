@@ -77,8 +77,8 @@ class SlidingWindow:
     ``by_stratum`` has the counts, int32, shape (5, locations, strata): planes 0 to 3 are the categories, ``ALL`` is
     their sum. ``in_bucket`` has the area's totals, int32, shape (5, buckets kept), bucket ``b`` at
     ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents a little ahead of the clock wait
-    in their bucket until it is reached. ``touched``, bool, shape (5, locations): whose counts have changed; the reader
-    clears it.
+    in their bucket until it is reached. ``touched``, bool, shape (5, locations), is true where counts have changed,
+    until the reader clears it.
     """
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:

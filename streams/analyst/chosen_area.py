@@ -27,7 +27,7 @@ def chosen_table(
     seed: int | None = None,
     calibration: Path | None = None,
 ) -> tuple[str, AreaTable]:
-    """Return name and table of an area (:func:`only_area`), on the watermark clock and with the options given.
+    """Return the name and table of the area from :func:`only_area`, with the watermark clock and the given options.
 
     Raises:
         ConfigurationError: The area is not configured, or an option cannot be used.

@@ -1,9 +1,9 @@
 """The command ``reproduce``: derive every figure of an alert again, from the log alone.
 
-From the last scan record before the alert on, the recorded ticks and responses are repeated with their input records,
-with the settings and the calibration that they name. The result must be what was written: the alert's revisions byte
-for byte, and the scan records, which contain the tracker's state, field by field. The chain of digests is verified over
-the input records and scan records of the whole window before the alert.
+Starting at the last scan record before the alert, it repeats the recorded ticks and responses with their input records,
+and with the settings and the calibration that they name. The result must be what was written: the alert's revisions
+byte for byte, and the scan records, which contain the tracker's state, field by field. The chain of digests is verified
+over the input records and scan records of the whole window before the alert.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def group_admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def news_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Arguments of an ``aiokafka.AIOKafkaConsumer`` without a group: committed records that come from now on."""
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` that has no group and reads only new, committed records."""
     committed_news = {"isolation_level": "read_committed", "auto_offset_reset": "latest"}
     return _connection(kafka) | committed_news | {"enable_auto_commit": False}
 

@@ -25,7 +25,7 @@ class Child:
     may_end: bool = False
 
     def check(self) -> None:
-        """Raise DemoError if it has ended unexpectedly."""
+        """Raise DemoError if the child has ended unexpectedly."""
         code = self.process.poll()
         if code is not None and (code != 0 or not self.may_end):
             lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []

@@ -49,7 +49,7 @@ class Layer(NamedTuple):
 
 
 class Layers:
-    """All layers, and the name that they give to a point."""
+    """All layers; those of streets and beats name points."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = {layer.name: layer for layer in layers}
