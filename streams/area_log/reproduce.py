@@ -87,7 +87,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
         if link.offset > span.last:
             break
         if link.is_given:
-            raise LogError("the log does not reach back to what the alert rests on; retention has removed it")
+            raise LogError("the log begins too late: retention has removed records that the alert depends on")
         step()
         where = f"scan record at offset {link.offset}"
         if link.fault:

@@ -146,7 +146,8 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
         )
     if first > start:
         log.error(
-            "%s, partition %d: begins at offset %d, but windows need it from %d; they are rebuilt without them",
+            "%s, partition %d: begins at offset %d, but the windows need records from %d on; "
+            "they are rebuilt without the missing records",
             incidents.topic,
             incidents.partition,
             first,

@@ -234,7 +234,7 @@ def test_a_log_that_begins_in_the_middle_is_said_to(small: Path) -> None:
     save(copy, "scans", load(small, "scans")[first - 1 :])
     result = audit(ExportedLog(copy), nothing)
     assert (result.given, result.breaks) == (1, [])
-    with pytest.raises(LogError, match="does not reach back"):
+    with pytest.raises(LogError, match="begins too late"):
         reproduce(ExportedLog(copy), alerts(small)[0], nothing)
 
 
