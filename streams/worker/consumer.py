@@ -179,7 +179,7 @@ class Worker:
         if self._failure is None:
             log.info("leaving: putting on record what is read")
             if not await self._loop.run_in_executor(None, self.engine.drain, DRAIN_S):
-                log.error("leaving before the last tick is on record: it takes over %s s; it will be read again", DRAIN_S)
+                log.error("leaving before the last tick is on record: it takes over %s s; it is read again", DRAIN_S)
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
         end_within(LEAVE_S, code, lambda: shutil.rmtree(folder, ignore_errors=True))
