@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Route, expect
 
+from streams.redis_copy.keys import area_key
 from tests.browser.conftest import OpenPage, Site, shown
 from tests.integration.worker_process import until
 
@@ -130,6 +131,7 @@ def test_alerts_that_redis_lost_and_got_back_are_shown_again(site: Site, open_pa
     page.goto(site.url)
     expect(page.locator("#summary")).to_have_text("0 open")
     page.unroute("**/api/alerts?*")
+    until(lambda: site.redis.zcard(area_key("city", "open")), "an alert of the city is open")
     page.clock.run_for(61_000)
     expect(page.locator("#list .row").first).to_be_visible()
 
