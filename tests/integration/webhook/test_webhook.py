@@ -128,7 +128,7 @@ def test_alerts_are_delivered_and_a_refusal_stops_nobody(new_site: NewSite) -> N
             b"no alert",
             ended("good", 2),
         )
-        publish(site, ended("throttled", 2), ended("before"), delayed=True)  # it was never told of the second
+        publish(site, ended("throttled", 2), ended("before"), delayed=True)  # the tool does not know the second
         expected = {
             ("fails-once", "firing", "opened"),
             ("fails-once", "firing", "escalated"),
