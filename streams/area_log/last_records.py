@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Collection
@@ -20,6 +19,8 @@ from streams.process.strict_json import StrictDecoder
 
 FIRST_STEP = 64
 """Records that the first step backwards reads; each step doubles."""
+ADVICE = "`hotspots copy-inputs` makes topics from which a worker derives everything again"
+"""What to do if a log lacks what a worker needs."""
 
 
 T = TypeVar("T")
@@ -41,6 +42,18 @@ class Standing(NamedTuple):
     own: PartitionRecord
     scans: dict[str, ScanRecord]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is on record."""
+        return self.own.previous < 0 and not self.own.scans
+
+    @property
+    def read_from(self) -> int:
+        """The offset of ``incidents`` below which every record is on record."""
+        if self.own.read_from is not None:
+            return self.own.read_from
+        return min((each.next_offset for each in self.scans.values()), default=self.own.next_offset)
+
 
 def last_records(
     consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
@@ -54,11 +67,11 @@ def last_records(
     Raises:
         Cancelled: ``cancelled`` is set.
         StalledError: Kafka gave no record for a long time.
-        LogError: A scan record was written by another version.
+        LogError: A scan record was written by another version, or is missing.
     """
     scans_log = TopicPartition(kafka.topic("scans"), partition)
     consumer.assign([scans_log])
-    first = consumer.beginning_offsets([scans_log])[scans_log]
+    first = begin = consumer.beginning_offsets([scans_log])[scans_log]
     end = consumer.end_offsets([scans_log])[scans_log]
     own, offsets, scans = PartitionRecord(), dict[str, int](), dict[str, ScanRecord]()
     start, step = end, FIRST_STEP
@@ -75,10 +88,18 @@ def last_records(
                 offsets[area], scans[area] = record.offset, scan
         if own_offset >= 0:
             first = max(first, own.previous + 1)
+    if own.previous >= own_offset >= 0:
+        problem = f"offset {own_offset}: names a record at offset {own.previous}"
+        raise LogError(f"{scans_log.topic}, partition {partition}, {problem}; the topic was created again. {ADVICE}")
     offsets = own.scans | offsets
     for area, offset in offsets.items():
         if area in areas and area not in scans:
-            (record,) = itertools.islice(records_between(consumer, scans_log, offset, offset + 1, cancelled), 1)
+            is_there = begin <= offset < end
+            found = records_between(consumer, scans_log, offset, offset + 1, cancelled) if is_there else iter(())
+            record = next(found, None)
+            if record is None or record.key != area.encode():
+                problem = f"lacks offset {offset}, the last record of area {area}"
+                raise LogError(f"{scans_log.topic}, partition {partition}: {problem}. {ADVICE}")
             if (scan := _read(record, decode_scan)) is not None:
                 scans[area] = scan
     wanted = {area: record for area, record in scans.items() if area in areas}

@@ -83,7 +83,9 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``next_offset``: the first record of no area that is not yet rejected. ``rejected``: how many were, by reason.
     ``next_response``: the first record of the topic ``responses``, of any area, that has not yet taken effect.
     ``scans``: by area, the offset in this topic of its last record before this transaction. ``previous``: the offset of
-    the partition's own last record, -1 for none.
+    the partition's own last record, -1 for none. ``read_from``: the first record of ``incidents``, of any area or none,
+    that is not on record; None from a version that did not note it. ``copied``: the records below this offset were
+    copied from a former topic.
     """
 
     next_offset: int = 0
@@ -91,6 +93,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     rejected: dict[str, int] = {}
     scans: dict[str, int] = {}
     previous: int = -1
+    read_from: int | None = None
+    copied: int = 0
 
 
 _encode = msgspec.json.Encoder().encode

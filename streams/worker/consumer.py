@@ -21,6 +21,7 @@ from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 
+from streams.area_log.last_records import ADVICE
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.reading import Cancelled, StalledError
@@ -33,7 +34,7 @@ from streams.worker.background.response_reader import ResponseReader
 from streams.worker.engine.outgoing import Outgoing
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
-from streams.worker.engine.rebuild import RebuildError, rebuild
+from streams.worker.engine.rebuild import RebuildError, rebuild, start_offsets
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_transport import faust_app
 from streams.worker.inbox import Inbox, Record
@@ -145,7 +146,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         with tempfile.TemporaryDirectory(prefix="hotspots-", ignore_cleanup_errors=True) as folder:
-            app = faust_app(self._kafka, self._settings, self._instance, folder)
+            app = faust_app(self._kafka, self._settings, self._instance, folder, self._begin)
             incidents = app.topic(
                 self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
             )
@@ -241,11 +242,28 @@ class Worker:
             return
         if position is None or end_offset is None:
             return
+        if end_offset < owned.inbox.next_offset:
+            where = f"{self._topic}, partition {owned.number}"
+            read = f"ends at offset {end_offset}, but was read up to {owned.inbox.next_offset}"
+            raise LeaveError(f"{where}: {read}; the topic was created again. {ADVICE}")
         if position != owned.position or is_held:
             owned.position, owned.moved_s = position, self._clock.monotonic_s()
         owned.inbox.observe(position, end_offset, is_held)
 
     # Partitions
+
+    async def _begin(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        """Return where each partition is read from, as the scan records say."""
+        offsets = {tp.partition: offset for tp, offset in committed.items()}
+        stopping = threading.Event()
+        try:
+            starts = await self._loop.run_in_executor(None, start_offsets, self._kafka, self._areas, offsets, stopping)
+        except EXPECTED as error:
+            self._fail(error)  # as the rebuild fails; Faust would hide it
+            return {}
+        finally:
+            stopping.set()
+        return {TP(self._topic, number): offset for number, offset in starts.items()}
 
     async def _revoked(self, *_args: Any, **_: Any) -> None:
         """At the start of a rebalance: let the engine finish its transaction before another worker takes over."""
@@ -318,6 +336,7 @@ class Worker:
         except BaseException:
             publisher.close()
             raise
+        self._metrics.missed(self._topic, restored.missed)
         for name in restored.monitors:
             self._metrics.rebuilt(name, restored.seconds)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)

@@ -22,6 +22,16 @@ UNREADABLE = Counter(
     "Offsets that a reader of this worker passed over, because the batch there cannot be decoded, by topic.",
     ("topic",),
 )
+MISSED = Counter(
+    "hotspots_missed_records_total",
+    "Offsets that were never read: retention removed them before, or a client passed over them, by topic.",
+    ("topic",),
+)
+TOPIC_FAULTS = Gauge(
+    "hotspots_topic_faults",
+    "Faults of the topics, as `hotspots topics --check` prints them; checked every 10 s.",
+    (),
+)
 UNMAPPED_CATEGORIES = Counter(
     "hotspots_unmapped_categories_total",
     "Incidents whose category is missing from the area's map, and which count as other.",
@@ -94,6 +104,8 @@ DRIVEN: tuple[Metric[Any], ...] = (
     RECORDS,
     REJECTED,
     UNREADABLE,
+    MISSED,
+    TOPIC_FAULTS,
     UNMAPPED_CATEGORIES,
     TICKS,
     MERGED_TICKS,

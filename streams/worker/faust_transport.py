@@ -1,4 +1,7 @@
-"""The Faust app of a worker, whose consumer has short fetches and makes no four tasks for each record.
+"""The Faust app of a worker. Its consumer begins where the caller says, fetches often, and makes no tasks for a record.
+
+After every rebalance Faust reads each partition from the offset that the group has committed. Anyone can set that
+offset, so it only proposes where to begin; the scan records decide.
 
 While the records of one fetch are being worked through, the client asks the same broker for the other partitions.
 Faust lets that request wait up to 1.5 s for records, and the busy partition is not fetched before it returns.
@@ -10,12 +13,13 @@ Nearly every record can be passed on at once and needs no race.
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka
+from faust.types import TP
 from mode.services import WaitResults
 
 from streams.configuration.kafka import KafkaSettings
@@ -28,6 +32,8 @@ at forty times the cost, and the partition is not fetched before most of them ar
 FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
 
+Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
+
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -39,6 +45,14 @@ class _Thread(aiokafka.AIOKafkaConsumerThread):
 class _Consumer(aiokafka.Consumer):
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    transport: PromptTransport
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek each partition to where it must be read from, and return these offsets."""
+        starts = await self.transport.begin(await super().seek_to_committed())
+        await self.seek_wait(starts)
+        return starts
 
     async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
         """Return what is done first. A record that can be passed on without waiting goes before a rebalance."""
@@ -77,13 +91,20 @@ def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, 
 
 
 class PromptTransport(aiokafka.Transport):
-    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race."""
+    """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race.
+
+    ``begin`` gets the committed offset of each partition, None without one, and returns where to read from.
+    """
 
     Consumer = _Consumer
+    begin: Begin
 
 
-def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, folder: str) -> faust.App:
-    """Return an app without topics and agents that joins the group as ``instance``; ``folder`` is for its files."""
+def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, folder: str, begin: Begin) -> faust.App:
+    """Return an app without topics and agents that joins the group as ``instance``; ``folder`` is for its files.
+
+    ``begin``: see :class:`PromptTransport`.
+    """
     app = faust.App(
         kafka.group,
         **faust_arguments(kafka),
@@ -105,6 +126,7 @@ def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, fol
         stream_buffer_maxsize=BUFFER_RECORDS,
     )
     app.transport = PromptTransport(app.conf.broker_consumer, app)
+    app.transport.begin = begin
     return app
 
 

@@ -90,6 +90,14 @@ class Metrics(ProcessMetrics):
         """Count offsets of a topic that were passed over, or none of them to show the counter."""
         self.of(declared.UNREADABLE).labels(topic).inc(offsets)
 
+    def missed(self, topic: str, offsets: int) -> None:
+        """Count offsets of a topic that were never read, or none of them to show the counter."""
+        self.of(declared.MISSED).labels(topic).inc(offsets)
+
+    def topic_faults(self, number: int) -> None:
+        """Show how many faults the topics have."""
+        self.of(declared.TOPIC_FAULTS).set(number)
+
     def tick_merged(self, area: str) -> None:
         """Count a tick that was extended because the engine was behind."""
         self.of(declared.MERGED_TICKS).labels(area).inc()

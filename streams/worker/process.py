@@ -29,6 +29,7 @@ from streams.process.watchdog import Watchdog
 from streams.worker.background.kafka_watch import KafkaWatch
 from streams.worker.background.recalibration import Recalibrator
 from streams.worker.background.redis_feeder import RedisFeeder
+from streams.worker.background.topic_watch import TopicWatch
 from streams.worker.consumer import FAILED, LeaveError, Worker
 from streams.worker.engine.outgoing import VERSION
 from streams.worker.metrics import Metrics
@@ -80,6 +81,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     worker = Worker(kafka, limits, configuration.instance, areas, metrics)
     host, port = configuration.metrics.host, configuration.metrics.port
     watch = KafkaWatch(kafka, metrics, worker.owned)
+    topics = TopicWatch(kafka, configuration.longest_window_days, metrics, worker.engine.gaps)
 
     def health() -> Mapping[str, AreaHealth]:
         known = worker.engine.health()
@@ -99,12 +101,13 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     )
 
     def not_ready() -> str | None:
-        return watch.away() or worker.not_ready()
+        return watch.away() or topics.fault() or worker.not_ready()
 
     def stalled() -> str | None:
         threads = (
             ("feeds Redis", feeder),
             ("watches Kafka", watch),
+            ("checks the topics", topics),
             ("recalibrates areas", recalibrator),
             ("reads responses", worker.responses),
         )
@@ -117,6 +120,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     companions: Sequence[BackgroundThread | MetricsServer] = (
         feeder,
         watch,
+        topics,
         recalibrator,
         worker.responses,
         MetricsServer(registry, host=host, port=port, dead=stalled, not_ready=not_ready),

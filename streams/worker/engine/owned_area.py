@@ -74,6 +74,11 @@ class OwnedArea:
         self._open_since_s = 0.0
         self._accounts = msgspec.structs.replace(monitor.accounts)
 
+    @property
+    def first_waiting(self) -> int | None:
+        """The offset of the first record whose tick is open; None if there is none."""
+        return self._records[0].offset if self._records else None
+
     def is_behind(self, record: Record, now_s: float) -> bool:
         """Return whether a tick that ended before the record's is closed late."""
         return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s

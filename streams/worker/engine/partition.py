@@ -6,12 +6,15 @@ Everything here runs in the engine's thread, or before the partition is handed t
 from __future__ import annotations
 
 import logging
-from typing import cast
+from collections import deque
+from typing import NamedTuple, cast
 
 import msgspec
 
 from detectors.monitor import NO_SUCH_ALERT
 from detectors.window.admission import Refusal
+from streams.area_log.last_records import ADVICE
+from streams.area_log.records import LogError
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
@@ -30,8 +33,24 @@ UNOWNED_S = 1.0
 log = logging.getLogger(__name__)
 
 
+class Gap(NamedTuple):
+    """Offsets of a partition that no record came with: the first, and the one after the last.
+
+    ``is_at_start``: they are where reading began.
+    """
+
+    partition: int
+    first: int
+    following: int
+    is_at_start: bool
+
+
 class Partition:
-    """One owned partition, from its rebuild until it is lost."""
+    """One owned partition, from its rebuild until it is lost.
+
+    ``next_offset``: the offset after the last record taken. ``gaps``: offsets that no record came with; another thread
+    takes them.
+    """
 
     def __init__(
         self,
@@ -51,7 +70,9 @@ class Partition:
             self.areas[name].recalibrate(calibration)
         self.covered: dict[str | None, int] = {None: restored.own.next_offset}
         self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
-        self.next_offset = max(self.covered.values())
+        self.next_offset = restored.read_from
+        self._begins = restored.read_from
+        self.gaps: deque[Gap] = deque()
         self.next_response = restored.own.next_response
         self._own = restored.own
         self._publisher = publisher
@@ -72,6 +93,8 @@ class Partition:
 
     def put(self, record: Record, now_s: float) -> None:
         """Take the next record, unless a committed transaction covers it."""
+        if record.offset > self.next_offset:
+            self.gaps.append(Gap(self.number, self.next_offset, record.offset, self.next_offset == self._begins))
         self.next_offset = max(self.next_offset, record.offset + 1)
         if record.area is None:
             if record.offset < self._own.next_offset:
@@ -133,6 +156,7 @@ class Partition:
         Raises:
             FencedError: The partition has another owner.
             AbortedError: Nothing was written; the partition must be rebuilt.
+            LogError: The topic ``scans`` was created again.
         """
         done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
@@ -143,9 +167,14 @@ class Partition:
         messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
         messages += [self._messages.rejection("responses", *each) for each in responses]
         own = _with_rejected(self._own, unowned) if unowned else self._own
-        own = msgspec.structs.replace(own, next_response=self.next_response)
+        own = msgspec.structs.replace(own, next_response=self.next_response, read_from=self._read_from())
         messages.append(self._messages.partition(own))
         offsets = self._publisher.commit(messages)
+        if offsets[-1] <= self._own.previous:
+            problem = f"ends at offset {offsets[-1] + 1}, but was written up to {self._own.previous + 1}"
+            raise LogError(
+                f"{messages[-1].topic}, partition {self.number}: {problem}; the topic was created again. {ADVICE}"
+            )
         scans = {name: offsets[index] for name, index in scan_at.items()}
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
         self._done, self._settings, self._unowned, self._refused_responses, self._own = [], [], [], [], own
@@ -164,6 +193,11 @@ class Partition:
             self._metrics.rejected(refusal.reason, response.area or "")
             log.warning("partition %d: a response was rejected: %s", self.number, refusal.reason)
         self.covered[None] = own.next_offset
+
+    def _read_from(self) -> int:
+        """The first offset that is not on record once everything that is done is."""
+        waiting = (area.first_waiting for area in self.areas.values())
+        return min((self.next_offset, *(offset for offset in waiting if offset is not None)))
 
     def _messages_of(self, done: DoneTick | DoneResponse, now_s: float) -> list[OutgoingRecord]:
         """The messages of a closed tick or a response; the scan record comes last."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,12 +15,13 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
-from streams.area_log.last_records import last_records
+from streams.area_log.last_records import ADVICE, Standing, last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
 from streams.brokers.connection import UNCOMMITTED, consumer_arguments
-from streams.brokers.reading import read_log
+from streams.brokers.reading import read_log, records_between
+from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -40,7 +41,8 @@ class Restored:
 
     ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
     boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings no scan
-    record has named yet.
+    record has named yet. ``read_from``: the offset from which the partition is read. ``missed``: the number of records
+    before it that retention removed unread.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -49,7 +51,40 @@ class Restored:
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[Area] = field(default_factory=list)
+    read_from: int = 0
+    missed: int = 0
     seconds: float = 0.0
+
+
+def start_offsets(
+    kafka: KafkaSettings, areas: Collection[str], committed: Mapping[int, int | None], stopping: threading.Event
+) -> dict[int, int]:
+    """Return the offset of ``incidents`` from which each partition in ``committed`` must be read; waits for Kafka.
+
+    The group's committed offset counts only where scan records of a former version do not say it. ``stopping`` ends
+    the wait, and is set in the end.
+
+    Raises:
+        Cancelled: ``stopping`` was set meanwhile.
+        StalledError: Kafka gave no record for a long time.
+        LogError: The scan records cannot be read.
+    """
+    starts: dict[int, int] = {}
+
+    def read(consumer: KafkaConsumer) -> None:
+        logs = {number: TopicPartition(kafka.topic("incidents"), number) for number in committed}
+        first = consumer.beginning_offsets(list(logs.values()))
+        for number, log_ in logs.items():
+            standing = last_records(consumer, kafka, number, areas, stopping)
+            start = standing.read_from
+            if not standing.is_new and standing.own.read_from is None:
+                start = min(start, committed[number] or start)
+            starts[number] = max(start, int(first[log_]))
+        stopping.set()
+
+    fault, recovery = "scan records cannot be read", "scan records are read again"
+    RetryingConsumer(kafka, log, fault=fault, recovery=recovery).run(stopping, lambda _: None, read)
+    return starts
 
 
 def rebuild(
@@ -62,7 +97,7 @@ def rebuild(
     """The areas of one partition as their last scan records left them.
 
     Raises:
-        RebuildError: the log cannot be read, or ends before what the scan records cover.
+        RebuildError: the log cannot be read, or lacks what is on record, or the scan records were lost.
         Cancelled: ``cancelled`` was set meanwhile.
         StalledError: Kafka gave no record for a long time.
         KafkaError: Kafka cannot be reached, or refuses.
@@ -70,9 +105,24 @@ def rebuild(
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
-        own, last = last_records(consumer, kafka, partition, here, cancelled)
+        standing = last_records(consumer, kafka, partition, here, cancelled)
+        own, last = standing
+        if standing.is_new and (trace := _trace_of_past(kafka, consumer, partition, cancelled)):
+            scans = kafka.topic("scans")
+            raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
         _check_responses(kafka, consumer, partition, own)
-    restored = Restored(own=own, last=last)
+    incidents = TopicPartition(kafka.topic("incidents"), partition)
+    first = _first_offset(kafka, incidents, standing)
+    restored = Restored(own=own, last=last, read_from=max(standing.read_from, first))
+    if own.read_from is not None and (missed := first - own.read_from) > 0:
+        restored.missed = missed
+        log.error(
+            "%s, partition %d: offsets %d to %d are lost: retention removed them before they were read",
+            incidents.topic,
+            partition,
+            own.read_from,
+            first - 1,
+        )
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
         record = last.get(name)
@@ -84,8 +134,7 @@ def rebuild(
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
     if last:
-        incidents = TopicPartition(kafka.topic("incidents"), partition)
-        span = _span(kafka, incidents, last)
+        span = _span(incidents, first, last)
         _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes)
     restored.monitors = {name: each.monitor() for name, each in restoring.items()}
     restored.seconds = time.perf_counter() - started
@@ -97,8 +146,23 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
     if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
         raise RebuildError(
             f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
-            f"took effect; was the topic created again? Then create {kafka.topic('scans')} again as well"
+            f"took effect; the topic was created again. {ADVICE}"
         )
+
+
+def _trace_of_past(
+    kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
+) -> str | None:
+    """Return what shows that a partition without scan records had some; None if it is new."""
+    incidents, alerts = (TopicPartition(kafka.topic(topic), partition) for topic in ("incidents", "alerts"))
+    with closing(KafkaConsumer(**consumer_arguments(kafka), group_id=kafka.group)) as group:
+        if committed := group.committed(incidents):
+            return f"the group {kafka.group} has read {incidents.topic} up to offset {committed}"
+    consumer.assign([alerts])
+    begin, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
+    if any(True for _ in records_between(consumer, alerts, begin, end, cancelled)):
+        return f"{alerts.topic} holds alerts"
+    return None
 
 
 def as_calibrated(
@@ -132,18 +196,28 @@ def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
     return known is None or made.made_at > known.made_at
 
 
-def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
-    """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
+def _first_offset(kafka: KafkaSettings, incidents: TopicPartition, standing: Standing) -> int:
+    """The first offset that the log still has.
+
+    Raises:
+        RebuildError: The log ends before what is on record.
+    """
     with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
-        first = consumer.beginning_offsets([incidents])[incidents]
+        first = int(consumer.beginning_offsets([incidents])[incidents])
         present = consumer.end_offsets([incidents])[incidents]
-    start = min(record.lowest_offset for record in last.values())
-    end = max(record.next_offset for record in last.values())
+    end = max((standing.read_from, *(record.next_offset for record in standing.scans.values())))
     if present < end:
         raise RebuildError(
-            f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but scans cover it up to "
-            f"{end}; was the topic created again? Then create {kafka.topic('scans')} again as well"
+            f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but is on record up to "
+            f"{end}; the topic was created again. {ADVICE}"
         )
+    return first
+
+
+def _span(incidents: TopicPartition, first: int, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
+    """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
+    start = min(record.lowest_offset for record in last.values())
+    end = max(record.next_offset for record in last.values())
     if first > start:
         log.error(
             "%s, partition %d: begins at offset %d, but the windows need records from %d on; "
@@ -153,7 +227,7 @@ def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, Sc
             first,
             start,
         )
-    return max(start, int(first)), end
+    return max(start, first), end
 
 
 def _refill(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -21,7 +21,7 @@ from streams.messages.usual import Usual
 from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.outgoing import DELAYED_AFTER_S
 from streams.worker.engine.owned_area import QUIET_S, OwnedArea
-from streams.worker.engine.partition import Partition
+from streams.worker.engine.partition import Gap, Partition
 from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.inbox import Inbox
 from streams.worker.metrics import Metrics
@@ -157,6 +157,12 @@ class Engine:
         """Return what is usual in each owned area, as last counted; only for areas that have caught up."""
         areas = [area for each in self._now() for area in each.partition.areas.items()]
         return {name: area.usual for name, area in areas if area.usual is not None}
+
+    def gaps(self) -> Iterator[Gap]:
+        """Yield the gaps in the offsets read since the last call; always called from the same thread."""
+        for each in self._now():
+            while each.partition.gaps:
+                yield each.partition.gaps.popleft()
 
     def caught_up(self) -> set[int]:
         """Return the partitions that are rebuilt and read to their end, or nearly."""

@@ -179,7 +179,7 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
         )
     )
     write_scans(site, home, [beyond])
-    with pytest.raises(RebuildError, match="ends at offset 33, but scans cover it up to 1000"):
+    with pytest.raises(RebuildError, match="ends at offset 33, but is on record up to 1000"):
         rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
 
 
