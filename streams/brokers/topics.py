@@ -126,7 +126,7 @@ def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topi
             faults.append(f"{name}: topic is missing; `hotspots topics` creates it")
             continue
         if partitions[name] != kafka.partitions:
-            right = f"must be {kafka.partitions} (kafka.partitions)"
+            right = f"must be {kafka.partitions} (kafka.partitions); `hotspots copy-inputs` changes the number"
             faults.append(f"{name}: has {partitions[name]} partitions: {right}")
         faults.extend(plan.faults({key: entry["value"] for key, entry in found[name].items()}))
     return faults

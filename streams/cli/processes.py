@@ -120,6 +120,46 @@ def topics(config: Path | None, check: bool) -> None:
     click.echo("the topics are good")
 
 
+@click.command("copy-inputs")
+@config_option
+@click.option("--to-prefix", required=True, help="kafka.topic_prefix of the new topics.")
+@click.option("--partitions", type=click.IntRange(1, 10_000), help="Of the new topics (default: kafka.partitions).")
+def copy_inputs(config: Path | None, to_prefix: str, partitions: int | None) -> None:
+    """Copy incidents and responses into new topics, from which a worker derives everything again."""
+    import msgspec
+    from kafka.errors import KafkaError
+
+    from streams.area_log.copy_inputs import CopyError
+    from streams.area_log.copy_inputs import copy_inputs as copy
+    from streams.brokers.connection import error_text
+    from streams.brokers.reading import StalledError
+    from streams.cli.terminal import working
+    from streams.configuration.load import load
+    from streams.configuration.reader import ConfigurationError
+
+    try:
+        configuration = load(config, os.environ)
+        source = configuration.kafka
+        target = msgspec.structs.replace(
+            source, topic_prefix=to_prefix, partitions=source.partitions if partitions is None else partitions
+        )
+        with working("records") as step:
+            copied = copy(
+                source,
+                target,
+                configuration.areas,
+                configuration.longest_window_days,
+                configuration.worker.max_record_bytes,
+                step,
+            )
+    except (ConfigurationError, CopyError, StalledError) as error:
+        fail(error)
+    except KafkaError as error:
+        fail(error_text(error, source))
+    click.echo("copied " + ", ".join(f"{number} {topic}" for topic, number in copied.items()))
+    click.echo(f'set kafka.topic_prefix = "{target.topic_prefix}" and kafka.partitions = {target.partitions}')
+
+
 @click.command("check-config")
 @click.argument("file", type=EXISTING_FILE, required=False)
 def check_config(file: Path | None) -> None:
@@ -141,4 +181,4 @@ def check_config(file: Path | None) -> None:
     click.echo("the configuration is good")
 
 
-COMMANDS = (console, password, worker, webhook, topics, check_config)
+COMMANDS = (console, password, worker, webhook, topics, copy_inputs, check_config)

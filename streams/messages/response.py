@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Container
 from datetime import UTC, datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -67,6 +67,13 @@ class ResponseRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+def response_record(record: Any, partitions: int, areas: Container[str]) -> ResponseRecord:
+    """Return a record of the topic ``responses``, as a consumer has it, decoded by :func:`decode_response`."""
+    area, content = decode_response(record.key, record.value, record.partition, partitions, areas)
+    arrival_s = record.timestamp / 1000
+    return ResponseRecord(record.offset, arrival_s, area, content, record.key, record.value, record.headers)
 
 
 _decoder = msgspec.json.Decoder(ResponseMessage)

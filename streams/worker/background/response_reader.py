@@ -11,11 +11,10 @@ import threading
 from collections.abc import Callable, Container, Sequence
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
 
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.configuration.kafka import KafkaSettings
-from streams.messages.response import ResponseRecord, decode_response
+from streams.messages.response import ResponseRecord, response_record
 from streams.process.background_thread import BackgroundThread
 from streams.worker.engine.partition import Partition
 
@@ -80,14 +79,8 @@ class ResponseReader(BackgroundThread):
             self._stopping.wait(POLL_MS / 1000)
             return
         for at, records in consumer.poll(timeout_ms=POLL_MS).items():
-            self._hand_over(self._reading[at.partition], [self._decoded(record) for record in records])
-
-    def _decoded(self, record: ConsumerRecord) -> ResponseRecord:
-        area, response = decode_response(
-            record.key, record.value, record.partition, self._kafka.partitions, self._areas
-        )
-        arrival_s = record.timestamp / 1000
-        return ResponseRecord(record.offset, arrival_s, area, response, record.key, record.value, record.headers)
+            responses = [response_record(record, self._kafka.partitions, self._areas) for record in records]
+            self._hand_over(self._reading[at.partition], responses)
 
     def _hand_over(self, partition: Partition, responses: Sequence[ResponseRecord]) -> None:
         processed = threading.Event()

@@ -83,9 +83,9 @@ class OwnedArea:
         """Return whether a tick that ended before the record's is closed late."""
         return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
 
-    def put(self, record: Record, now_s: float, metrics: Metrics) -> list[DoneTick]:
+    def put(self, record: Record, now_s: float, metrics: Metrics, *, may_merge: bool = True) -> list[DoneTick]:
         """Take the area's next record; return the ticks that it closed."""
-        merge = self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
+        merge = may_merge and self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
         self._records.append(record)
         self.last_record_s = record.arrival_s
         before_s, started = self.monitor.clock_s, time.perf_counter()

@@ -6,6 +6,7 @@ Everything here runs in the engine's thread, or before the partition is handed t
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from typing import NamedTuple, cast
 
@@ -84,6 +85,7 @@ class Partition:
         self._settings: list[OutgoingRecord] = []
         self._unowned: list[Record] = []
         self._unowned_since_s = 0.0
+        self._early = deque(restored.early)
         self._refused_responses: list[tuple[ResponseRecord, Refusal]] = []
 
     @property
@@ -93,9 +95,16 @@ class Partition:
 
     def put(self, record: Record, now_s: float) -> None:
         """Take the next record, unless a committed transaction covers it."""
+        is_copied = record.offset < self._own.copied
+        self._respond_until(record.arrival_s)
         if record.offset > self.next_offset:
             self.gaps.append(Gap(self.number, self.next_offset, record.offset, self.next_offset == self._begins))
         self.next_offset = max(self.next_offset, record.offset + 1)
+        self._put(record, now_s, is_copied)
+        if self.next_offset >= self._own.copied:
+            self._respond_until(math.inf)
+
+    def _put(self, record: Record, now_s: float, is_copied: bool) -> None:
         if record.area is None:
             if record.offset < self._own.next_offset:
                 return
@@ -108,17 +117,33 @@ class Partition:
             if record.offset < area.monitor.expected_next:
                 return
             is_behind = area.is_behind(record, now_s)
-            self._done += area.put(record, now_s, self._metrics)
-        if not is_behind and int(record.arrival_s) > self._clock_s:
+            self._done += area.put(record, now_s, self._metrics, may_merge=not is_copied)
+        if (is_copied or not is_behind) and int(record.arrival_s) > self._clock_s:
             self._clock_s = int(record.arrival_s)
             for other in self.areas.values():
                 if other is not area:
                     self._done += other.advance(self._clock_s)
 
     def respond(self, response: ResponseRecord) -> None:
-        """Take the next response, of any area, unless a committed transaction covers it."""
-        if response.offset < self.next_response:
+        """Take the next response, of any area, unless a committed transaction covers it.
+
+        While the incidents are copies, it waits for those that came before it.
+        """
+        if response.offset < self.next_response or (self._early and response.offset <= self._early[-1].offset):
             return
+        self._early.append(response)
+        if self.next_offset >= self._own.copied:
+            self._respond_until(math.inf)
+
+    def _respond_until(self, time_s: float) -> None:
+        """Let the responses take effect that came before a time, each once the ticks before it are closed."""
+        while self._early and self._early[0].arrival_s <= time_s:
+            response = self._early.popleft()
+            if self.next_offset < self._own.copied:
+                self.quiet(response.arrival_s)
+            self._respond(response)
+
+    def _respond(self, response: ResponseRecord) -> None:
         self.next_response = response.offset + 1
         done = None if response.area is None else self.areas[response.area].respond(response)
         if done is not None:

@@ -26,6 +26,7 @@ from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
 from streams.messages.records import partition_of
+from streams.messages.response import ResponseRecord, response_record
 from streams.messages.scan import PartitionRecord, ScanRecord
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class Restored:
     ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
     boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings no scan
     record has named yet. ``read_from``: the offset from which the partition is read. ``missed``: the number of records
-    before it that retention removed unread.
+    before it that retention removed unread. ``early``: the responses that came between incidents that are copies and
+    are not yet on record.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Restored:
     unwritten: list[Area] = field(default_factory=list)
     read_from: int = 0
     missed: int = 0
+    early: list[ResponseRecord] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -111,9 +114,10 @@ def rebuild(
             scans = kafka.topic("scans")
             raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
         _check_responses(kafka, consumer, partition, own)
+        early = [] if standing.read_from >= own.copied else _responses(kafka, consumer, partition, own, here, cancelled)
     incidents = TopicPartition(kafka.topic("incidents"), partition)
     first = _first_offset(kafka, incidents, standing)
-    restored = Restored(own=own, last=last, read_from=max(standing.read_from, first))
+    restored = Restored(own=own, last=last, read_from=max(standing.read_from, first), early=early)
     if own.read_from is not None and (missed := first - own.read_from) > 0:
         restored.missed = missed
         log.error(
@@ -150,6 +154,22 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
         )
 
 
+def _responses(
+    kafka: KafkaSettings,
+    consumer: KafkaConsumer,
+    partition: int,
+    own: PartitionRecord,
+    areas: Collection[str],
+    cancelled: threading.Event,
+) -> list[ResponseRecord]:
+    """Return the responses that are not on record."""
+    responses = TopicPartition(kafka.topic("responses"), partition)
+    consumer.assign([responses])
+    begin, end = consumer.beginning_offsets([responses])[responses], consumer.end_offsets([responses])[responses]
+    found = records_between(consumer, responses, max(begin, own.next_response), end, cancelled)
+    return [response_record(each, kafka.partitions, areas) for each in found]
+
+
 def _trace_of_past(
     kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
 ) -> str | None:
@@ -173,8 +193,9 @@ def as_calibrated(
     For an area that is calibrated every night, the later of the configured and the recorded calibration holds, if it
     fits; one that no scan record has named yet is still to come.
     """
-    if record is None or area.nightly is None:
+    if area.nightly is None:
         return area, None
+    used = record.calibration if record else None
     fitting = []
     for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)):
         faults = misfits(made, area)
@@ -182,11 +203,11 @@ def as_calibrated(
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
         if not faults:
             fitting.append(made)
-        elif made.id == record.calibration:
+        elif made.id == used:
             log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
     fitting.sort(key=lambda made: made.made_at)
     for made in fitting:
-        if made.id == record.calibration and _is_later(made, area.calibration_file):
+        if made.id == used and _is_later(made, area.calibration_file):
             area = replace(area, calibration_file=made)
     latest = fitting[-1] if fitting else None
     return area, latest if latest is not None and _is_later(latest, area.calibration_file) else None

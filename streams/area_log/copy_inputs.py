@@ -1,0 +1,164 @@
+"""The command ``copy-inputs``: new topics from which a worker derives everything again.
+
+Incidents and responses are copied in order of arrival, with their times of arrival, each to the partition that its area
+has there. The number of partitions can differ. A worker then begins without scan records and applies them tick by tick.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError
+
+from streams.brokers.connection import (
+    MAX_REQUEST_BYTES,
+    UNCOMMITTED,
+    admin_arguments,
+    consumer_arguments,
+    producer_arguments,
+)
+from streams.brokers.reading import records_between
+from streams.brokers.topics import create_topics, topics
+from streams.configuration.kafka import KafkaSettings, Topic
+from streams.messages.incident import decode
+from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord, encode, partition_key
+
+INPUTS: tuple[Topic, ...] = ("incidents", "responses")
+COPIED: tuple[Topic, ...] = (*INPUTS, "settings")
+LINGER_MS = 20
+
+
+class CopyError(Exception):
+    """The topics cannot be copied; the message is one line."""
+
+
+def copy_inputs(
+    source: KafkaSettings,
+    target: KafkaSettings,
+    areas: Collection[str],
+    window_days: int,
+    max_record_bytes: int,
+    step: Callable[[], object],
+) -> Counter[Topic]:
+    """Create the topics of ``target``, copy the inputs of ``source``, and return the number of records by topic.
+
+    ``step`` is called at each record. Until the end the new topics keep the time that a record comes with, and a worker
+    refuses them.
+
+    Raises:
+        CopyError: A worker runs, a topic of ``target`` exists, or records came while the topics were copied.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    with closing(KafkaAdminClient(**admin_arguments(source))) as admin:
+        if admin.describe_groups([source.group])[source.group]["members"]:
+            raise CopyError(f"group {source.group}: a worker is running; stop the workers and the feeds first")
+        present = set(admin.list_topics())
+        for plan in topics(target, window_days).values():
+            if plan.name in present:
+                raise CopyError(f"{plan.name}: exists already; give a prefix without topics")
+        create_topics(target, window_days)
+        _set_times(admin, target, "CreateTime")
+        copied = Counter[Topic]()
+        for topic in COPIED:
+            copied[topic] = _copy(topic, source, target, areas, max_record_bytes, step)
+        _begin(target)
+        _set_times(admin, target, "LogAppendTime")
+    return copied
+
+
+def _set_times(admin: KafkaAdminClient, kafka: KafkaSettings, kind: str) -> None:
+    configs = {"message.timestamp.type": kind}
+    admin.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, kafka.topic(topic), configs=configs) for topic in INPUTS]
+    )
+
+
+def _copy(
+    topic: Topic,
+    source: KafkaSettings,
+    target: KafkaSettings,
+    areas: Collection[str],
+    max_record_bytes: int,
+    step: Callable[[], object],
+) -> int:
+    """Copy one topic; returns the number of records."""
+    number = 0
+    failures: list[Exception] = []
+    arguments = producer_arguments(target) | {"linger_ms": LINGER_MS, "max_request_size": MAX_REQUEST_BYTES}
+    with ExitStack() as closed, closing(KafkaProducer(**arguments, enable_idempotence=True)) as producer:
+        consumers = [
+            closed.enter_context(closing(KafkaConsumer(**consumer_arguments(source) | UNCOMMITTED)))
+            for _ in range(_partitions(source, topic))
+        ]
+        logs = [TopicPartition(source.topic(topic), partition) for partition in range(len(consumers))]
+        ends = consumers[0].end_offsets(logs)
+        streams = [_records(*each, ends[each[1]]) for each in zip(consumers, logs, strict=True)]
+        for record in heapq.merge(*streams, key=lambda record: record.timestamp):
+            sent = producer.send(
+                target.topic(topic),
+                record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=partition_of(_area(topic, record, areas, max_record_bytes), target.partitions),
+                timestamp_ms=record.timestamp,
+            )
+            sent.add_errback(failures.append)
+            if failures:
+                break
+            number += 1
+            step()
+        producer.flush()
+        if failures:
+            raise CopyError(f"{target.topic(topic)}: a record was not accepted ({failures[0]})")
+        if consumers[0].end_offsets(logs) != ends:
+            raise CopyError(f"{source.topic(topic)}: records came meanwhile; stop the feeds and copy to another prefix")
+    return number
+
+
+def _partitions(kafka: KafkaSettings, topic: Topic) -> int:
+    """The number of partitions that a topic really has."""
+    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+        found = consumer.partitions_for_topic(kafka.topic(topic))
+    if not found:
+        raise CopyError(f"{kafka.topic(topic)}: topic is missing")
+    return len(found)
+
+
+def _records(consumer: KafkaConsumer, log: TopicPartition, end: int) -> Iterator[Any]:
+    consumer.assign([log])
+    begin = consumer.beginning_offsets([log])[log]
+    return records_between(consumer, log, begin, end, threading.Event())
+
+
+def _area(topic: Topic, record: Any, areas: Collection[str], max_record_bytes: int) -> bytes:
+    """The area of a record, whatever partition it lies in; its key if it belongs to none."""
+    key: bytes = record.key or b""
+    if topic == "settings":
+        return key.partition(b":")[0]
+    if topic == "incidents" and not key:
+        area, _ = decode(record.key, record.value, record.headers, 0, 1, areas, max_record_bytes)
+        return (area or "").encode()
+    return key
+
+
+def _begin(kafka: KafkaSettings) -> None:
+    """Note in each partition of ``scans`` how many of its incidents are copies."""
+    incidents = [TopicPartition(kafka.topic("incidents"), number) for number in range(kafka.partitions)]
+    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+        ends = consumer.end_offsets(incidents)
+    with closing(KafkaProducer(**producer_arguments(kafka))) as producer:
+        for log in incidents:
+            value = encode(PartitionRecord(read_from=0, copied=ends[log]))
+            sent = producer.send(kafka.topic("scans"), value, key=partition_key(log.partition), partition=log.partition)
+            try:
+                sent.get(timeout=30)
+            except KafkaError as error:
+                raise CopyError(f"{kafka.topic('scans')}: a record was not accepted ({error})") from None

@@ -1,0 +1,115 @@
+"""Topics that were lost, or have another number of partitions: refused, and derived again from copied inputs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from contextlib import closing
+
+import pytest
+from kafka.admin import KafkaAdminClient
+
+from streams.area_log.audit import audit
+from streams.area_log.reproduce import reproduce
+from streams.area_log.sources import KafkaLog
+from streams.brokers.connection import admin_arguments
+from streams.brokers.topics import check_topics, create_topics
+from streams.configuration.kafka import Topic
+from streams.messages.scan import decode_scan
+from streams.worker.consumer import DONE, FAILED
+from tests.integration.conftest import NewSite
+from tests.integration.worker.test_responses import FED, open_alert, response, responses_of, send
+from tests.integration.worker_process import (
+    HOTSPOTS,
+    Deployment,
+    Site,
+    WorkerProcess,
+    incidents,
+    until,
+)
+
+ADVICE = "`hotspots copy-inputs` makes topics from which a worker derives everything again"
+
+
+def delete(site: Site, topic: Topic) -> None:
+    with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+        admin.delete_topics([site.kafka.topic(topic)])
+        until(lambda: site.kafka.topic(topic) not in admin.list_topics(), "the topic is gone")
+
+
+def delete_and_create(site: Site, topic: Topic) -> None:
+    """Lose everything that a topic held."""
+    delete(site, topic)
+    window_days = site.configuration.longest_window_days
+    create_topics(site.kafka, window_days)
+    until(lambda: check_topics(site.kafka, window_days) == [], "the broker knows the new topic")
+    site.close()
+
+
+def settle(site: Site, worker: WorkerProcess) -> None:
+    """Wait until everything is on record except the open ticks."""
+    right = {area: decode_scan(values[-1]).next_offset for area, values in site.expected()[1].items()}
+    worker.until(lambda: site.covered() == right, "the feed is on record")
+
+
+def copy_inputs(site: Site, prefix: str, partitions: int) -> subprocess.CompletedProcess[str]:
+    command = [HOTSPOTS, "copy-inputs", "--config", site.file, "--to-prefix", prefix, "--partitions", str(partitions)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=site.folder)
+
+
+def moved(site: Site, prefix: str, partitions: int) -> Deployment:
+    """The deployment with the settings that ``copy-inputs`` prints."""
+    text = site.file.read_text()
+    text = text.replace(f'topic_prefix = "{site.kafka.topic_prefix}"', f'topic_prefix = "{prefix}"')
+    text = text.replace(f"partitions = {site.kafka.partitions}\n", f"partitions = {partitions}\n")
+    folder = site.folder / "moved"
+    folder.mkdir()
+    return Deployment(folder, text)
+
+
+def refusal(site: Deployment, instance: str) -> str:
+    """The line with which a worker leaves."""
+    with WorkerProcess(site, instance=instance) as worker:
+        assert worker.wait() == FAILED
+    lines = [each["message"] for each in worker.logged()]
+    return next(line.removeprefix("leaving: ") for line in lines if line.startswith("leaving: "))
+
+
+@pytest.mark.parametrize("lost", ["scans", "alerts"])
+def test_a_worker_derives_everything_again_from_copied_inputs(new_site: NewSite, lost: Topic) -> None:
+    """With another number of partitions, the responses included; a worker that lacks ``scans`` says what to run."""
+    site = new_site("leeds", "york")
+    rows = incidents("leeds", 160, 1), incidents("york", 160, 2)
+    with WorkerProcess(site) as worker:
+        site.produce([*rows[0][:FED], *rows[1]])
+        settle(site, worker)
+        alert = open_alert(site)
+        send(site, [response(alert, "ann"), response(alert, "bob", "take")])
+        worker.until(lambda: len(responses_of(site, alert)) == 2, "the responses are on record")
+        site.produce(rows[0][FED:])
+        settle(site, worker)
+        assert worker.stop() == DONE
+    alerts = Counter(site.alerts())
+    delete_and_create(site, lost)
+    if lost == "scans":
+        line = refusal(site, "w2")
+        assert line.startswith(f"{site.kafka.topic('scans')}, partition ") and line.endswith(ADVICE)
+        assert f"the group {site.kafka.group} has read {site.kafka.topic('incidents')} up to offset" in line
+    prefix = f"{site.kafka.topic_prefix}v2-"
+    done = copy_inputs(site, prefix, 3)
+    assert done.returncode == 0, done.stderr
+    assert f"copied {160 * 2} incidents, 2 responses" in done.stdout
+    again = copy_inputs(site, prefix, 3)
+    assert again.returncode == 2 and "exists already" in again.stderr
+    with closing(moved(site, prefix, 3)) as there, WorkerProcess(there, instance="w3") as worker:
+        worker.until(lambda: sum(Counter(there.alerts()).values()) >= alerts.total(), "every revision is there again")
+        worker.until(worker.is_ready, "ready")
+        assert worker.stop() == DONE
+        assert Counter(there.alerts()) == alerts
+        for area in ("leeds", "york"):
+            log = KafkaLog(there.kafka, area, 65_536)
+            assert audit(log, lambda: None).breaks == []
+            assert reproduce(log, None, lambda: None).differences == []
+        assert {record.timestamp for record in there.read("incidents")} == {
+            record.timestamp for record in site.read("incidents")
+        }
