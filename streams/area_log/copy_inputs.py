@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from streams.brokers.connection import (
@@ -25,7 +25,7 @@ from streams.brokers.connection import (
     producer_arguments,
 )
 from streams.brokers.reading import records_between
-from streams.brokers.topics import create_topics, topics
+from streams.brokers.topics import create_topics, stamp_arrivals, topics
 from streams.configuration.kafka import KafkaSettings, Topic
 from streams.messages.incident import decode
 from streams.messages.records import partition_of
@@ -64,21 +64,13 @@ def copy_inputs(
         for plan in topics(target, window_days).values():
             if plan.name in present:
                 raise CopyError(f"{plan.name}: exists already; give a prefix without topics")
-        create_topics(target, window_days)
-        _set_times(admin, target, "CreateTime")
-        copied = Counter[Topic]()
-        for topic in COPIED:
-            copied[topic] = _copy(topic, source, target, areas, max_record_bytes, step)
-        _begin(target)
-        _set_times(admin, target, "LogAppendTime")
+    create_topics(target, window_days, keep_times=INPUTS)
+    copied = Counter[Topic]()
+    for topic in COPIED:
+        copied[topic] = _copy(topic, source, target, areas, max_record_bytes, step)
+    _begin(target)
+    stamp_arrivals(target, INPUTS)
     return copied
-
-
-def _set_times(admin: KafkaAdminClient, kafka: KafkaSettings, kind: str) -> None:
-    configs = {"message.timestamp.type": kind}
-    admin.alter_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, kafka.topic(topic), configs=configs) for topic in INPUTS]
-    )
 
 
 def _copy(

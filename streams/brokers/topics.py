@@ -83,8 +83,10 @@ def topics(kafka: KafkaSettings, window_days: int) -> dict[Topic, TopicPlan]:
     }
 
 
-def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
+def create_topics(kafka: KafkaSettings, window_days: int, keep_times: Collection[Topic] = ()) -> list[str]:
     """Create the missing topics and return their names; existing topics stay as they are.
+
+    Records of the topics in ``keep_times`` keep the time that they come with, until :func:`stamp_arrivals`.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
@@ -92,17 +94,31 @@ def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
         present = set(admin.list_topics())
         missing = {plan.name: plan for plan in topics(kafka, window_days).values() if plan.name not in present}
+        kept = {kafka.topic(topic): {"message.timestamp.type": "CreateTime"} for topic in keep_times}
         if missing:
             wanted = {
                 name: {
                     "num_partitions": kafka.partitions,
                     "replication_factor": kafka.replication,
-                    "configs": plan.configs,
+                    "configs": plan.configs | kept.get(name, {}),
                 }
                 for name, plan in missing.items()
             }
             admin.create_topics(wanted, wait_for_metadata=True)
     return sorted(missing)
+
+
+def stamp_arrivals(kafka: KafkaSettings, names: Collection[Topic]) -> None:
+    """Let the broker stamp the records of topics as they arrive.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    configs = {"message.timestamp.type": "LogAppendTime"}
+    with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
+        admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, kafka.topic(each), configs=configs) for each in names]
+        )
 
 
 def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
