@@ -299,7 +299,14 @@ class WebhookSink:
             await admin.close()
         if partitions - found.keys():
             raise KafkaError(f"the offsets of group {self._group} cannot be read")
-        return {partition: Told.read(found[partition].metadata or "", time.time()) for partition in partitions}
+        told = {}
+        for partition in partitions:
+            metadata = found[partition].metadata or ""
+            if not Told.is_kept(metadata):
+                where = f"partition {partition.partition}: offset {found[partition].offset} of group {self._group}"
+                log.warning("%s was set by another program: earlier alerts count as told, skipped ones are not", where)
+            told[partition] = Told.read(metadata, time.time())
+        return told
 
     def _unsettle(self) -> None:
         self._is_settled, self._unsettled_s = False, time.monotonic()

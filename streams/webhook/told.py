@@ -28,6 +28,11 @@ class Told:
         found = _METADATA.fullmatch(metadata)
         return cls(int(found[1]), tuple(found[2].split(",")[:-1])) if found else cls(int(now_s))
 
+    @staticmethod
+    def is_kept(metadata: str) -> bool:
+        """Return whether :attr:`metadata` was committed, or another text, or none."""
+        return bool(_METADATA.fullmatch(metadata))
+
     @property
     def metadata(self) -> str:
         """The text to commit."""

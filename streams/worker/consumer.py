@@ -21,7 +21,6 @@ from faust.streams import Stream
 from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 
-from streams.area_log.last_records import ADVICE
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.reading import Cancelled, StalledError
@@ -139,6 +138,10 @@ class Worker:
                 return f"nothing was read for {limit_s} s of partition {owned.number}, which has more"
         return None
 
+    def leave(self, reason: str) -> None:
+        """Leave: the worker must not go on."""
+        self._fail_soon(LeaveError(reason))
+
     # From start to end
 
     async def run(self) -> int:
@@ -242,10 +245,6 @@ class Worker:
             return
         if position is None or end_offset is None:
             return
-        if end_offset < owned.inbox.next_offset:
-            where = f"{self._topic}, partition {owned.number}"
-            read = f"ends at offset {end_offset}, but was read up to {owned.inbox.next_offset}"
-            raise LeaveError(f"{where}: {read}; the topic was created again. {ADVICE}")
         if position != owned.position or is_held:
             owned.position, owned.moved_s = position, self._clock.monotonic_s()
         owned.inbox.observe(position, end_offset, is_held)

@@ -89,11 +89,6 @@ class Inbox:
         if self._is_covered(record):
             self._acknowledge()
 
-    @property
-    def next_offset(self) -> int:
-        """The offset after the last record that was passed on; 0 before the first."""
-        return self._next_offset
-
     def observe(self, position: int, end_offset: int, is_held: bool) -> None:
         """Note how far the consumer has read, where the log ends, and whether a full inbox holds records back.
 

@@ -77,11 +77,19 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
     kafka, limits = configuration.kafka, configuration.worker
     for topic in ("incidents", "responses", "alerts", "scans", "settings"):
         metrics.unreadable(kafka.topic(topic), 0)
+    metrics.missed(kafka.topic("incidents"), 0)
     report_to(metrics.unreadable)
     worker = Worker(kafka, limits, configuration.instance, areas, metrics)
     host, port = configuration.metrics.host, configuration.metrics.port
     watch = KafkaWatch(kafka, metrics, worker.owned)
-    topics = TopicWatch(kafka, configuration.longest_window_days, metrics, worker.engine.gaps)
+    topics = TopicWatch(
+        kafka,
+        configuration.longest_window_days,
+        metrics,
+        gaps=worker.engine.gaps,
+        positions=worker.engine.positions,
+        leave=worker.leave,
+    )
 
     def health() -> Mapping[str, AreaHealth]:
         known = worker.engine.health()

@@ -1,13 +1,14 @@
-"""Checks the topics while a worker runs, and what the gaps in the offsets that it reads mean."""
+"""Checks the topics while a worker runs, and the offsets that it reads."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from kafka import KafkaConsumer, TopicPartition
 
+from streams.area_log.last_records import ADVICE
 from streams.brokers.connection import UNCOMMITTED
 from streams.brokers.reading import Cancelled, records_between
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
@@ -24,20 +25,31 @@ log = logging.getLogger(__name__)
 
 
 class TopicWatch(BackgroundThread):
-    """A thread that repeats the checks of the start, and asks Kafka about the ``gaps``.
+    """A thread that repeats the checks of the start, and asks Kafka about the ``gaps`` in what was read.
+
+    ``leave`` is called with one line if the topic ends before the ``positions``, by partition, up to which it was read.
 
     A gap that holds marks of transactions only, or a batch that cannot be read, is no loss or is reported by the
     reader. Between two batches the client goes on where the former one ends; so there only retention loses records.
     """
 
     def __init__(
-        self, kafka: KafkaSettings, window_days: int, metrics: Metrics, gaps: Callable[[], Iterable[Gap]]
+        self,
+        kafka: KafkaSettings,
+        window_days: int,
+        metrics: Metrics,
+        *,
+        gaps: Callable[[], Iterable[Gap]],
+        positions: Callable[[], Mapping[int, int]],
+        leave: Callable[[str], None],
     ) -> None:
         super().__init__("topic-watch")
         self._kafka = kafka
         self._window_days = window_days
         self._metrics = metrics
         self._gaps = gaps
+        self._positions = positions
+        self._leave = leave
         self._faults: list[str] = []
         self._consumer = RetryingConsumer(
             kafka,
@@ -56,6 +68,7 @@ class TopicWatch(BackgroundThread):
             self._consumer.run(self._stopping, lambda _: None, self._check, CHECK_S)
 
     def _check(self, consumer: KafkaConsumer) -> None:
+        self._compare(consumer, self._positions())
         for gap in self._gaps():
             self._explain(consumer, gap)
         faults = check_topics(self._kafka, self._window_days)
@@ -66,6 +79,15 @@ class TopicWatch(BackgroundThread):
             log.info("the topics are good again")
         self._faults = faults
         self._metrics.topic_faults(len(faults))
+
+    def _compare(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> None:
+        """Leave if the topic was created again: the client would drop its records without a word."""
+        topic = self._kafka.topic("incidents")
+        ends = consumer.end_offsets([TopicPartition(topic, number) for number in positions], timeout_ms=TIMEOUT_MS)
+        for at, end in ends.items():
+            if end < positions[at.partition]:
+                read = f"ends at offset {end}, but was read up to {positions[at.partition]}"
+                self._leave(f"{topic}, partition {at.partition}: {read}; the topic was created again. {ADVICE}")
 
     def _explain(self, consumer: KafkaConsumer, gap: Gap) -> None:
         """Report the records of a gap that are lost."""

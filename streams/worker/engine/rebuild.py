@@ -41,8 +41,8 @@ class Restored:
     """A rebuilt partition.
 
     ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
-    boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings no scan
-    record has named yet. ``read_from``: the offset from which the partition is read. ``missed``: the number of records
+    boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings the topic
+    ``settings`` lacks. ``read_from``: the offset from which the partition is read. ``missed``: the number of records
     before it that retention removed unread. ``early``: the responses that came between incidents that are copies and
     are not yet on record.
     """
@@ -114,6 +114,7 @@ def rebuild(
             scans = kafka.topic("scans")
             raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
         _check_responses(kafka, consumer, partition, own)
+        written = _settings_keys(kafka, consumer, partition, cancelled)
         early = [] if standing.read_from >= own.copied else _responses(kafka, consumer, partition, own, here, cancelled)
     incidents = TopicPartition(kafka.topic("incidents"), partition)
     first = _first_offset(kafka, incidents, standing)
@@ -135,7 +136,7 @@ def rebuild(
         if coming is not None:
             restored.coming[name] = coming
         restoring[name] = area.restoring(record)
-        if record is None or record.ids != area.ids:
+        if not written.issuperset(key for key, _ in area.written_in_full()):
             restored.unwritten.append(area)
     if last:
         span = _span(incidents, first, last)
@@ -170,6 +171,16 @@ def _responses(
     return [response_record(each, kafka.partitions, areas) for each in found]
 
 
+def _settings_keys(
+    kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
+) -> set[bytes]:
+    """Return the keys of the settings records of a partition."""
+    settings = TopicPartition(kafka.topic("settings"), partition)
+    consumer.assign([settings])
+    begin, end = consumer.beginning_offsets([settings])[settings], consumer.end_offsets([settings])[settings]
+    return {each.key for each in records_between(consumer, settings, begin, end, cancelled)}
+
+
 def _trace_of_past(
     kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
 ) -> str | None:
@@ -197,7 +208,8 @@ def as_calibrated(
         return area, None
     used = record.calibration if record else None
     fitting = []
-    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)):
+    known = list(calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)))
+    for made in known:
         faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
@@ -205,6 +217,8 @@ def as_calibrated(
             fitting.append(made)
         elif made.id == used:
             log.warning("area %s: its last calibration no longer fits: %s", area.name, "; ".join(faults))
+    if used and used not in (area.ids.calibration, *(made.id for made in known)):
+        log.error("area %s: its last calibration %s is not in the topic settings", area.name, used)
     fitting.sort(key=lambda made: made.made_at)
     for made in fitting:
         if made.id == used and _is_later(made, area.calibration_file):

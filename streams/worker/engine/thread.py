@@ -164,6 +164,10 @@ class Engine:
             while each.partition.gaps:
                 yield each.partition.gaps.popleft()
 
+    def positions(self) -> dict[int, int]:
+        """Return by partition the offset after the last record taken."""
+        return {each.partition.number: each.partition.next_offset for each in self._now()}
+
     def caught_up(self) -> set[int]:
         """Return the partitions that are rebuilt and read to their end, or nearly."""
         return {each.partition.number for each in self._now() if each.is_caught_up}

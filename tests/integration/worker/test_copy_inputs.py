@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from kafka.admin import KafkaAdminClient
@@ -28,6 +30,8 @@ from tests.integration.worker_process import (
     until,
 )
 
+MOVING = ("leeds", "york", "hull")
+"""Areas of which some have another home among three partitions than among two."""
 ADVICE = "`hotspots copy-inputs` makes topics from which a worker derives everything again"
 
 
@@ -49,11 +53,21 @@ def delete_and_create(site: Site, topic: Topic) -> None:
 def settle(site: Site, worker: WorkerProcess) -> None:
     """Wait until everything is on record except the open ticks."""
     right = {area: decode_scan(values[-1]).next_offset for area, values in site.expected()[1].items()}
+    right = dict.fromkeys(site.configuration.areas, 0) | right
     worker.until(lambda: site.covered() == right, "the feed is on record")
 
 
 def copy_inputs(site: Site, prefix: str, partitions: int) -> subprocess.CompletedProcess[str]:
-    command = [HOTSPOTS, "copy-inputs", "--config", site.file, "--to-prefix", prefix, "--partitions", str(partitions)]
+    command: list[str | Path] = [
+        HOTSPOTS,
+        "copy-inputs",
+        "--config",
+        site.file,
+        "--to-prefix",
+        prefix,
+        "--partitions",
+        str(partitions),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=site.folder)
 
 
@@ -113,3 +127,70 @@ def test_a_worker_derives_everything_again_from_copied_inputs(new_site: NewSite,
         assert {record.timestamp for record in there.read("incidents")} == {
             record.timestamp for record in site.read("incidents")
         }
+
+
+def test_partitions_that_are_added_are_said_and_their_records_come_back(new_site: NewSite) -> None:
+    """What the feed sends to the new partition is rejected, and counts again once the inputs are copied."""
+    site = new_site(*MOVING)
+    rows = [row for area in MOVING for row in incidents(area, 100, len(area))]
+    incidents_, fault = site.kafka.topic("incidents"), "has 3 partitions: must be 2 (kafka.partitions)"
+    with WorkerProcess(site) as worker:
+        site.produce(rows[:150])
+        settle(site, worker)
+        worker.until(worker.is_ready, "ready")
+        with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+            admin.create_partitions({incidents_: 3})
+        began_s = time.monotonic()
+        worker.until(lambda: fault in worker.asked("/readyz")[1], "the worker is not ready and says why")
+        assert time.monotonic() - began_s < 60
+        assert "hotspots_topic_faults 1.0" in worker.asked("/metrics")[1]
+        assert any(each["level"] == "error" and fault in each["message"] for each in worker.logged())
+        site.produce(rows[150:])
+        assert worker.stop() == DONE
+    with WorkerProcess(site, instance="w2") as worker:
+        assert worker.wait() == FAILED
+    line = worker.logged()[-1]
+    assert line["level"] == "critical" and fault in line["message"] and "hotspots copy-inputs" in line["message"]
+    check = subprocess.run(
+        [HOTSPOTS, "topics", "--check", "--config", site.file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert check.returncode == 1 and fault in check.stderr
+    prefix = f"{site.kafka.topic_prefix}v3-"
+    done = copy_inputs(site, prefix, 3)
+    assert done.returncode == 0 and "copied 300 incidents" in done.stdout, done.stderr
+    with closing(moved(site, prefix, 3)) as there, WorkerProcess(there, instance="w3") as worker:
+        right = {area: decode_scan(values[-1]).next_offset for area, values in there.expected()[1].items()}
+        worker.until(lambda: there.covered() == right, "every record of every area is on record")
+        assert worker.stop() == DONE
+        there.check()
+        assert sum(decode_scan(values[-1]).accounts.read for values in there.scans().values()) > 290
+
+
+@pytest.mark.parametrize("topic", ["incidents", "scans"])
+def test_a_topic_that_is_created_again_under_a_running_worker_ends_it(new_site: NewSite, topic: Topic) -> None:
+    site = new_site()
+    rows = incidents("leeds", 160, 1)
+    with WorkerProcess(site) as worker:
+        site.produce(rows[:100])
+        worker.until(lambda: site.covered()["leeds"] == 99, "the first are on record")
+        delete_and_create(site, topic)
+        site.produce(rows[100:])
+        assert worker.wait() == FAILED
+    lines = [each["message"] for each in worker.logged() if each["message"].startswith("leaving: ")]
+    assert len(lines) == 1 and site.kafka.topic(topic) in lines[0], lines
+    assert refusal(site, "w2").endswith(ADVICE)
+
+
+def test_settings_that_were_lost_are_written_again(new_site: NewSite) -> None:
+    site = new_site()
+    site.produce(incidents("leeds", 160, 1))
+    with WorkerProcess(site) as worker:
+        settle(site, worker)
+        assert worker.stop() == DONE
+    keys = [record.key for record in site.read("settings")]
+    delete_and_create(site, "settings")
+    with WorkerProcess(site, instance="w2") as worker:
+        worker.until(worker.is_ready, "ready")
+        assert worker.stop() == DONE
+    assert [record.key for record in site.read("settings")] == keys
+    assert reproduce(KafkaLog(site.kafka, "leeds", 65_536), None, lambda: None).differences == []

@@ -9,13 +9,25 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.structs import OffsetAndMetadata
+from prometheus_client import CollectorRegistry
 
 from streams.brokers.connection import admin_arguments
 from streams.messages.records import Rejection, partition_of
 from streams.process.strict_json import StrictDecoder
+from streams.worker.background.topic_watch import TopicWatch
 from streams.worker.consumer import DONE
+from streams.worker.engine.partition import Gap
+from streams.worker.metrics import Metrics
 from tests.integration.conftest import NewSite
-from tests.integration.worker_process import BEGIN, Row, Site, WorkerProcess, areas_of_one_partition, incidents
+from tests.integration.worker_process import (
+    BEGIN,
+    Row,
+    Site,
+    WorkerProcess,
+    areas_of_one_partition,
+    incidents,
+    until,
+)
 
 GARBAGE: Row = ("nobody", b"{", ())
 
@@ -114,3 +126,34 @@ def test_records_that_retention_removed_unread_are_named(new_site: NewSite, keep
         assert worker.stop() == DONE
     line = f"{topic}, partition {home}: offsets 59 to 99 are lost: retention removed them before they were read"
     assert [each["message"] for each in worker.logged()].count(line) == (0 if keep else 1)
+
+
+def test_a_gap_is_lost_where_the_log_begins_later_or_still_has_its_records(
+    new_site: NewSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = new_site()
+    site.produce(incidents("leeds", 32, 1))
+    home, topic = partition_of(b"leeds", 2), site.kafka.topic("incidents")
+    with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+        admin.delete_records({TopicPartition(topic, home): 5})
+    gaps = [Gap(home, 2, 8, False), Gap(home, 6, 8, True), Gap(home, 10, 20, False)]
+    registry = CollectorRegistry()
+    left: list[str] = []
+    watch = TopicWatch(
+        site.kafka,
+        7,
+        Metrics(registry),
+        gaps=lambda: [gaps.pop(0) for _ in gaps[:]],
+        positions=lambda: {home: 32},
+        leave=left.append,
+    )
+    watch.start()
+    labels = {"topic": topic}
+    until(lambda: registry.get_sample_value("hotspots_missed_records_total", labels) == 3 + 2, "both are counted")
+    watch.stop()
+    assert left == []
+    where = f"{topic}, partition {home}: offsets"
+    assert [record.getMessage() for record in caplog.records if "lost" in record.getMessage()] == [
+        f"{where} 2 to 4 are lost: retention removed them before they were read",
+        f"{where} 6 to 7 are lost: the client passed over them",
+    ]

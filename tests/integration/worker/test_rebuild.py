@@ -15,6 +15,7 @@ from kafka import KafkaConsumer
 from kafka.errors import ProducerFencedError
 
 from streams.area_log.last_records import FIRST_STEP, last_records
+from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
 from streams.brokers.connection import consumer_arguments
@@ -118,6 +119,25 @@ def write_scans(site: Site, home: int, scans: list[bytes]) -> None:
         [OutgoingRecord(site.kafka.topic("scans"), decode_scan(value).area.encode(), value) for value in scans]
     )
     publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        (PartitionRecord(scans={"leeds": 500}), "lacks offset 500, the last record of area leeds"),
+        (PartitionRecord(previous=900), "names a record at offset 900; the topic was created again"),
+    ],
+)
+def test_scan_records_that_are_missing_are_named(new_site: NewSite, own: PartitionRecord, problem: str) -> None:
+    site = new_site()
+    home = partition_of(b"leeds", 2)
+    with closing(Publisher(site.kafka, home)) as publisher:
+        publisher.commit([OutgoingRecord(site.kafka.topic("scans"), scan.partition_key(home), scan.encode(own))])
+    with (
+        closing(KafkaConsumer(**consumer_arguments(site.kafka))) as consumer,
+        pytest.raises(LogError, match=problem),
+    ):
+        last_records(consumer, site.kafka, home, {"leeds"}, threading.Event())
 
 
 def go_on(site: Site, restored: Restored, areas: dict[str, Area]) -> dict[str, list[bytes]]:

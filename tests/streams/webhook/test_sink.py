@@ -220,6 +220,11 @@ def test_a_group_of_a_version_without_the_list_ends_what_it_may_have_told() -> N
     desk.session(run)
 
 
+def test_an_offset_that_another_program_has_set_is_known() -> None:
+    assert Told.is_kept(Told().metadata) and Told.is_kept(Told(5, ("0" * 16,)).metadata)
+    assert not any(map(Told.is_kept, ("", "told", "told 5", "mirrored")))
+
+
 def test_the_list_of_what_was_told_fits_into_the_metadata() -> None:
     desk = Desk(*((event(f"{number}"), NEWS) for number in range(2 * MAX_TOLD)))
 

@@ -76,6 +76,7 @@ def worker() -> CollectorRegistry:
     metrics.feeder_rewound("leeds")
     metrics.recalibrated("leeds", "made")
     metrics.unreadable("incidents", 2)
+    metrics.missed("incidents", 2)
     return registry
 
 
@@ -209,6 +210,7 @@ def test_what_is_counted_of_an_area_begins_at_0() -> None:
     metrics.rebuilt("leeds", 0.5)
     metrics.feeder_lag("leeds", 0)
     metrics.unreadable("incidents", 0)
+    metrics.missed("incidents", 0)
     begun = {each.name for each in WORKER_METRICS if each.kind == "counter" and samples(registry, each.name)}
     assert {each.name for each in WORKER_METRICS if each.kind == "counter"} - begun == {
         "hotspots_rejected_total",

@@ -231,3 +231,46 @@ def test_another_calibration_is_put_on_record_and_then_named_from_a_boundary_on(
     by_tick = {scan.tick_s: scan.calibration for scan in ledger.scans()}
     assert {tick_s >= boundary_s for tick_s, id_ in by_tick.items() if id_ == made.id} == {True}
     assert {tick_s < boundary_s for tick_s, id_ in by_tick.items() if not id_} == {True}
+
+
+def test_copied_records_are_applied_tick_by_tick_however_late_they_are() -> None:
+    """As they were live: another area's arrival closes a tick, and no two are merged."""
+    ledger = Ledger()
+    areas = {name: watched(name) for name in AREAS}
+    restored = Restored(
+        watched=areas,
+        monitors={name: area.monitor() for name, area in areas.items()},
+        own=scan.PartitionRecord(read_from=0, copied=4),
+    )
+    partition = partition_of(ledger, restored=restored)
+    late_s = NOW_S + 86_400
+    for offset, (area, at_s) in enumerate([("leeds", 0), ("york", 1), ("york", 1.5), ("leeds", 5), ("leeds", 6)]):
+        partition.put(record(offset, area, NOW_S + at_s), late_s)
+    partition.commit(late_s)
+    assert [(each.area, each.tick_s - NOW_S, each.next_offset) for each in ledger.scans()] == [
+        ("leeds", 0, 1),
+        ("york", 1, 3),
+    ]
+    assert partition.areas["leeds"].monitor.clock_s == NOW_S + 6  # the first record behind the copies is gathered again
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["leeds", "york", None]), st.integers(0, 2), st.booleans()), max_size=40))
+def test_the_partition_notes_the_first_offset_that_is_not_on_record(
+    feed: list[tuple[str | None, int, bool]],
+) -> None:
+    """Of a wall clock, a watermark clock and no area; whatever a transaction covers."""
+    ledger = Ledger()
+    partition = partition_of(ledger, watched("leeds"), watched("york", "watermark"))
+    now_s, areas = NOW_S, list[str | None]()
+    for offset, (area, pause_s, ends) in enumerate(feed):
+        now_s += pause_s
+        areas.append(area)
+        entry = None if area else Refusal("no_area", "key: missing")
+        partition.put(record(offset, area, now_s, entry), now_s)
+        if not ends or not partition.is_due(now_s + UNOWNED_S):
+            continue
+        partition.commit(now_s)
+        open_ = [number for number, each in enumerate(areas) if partition.covered[each] <= number]
+        own = scan.decode_partition(ledger.of("scans")[-1].value)
+        assert own.read_from == min([*open_, len(areas)])

@@ -7,9 +7,11 @@ import msgspec
 from detectors.window.admission import Refusal
 from streams.messages import scan
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, read_alert
+from streams.messages.incident import decode
 from streams.messages.response import ResponseRecord
 from streams.worker.engine.rebuild import Restored
-from tests.streams.area_log.recorded import town
+from streams.worker.inbox import Record
+from tests.streams.area_log.recorded import AREA, feed, town
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, partition_of, response_record, watched, with_an_alert
 
 
@@ -66,3 +68,36 @@ def test_a_response_of_no_area_is_rejected_at_once() -> None:
     (rejected,) = ledger.rejections()
     assert (rejected.topic, rejected.offset, rejected.reason) == ("responses", 2, "unknown_area")
     assert scan.decode_partition(ledger.of("scans")[-1].value).next_response == 3
+
+
+def test_a_response_takes_effect_between_the_copies_that_it_came_between() -> None:
+    """It is known from the start; that the reader hands it over as well changes nothing."""
+    live = Ledger()
+    partition = partition_of(live, town("wall"))
+    alert = with_an_alert(partition, "leeds")
+    taken = partition.next_offset
+    copies = []
+    for offset, ((_, value, headers), arrival_ms) in enumerate(feed(100, 5.0)):
+        _, entry = decode(AREA.encode(), value, headers, 0, 1, {AREA}, 65_536)
+        copies.append(Record(offset, arrival_ms / 1000, "leeds", entry, b"leeds", value, headers))
+    came = response_record(0, "leeds", alert)._replace(arrival_s=copies[taken].arrival_s - 0.001)
+    area = town("wall")
+    restored = Restored(
+        watched={"leeds": area},
+        monitors={"leeds": area.monitor()},
+        own=scan.PartitionRecord(read_from=0, copied=taken + 5),
+        early=[came],
+    )
+    ledger = Ledger()
+    again = partition_of(ledger, restored=restored)
+    late_s = copies[-1].arrival_s + 1e6
+    for copy in copies[: taken + 5]:
+        again.respond(came)
+        again.put(copy, late_s)
+    again.commit(late_s)
+    reasons = [read_alert(each.value).data.properties.reason for each in ledger.of("alerts")]
+    assert reasons.count("acknowledged") == 1
+    assert [each for each in ledger.rejections() if each.topic == "responses"] == []
+    at = next(number for number, each in enumerate(ledger.scans()) if each.next_response == 1)
+    assert ledger.scans()[at].next_offset <= taken
+    assert ledger.scans()[at + 1].next_offset > taken
