@@ -122,7 +122,7 @@ def topics(config: Path | None, check: bool) -> None:
 
 @click.command("copy-inputs")
 @config_option
-@click.option("--to-prefix", required=True, help="kafka.topic_prefix of the new topics.")
+@click.option("--to-prefix", default="new-", show_default=True, help="kafka.topic_prefix of the new topics.")
 @click.option("--partitions", type=click.IntRange(1, 10_000), help="Of the new topics (default: kafka.partitions).")
 def copy_inputs(config: Path | None, to_prefix: str, partitions: int | None) -> None:
     """Copy incidents and responses into new topics, from which a worker derives everything again."""
