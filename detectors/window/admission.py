@@ -128,7 +128,7 @@ def _later(clock_s: int | None, time_s: int) -> int:
 
 
 def _delay_s(incident: Incident) -> int | None:
-    """Return the seconds from occurrence to report; None for a later revision, whose report time is that of the change."""
+    """Return the seconds from occurrence to report; None for a later revision, which is reported when it is amended."""
     occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
     is_first = incident.revision is None or incident.revision <= 1
     return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None
