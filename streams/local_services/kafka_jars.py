@@ -17,7 +17,7 @@ _LOGGING = "org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"
 
 
 class LocalServiceError(RuntimeError):
-    """A local server cannot run; the message is one line with the reason and what to do."""
+    """A local server cannot run. The message is one line with the reason and what to do."""
 
 
 def silent(line: str) -> None:

@@ -13,7 +13,7 @@ from streams.local_services.service import HOST, LocalService
 
 
 class LocalValkey(LocalService):
-    """One Valkey server, or the Redis server ``program``; its data survives a restart (append-only file)."""
+    """One Valkey server. Its data survives a restart (append-only file)."""
 
     name = "Valkey"
 
