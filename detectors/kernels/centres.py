@@ -55,6 +55,26 @@ def _best_of_centre(
 
 
 @compiled
+def near_any(locations: Offsets, rows: Rows) -> Flags:
+    """Which centres have one of these locations within reach, (L,): being a neighbour is mutual."""
+    is_near = np.zeros(len(rows.size), np.bool_)
+    for location in locations:
+        for at in range(rows.start[location], rows.start[location + 1]):
+            is_near[rows.neighbour[at]] = True
+    return is_near
+
+
+@compiled
+def cases_within(centres: Counts, rows: Rows, cases: Counts) -> Floats:
+    """The cases within reach of each of some centres, from the cases of each location, (L,)."""
+    within = np.zeros(len(centres))
+    for number, centre in enumerate(centres):
+        for at in range(rows.start[centre], rows.start[centre + 1]):
+            within[number] += cases[rows.neighbour[at]]
+    return within
+
+
+@compiled
 def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
     """Return those ``centres`` that could have a window with an LLR above ``floor``. Some of them have none.
 

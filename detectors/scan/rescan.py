@@ -8,12 +8,12 @@ is kept for every centre. The result equals that of a full scan.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.neighbours import Neighbours
+from detectors.kernels.centres import cases_within, near_any
 from detectors.kernels.ratio import TIE
 from detectors.models.expected import Expected
 from detectors.scan.cylinders import Best, best_windows
@@ -89,15 +89,10 @@ class Rescan:
         drift = reach * -math.log(least) + fewer * (reach / (total - reach)) ** 2
         return np.asarray(at_most + drift)
 
-    def _around(self, locations: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _around(self, locations: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the centres that have one of these locations within reach. These are the locations' neighbours."""
-        near = self._near
-        return np.unique(np.concatenate([near.index[near.start[each] : near.start[each + 1]] for each in locations]))
+        return np.flatnonzero(near_any(locations, self._near.rows)).astype(np.int32)
 
-    def _cases_within(self, model: Expected, centres: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    def _cases_within(self, model: Expected, centres: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return the number of cases of the longest duration within reach of each of the centres."""
-        recent = model.counts[:, -1].astype(np.float64)
-        near = self._near
-        if len(centres) == len(near.size):
-            return np.asarray(np.add.reduceat(recent[near.index], near.start[:-1]))
-        return np.array([recent[near.index[near.start[each] : near.start[each + 1]]].sum() for each in centres])
+        return cases_within(centres, self._near.rows, np.ascontiguousarray(model.counts[:, -1]))

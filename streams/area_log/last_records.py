@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from streams.area_log.records import LogError
+from streams.brokers.clients import Reader
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition, decode_scan, partition_key
@@ -47,7 +48,7 @@ class Standing(NamedTuple):
 
 
 def last_records(
-    consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
+    consumer: Reader, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
 ) -> Standing:
     """Return how far a partition is processed, by its last committed records.
 
