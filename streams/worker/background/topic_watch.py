@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from streams.area_log.last_records import ADVICE
+from streams.brokers.clients import Reader
 from streams.brokers.connection import UNCOMMITTED
 from streams.brokers.reading import Cancelled, records_between
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
@@ -67,7 +68,7 @@ class TopicWatch(BackgroundThread):
         with suppress(Cancelled):
             self._consumer.run(self._stopping, lambda _: None, self._check, CHECK_S)
 
-    def _check(self, consumer: KafkaConsumer) -> None:
+    def _check(self, consumer: Reader) -> None:
         self._compare(consumer, self._positions())
         for gap in self._gaps():
             self._explain(consumer, gap)
@@ -80,7 +81,7 @@ class TopicWatch(BackgroundThread):
         self._faults = faults
         self._metrics.topic_faults(len(faults))
 
-    def _compare(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> None:
+    def _compare(self, consumer: Reader, positions: Mapping[int, int]) -> None:
         """Leave if the topic was created again: the client would drop its records without a word."""
         topic = self._kafka.topic("incidents")
         ends = consumer.end_offsets([TopicPartition(topic, number) for number in positions], timeout_ms=TIMEOUT_MS)
@@ -89,7 +90,7 @@ class TopicWatch(BackgroundThread):
                 read = f"ends at offset {end}, but was read up to {positions[at.partition]}"
                 self._leave(f"{topic}, partition {at.partition}: {read}; the topic was created again. {ADVICE}")
 
-    def _explain(self, consumer: KafkaConsumer, gap: Gap) -> None:
+    def _explain(self, consumer: Reader, gap: Gap) -> None:
         """Report the records of a gap that are lost."""
         at = TopicPartition(self._kafka.topic("incidents"), gap.partition)
         begin = consumer.beginning_offsets([at], timeout_ms=TIMEOUT_MS)[at]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiokafka.errors
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
@@ -19,8 +19,10 @@ from streams.area_log.last_records import ADVICE, Standing, last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments
-from streams.brokers.reading import read_log, records_between
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
+from streams.brokers.connection import UNCOMMITTED
+from streams.brokers.reading import records_between
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
@@ -60,7 +62,11 @@ class Restored:
 
 
 def start_offsets(
-    kafka: KafkaSettings, areas: Collection[str], committed: Mapping[int, int | None], stopping: threading.Event
+    kafka: KafkaSettings,
+    areas: Collection[str],
+    committed: Mapping[int, int | None],
+    stopping: threading.Event,
+    broker: Broker = KAFKA,
 ) -> dict[int, int]:
     """Return the offset of ``incidents`` from which each partition in ``committed`` must be read; waits for Kafka.
 
@@ -74,7 +80,7 @@ def start_offsets(
     """
     starts: dict[int, int] = {}
 
-    def read(consumer: KafkaConsumer) -> None:
+    def read(consumer: Reader) -> None:
         logs = {number: TopicPartition(kafka.topic("incidents"), number) for number in committed}
         first = consumer.beginning_offsets(list(logs.values()))
         for number, log_ in logs.items():
@@ -86,7 +92,7 @@ def start_offsets(
         stopping.set()
 
     fault, recovery = "scan records cannot be read", "scan records are read again"
-    RetryingConsumer(kafka, log, fault=fault, recovery=recovery).run(stopping, lambda _: None, read)
+    RetryingConsumer(kafka, log, fault=fault, recovery=recovery, broker=broker).run(stopping, lambda _: None, read)
     return starts
 
 
@@ -96,6 +102,7 @@ def rebuild(
     partition: int,
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker = KAFKA,
 ) -> Restored:
     """The areas of one partition as their last scan records left them.
 
@@ -107,17 +114,17 @@ def rebuild(
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
-    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+    with closing(broker.reader(kafka)) as consumer:
         standing = last_records(consumer, kafka, partition, here, cancelled)
         own, last = standing
-        if standing.is_new and (trace := _trace_of_past(kafka, consumer, partition, cancelled)):
+        if standing.is_new and (trace := _trace_of_past(kafka, consumer, partition, cancelled, broker)):
             scans = kafka.topic("scans")
             raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
         _check_responses(kafka, consumer, partition, own)
         written = _settings_keys(kafka, consumer, partition, cancelled)
         early = [] if standing.read_from >= own.copied else _responses(kafka, consumer, partition, own, here, cancelled)
     incidents = TopicPartition(kafka.topic("incidents"), partition)
-    first = _first_offset(kafka, incidents, standing)
+    first = _first_offset(kafka, incidents, standing, broker)
     restored = Restored(own=own, last=last, read_from=max(standing.read_from, first), early=early)
     if own.read_from is not None and (missed := first - own.read_from) > 0:
         restored.missed = missed
@@ -131,7 +138,7 @@ def rebuild(
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
         record = last.get(name)
-        area, coming = as_calibrated(configured, record, kafka, max_record_bytes)
+        area, coming = as_calibrated(configured, record, kafka, max_record_bytes, broker)
         restored.watched[name] = area
         if coming is not None:
             restored.coming[name] = coming
@@ -140,13 +147,13 @@ def rebuild(
             restored.unwritten.append(area)
     if last:
         span = _span(incidents, first, last)
-        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes)
+        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes, broker)
     restored.monitors = {name: each.monitor() for name, each in restoring.items()}
     restored.seconds = time.perf_counter() - started
     return restored
 
 
-def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, own: PartitionRecord) -> None:
+def _check_responses(kafka: KafkaSettings, consumer: Reader, partition: int, own: PartitionRecord) -> None:
     responses = TopicPartition(kafka.topic("responses"), partition)
     if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
         raise RebuildError(
@@ -157,7 +164,7 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
 
 def _responses(
     kafka: KafkaSettings,
-    consumer: KafkaConsumer,
+    consumer: Reader,
     partition: int,
     own: PartitionRecord,
     areas: Collection[str],
@@ -171,9 +178,7 @@ def _responses(
     return [response_record(each, kafka.partitions, areas) for each in found]
 
 
-def _settings_keys(
-    kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
-) -> set[bytes]:
+def _settings_keys(kafka: KafkaSettings, consumer: Reader, partition: int, cancelled: threading.Event) -> set[bytes]:
     """Return the keys of the settings records of a partition."""
     settings = TopicPartition(kafka.topic("settings"), partition)
     consumer.assign([settings])
@@ -182,11 +187,11 @@ def _settings_keys(
 
 
 def _trace_of_past(
-    kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, cancelled: threading.Event
+    kafka: KafkaSettings, consumer: Reader, partition: int, cancelled: threading.Event, broker: Broker
 ) -> str | None:
     """Return what shows that a partition without scan records had some; None if it is new."""
     incidents, alerts = (TopicPartition(kafka.topic(topic), partition) for topic in ("incidents", "alerts"))
-    with closing(KafkaConsumer(**consumer_arguments(kafka), group_id=kafka.group)) as group:
+    with closing(broker.reader(kafka, group_id=kafka.group)) as group:
         if committed := group.committed(incidents):
             return f"the group {kafka.group} has read {incidents.topic} up to offset {committed}"
     consumer.assign([alerts])
@@ -197,7 +202,7 @@ def _trace_of_past(
 
 
 def as_calibrated(
-    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int
+    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int, broker: Broker = KAFKA
 ) -> tuple[Area, CalibrationFile | None]:
     """Return an area as its last scan record left it, and the calibration to use from its next boundary on, if any.
 
@@ -208,7 +213,7 @@ def as_calibrated(
         return area, None
     used = record.calibration if record else None
     fitting = []
-    known = list(calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)))
+    known = list(calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes, broker)))
     for made in known:
         faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
@@ -231,13 +236,13 @@ def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
     return known is None or made.made_at > known.made_at
 
 
-def _first_offset(kafka: KafkaSettings, incidents: TopicPartition, standing: Standing) -> int:
+def _first_offset(kafka: KafkaSettings, incidents: TopicPartition, standing: Standing, broker: Broker) -> int:
     """The first offset that the log still has.
 
     Raises:
         RebuildError: The log ends before what is on record.
     """
-    with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
+    with closing(broker.reader(kafka, **UNCOMMITTED)) as consumer:
         first = int(consumer.beginning_offsets([incidents])[incidents])
         present = consumer.end_offsets([incidents])[incidents]
     end = max((standing.read_from, *(record.next_offset for record in standing.scans.values())))
@@ -273,6 +278,7 @@ def _refill(
     span: tuple[int, int],
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker,
 ) -> None:
     """Read the log once and fill every window."""
     partition, partitions = incidents.partition, kafka.partitions
@@ -289,6 +295,6 @@ def _refill(
             restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
     try:
-        read_log(kafka, incidents.topic, partition, *span, take, cancelled)
+        broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
         raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
