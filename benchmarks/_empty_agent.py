@@ -11,7 +11,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mode import Service
@@ -51,6 +51,10 @@ class EmptyMember:
             self.seconds = time.perf_counter() - self._started_s
             self.finished.set()
         delivery.ack()
+
+    async def begin(self, committed: Mapping[int, int | None]) -> Mapping[int, int]:
+        """Return the committed offsets."""
+        return {number: offset or 0 for number, offset in committed.items()}
 
     async def assigned(self, numbers: Collection[int], generation: int) -> None:
         """Do nothing."""

@@ -90,14 +90,19 @@ def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, 
         return done.value
 
 
+async def _as_committed(committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+    return {tp: offset for tp, offset in committed.items() if offset is not None}
+
+
 class PromptTransport(aiokafka.Transport):
     """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race.
 
-    ``begin`` gets the committed offset of each partition, None without one, and returns where to read from.
+    ``begin`` gets the committed offset of each partition, None without one, and returns where to read from; by default
+    the same.
     """
 
     Consumer = _Consumer
-    begin: Begin
+    begin: Begin = staticmethod(_as_committed)
 
 
 def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, folder: str, begin: Begin) -> faust.App:
