@@ -235,10 +235,13 @@ class Worker:
 
     async def begin(self, committed: Mapping[int, int | None]) -> Mapping[int, int]:
         """Return where each partition is read from, as the scan records say."""
+        known = {number: offset for number, offset in committed.items() if number < self._kafka.partitions}
+        if not known:
+            return {}
         stopping = threading.Event()
         try:
             return await self._loop.run_in_executor(
-                None, start_offsets, self._kafka, self._areas, committed, stopping, self._broker
+                None, start_offsets, self._kafka, self._areas, known, stopping, self._broker
             )
         except EXPECTED as error:
             self._fail(error)  # as the rebuild fails; Faust would hide it
@@ -253,13 +256,14 @@ class Worker:
     async def assigned(self, numbers: Collection[int], generation: int) -> None:
         """After a rebalance: let go of the partitions that are lost, and rebuild the new ones."""
         self._expect_new_generation(generation)
-        for number in self._owned.keys() - set(numbers):
+        numbers = {number for number in numbers if number < self._kafka.partitions}  # others were added by somebody
+        for number in self._owned.keys() - numbers:
             owned = self._owned.pop(number)
             owned.lost.set()
             owned.inbox.close()
             self.engine.forget(number)
             self.responses.leave(number)
-        for number in sorted(set(numbers) - self._owned.keys()):
+        for number in sorted(numbers - self._owned.keys()):
             inbox = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
             owned = Owned(number, inbox, self._clock.monotonic_s())
             self._owned[number] = owned

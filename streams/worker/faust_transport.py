@@ -31,6 +31,9 @@ BUFFER_RECORDS = 65_536
 at forty times the cost, and the partition is not fetched before most of them are done."""
 FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
+METADATA_MS = 20_000
+"""Time after which the consumer asks again which topics and partitions there are, in milliseconds. With the client's
+own 5 minutes, a topic that is created again stays unread for as long."""
 
 Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
 
@@ -38,7 +41,8 @@ Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
 class _Thread(aiokafka.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for it
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for the two
+        consumer._client._metadata_max_age_ms = METADATA_MS
         return consumer
 
 
