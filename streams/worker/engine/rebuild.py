@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -19,8 +20,8 @@ from streams.area_log.last_records import last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments
-from streams.brokers.reading import read_log
+from streams.brokers.connection import UNCOMMITTED, consumer_arguments, is_passing
+from streams.brokers.reading import StalledError, read_log
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -64,7 +65,7 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or ends before what the scan records cover.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        StalledError: Kafka gave no record for a long time, or cannot be reached.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.perf_counter()
@@ -179,7 +180,12 @@ def _refill(
         if lowest <= record.offset < following:
             restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
+    where = f"{incidents.topic}, partition {partition}"
     try:
         read_log(kafka, incidents.topic, partition, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
-        raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
+        if is_passing(error):
+            raise StalledError(f"{where}: cannot be read at present ({error})") from error
+        raise RebuildError(f"{where}: cannot be read ({error})") from error
+    except asyncio.CancelledError as error:
+        raise StalledError(f"{where}: the client has ended its own reading") from error

@@ -17,14 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from detectors.restoring import Restoring
 from streams.configuration.load import load
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
-from streams.worker.engine.publisher import Publisher
+from streams.worker.engine.publisher import Publisher, TransactionalProducer
 
 
 def plant(owner: type, name: str, before: Callable[[Any], None] | None, after: Callable[[Any], None] | None) -> None:
@@ -72,7 +71,7 @@ def main(fault: str, config: str) -> int:
     if place == "scan":
         plant(OwnedArea, "put", kill, None)
     elif place == "transaction":
-        plant(KafkaProducer, "commit_transaction", kill_half_written, None)
+        plant(TransactionalProducer, "commit_transaction", kill_half_written, None)
     elif place == "acknowledgement":
         plant(Publisher, "commit", None, kill)
     elif place == "rebuild":
@@ -80,7 +79,7 @@ def main(fault: str, config: str) -> int:
     elif place == "slow-rebuild":
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":
-        plant(KafkaProducer, "commit_transaction", abort, None)
+        plant(TransactionalProducer, "commit_transaction", abort, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:
