@@ -83,7 +83,9 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``next_offset``: the first record of no area that is not yet rejected. ``rejected``: how many were, by reason.
     ``next_response``: the first record of the topic ``responses``, of any area, that has not yet taken effect.
     ``scans``: by area, the offset in this topic of its last record before this transaction. ``previous``: the offset of
-    the partition's own last record, -1 for none.
+    the partition's own last record, -1 for none. ``next_alert``: the offset in ``alerts`` after the last revision that
+    a scan record covers; None from a version that did not note it. ``torn``: the stretches below it, each the first
+    offset and the one after the last, whose revisions no scan record covers.
     """
 
     next_offset: int = 0
@@ -91,6 +93,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     rejected: dict[str, int] = {}
     scans: dict[str, int] = {}
     previous: int = -1
+    next_alert: int | None = None
+    torn: tuple[tuple[int, int], ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode

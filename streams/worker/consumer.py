@@ -311,7 +311,12 @@ class Worker:
             partition, has_waited = await self._loop.run_in_executor(self._rebuilds, self._rebuilt_in_the_end, owned)
         except Cancelled:
             return
-        except BaseException as error:  # noqa: BLE001 (the worker cannot go on; a cancelled rebuild is not heard of again)
+        except asyncio.CancelledError:
+            # Of a library within the rebuild; that of this task comes when the partition is lost.
+            if not owned.lost.is_set():
+                self._fail(RebuildError(f"partition {owned.number}: its rebuild was cancelled"))
+            return
+        except Exception as error:  # noqa: BLE001 (the worker cannot go on)
             if not owned.lost.is_set():
                 self._fail(error)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
@@ -115,8 +115,12 @@ class Publisher:
             self._producer.end()
             raise
 
-    def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
+    def commit(
+        self, messages: Sequence[OutgoingRecord], closing: Callable[[Sequence[int]], OutgoingRecord] | None = None
+    ) -> list[int]:
         """Write all messages in one transaction; return their offsets when it is committed.
+
+        ``closing`` makes the last message from the offsets of the others, which Kafka then has before.
 
         Raises:
             FencedError: The partition has another owner.
@@ -127,16 +131,21 @@ class Publisher:
         sent: list[Any] = []
         try:
             self._producer.begin_transaction()
-            for each in messages:
-                where = {"key": each.key, "headers": list(each.headers), "partition": self._partition}
-                sent.append(self._producer.send(each.topic, each.value, **where))
+            sent += map(self._sent, messages)
+            if closing is not None:
+                self._producer.flush(_left_s(deadline_s))
+                sent.append(self._sent(closing(_offsets(sent))))
             self._producer.flush(_left_s(deadline_s))
             self._producer.commit_transaction(_left_s(deadline_s))
-            offsets = [each.get(timeout=0).offset for each in sent]
+            offsets = _offsets(sent)
         except KafkaError as error:
             raise self._failure(error, sent) from error
         self._producer.renew_epoch()
         return offsets
+
+    def _sent(self, message: OutgoingRecord) -> Any:
+        where = {"key": message.key, "headers": list(message.headers), "partition": self._partition}
+        return self._producer.send(message.topic, message.value, **where)
 
     def _failure(self, error: KafkaError, sent: Sequence[Any]) -> Exception:
         """Return what an error means: of all that are known, the one that says most."""
@@ -158,3 +167,7 @@ class Publisher:
 
 def _left_s(deadline_s: float) -> float:
     return max(0.0, deadline_s - time.monotonic())
+
+
+def _offsets(sent: Sequence[Any]) -> list[int]:
+    return [each.get(timeout=0).offset for each in sent]

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiokafka.errors
 from kafka import KafkaConsumer, TopicPartition
+from msgspec import structs
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
@@ -21,7 +22,7 @@ from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
 from streams.brokers.connection import UNCOMMITTED, consumer_arguments, is_passing
-from streams.brokers.reading import StalledError, read_log
+from streams.brokers.reading import StalledError, read_log, records_between
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -73,6 +74,7 @@ def rebuild(
     with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
+        own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
     restored = Restored(own=own, last=last)
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
@@ -100,6 +102,28 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
             f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
             f"took effect; was the topic created again? Then create {kafka.topic('scans')} again as well"
         )
+
+
+def _with_alerts(
+    consumer: KafkaConsumer, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
+) -> PartitionRecord:
+    """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
+    consumer.assign([alerts])
+    first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
+    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
+        return structs.replace(own, next_alert=end, torn=())
+    found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
+    if not (torn := [record.offset for record in found]):
+        return own
+    log.error(
+        "%s, partition %d: no scan record covers the revisions at offsets %d to %d; they do not count",
+        alerts.topic,
+        alerts.partition,
+        torn[0],
+        torn[-1],
+    )
+    after = torn[-1] + 1
+    return structs.replace(own, next_alert=after, torn=(*own.torn, (torn[0], after)))
 
 
 def as_calibrated(

@@ -245,9 +245,10 @@ class Engine:
         if self._aborts[number] >= ABORTS:
             raise error
         log.warning("transaction aborted, rebuilding: %s", error)
-        self._forget(number)
         each.is_caught_up = False
         self._halted[number] = each
+        del self._running[number]
+        each.partition.close()
         self._aborted(number, each.inbox)
 
     def _adopt(self, partition: Partition, inbox: Inbox, has_waited: bool) -> None:

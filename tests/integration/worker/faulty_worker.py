@@ -3,11 +3,13 @@
 With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
-record, ``abort:NUMBER`` makes the NUMBERth transaction fail.
+record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
+the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -62,6 +64,15 @@ def main(fault: str, config: str) -> int:
         if times == int(number):
             raise KafkaError("planted")
 
+    def freeze(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            os.kill(int(place.removeprefix("freeze-")), signal.SIGSTOP)
+
+    def cancel(_: Any) -> None:
+        raise asyncio.CancelledError
+
     def hang(_: Any) -> None:
         nonlocal times
         times += 1
@@ -80,6 +91,10 @@ def main(fault: str, config: str) -> int:
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":
         plant(TransactionalProducer, "commit_transaction", abort, None)
+    elif place.startswith("freeze-"):
+        plant(TransactionalProducer, "commit_transaction", freeze, None)
+    elif place == "cancel":
+        plant(Publisher, "__init__", cancel, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:

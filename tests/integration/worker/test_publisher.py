@@ -34,7 +34,7 @@ def half_written(site: Site, publisher: Publisher, proxy: WireProxy) -> tuple[in
     producer.send(alerts, b"alert 2", key=b"a", partition=0)
     producer.flush()
     answer = proxy.repeat(late)
-    seen = [record.value for topic in ("alerts", "scans") for record in site.read(topic)]  # type: ignore[arg-type]
+    seen = [record.value for topic in ("alerts", "scans") for record in site.read(topic)]
     producer.send(scans, b"scan 2", key=b"a", partition=0)
     producer.flush()
     producer.commit_transaction()
