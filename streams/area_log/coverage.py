@@ -11,10 +11,11 @@ import time
 from contextlib import suppress
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from streams.brokers.connection import consumer_arguments
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.brokers.reading import StalledError, records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, decode_partition, partition_key
@@ -26,7 +27,7 @@ FORMER_S = 1.0
 """
 
 
-def last_partition_record(consumer: KafkaConsumer, kafka: KafkaSettings, partition: int) -> PartitionRecord:
+def last_partition_record(consumer: Reader, kafka: KafkaSettings, partition: int) -> PartitionRecord:
     """Return a partition's own last committed record, or an empty one. The consumer's assignment changes.
 
     Raises:
@@ -62,9 +63,10 @@ def covers(own: PartitionRecord, offset: int) -> bool | None:
 class Coverage:
     """A reader of partitions' own records, which asks Kafka only about revisions that are new to it."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, broker: Broker = KAFKA) -> None:
         self._kafka = kafka
-        self._consumer: KafkaConsumer | None = None
+        self._broker = broker
+        self._consumer: Reader | None = None
         self._known: dict[int, tuple[PartitionRecord, float]] = {}
 
     def covers(self, partition: int, offset: int) -> bool | None:
@@ -83,7 +85,7 @@ class Coverage:
     def _read(self, partition: int) -> PartitionRecord:
         try:
             if self._consumer is None:
-                self._consumer = KafkaConsumer(**consumer_arguments(self._kafka))
+                self._consumer = self._broker.reader(self._kafka)
             return last_partition_record(self._consumer, self._kafka, partition)
         except (KafkaError, StalledError) as error:
             self.close()

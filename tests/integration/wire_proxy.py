@@ -39,7 +39,8 @@ class Request(NamedTuple):
     @classmethod
     def of(cls, payload: bytes) -> Self:
         """Read a request's header."""
-        return cls(*HEADER.unpack_from(payload), payload)
+        api_key, version, correlation = HEADER.unpack_from(payload)
+        return cls(api_key, version, correlation, payload)
 
 
 Fate = Callable[["WireProxy", Request], Coroutine[Any, Any, bool]]

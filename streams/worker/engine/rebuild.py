@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiokafka.errors
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from msgspec import structs
 
 from detectors.monitor import Monitor
@@ -21,8 +21,10 @@ from streams.area_log.last_records import last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments, is_passing
-from streams.brokers.reading import StalledError, read_log, records_between
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
+from streams.brokers.connection import UNCOMMITTED, is_passing
+from streams.brokers.reading import StalledError, records_between
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -60,6 +62,7 @@ def rebuild(
     partition: int,
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker = KAFKA,
 ) -> Restored:
     """The areas of one partition as their last scan records left them.
 
@@ -71,7 +74,7 @@ def rebuild(
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
-    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+    with closing(broker.reader(kafka)) as consumer:
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
         own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
@@ -79,7 +82,7 @@ def rebuild(
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
         record = last.get(name)
-        area, coming = as_calibrated(configured, record, kafka, max_record_bytes)
+        area, coming = as_calibrated(configured, record, kafka, max_record_bytes, broker)
         restored.watched[name] = area
         if coming is not None:
             restored.coming[name] = coming
@@ -88,14 +91,14 @@ def rebuild(
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
-        span = _span(kafka, incidents, last)
-        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes)
+        span = _span(kafka, incidents, last, broker)
+        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes, broker)
     restored.monitors = {name: each.monitor() for name, each in restoring.items()}
     restored.seconds = time.perf_counter() - started
     return restored
 
 
-def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, own: PartitionRecord) -> None:
+def _check_responses(kafka: KafkaSettings, consumer: Reader, partition: int, own: PartitionRecord) -> None:
     responses = TopicPartition(kafka.topic("responses"), partition)
     if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
         raise RebuildError(
@@ -105,7 +108,7 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
 
 
 def _with_alerts(
-    consumer: KafkaConsumer, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
+    consumer: Reader, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
 ) -> PartitionRecord:
     """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
     consumer.assign([alerts])
@@ -127,7 +130,7 @@ def _with_alerts(
 
 
 def as_calibrated(
-    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int
+    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int, broker: Broker = KAFKA
 ) -> tuple[Area, CalibrationFile | None]:
     """Return an area as its last scan record left it, and the calibration to use from its next boundary on, if any.
 
@@ -137,7 +140,7 @@ def as_calibrated(
     if record is None or area.nightly is None:
         return area, None
     fitting = []
-    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)):
+    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes, broker)):
         faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
@@ -157,9 +160,11 @@ def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
     return known is None or made.made_at > known.made_at
 
 
-def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
+def _span(
+    kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord], broker: Broker
+) -> tuple[int, int]:
     """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
-    with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
+    with closing(broker.reader(kafka, **UNCOMMITTED)) as consumer:
         first = consumer.beginning_offsets([incidents])[incidents]
         present = consumer.end_offsets([incidents])[incidents]
     start = min(record.lowest_offset for record in last.values())
@@ -189,6 +194,7 @@ def _refill(
     span: tuple[int, int],
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker,
 ) -> None:
     """Read the log once and fill every window."""
     partition, partitions = incidents.partition, kafka.partitions
@@ -206,7 +212,7 @@ def _refill(
 
     where = f"{incidents.topic}, partition {partition}"
     try:
-        read_log(kafka, incidents.topic, partition, *span, take, cancelled)
+        broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
         if is_passing(error):
             raise StalledError(f"{where}: cannot be read at present ({error})") from error

@@ -22,10 +22,11 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from detectors.restoring import Restoring
+from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.load import load
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
-from streams.worker.engine.publisher import Publisher, TransactionalProducer
+from streams.worker.engine.publisher import Publisher
 
 
 def plant(owner: type, name: str, before: Callable[[Any], None] | None, after: Callable[[Any], None] | None) -> None:

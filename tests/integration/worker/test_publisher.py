@@ -61,7 +61,7 @@ def test_without_an_epoch_of_its_own_a_transaction_can_be_torn(
     with WireProxy(broker) as proxy:
         site = Site(tmp_path, broker.through, "torn-")
         publisher = Publisher(site.kafka, 0)
-        monkeypatch.setattr(publisher._producer, "renew_epoch", lambda: None)
+        monkeypatch.setattr(publisher._producer, "_renew_epoch", lambda: None)
         answer, seen = half_written(site, publisher, proxy)
         assert answer == 0
         assert seen == [b"alert 1", b"alert 2", b"scan 1"]
