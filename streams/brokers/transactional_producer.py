@@ -67,10 +67,10 @@ class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library
         last = self._transaction_manager.last_error
         return last if isinstance(last, KafkaError) else error
 
-    def close(self, timeout: float) -> None:
-        """Close the producer, and send nothing more."""
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """Close the producer, and send nothing more; the library itself sets ``null_logger``."""
         try:
-            super().close(timeout=timeout)
+            super().close(timeout, null_logger)
         except KafkaTimeoutError:
             # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
             # take a new epoch when Kafka is back, and fence the owner of the partition at that time.

@@ -82,16 +82,17 @@ class Publisher:
             self._producer.commit_transaction(_left_s(deadline_s))
             return _offsets(sent)
         except KafkaError as error:
-            raise self._failure(error, sent) from error
+            raise self._failure(error, messages, sent) from error
 
     def _sent(self, message: OutgoingRecord) -> Sent:
         return self._producer.send(
             message.topic, message.value, key=message.key, headers=list(message.headers), partition=self._partition
         )
 
-    def _failure(self, error: KafkaError, sent: Sequence[Sent]) -> Exception:
+    def _failure(self, error: KafkaError, messages: Sequence[OutgoingRecord], sent: Sequence[Sent]) -> Exception:
         """Return what an error means: of all that are known, the one that says most."""
-        known = [error, *filter(None, map(_error, sent))]
+        errors = list(map(_error, sent))
+        known = [error, *filter(None, errors)]
         self._is_fenced |= any(isinstance(each, FENCED) for each in known)
         if self._is_fenced:
             return FencedError(f"partition {self._partition} was taken over by another worker")
@@ -99,7 +100,9 @@ class Publisher:
             if isinstance(each, REFUSED):
                 return RefusedError(f"partition {self._partition}: {each}")
         if isinstance(error, KafkaTimeoutError):
-            return AbortedError(f"partition {self._partition}: not on record within {COMMIT_S:g} s ({error})")
+            lacking = {message.topic for message, each in zip(messages, errors, strict=False) if each is not None}
+            what = f"no answer for {', '.join(sorted(lacking))}" if lacking else error
+            return AbortedError(f"partition {self._partition}: not on record within {COMMIT_S:g} s: {what}")
         return AbortedError(f"partition {self._partition}: {error}")
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from msgspec import structs
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
 from streams.area_log.last_records import last_records
+from streams.area_log.records import TOPICS
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
@@ -75,6 +76,8 @@ def rebuild(
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(broker.reader(kafka)) as consumer:
+        if missing := {kafka.topic(topic) for topic in TOPICS} - consumer.topics():
+            raise RebuildError(f"no topic {', '.join(sorted(missing))}; `hotspots topics` creates it")
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
         own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
