@@ -110,7 +110,7 @@ class Locations:
         return to_sphere(self.longitude, self.latitude)
 
     def written(self) -> dict[str, Any]:
-        """Return everything that defines these locations, ready for JSON; degrees have seven digits (a centimetre)."""
+        """Return everything that defines these locations, ready for JSON. Degrees have seven digits (a centimetre)."""
         return {
             "ids": self.ids,
             "resolution": self.resolution,

@@ -1,4 +1,4 @@
-"""Calibration: from an area's history and a budget to the scores at which the tiers begin.
+"""Finds the scores at which the tiers of an area begin, from its history and a budget.
 
 Null histories are drawn in blocks. Each block is drawn from another area that the history may come from. The first
 third of the blocks gives the score, the second the thresholds, the last the rate.

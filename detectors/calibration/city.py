@@ -26,7 +26,7 @@ FARTHEST = 3.0
 CITY_SHARE = 0.05
 """Weight of the area's mean in a location's prior, so that no rate is zero."""
 HOUR_CASES = 20.0
-"""Number of cases in an hour of the week at which its own mean and its stratum's weigh the same."""
+"""Number of cases that an hour of the week needs for its own mean to count as much as its stratum's."""
 SWING = 0.2
 """Share by which null histories rise and fall over a year, so that the score knows levels that the past lacks."""
 YEAR_H = 365.25 * 24
@@ -169,7 +169,7 @@ def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
 
 
 def _concentration(cases: _Floats, share: _Floats) -> float:
-    """Return the number of cases at which a location's shares and the area's weigh the same (Dirichlet-multinomial)."""
+    """Return the number of cases at which a location's shares and the area's count the same (Dirichlet-multinomial)."""
     own = cases[cases.sum(axis=1) > 0]
     number = own.sum(axis=1)
 

@@ -103,7 +103,7 @@ class Members:
 class Zone:
     """The zone of a cylinder.
 
-    ``width_m``: metres across.
+    ``width_m``: width in metres.
     ``cases``: number of the stream's incidents in it over the whole window, members included.
     ``cases_at``: gives how many of these have exactly a longitude and latitude, in units of 1e-7 degrees. It is called
         only if a stack is possible.

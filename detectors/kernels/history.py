@@ -342,7 +342,7 @@ def _add_events(tally: _Tally, events: Events, rows: Rows, first: int, last: int
 
 @compiled
 def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: int) -> None:
-    """Of the first ``had`` events, remove those that in a bucket are too old for a duration or for the window."""
+    """Remove those of the first ``had`` events that a duration or the window, ending with a bucket, no longer holds."""
     for column in range(LANES + 1):
         while tally.oldest[column] < had:
             then = events.bucket[tally.oldest[column]]

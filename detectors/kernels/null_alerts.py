@@ -1,4 +1,4 @@
-"""From the windows of many scans to alerts: which windows are reported, what their members are, how alerts live.
+"""Makes alerts from the windows of many scans: which windows are reported, what their members are, how alerts live.
 
 The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, except those that do not
 change the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new members does

@@ -19,7 +19,7 @@ def _square_apart(points: Floats, one: int, others: Floats, other: int) -> float
 
 @compiled
 def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
-    """Return the first of the squared distances that two points do not exceed; -1 if they exceed all."""
+    """Return the index of the first limit in ``square_within`` that two points do not exceed; -1 if they exceed all."""
     square = _square_apart(points, one, points, other)
     if square > square_within[-1]:
         return -1
@@ -140,7 +140,11 @@ def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
 
 @compiled
 def linked_groups(kind: NDArray[np.int8], second: Offsets, points: Floats, within_m: float, within_s: int) -> int:
-    """Return the number of groups of incidents that are linked: of one kind, within ``within_m`` and ``within_s``."""
+    """Link incidents of one kind that lie within ``within_m`` metres and ``within_s`` seconds of each other.
+
+    Return the number of groups, in which all incidents are linked directly or in a chain. ``kind``, ``second`` and
+    ``points`` are of each incident, (n,), (n,) and (n, 2 or 3).
+    """
     group = np.arange(len(second))
     number = len(second)
     for one in range(len(second)):

@@ -167,8 +167,8 @@ def best_spans_per_centre(
 ) -> tuple[Floats, Counts, Counts, Counts, Counts]:
     """Return the best windows around every centre: LLR, centre, number of locations, begin, end, each (windows,).
 
-    After the best span ``[a, b)`` in ``[0, T)`` the best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and so on
-    within these, as long as their LLR is above ``least_after`` (docs/method.md section 4.2).
+    First comes the best span ``[a, b)`` in ``[0, T)``. The best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and
+    so on within these, as long as their LLR is above ``least_after`` (docs/method.md section 4.2).
     """
     locations, intervals = search.expected.shape
     by_location = cases_by_place(location, interval, locations, intervals)

@@ -19,7 +19,7 @@ from detectors.models.expected import Expected
 from detectors.scan.cylinders import Best, best_windows
 
 SLACK = 2.0
-"""How far below the floor, as an LLR, best windows are kept, so that their centres seldom need another scan."""
+"""How far below the floor, as an LLR, a scan looks, so that its bounds save later scans of the same centres."""
 
 MANY = 64
 """If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be anyway."""

@@ -1,4 +1,4 @@
-"""From an LLR to a score, and to how often chance alone reaches it.
+"""Turns an LLR into a score, and a score into how often chance alone reaches it.
 
 Without a calibration, the score is the LLR standardised by the Gumbel location and scale of replicated maxima. Its
 rarity is then the nominal recurrence interval, for one scan an hour. This counts scans, not alerts: only a calibration
@@ -55,7 +55,7 @@ class Gumbel(msgspec.Struct, frozen=True):
         return (llr - self.location) / self.scale
 
     def llr(self, score: float) -> float:
-        """Return the LLR that has a score (the inverse of :meth:`score`)."""
+        """Return the LLR for a score (the inverse of :meth:`score`)."""
         return self.location + score * self.scale
 
 

@@ -27,7 +27,7 @@ _TYPES = {
 
 
 class Cells:
-    """The columns as memory views, for single cells: numpy takes twice as long to read or write one."""
+    """The columns as memory views. They are for single cells, which numpy takes twice as long to read or write."""
 
     occurred_s: memoryview
     offset: memoryview

@@ -90,7 +90,7 @@ class Intake:
 
     @property
     def has_news(self) -> bool:
-        """Whether a record other than a tick record waits."""
+        """Whether any record waits that is not a tick record."""
         return any(not isinstance(judged, TickMark) for _, judged in self._waiting)
 
     def apply(self) -> list[Refused]:

@@ -173,7 +173,7 @@ class _RepeatedMonitor:
         return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in result.changes}
 
     def _at(self, ids: Ids) -> tuple[Area, Monitor]:
-        """Return the area and Monitor for the next record. With new settings, the last record restores the Monitor."""
+        """Return the area and the Monitor for the next record, restored if the settings are new."""
         if self._watched is None or self._monitor is None or self._watched.ids != ids:
             self._watched = written(self._log, ids)
             restoring = self._watched.restoring(self._last)

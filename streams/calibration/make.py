@@ -1,4 +1,4 @@
-"""From the incidents of an area to its calibration."""
+"""Makes the calibration of an area from its incidents."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def webhook_group(self) -> str:
-        """The consumer group of ``hotspots webhook``: ``webhook.group``, by default ``kafka.group`` with ``-webhook``."""
+        """The consumer group of ``hotspots webhook``: ``webhook.group``, or ``kafka.group`` and ``-webhook``."""
         return self.webhook.group or f"{self.kafka.group}-webhook"
 
 

@@ -30,7 +30,7 @@ from streams.messages.wording import interval_words
 from streams.redis_copy.keys import area_key
 
 LINE_S = 5.0
-"""Time between two lines without a terminal, in seconds."""
+"""Time between two lines of progress if there is no terminal, in seconds."""
 RATE_S = 5.0
 """Time over which the rate of incidents is measured, in seconds."""
 SHOWN_OPEN = 8
@@ -57,7 +57,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     @classmethod
     def scrape(cls, address: str, area: str) -> Figures:
-        """Read ``http://<address>/metrics``. Raises OSError."""
+        """Read the figures from ``http://<address>/metrics``. Raises OSError if it does not answer."""
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as response:
             text = response.read().decode()
         number = {

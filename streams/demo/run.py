@@ -230,5 +230,5 @@ def _undisturbed() -> None:
 
 
 def _ending() -> list[signal.Signals]:
-    """Return the signals that end the demo. A signal that was ignored (`nohup`, a job in the background) is not one."""
+    """Return the signals that end the demo, without those that are already ignored (`nohup`, background jobs)."""
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

@@ -37,7 +37,11 @@ class Source(ABC):
     """Hours of city time per second."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
-        """Write the configuration, the area's cells and its map layers; return the first file. Raises OSError."""
+        """Write the configuration, the area's cells and its map layers; return the configuration file.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
         cells = folder / "cells.txt"
         cells.write_text("".join(f"{cell}\n" for cell in self.cells))
         host, _, port = metrics.rpartition(":")

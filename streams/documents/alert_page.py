@@ -54,22 +54,22 @@ A response is what a person does about an open alert. There are three, by the fi
 | `take` | I deal with it | none |
 | `outcome` | this is what it was: `genuine_series`, `venue`, `data_artefact` or `unknown`, in `outcome` | none |
 
-Each makes a silent revision, whose `response` shows the last response of each action: who gave it, when, and the
-outcome. State, tier, figures and later scans do not change, and an acknowledged alert still has notices when it
-escalates, changes or ends. A response that repeats the last one of its action, by the same user, makes no revision.
-One by another user replaces it. None can be undone.
+Each response makes a silent revision, whose `response` shows the last response of each action: who gave it, when, and
+the outcome. State, tier, figures and later scans do not change, and an acknowledged alert still has notices when it
+escalates, changes or ends. If the same user repeats the last response of an action, this makes no revision. If another
+user gives it, that replaces the last one. No response can be undone.
 
 **Who may.** Operators respond in the [console](console.md#who-may-look-and-who-may-act); viewers cannot. Programs use
 the console's API (`POST /api/alerts/{id}/take`, [an example](console.md#the-api)), or write a record to the topic
-`responses` ([schema](schemas/response.json), [an example](../README.md#run-it-on-your-kafka)): its key is the area, its
-`id` a new UUID, `at` the time by the sender's clock. Nobody checks the `user` of a record, so give the
-[right to write](how-to/restrict-access.md) that topic only to programs that know their users.
+`responses` ([schema](schemas/response.json), [an example](../README.md#run-it-on-your-kafka)). The key of the record is
+the area, `id` is a new UUID, and `at` is the time by the sender's clock. Nobody checks the `user` of a record, so give
+the [right to write](how-to/restrict-access.md) to that topic only to programs that know their users.
 
 **When.** A response takes effect at once, at the last closed tick, and has a separate scan record for that tick
 ([evidence](evidence.md)). It starts no scan, so incidents are found at the same ticks with and without responses.
 
-**What becomes of a bad one.** The API refuses it: 403 to viewers, 404 for an unknown alert, 409 if the alert is over,
-422 for an unknown outcome, 503 while Kafka or Redis is away. A bad record changes no alert. It goes to
+**If it is wrong.** The API refuses a wrong response: 403 to viewers, 404 for an unknown alert, 409 if the alert is
+over, 422 for an unknown outcome, 503 while Kafka or Redis is away. A wrong record changes no alert. It goes to
 `incidents.rejected` and counts in `hotspots_rejected_total`, with one of these reasons: `no_such_alert` (the alert is
 not open), `bad_response` (it does not match the schema), `no_area`, `unknown_area` or `wrong_partition` (its key).
 

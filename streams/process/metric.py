@@ -67,7 +67,7 @@ class Histogram(Metric[prometheus_client.Histogram]):
 
 
 class Info(Metric[prometheus_client.Info]):
-    """Texts about the process, as labels of the value 1."""
+    """Texts about the process. They are the labels of a metric that has the value 1."""
 
     kind = "info"
 

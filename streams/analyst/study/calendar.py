@@ -65,7 +65,7 @@ class Calendar:
         return self._written(self.edges[interval + 1] - (DAYS["hour"] if self.unit == "hour" else 1))
 
     def strata(self) -> NDArray[np.int32]:
-        """Return each interval's hour of the week or weekday, for hours and days; 0 for years; (intervals,)."""
+        """Return a stratum for each interval, (intervals,): its hour of the week, its weekday, or 0 if it is a year."""
         if self.unit == "year":
             return np.zeros(self.intervals, np.int32)
         per_week = 168 if self.unit == "hour" else 7

@@ -1,4 +1,4 @@
-"""`hotspots scan`: from the analyst's files to clusters with their p-values."""
+"""`hotspots scan`: finds clusters, with their p-values, in the analyst's files."""
 
 from __future__ import annotations
 
