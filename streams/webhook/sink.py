@@ -48,7 +48,7 @@ POLL_MS = 500
 PAUSE_S = 1.0
 """Wait before a failed session begins again, in seconds."""
 SETTLE_S = 0.1
-"""Time between two looks at whether partitions are assigned, in seconds."""
+"""Time between two looks at whether partitions are assigned, or a revision covered, in seconds."""
 STALLED_S = 120.0
 """Time limit without progress, in seconds."""
 UNSETTLED_S = 60.0
@@ -180,6 +180,7 @@ class WebhookSink:
                 return  # the partition's next owner reads them again
             if covers is None:
                 consumer.seek(partition, record.offset)
+                await asyncio.sleep(SETTLE_S)
                 return
             if covers:
                 self._take(record)
