@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import aiokafka.errors
 import kafka.errors
-import pytest
 
 from streams.brokers.connection import is_passing
 
@@ -32,11 +31,9 @@ LASTING = [
 ]
 
 
-@pytest.mark.parametrize("error", PASSING, ids=repr)
-def test_what_the_broker_may_do_later_passes(error: Exception) -> None:
-    assert is_passing(error)
+def test_what_the_broker_may_do_later_passes() -> None:
+    assert [each for each in PASSING if not is_passing(each)] == []
 
 
-@pytest.mark.parametrize("error", LASTING, ids=repr)
-def test_what_somebody_must_mend_does_not_pass(error: Exception) -> None:
-    assert not is_passing(error)
+def test_what_somebody_must_mend_does_not_pass() -> None:
+    assert [each for each in LASTING if is_passing(each)] == []
