@@ -94,6 +94,10 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``read_from``: offset of the first record of ``incidents``, of any area or none, that is not on record; None from a
         version that did not note it.
     ``copied``: the records below this offset were copied from a former topic.
+    ``next_alert``: the offset in ``alerts`` after the last revision that a scan record covers; None from a version that
+        did not note it.
+    ``torn``: the stretches of ``alerts`` below it whose revisions no scan record covers, each as the first offset and
+        the one after the last.
     """
 
     next_offset: int = 0
@@ -103,6 +107,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     previous: int = -1
     read_from: int | None = None
     copied: int = 0
+    next_alert: int | None = None
+    torn: tuple[tuple[int, int], ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode

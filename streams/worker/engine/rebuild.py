@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -12,17 +13,19 @@ from typing import Any
 
 import aiokafka.errors
 from kafka import TopicPartition
+from msgspec import structs
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
 from streams.area_log.last_records import ADVICE, Standing, last_records
+from streams.area_log.records import TOPICS
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
-from streams.brokers.connection import UNCOMMITTED
-from streams.brokers.reading import records_between
+from streams.brokers.connection import UNCOMMITTED, is_passing
+from streams.brokers.reading import StalledError, records_between
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
@@ -109,18 +112,21 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or lacks what is on record, or the scan records were lost.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        StalledError: Kafka gave no record for a long time, or cannot be reached.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(broker.reader(kafka)) as consumer:
+        if missing := {kafka.topic(topic) for topic in TOPICS} - consumer.topics():
+            raise RebuildError(f"no topic {', '.join(sorted(missing))}; `hotspots topics` creates it")
         standing = last_records(consumer, kafka, partition, here, cancelled)
         own, last = standing
         if standing.is_new and (trace := _trace_of_past(kafka, consumer, partition, cancelled, broker)):
             scans = kafka.topic("scans")
             raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
         _check_responses(kafka, consumer, partition, own)
+        own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
         written = _settings_keys(kafka, consumer, partition, cancelled)
         early = [] if standing.read_from >= own.copied else _responses(kafka, consumer, partition, own, here, cancelled)
     incidents = TopicPartition(kafka.topic("incidents"), partition)
@@ -199,6 +205,28 @@ def _trace_of_past(
     if any(True for _ in records_between(consumer, alerts, begin, end, cancelled)):
         return f"{alerts.topic} holds alerts"
     return None
+
+
+def _with_alerts(
+    consumer: Reader, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
+) -> PartitionRecord:
+    """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
+    consumer.assign([alerts])
+    first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
+    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
+        return structs.replace(own, next_alert=end, torn=())
+    found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
+    if not (torn := [record.offset for record in found]):
+        return own
+    log.error(
+        "%s, partition %d: no scan record covers the revisions at offsets %d to %d; they do not count",
+        alerts.topic,
+        alerts.partition,
+        torn[0],
+        torn[-1],
+    )
+    after = torn[-1] + 1
+    return structs.replace(own, next_alert=after, torn=(*own.torn, (torn[0], after)))
 
 
 def as_calibrated(
@@ -294,7 +322,12 @@ def _refill(
         if lowest <= record.offset < following:
             restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
+    where = f"{incidents.topic}, partition {partition}"
     try:
         broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
-        raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
+        if is_passing(error):
+            raise StalledError(f"{where}: cannot be read at present ({error})") from error
+        raise RebuildError(f"{where}: cannot be read ({error})") from error
+    except asyncio.CancelledError as error:
+        raise StalledError(f"{where}: the client has ended its own reading") from error

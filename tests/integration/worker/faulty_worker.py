@@ -3,11 +3,13 @@
 With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
-record, ``abort:NUMBER`` makes the NUMBERth transaction fail.
+record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
+the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -17,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from detectors.restoring import Restoring
+from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.load import load
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
@@ -63,6 +65,15 @@ def main(fault: str, config: str) -> int:
         if times == int(number):
             raise KafkaError("planted")
 
+    def freeze(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            os.kill(int(place.removeprefix("freeze-")), signal.SIGSTOP)
+
+    def cancel(_: Any) -> None:
+        raise asyncio.CancelledError
+
     def hang(_: Any) -> None:
         nonlocal times
         times += 1
@@ -72,7 +83,7 @@ def main(fault: str, config: str) -> int:
     if place == "scan":
         plant(OwnedArea, "put", kill, None)
     elif place == "transaction":
-        plant(KafkaProducer, "commit_transaction", kill_half_written, None)
+        plant(TransactionalProducer, "commit_transaction", kill_half_written, None)
     elif place == "acknowledgement":
         plant(Publisher, "commit", None, kill)
     elif place == "rebuild":
@@ -80,7 +91,11 @@ def main(fault: str, config: str) -> int:
     elif place == "slow-rebuild":
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":
-        plant(KafkaProducer, "commit_transaction", abort, None)
+        plant(TransactionalProducer, "commit_transaction", abort, None)
+    elif place.startswith("freeze-"):
+        plant(TransactionalProducer, "commit_transaction", freeze, None)
+    elif place == "cancel":
+        plant(Publisher, "__init__", cancel, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:
