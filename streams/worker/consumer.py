@@ -320,5 +320,7 @@ class Worker:
             raise
         for name in restored.monitors:
             self._metrics.rebuilt(name, restored.seconds)
+        for name in restored.changed:
+            self._metrics.configuration_changed(name)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
         return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)

@@ -86,6 +86,15 @@ FEEDER_LEFT_OUT = Counter(
     "hotspots_redis_feeder_left_out_total",
     "Records of the topic alerts, with the area's key, that are not alerts and were left out of Redis.",
 )
+EVICTION_POLICY = Gauge(
+    "hotspots_redis_eviction_policy",
+    "1 for what Redis does when its memory is full (maxmemory-policy); only noeviction keeps every alert.",
+    ("policy",),
+)
+CONFIGURATIONS = Counter(
+    "hotspots_configuration_changes_total",
+    "Take-overs of the area with another configuration or calibration file than its last scan record names.",
+)
 RECALIBRATIONS = Counter(
     "hotspots_recalibrations_total", "Nightly calibrations of an area, by outcome: made or failed.", ("area", "outcome")
 )
@@ -110,6 +119,8 @@ DRIVEN: tuple[Metric[Any], ...] = (
     FEEDER_LAG,
     FEEDER_REWINDS,
     FEEDER_LEFT_OUT,
+    EVICTION_POLICY,
+    CONFIGURATIONS,
     RECALIBRATIONS,
 )
 """Metrics that the worker's parts drive."""

@@ -7,11 +7,12 @@ import gc
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import msgspec
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
+from redis import RedisError
 
 from detectors.warm_up import compile_kernels
 from streams.areas.area import Area
@@ -26,6 +27,7 @@ from streams.process.background_thread import BackgroundThread
 from streams.process.logs import LogFormat, set_up_logging
 from streams.process.metrics_server import MetricsServer
 from streams.process.watchdog import Watchdog
+from streams.redis_copy.contents import RedisCopy
 from streams.worker.background.kafka_watch import KafkaWatch
 from streams.worker.background.recalibration import Recalibrator
 from streams.worker.background.redis_feeder import RedisFeeder
@@ -51,7 +53,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         faults = check_topics(configuration.kafka, configuration.longest_window_days)
         for fault in faults:
             log.critical("%s", fault)
-        if faults:
+        if faults or not _is_taken_by_redis(configuration, areas):
             return FAILED
         for name, area in areas.items():
             if area.calibration is None:
@@ -68,6 +70,23 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
     except (ConfigurationError, LeaveError) as error:
         log.critical("%s", error)
         return FAILED
+
+
+def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) -> bool:
+    """Return whether Redis takes the areas' alerts, or is only away; log why not.
+
+    A worker that Redis refuses must not join the group: it would take areas from workers that can serve them.
+    """
+    url = configuration.redis.url
+    with closing(RedisCopy(configuration.redis, expiry_s=1)) as copy:
+        try:
+            refusal = copy.refusal(areas)
+        except RedisError as error:
+            log.warning("Redis at %s does not take alerts now, which wait in Kafka; starting without it: %s", url, error)
+            return True
+    if refusal is not None:
+        log.critical("Redis at %s refuses this worker: %s; correct [redis], or the rights of its user", url, refusal)
+    return refusal is None
 
 
 async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:

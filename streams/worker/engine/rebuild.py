@@ -40,7 +40,7 @@ class Restored:
 
     ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
     boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings no scan
-    record has named yet.
+    record has named yet. ``changed``: areas whose last scan record names other settings.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class Restored:
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
     unwritten: list[Area] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -83,6 +84,13 @@ def rebuild(
         restoring[name] = area.restoring(record)
         if record is None or record.ids != area.ids:
             restored.unwritten.append(area)
+        if record is not None and record.ids != area.ids:
+            restored.changed.append(name)
+            log.warning(
+                "area %s: taken over with configuration %s and calibration %s; its last scan had %s and %s",
+                name,
+                *(each[:12] or "none" for ids in (area.ids, record.ids) for each in ids),
+            )
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
         span = _span(kafka, incidents, last)
