@@ -23,7 +23,8 @@ class Audit(msgspec.Struct, frozen=True):
     """The verified records, from the first tick to the last, and where the chain breaks.
 
     ``given``: the number of scan records, the first of ``scans``, that cannot be verified, because retention removed
-    what they rest on. ``inputs``: the number of records of incidents and responses.
+    what they rest on. ``inputs``: the number of records of incidents and responses. ``left_out``: the number of records
+    in ``scans`` that are no scan records.
     """
 
     area: str
@@ -33,6 +34,7 @@ class Audit(msgspec.Struct, frozen=True):
     first: datetime | None
     last: datetime | None
     breaks: list[Break]
+    left_out: int
 
 
 def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
@@ -45,7 +47,8 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
     scans = given = read = 0
     first = last = None
     breaks: list[Break] = []
-    for link in links(log, None):
+    foreign: list[int] = []
+    for link in links(log, None, lambda: foreign.append(1)):
         last = datetime.fromtimestamp(link.record.tick_s, UTC)
         first = first or last
         if link.fault:
@@ -54,4 +57,4 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
         given += link.is_given
         read += len(link.raw)
         step()
-    return Audit(log.manifest.area, scans, given, read, first, last, breaks)
+    return Audit(log.manifest.area, scans, given, read, first, last, breaks, len(foreign))

@@ -6,7 +6,6 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -15,8 +14,14 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.area_log.records import LogError
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
-from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition, decode_scan, partition_key
-from streams.process.strict_json import StrictDecoder
+from streams.messages.scan import (
+    PartitionRecord,
+    ScanRecord,
+    decode_partition,
+    decode_scan,
+    is_of_another_version,
+    partition_key,
+)
 
 FIRST_STEP = 64
 """Records that the first step backwards reads; each step doubles."""
@@ -24,13 +29,6 @@ FIRST_STEP = 64
 
 T = TypeVar("T")
 
-
-class _Digested(msgspec.Struct):
-    area: str
-    digest: str
-
-
-_digested = StrictDecoder[_Digested](_Digested)
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +93,7 @@ def _read(record: Any, decode: Callable[[bytes], T]) -> T | None:
     try:
         return decode(record.value or b"")
     except msgspec.DecodeError as error:
-        with suppress(msgspec.DecodeError):
-            _digested.decode(record.value)
+        if is_of_another_version(record.value):
             raise LogError(f"{where}: a scan record of another version ({error})") from None
         log.error("%s: not a scan record, left out: %s", where, error)
         return None

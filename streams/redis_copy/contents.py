@@ -157,7 +157,8 @@ class RedisCopy:
         """
         names = ("offset", "alerts", "ledger", "ledger:alerts", "open", "where")
         keys = [area_key(area, name) for name in names]
-        arguments = [first, 2**53 if end is None else end, self._expiry_s, topic, area_key(area, "alert:"), cursor, slice_, int(with_open)]
+        limit, prefix = 2**53 if end is None else end, area_key(area, "alert:")
+        arguments = [first, limit, self._expiry_s, topic, prefix, cursor, slice_, int(with_open)]
         outcome, *figures = self._compare(keys, arguments)
         return Comparison(outcome.decode(), *map(int, figures))
 

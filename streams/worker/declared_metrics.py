@@ -86,10 +86,10 @@ FEEDER_LEFT_OUT = Counter(
     "hotspots_redis_feeder_left_out_total",
     "Records of the topic alerts, with the area's key, that are not alerts and were left out of Redis.",
 )
-EVICTION_POLICY = Gauge(
-    "hotspots_redis_eviction_policy",
-    "1 for what Redis does when its memory is full (maxmemory-policy); only noeviction keeps every alert.",
-    ("policy",),
+REDIS_EVICTS = Gauge(
+    "hotspots_redis_evicts",
+    "1 if Redis can evict alerts (its maxmemory-policy is not noeviction), 0 if not, NaN if it does not say.",
+    (),
 )
 CONFIGURATIONS = Counter(
     "hotspots_configuration_changes_total",
@@ -119,7 +119,7 @@ DRIVEN: tuple[Metric[Any], ...] = (
     FEEDER_LAG,
     FEEDER_REWINDS,
     FEEDER_LEFT_OUT,
-    EVICTION_POLICY,
+    REDIS_EVICTS,
     CONFIGURATIONS,
     RECALIBRATIONS,
 )

@@ -129,11 +129,9 @@ class Metrics(ProcessMetrics):
         """Count a record of the topic ``alerts`` that is not an alert."""
         self.of(declared.FEEDER_LEFT_OUT).labels(area).inc()
 
-    def eviction_policy(self, former: str, policy: str) -> None:
-        """Show what Redis does when its memory is full, in place of the former policy."""
-        if former:
-            self.of(declared.EVICTION_POLICY).labels(former).set(0)
-        self.of(declared.EVICTION_POLICY).labels(policy).set(1)
+    def redis_evicts(self, evicts: float) -> None:
+        """Show whether Redis can evict alerts: 1 or 0, NaN if it does not say."""
+        self.of(declared.REDIS_EVICTS).set(evicts)
 
     def configuration_changed(self, area: str) -> None:
         """Count a take-over of the area with another configuration than the one on record."""

@@ -82,7 +82,7 @@ def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) 
         try:
             refusal = copy.refusal(areas)
         except RedisError as error:
-            log.warning("Redis at %s does not take alerts now, which wait in Kafka; starting without it: %s", url, error)
+            log.warning("Redis at %s takes no alerts now, which wait in Kafka; starting without it: %s", url, error)
             return True
     if refusal is not None:
         log.critical("Redis at %s refuses this worker: %s; correct [redis], or the rights of its user", url, refusal)

@@ -95,8 +95,9 @@ def _is_wrong_type(error: Exception) -> bool:
 class Store:
     """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable.
 
-    A value that cannot be read, or a key of another type, is left out, logged, and passed to ``count``. :attr:`unreadable` has by area the alerts
-    and entries that could not be read since the open alerts were last asked for.
+    A value that cannot be read, or a key of another type, is left out, logged, and passed to ``count``.
+    :attr:`unreadable` has by area the alerts and entries that could not be read since the open alerts were last asked
+    for.
     """
 
     def __init__(
@@ -135,10 +136,12 @@ class Store:
 
     async def _latest(self, wanted: Iterable[tuple[str, str]]) -> list[Change]:
         named = tuple(wanted)
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area, alert in named:
                 pipeline.hmget(area_key(area, f"alert:{alert}"), "event", "provenance")
-            rows = await pipeline.execute(raise_on_error=False) if named else []
+
+        rows = await self._replies(ask) if named else []
         found = [
             self._change("alert", area, alert, *row)
             for (area, alert), reply in zip(named, rows, strict=True)
@@ -172,10 +175,12 @@ class Store:
 
     async def positions(self) -> dict[str, str]:
         """Return the id of the last change of each area; ``0-0`` without any."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area in self.areas:
                 pipeline.xrevrange(area_key(area, "alerts"), count=1)
-            replies = await pipeline.execute(raise_on_error=False)
+
+        replies = await self._replies(ask)
         rows = {
             area: self._of_type("change", area, "alerts", reply)
             for area, reply in zip(self.areas, replies, strict=True)
@@ -212,10 +217,12 @@ class Store:
 
     async def heartbeats(self) -> dict[str, AreaHealth | None]:
         """Return each area's heartbeat; None without a readable one."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
-            replies = await pipeline.execute(raise_on_error=False)
+
+        replies = await self._replies(ask)
         beats: dict[str, AreaHealth | None] = dict.fromkeys(self.areas)
         for area, reply in zip(self.areas, replies, strict=True):
             row = self._of_type("heartbeat", area, "heartbeat", reply)
@@ -230,6 +237,19 @@ class Store:
         """Return how many incidents each location has had in the window, JSON; None if not known yet."""
         found: bytes | None = await self._typed("usual", area, "usual", self._redis.get(area_key(area, "usual")))
         return found or None
+
+    async def _replies(self, ask: Callable[[Any], None]) -> list[Any]:
+        """Return the replies to the commands of a pipeline; an error in place of a reply if a key is of another type."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            ask(pipeline)
+            try:
+                replies: list[Any] = await pipeline.execute()
+            except ResponseError as error:
+                if not _is_wrong_type(error):
+                    raise
+                ask(pipeline)
+                replies = await pipeline.execute(raise_on_error=False)
+        return replies
 
     async def _typed(self, kind: Unreadable, area: str, name: str, reading: Awaitable[Any]) -> Any:
         """Return what is read from a key; nothing if the key is of another type."""

@@ -49,7 +49,7 @@ SLICE = 200
 
 LOSSES = {
     "lost": "Redis has lost alerts",
-    "replaced": "the topic alerts was created again or cut off; alerts that are open in Redis stay until their next revision",
+    "replaced": "the topic alerts was created again or cut off; what is open in Redis stays until its next revision",
 }
 
 log = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ class RedisFeeder(BackgroundThread):
         """Show what Redis does when its memory is full, and warn if alerts can be evicted."""
         policy = self._copy.eviction_policy()
         if policy != self._policy:
-            self._metrics.eviction_policy(self._policy, policy)
+            self._metrics.redis_evicts({"noeviction": 0.0, "unknown": float("nan")}.get(policy, 1.0))
             if policy == "unknown":
                 log.warning("Redis does not show its maxmemory-policy; it must be noeviction, or alerts can vanish")
             elif policy != "noeviction":

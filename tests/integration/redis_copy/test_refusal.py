@@ -46,9 +46,7 @@ def refusal(admin: Any, **login: Any) -> str | None:
         (("~hotspots:*", "&hotspots:*", "+@all", "-geoadd"), "right", "geoadd"),
     ],
 )
-def test_a_wrong_login_or_too_few_rights_refuse(
-    admin: Any, rights: tuple[str, ...], password: str, text: str
-) -> None:
+def test_a_wrong_login_or_too_few_rights_refuse(admin: Any, rights: tuple[str, ...], password: str, text: str) -> None:
     admin.execute_command(*RIGHTS, *rights)
     assert text in (refusal(admin, username="worker", password=Secret(password)) or "")
 
