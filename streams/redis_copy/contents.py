@@ -62,6 +62,20 @@ class Comparison(NamedTuple):
     cursor: int
 
 
+class Refusal(NamedTuple):
+    """Why Redis does not take alerts; ``is_final`` if it never will without a change of the configuration."""
+
+    text: str
+    is_final: bool
+
+
+def _is_final(error: RedisError) -> bool:
+    if isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS):
+        return False
+    is_untrusted = isinstance(error.__context__, SSLCertVerificationError)
+    return is_untrusted or isinstance(error, AuthenticationError | InvalidResponse | ResponseError)
+
+
 class RedisCopy:
     """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
 
@@ -83,26 +97,13 @@ class RedisCopy:
         folder = files("streams.redis_copy")
         return self._redis.register_script("".join(folder.joinpath(each).read_text() for each in ("ledger.lua", name)))
 
-    def refusal(self, areas: Iterable[str]) -> str | None:
-        """Return why Redis will never take these areas' alerts as it is configured; None if it takes them.
-
-        Redis that only cannot take them now refuses nothing: alerts wait in Kafka.
-
-        Raises:
-            redis.RedisError: Redis is away, loads its data, is full, or cannot write at the moment.
-        """
+    def refusal(self, areas: Iterable[str]) -> Refusal | None:
+        """Return why Redis does not take these areas' alerts; None if it takes them."""
         for area in areas:
             try:
                 self._trial([area_key(area, "trial")], [area_key(area, "trial")])
             except RedisError as error:
-                text = str(error)
-                if isinstance(error.__context__, SSLCertVerificationError):
-                    return f"its certificate is not trusted: {text}"
-                if isinstance(error, PASSING) or text.startswith(PASSING_WORDS):
-                    raise
-                if isinstance(error, AuthenticationError | InvalidResponse | ResponseError):
-                    return text
-                raise
+                return Refusal(str(error), _is_final(error))
         return None
 
     def offset(self, area: str) -> int:

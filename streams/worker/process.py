@@ -12,7 +12,6 @@ from contextlib import ExitStack, closing
 import msgspec
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
-from redis import RedisError
 
 from detectors.warm_up import compile_kernels
 from streams.areas.area import Area
@@ -79,14 +78,14 @@ def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) 
     """
     url = configuration.redis.url
     with closing(RedisCopy(configuration.redis, expiry_s=1)) as copy:
-        try:
-            refusal = copy.refusal(areas)
-        except RedisError as error:
-            log.warning("Redis at %s takes no alerts now, which wait in Kafka; starting without it: %s", url, error)
-            return True
-    if refusal is not None:
-        log.critical("Redis at %s refuses this worker: %s; correct [redis], or the rights of its user", url, refusal)
-    return refusal is None
+        refusal = copy.refusal(areas)
+    if refusal is None:
+        return True
+    if refusal.is_final:
+        log.critical("Redis at %s refuses this worker: %s; correct [redis], or its user's rights", url, refusal.text)
+    else:
+        log.warning("Redis at %s takes no alerts now, which wait in Kafka; starting without it: %s", url, refusal.text)
+    return not refusal.is_final
 
 
 async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:

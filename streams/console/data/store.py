@@ -239,7 +239,7 @@ class Store:
         return found or None
 
     async def _replies(self, ask: Callable[[Any], None]) -> list[Any]:
-        """Return the replies to the commands of a pipeline; an error in place of a reply if a key is of another type."""
+        """Return the replies to the commands of a pipeline; for a key of another type, an error."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             ask(pipeline)
             try:

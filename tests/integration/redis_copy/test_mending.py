@@ -85,10 +85,14 @@ DAMAGES: dict[str, Damage] = {
     "a field more": lambda redis, open_, _: redis.hset(key(f"alert:{open_}"), "note", "seen"),
     "a field less": lambda redis, open_, _: redis.hdel(key(f"alert:{open_}"), "tier"),
 }
-for _name in ("alerts", "alert:<id>", "alert:<id>:revisions", "open", "where", "offset", "ledger", "ledger:alerts"):
-    DAMAGES[f"the type of {_name}"] = lambda redis, open_, _, name=_name: change_type(
-        redis, name.replace("<id>", open_)
-    )
+TYPED = ("alerts", "alert:<id>", "alert:<id>:revisions", "open", "where", "offset", "ledger", "ledger:alerts")
+
+
+def with_another_type(name: str) -> Damage:
+    return lambda redis, open_, _: change_type(redis, name.replace("<id>", open_))
+
+
+DAMAGES |= {f"the type of {name}": with_another_type(name) for name in TYPED}
 
 
 def test_single_keys_that_were_harmed_come_back(configuration: Configuration, valkey_client: Any) -> None:
@@ -112,7 +116,6 @@ def test_single_keys_that_were_harmed_come_back(configuration: Configuration, va
         for number, (what, harm) in enumerate(DAMAGES.items()):
             before = contents(valkey_client)
             harm(valkey_client, long, ended)
-            assert contents(valkey_client) != before or "offset" in what or "ledger" in what or "last id" in what
             places = partial(is_whole, valkey_client, before)
             wait_for(places if "place" in what or "where" in what else is_right, f"mended: {what}")
             news = history(1000 + number, 1, ["leeds"])
