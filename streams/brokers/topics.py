@@ -105,13 +105,14 @@ def create_topics(kafka: KafkaSettings, window_days: int) -> list[str]:
     return sorted(missing)
 
 
-def topic_id(admin: KafkaAdminClient, name: str) -> str:
+def topic_id(kafka: KafkaSettings, name: str) -> str:
     """Return the identity of a topic, which one of the same name made later does not have; empty if it is unknown.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
-    ((described),) = admin.describe_topics([name])
+    with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
+        ((described),) = admin.describe_topics([name])
     return str(described.get("topic_id") or "")
 
 

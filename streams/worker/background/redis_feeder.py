@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
 from streams.areas.health import HealthSource
-from streams.brokers.connection import admin_arguments
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
-from streams.brokers.topics import retention_ms, topic_id
+from streams.brokers.topics import retention_ms
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import RedisSettings
 from streams.messages.records import partition_of
@@ -74,15 +74,18 @@ class RedisFeeder(BackgroundThread):
         metrics: Metrics,
         heartbeat_s: float = 10.0,
         clock: Clock = MACHINE,
+        broker: Broker = KAFKA,
     ) -> None:
         super().__init__("redis-feeder")
         self._kafka = kafka
         self._topic = kafka.topic("alerts")
-        self._admin: KafkaAdminClient | None = None
+        self._broker = broker
         self._topic_id = ""  # as Kafka knows it
         self._ahead: dict[str, int] = {}  # where the topic ends of which Redis holds more of an area
         self._areas = tuple(areas)
-        self._consumer = RetryingConsumer(kafka, log, fault="alerts cannot be read", recovery="alerts are read again")
+        self._consumer = RetryingConsumer(
+            kafka, log, fault="alerts cannot be read", recovery="alerts are read again", broker=broker
+        )
         self._health = health
         self._usual = usual
         self._metrics = metrics
@@ -104,14 +107,8 @@ class RedisFeeder(BackgroundThread):
         """Feed, and wait for Kafka and Redis whenever they are away."""
         with closing(self._copy):
             self._consumer.run(self._stopping, self._assign, self._feed)
-        self._close_admin()
 
-    def _close_admin(self) -> None:
-        if self._admin is not None:
-            self._admin.close()
-        self._admin = None
-
-    def _assign(self, consumer: KafkaConsumer) -> None:
+    def _assign(self, consumer: Reader) -> None:
         self._is_placed = False
         self._beat_at = 0.0
         topic = self._topic
@@ -120,10 +117,8 @@ class RedisFeeder(BackgroundThread):
             raise UnknownTopicOrPartitionError(f"topic {topic} is missing; 'hotspots topics' creates it")
         self._partition = {area: TopicPartition(topic, partition_of(area.encode(), partitions)) for area in self._areas}
         consumer.assign(sorted(set(self._partition.values())))
-        self._close_admin()
-        self._admin = KafkaAdminClient(**admin_arguments(self._kafka) | {"request_timeout_ms": TIMEOUT_MS})
 
-    def _feed(self, consumer: KafkaConsumer) -> None:
+    def _feed(self, consumer: Reader) -> None:
         is_due = self._clock.monotonic_s() >= self._beat_at
         if is_due:
             self._beat_at = self._clock.monotonic_s() + self._heartbeat_s
@@ -151,7 +146,7 @@ class RedisFeeder(BackgroundThread):
             self._is_placed = False
             self._stopping.wait(PAUSE_S)
 
-    def _place(self, consumer: KafkaConsumer) -> None:
+    def _place(self, consumer: Reader) -> None:
         """Seek to the offsets that Redis holds."""
         self._usual_written.clear()
         for area in self._areas:
@@ -181,7 +176,7 @@ class RedisFeeder(BackgroundThread):
         first = self._first.get(self._partition[area], 0)
         self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record, self._topic_id)
 
-    def _beat(self, consumer: KafkaConsumer) -> None:
+    def _beat(self, consumer: Reader) -> None:
         """Write the heartbeats, and notice whether Redis still holds what it did.
 
         An area without news advances to the partition's position; otherwise it would hold back the next start.
@@ -240,13 +235,13 @@ class RedisFeeder(BackgroundThread):
                 log.error("Redis has maxmemory-policy %s and can evict alerts: it must be noeviction", policy)
         self._policy = policy
 
-    def _measure(self, consumer: KafkaConsumer) -> None:
+    def _measure(self, consumer: Reader) -> None:
         """Measure how much the topic holds, and how much of it is not in Redis."""
         partitions = consumer.assignment()
         try:
             self._first = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT_MS)
             ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
-            self._topic_id = topic_id(self._admin, self._topic)
+            self._topic_id = self._broker.topic_id(self._kafka, self._topic)
         except KafkaError as error:
             log.warning("the offsets of the topic alerts are unknown at the moment: %s", error)
             return
