@@ -25,6 +25,7 @@ class Audit(msgspec.Struct, frozen=True):
     ``scans``: number of scan records.
     ``given``: how many of these, the first ones, cannot be verified because retention removed what they rest on.
     ``inputs``: number of records of incidents and responses.
+    ``left_out``: number of records in the topic ``scans`` that are no scan records.
     """
 
     area: str
@@ -34,6 +35,7 @@ class Audit(msgspec.Struct, frozen=True):
     first: datetime | None
     last: datetime | None
     breaks: list[Break]
+    left_out: int
 
 
 def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
@@ -46,7 +48,8 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
     scans = given = read = 0
     first = last = None
     breaks: list[Break] = []
-    for link in links(log, None):
+    foreign: list[int] = []
+    for link in links(log, None, lambda: foreign.append(1)):
         last = datetime.fromtimestamp(link.record.tick_s, UTC)
         first = first or last
         if link.fault:
@@ -55,4 +58,4 @@ def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
         given += link.is_given
         read += len(link.raw)
         step()
-    return Audit(log.manifest.area, scans, given, read, first, last, breaks)
+    return Audit(log.manifest.area, scans, given, read, first, last, breaks, len(foreign))

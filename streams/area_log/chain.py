@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from detectors.alerts.response import Response
 from detectors.window.admission import Entry, Refusal
-from streams.area_log.contents import entry_of, response_of, scan_of
+from streams.area_log.contents import entry_of, own, response_of, scan_of
 from streams.area_log.records import AreaLog, LogError, LogRecord
 from streams.messages.scan import NO_DIGEST, Raw, ScanRecord, chained_digest, raw, without_digest
 
@@ -77,14 +77,16 @@ def responses(log: AreaLog, start: int) -> Iterator[ResponseInput]:
                 yield ResponseInput(record, response)
 
 
-def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
+def links(
+    log: AreaLog, previous: tuple[int, ScanRecord] | None, left_out: Callable[[], object] = lambda: None
+) -> Iterator[Link]:
     """Yield the scan records after ``previous``, each verified.
 
-    ``previous``: offset and scan record, None to begin with the first. After a break the chain continues from the
-    digest that the record itself has.
+    ``previous``: offset and scan record, None to begin with the first. ``left_out`` is called for every record that is
+    no scan record. After a break the chain continues from the digest that the record itself has.
 
     Raises:
-        LogError: A scan record cannot be read, or the log lacks input records.
+        LogError: A scan record is of another version, or the log lacks input records.
     """
     begins = log.manifest.begins["incidents"]
     offset, last = (-1, None) if previous is None else previous
@@ -93,8 +95,7 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
     responded = responses(log, last.next_response if last else 0)
     next_response = next(responded, None)
     responses_begin = log.manifest.begins.get("responses", 0)
-    for each in log.read("scans", offset + 1):
-        record = scan_of(each)
+    for each, record in own(log.read("scans", offset + 1), scan_of, left_out):
         mine: list[Input] = []
         while ahead is not None and ahead.record.offset < record.next_offset:
             mine.append(ahead)

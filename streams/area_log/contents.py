@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +16,11 @@ from streams.area_log.sources import MANIFEST
 from streams.messages.alert import AlertEvent, AlertFeature, read_alert
 from streams.messages.incident import decode
 from streams.messages.response import decode_response
-from streams.messages.scan import ScanRecord, decode_scan
+from streams.messages.scan import ScanRecord, decode_scan, is_of_another_version
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTopic, int]:
@@ -92,15 +95,35 @@ def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[byt
         raise LogError(f"{topic}, offset {record.offset}: not a valid {what} ({error})") from None
 
 
+def own(
+    records: Iterable[LogRecord], read: Callable[[LogRecord], T], left_out: Callable[[], object] = lambda: None
+) -> Iterator[tuple[LogRecord, T]]:
+    """Yield records with what ``read`` makes of them; one that is not ours is logged and left out.
+
+    Raises:
+        LogError: A record is ours, of a version that this program cannot read.
+    """
+    for record in records:
+        try:
+            found = read(record)
+        except LogError as error:
+            if is_of_another_version(record.value):
+                raise
+            logger.warning("%s: left out", error)
+            left_out()
+        else:
+            yield record, found
+
+
 def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
     """Return a revision of an alert from an area's log; the last one if ``revision`` is None.
 
     Raises:
-        LogError: The log does not hold it, or holds records that are not alerts.
+        LogError: The log does not hold it.
     """
     found = None
-    for record in log.read("alerts"):
-        feature = alert_of(record).data
+    for _, event in own(log.read("alerts"), alert_of):
+        feature = event.data
         if feature.id == alert and revision in (None, feature.properties.revision):
             found = feature
     if found is None:

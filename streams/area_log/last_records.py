@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -15,8 +14,14 @@ from streams.area_log.records import LogError
 from streams.brokers.clients import Reader
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
-from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition, decode_scan, partition_key
-from streams.process.strict_json import StrictDecoder
+from streams.messages.scan import (
+    PartitionRecord,
+    ScanRecord,
+    decode_partition,
+    decode_scan,
+    is_of_another_version,
+    partition_key,
+)
 
 FIRST_STEP = 64
 """Number of records that the first step backwards reads. Each step reads twice as many as the one before."""
@@ -26,13 +31,6 @@ ADVICE = "`hotspots copy-inputs` makes topics from which a worker derives everyt
 
 T = TypeVar("T")
 
-
-class _Digested(msgspec.Struct):
-    area: str
-    digest: str
-
-
-_digested = StrictDecoder[_Digested](_Digested)
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +119,7 @@ def _read(record: Any, decode: Callable[[bytes], T]) -> T | None:
     try:
         return decode(record.value or b"")
     except msgspec.DecodeError as error:
-        with suppress(msgspec.DecodeError):
-            _digested.decode(record.value)
+        if is_of_another_version(record.value):
             raise LogError(f"{where}: a scan record of another version ({error})") from None
         log.error("%s: not a scan record, left out: %s", where, error)
         return None

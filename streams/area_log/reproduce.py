@@ -16,8 +16,8 @@ import msgspec
 from detectors.monitor import Monitor
 from detectors.results import ClosedTick, ResponseResult
 from streams.area_log.chain import Link, inputs, links
-from streams.area_log.contents import alert_of, decoded, scan_of
-from streams.area_log.records import AreaLog, LogError
+from streams.area_log.contents import alert_of, decoded, own, scan_of
+from streams.area_log.records import AreaLog, LogError, LogRecord
 from streams.area_log.settings import settings_on_record
 from streams.areas.area import Area
 from streams.messages.scan import Ids, ScanRecord, encode, scan_record
@@ -117,8 +117,12 @@ def _span(log: AreaLog, alert: str | None) -> _Span:
     offsets: list[int] = []
     outlines: list[_Outline] = []
     decoder = StrictDecoder[_Outline](_Outline)
-    for each in log.read("scans"):
-        outlines.append(decoded(each, "scans", "scan record", decoder.decode))
+
+    def read(record: LogRecord) -> _Outline:
+        return decoded(record, "scans", "scan record", decoder.decode)
+
+    for each, outline in own(log.read("scans"), read):
+        outlines.append(outline)
         offsets.append(each.offset)
     named = [
         index
@@ -138,18 +142,15 @@ def _span(log: AreaLog, alert: str | None) -> _Span:
 
 
 def _scan_at(log: AreaLog, offset: int) -> ScanRecord:
-    return scan_of(next(log.read("scans", offset)))
+    return next(scan for _, scan in own(log.read("scans", offset), scan_of))
 
 
 def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
     """Return the name and the event of every revision on record, up to the last that a scan record names.
 
     A name is the alert's id, a full stop and the revision. Later revisions were written after the log was opened.
-
-    Raises:
-        LogError: A record is not an alert.
     """
-    found = [(alert_of(record).id, record.value or b"") for record in log.read("alerts")]
+    found = [(event.id, record.value or b"") for record, event in own(log.read("alerts"), alert_of)]
     end = max((index for index, (name, _) in enumerate(found) if name in named), default=-1) + 1
     return found[:end]
 

@@ -15,6 +15,7 @@ from streams.brokers.clients import Reader, Writer
 from streams.brokers.connection import consumer_arguments
 from streams.brokers.groups import unassigned
 from streams.brokers.reading import read_log
+from streams.brokers.topics import topic_id
 from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.kafka import KafkaSettings
 
@@ -39,6 +40,10 @@ class Broker:
         """
         writer: Writer = TransactionalProducer(kafka, transactional_id)
         return writer
+
+    def topic_id(self, kafka: KafkaSettings, topic: str) -> str:
+        """Return the identity of a topic: see :func:`~streams.brokers.topics.topic_id`."""
+        return topic_id(kafka, topic)
 
     def read(
         self,

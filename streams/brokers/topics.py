@@ -121,6 +121,17 @@ def stamp_arrivals(kafka: KafkaSettings, names: Collection[Topic]) -> None:
         )
 
 
+def topic_id(kafka: KafkaSettings, name: str) -> str:
+    """Return the identity of a topic, which one of the same name made later does not have; empty if it is unknown.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
+        (described,) = admin.describe_topics([name])
+    return str(described.get("topic_id") or "")
+
+
 def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
     """Return one line for each fault of the topics in ``needed``.
 

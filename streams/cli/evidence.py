@@ -168,7 +168,10 @@ def print_audit(result: Audit, output: str) -> None:
         click.echo(f"scan record at offset {each.offset}, {each.tick.isoformat()}: {each.fault}")
     begins = f"{result.given:,} taken as given, their input is gone" if result.given else "from the first on"
     outcome = f"broken in {len(result.breaks)} places" if result.breaks else "unbroken"
-    click.echo(f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}")
+    foreign = f" ({result.left_out:,} other records left out)" if result.left_out else ""
+    click.echo(
+        f"{result.area}: {result.scans:,} scan records ({begins}), {result.inputs:,} input records: {outcome}{foreign}"
+    )
 
 
 COMMANDS = (explain, reproduce, audit, export)

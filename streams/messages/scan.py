@@ -82,6 +82,23 @@ class Ids(NamedTuple):
     calibration: str
 
 
+class _Outline(msgspec.Struct):
+    area: str
+    digest: str
+
+
+_outline = StrictDecoder[_Outline](_Outline)
+
+
+def is_of_another_version(value: bytes | None) -> bool:
+    """Return whether bytes that are no scan record of this version look like one of another."""
+    try:
+        _outline.decode(value)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """How far a partition is processed.
 

@@ -1,4 +1,4 @@
-"""The alerts in Redis: the application of one change, and the heartbeat.
+"""The alerts in Redis: the application of one change, the comparison with the ledger, and the heartbeat.
 
 Needs Valkey, or Redis 7 or newer: older versions are not tested.
 """
@@ -6,13 +6,23 @@ Needs Valkey, or Redis 7 or newer: older versions are not tested.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from ssl import SSLCertVerificationError
+from typing import Any, Literal, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
-from redis import Redis
+from redis import AuthenticationError, InvalidResponse, Redis, RedisError, ResponseError
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from detectors.alerts.lifecycle import TERMINAL
@@ -29,9 +39,41 @@ FRESH_S = 60.0
 TIMEOUT_S = 2.0
 """Time limit for Redis to answer, in seconds."""
 
+PASSING = (BusyLoadingError, ClusterDownError, MasterDownError, OutOfMemoryError, TryAgainError)
+PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")
+"""Errors that pass without a change of the configuration, or by more memory or disk: as types, or by the first word."""
+
 
 class RedisLost(Exception):
-    """Redis holds less of an area than before: it was flushed, restored or failed over. Nothing was changed."""
+    """Redis holds less of an area than before, or another topic. Nothing was changed."""
+
+
+class Comparison(NamedTuple):
+    """What a comparison of an area in Redis with its ledger has found, and where the next one goes on.
+
+    ``outcome``: "mended" if some alerts were forgotten, "lost" if all were, "replaced" if Redis held another topic.
+    ``stored``: the offset from which to read. ``lost``: number of alerts that differed, of ``alerts`` in the ledger.
+    """
+
+    outcome: Literal["kept", "mended", "lost", "replaced"]
+    stored: int
+    lost: int
+    alerts: int
+    cursor: int
+
+
+class Refusal(NamedTuple):
+    """Why Redis does not take alerts; ``is_final`` if it never will without a change of the configuration."""
+
+    text: str
+    is_final: bool
+
+
+def _is_final(error: RedisError) -> bool:
+    if isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS):
+        return False
+    is_untrusted = isinstance(error.__context__, SSLCertVerificationError)
+    return is_untrusted or isinstance(error, AuthenticationError | InvalidResponse | ResponseError)
 
 
 class RedisCopy:
@@ -45,52 +87,89 @@ class RedisCopy:
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=2),
             **redis_arguments(settings),
         )
-        self._apply_change = self._redis.register_script(
-            files("streams.redis_copy").joinpath("apply_change.lua").read_text()
-        )
+        self._apply_change = self._script("apply_change.lua")
+        self._compare = self._script("compare.lua")
+        self._trial = self._script("trial.lua")
         self._expiry_s = expiry_s
         self._clock = clock
 
+    def _script(self, name: str) -> Any:
+        folder = files("streams.redis_copy")
+        return self._redis.register_script("".join(folder.joinpath(each).read_text() for each in ("ledger.lua", name)))
+
+    def refusal(self, areas: Iterable[str]) -> Refusal | None:
+        """Return why Redis does not take these areas' alerts; None if it takes them."""
+        for area in areas:
+            try:
+                self._trial([area_key(area, "trial")], [area_key(area, "trial")])
+            except RedisError as error:
+                return Refusal(str(error), _is_final(error))
+        return None
+
     def offset(self, area: str) -> int:
         """Return the offset below which every record of the area is in Redis; 0 if Redis holds none."""
-        stored: Any = self._redis.get(area_key(area, "offset"))
+        try:
+            stored: Any = self._redis.get(area_key(area, "offset"))
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            stored = b""  # not ours; apply_change.lua replaces it
         return int(stored) if re.fullmatch(rb"[0-9]{1,16}", stored or b"") else 0  # as apply_change.lua reads it
 
-    def advance(self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None) -> int:
+    def advance(
+        self, area: str, expected: int, reached: int, first: int, record: ConsumerRecord | None = None, topic: str = ""
+    ) -> int:
         """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
 
-        ``expected`` is the offset that Redis last had, ``first`` the offset of the oldest record in the topic. The
-        returned offset is above ``reached`` if another feeder is ahead.
+        ``expected`` is the offset that Redis last had, ``first`` the offset of the oldest record in the topic,
+        ``topic`` the topic's identity, if it is known. The returned offset is above ``reached`` if another feeder is
+        ahead.
 
         Raises:
-            RedisLost: The stored offset is below ``expected``.
+            RedisLost: The stored offset is below ``expected``, or the ledger is lost or of another topic.
             msgspec.DecodeError: The record is not the event of an alert.
         """
-        keys = [area_key(area, "offset"), area_key(area, "alerts")]
-        arguments: list[Any] = [expected, reached, first, self._expiry_s]
+        keys = [area_key(area, name) for name in ("offset", "alerts", "ledger", "ledger:alerts")]
+        arguments: list[Any] = [expected, reached, first, self._expiry_s, topic]
         if record is not None:
             alert = glance(record.value)
             revision = alert.properties
             provenance = dict(record.headers).get(PROVENANCE_HEADER) or b""
             is_news = self._clock.now_s() - record.timestamp / 1000 <= FRESH_S and not is_delayed(provenance)
             speaks = revision.tier in SPEAKING_TIERS and is_news and bool(revision.notice)
-            entry = {
-                "id": alert.id,
-                "revision": revision.revision,
-                "state": revision.state,
-                "tier": revision.tier,
-                "event": record.value,
-                "provenance": provenance,
-            }
+            entry = [alert.id, revision.revision, revision.state, revision.tier, record.value, provenance]
             names = (f"alert:{alert.id}", f"alert:{alert.id}:revisions", "open", "where")
             keys += [area_key(area, name) for name in names]
             is_open, interval = int(revision.state not in TERMINAL), revision.recurrence_interval_days
             arguments += [is_open, interval, *alert.geometry.coordinates]
-            arguments += [int(speaks), *(part for field in entry.items() for part in field)]
+            arguments += [int(speaks), *entry]
         stored = int(self._apply_change(keys, arguments))
         if stored < expected:
             raise RedisLost(area)
         return stored
+
+    def compare(
+        self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int, *, with_open: bool = True
+    ) -> Comparison:
+        """Compare about ``slice_`` alerts from ``cursor`` on, and all that are open, with the area's ledger.
+
+        What differs is forgotten, so that it comes again when the records from the stored offset on are read. The topic
+        with the identity ``topic`` begins at offset ``first``, and no offset above ``end`` was ever stored from it.
+        """
+        names = ("offset", "alerts", "ledger", "ledger:alerts", "open", "where")
+        keys = [area_key(area, name) for name in names]
+        limit, prefix = 2**53 if end is None else end, area_key(area, "alert:")
+        arguments = [first, limit, self._expiry_s, topic, prefix, cursor, slice_, int(with_open)]
+        outcome, *figures = self._compare(keys, arguments)
+        return Comparison(outcome.decode(), *map(int, figures))
+
+    def eviction_policy(self) -> str:
+        """Return what Redis does when its memory is full: "noeviction" or what it evicts; "unknown" if it is secret."""
+        try:
+            memory: Any = self._redis.info("memory")
+        except NoPermissionError:
+            return "unknown"
+        return str(memory.get("maxmemory_policy", "unknown"))
 
     def beat(self, area: str, health: AreaHealth, now: datetime) -> None:
         """Write the heartbeat of an area; unknown times are empty."""
@@ -104,13 +183,25 @@ class RedisCopy:
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:
+            pipeline.delete(area_key(area, "health"))  # it can be of another type, or hold more
             pipeline.hset(area_key(area, "health"), mapping=heartbeat)
             pipeline.expire(area_key(area, "health"), self._expiry_s)
             pipeline.execute()
 
-    def write_usual(self, area: str, usual: Usual, now: datetime) -> None:
-        """Write how many incidents are usual at each location of an area."""
-        self._redis.set(area_key(area, "usual"), usual.encode(now), ex=self._expiry_s)
+    def write_usual(self, area: str, usual: Usual, now: datetime) -> int:
+        """Write how many incidents are usual at each location of an area; returns the number of bytes."""
+        value = usual.encode(now)
+        self._redis.set(area_key(area, "usual"), value, ex=self._expiry_s)
+        return len(value)
+
+    def has_usual(self, area: str, size: int) -> bool:
+        """Return whether what :meth:`write_usual` wrote last, of this size, is still there."""
+        try:
+            return bool(self._redis.strlen(area_key(area, "usual")) == size)
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            return False
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,6 +8,8 @@ The keys of an area share the hash tag ``{area}``, so that one script can change
     hotspots:{area}:open                  sorted set: ids of open alerts by recurrence interval in days, rarest last
     hotspots:{area}:where                 geo set: ids of open alerts by their centre
     hotspots:{area}:offset                offset in the topic below which every record of the area is in Redis
+    hotspots:{area}:ledger                hash: what the feeder has written, to notice a loss (``ledger.lua``)
+    hotspots:{area}:ledger:alerts         hash: the same for each alert
     hotspots:{area}:health                hash: the heartbeat
     hotspots:{area}:usual                 string: how many incidents each location has had in the window, JSON
 

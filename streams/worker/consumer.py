@@ -379,5 +379,7 @@ class Worker:
         self._metrics.missed(self._kafka.topic("incidents"), restored.missed)
         for name in restored.monitors:
             self._metrics.rebuilt(name, restored.seconds)
+        for name in restored.changed:
+            self._metrics.configuration_changed(name)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
         return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)

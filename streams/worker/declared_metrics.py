@@ -96,6 +96,15 @@ FEEDER_LEFT_OUT = Counter(
     "hotspots_redis_feeder_left_out_total",
     "Records of the topic alerts, with the area's key, that are not alerts and were left out of Redis.",
 )
+REDIS_EVICTS = Gauge(
+    "hotspots_redis_evicts",
+    "1 if Redis can evict alerts (its maxmemory-policy is not noeviction), 0 if not, NaN if it does not say.",
+    (),
+)
+CONFIGURATIONS = Counter(
+    "hotspots_configuration_changes_total",
+    "Take-overs of the area with another configuration or calibration file than its last scan record names.",
+)
 RECALIBRATIONS = Counter(
     "hotspots_recalibrations_total", "Nightly calibrations of an area, by outcome: made or failed.", ("area", "outcome")
 )
@@ -122,6 +131,8 @@ DRIVEN: tuple[Metric[Any], ...] = (
     FEEDER_LAG,
     FEEDER_REWINDS,
     FEEDER_LEFT_OUT,
+    REDIS_EVICTS,
+    CONFIGURATIONS,
     RECALIBRATIONS,
 )
 """Metrics that the worker's parts drive."""

@@ -137,13 +137,21 @@ class Metrics(ProcessMetrics):
         """Count a record of the topic ``alerts`` that is not an alert."""
         self.of(declared.FEEDER_LEFT_OUT).labels(area).inc()
 
+    def redis_evicts(self, evicts: float) -> None:
+        """Show whether Redis can evict alerts: 1 or 0, NaN if it does not say."""
+        self.of(declared.REDIS_EVICTS).set(evicts)
+
+    def configuration_changed(self, area: str) -> None:
+        """Count a take-over of the area with another configuration than the one on record."""
+        self.of(declared.CONFIGURATIONS).labels(area).inc()
+
     def recalibrated(self, area: str, outcome: RecalibrationOutcome) -> None:
         """Count a nightly calibration of the area."""
         self.of(declared.RECALIBRATIONS).labels(area, outcome).inc()
 
     def _begin(self, area: str) -> None:
         """Show the counters of an area; counters of rejections and revisions appear with their first event."""
-        for counter in (declared.UNMAPPED_CATEGORIES, declared.TICKS, declared.MERGED_TICKS):
+        for counter in (declared.UNMAPPED_CATEGORIES, declared.TICKS, declared.MERGED_TICKS, declared.CONFIGURATIONS):
             self.of(counter).labels(area)
         for outcome in OUTCOMES:
             self.of(declared.RECORDS).labels(area, outcome)

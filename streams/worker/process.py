@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import msgspec
 from kafka.errors import KafkaError
@@ -26,6 +26,7 @@ from streams.process.background_thread import BackgroundThread
 from streams.process.logs import LogFormat, set_up_logging
 from streams.process.metrics_server import MetricsServer
 from streams.process.watchdog import Watchdog
+from streams.redis_copy.contents import RedisCopy
 from streams.worker.background.kafka_watch import KafkaWatch
 from streams.worker.background.recalibration import Recalibrator
 from streams.worker.background.redis_feeder import RedisFeeder
@@ -52,7 +53,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
         faults = check_topics(configuration.kafka, configuration.longest_window_days)
         for fault in faults:
             log.critical("%s", fault)
-        if faults:
+        if faults or not _is_taken_by_redis(configuration, areas):
             return FAILED
         for name, area in areas.items():
             if area.calibration is None:
@@ -69,6 +70,23 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
     except (ConfigurationError, LeaveError) as error:
         log.critical("%s", error)
         return FAILED
+
+
+def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) -> bool:
+    """Return whether Redis takes the areas' alerts, or is only away; log why not.
+
+    A worker that Redis refuses must not join the group: it would take areas from workers that can serve them.
+    """
+    url = configuration.redis.url
+    with closing(RedisCopy(configuration.redis, expiry_s=1)) as copy:
+        refusal = copy.refusal(areas)
+    if refusal is None:
+        return True
+    if refusal.is_final:
+        log.critical("Redis at %s refuses this worker: %s; correct [redis], or its user's rights", url, refusal.text)
+    else:
+        log.warning("Redis at %s takes no alerts now, which wait in Kafka; starting without it: %s", url, refusal.text)
+    return not refusal.is_final
 
 
 async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:

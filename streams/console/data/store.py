@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from redis import ResponseError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -86,11 +88,16 @@ def read_heartbeat(area: str, fields: Mapping[bytes, bytes]) -> AreaHealth:
     return msgspec.convert({**known, "area": area, "worker": "alive", "unreadable": 0}, AreaHealth, strict=False)
 
 
+def _is_wrong_type(error: Exception) -> bool:
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
+
+
 class Store:
     """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable.
 
-    A value that cannot be read is left out, logged, and passed to ``count``. :attr:`unreadable` has by area the alerts
-    and entries that could not be read since the open alerts were last asked for.
+    A value that cannot be read, or a key of another type, is left out, logged, and passed to ``count``.
+    :attr:`unreadable` has by area the alerts and entries that could not be read since the open alerts were last asked
+    for.
     """
 
     def __init__(
@@ -118,8 +125,8 @@ class Store:
 
     async def open_alerts(self, area: str) -> list[Change]:
         """Return the latest revision of each open alert, the rarest first."""
-        ids = await self._redis.zrevrange(area_key(area, "open"), 0, -1)
         self.unreadable[area].clear()
+        ids = await self._typed("alert", area, "open", self._redis.zrevrange(area_key(area, "open"), 0, -1))
         return await self._latest((area, each.decode(errors="replace")) for each in ids)
 
     async def find(self, alert: str) -> Change | None:
@@ -129,20 +136,23 @@ class Store:
 
     async def _latest(self, wanted: Iterable[tuple[str, str]]) -> list[Change]:
         named = tuple(wanted)
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area, alert in named:
                 pipeline.hmget(area_key(area, f"alert:{alert}"), "event", "provenance")
-            rows = await pipeline.execute() if named else []
+
+        rows = await self._replies(ask) if named else []
         found = [
             self._change("alert", area, alert, *row)
-            for (area, alert), row in zip(named, rows, strict=True)
-            if row[0] is not None
+            for (area, alert), reply in zip(named, rows, strict=True)
+            if (row := self._of_type("alert", area, alert, reply)) and row[0] is not None
         ]
         return [change for change in found if change is not None]
 
     async def revisions(self, change: Change, alert: str) -> list[Change]:
         """Return every revision of an alert in Redis, the oldest first."""
-        entries = await self._redis.xrange(area_key(change.area, f"alert:{alert}:revisions"))
+        key = area_key(change.area, f"alert:{alert}:revisions")
+        entries = await self._typed("change", change.area, alert, self._redis.xrange(key))
         found = [self._entry(change.area, *entry).change for entry in entries]
         return [each for each in found if each is not None]
 
@@ -150,7 +160,8 @@ class Store:
         """Yield an area's changes back to a tick, the latest first, up to ``MAX_CHANGES``."""
         end = "+"
         for _ in range(MAX_CHANGES // BATCH):
-            entries = await self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
+            reading = self._redis.xrevrange(area_key(area, "alerts"), max=end, count=BATCH)
+            entries = await self._typed("change", area, "alerts", reading)
             for entry in entries:
                 change = self._entry(area, *entry).change
                 if change is None:
@@ -164,23 +175,40 @@ class Store:
 
     async def positions(self) -> dict[str, str]:
         """Return the id of the last change of each area; ``0-0`` without any."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area in self.areas:
                 pipeline.xrevrange(area_key(area, "alerts"), count=1)
-            rows = await pipeline.execute()
-        return {area: row[0][0].decode() if row else "0-0" for area, row in zip(self.areas, rows, strict=True)}
+
+        replies = await self._replies(ask)
+        rows = {
+            area: self._of_type("change", area, "alerts", reply)
+            for area, reply in zip(self.areas, replies, strict=True)
+        }
+        return {area: row[0][0].decode() if row else "0-0" for area, row in rows.items()}
 
     async def news(self, positions: Mapping[str, str]) -> list[Entry]:
         """Return the changes after these positions; wait up to ``BLOCK_MS`` for the first."""
         areas = {area_key(area, "alerts"): area for area in positions}
         streams: dict[Any, Any] = {key: positions[area] for key, area in areas.items()}
-        found = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
+        try:
+            found = await self._waiting.xread(streams, count=BATCH, block=BLOCK_MS)
+        except ResponseError as error:
+            if not _is_wrong_type(error):
+                raise
+            await self.positions()  # notes which
+            await asyncio.sleep(BLOCK_MS / 1000)
+            found = []
+            for key, area in areas.items():
+                reading = self._redis.xread({key: positions[area]}, count=BATCH)
+                found += await self._typed("change", area, "alerts", reading)
         return [self._entry(areas[key.decode()], *entry) for key, entries in found for entry in entries]
 
     async def between(self, area: str, after: str, upto: str) -> AsyncIterator[Entry]:
         """Yield an area's changes after one entry up to another, the oldest first."""
         while True:
-            entries = await self._redis.xrange(area_key(area, "alerts"), min=f"({after}", max=upto, count=BATCH)
+            reading = self._redis.xrange(area_key(area, "alerts"), min=f"({after}", max=upto, count=BATCH)
+            entries = await self._typed("change", area, "alerts", reading)
             for entry in entries:
                 yield self._entry(area, *entry)
             if len(entries) < BATCH:
@@ -189,12 +217,15 @@ class Store:
 
     async def heartbeats(self) -> dict[str, AreaHealth | None]:
         """Return each area's heartbeat; None without a readable one."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
+
+        def ask(pipeline: Any) -> None:
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
-            rows = await pipeline.execute()
+
+        replies = await self._replies(ask)
         beats: dict[str, AreaHealth | None] = dict.fromkeys(self.areas)
-        for area, row in zip(self.areas, rows, strict=True):
+        for area, reply in zip(self.areas, replies, strict=True):
+            row = self._of_type("heartbeat", area, "heartbeat", reply)
             try:
                 beats[area] = read_heartbeat(area, row) if row else None
                 self.unreadable[area].discard("heartbeat")
@@ -204,8 +235,41 @@ class Store:
 
     async def usual(self, area: str) -> bytes | None:
         """Return how many incidents each location has had in the window, JSON; None if not known yet."""
-        found: bytes | None = await self._redis.get(area_key(area, "usual"))
-        return found
+        found: bytes | None = await self._typed("usual", area, "usual", self._redis.get(area_key(area, "usual")))
+        return found or None
+
+    async def _replies(self, ask: Callable[[Any], None]) -> list[Any]:
+        """Return the replies to the commands of a pipeline; for a key of another type, an error."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            ask(pipeline)
+            try:
+                replies: list[Any] = await pipeline.execute()
+            except ResponseError as error:
+                if not _is_wrong_type(error):
+                    raise
+                ask(pipeline)
+                replies = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def _typed(self, kind: Unreadable, area: str, name: str, reading: Awaitable[Any]) -> Any:
+        """Return what is read from a key; nothing if the key is of another type."""
+        try:
+            return await reading
+        except ResponseError as error:
+            return self._of_type(kind, area, name, error)
+
+    def _of_type(self, kind: Unreadable, area: str, name: str, reply: Any) -> Any:
+        """Return the reply to a command; nothing if the key is of another type.
+
+        Raises:
+            redis.RedisError: Redis has refused the command for another reason.
+        """
+        if not isinstance(reply, Exception):
+            return reply
+        if not _is_wrong_type(reply):
+            raise reply
+        self.leave_out(kind, area, name, reply)
+        return ()
 
     def leave_out(self, kind: Unreadable, area: str, name: str, error: Exception) -> None:
         """Note a value of an area that cannot be read."""

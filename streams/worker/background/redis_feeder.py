@@ -5,7 +5,8 @@ area's data, written by the same script in the same step (``apply_change.lua``).
 smallest stored offset of the configured areas in it, because reading a record twice changes nothing and skipping one
 loses it. An area that Redis does not know has offset 0. The feeder starts again in this way whenever Redis was away, or
 holds less than before: after a flush, a restored backup or a failover it reads the same records again, and the contents
-are what they were.
+are what they were. So that single keys that were evicted, deleted or altered come back as well, the feeder compares an
+area with its ledger at every heartbeat (``compare.lua``); the offset goes back to the first record of what differs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from streams.messages.usual import Usual
 from streams.process.background_thread import BackgroundThread
 from streams.process.clock import MACHINE, Clock
 from streams.redis_copy.contents import RedisCopy, RedisLost
-from streams.redis_copy.keys import area_key
 from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
@@ -44,6 +44,16 @@ PAUSE_S = 1.0
 """Wait before Redis is tried again, in seconds."""
 UNCOVERED_S = 0.05
 """Wait before a revision that no scan record covers is looked at again, in seconds."""
+ROUND = 6
+"""Number of heartbeats in which every alert of an area is compared once, and in which the area is mended at most once:
+where Redis evicts all the time, the feeder must not do nothing but read again."""
+SLICE = 200
+"""Number of alerts that one call of Redis compares; it takes about 5 ms."""
+
+LOSSES = {
+    "lost": "Redis has lost alerts",
+    "replaced": "the topic alerts was created again or cut off; what is open in Redis stays until its next revision",
+}
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +80,11 @@ class RedisFeeder(BackgroundThread):
         broker: Broker = KAFKA,
     ) -> None:
         super().__init__("redis-feeder")
+        self._kafka = kafka
         self._topic = kafka.topic("alerts")
+        self._broker = broker
+        self._topic_id = ""  # as Kafka knows it
+        self._ahead: dict[str, int] = {}  # where the topic ends of which Redis holds more of an area
         self._areas = tuple(areas)
         self._coverage = Coverage(kafka, broker)
         self._consumer = RetryingConsumer(
@@ -85,7 +99,11 @@ class RedisFeeder(BackgroundThread):
         self._partition: dict[str, TopicPartition] = {}  # of each area
         self._stored: dict[str, int] = {}  # offset of each area, as last seen in Redis
         self._first: dict[TopicPartition, int] = {}  # offset of the oldest record in the topic
-        self._usual_written: dict[str, Usual] = {}  # of each area, the last
+        self._usual_written: dict[str, tuple[Usual, int]] = {}  # of each area, the last, and its number of bytes
+        self._cursor: dict[str, int] = {}  # in each area's ledger, where the next comparison goes on
+        self._mended_s: dict[str, float] = {}  # when each area was last mended, by the monotonic clock
+        self._policy = ""  # of Redis when its memory is full
+        self._fault = ""  # why Redis takes nothing
         self._is_placed = False  # whether the consumer is at the offsets that Redis holds
         self._beat_at = 0.0  # when the next heartbeat is due, by the monotonic clock
 
@@ -115,6 +133,8 @@ class RedisFeeder(BackgroundThread):
                 self._is_placed = True
             if is_due:
                 self._beat(consumer)
+            if not self._is_placed:  # what was lost is read first
+                return
             for partition, records in consumer.poll(timeout_ms=POLL_MS).items():
                 for record in records:
                     if not self._apply(record):
@@ -123,8 +143,12 @@ class RedisFeeder(BackgroundThread):
                         break
         except RedisLost:
             self._is_placed = False
+            self._mended_s.clear()
+            self._beat_at = 0.0
         except RedisError as error:
-            log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
+            if self._fault != str(error):
+                log.warning("Redis does not take alerts, which wait in Kafka; will try again: %s", error)
+            self._fault = str(error)
             self._metrics.redis_up(False)
             self._is_placed = False
             self._stopping.wait(PAUSE_S)
@@ -164,7 +188,7 @@ class RedisFeeder(BackgroundThread):
 
     def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
         first = self._first.get(self._partition[area], 0)
-        self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record)
+        self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record, self._topic_id)
 
     def _beat(self, consumer: Reader) -> None:
         """Write the heartbeats, and notice whether Redis still holds what it did.
@@ -175,14 +199,55 @@ class RedisFeeder(BackgroundThread):
         for area, health in self._health().items():
             self._copy.beat(area, health, now)
         for area, usual in self._usual().items():
-            if self._usual_written.get(area) is not usual:
-                self._copy.write_usual(area, usual, now)
-                self._usual_written[area] = usual
+            written, size = self._usual_written.get(area, (None, 0))
+            if written is not usual or not self._copy.has_usual(area, size):
+                self._usual_written[area] = usual, self._copy.write_usual(area, usual, now)
+        for area in self._areas:
+            self._compare(area)
         for area, partition in self._partition.items():
             position = consumer.position(partition, timeout_ms=TIMEOUT_MS)
-            if position is not None:
+            if position is not None and self._is_placed:
                 self._advance(area, position)
+        self._look_at_policy()
+        if self._fault:
+            log.info("Redis takes alerts again")
+        self._fault = ""
         self._metrics.redis_up(True)
+
+    def _compare(self, area: str) -> None:
+        """Compare all open alerts of an area, and the next few of the others, with its ledger, and mend it."""
+        now_s, first = self._clock.monotonic_s(), self._first.get(self._partition[area], 0)
+        if now_s < self._mended_s.get(area, float("-inf")) + ROUND * self._heartbeat_s:
+            return
+        compared = 0
+        while True:
+            cursor = self._cursor.get(area, 0)
+            found = self._copy.compare(
+                area, first, self._ahead.get(area), self._topic_id, cursor, SLICE, with_open=not compared
+            )
+            self._cursor[area] = found.cursor
+            compared += SLICE
+            if found.outcome != "kept":
+                break
+            if not found.cursor or compared * ROUND >= found.alerts:
+                return
+        what = f"{found.lost} alerts differ in Redis" if found.outcome == "mended" else LOSSES[found.outcome]
+        log.warning("area %s: %s, reading again from offset %d", area, what, found.stored)
+        self._metrics.feeder_rewound(area)
+        self._mended_s[area] = now_s
+        self._stored[area] = found.stored
+        self._is_placed = False
+
+    def _look_at_policy(self) -> None:
+        """Show what Redis does when its memory is full, and warn if alerts can be evicted."""
+        policy = self._copy.eviction_policy()
+        if policy != self._policy:
+            self._metrics.redis_evicts({"noeviction": 0.0, "unknown": float("nan")}.get(policy, 1.0))
+            if policy == "unknown":
+                log.warning("Redis does not show its maxmemory-policy; it must be noeviction, or alerts can vanish")
+            elif policy != "noeviction":
+                log.error("Redis has maxmemory-policy %s and can evict alerts: it must be noeviction", policy)
+        self._policy = policy
 
     def _measure(self, consumer: Reader) -> None:
         """Measure how much the topic holds, and how much of it is not in Redis."""
@@ -190,19 +255,13 @@ class RedisFeeder(BackgroundThread):
         try:
             self._first = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT_MS)
             ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
+            self._topic_id = self._broker.topic_id(self._kafka, self._topic)
         except KafkaError as error:
             log.warning("the offsets of the topic alerts are unknown at the moment: %s", error)
             return
+        self._ahead.clear()
         for area, partition in self._partition.items():
-            stored = max(self._stored.get(area, 0), self._first[partition])
-            self._metrics.feeder_lag(area, max(0, ends[partition] - stored))
-            if stored > ends[partition]:
-                log.error(
-                    "area %s: Redis holds alerts up to offset %d, but topic %s ends at %d: another topic; "
-                    "delete the keys %s or use another database",
-                    area,
-                    stored,
-                    partition.topic,
-                    ends[partition],
-                    area_key(area, "*"),
-                )
+            known, end = self._stored.get(area, 0), ends[partition]
+            self._metrics.feeder_lag(area, max(0, end - max(known, self._first[partition])))
+            if known > end:
+                self._ahead[area] = end

@@ -45,11 +45,14 @@ class RebuildError(Exception):
 class Restored:
     """A rebuilt partition.
 
-    ``watched``: its areas, with the settings and calibrations in use. ``coming``: calibrations that hold from the next
-    boundary on. ``last``: each area's last scan record, if it has one. ``unwritten``: areas whose settings the topic
-    ``settings`` lacks. ``read_from``: the offset from which the partition is read. ``missed``: the number of records
-    before it that retention removed unread. ``early``: the responses that came between incidents that are copies and
-    are not yet on record.
+    ``watched``: its areas, with the settings and calibrations in use.
+    ``coming``: calibrations that hold from the next boundary on.
+    ``last``: each area's last scan record, if it has one.
+    ``unwritten``: areas whose settings the topic ``settings`` lacks.
+    ``changed``: areas whose last scan record names other settings.
+    ``read_from``: the offset from which the partition is read.
+    ``missed``: the number of records before it that retention removed unread.
+    ``early``: the responses that came between incidents that are copies and are not yet on record.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Restored:
     read_from: int = 0
     missed: int = 0
     early: list[ResponseRecord] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -151,6 +155,13 @@ def rebuild(
         restoring[name] = area.restoring(record)
         if not written.issuperset(key for key, _ in area.written_in_full()):
             restored.unwritten.append(area)
+        if record is not None and record.ids != area.ids:
+            restored.changed.append(name)
+            log.warning(
+                "area %s: taken over with configuration %s and calibration %s; its last scan had %s and %s",
+                name,
+                *(each[:12] or "none" for ids in (area.ids, record.ids) for each in ids),
+            )
     if last:
         span = _span(incidents, first, last)
         _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes, broker)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
+from redis import ResponseError
 
 from detectors.alerts.alert import Alert
 from detectors.area.settings import AreaSettings
@@ -166,16 +167,24 @@ def wait_until_fed(client: Any, offsets: dict[str, list[int]]) -> None:
 
 
 def contents(client: Any) -> Contents:
-    """Every key with its whole value, except heartbeats, offsets and what is usual."""
+    """Every key with its whole value, except heartbeats, offsets, ledgers and what is usual."""
     read: dict[str, Callable[[str], Any]] = {
         "hash": client.hgetall,
         "stream": client.xrange,
         "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        "list": lambda key: client.lrange(key, 0, -1),
+        "none": lambda _: None,  # deleted meanwhile
     }
     keys = sorted(key.decode() for key in client.scan_iter())
-    return {
-        key: read[client.type(key).decode()](key) for key in keys if not key.endswith((":health", ":offset", ":usual"))
-    }
+    others = (":health", ":offset", ":usual", ":ledger", ":ledger:alerts")
+    return {key: read[client.type(key).decode()](key) for key in keys if not key.endswith(others)}
+
+
+def is_whole(client: Any, expected: Contents) -> bool:
+    """Whether Redis holds the expected contents; not while the type of a key changes."""
+    with suppress(ResponseError):
+        return contents(client) == expected
+    return False
 
 
 def model(revisions: Sequence[Revision], offsets: dict[str, list[int]]) -> Contents:

@@ -11,8 +11,10 @@ import pytest
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident
 from detectors.window.admission import Refusal, TickMark
+from streams.area_log.audit import audit
 from streams.area_log.contents import alert_of, entry_of, export, find, response_of, scan_of
 from streams.area_log.records import TOPICS, LogError, LogRecord
+from streams.area_log.reproduce import reproduce
 from streams.area_log.sources import ExportedLog
 from tests.streams.area_log.recorded import AREA, feed, load, save, town, write
 
@@ -58,6 +60,39 @@ def test_a_record_that_is_something_else_is_an_error(value: bytes | None) -> Non
         alert_of(record)
     with pytest.raises(LogError, match=r"^scans, offset 7: not a valid scan record \("):
         scan_of(record)
+
+
+def test_records_of_others_are_left_out_and_counted(
+    log: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever else writes into ``scans`` or ``alerts`` stops neither audit nor explain nor reproduce."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in log.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    for topic in ("scans", "alerts"):
+        mixed = []
+        for record in load(log, topic):
+            strangers = (b"hello", b"{}", None, b"\xff", b"[" * 5000)
+            mixed += [msgspec.structs.replace(record, value=value) for value in strangers]
+            mixed.append(record)
+        save(folder, topic, mixed)
+    strange, right = ExportedLog(folder), ExportedLog(log)
+    alert = alert_of(load(log, "alerts")[0]).subject
+    assert find(strange, alert, None) == find(right, alert, None)
+    found = audit(strange, lambda: None)
+    assert found == msgspec.structs.replace(audit(right, lambda: None), left_out=5 * found.scans)
+    assert "scans, offset 0: not a valid scan record (" in caplog.text
+    assert reproduce(strange, alert, lambda: None) == reproduce(right, alert, lambda: None)
+
+
+def test_a_scan_record_of_another_version_is_no_stranger(log: Path, tmp_path: Path) -> None:
+    source = with_foreign_record(log, tmp_path / "copy")
+    records = load(log, "scans")
+    newer = msgspec.json.encode({"format": 99, "area": AREA, "digest": "0" * 64})
+    save(tmp_path / "copy", "scans", [*records[:3], msgspec.structs.replace(records[3], value=newer)])
+    with pytest.raises(LogError, match=r"^scans, offset 3: not a valid scan record \("):
+        audit(source, lambda: None)
 
 
 def test_an_alert_is_found_in_its_last_or_in_a_given_revision(log: Path) -> None:

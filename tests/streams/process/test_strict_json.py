@@ -96,7 +96,7 @@ def test_the_feeder_applies_an_alert_or_says_that_it_is_none(value: bytes, prove
         given_.extend([*keys, *arguments])
         return 1
 
-    copy._apply_change = apply  # type: ignore[assignment]
+    copy._apply_change = apply
     record: Any = SimpleNamespace(value=value, headers=[(PROVENANCE_HEADER, provenance)], timestamp=0)
     with suppress(msgspec.DecodeError):
         copy.advance("leeds", 0, 1, 0, record)

@@ -240,3 +240,27 @@ def test_what_is_usual(client: Client, areas: tuple[str, str], valkey: Any) -> N
         redis.set(area_key(areas[0], "usual"), msgspec.json.encode(written | {"cells": {CELL: 31}}))
     (cell,) = client.get("/api/usual", params={"area": areas[0]}).json()["features"]
     assert cell["properties"]["count"] == 31
+
+
+def test_a_key_of_another_type_is_left_out(client: Client, feed: Feed, areas: tuple[str, str], valkey: Any) -> None:
+    """It hides neither the alerts of other areas nor those of its own, and the console stays healthy."""
+    feed.put(alert(1, areas[0]))
+    feed.put(alert(2, areas[0]))
+    feed.put(alert(3, areas[1]))
+    names = ("alerts", "health", "usual", f"alert:{1:032x}", f"alert:{2:032x}:revisions")
+    with Redis.from_url(valkey.url) as redis:
+        for name in names:
+            key = area_key(areas[0], name)
+            redis.delete(key)
+            redis.lpush(key, "x")
+        found = [each["id"] for each in client.get("/api/alerts").json()["features"]]
+        assert sorted(found) == [f"{2:032x}", f"{3:032x}"]
+        assert client.get(f"/api/alerts/{2:032x}").status_code == 200
+        assert client.get(f"/api/alerts/{1:032x}").status_code == 404
+        health = client.get("/api/health").json()
+        assert health["redis"] is True
+        assert {each["area"]: each["worker"] for each in health["areas"]}[areas[0]] == "dead"
+        redis.delete(area_key(areas[0], "open"))
+        redis.lpush(area_key(areas[0], "open"), "x")
+        assert [each["id"] for each in client.get("/api/alerts").json()["features"]] == [f"{3:032x}"]
+        assert client.get("/healthz").status_code == 200

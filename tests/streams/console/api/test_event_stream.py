@@ -220,6 +220,18 @@ def test_an_entry_that_is_not_an_alert_is_left_out(
         assert client.get("/healthz").status_code == 200
 
 
+def test_a_stream_of_another_type_hides_no_other_area(
+    client: Client, feed: Feed, areas: tuple[str, str], valkey: Any
+) -> None:
+    with watching(client) as events, Redis.from_url(valkey.url) as redis:
+        redis.lpush(area_key(areas[0], "alerts"), "x")
+        feed.put(alert(1, areas[1]))
+        assert numbers(alerts_of(events, 1)) == [1]
+        redis.delete(area_key(areas[0], "alerts"))
+        feed.put(alert(2, areas[0]))
+        assert numbers(alerts_of(events, 1)) == [2]
+
+
 def test_a_reader_that_has_died_fails_the_health_check(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: Any) -> list[Change]:
         raise ZeroDivisionError
