@@ -14,11 +14,12 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import faust
 from faust.streams import Stream
-from faust.types import TP, StreamT
+from faust.types import TP, Message, StreamT
 from kafka.errors import KafkaError
 
 from streams.area_log.records import LogError
@@ -215,7 +216,7 @@ class Worker:
                 message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
             )
             record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
-            await owned.inbox.take(record, event)
+            await owned.inbox.take(record)
 
     def _cover(self, inbox: Inbox, covered: Mapping[str | None, int]) -> None:
         self._loop.call_soon_threadsafe(inbox.cover, covered)
@@ -261,7 +262,8 @@ class Worker:
             self.engine.forget(number)
             self.responses.leave(number)
         for number in sorted(numbers - set(self._owned)):
-            inbox = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
+            acknowledge = partial(_acknowledge, app.consumer, TP(self._topic, number))
+            inbox = Inbox(self._settings.inbox_records, self._loop, acknowledge, clock=self._clock)
             owned = Owned(number, inbox, self._clock.monotonic_s())
             self._owned[number] = owned
             self._rebuild(owned)
@@ -322,3 +324,21 @@ class Worker:
             self._metrics.rebuilt(name, restored.seconds)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
         return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)
+
+
+def _acknowledge(consumer: Any, tp: TP, offset: int) -> None:
+    """Acknowledge an offset; Faust's message of it, which holds the record, need not be kept for this."""
+    consumer.ack(
+        Message(
+            tp.topic,
+            tp.partition,
+            offset,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=None,
+            checksum=None,
+            tp=tp,
+        )
+    )

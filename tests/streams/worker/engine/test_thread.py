@@ -34,7 +34,7 @@ class Bench:
         self.failures: list[BaseException] = []
         self.changed = threading.Event()
         self.area = area
-        self.inbox = Inbox(100, asyncio.new_event_loop())
+        self.inbox = Inbox(100, asyncio.new_event_loop(), lambda _: None)
         self.engine = Engine(
             Metrics(CollectorRegistry()),
             clock,
