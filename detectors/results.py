@@ -11,6 +11,7 @@ from detectors.alerts.tracking import TrackerState
 from detectors.area.settings import Stream
 from detectors.clusters.scorer import NullMaximum
 from detectors.window.admission import Refusal
+from detectors.window.corrections import Correction
 from detectors.window.intake import Accounts, Refused
 
 
@@ -20,7 +21,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``format``: the version of this form; a later program converts what an earlier one wrote. ``clock_s``: the area's
     clock. ``closed_s``: the last closed tick. ``bucket``: the last one scanned. ``lowest_offset`` and
     ``lowest_clock_s``: the first record to read again, and the area's clock when it came. ``next_offset``: the first
-    record not yet taken. ``heard_s``: the last tick with a record, None before the first.
+    record not yet taken. ``heard_s``: the last tick with a record, None before the first. ``corrections``: of the
+    arrival stamps from ``lowest_offset`` on; absent if all are right.
     """
 
     format: Literal[2] = 2
@@ -35,6 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     tracker: TrackerState
     nulls: dict[int, NullMaximum]
+    corrections: tuple[Correction, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

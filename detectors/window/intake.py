@@ -10,6 +10,7 @@ from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
+from detectors.window.corrections import Correction, Corrections
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
 
 OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
@@ -40,10 +41,11 @@ class Intake:
     """The window of an area, and the records on their way into it.
 
     ``clock_s``: the area's clock, None before the first record. ``expected_next``: the offset after the last record
-    that was taken; ``applied_next``: after the last one that has left for the window.
+    that was taken; ``applied_next``: after the last one that has left for the window. ``corrections``: of the log's
+    arrival stamps, from which a wall clock shows the time.
     """
 
-    def __init__(self, settings: AreaSettings, locations: Locations) -> None:
+    def __init__(self, settings: AreaSettings, locations: Locations, corrections: tuple[Correction, ...] = ()) -> None:
         self.window = SlidingWindow(
             locations=len(locations),
             buckets=settings.window_days * 24,
@@ -52,6 +54,7 @@ class Intake:
             zone=ZoneInfo(settings.timezone),
         )
         self.accounts = Accounts()
+        self.corrections = Corrections(corrections)
         self.clock_s: int | None = None
         self.expected_next = 0
         self.applied_next = 0
@@ -68,9 +71,9 @@ class Intake:
         self.expected_next = offset + 1
         self.clock_s = clock_s
 
-    def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
+    def refill(self, entry: Entry, offset: int, stamp_s: int) -> None:
         """Put a record of the past into the window at once, without a tick."""
-        judged, clock_s = self.judge(entry, offset, arrival_s)
+        judged, clock_s = self.judge(entry, offset, stamp_s - self.corrections.at(offset))
         self.take(judged, offset, clock_s)
         # A tick record's own tick may lie in the bucket before the time that it announces.
         if clock_s is not None and not isinstance(judged, TickMark):

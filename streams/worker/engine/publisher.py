@@ -26,6 +26,8 @@ class AbortedError(Exception):
 class Publisher:
     """The transactional producer of one partition. Opening it fences the previous owner of the partition.
 
+    ``stamp_s``: the broker's stamp of the last record committed, None before the first.
+
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
@@ -39,6 +41,7 @@ class Publisher:
         )
         self._producer.init_transactions()
         self._is_fenced = False
+        self.stamp_s: float | None = None
 
     def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
         """Write all messages in one transaction; return their offsets when it is committed.
@@ -60,7 +63,9 @@ class Publisher:
             ]
             self._producer.flush(timeout=DELIVER_S)
             self._producer.commit_transaction()
-            return [each.get(timeout=0).offset for each in sent]
+            written = [each.get(timeout=0) for each in sent]
+            self.stamp_s = written[-1].timestamp / 1000
+            return [each.offset for each in written]
         except KafkaTimeoutError as error:
             # After a broker has died, the library's sender can stop sending for ever. This producer is not used again,
             # and the next one aborts its transaction.

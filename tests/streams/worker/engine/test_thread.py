@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -198,12 +197,12 @@ def test_any_other_error_ends_the_thread_and_is_reported(bench: Bench) -> None:
 
 
 def test_draining_puts_the_open_tick_of_a_wall_clock_on_record() -> None:
-    with running(watched("leeds")) as draining:
+    with running(watched("leeds"), StoppedClock(NOW_S)) as draining:
         draining.adopt()
-        now = datetime.now(UTC) + timedelta(seconds=30)  # not closed by a later record, nor by silence
-        draining.give(record(0, "leeds", now.timestamp()))
+        draining.give(record(0, "leeds", NOW_S))
         draining.until(lambda: any(area.last_record_s for area in draining.engine.health().values()))
-        assert draining.ledger.transactions == []
+        assert draining.ledger.scans() == []
+        assert draining.engine.health()["leeds"].lag == 1
     assert [scan.next_offset for scan in draining.ledger.scans()] == [1]
     assert draining.ledger.is_closed
 
