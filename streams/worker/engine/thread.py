@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from statistics import median_low
 
 from detectors.alerts.alert import Alert
 from streams.areas.area import Area
@@ -155,6 +156,11 @@ class Engine:
             promise=area.watched.promise,
             clocks=clocks,
         )
+
+    def time_s(self) -> float:
+        """Return the time that the partitions believe; without one, that of the worker's clock."""
+        ahead_s = [each.partition.time.worker_ahead_s for each in self._now()]
+        return self._clock.now_s() - (median_low(ahead_s) if ahead_s else 0.0)
 
     def usual(self) -> dict[str, Usual]:
         """Return what is usual in each owned area, as last counted; only for areas that have caught up."""

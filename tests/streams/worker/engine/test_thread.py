@@ -32,7 +32,7 @@ class Bench:
         self.aborted: list[int] = []
         self.failures: list[BaseException] = []
         self.changed = threading.Event()
-        self.area = area
+        self.area, self.clock = area, clock
         self.inbox = Inbox(100, asyncio.new_event_loop(), lambda _: None)
         self.engine = Engine(
             Metrics(CollectorRegistry()),
@@ -47,7 +47,7 @@ class Bench:
         self.changed.set()
 
     def adopt(self) -> None:
-        self.engine.adopt(partition_of(self.ledger, self.area), self.inbox)
+        self.engine.adopt(partition_of(self.ledger, self.area, clock=self.clock), self.inbox)
 
     def give(self, *records: Record) -> None:
         self.inbox.waiting.extend(records)
@@ -220,3 +220,16 @@ def test_responses_of_a_partition_that_was_rebuilt_meanwhile_are_not_taken(bench
     bench.until(lambda: bool(bench.ledger.transactions))
     assert [(each.offset, each.reason) for each in bench.ledger.rejections()] == [(7, "no_such_alert")]
     assert (former.next_response, present.next_response) == (0, 8)
+
+
+def test_a_worker_ahead_shows_the_time_that_it_believes() -> None:
+    clock = StoppedClock(NOW_S + 7200)
+    with running(watched("leeds"), clock) as bench:
+        assert bench.engine.time_s() == NOW_S + 7200
+        bench.ledger.stamp_s = NOW_S
+        bench.adopt()
+        bench.until(lambda: bench.engine.time_s() == NOW_S)
+        health = bench.engine.health()["leeds"]
+        assert health.clocks is not None and health.clocks.worker_ahead_s == 7200
+        bench.inbox.is_at_end = True
+        bench.until(lambda: bench.engine.health()["leeds"].feed == "clock")
