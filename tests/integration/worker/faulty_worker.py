@@ -87,7 +87,7 @@ def main(fault: str, config: str) -> int:
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     elif place in ("clock", "trusting-clock"):
-        Clock.now_s = lambda _: time.time() + float(number)  # type: ignore[method-assign]
+        Clock.now_s = lambda self: time.time() + float(number)  # type: ignore[method-assign]
         if place == "trusting-clock":
             BelievedTime.stamped = lambda *_: None  # type: ignore[method-assign]
     else:
