@@ -109,7 +109,7 @@ class Partition:
 
     def put(self, record: Record, worker_s: float) -> None:
         """Take the next record, unless a committed transaction covers it."""
-        self.next_offset = max(self.next_offset, record.offset + 1)
+        self.next_offset, self.last_arrival_s = max(self.next_offset, record.offset + 1), record.arrival_s
         area = None if record.area is None else self.areas[record.area]
         if record.offset < (self._own.next_offset if area is None else area.monitor.expected_next):
             return
