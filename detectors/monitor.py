@@ -29,6 +29,7 @@ from detectors.results import Checkpoint, ClosedTick, ResponseResult
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import Entry, Refusal, TickMark
 from detectors.window.completeness import Delays
+from detectors.window.corrections import Correction, Corrections
 from detectors.window.intake import Accounts, Intake
 from detectors.window.silence import silent_from
 from detectors.window.sliding import ALL
@@ -90,6 +91,16 @@ class Monitor:
         return self._intake.clock_s
 
     @property
+    def closed_s(self) -> int | None:
+        """The last closed tick; None before the first."""
+        return self._last.closed_s if self._last else None
+
+    @property
+    def open_s(self) -> int | None:
+        """The open tick, in which records wait; None if there is none."""
+        return self._open_s
+
+    @property
     def alerts(self) -> tuple[Alert, ...]:
         """The open alerts, oldest first."""
         return self._tracker.alerts
@@ -105,11 +116,14 @@ class Monitor:
 
     # Records and ticks
 
-    def put(self, entry: Entry, offset: int, arrival_s: int, merge: bool = False) -> list[ClosedTick]:
+    def put(
+        self, entry: Entry, offset: int, stamp_s: int, merge: bool = False, *, ahead_s: int = 0
+    ) -> list[ClosedTick]:
         """Take the next record of the area; return the ticks that it closed.
 
-        ``arrival_s``: when the record reached the log. ``merge`` (wall clock): extend the open tick to this record
-        instead of closing it, for a driver that has fallen behind; never across a boundary.
+        ``stamp_s``: when the record reached the log, as the log has it. ``ahead_s`` (wall clock): by how much the
+        stamp is ahead of the time. ``merge`` (wall clock): extend the open tick to this record instead of closing it,
+        for a driver that has fallen behind; never across a boundary.
 
         Raises:
             ValueError: The offset was taken before.
@@ -117,7 +131,7 @@ class Monitor:
         if offset < self.expected_next:
             raise ValueError(f"offset {offset}: already read; the next is {self.expected_next}")
         before_s = self.clock_s
-        judged, clock_s = self._intake.judge(entry, offset, arrival_s)
+        judged, clock_s = self._intake.judge(entry, offset, stamp_s - ahead_s)
         closed: list[ClosedTick] = []
         is_mark = isinstance(judged, TickMark) and self.settings.clock == "watermark"
         if clock_s is not None:
@@ -127,18 +141,23 @@ class Monitor:
                 self._open_s = tick_s
             closed = self._reach(tick_s)
             self._open_s = tick_s
+        self._intake.corrections.note(offset, ahead_s)
         self._intake.take(judged, offset, clock_s)
         if isinstance(judged, TickMark) and is_mark and (before_s is None or judged.tick_s >= before_s):
             closed += self.flush()
         return closed
 
-    def repeat(self, records: Iterable[tuple[Entry, int, int]], tick_s: int) -> ClosedTick:
+    def repeat(
+        self, records: Iterable[tuple[Entry, int, int]], tick_s: int, corrections: Iterable[Correction] = ()
+    ) -> ClosedTick:
         """Close a recorded tick again, with exactly its records, on either kind of clock.
 
-        ``records``: (entry, offset, arrival in seconds) of the tick, in order.
+        ``records``: (entry, offset, arrival stamp in seconds) of the tick, in order. ``corrections``: of its
+        checkpoint.
         """
-        for entry, offset, arrival_s in records:
-            judged, clock_s = self._intake.judge(entry, offset, arrival_s)
+        self._intake.corrections = known = Corrections(tuple(corrections))
+        for entry, offset, stamp_s in records:
+            judged, clock_s = self._intake.judge(entry, offset, stamp_s - known.at(offset))
             self._intake.take(judged, offset, clock_s)
         return self._close(tick_s)
 
@@ -284,6 +303,8 @@ class Monitor:
         intake = self._intake
         clock_s = tick_s if intake.clock_s is None else intake.clock_s
         lowest_offset, lowest_clock_s = self.window.lowest() or (intake.applied_next, clock_s)
+        # Those of the tick's own records too, needed or not: the tick is repeated from this checkpoint.
+        needed_from = min(lowest_offset, self._last.next_offset if self._last else 0)
         return Checkpoint(
             clock_s=clock_s,
             closed_s=tick_s,
@@ -296,4 +317,5 @@ class Monitor:
             accounts=msgspec.structs.replace(self.accounts),
             tracker=self._tracker.state,
             nulls=dict(self._scorer.nulls),
+            corrections=intake.corrections.since(needed_from) or msgspec.UNSET,
         )

@@ -36,14 +36,17 @@ class Restoring:
         self._area, self._settings, self._locations, self._near = area, settings, locations, near
         self._calibration = calibration
         self._checkpoint, self._is_reconfigured = checkpoint, is_reconfigured
-        self._intake = Intake(settings, locations)
+        self._intake = Intake(settings, locations, (checkpoint and checkpoint.corrections) or ())
         if checkpoint is not None:
             self._intake.applied_next = checkpoint.lowest_offset
             self._intake.clock_s = checkpoint.lowest_clock_s
 
-    def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
-        """Put a record of the past into the window. This closes no tick, scans nothing and makes no revision."""
-        self._intake.refill(entry, offset, arrival_s)
+    def refill(self, entry: Entry, offset: int, stamp_s: int) -> None:
+        """Put a record of the past into the window. This closes no tick, scans nothing and makes no revision.
+
+        ``stamp_s``: when it reached the log, as the log has it, in seconds since 1970.
+        """
+        self._intake.refill(entry, offset, stamp_s)
 
     def monitor(self) -> Monitor:
         """Return the finished Monitor; call it once, after the last record."""

@@ -11,6 +11,7 @@ from detectors.alerts.tracking import TrackerState
 from detectors.area.settings import Stream
 from detectors.clusters.scorer import NullMaximum
 from detectors.window.admission import Refusal
+from detectors.window.corrections import Correction
 from detectors.window.intake import Accounts, Refused
 
 
@@ -24,6 +25,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``next_offset``: offset of the first record not yet taken.
     ``heard_s``: the last tick with a record, None before the first.
     ``nulls``: the replicated null distribution by stream index.
+    ``corrections``: of the arrival stamps from ``lowest_offset`` on; absent if all are right.
     """
 
     format: Literal[2] = 2
@@ -38,6 +40,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     tracker: TrackerState
     nulls: dict[int, NullMaximum]
+    corrections: tuple[Correction, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

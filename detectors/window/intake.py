@@ -10,6 +10,7 @@ from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
 from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
+from detectors.window.corrections import Correction, Corrections
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
 
 OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
@@ -42,9 +43,10 @@ class Intake:
     ``clock_s``: the area's clock, in seconds since 1970, None before the first record.
     ``expected_next``: the offset after the last record that was taken.
     ``applied_next``: the offset after the last record that entered the window or was refused.
+    ``corrections``: of the log's arrival stamps, from which a wall clock shows the time.
     """
 
-    def __init__(self, settings: AreaSettings, locations: Locations) -> None:
+    def __init__(self, settings: AreaSettings, locations: Locations, corrections: tuple[Correction, ...] = ()) -> None:
         self.window = SlidingWindow(
             locations=len(locations),
             buckets=settings.window_days * 24,
@@ -53,6 +55,7 @@ class Intake:
             zone=ZoneInfo(settings.timezone),
         )
         self.accounts = Accounts()
+        self.corrections = Corrections(corrections)
         self.clock_s: int | None = None
         self.expected_next = 0
         self.applied_next = 0
@@ -69,9 +72,9 @@ class Intake:
         self.expected_next = offset + 1
         self.clock_s = clock_s
 
-    def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
+    def refill(self, entry: Entry, offset: int, stamp_s: int) -> None:
         """Put a record of the past into the window at once, without a tick."""
-        judged, clock_s = self.judge(entry, offset, arrival_s)
+        judged, clock_s = self.judge(entry, offset, stamp_s - self.corrections.at(offset))
         self.take(judged, offset, clock_s)
         # A tick record does not advance the window: its tick may lie in the bucket before the time that it announces.
         if clock_s is not None and not isinstance(judged, TickMark):

@@ -195,7 +195,7 @@ def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
     """
     if link.response is None:
         entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
-        return monitor.repeat(entries, link.record.tick_s)
+        return monitor.repeat(entries, link.record.tick_s, link.record.checkpoint.corrections or ())
     result = monitor.respond(link.response.content, link.response.record.offset)
     if result is None:
         raise LogError(f"scans, offset {link.offset}: belongs to a response, but there is no tick before it")

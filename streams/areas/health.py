@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away"]
-"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens."""
+FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away", "clock"]
+"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock
+around the area is wrong."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,19 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
+class Clocks(msgspec.Struct, frozen=True, kw_only=True):
+    """By how many seconds the clocks around an area on a wall clock are ahead of the time; behind if negative.
+
+    ``area_ahead_s``: its own, by its closed ticks; 0 if they are not ahead. ``is_wrong``: one is off by too much, or an
+    arrival was stamped ahead of the time a moment ago.
+    """
+
+    area_ahead_s: float
+    worker_ahead_s: float
+    broker_ahead_s: float
+    is_wrong: bool
+
+
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an area. Times are seconds since 1970 UTC by the wall clock, except ``clock_s``.
 
@@ -41,6 +55,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     clock_s: float | None = None
     missing_days: float = 0.0
     promise: Promise | None = None
+    clocks: Clocks | None = None
 
 
 HealthSource = Callable[[], Mapping[str, AreaHealth]]

@@ -128,7 +128,7 @@ def topic_id(kafka: KafkaSettings, name: str) -> str:
         KafkaError: Kafka cannot be reached, or refuses.
     """
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
-        (described,) = admin.describe_topics([name])
+        ((described),) = admin.describe_topics([name])
     return str(described.get("topic_id") or "")
 
 

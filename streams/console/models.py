@@ -131,7 +131,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_record: Time | UnsetType = UNSET
     last_scan: Time | UnsetType = UNSET
     clock: Annotated[Time | UnsetType, Meta(description="time on the area's clock")] = UNSET
-    lag: Annotated[Count | UnsetType, Meta(description="records of the area that are waiting for their tick")] = UNSET
+    lag: Annotated[Count | UnsetType, Meta(description="records that are unread or wait for their tick")] = UNSET
     missing_days: Annotated[Days | UnsetType, Meta(description="days of history missing until alerts can open")] = UNSET
     written_at: Time | UnsetType = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET

@@ -133,6 +133,11 @@ FEEDS = {
     "kafka_away": FeedWords(
         "bad", "Kafka unreachable", "The worker of {area} cannot reach Kafka. Nothing new can be seen."
     ),
+    "clock": FeedWords(
+        "bad",
+        "Clock wrong",
+        "A clock around {area} is wrong. Incidents are still scanned, but times shown here can be wrong.",
+    ),
 }
 """Words for each state of a feed."""
 

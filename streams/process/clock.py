@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -20,6 +21,17 @@ class Clock:
     def now(self) -> datetime:
         """Return the wall-clock time, in UTC."""
         return datetime.fromtimestamp(self.now_s(), UTC)
+
+
+class BelievedClock(Clock):
+    """A clock that shows ``time_s()``: what is believed of the time, where the machine's clock may be wrong."""
+
+    def __init__(self, time_s: Callable[[], float]) -> None:
+        self._time_s = time_s
+
+    def now_s(self) -> float:
+        """Return the believed time, in seconds since 1970."""
+        return self._time_s()
 
 
 MACHINE = Clock()

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import tenacity
 from kafka.errors import KafkaError
@@ -34,7 +35,7 @@ from streams.worker.engine.rebuild import RebuildError, rebuild, start_offsets
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_group import FaustGroup, GroupError
 from streams.worker.group import Group, Message
-from streams.worker.inbox import Delivery, Inbox, Record
+from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
 
 DONE, FAILED, FENCED = 0, 1, 3
@@ -170,7 +171,7 @@ class Worker:
         """Work in the group, by default Faust's, until SIGTERM, SIGINT or a failure; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
-        group = group or FaustGroup(self._kafka, self._settings, self._instance)
+        self._group = group = group or FaustGroup(self._kafka, self._settings, self._instance)
         self.engine.start()
         try:
             tasks = [asyncio.create_task(each) for each in (group.run(self), self._observe(group), self._stop.wait())]
@@ -217,7 +218,7 @@ class Worker:
 
     # Records
 
-    async def read(self, message: Message, delivery: Delivery) -> None:
+    async def read(self, message: Message) -> None:
         """Decode a record and pass it on to the engine."""
         owned = self._owned.get(message.partition)
         if owned is None or self._is_draining:
@@ -232,7 +233,7 @@ class Worker:
             self._settings.max_record_bytes,
         )
         record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
-        await owned.inbox.take(record, delivery)
+        await owned.inbox.take(record)
 
     def _cover(self, inbox: Inbox, covered: Mapping[str | None, int]) -> None:
         self._loop.call_soon_threadsafe(inbox.cover, covered)
@@ -288,8 +289,9 @@ class Worker:
             owned.inbox.close()
             self.engine.forget(number)
             self.responses.leave(number)
-        for number in sorted(numbers - self._owned.keys()):
-            inbox = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
+        for number in sorted(set(numbers) - self._owned.keys()):
+            acknowledge = partial(self._group.acknowledge, number)
+            inbox = Inbox(self._settings.inbox_records, self._loop, acknowledge, clock=self._clock)
             owned = Owned(number, inbox, self._clock.monotonic_s())
             self._owned[number] = owned
             self._rebuild(owned)

@@ -40,6 +40,10 @@ TICKS = Counter("hotspots_ticks_total", "Closed ticks that are on record in the 
 MERGED_TICKS = Counter(
     "hotspots_merged_ticks_total", "Ticks that were extended and not closed on time, because the engine was behind."
 )
+CORRECTED = Counter(
+    "hotspots_corrected_stamps_total",
+    "Records of an area whose arrival was stamped by a wrong clock, and counts as it was believed to be.",
+)
 SCANS = Counter("hotspots_scans_total", "Scans, by the stream scanned.", ("area", "category"))
 SCAN_SECONDS = Histogram(
     "hotspots_scan_seconds",
@@ -118,6 +122,7 @@ DRIVEN: tuple[Metric[Any], ...] = (
     UNMAPPED_CATEGORIES,
     TICKS,
     MERGED_TICKS,
+    CORRECTED,
     SCANS,
     SCAN_SECONDS,
     REBUILD_SECONDS,
@@ -139,7 +144,9 @@ DRIVEN: tuple[Metric[Any], ...] = (
 
 OPEN_ALERTS = Gauge("hotspots_open_alerts", "Alerts that have not ended.", ("area", "category", "tier", "state"))
 LAG = Gauge(
-    "hotspots_lag_records", "Records of the topic incidents, in the area's partition, that are not yet applied."
+    "hotspots_lag_records",
+    "Records of the topic incidents that are not yet applied: those of the area's partition that are not yet read, and "
+    "those of the area that wait for their tick.",
 )
 LAST_RECORD = Gauge(
     "hotspots_last_record_timestamp_seconds", "Arrival of the area's last record; absent before the first."
@@ -150,8 +157,15 @@ LAST_SCAN = Gauge(
 )
 FEED_STATE = Gauge(
     "hotspots_feed_state",
-    "1 for the state of the area's feed (healthy, learning, silent, catching_up or kafka_away), 0 for the others.",
+    "1 for the state of the area's feed (healthy, learning, silent, catching_up, kafka_away or clock), 0 for the "
+    "others.",
     ("area", "state"),
+)
+CLOCK_AHEAD = Gauge(
+    "hotspots_clock_ahead_seconds",
+    "How far the clock of the worker, the broker or the area is ahead of the time that is believed (negative: behind); "
+    "an area's is at least 0, and absent on a watermark clock.",
+    ("area", "clock"),
 )
 MISSING_BASELINE = Gauge(
     "hotspots_missing_baseline_seconds",
@@ -176,6 +190,7 @@ AT_SCRAPE = (
     LAST_RECORD,
     LAST_SCAN,
     FEED_STATE,
+    CLOCK_AHEAD,
     MISSING_BASELINE,
     CALIBRATION_MADE,
     PROMISED_ALERTS,

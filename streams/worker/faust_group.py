@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from faust.streams import Stream
-from faust.types import TP, StreamT
+from faust.types import TP, Message, StreamT
 
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
@@ -50,7 +50,7 @@ class FaustGroup:
 
         async def read(stream: StreamT[Any]) -> None:
             async for event in cast(Stream[bytes], stream).noack().events():
-                await member.read(event.message, event)
+                await member.read(event.message)
 
         async def revoked(*_args: Any, **_: Any) -> None:
             await member.revoked()
@@ -87,6 +87,12 @@ class FaustGroup:
         except TimeoutError:
             return None
         return None if position is None or end_offset is None else (position, end_offset)
+
+    def acknowledge(self, number: int, offset: int) -> None:
+        """See :class:`~streams.worker.group.Group`. Faust's own message, which holds the record, is not kept for it."""
+        tp = TP(self._topic, number)
+        nothing: dict[str, Any] = {"headers": None, "key": None, "value": None, "checksum": None}
+        self.app.consumer.ack(Message(tp.topic, number, offset, 0.0, 0, **nothing, tp=tp))
 
     async def leave(self, *, acknowledged: bool) -> None:
         """See :class:`~streams.worker.group.Group`."""

@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from streams.messages.records import Headers
-from streams.worker.inbox import Delivery
 
 
 class Message(Protocol):
@@ -55,8 +54,8 @@ class Member(Protocol):
     async def assigned(self, numbers: Collection[int], generation: int) -> None:
         """A rebalance has ended, and these partitions are ours; the group does not wait before it delivers."""
 
-    async def read(self, message: Message, delivery: Delivery) -> None:
-        """Take the next record, and acknowledge its delivery some time later."""
+    async def read(self, message: Message) -> None:
+        """Take the next record, and acknowledge its offset some time later."""
 
 
 class Group(Protocol):
@@ -67,6 +66,9 @@ class Group(Protocol):
 
     async def reached(self, number: int) -> tuple[int, int] | None:
         """Return up to which offset a partition is read, and where it ends; None while that is not known."""
+
+    def acknowledge(self, number: int, offset: int) -> None:
+        """Have a record of a partition committed, after all below it."""
 
     async def leave(self, *, acknowledged: bool) -> None:
         """Leave the group, first having ``acknowledged`` records committed."""

@@ -1,16 +1,18 @@
 """The records of one partition between Kafka and the engine, and their acknowledgement in offset order.
 
 After a rebalance Faust can deliver records again, from the committed offset; and it commits past gaps in what was
-acknowledged. So the inbox remembers every delivery in offset order, gives the engine no record twice, and
-acknowledges a record only after all records below it.
+acknowledged. So the inbox remembers every delivered offset, gives the engine no record twice, and acknowledges a record
+only after all records below it. Of a record that is on record, only the offset is remembered, as part of a run: an area
+whose tick stays open holds back the acknowledgement of its neighbours, but not their records.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import deque
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from detectors.window.admission import Entry
 from streams.messages.records import Headers
@@ -20,13 +22,11 @@ SETTLED_S = 1.0
 """Time without a record after which a consumer at the end of the log has brought everything, in seconds."""
 LIMIT_BYTES = 64 * 2**20
 """Largest total size of the waiting records, in bytes."""
-
-
-class Delivery(Protocol):
-    """The delivery of a record: a Faust event, which acknowledges it."""
-
-    def ack(self) -> object:
-        """Acknowledge the record."""
+BURST = 10_000
+"""Largest number of records that are acknowledged at a time."""
+PAUSE_S = 0.05
+"""Time between two such bursts, in seconds. What was held back can be millions of records: all at once, they would hold
+up the event loop, and Faust would keep each of their offsets until its next commit."""
 
 
 class Record(NamedTuple):
@@ -45,11 +45,16 @@ class Inbox:
     """The waiting records of one owned partition. Everything except :attr:`waiting` belongs to the event loop's thread.
 
     ``waiting`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes records with
-    :meth:`next`, and then calls :meth:`drained`.
+    :meth:`next`, and then calls :meth:`drained`. ``acknowledge`` is called with each offset that may be acknowledged.
     """
 
     def __init__(
-        self, limit: int, loop: asyncio.AbstractEventLoop, limit_bytes: int = LIMIT_BYTES, clock: Clock = MACHINE
+        self,
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        acknowledge: Callable[[int], object],
+        limit_bytes: int = LIMIT_BYTES,
+        clock: Clock = MACHINE,
     ) -> None:
         self.waiting: deque[Record] = deque()
         self.is_closed = False
@@ -64,10 +69,14 @@ class Inbox:
         self._room = asyncio.Event()
         self._next_offset = 0
         self._taken_s = 0.0
-        self._outstanding: deque[tuple[Record, Delivery]] = deque()
+        self._acknowledge_one = acknowledge
+        self._pause: asyncio.TimerHandle | None = None
+        # Delivered and not acknowledged: the runs of their offsets, and by area the records that are not covered.
+        self._outstanding: deque[range] = deque()
+        self._uncovered: dict[str | None, deque[Record]] = {}
         self._covered: Mapping[str | None, int] = {}
 
-    async def take(self, record: Record, delivery: Delivery) -> None:
+    async def take(self, record: Record) -> None:
         """Pass a record on to the engine; wait while the inbox is full."""
         while self._load() >= 1.0 and not self.is_closed:
             self._room.clear()
@@ -79,9 +88,9 @@ class Inbox:
         self._taken_s = self._clock.monotonic_s()
         if self.is_closed:
             return  # the new owner gets it
-        if self._outstanding and record.offset <= self._outstanding[-1][0].offset:
-            self._outstanding.clear()  # delivered again from the committed offset; the old deliveries are void
-        self._outstanding.append((record, delivery))
+        if self._outstanding and record.offset < self._outstanding[-1].stop:
+            self._forget()  # delivered again from the committed offset; the old deliveries are void
+        self._remember(record)
         if record.offset >= self._next_offset:
             self._bytes_in += _length(record)
             self.waiting.append(record)
@@ -113,19 +122,22 @@ class Inbox:
     def cover(self, covered: Mapping[str | None, int]) -> None:
         """Note, by area, the first offset that no committed scan record covers; acknowledge the records below."""
         self._covered = covered
+        for area, records in self._uncovered.items():
+            while records and covered.get(area, 0) > records[0].offset:
+                records.popleft()
         self._acknowledge()
 
     def put_back(self) -> None:
-        """Give the engine every unacknowledged record again, in order; it must not be taking records now."""
+        """Give the engine every record again that is not covered, in order; it must not be taking records now."""
         self.waiting.clear()
-        self.waiting.extend(record for record, _ in self._outstanding)
+        self.waiting.extend(heapq.merge(*self._uncovered.values(), key=lambda record: record.offset))
         self._bytes_in, self._bytes_out = sum(map(_length, self.waiting)), 0
-        self._next_offset = self.waiting[-1].offset + 1 if self.waiting else 0
+        self._next_offset = self._outstanding[-1].stop if self._outstanding else 0
 
     def close(self) -> None:
         """Let go of the partition: no more records are taken or acknowledged."""
         self.is_closed = True
-        self._outstanding.clear()
+        self._forget()
         self._room.set()
 
     def _load(self) -> float:
@@ -135,9 +147,39 @@ class Inbox:
     def _is_covered(self, record: Record) -> bool:
         return self._covered.get(record.area, 0) > record.offset
 
+    def _remember(self, record: Record) -> None:
+        last = self._outstanding[-1] if self._outstanding else None
+        if last is not None and last.stop == record.offset:
+            self._outstanding[-1] = range(last.start, record.offset + 1)
+        else:
+            self._outstanding.append(range(record.offset, record.offset + 1))
+        if not self._is_covered(record):
+            self._uncovered.setdefault(record.area, deque()).append(record)
+
+    def _forget(self) -> None:
+        self._outstanding.clear()
+        self._uncovered.clear()
+
     def _acknowledge(self) -> None:
-        while self._outstanding and self._is_covered(self._outstanding[0][0]):
-            self._outstanding.popleft()[1].ack()
+        """Acknowledge the delivered offsets below the first that is not covered, in bursts."""
+        if self._pause is not None:
+            return
+        heads = [records[0].offset for records in self._uncovered.values() if records]
+        held, left = min(heads, default=None), BURST
+        while left and self._outstanding and (held is None or self._outstanding[0].start < held):
+            run = self._outstanding.popleft()
+            stop = min(run.stop, run.start + left, run.stop if held is None else held)
+            for offset in range(run.start, stop):
+                self._acknowledge_one(offset)
+            left -= stop - run.start
+            if stop < run.stop:
+                self._outstanding.appendleft(range(stop, run.stop))
+        if not left:
+            self._pause = self._loop.call_later(PAUSE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._acknowledge()
 
 
 def _length(record: Record) -> int:

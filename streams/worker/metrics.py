@@ -102,6 +102,10 @@ class Metrics(ProcessMetrics):
         """Count a tick that was extended because the engine was behind."""
         self.of(declared.MERGED_TICKS).labels(area).inc()
 
+    def stamp_corrected(self, area: str) -> None:
+        """Count a record whose arrival was stamped by a wrong clock."""
+        self.of(declared.CORRECTED).labels(area).inc()
+
     def rebuilt(self, area: str, seconds: float) -> None:
         """Show an area, which this worker owns from now on, and the time that its rebuilding took."""
         self._begin(area)
@@ -151,7 +155,13 @@ class Metrics(ProcessMetrics):
 
     def _begin(self, area: str) -> None:
         """Show the counters of an area; counters of rejections and revisions appear with their first event."""
-        for counter in (declared.UNMAPPED_CATEGORIES, declared.TICKS, declared.MERGED_TICKS, declared.CONFIGURATIONS):
+        for counter in (
+            declared.UNMAPPED_CATEGORIES,
+            declared.TICKS,
+            declared.MERGED_TICKS,
+            declared.CONFIGURATIONS,
+            declared.CORRECTED,
+        ):
             self.of(counter).labels(area)
         for outcome in OUTCOMES:
             self.of(declared.RECORDS).labels(area, outcome)
@@ -186,6 +196,9 @@ class _StateCollector(Collector):
             families[declared.LAG].add_metric([area], health.lag)
             for state in get_args(FeedState):
                 families[declared.FEED_STATE].add_metric([area, state], health.feed == state)
+            for clock in ("area", "worker", "broker") if health.clocks else ():
+                ahead_s: float = getattr(health.clocks, f"{clock}_ahead_s")
+                families[declared.CLOCK_AHEAD].add_metric([area, clock], ahead_s)
             families[declared.MISSING_BASELINE].add_metric([area], health.missing_days * 86_400)
             if health.last_record_s is not None:
                 families[declared.LAST_RECORD].add_metric([area], health.last_record_s)

@@ -23,6 +23,7 @@ from streams.brokers.topics import check_topics
 from streams.configuration.load import Configuration
 from streams.configuration.reader import ConfigurationError
 from streams.process.background_thread import BackgroundThread
+from streams.process.clock import BelievedClock
 from streams.process.logs import LogFormat, set_up_logging
 from streams.process.metrics_server import MetricsServer
 from streams.process.watchdog import Watchdog
@@ -124,6 +125,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         health=health,
         usual=worker.engine.usual,
         metrics=metrics,
+        clock=BelievedClock(worker.engine.time_s),
     )
 
     def not_ready() -> str | None:

@@ -52,10 +52,19 @@ def incident(number: int, at: datetime, place: int = 0) -> Incident:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a driver hands to the Monitor: the entry and when it arrived."""
+    """What a driver hands to the Monitor: the entry, when it arrived, and how far ahead its stamp is of that.
+
+    ``is_closed_early``: its tick closes at once, as where an area's clock is ahead of the time.
+    """
 
     entry: Entry
     arrival_s: int
+    ahead_s: int = 0
+    is_closed_early: bool = False
+
+    @property
+    def stamp_s(self) -> int:
+        return self.arrival_s + self.ahead_s
 
 
 @st.composite
@@ -92,7 +101,8 @@ def records(draw: st.DrawFn) -> list[Record]:
             entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(hours=2), reported_at=now)
         elif kind == "jump":
             entry = msgspec.structs.replace(incident, occurred_at=now + timedelta(days=900), reported_at=None)
-        made.append(Record(entry, int(now.timestamp())))
+        ahead_s = draw(st.sampled_from([0, 0, 0, 58 * 60, 3 * 86_400, -7200]))
+        made.append(Record(entry, int(now.timestamp()), ahead_s, draw(st.integers(0, 9)) == 0))
     return made
 
 
@@ -135,9 +145,12 @@ def drive(
 
     respond(first)
     for offset, record in enumerate(feed[first:], first):
-        if monitor.settings.clock == "wall" and first < offset:
+        is_wall = monitor.settings.clock == "wall"
+        if is_wall and first < offset:
             closed += monitor.advance(feed[offset - 1].arrival_s)
-        closed += monitor.put(record.entry, offset, record.arrival_s)
+        closed += monitor.put(record.entry, offset, record.stamp_s, ahead_s=record.ahead_s if is_wall else 0)
+        if is_wall and record.is_closed_early:
+            closed += monitor.flush()
         respond(offset + 1)
     return closed
 
@@ -159,8 +172,8 @@ def repeated(
             again += [result] if result else []
             continue
         offsets = range(monitor.expected_next, tick.next_offset)
-        records = [(feed[offset].entry, offset, feed[offset].arrival_s) for offset in offsets]
-        again.append(monitor.repeat(records, tick.tick_s))
+        records = [(feed[offset].entry, offset, feed[offset].stamp_s) for offset in offsets]
+        again.append(monitor.repeat(records, tick.tick_s, tick.checkpoint.corrections or ()))
     return again
 
 
@@ -169,5 +182,5 @@ def resumed(ticks: list[Result], feed: list[Record], clock: str) -> Monitor:
     checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
     restoring = Restoring("leeds", area(clock), LOCATIONS, checkpoint=checkpoint)
     for offset in range(checkpoint.lowest_offset, checkpoint.next_offset):
-        restoring.refill(feed[offset].entry, offset, feed[offset].arrival_s)
+        restoring.refill(feed[offset].entry, offset, feed[offset].stamp_s)
     return restoring.monitor()

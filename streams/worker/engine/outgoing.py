@@ -46,7 +46,7 @@ class Outgoing:
 
         ``since_s``: the tick, or the arrival of the response; latency counts from there.
         """
-        latency_s = now_s - since_s
+        latency_s = max(0.0, now_s - since_s)
         provenance = Provenance(
             version=VERSION,
             host=HOST,

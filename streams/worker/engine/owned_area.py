@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class DoneTick(NamedTuple):
-    """A closed tick that waits for its transaction, with its input records and its scan record."""
+    """A closed tick that waits for its transaction, with its input records and its scan record.
+
+    ``arrived_s``: when the last record of the area came.
+    """
 
     area: OwnedArea
     watched: Area
@@ -41,6 +44,7 @@ class DoneTick(NamedTuple):
     records: list[Record]
     record: ScanRecord
     scan_s: float
+    arrived_s: float | None
 
 
 class DoneResponse(NamedTuple):
@@ -72,25 +76,37 @@ class OwnedArea:
         self._coming: Area | None = None
         self._records: deque[Record] = deque()
         self._open_since_s = 0.0
+        self._early: tuple[int | None, float] = (None, 0.0)
         self._accounts = msgspec.structs.replace(monitor.accounts)
+
+    @property
+    def waiting(self) -> int:
+        """The number of records that wait for their tick."""
+        return len(self._records)
 
     @property
     def first_waiting(self) -> int | None:
         """The offset of the first record whose tick is open; None if there is none."""
         return self._records[0].offset if self._records else None
 
-    def is_behind(self, record: Record, now_s: float) -> bool:
-        """Return whether a tick that ended before the record's is closed late."""
-        return self.is_wall and now_s - record.arrival_s > QUIET_S + self.watched.settings.tick_s
+    def is_behind(self, arrival_s: float, now_s: float) -> bool:
+        """Return whether a tick that ended before this arrival is closed late."""
+        return self.is_wall and now_s - arrival_s > QUIET_S + self.watched.settings.tick_s
 
-    def put(self, record: Record, now_s: float, metrics: Metrics, *, may_merge: bool = True) -> list[DoneTick]:
-        """Take the area's next record; return the ticks that it closed."""
-        merge = may_merge and self.is_behind(record, now_s) and now_s - self._open_since_s < MERGE_S
+    def put(
+        self, record: Record, ahead_s: int, now_s: float, metrics: Metrics, *, may_merge: bool = True
+    ) -> list[DoneTick]:
+        """Take the area's next record, whose stamp is ``ahead_s`` ahead of the time; return the ticks it closed."""
+        arrival_s = record.arrival_s - ahead_s
+        merge = may_merge and self.is_behind(arrival_s, now_s) and 0 <= now_s - self._open_since_s < MERGE_S
         self._records.append(record)
-        self.last_record_s = record.arrival_s
         before_s, started = self.monitor.clock_s, time.perf_counter()
-        closed = self.monitor.put(record.entry, record.offset, int(record.arrival_s), merge)
+        stamp_s, ahead_s = int(record.arrival_s), ahead_s if self.is_wall else 0
+        closed = self.monitor.put(record.entry, record.offset, stamp_s, merge, ahead_s=ahead_s)
         done = self._done(closed, started)
+        self.last_record_s = arrival_s
+        if ahead_s:
+            metrics.stamp_corrected(self.watched.name)
         if len(self._records) == 1:
             self._open_since_s = now_s
         elif merge and not closed and self.monitor.clock_s != before_s:
@@ -104,6 +120,26 @@ class OwnedArea:
             return []
         started = time.perf_counter()
         return self._done(self.monitor.advance(time_s), started)
+
+    def close_early(self, now_s: float, monotonic_s: float) -> list[DoneTick]:
+        """Wall clock ahead of the time: close the open tick without waiting until the time has come to it.
+
+        It stays open for two ticks. So an area that a wrong clock has brought ahead is scanned on, and the time, which
+        passes twice as fast as its ticks, comes up to it. No tick is taken back.
+        """
+        open_s = self.monitor.open_s if self.is_wall else None
+        if open_s is None or open_s <= now_s:
+            self._early = (None, 0.0)
+            return []
+        if self._early[0] != open_s:
+            self._early = (open_s, monotonic_s)
+        waited_s = monotonic_s - self._early[1]
+        return self.flush() if waited_s >= max(QUIET_S, 2 * self.watched.settings.tick_s) else []
+
+    def ahead_s(self, now_s: float) -> float:
+        """Return by how many seconds the closed ticks of a wall clock are ahead of the time; 0 if they are not."""
+        closed_s = self.monitor.closed_s if self.is_wall else None
+        return 0.0 if closed_s is None else max(0.0, closed_s - now_s)
 
     def flush(self) -> list[DoneTick]:
         """Close the open tick of a wall clock. A tick of a watermark clock is read again later."""
@@ -132,7 +168,8 @@ class OwnedArea:
                 records.append(self._records.popleft())
             if self._coming is not None and tick.calibration == self._coming.ids.calibration:
                 self.watched, self._coming = self._coming, None
-            done.append(DoneTick(self, self.watched, tick, records, self._scan_record(tick, records), scan_s))
+            record = self._scan_record(tick, records)
+            done.append(DoneTick(self, self.watched, tick, records, record, scan_s, self.last_record_s))
         return done
 
     def _scan_record(
@@ -153,9 +190,9 @@ class OwnedArea:
         """A closed tick is on record."""
         name, tick = self.watched.name, done.result
         metrics.tick_committed(name, self._accounts, tick, done.scan_s)
-        if done.records:
+        if done.records and done.arrived_s is not None:
             for _ in tick.changes:
-                metrics.alert_committed(name, now_s - done.records[-1].arrival_s)
+                metrics.alert_committed(name, max(0.0, now_s - done.arrived_s))
         if tick.streams:
             self.last_scan_s = now_s
         self._accounts = tick.accounts

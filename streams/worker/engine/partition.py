@@ -12,14 +12,17 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from detectors.area.incident import Incident
 from detectors.monitor import NO_SUCH_ALERT
 from detectors.window.admission import Refusal
 from streams.area_log.last_records import ADVICE
 from streams.area_log.records import LogError
+from streams.areas.health import Clocks
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
 from streams.process.clock import MACHINE, Clock
+from streams.worker.engine.believed_time import CLOCKS_S, BelievedTime, Reading
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S, DoneResponse, DoneTick, OwnedArea
 from streams.worker.engine.publisher import Publisher
@@ -29,7 +32,8 @@ from streams.worker.metrics import Metrics
 
 UNOWNED_S = 1.0
 """Time limit for rejections of no area to wait for the transaction of a tick, in seconds."""
-
+LEAP_S = 60.0
+"""Time for which a clock is called wrong after a single stamp that was ahead, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,11 @@ class Partition:
         self._metrics = metrics
         self._clock = clock
         self._clock_s = 0
+        self._time = BelievedTime()
+        self._asks = False
+        self._leapt_s = self._current_s = float("-inf")
+        self.time = Reading(clock.now_s())
+        self.last_arrival_s = 0.0
         self._done: list[DoneTick | DoneResponse] = []
         self._settings: list[OutgoingRecord] = []
         self._unowned: list[Record] = []
@@ -93,36 +102,84 @@ class Partition:
         """The number of closed ticks and responses that wait for the transaction."""
         return len(self._done)
 
-    def put(self, record: Record, now_s: float) -> None:
+    def look(self, worker_s: float) -> float:
+        """Compare the clocks, of which the worker's shows ``worker_s``; return the time that is believed."""
+        was_doubtful = self.time.is_doubtful
+        self.time = self._time.read(worker_s, self._clock.monotonic_s())
+        if self.time.is_doubtful and not was_doubtful:
+            text = "partition %d: the clocks differ from the believed time: the worker's by %+.0f s, Kafka's by %+.0f s"
+            log.warning(text, self.number, self.time.worker_ahead_s, self.time.broker_ahead_s)
+        elif was_doubtful and not self.time.is_doubtful:
+            log.warning("partition %d: the clocks agree again", self.number)
+        return self.time.now_s
+
+    def ask(self) -> None:
+        """Look at the broker's clock, by the stamp of a record that is written soon; only wall clocks need it."""
+        self._asks = any(area.is_wall for area in self.areas.values())
+
+    def clocks(self, area: OwnedArea, worker_s: float) -> Clocks | None:
+        """Return by how much the clocks around an area are off (any thread); None on a watermark clock."""
+        if not area.is_wall:
+            return None
+        time, since_leap_s = self.time, self._clock.monotonic_s() - self._leapt_s
+        ahead_s = area.ahead_s(worker_s - time.worker_ahead_s)
+        return Clocks(
+            area_ahead_s=ahead_s,
+            worker_ahead_s=time.worker_ahead_s,
+            broker_ahead_s=time.broker_ahead_s,
+            is_wrong=time.is_doubtful or ahead_s > CLOCKS_S or since_leap_s < LEAP_S,
+        )
+
+    def put(self, record: Record, worker_s: float) -> None:
         """Take the next record, unless a committed transaction covers it."""
         is_copied = record.offset < self._own.copied
         self._respond_until(record.arrival_s)
         if record.offset > self.next_offset:
             self.gaps.append(Gap(self.number, self.next_offset, record.offset, self.next_offset == self._begins))
         self.next_offset = max(self.next_offset, record.offset + 1)
-        self._put(record, now_s, is_copied)
+        self._put(record, worker_s, is_copied)
         if self.next_offset >= self._own.copied:
             self._respond_until(math.inf)
 
-    def _put(self, record: Record, now_s: float, is_copied: bool) -> None:
-        if record.area is None:
-            if record.offset < self._own.next_offset:
-                return
+    def _put(self, record: Record, worker_s: float, is_copied: bool) -> None:
+        self.last_arrival_s = record.arrival_s
+        area = None if record.area is None else self.areas[record.area]
+        if record.offset < (self._own.next_offset if area is None else area.monitor.expected_next):
+            return
+        own_s = None
+        if area is not None and area.is_wall:
+            own_s = _own_s(record)
+            if own_s is not None:
+                self._time.occurred(own_s, record.arrival_s, worker_s, self._clock.monotonic_s())
+        now_s = self.look(worker_s)
+        ahead_s = self._ahead_s(record, own_s)
+        arrival_s = self.last_arrival_s = record.arrival_s - ahead_s
+        if area is None:
             if not self._unowned:
-                self._unowned_since_s = now_s
+                self._unowned_since_s = worker_s
             self._unowned.append(record)
-            area, is_behind = None, now_s - record.arrival_s > QUIET_S
+            is_behind = now_s - arrival_s > QUIET_S
         else:
-            area = self.areas[record.area]
-            if record.offset < area.monitor.expected_next:
-                return
-            is_behind = area.is_behind(record, now_s)
-            self._done += area.put(record, now_s, self._metrics, may_merge=not is_copied)
-        if (is_copied or not is_behind) and int(record.arrival_s) > self._clock_s:
-            self._clock_s = int(record.arrival_s)
+            is_behind = area.is_behind(arrival_s, now_s)
+            self._done += area.put(record, ahead_s, now_s, self._metrics, may_merge=not is_copied)
+        if (is_copied or not is_behind) and int(arrival_s) > self._clock_s:
+            self._clock_s = int(arrival_s)
             for other in self.areas.values():
                 if other is not area:
                     self._done += other.advance(self._clock_s)
+
+    def _ahead_s(self, record: Record, own_s: float | None) -> int:
+        """By how many seconds a record's stamp is ahead of the time; a leap is said."""
+        monotonic_s, time = self._clock.monotonic_s(), self.time
+        is_current = monotonic_s - self._current_s < CLOCKS_S
+        ahead_s = self._time.ahead_s(record.arrival_s, own_s if is_current else None, time)
+        if abs(time.now_s - record.arrival_s + ahead_s) < CLOCKS_S:
+            self._current_s = monotonic_s
+        if abs(ahead_s - time.broker_ahead_s) > CLOCKS_S:
+            self._leapt_s = monotonic_s
+            text = "partition %d: an arrival is stamped %+d s off the time; it counts as arriving now"
+            log.warning(text, self.number, ahead_s)
+        return ahead_s
 
     def respond(self, response: ResponseRecord) -> None:
         """Take the next response, of any area, unless a committed transaction covers it.
@@ -140,7 +197,7 @@ class Partition:
         while self._early and self._early[0].arrival_s <= time_s:
             response = self._early.popleft()
             if self.next_offset < self._own.copied:
-                self.quiet(response.arrival_s)
+                self._advance(response.arrival_s)
             self._respond(response)
 
     def _respond(self, response: ResponseRecord) -> None:
@@ -152,10 +209,20 @@ class Partition:
         refusal = response.content if isinstance(response.content, Refusal) else NO_SUCH_ALERT
         self._refused_responses.append((response, refusal))
 
-    def quiet(self, now_s: float) -> None:
+    def quiet(self, worker_s: float) -> None:
         """Advance the wall clocks: nothing is left to read."""
+        now_s, self._current_s = self.look(worker_s), self._clock.monotonic_s()
+        self._advance(now_s)
+
+    def _advance(self, time_s: float) -> None:
         for area in self.areas.values():
-            self._done += area.advance(int(now_s) - QUIET_S)
+            self._done += area.advance(int(time_s) - QUIET_S)
+
+    def close_early(self, worker_s: float) -> None:
+        """Close the ticks that a wrong clock has brought ahead of the time, and that have been open long enough."""
+        now_s, monotonic_s = self.look(worker_s), self._clock.monotonic_s()
+        for area in self.areas.values():
+            self._done += area.close_early(now_s, monotonic_s)
 
     def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
         """Use another calibration in an area from its next boundary on; it is put on record before."""
@@ -166,16 +233,18 @@ class Partition:
         for area in self.areas.values():
             self._done += area.flush()
 
-    def is_due(self, now_s: float) -> bool:
+    def is_due(self, worker_s: float) -> bool:
         """Return whether there is something to commit."""
         return (
             bool(self._done)
             or bool(self._settings)
             or bool(self._refused_responses)
-            or (bool(self._unowned) and now_s - self._unowned_since_s >= UNOWNED_S)
+            or (bool(self._unowned) and not 0 <= worker_s - self._unowned_since_s < UNOWNED_S)
+            or self._asks
+            or self._time.asks(self.time, self._clock.monotonic_s())
         )
 
-    def commit(self, now_s: float) -> None:
+    def commit(self, worker_s: float) -> None:
         """Put everything that is done on record, in one transaction; afterwards :attr:`covered` is up to date.
 
         Raises:
@@ -183,6 +252,8 @@ class Partition:
             AbortedError: Nothing was written; the partition must be rebuilt.
             LogError: The topic ``scans`` was created again.
         """
+        now_s = self.look(worker_s)
+        self._time.asked(self._clock.monotonic_s())
         done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
         scan_at = {}
@@ -203,6 +274,9 @@ class Partition:
                 messages, lambda offsets: self._messages.partition(_with_alerts(own, offsets[last_alert]))
             )
             own = _with_alerts(own, offsets[last_alert])
+        self._asks = False
+        if self._publisher.stamp_s is not None:
+            self._time.stamped(self._publisher.stamp_s, self._clock.monotonic_s())
         if offsets[-1] <= self._own.previous:
             topic = self._messages.partition(own).topic
             problem = f"ends at offset {offsets[-1] + 1}, but was written up to {self._own.previous + 1}"
@@ -211,7 +285,7 @@ class Partition:
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
         self._done, self._settings, self._unowned, self._refused_responses, self._own = [], [], [], [], own
         self._metrics.transaction("committed")
-        committed_s = self._clock.now_s()
+        committed_s = self.look(self._clock.now_s())
         for each in done:
             if isinstance(each, DoneTick):
                 each.area.tick_committed(each, committed_s, self._metrics)
@@ -239,7 +313,8 @@ class Partition:
             for offset, refusal in done.result.refusals:
                 messages.append(self._messages.rejection("incidents", records[offset], refusal))
         else:
-            messages = self._messages.alerts(done.watched, done.result, done.response.arrival_s, now_s)
+            arrival_s = done.response.arrival_s - self.time.broker_ahead_s
+            messages = self._messages.alerts(done.watched, done.result, arrival_s, now_s)
             if done.result.refusal:
                 messages.append(self._messages.rejection("responses", done.response, done.result.refusal))
         messages.append(self._messages.scan(done.record))
@@ -248,6 +323,13 @@ class Partition:
     def close(self) -> None:
         """Let go of the partition."""
         self._publisher.close()
+
+
+def _own_s(record: Record) -> float | None:
+    """When an incident was reported, or else occurred."""
+    entry = record.entry
+    own = (entry.reported_at or entry.occurred) if isinstance(entry, Incident) else None
+    return None if own is None else own.timestamp()
 
 
 def _refusal(record: Record) -> Refusal:

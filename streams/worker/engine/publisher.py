@@ -44,6 +44,8 @@ class RefusedError(Exception):
 class Publisher:
     """The transactional producer of one partition. Opening it fences the previous owner of the partition.
 
+    ``stamp_s``: the broker's stamp of the last record committed, None before the first.
+
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
@@ -52,6 +54,7 @@ class Publisher:
         self._partition = partition
         self._producer = broker.writer(kafka, f"{kafka.topic('scans')}.{partition}")
         self._is_fenced = False
+        self.stamp_s: float | None = None
         try:
             self._producer.init_transactions()
         except BaseException:
@@ -80,7 +83,9 @@ class Publisher:
                 sent.append(self._sent(closing(_offsets(sent))))
             self._producer.flush(_left_s(deadline_s))
             self._producer.commit_transaction(_left_s(deadline_s))
-            return _offsets(sent)
+            offsets = _offsets(sent)
+            self.stamp_s = sent[-1].get(timeout=0).timestamp / 1000
+            return offsets
         except KafkaError as error:
             raise self._failure(error, messages, sent) from error
 

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from statistics import median_low
 
 from detectors.alerts.alert import Alert
 from streams.areas.area import Area
-from streams.areas.health import AreaHealth, FeedState
+from streams.areas.health import AreaHealth, Clocks, FeedState
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.usual import Usual
@@ -141,19 +142,27 @@ class Engine:
 
     def health(self) -> dict[str, AreaHealth]:
         """Return the health of each owned and rebuilt area."""
-        return {
-            name: AreaHealth(
-                last_record_s=area.last_record_s,
-                last_scan_s=area.last_scan_s,
-                lag=max(0, each.inbox.end_offset - each.partition.next_offset),
-                feed=_feed(area, self._clock.now_s()) if each.is_caught_up else "catching_up",
-                clock_s=area.monitor.clock_s,
-                missing_days=area.missing_days,
-                promise=area.watched.promise,
-            )
-            for each in self._shown()
-            for name, area in each.partition.areas.items()
-        }
+        shown = self._shown()
+        return {name: self._health(each, area) for each in shown for name, area in each.partition.areas.items()}
+
+    def _health(self, each: Running, area: OwnedArea) -> AreaHealth:
+        worker_s = self._clock.now_s()
+        clocks = each.partition.clocks(area, worker_s)
+        return AreaHealth(
+            last_record_s=area.last_record_s,
+            last_scan_s=area.last_scan_s,
+            lag=max(0, each.inbox.end_offset - each.partition.next_offset) + area.waiting,
+            feed=_feed(area, clocks, worker_s) if each.is_caught_up else "catching_up",
+            clock_s=area.monitor.clock_s,
+            missing_days=area.missing_days,
+            promise=area.watched.promise,
+            clocks=clocks,
+        )
+
+    def time_s(self) -> float:
+        """Return the time that the partitions believe; without one, that of the worker's clock."""
+        ahead_s = [each.partition.time.worker_ahead_s for each in self._now()]
+        return self._clock.now_s() - (median_low(ahead_s) if ahead_s else 0.0)
 
     def usual(self) -> dict[str, Usual]:
         """Return what is usual in each owned area, as last counted; only for areas that have caught up."""
@@ -211,21 +220,21 @@ class Engine:
         partition, inbox = each.partition, each.inbox
         clock, deadline_s = self._clock, self._clock.monotonic_s() + STEP_S
         was_at_end = inbox.is_at_end
-        taken, last_arrival_s = 0, 0.0
+        taken = 0
         while inbox.waiting and taken < STEP_RECORDS and partition.waiting < STEP_TICKS:
             if clock.monotonic_s() >= deadline_s:
                 break
-            record = inbox.next()
-            partition.put(record, clock.now_s())
-            taken, last_arrival_s = taken + 1, record.arrival_s
+            partition.put(inbox.next(), clock.now_s())
+            taken += 1
         inbox.drained()
-        behind_s = clock.now_s() - last_arrival_s if taken else QUIET_S
+        behind_s = partition.look(clock.now_s()) - partition.last_arrival_s if taken else QUIET_S
         if behind_s > DELAYED_AFTER_S:
             each.is_caught_up = False
         elif (was_at_end and not inbox.waiting) or behind_s < QUIET_S:
             each.is_caught_up = True
         if was_at_end and not taken:
             partition.quiet(clock.now_s())
+        partition.close_early(clock.now_s())
         self._commit(each)
         if each.is_caught_up:
             for area in partition.areas.values():
@@ -268,8 +277,10 @@ class Engine:
         if has_waited:
             self._aborts.pop(partition.number, None)
         self._halted.pop(partition.number, None)
-        self._running[partition.number] = Running(partition, inbox)
+        self._running[partition.number] = running = Running(partition, inbox)
         self._covered(inbox, dict(partition.covered))
+        partition.ask()  # before a record comes, or an hour passes by a wrong clock
+        self._commit(running)
 
     def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
         owning = [each for each in self._now() if area in each.partition.areas]
@@ -300,10 +311,12 @@ class Engine:
             each.partition.close()
 
 
-def _feed(area: OwnedArea, now_s: float) -> FeedState:
+def _feed(area: OwnedArea, clocks: Clocks | None, worker_s: float) -> FeedState:
     """The feed of an area that has caught up: a wall clock shows a silence before the next tick does."""
+    if clocks is not None and clocks.is_wrong:
+        return "clock"
     silent_from_s = area.monitor.silent_from_s
-    is_silent = area.is_wall and silent_from_s is not None and now_s >= silent_from_s
-    if is_silent or area.is_silent:
+    is_past = clocks is not None and silent_from_s is not None and worker_s - clocks.worker_ahead_s >= silent_from_s
+    if is_past or area.is_silent:
         return "silent"
     return "learning" if area.missing_days else "healthy"

@@ -2,9 +2,11 @@
 
 With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
-``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
-record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
-the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
+``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth record,
+``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when the
+NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation. ``clock:SECONDS``
+sets the worker's clock that far ahead, ``trusting-clock:SECONDS`` also lets it believe no other clock, as a former
+version did.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from kafka.errors import KafkaError
 from detectors.restoring import Restoring
 from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.load import load
+from streams.process.clock import Clock
 from streams.worker import process
+from streams.worker.engine.believed_time import BelievedTime
 from streams.worker.engine.owned_area import OwnedArea
 from streams.worker.engine.publisher import Publisher
 
@@ -98,6 +102,10 @@ def main(fault: str, config: str) -> int:
         plant(Publisher, "__init__", cancel, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
+    elif place in ("clock", "trusting-clock"):
+        Clock.now_s = lambda self: time.time() + float(number)  # type: ignore[method-assign]
+        if place == "trusting-clock":
+            BelievedTime.stamped = lambda *_: None  # type: ignore[method-assign]
     else:
         raise ValueError(f"{fault}: no such fault")
     return process.run_worker(load(Path(config), os.environ), "json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from streams.messages.scan import ScanRecord, encode, raw, scan_record
 from tests.integration.worker_process import BEGIN, CENTRE, Row, incidents, tick
 
 AREA = "leeds"
+NONE_AHEAD: Mapping[int, int] = {}
 LOW = TierSettings(watch=1.0, advisory=5.0, alert=30.0, urgent=365.0)
 
 
@@ -114,11 +115,16 @@ def next_response(monitor: Monitor, number: int) -> bytes | None:
 
 
 def ticks(
-    watched: Area, rows: list[tuple[Row, int]], seed: int, recalibrates: bool, responses: list[LogRecord] | None
+    watched: Area,
+    rows: list[tuple[Row, int]],
+    seed: int,
+    recalibrates: bool,
+    responses: list[LogRecord] | None,
+    ahead: Mapping[int, int],
 ) -> Iterator[tuple[Area, ClosedTick | ResponseResult]]:
     """The ticks that a worker closes: a wall clock sometimes falls behind, and time passes without records.
 
-    Sometimes a response is added to ``responses``.
+    Sometimes a response is added to ``responses``. ``ahead``: by offset, the seconds by which a stamp is ahead.
     """
     by = {"": watched}
     monitor: Monitor = watched.monitor()
@@ -133,8 +139,12 @@ def ticks(
             for closed in monitor.advance(arrival_ms // 1000 - 2):
                 yield by[closed.calibration], closed
         merge = watched.settings.clock == "wall" and chance.random() < 0.3
-        for closed in monitor.put(entry, offset, arrival_ms // 1000, merge):
+        ahead_s = ahead.get(offset, 0)
+        for closed in monitor.put(entry, offset, arrival_ms // 1000 + ahead_s, merge, ahead_s=ahead_s):
             yield by[closed.calibration], closed
+        if ahead_s and chance.random() < 0.3:
+            for closed in monitor.flush():  # early, as where an area's clock is ahead
+                yield by[closed.calibration], closed
         if responses is None or responding.random() > 0.3:
             continue
         message = next_response(monitor, len(responses) // 2)
@@ -156,18 +166,23 @@ def write(
     rows: list[tuple[Row, int]],
     recalibrates: bool = False,
     with_responses: bool = True,
+    ahead: Mapping[int, int] = NONE_AHEAD,
 ) -> None:
-    """The log of the town in a folder, as ``hotspots export`` writes it."""
+    """The log of the town in a folder, as ``hotspots export`` writes it.
+
+    ``ahead``: by offset, the seconds by which a wrong clock stamps an arrival ahead.
+    """
     log: dict[LogTopic, list[LogRecord]] = {topic: [] for topic in TOPICS}
 
     def add(topic: LogTopic, key: bytes, value: bytes) -> None:
         log[topic].append(LogRecord(len(log[topic]), 0, key, value))
 
     for offset, ((area, value, headers), arrival_ms) in enumerate(rows):
-        log["incidents"].append(LogRecord(offset, arrival_ms, area.encode(), value, headers))
+        stamp_ms = arrival_ms + ahead.get(offset, 0) * 1000
+        log["incidents"].append(LogRecord(offset, stamp_ms, area.encode(), value, headers))
     last: ScanRecord | None = None
     waiting = list(log["incidents"])
-    for by, closed in ticks(watched, rows, 0, recalibrates, log["responses"] if with_responses else None):
+    for by, closed in ticks(watched, rows, 0, recalibrates, log["responses"] if with_responses else None, ahead):
         if last is None or by.ids != last.ids:
             for key, value in by.written_in_full():
                 add("settings", key, value)

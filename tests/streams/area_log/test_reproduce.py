@@ -26,11 +26,15 @@ def nothing() -> None:
     """No progress is shown."""
 
 
-@pytest.fixture(scope="module", params=["watermark", "wall", "recalibrated"])
+@pytest.fixture(scope="module", params=["watermark", "wall", "recalibrated", "stamped ahead"])
 def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(request.param) / "log"
     is_recalibrated = request.param == "recalibrated"
-    write(folder, town("wall" if is_recalibrated else request.param), feed(), is_recalibrated)
+    # Two single stamps that leap ahead, and a broker that is two hours ahead for a while, then three days behind.
+    wrong = {30: 3480, 90: 3 * 86_400} | dict.fromkeys(range(40, 70), 7200) | dict.fromkeys(range(100, 120), -259_200)
+    ahead = wrong if request.param == "stamped ahead" else {}
+    write(folder, town("watermark" if request.param == "watermark" else "wall"), feed(), is_recalibrated, ahead=ahead)
+    assert any(scan_of(record).checkpoint.corrections for record in load(folder, "scans")) is bool(ahead)
     assert len({scan_of(record).calibration for record in load(folder, "scans")}) == (3 if is_recalibrated else 1)
     return folder
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.window.admission import TickMark
-from streams.worker.inbox import SETTLED_S, Inbox, Record
+from streams.process.clock import MACHINE, Clock
+from streams.worker.inbox import BURST, LIMIT_BYTES, SETTLED_S, Inbox, Record
 from tests.streams.worker.stopped_clock import StoppedClock
 
 AREAS = ("leeds", "york", None)
@@ -28,17 +30,8 @@ class Log:
     position: int = 0
     acknowledged: list[int] = field(default_factory=list)
 
-    def delivery(self, offset: int) -> Delivery:
-        return Delivery(self, offset)
-
-
-@dataclass
-class Delivery:
-    log: Log
-    offset: int
-
-    def ack(self) -> None:
-        self.log.acknowledged.append(self.offset)
+    def inbox(self, limit: int = 100, limit_bytes: int = LIMIT_BYTES, clock: Clock = MACHINE) -> Inbox:
+        return Inbox(limit, asyncio.get_running_loop(), self.acknowledged.append, limit_bytes, clock)
 
 
 def action(name: str, most: int) -> st.SearchStrategy[tuple[str, int]]:
@@ -61,7 +54,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
 
     async def scenario() -> None:
         log = Log(areas)
-        inbox = Inbox(1000, asyncio.get_running_loop())
+        inbox = log.inbox(1000)
         covered = dict.fromkeys(AREAS, 0)
         applied: dict[str | None, list[int]] = {area: [] for area in AREAS}
         given = -1
@@ -70,7 +63,7 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
             for _ in range(min(number, len(areas) - log.position)):
                 offset = log.position
                 log.position += 1
-                await inbox.take(record(offset, areas[offset]), log.delivery(offset))
+                await inbox.take(record(offset, areas[offset]))
 
         def apply(number: int) -> None:
             nonlocal given
@@ -125,15 +118,103 @@ def test_every_record_is_given_once_and_acknowledged_in_order_when_covered(
     asyncio.run(scenario())
 
 
+@given(
+    deliveries=st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from(AREAS), st.integers(0, 12) | st.none()), min_size=1, max_size=60
+    ),
+    data=st.data(),
+)
+def test_any_order_of_deliveries_and_scans_acknowledges_what_one_list_of_all_of_them_would(
+    deliveries: list[tuple[int, str | None, int | None]], data: st.DataObject
+) -> None:
+    """Against a list of every delivery, covered or not, from whose head the covered ones are acknowledged.
+
+    The log has holes; a number goes back by so many of its records, as after a rebalance.
+    """
+
+    async def scenario() -> None:
+        log = Log([])
+        inbox = log.inbox(1000)
+        known: list[Record] = []
+        listed: list[Record] = []
+        expected: list[int] = []
+        covered: dict[str | None, int] = dict.fromkeys(AREAS, 0)
+        position = offset = 0
+
+        def acknowledge() -> None:
+            while listed and listed[0].offset < covered[listed[0].area]:
+                expected.append(listed.pop(0).offset)
+
+        for step, area, back in deliveries:
+            if back is not None:
+                position = max(0, position - back)
+            if position == len(known):
+                offset += step
+                known.append(record(offset, area))
+            given, position = known[position], position + 1
+            if listed and given.offset <= listed[-1].offset:
+                listed.clear()
+            listed.append(given)
+            await inbox.take(given)
+            acknowledge()
+            assert log.acknowledged == expected
+            for name in data.draw(st.sets(st.sampled_from(AREAS))):
+                covered[name] = max(covered[name], data.draw(st.integers(0, offset + 1)))
+            inbox.cover(dict(covered))
+            acknowledge()
+            assert log.acknowledged == expected
+
+    asyncio.run(scenario())
+
+
+def test_what_an_idle_neighbour_holds_back_costs_less_than_a_byte_a_record() -> None:
+    """The records themselves are let go of as soon as they are on record."""
+
+    async def scenario() -> None:
+        log = Log([])
+        inbox = log.inbox()
+        await inbox.take(record(0, "york"))
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        number = 50_000
+        for offset in range(1, number + 1):
+            await inbox.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", bytes(300)))
+            inbox.next()
+            inbox.cover({"leeds": offset + 1})
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert log.acknowledged == []
+        assert after - before < number
+
+    asyncio.run(scenario())
+
+
+def test_what_was_held_back_is_acknowledged_in_bursts() -> None:
+    async def scenario() -> None:
+        log = Log([])
+        inbox = log.inbox(3 * BURST)
+        for offset in range(2 * BURST + 2):
+            await inbox.take(record(offset, "leeds" if offset else "york"))
+        inbox.cover({"leeds": 2 * BURST + 1})
+        assert log.acknowledged == []
+        inbox.cover({"leeds": 2 * BURST + 1, "york": 1})
+        assert log.acknowledged == list(range(BURST))
+        while len(log.acknowledged) <= 2 * BURST:
+            await asyncio.wait_for(asyncio.sleep(0.01), 10)
+        assert log.acknowledged == list(range(2 * BURST + 1))
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
 def test_an_abort_in_the_midst_of_a_redelivery_loses_nothing() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        inbox = Inbox(100, asyncio.get_running_loop())
+        inbox = log.inbox()
         for offset in (*range(8), *range(4)):
-            await inbox.take(record(offset), log.delivery(offset))
+            await inbox.take(record(offset))
         inbox.put_back()
         for offset in range(4, 8):
-            await inbox.take(record(offset), log.delivery(offset))
+            await inbox.take(record(offset))
         assert [each.offset for each in inbox.waiting] == list(range(8))
 
     asyncio.run(scenario())
@@ -145,12 +226,12 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
     async def scenario() -> None:
         areas = ["york", "leeds", "leeds", "leeds", "leeds"]
         log = Log(list(areas))
-        inbox = Inbox(100, asyncio.get_running_loop())
+        inbox = log.inbox()
         for offset in (0, 1, 2, 3):
-            await inbox.take(record(offset, areas[offset]), log.delivery(offset))
+            await inbox.take(record(offset, areas[offset]))
         inbox.cover({"york": 0, "leeds": 0})
         for offset in (4, 0, 1, 2, 3, 4):
-            await inbox.take(record(offset, areas[offset]), log.delivery(offset))
+            await inbox.take(record(offset, areas[offset]))
         inbox.cover({"york": 0, "leeds": 5})
         assert log.acknowledged == []
         inbox.cover({"york": 1, "leeds": 5})
@@ -162,10 +243,10 @@ def test_a_delivery_from_before_a_rebalance_does_not_pass_those_that_come_again(
 def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 3)
-        inbox = Inbox(100, asyncio.get_running_loop())
+        inbox = log.inbox()
         inbox.cover({"leeds": 2})
         for offset in range(3):
-            await inbox.take(record(offset), log.delivery(offset))
+            await inbox.take(record(offset))
         assert log.acknowledged == [0, 1]
 
     asyncio.run(scenario())
@@ -174,10 +255,10 @@ def test_what_is_on_record_is_acknowledged_at_once_when_it_comes_again() -> None
 def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        inbox = Inbox(4, asyncio.get_running_loop())
+        inbox = log.inbox(4)
         for offset in range(4):
-            await inbox.take(record(offset), log.delivery(offset))
-        held = asyncio.create_task(inbox.take(record(4), log.delivery(4)))
+            await inbox.take(record(offset))
+        held = asyncio.create_task(inbox.take(record(4)))
         await asyncio.sleep(0)
         inbox.next()
         inbox.drained()
@@ -195,10 +276,10 @@ def test_a_full_inbox_holds_the_reader_until_the_engine_has_taken_half() -> None
 def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 8)
-        inbox = Inbox(100, asyncio.get_running_loop(), limit_bytes=1000)
+        inbox = log.inbox(limit_bytes=1000)
         for offset in range(4):
-            await inbox.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300), log.delivery(offset))
-        held = asyncio.create_task(inbox.take(record(4), log.delivery(4)))
+            await inbox.take(Record(offset, 0.0, "leeds", TickMark(0), b"leeds", b"x" * 300))
+        held = asyncio.create_task(inbox.take(record(4)))
         await asyncio.sleep(0)
         for left in (3, 2):
             inbox.next()
@@ -216,9 +297,9 @@ def test_an_inbox_that_holds_enough_bytes_is_full() -> None:
 def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record() -> None:
     async def scenario() -> None:
         log = Log(["leeds"] * 2)
-        inbox = Inbox(1, asyncio.get_running_loop())
-        await inbox.take(record(0), log.delivery(0))
-        held = asyncio.create_task(inbox.take(record(1), log.delivery(1)))
+        inbox = log.inbox(1)
+        await inbox.take(record(0))
+        held = asyncio.create_task(inbox.take(record(1)))
         await asyncio.sleep(0)
         inbox.close()
         await asyncio.wait_for(held, 1)
@@ -232,14 +313,14 @@ def test_a_reader_that_is_held_when_the_partition_is_lost_lets_go_of_its_record(
 def test_the_end_is_reached_when_every_record_was_taken() -> None:
     async def scenario() -> None:
         clock = StoppedClock(1000.0)
-        inbox = Inbox(10, asyncio.get_running_loop(), clock=clock)
         log = Log(["leeds"] * 3)
+        inbox = log.inbox(clock=clock)
         inbox.observe(0, 2, is_held=False)
         assert not inbox.is_at_end
-        await inbox.take(record(0), log.delivery(0))
+        await inbox.take(record(0))
         inbox.observe(1, 2, is_held=False)
         assert not inbox.is_at_end
-        await inbox.take(record(1), log.delivery(1))
+        await inbox.take(record(1))
         inbox.observe(2, 2, is_held=False)
         assert inbox.is_at_end
         inbox.observe(3, 3, is_held=False)  # the mark of a transaction, or a record on its way

@@ -24,7 +24,7 @@ from detectors.results import ClosedTick, ResponseResult
 from detectors.scan.significance import Tier
 from detectors.window.admission import Refusal, TickMark
 from detectors.window.intake import OUTCOMES, Accounts
-from streams.areas.health import AreaHealth, Promise
+from streams.areas.health import AreaHealth, Clocks, Promise
 from streams.console.metrics import CONSOLE_METRICS, ConsoleMetrics
 from streams.process.metric import Histogram, Metric
 from streams.webhook.metrics import WEBHOOK_METRICS, WebhookMetrics
@@ -32,10 +32,19 @@ from streams.worker.declared_metrics import WORKER_METRICS
 from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT
 
-BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "kind", "topic"}
+BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "kind", "topic", "clock"}
 
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
-HEALTH = AreaHealth(last_record_s=1000.5, last_scan_s=1001.0, lag=7, feed="learning", missing_days=4.5, promise=PROMISE)
+CLOCKS = Clocks(area_ahead_s=0.0, worker_ahead_s=7200.0, broker_ahead_s=-1.5, is_wrong=True)
+HEALTH = AreaHealth(
+    last_record_s=1000.5,
+    last_scan_s=1001.0,
+    lag=7,
+    feed="learning",
+    missing_days=4.5,
+    promise=PROMISE,
+    clocks=CLOCKS,
+)
 
 
 def closed_tick() -> ClosedTick:
@@ -67,6 +76,7 @@ def worker() -> CollectorRegistry:
     metrics.response_committed("leeds", Response("a", "take", "ann", 61), response_result())
     metrics.rejected("malformed_json")
     metrics.tick_merged("leeds")
+    metrics.stamp_corrected("leeds")
     metrics.rebuilt("leeds", 1.5)
     metrics.alert_committed("leeds", 1.2)
     metrics.transaction("committed")
@@ -249,6 +259,8 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     assert samples(registry, "hotspots_promised_alerts_per_week") == {("leeds",): 2.0}
     chance = samples(registry, "hotspots_chance_alerts_per_week")
     assert chance == {("leeds", "mean"): 1.9, ("leeds", "low"): 1.7, ("leeds", "high"): 2.1}
+    ahead = samples(registry, "hotspots_clock_ahead_seconds")
+    assert ahead == {("leeds", "area"): 0.0, ("leeds", "worker"): 7200.0, ("leeds", "broker"): -1.5}
     states = samples(registry, "hotspots_feed_state")
     assert Counter(area for (area, _), value in states.items() if value) == {"leeds": 1, "york": 1}
     assert states["leeds", "learning"] == states["york", "catching_up"] == 1

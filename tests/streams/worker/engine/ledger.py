@@ -23,6 +23,7 @@ from streams.messages.incident import decode
 from streams.messages.records import Rejection
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord
+from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import Publisher
@@ -42,6 +43,7 @@ class Ledger:
         self.transactions: list[list[OutgoingRecord]] = []
         self.errors: list[Exception] = []
         self.is_closed = False
+        self.stamp_s: float | None = None
         self.committed = threading.Event()
 
     def commit(
@@ -73,12 +75,13 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baselin
     return Area.of(name, area, Locations.from_cells([CELL]))
 
 
-def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None) -> Partition:
+def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None, clock: Clock = MACHINE) -> Partition:
     restored = restored or Restored(
         watched={area.name: area for area in areas}, monitors={area.name: area.monitor() for area in areas}
     )
     metrics = Metrics(CollectorRegistry())
-    return Partition(0, restored, cast(Publisher, ledger), Outgoing(KafkaSettings(), WorkerSettings(), 0), metrics)
+    messages = Outgoing(KafkaSettings(), WorkerSettings(), 0)
+    return Partition(0, restored, cast(Publisher, ledger), messages, metrics, clock)
 
 
 def incident(number: int, at_s: float) -> Incident:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -33,8 +32,8 @@ class Bench:
         self.aborted: list[int] = []
         self.failures: list[BaseException] = []
         self.changed = threading.Event()
-        self.area = area
-        self.inbox = Inbox(100, asyncio.new_event_loop())
+        self.area, self.clock = area, clock
+        self.inbox = Inbox(100, asyncio.new_event_loop(), lambda _: None)
         self.engine = Engine(
             Metrics(CollectorRegistry()),
             clock,
@@ -48,7 +47,7 @@ class Bench:
         self.changed.set()
 
     def adopt(self, has_waited: bool = False) -> None:
-        self.engine.adopt(partition_of(self.ledger, self.area), self.inbox, has_waited)
+        self.engine.adopt(partition_of(self.ledger, self.area, clock=self.clock), self.inbox, has_waited)
 
     def give(self, *records: Record) -> None:
         self.inbox.waiting.extend(records)
@@ -209,12 +208,12 @@ def test_any_other_error_ends_the_thread_and_is_reported(bench: Bench) -> None:
 
 
 def test_draining_puts_the_open_tick_of_a_wall_clock_on_record() -> None:
-    with running(watched("leeds")) as draining:
+    with running(watched("leeds"), StoppedClock(NOW_S)) as draining:
         draining.adopt()
-        now = datetime.now(UTC) + timedelta(seconds=30)  # not closed by a later record, nor by silence
-        draining.give(record(0, "leeds", now.timestamp()))
+        draining.give(record(0, "leeds", NOW_S))
         draining.until(lambda: any(area.last_record_s for area in draining.engine.health().values()))
-        assert draining.ledger.transactions == []
+        assert draining.ledger.scans() == []
+        assert draining.engine.health()["leeds"].lag == 1
     assert [scan.next_offset for scan in draining.ledger.scans()] == [1]
     assert draining.ledger.is_closed
 
@@ -232,3 +231,16 @@ def test_responses_of_a_partition_that_was_rebuilt_meanwhile_are_not_taken(bench
     bench.until(lambda: bool(bench.ledger.transactions))
     assert [(each.offset, each.reason) for each in bench.ledger.rejections()] == [(7, "no_such_alert")]
     assert (former.next_response, present.next_response) == (0, 8)
+
+
+def test_a_worker_ahead_shows_the_time_that_it_believes() -> None:
+    clock = StoppedClock(NOW_S + 7200)
+    with running(watched("leeds"), clock) as bench:
+        assert bench.engine.time_s() == NOW_S + 7200
+        bench.ledger.stamp_s = NOW_S
+        bench.adopt()
+        bench.until(lambda: bench.engine.time_s() == NOW_S)
+        health = bench.engine.health()["leeds"]
+        assert health.clocks is not None and health.clocks.worker_ahead_s == 7200
+        bench.inbox.is_at_end = True
+        bench.until(lambda: bench.engine.health()["leeds"].feed == "clock")
