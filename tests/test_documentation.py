@@ -55,6 +55,7 @@ WITHOUT_SERVERS = ("backtest", "calibrate", "check-config", "scan", "simulate", 
 WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "export", "console")
 """Run by ``tests/integration/documents/test_documented_commands.py``."""
 TESTED_ALONE = {
+    "drill": "integration/drill/test_drill.py",
     "demo": "integration/demo/test_demo.py",
     "password": "streams/cli/test_processes.py",
     "webhook": "integration/webhook/test_webhook.py",

@@ -80,6 +80,12 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
         return "password" if self.password_file else "proxy" if self.proxy_user_header else "none"
 
     @property
+    def url(self) -> str:
+        """The address at which a program on this machine reaches the console."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host.strip("[]"), self.host)  # noqa: S104
+        return f"{'https' if self.ssl_certfile else 'http'}://{host}:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only programs on this machine reach the console."""
         try:
