@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ class Chain:
     def __init__(self, folder: Path, bootstrap: str, redis: str, prefix: str, stack: ExitStack) -> None:
         self.desk: Desk = stack.enter_context(open_desk())
         self._stack = stack
+        self.area, self.real = f"drill-{uuid.uuid4().hex[:8]}", f"leeds-{uuid.uuid4().hex[:8]}"  # Redis is shared
         shutil.copy(REPOSITORY / "config" / "drill_cells.txt", folder)
         self.tables: dict[str, dict[str, Any]] = {
             "kafka": {
@@ -53,8 +55,8 @@ class Chain:
             "console": {"port": 0},
             "worker": {"session_timeout_s": 6},
             "webhook": {"url": f"http://127.0.0.1:{self.desk.server_port}/", "metrics_port": 0},
-            "areas.drill": AREA,
-            "areas.leeds": AREA | {"exercise": False},
+            f"areas.{self.area}": AREA,
+            f"areas.{self.real}": AREA | {"exercise": False},
         }
         self.site = Deployment(folder, toml(self.tables))
         stack.callback(self.site.close)
@@ -71,7 +73,8 @@ class Chain:
 
     def drill(self, *options: str) -> tuple[int, dict[str, Any], str]:
         """Exit code, result and errors."""
-        command = [str(HOTSPOTS), "drill", "--config", str(self.site.file), "--output", "json", *options]
+        command = [str(HOTSPOTS), "drill", "--config", str(self.site.file), "--output", "json"]
+        command += ["--area", self.area, *options]
         run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return run.returncode, json.loads(run.stdout or "{}"), run.stderr
 
@@ -86,7 +89,7 @@ def test_a_drill_passes_every_station_and_leaves_nothing_open(chain: Chain) -> N
     running = chain.start("worker", "console", "webhook")
     (port,) = running["console"].ports()
     url = f"http://127.0.0.1:{port}"
-    real = incidents("leeds", 40, 1)
+    real = incidents(chain.real, 40, 1)
     chain.site.produce(real)
     for _ in range(2):  # a second one at once disturbs and is disturbed by nothing
         code, result, errors = chain.drill("--console", url)
@@ -97,13 +100,13 @@ def test_a_drill_passes_every_station_and_leaves_nothing_open(chain: Chain) -> N
         assert seconds == sorted(seconds)
     assert httpx.get(f"{url}/api/alerts").json()["features"] == []
     alerts = [read_alert(value).data.properties for value in chain.site.alerts()]
-    assert {(each.area, each.status) for each in alerts} == {("drill", "exercise")}
+    assert {(each.area, each.status) for each in alerts} == {(chain.area, "exercise")}
     assert {each.category for each in alerts} == {"disorder", "all"}
     assert len({each.id for each in alerts}) == 4
     running["webhook"].until(
         lambda: [status for _, status, _ in chain.desk.accepted].count("resolved") == 4, "the ends are told"
     )
-    assert sum(record.key == b"leeds" for record in chain.site.read("incidents")) == len(real)
+    assert sum(record.key == chain.real.encode() for record in chain.site.read("incidents")) == len(real)
     assert running["worker"].stop() == 0
 
 
@@ -128,7 +131,7 @@ def test_an_on_call_tool_that_refuses_is_named(chain: Chain) -> None:
 
 
 def test_a_real_area_is_refused(chain: Chain) -> None:
-    code, _, errors = chain.drill("--area", "leeds", "--no-console")
+    code, _, errors = chain.drill("--area", chain.real, "--no-console")
     assert code == 2
     assert "a drill never enters a real area" in errors
     assert chain.site.read("incidents") == []
@@ -139,9 +142,9 @@ def test_no_cluster_goes_to_a_worker_that_takes_the_area_for_real(chain: Chain, 
     other = tmp_path / "other"
     other.mkdir()
     shutil.copy(REPOSITORY / "config" / "drill_cells.txt", other)
-    tables = chain.tables | {"areas.leeds": AREA}
+    tables = chain.tables | {f"areas.{chain.real}": AREA}
     (other / "monitor.toml").write_text(toml(tables))
-    command = [str(HOTSPOTS), "drill", "--config", str(other / "monitor.toml"), "--area", "leeds", "--no-console"]
+    command = [str(HOTSPOTS), "drill", "--config", str(other / "monitor.toml"), "--area", chain.real, "--no-console"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 1
     assert "stopped at background: the worker has another configuration of the area" in run.stderr
