@@ -67,8 +67,8 @@ class _Handler(WSGIRequestHandler):
 class MetricsServer:
     """An HTTP server for ``/metrics``, ``/healthz`` and ``/readyz``, in a thread.
 
-    ``dead`` and ``not_ready`` each return None when all is well, else the reason in one line, which becomes the body
-    of a 503. Port 0 takes a free port; :meth:`start` puts its number into :attr:`port`.
+    ``dead`` and ``not_ready`` return None when all is well. Otherwise they return the reason in one line, which becomes
+    the body of a 503. Port 0 is any free port; :meth:`start` puts its number into :attr:`port`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class MetricsServer:
         self._probes = {"/healthz": dead, "/readyz": not_ready}
 
     def start(self) -> None:
-        """Listen. Raises OSError if the port is taken or the host is not an address of this machine."""
+        """Listen on the port. Raises OSError if it is taken, or if the host is not an address of this machine."""
         family, _, _, _, address = socket.getaddrinfo(self._host, self.port, type=socket.SOCK_STREAM)[0]
         server_class: type[_Server] = type("_ServerOfFamily", (_Server,), {"address_family": family})
         self._server = make_server(str(address[0]), self.port, self._respond, server_class, _Handler)
