@@ -98,7 +98,7 @@ class _Drill:
             yield self._passed("page", "the console shows it, as an exercise")
         if self._configuration.webhook.url:
             self._until("webhook", "it is not delivered", lambda: stations.webhook_passed(alert))
-            if reason := stations.undelivered(alert):
+            if reason := stations.undelivered():
                 raise Stopped("webhook", f"the on-call tool did not take it ({reason})")
             yield self._passed("webhook", "the on-call tool has taken it")
         self._send(rows.quiet)

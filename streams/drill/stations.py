@@ -111,12 +111,11 @@ class Stations:
             committed = consumer.committed(TopicPartition(self._kafka.topic("alerts"), self._partition))
         return committed is not None and committed > published.offset
 
-    def undelivered(self, published: Published) -> str | None:
-        """Return why the webhook gave the revision up; None if it did not."""
-        where = (self._kafka.topic("alerts"), self._partition, published.offset)
-        for _, _, value in self._news("undelivered"):
-            letter = msgspec.json.decode(value)
-            if (letter["topic"], letter["partition"], letter["offset"]) == where:
+    def undelivered(self) -> str | None:
+        """Return why the webhook gave up a revision of the area; None if it gave up none."""
+        for _, key, value in self._news("undelivered"):
+            if key == self._area.encode():
+                letter = msgspec.json.decode(value)
                 return f"{letter['reason']}: {letter['detail']}"
         return None
 
