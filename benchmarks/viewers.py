@@ -85,7 +85,8 @@ class Run(NamedTuple):
 def started_console(site: Site) -> Iterator[tuple[str, psutil.Process]]:
     """Run the console on the other core; yield its address and its process."""
     command = [str(HOTSPOTS), "console", "--config", str(site.file), "--port", "0"]
-    with on_core(OTHER_CORE), subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environ = os.environ | {"HOTSPOTS_CONSOLE__EVENT_STREAMS_PER_USER": "500"}  # all viewers are the user `local`
+    with on_core(OTHER_CORE), subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) as process:
         assert process.stderr is not None
         try:
             line = next(line for line in process.stderr if "the console is at" in line)

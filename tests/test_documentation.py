@@ -56,6 +56,7 @@ WITH_SERVERS = ("topics", "worker", "replay", "explain", "reproduce", "audit", "
 """Run by ``tests/integration/documents/test_documented_commands.py``."""
 TESTED_ALONE = {
     "copy-inputs": "integration/worker/test_copy_inputs.py",
+    "drill": "integration/drill/test_drill.py",
     "demo": "integration/demo/test_demo.py",
     "password": "streams/cli/test_processes.py",
     "webhook": "integration/webhook/test_webhook.py",

@@ -49,12 +49,14 @@ def feed(
     speed: float = 0.0,
     live_from_s: float | None = None,
     on_sent: Callable[[Row], None] | None = None,
+    on_written: Callable[[int, int], None] | None = None,
 ) -> int:
     """Send rows in order and wait until Kafka has acknowledged all; returns their number.
 
     ``speed``: times recorded time; 0 is as fast as Kafka takes them. Rows before ``live_from_s`` (seconds since
     1970 UTC), the history of a live feed, are sent at once; the time across a tick record is skipped.
-    ``on_sent`` is called after each row is handed to the producer.
+    ``on_sent`` is called after each row is handed to the producer, ``on_written`` with the partition and the offset
+    of each that Kafka has acknowledged, in another thread.
 
     Raises:
         FeedError: A record could not be delivered, or the topic does not exist.
@@ -69,6 +71,8 @@ def feed(
             pace.wait(row)
             future = producer.send(topic, key=row.key, value=row.value, headers=list(row.headers))
             future.add_errback(failures.append)
+            if on_written is not None:
+                future.add_callback(lambda written: on_written(written.partition, written.offset))
             if failures:
                 break
             sent += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from detectors.restoring import Restoring
 from streams.areas.health import Promise
 from streams.calibration.calibration_file import CalibrationFile, read
 from streams.configuration.area import AreaTable, alerts_per_week
-from streams.messages.alert import alert_event
+from streams.messages.alert import AlertStatus, alert_event
 from streams.messages.scan import Ids, ScanRecord
 from streams.messages.settings import WrittenCalibration, WrittenConfiguration
 from streams.process.strict_json import StrictDecoder
@@ -49,12 +50,16 @@ class Area:
     configuration_id: str
     calibration_file: CalibrationFile | None = None
     nightly: Nightly | None = None
+    is_exercise: bool = False
 
     @classmethod
-    def of(cls, name: str, settings: AreaSettings, locations: Locations) -> Area:
-        """Return an area without a calibration."""
+    def of(cls, name: str, settings: AreaSettings, locations: Locations, *, is_exercise: bool = False) -> Area:
+        """Return an area without a calibration; ``is_exercise``: its alerts are exercises, which its hash covers."""
         near = neighbours(locations.points, settings.max_radius_m)
-        return cls(name, settings, locations, near, settings.digest(locations))
+        digest = settings.digest(locations)
+        if is_exercise:
+            digest = hashlib.sha256(f"exercise {digest}".encode()).hexdigest()
+        return cls(name, settings, locations, near, digest, is_exercise=is_exercise)
 
     @classmethod
     def from_table(cls, name: str, table: AreaTable, locations: Locations, *, is_calibrated: bool = True) -> Area:
@@ -63,7 +68,7 @@ class Area:
         Raises:
             CalibrationError: The calibration file cannot be read, or was made for something else.
         """
-        area = cls.of(name, table.settings, locations)
+        area = cls.of(name, table.settings, locations, is_exercise=table.exercise)
         if table.calibration_file and is_calibrated:
             area = replace(area, calibration_file=read(Path(table.calibration_file), area))
         if table.recalibrate_at and table.clock == "wall":  # a watermark clock must give the same each time
@@ -79,7 +84,8 @@ class Area:
             ValueError: The values are not of such records.
         """
         known = StrictDecoder[WrittenConfiguration](WrittenConfiguration).decode(configuration)
-        area = cls.of(known.area, known.settings, Locations.from_written(known.locations))
+        locations = Locations.from_written(known.locations)
+        area = cls.of(known.area, known.settings, locations, is_exercise=known.exercise)
         if not calibration:
             return area
         made = StrictDecoder[WrittenCalibration](WrittenCalibration).decode(calibration).calibration
@@ -130,7 +136,9 @@ class Area:
     def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the key (area and hash) and value (JSON) of its settings records, the configuration first."""
         ids = self.ids
-        configuration = WrittenConfiguration(self.name, ids.configuration, self.settings, self.locations.written())
+        configuration = WrittenConfiguration(
+            self.name, ids.configuration, self.settings, self.locations.written(), self.is_exercise
+        )
         yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(configuration)
         if self.calibration_file is not None:
             calibration = WrittenCalibration(self.name, ids.calibration, self.calibration_file)
@@ -138,4 +146,5 @@ class Area:
 
     def event(self, alert: Alert) -> bytes:
         """Return the event of one revision that its Monitor made."""
-        return alert_event(alert, self.settings, self.configuration_id)
+        status: AlertStatus = "exercise" if self.is_exercise else "actual"
+        return alert_event(alert, self.settings, self.configuration_id, status)

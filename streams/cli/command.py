@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streams.cli import calibrate, documents, evidence, incidents, local, processes, study
+from streams.cli import calibrate, documents, drill, evidence, incidents, local, processes, study
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,6 +13,6 @@ def main() -> None:
     """Watch incidents as they come in, and report where they begin to cluster."""
 
 
-for module in (processes, local, incidents, calibrate, study, evidence, documents):
+for module in (processes, local, incidents, calibrate, study, evidence, documents, drill):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from streams.cli.terminal import (
     print_table,
     speed_option,
     to_option,
+    wait_option,
 )
 
 if TYPE_CHECKING:
@@ -93,12 +95,31 @@ def backtest(
 @from_option
 @to_option
 @speed_option
-def replay(file: Path, config: Path | None, area: str | None, from_: str | None, to: str | None, speed: float) -> None:
-    """Send the incidents of a CSV file to Kafka, in order of arrival."""
+@wait_option
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def replay(
+    file: Path,
+    config: Path | None,
+    area: str | None,
+    from_: str | None,
+    to: str | None,
+    speed: float,
+    wait_s: float,
+    output: str,
+) -> None:
+    """Send the incidents of a CSV file to Kafka, in order of arrival, and show what became of them.
+
+    Exit code 1: some are not on record in time, or the area took none of them.
+    """
+    from kafka.errors import KafkaError
+
     from streams.analyst.chosen_area import chosen_table
     from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.analyst.replay import FeedError
-    from streams.cli.sending import send
+    from streams.area_log.records import LogError
+    from streams.brokers.connection import error_text
+    from streams.brokers.reading import StalledError
+    from streams.cli.sending import deliver, print_delivery
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
 
@@ -110,10 +131,13 @@ def replay(file: Path, config: Path | None, area: str | None, from_: str | None,
         for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
         rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
-        sent = send(rows, configuration.kafka, table.tick_s, speed=speed)
-    except (ConfigurationError, IncidentFileError, FeedError) as error:
+        delivery = deliver(rows, configuration, name, wait_s=wait_s, speed=speed)
+    except (ConfigurationError, IncidentFileError, FeedError, LogError, StalledError) as error:
         fail(error)
-    click.echo(f"{sent} records sent")
+    except KafkaError as error:
+        fail(error_text(error, configuration.kafka))
+    print_delivery(delivery, output)
+    sys.exit(0 if delivery.is_good else 1)
 
 
 def print_backtest(result: Backtest, output: str) -> None:
@@ -164,6 +188,7 @@ def _alert_table(result: Backtest) -> Table:
 @from_option
 @to_option
 @speed_option
+@wait_option
 @click.option("--truth", type=FILE, help="Write the injected clusters, JSON.")
 @click.option(
     "--cells", type=FILE, help="Write the city's H3 cells for a configuration's cells_file, and send nothing."
@@ -178,16 +203,25 @@ def simulate(
     from_: str | None,
     to: str | None,
     speed: float,
+    wait_s: float,
     truth: Path | None,
     cells: Path | None,
     output: Path | None,
 ) -> None:
-    """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters."""
+    """Send a simulated city to Kafka: twelve weeks of history at once, then days with hidden clusters.
+
+    Exit code 1: some records are not on record in time, or the area took none of them.
+    """
+    from kafka.errors import KafkaError
+
     from streams.analyst.chosen_area import chosen_table
     from streams.analyst.incident_file import IncidentFile
     from streams.analyst.replay import FeedError
     from streams.analyst.simulated_city import RESOLUTION, Simulation, write_incidents, write_truth
-    from streams.cli.sending import send
+    from streams.area_log.records import LogError
+    from streams.brokers.connection import error_text
+    from streams.brokers.reading import StalledError
+    from streams.cli.sending import deliver, print_delivery
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
 
@@ -214,10 +248,14 @@ def simulate(
         incidents = IncidentFile.from_incidents(simulated.incidents)
         rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
         live_from_s = simulation.live_from.timestamp()
-        sent = send(rows, configuration.kafka, table.tick_s, speed=speed, live_from_s=live_from_s)
-    except (ConfigurationError, FeedError, OSError) as error:
+        delivery = deliver(rows, configuration, name, wait_s=wait_s, speed=speed, live_from_s=live_from_s)
+    except KafkaError as error:
+        fail(error_text(error, configuration.kafka))
+    except (ConfigurationError, FeedError, LogError, OSError, StalledError) as error:
         fail(error)
-    click.echo(f"{sent} records sent, clusters hidden in them: {len(simulated.clusters)}")
+    print_delivery(delivery, "table")
+    click.echo(f"clusters hidden in them: {len(simulated.clusters)}")
+    sys.exit(0 if delivery.is_good else 1)
 
 
 COMMANDS = (backtest, replay, simulate)

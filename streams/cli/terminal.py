@@ -41,6 +41,15 @@ speed_option = click.option(
     help="Multiple of recorded time; 0: as fast as Kafka takes it.",
 )
 
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds without news until the wait for what became of the records ends; 0: do not wait.",
+)
+
 
 def fail(message: object) -> NoReturn:
     """Print a message and exit with code 2."""

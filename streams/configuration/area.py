@@ -25,6 +25,7 @@ TimeOfDay = Annotated[str, matching(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:
 class AreaTable(AreaSettings, frozen=True, kw_only=True):
     """The table of one area: the settings of its Monitor (:attr:`settings`), its files, and its calibration."""
 
+    exercise: bool = False
     cells_file: str = ""
     boundary_file: str = ""
     resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 10

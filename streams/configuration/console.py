@@ -43,6 +43,8 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     proxy_user_header: HeaderName = ""
     proxy_role_header: HeaderName = ""
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    connections_per_address: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 200
+    event_streams_per_user: Annotated[int, msgspec.Meta(ge=1, le=500)] = 20
     session_secret: Secret = Secret()
     session_secret_file: str = ""
     session_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
@@ -76,6 +78,12 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     def login(self) -> LoginMode:
         """How users sign in."""
         return "password" if self.password_file else "proxy" if self.proxy_user_header else "none"
+
+    @property
+    def url(self) -> str:
+        """The address at which a program on this machine reaches the console."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host.strip("[]"), self.host)  # noqa: S104
+        return f"{'https' if self.ssl_certfile else 'http'}://{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

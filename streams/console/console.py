@@ -12,6 +12,7 @@ from streams.configuration.load import Configuration
 from streams.console.data.hub import Hub
 from streams.console.data.responder import Responder
 from streams.console.data.store import Change, Store
+from streams.console.data.viewers import Viewers
 from streams.console.ground.cells import UsualCells
 from streams.console.ground.layers import Layers, read_layer
 from streams.console.metrics import ConsoleMetrics
@@ -38,6 +39,9 @@ class Console:
         self.metrics = ConsoleMetrics()
         self.store = Store(configuration.redis, tuple(self.areas), self.metrics.unreadable)
         self.hub = Hub(self.store, self.shown)
+        self.viewers = Viewers(
+            self.settings.event_streams_per_user, self.settings.connections_per_address // 2, self.settings.proxies
+        )
         self.responder = Responder(configuration.kafka)
 
     def shown(self, change: Change) -> dict[str, Any]:

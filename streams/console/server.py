@@ -8,9 +8,12 @@ from contextlib import suppress
 
 import msgspec
 import uvicorn
+from fastapi import FastAPI
 
+from streams.configuration.console import ConsoleSettings
 from streams.configuration.load import Configuration
 from streams.console.application import application
+from streams.console.connections import Connections, Loop
 from streams.process.logs import LogFormat, set_up_logging
 
 STOP_S = 3
@@ -19,7 +22,28 @@ STOP_S = 3
 log = logging.getLogger(__name__)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """The HTTP server of a console, not yet running."""
+
+    def __init__(self, app: FastAPI, settings: ConsoleSettings) -> None:
+        connections = Connections(settings.connections_per_address, settings.proxies, app.state.console.metrics.closed)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host.strip("[]"),
+                port=settings.port,
+                loop=f"{Loop.__module__}:{Loop.__name__}",
+                http=connections.protocol(),
+                log_config=None,
+                access_log=False,  # URLs hold ids and areas of alerts
+                server_header=False,
+                proxy_headers=False,  # only the configured addresses count as proxies
+                ssl_certfile=settings.ssl_certfile or None,
+                ssl_keyfile=settings.ssl_keyfile or None,
+                timeout_graceful_shutdown=STOP_S,
+            )
+        )
+
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Log the address once the server listens; with port 0 it is not known before."""
         await super().startup(sockets)  # type: ignore[arg-type]
@@ -41,21 +65,7 @@ def run_console(configuration: Configuration, port: int | None, log_format: LogF
         configuration = msgspec.structs.replace(configuration, console=settings)
     app = application(configuration)
     set_up_logging(log_format)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=settings.host.strip("[]"),
-            port=settings.port,
-            log_config=None,
-            access_log=False,  # URLs hold ids and areas of alerts
-            server_header=False,
-            proxy_headers=False,  # only the configured addresses count as proxies
-            ssl_certfile=settings.ssl_certfile or None,
-            ssl_keyfile=settings.ssl_keyfile or None,
-            timeout_graceful_shutdown=STOP_S,
-            limit_concurrency=1000,
-        )
-    )
+    server = Server(app, settings)
     has_failed = False
 
     def fail() -> None:

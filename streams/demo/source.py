@@ -106,7 +106,7 @@ class SimulatedCity(Source):
     def _command(self, configuration: Path) -> list[str]:
         which = ["--seed", str(self._simulation.seed), "--days", repr(self._simulation.days)]
         which += [] if self._simulation.inject else ["--no-inject"]
-        return ["simulate", "--config", str(configuration), *which]
+        return ["simulate", "--config", str(configuration), "--wait", "0", *which]
 
 
 class RecordedCity(Source):
@@ -148,7 +148,7 @@ class RecordedCity(Source):
         return ()
 
     def _command(self, configuration: Path) -> list[str]:
-        return ["replay", str(self._path), "--config", str(configuration)]
+        return ["replay", str(self._path), "--config", str(configuration), "--wait", "0"]
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:

@@ -10,13 +10,14 @@ from detectors.area.settings import AreaSettings
 from streams.calibration.calibration_file import CalibrationFile
 
 
-class WrittenConfiguration(msgspec.Struct, frozen=True):
-    """The settings record of a Monitor's configuration; ``id`` is its hash."""
+class WrittenConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The settings record of a Monitor's configuration; ``id`` is its hash. ``exercise``: its alerts are exercises."""
 
     area: str
     id: str
     settings: AreaSettings
     locations: dict[str, Any]
+    exercise: bool = False
 
 
 class WrittenCalibration(msgspec.Struct, frozen=True):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from starlette.types import Message, Send
+from starlette.types import Receive, Scope, Send
 
 from streams.console.api.queries import StreamQuery, chosen
-from streams.console.api.session import Served, Viewer
+from streams.console.api.session import Identity, Served, Viewer, address_of
 from streams.console.data.hub import Hub, read
-from streams.console.models import documented
+from streams.console.data.viewers import TooManyViewers, Viewers
+from streams.console.models import Json, Problem, documented
 
-SLOW_S = 20.0
-"""Time limit for a viewer to take an event, in seconds; then it is disconnected."""
 LONGEST_S = 3600.0
 """Longest event stream, in seconds. The browser then connects again, which checks its session."""
 
@@ -26,19 +25,29 @@ router = APIRouter()
 
 
 class EventStream(StreamingResponse):
-    """An HTTP response that continues until the viewer leaves or is too slow."""
+    """An HTTP response that continues until the viewer leaves."""
 
     media_type = "text/event-stream"
 
-    async def stream_response(self, send: Send) -> None:
+
+class CountedStream(EventStream):
+    """An event stream that counts among the viewers; 503 if there are too many."""
+
+    def __init__(self, events: AsyncGenerator[bytes], viewers: Viewers, who: Identity, address: str) -> None:
+        super().__init__(events, headers={"X-Accel-Buffering": "no"})
+        self._viewers = viewers
+        self._who = who
+        self._address = address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
-
-        async def in_time(message: Message) -> None:
-            async with asyncio.timeout(SLOW_S):
-                await send(message)
-
-        with suppress(TimeoutError):
-            await super().stream_response(in_time)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._viewers.entered(self._who.user, self._address))
+            except TooManyViewers as error:
+                await Json(Problem(str(error)), 503)(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
 
 
 @router.get(
@@ -54,11 +63,12 @@ class EventStream(StreamingResponse):
     },
 )
 async def stream(
+    request: Request,
     served: Served,
-    _: Viewer,
+    who: Viewer,
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(max_length=8192)] = None,
-) -> EventStream:
+) -> CountedStream:
     """Send what is new from now on, or after the event with the given id. Ends after an hour; resume it then."""
     areas = frozenset(chosen(query.area, served.store.areas))
     given = last_event_id or query.last_event_id
@@ -68,9 +78,7 @@ async def stream(
         raise RequestValidationError([{"loc": ("header", "last-event-id"), "msg": str(error)}]) from None
     if seen is not None:
         seen = {area: entry for area, entry in seen.items() if area in served.store.areas}
-    if served.hub.is_full:
-        raise HTTPException(503, "there are too many viewers")
-    return EventStream(_bounded(served.hub, areas, seen), headers={"X-Accel-Buffering": "no"})
+    return CountedStream(_bounded(served.hub, areas, seen), served.viewers, who, address_of(request))
 
 
 async def _bounded(hub: Hub, areas: frozenset[str], seen: dict[str, str] | None) -> AsyncGenerator[bytes]:

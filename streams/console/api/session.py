@@ -45,6 +45,11 @@ def console(request: Request) -> Console:
     return found
 
 
+def address_of(request: Request) -> str:
+    """Return the address that sends the request; behind a reverse proxy that of the proxy."""
+    return request.client.host if request.client else ""
+
+
 def identity(request: Request) -> Identity | None:
     """Return who sends the request; None without a sign-in."""
     served = console(request)
@@ -52,7 +57,7 @@ def identity(request: Request) -> Identity | None:
     if settings.login == "none":
         return Identity("local", "operator")
     if settings.login == "proxy":
-        is_proxy = request.client is not None and request.client.host in settings.proxies
+        is_proxy = address_of(request) in settings.proxies
         user = request.headers.get(settings.proxy_user_header, "")[:100] if is_proxy else ""
         role = request.headers.get(settings.proxy_role_header, "") if settings.proxy_role_header else ""
         return Identity(user, "operator" if role == "operator" else "viewer") if user.isprintable() and user else None
@@ -153,8 +158,7 @@ async def login(request: Request, served: Served, given: Credentials) -> Respons
     if served.passwords is None:
         raise HTTPException(404, "this console has no sign-in by password")
     try:
-        address = request.client.host if request.client else ""
-        user = await served.passwords.check(given.user, given.password, address)
+        user = await served.passwords.check(given.user, given.password, address_of(request))
     except Busy:
         raise HTTPException(429, "too many sign-ins at once, try again soon", {"Retry-After": "5"}) from None
     if user is None:

@@ -25,8 +25,6 @@ PAUSE_S = 0.5
 """Pause between attempts to read Redis after a failure, in seconds."""
 QUEUE = 500
 """Largest number of events that wait for a viewer. One that falls further behind is disconnected and resumes."""
-MAX_VIEWERS = 500
-"""Largest number of open event streams."""
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +79,6 @@ class Hub:
     def viewers(self) -> int:
         """Number of open event streams."""
         return len(self._subscribers)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there are ``MAX_VIEWERS``."""
-        return self.viewers >= MAX_VIEWERS
 
     @property
     def is_alive(self) -> bool:

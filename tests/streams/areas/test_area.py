@@ -14,8 +14,10 @@ from streams.areas.area import Area, Nightly
 from streams.areas.configured import configured_areas, faults_of
 from streams.configuration.area import AreaTable
 from streams.configuration.reader import ConfigurationError
+from streams.messages.alert import read_alert
 from streams.messages.settings import WrittenCalibration
 from tests.streams.area_log.recorded import calibration, town
+from tests.streams.messages.alert_events import ALERT
 
 PLACES = Locations.from_places(["x", "y"], [-1.5, -1.501], [53.8, 53.8], 100.0)
 
@@ -55,6 +57,22 @@ def test_an_area_is_the_same_after_it_was_written_in_full() -> None:
         assert again.calibration_file == written.calibration_file
         assert again.promise == written.promise
         assert list(again.written_in_full()) == list(written.written_in_full())
+
+
+def test_the_alerts_of_an_area_for_exercises_are_exercises_and_it_stays_one_when_it_is_read_again() -> None:
+    real, drill = (
+        Area.from_table("leeds", AreaTable(clock="watermark", exercise=exercise), PLACES) for exercise in (False, True)
+    )
+    assert drill.settings == real.settings
+    assert drill.configuration_id != real.configuration_id == real.settings.digest(PLACES)
+    for area, status in ((real, "actual"), (drill, "exercise")):
+        ((_, configuration),) = area.written_in_full()
+        again = Area.from_written(configuration, None)
+        assert again.ids == area.ids
+        for each in (area, again):
+            assert read_alert(each.event(ALERT)).data.properties.status == status
+    ((_, configuration),) = real.written_in_full()
+    assert b"exercise" not in configuration  # settings records of real areas stay as they were
 
 
 def test_a_calibration_whose_id_does_not_fit_its_content_is_refused() -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import h3
 import httpx
 import msgspec
-import uvicorn
 from fastapi import FastAPI
 
 from detectors.alerts.alert import Alert
@@ -26,6 +25,7 @@ from streams.configuration.kafka import KafkaSettings
 from streams.configuration.load import Configuration
 from streams.configuration.services import RedisSettings
 from streams.console.application import application
+from streams.console.server import Server
 from streams.messages.alert import PROVENANCE_HEADER, Provenance, alert_event
 from streams.redis_copy.contents import RedisCopy
 from tests.streams.messages.alert_events import ALERT, with_fields
@@ -136,7 +136,7 @@ class Client(httpx.Client):
 def serving(configuration: Configuration) -> Iterator[Client]:
     """Run a server in a thread, with a client for it."""
     app = application(configuration)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
+    server = Server(app, configuration.console)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
