@@ -21,7 +21,7 @@ from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.connection import is_passing
-from streams.brokers.reading import Cancelled, StalledError
+from streams.brokers.reading import Cancelled
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
 from streams.messages.incident import decode
@@ -77,14 +77,13 @@ EXPECTED = (
     RefusedError,
     RebuildError,
     LogError,
-    StalledError,
     LeaveError,
     GroupError,
     KafkaError,
 )
 """Failures that need no traceback."""
 
-WAITED_OUT = (AbortedError, StalledError, UnassignedError)
+WAITED_OUT = (AbortedError, UnassignedError)
 """Failures of a rebuild after which it is tried again, beside those of Kafka that pass by themselves."""
 
 

@@ -104,6 +104,7 @@ class RedisFeeder(BackgroundThread):
         self._mended_s: dict[str, float] = {}  # when each area was last mended, by the monotonic clock
         self._policy = ""  # of Redis when its memory is full
         self._fault = ""  # why Redis takes nothing
+        self._is_uncertain = False  # whether Kafka does not say which revisions count
         self._is_placed = False  # whether the consumer is at the offsets that Redis holds
         self._beat_at = 0.0  # when the next heartbeat is due, by the monotonic clock
 
@@ -173,7 +174,15 @@ class RedisFeeder(BackgroundThread):
         is_at_home = self._partition.get(area) == (record.topic, record.partition)
         if not is_at_home or record.offset < self._stored[area]:
             return True
-        covers = self._coverage.covers(record.partition, record.offset)
+        try:
+            covers = self._coverage.covers(record.partition, record.offset)
+        except KafkaError as error:  # the consumer stays open, and heartbeats go on while Kafka is away
+            if not self._is_uncertain:
+                log.warning("the scan records of the topic alerts cannot be read, will try again: %s", error)
+            self._is_uncertain = True
+            self._stopping.wait(PAUSE_S)
+            return False
+        self._is_uncertain = False
         if covers is None:
             return False
         try:

@@ -317,7 +317,7 @@ class Partition:
             messages = self._messages.alerts(done.watched, done.result, arrival_s, now_s)
             if done.result.refusal:
                 messages.append(self._messages.rejection("responses", done.response, done.result.refusal))
-        messages.append(self._messages.scan(done.record))
+        messages.append(self._messages.scan(done.watched, done.record, now_s))
         return messages
 
     def close(self) -> None:

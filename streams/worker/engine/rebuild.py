@@ -82,7 +82,6 @@ def start_offsets(
 
     Raises:
         Cancelled: ``stopping`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
         LogError: The scan records cannot be read.
     """
     starts: dict[int, int] = {}
@@ -116,8 +115,7 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or lacks what is on record, or the scan records were lost.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time, or cannot be reached.
-        KafkaError: Kafka cannot be reached, or refuses.
+        KafkaError: Kafka cannot be reached, refuses, or gave no record for a long time.
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}

@@ -14,12 +14,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import ProducerFencedError
 
-from streams.area_log.last_records import FIRST_STEP, last_records
+from streams.area_log.last_records import last_records
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
 from streams.brokers.connection import admin_arguments, consumer_arguments
-from streams.brokers.reading import Cancelled
+from streams.brokers.reading import FIRST_STEP, Cancelled
 from streams.calibration.calibration_file import places_hash
 from streams.messages import scan
 from streams.messages.incident import decode
