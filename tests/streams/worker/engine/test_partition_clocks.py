@@ -9,6 +9,7 @@ import pytest
 
 from detectors.window.admission import TickMark
 from streams.areas.area import Area
+from streams.messages.alert import PROVENANCE_HEADER, is_delayed
 from streams.messages.scan import ScanRecord
 from streams.process.clock import Clock
 from streams.worker.engine.believed_time import ASK_S, CLOCKS_S
@@ -312,3 +313,18 @@ def test_nothing_is_delayed_by_a_worker_whose_clock_is_ahead() -> None:
     area = site.partition.areas["leeds"]
     assert area.last_record_s is not None and area.last_record_s <= site.time_s
     assert area.last_scan_s is not None and area.last_scan_s <= site.time_s
+
+
+@pytest.mark.parametrize("ahead_s", [2 * HOUR_S, -2 * HOUR_S])
+def test_a_scan_record_says_whether_it_is_written_in_time_whatever_the_brokers_clock(ahead_s: float) -> None:
+    site = Site(skew=broker, ahead_s=ahead_s)
+    site.feed("leeds")
+    site.pass_s(SOON_S)
+    site.feed("leeds")
+    site.clock.time_s += 300  # the worker stands still
+    site.pass_s(SOON_S)
+    site.feed("leeds")
+    site.pass_s(SOON_S)
+    written = [each for each in site.ledger.of("scans") if each.key == b"leeds"]
+    late = [is_delayed(dict(each.headers)[PROVENANCE_HEADER]) for each in written]
+    assert (late[0], late[1], late[-1]) == (False, True, False)
