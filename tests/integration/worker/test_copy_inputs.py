@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 
 from streams.area_log.audit import audit
 from streams.area_log.copy_inputs import INPUTS, CopyError
@@ -53,6 +54,15 @@ def delete_and_create(site: Site, topic: Topic) -> None:
     create_topics(site.kafka, window_days)
     until(lambda: check_topics(site.kafka, window_days) == [], "the broker knows the new topic")
     site.close()
+
+
+def knows_groups(site: Site) -> bool:
+    with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+        try:
+            admin.describe_groups([site.kafka.group])
+        except CoordinatorNotAvailableError:
+            return False
+    return True
 
 
 def settle(site: Site, worker: WorkerProcess) -> None:
@@ -140,7 +150,7 @@ def test_an_incident_that_comes_while_other_topics_are_copied_is_noticed(new_sit
     rows = incidents("leeds", 20, 1)
     site.produce(rows[:-1])
     send(site, [response("0" * 32, "ann")])
-    site.committed()  # a new broker has no coordinator of groups before somebody asks for one
+    until(lambda: knows_groups(site), "a new broker has a coordinator of groups")
     target = msgspec.structs.replace(site.kafka, topic_prefix=f"{site.kafka.topic_prefix}v2-")
     steps: list[None] = []
 
@@ -161,17 +171,18 @@ def test_an_incident_that_comes_while_other_topics_are_copied_is_noticed(new_sit
 def test_stamps_of_a_clock_that_was_ahead_are_copied(new_site: NewSite) -> None:
     site = new_site()
     windows, hours_s = site.configuration.longest_window_days, 3 * 3600
-    sources = [
+    source, target = (
         msgspec.structs.replace(site.kafka, topic_prefix=f"{site.kafka.topic_prefix}{name}-") for name in ("a", "b")
-    ]
-    create_topics(sources[0], windows, keep_times=INPUTS)
+    )
+    create_topics(source, windows, keep_times=INPUTS)
+    until(lambda: knows_groups(site), "a new broker has a coordinator of groups")
     ahead_ms = round((time.time() + hours_s) * 1000)
     with closing(KafkaProducer(**producer_arguments(site.kafka))) as producer:
-        sent = producer.send(sources[0].topic("incidents"), b"{}", key=b"leeds", timestamp_ms=ahead_ms)
+        sent = producer.send(source.topic("incidents"), b"{}", key=b"leeds", timestamp_ms=ahead_ms)
         sent.get(timeout=30)
-    copied = copy(*sources, {"leeds"}, windows, 65_536, lambda: None)
+    copied = copy(source, target, {"leeds"}, windows, 65_536, lambda: None)
     assert copied["incidents"] == 1
-    assert check_topics(sources[1], windows) == []
+    assert check_topics(target, windows) == []
 
 
 def test_partitions_that_are_added_are_said_and_their_records_come_back(new_site: NewSite) -> None:
