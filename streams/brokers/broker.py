@@ -55,9 +55,9 @@ class Broker:
 
 
 class _Producer(KafkaProducer):  # type: ignore[misc]  # the library is untyped
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float | None = None, **arguments: Any) -> None:
         try:
-            super().close(timeout=timeout)
+            super().close(timeout=timeout, **arguments)
         except KafkaTimeoutError:
             # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
             # take a new epoch when Kafka is back, and fence the owner of the partition at that time.
