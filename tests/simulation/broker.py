@@ -135,6 +135,7 @@ class SimulatedBroker:
         self.transactions: dict[str, Transaction] = {}
         self.groups: dict[str, Group] = {}
         self.skew_s = 0.0
+        self.changes = 0  # grows with every record and every end of a transaction
         self.appended: list[Callable[[TopicPartition], None]] = []
         self.identities: dict[str, int] = {}
         self._producers = 0
@@ -208,6 +209,7 @@ class SimulatedBroker:
     ) -> int:
         """Append a record with the broker's time; return its offset."""
         log = self.log(at)
+        self.changes += 1
         if timestamp_ms is None:
             timestamp_ms = int((self.scheduler.now_s + self.skew_s) * 1000)
         log.records.append(
@@ -314,10 +316,12 @@ class SimulatedBroker:
     # Groups
 
     def join(self, group: str, member: Member) -> None:
-        """Join a group; all members are moved."""
+        """Join a group; all members are moved, unless the member comes back in time under the same id."""
         known = self.groups.setdefault(group, Group())
+        is_back = member.id in known.members and not known.is_moving
         known.members[member.id] = member
-        self._move(known)
+        if not is_back:
+            self._move(known)
 
     def leave(self, group: str, member_id: str) -> None:
         """Leave a group."""
@@ -347,7 +351,7 @@ class SimulatedBroker:
             raise UnknownMemberIdError(member_id)
         known.members[member_id].seen_s = self.scheduler.now_s
         known.joined.add(member_id)
-        if known.joined >= known.members.keys():
+        if known.is_moving and known.joined >= known.members.keys():
             self._assign(known)
 
     def assignment(self, group: str, member_id: str) -> tuple[int, list[int]] | None:

@@ -166,7 +166,7 @@ def past() -> Past:
             for name in town.CLOCKS:
                 chance = random.Random(f"{name} {number}")
                 begin_s = town.BEGIN_S + number * town.DAY_S
-                world.feed(town.day(chance, name, begin_s, town.DAILY[name] // 3, 1))
+                world.feed(town.day(chance, name, begin_s, town.DAILY[name] // 2, 1))
         end_s = town.BEGIN_S + town.PAST_DAYS * town.DAY_S
         world.keep_time(end_s)
         world.run(end_s - 30)

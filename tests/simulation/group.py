@@ -87,6 +87,8 @@ class SimulatedGroup:
     async def _turn(self, member: Member) -> None:
         server, name, instance = self._server, self._name, self._instance
         try:
+            if self.generation < 0:
+                raise UnknownMemberIdError(instance)
             server.heartbeat(name, instance, self.generation)
         except UnknownMemberIdError:
             await self._let_go(member)

@@ -55,7 +55,7 @@ class Invariants:
         self._seen = {at: server.log(at).end for at in (*self._scans, *self._alerts)}
         self._uncovered: dict[str, deque[tuple[int, float, bool]]] = {name: deque() for name in areas}
         self._unsaid_since_s: dict[str, float] = {}
-        self._exits = 0
+        self._changes = -1
         self._known_exits: Counter[str] = Counter()
         self.restless_until_s = 0.0
         self.revisions = 0
@@ -71,6 +71,9 @@ class Invariants:
         if self._scheduler.died:
             name, error = self._scheduler.died[0]
             raise WrongError(f"{name}: an error ends the thread: {type(error).__name__}: {error}") from error
+        if self._server.changes == self._changes:
+            return
+        self._changes = self._server.changes
         has_news = False
         for at in self._scans:
             if self._server.log(at).stable != self._seen[at]:
