@@ -20,7 +20,7 @@ from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition,
 from streams.process.strict_json import StrictDecoder
 
 FIRST_STEP = 64
-"""Records that the first step backwards reads; each step doubles."""
+"""Number of records that the first step backwards reads. Each step reads twice as many as the one before."""
 
 
 T = TypeVar("T")
@@ -37,7 +37,11 @@ log = logging.getLogger(__name__)
 
 
 class Standing(NamedTuple):
-    """A partition's own record, up to date, and the last scan record of each of its areas that has one."""
+    """How far a partition is processed.
+
+    ``own``: the partition's own record, brought up to date.
+    ``scans``: the last scan record of each of its areas that has one.
+    """
 
     own: PartitionRecord
     scans: dict[str, ScanRecord]
@@ -46,11 +50,11 @@ class Standing(NamedTuple):
 def last_records(
     consumer: Reader, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
 ) -> Standing:
-    """Return where a partition stands by its last committed records.
+    """Return how far a partition is processed, by its last committed records.
 
-    Reads backwards from the end, in steps that double, to the beginning of the last transaction. The partition's own
-    record, the last of that transaction, names it, and the offsets of older scan records, which are fetched there.
-    ``consumer`` reads committed records and has no group; its assignment changes.
+    It reads backwards from the end, in steps that double, to the beginning of the last transaction. The last record of
+    that transaction is the partition's own. It names where the transaction begins, and the offsets of older scan
+    records, which are then fetched. ``consumer`` reads committed records and has no group; its assignment changes.
 
     Raises:
         Cancelled: ``cancelled`` is set.
@@ -87,7 +91,7 @@ def last_records(
 
 
 def _read(record: Any, decode: Callable[[bytes], T]) -> T | None:
-    """Return what a record holds; None if it is not one of ours, which is left out.
+    """Return what a record holds; None if it is not one of ours.
 
     Raises:
         LogError: It is one of ours, of a version that this program cannot read.

@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 
 
 class KafkaLog:
-    """The log in Kafka: committed records only, except in ``incidents``.
+    """The log in Kafka. Only committed records are read, except in ``incidents``.
 
     Raises:
         LogError: A topic does not exist, or its number of partitions is not the configured one.
@@ -67,7 +67,7 @@ class KafkaLog:
 
 
 def _is_of(area: str, key: bytes | None) -> bool:
-    """Whether a key belongs to the area; it is the area, or in ``settings`` area and hash."""
+    """Return whether a key belongs to the area. The key is the area or, in ``settings``, area and hash."""
     return key is not None and key.partition(b":")[0] == area.encode()
 
 

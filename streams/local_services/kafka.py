@@ -11,7 +11,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from streams.local_services.kafka_jars import LocalServiceError, prepare
+from streams.local_services.kafka_jars import KAFKA_VERSION, LocalServiceError, prepare
 from streams.local_services.service import HOST, LocalService, free_port, launch
 
 _JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Dlog4j2.level=INFO")
@@ -51,13 +51,18 @@ class LocalKafka(LocalService):
 
     name = "Kafka"
 
+    def __init__(self, directory: Path, port: int = 0, version: str = KAFKA_VERSION) -> None:
+        super().__init__(directory, port)
+        self._version = version
+
     @property
     def bootstrap(self) -> str:
         """The bootstrap server for clients: host and port."""
         return self.address
 
     def _command(self) -> list[str | Path]:
-        java: list[str | Path] = [_java(), *_JVM, f"-Djava.io.tmpdir={self.directory}", "-cp", f"{prepare()}/*"]
+        jars = prepare(version=self._version)
+        java: list[str | Path] = [_java(), *_JVM, f"-Djava.io.tmpdir={self.directory}", "-cp", f"{jars}/*"]
         data, settings = self.directory / "data", self.directory / "server.properties"
         # Only the node itself uses the controller's port, so it can differ from start to start.
         ports = {"port": self.port, "controller_port": free_port(self.name, 0)}
