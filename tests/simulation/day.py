@@ -160,7 +160,8 @@ class World:
 @cache
 def past() -> Past:
     """Return the days before, by one worker that nothing disturbs."""
-    with played(World(0, town.BEGIN_S, None)) as world:
+    world = World(0, town.BEGIN_S, None)
+    with logged(world), played(world):
         world.machines["a"].start()
         for number in range(town.PAST_DAYS):
             for name in town.CLOCKS:

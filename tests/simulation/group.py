@@ -57,6 +57,7 @@ class SimulatedGroup:
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._is_leaving = False
+        self._has_joined = False
         self.generation = -1
         self.acknowledged: dict[TopicPartition, set[int]] = {}
 
@@ -87,11 +88,12 @@ class SimulatedGroup:
     async def _turn(self, member: Member) -> None:
         server, name, instance = self._server, self._name, self._instance
         try:
-            if self.generation < 0:
+            if not self._has_joined:
                 raise UnknownMemberIdError(instance)
             server.heartbeat(name, instance, self.generation)
         except UnknownMemberIdError:
             await self._let_go(member)
+            self._has_joined = True
             server.join(name, ServerMember(instance, self._network.scheduler.now_s, self.stir, self.is_beating))
             server.rejoin(name, instance)
         except IllegalGenerationError:
