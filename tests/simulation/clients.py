@@ -108,7 +108,8 @@ class SimulatedKafka(Broker):
         limit = arguments.get("max_poll_records", 500)
         assert isinstance(limit, int)
         is_committed = arguments.get("isolation_level", "read_committed") == "read_committed"
-        return SimulatedReader(self, is_committed, limit, str(arguments.get("auto_offset_reset", "earliest")))
+        reset, group = str(arguments.get("auto_offset_reset", "earliest")), arguments.get("group_id")
+        return SimulatedReader(self, is_committed, limit, reset, str(group) if group else "")
 
     def writer(self, kafka: KafkaSettings, transactional_id: str) -> SimulatedWriter:
         """See :class:`~streams.brokers.broker.Broker`."""
@@ -117,6 +118,14 @@ class SimulatedKafka(Broker):
         except KafkaTimeoutError as error:
             raise KafkaConnectionError("no broker") from error
         return SimulatedWriter(self, transactional_id)
+
+    def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
+        """Return why a member lacks a partition, if it does."""
+        self.network.travel("group", self.network.scheduler.now_s + REQUEST_S)
+        given = self.server.assignment(kafka.group, instance)
+        if given is not None and partition in given[1]:
+            return None
+        return f"group {kafka.group} has not assigned partition {partition} of {topic} to {instance}"
 
     def read(
         self,
@@ -155,10 +164,15 @@ PASSES_OVER = [True]
 """Whether the clients pass over what cannot be decoded, as :mod:`streams.brokers.batches` lets them."""
 
 
+RENEWS_EPOCHS = [False]
+"""Whether a writer takes a new epoch for each transaction."""
+
+
 class SimulatedReader:
     """A reader of the simulated broker."""
 
-    def __init__(self, kafka: SimulatedKafka, is_committed: bool, limit: int, reset: str) -> None:
+    def __init__(self, kafka: SimulatedKafka, is_committed: bool, limit: int, reset: str, group: str) -> None:
+        self._group = group
         self._server, self._network = kafka.server, kafka.network
         self._is_committed, self._limit, self._reset = is_committed, limit, reset
         self._positions: dict[TopicPartition, int | None] = {}
@@ -244,6 +258,10 @@ class SimulatedReader:
         logs = {at: self._server.log(at) for at in partitions}
         return {at: log.stable if self._is_committed else log.end for at, log in logs.items()}
 
+    def committed(self, partition: TopicPartition) -> int | None:
+        self._travel("offsets", None)
+        return self._server.committed(self._group, partition)
+
     def close(self) -> None:
         self._positions = {}
 
@@ -279,9 +297,8 @@ class SimulatedWriter:
         self._added: set[TopicPartition] = set()
         self._waiting: list[tuple[TopicPartition, Any, SimulatedSent]] = []
         self._failure: Exception | None = None
-        self._is_closed = False
+        self._is_closed = self._has_ended = False
         self._copies: list[tuple[int, Callable[[], None]]] = []
-        self.is_disturbed = False  # an answer was late or lost since the epoch began
 
     def init_transactions(self) -> None:
         def request() -> None:
@@ -292,6 +309,9 @@ class SimulatedWriter:
     def begin_transaction(self) -> None:
         if self._failure is not None:
             raise self._failure
+        if RENEWS_EPOCHS[0] and self._has_ended:
+            self.init_transactions()
+        self._has_ended = False
         self._added, self._waiting = set(), []
 
     def send(
@@ -336,28 +356,29 @@ class SimulatedWriter:
 
         self._request("produce", request, deadline_s)
 
-    def commit_transaction(self) -> None:
+    def commit_transaction(self, timeout: float = 10**6) -> None:
         if self._failure is not None:
             raise self._failure
         self.flush()
         if self._failure is not None:
             raise self._failure
         if self._added:
-            self._end(True)
+            self._end(True, timeout)
 
     def abort_transaction(self) -> None:
         self._waiting = []
         if isinstance(self._failure, ProducerFencedError | InvalidProducerEpochError):
             raise self._failure
         if self._added:
-            self._end(False)
+            self._end(False, 10**6)
         self._failure = None
 
-    def _end(self, is_commit: bool) -> None:
+    def _end(self, is_commit: bool, timeout: float) -> None:
         epoch = self._epoch
         self._request(
-            "end", lambda: self._server.end_transaction(self._id, epoch, is_commit), self._scheduler.now_s + 10**6
+            "end", lambda: self._server.end_transaction(self._id, epoch, is_commit), self._scheduler.now_s + timeout
         )
+        self._has_ended = True
 
     def _request(self, name: str, effect: Callable[[], None], deadline_s: float) -> None:
         """Send a request until it is answered; it can take effect more than once, and late."""
@@ -365,14 +386,11 @@ class SimulatedWriter:
         while True:
             if self._is_closed:
                 raise IllegalStateError("closed")
-            if not network.is_reachable(scheduler.fiber.process) or scheduler.now_s < network.full_until_s:
-                self.is_disturbed = True
             network.travel(name, deadline_s, writes=True)
             self._let_copies_arrive()
             for each in [each for each in network.late_copies if each[0] == name]:
                 network.late_copies.remove(each)
                 self._copies.append((each[1], effect))
-                self.is_disturbed = True
             try:
                 effect()
             except ConcurrentTransactionsError:
@@ -384,7 +402,6 @@ class SimulatedWriter:
             scheduler.sleep(network.chance.uniform(0.0005, 0.004))
             if not network.answer_is_lost(name):
                 return
-            self.is_disturbed = True
             scheduler.sleep(RETRY_S)
 
     def _let_copies_arrive(self) -> None:

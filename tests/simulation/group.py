@@ -110,6 +110,7 @@ class SimulatedGroup:
         if given[0] != self.generation:
             self._begin(*given)
             await member.assigned(given[1], self.generation)
+            await self._seek(member)
         await self._deliver(member)
         self._commit()
         return None
@@ -131,6 +132,16 @@ class SimulatedGroup:
             is_in_range = committed is not None and log.begin <= committed <= log.end
             self._positions[at] = committed if committed is not None and is_in_range else log.begin
             self._ends[at] = log.end
+
+    async def _seek(self, member: Member) -> None:
+        """Read from where the member says, if it says so."""
+        begin = getattr(member, "begin", None)
+        if begin is None:
+            return
+        generation, committed = self.generation, {at.partition: self._server.committed(self._name, at) for at in self._positions}
+        for number, offset in (await begin(committed)).items():
+            if generation == self.generation:
+                self._positions[TopicPartition(TOPIC, number)] = offset
 
     async def _deliver(self, member: Member) -> None:
         generation = self.generation
