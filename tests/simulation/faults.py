@@ -21,7 +21,7 @@ WRITES = ("add", "produce", "end", "init")
 
 
 class Fault(NamedTuple):
-    """A fault, and how often it is drawn in relation to the others."""
+    """A fault, and how often it is drawn in relation to the others; 0 if the day cannot go on without a person."""
 
     begin: Callable[[World, random.Random, float], None]
     weight: float
@@ -45,7 +45,7 @@ def plan(world: World, names: tuple[str, ...] | None = None) -> None:
     if chance.random() < 0.5:
         world.at(world.begin_s + chance.uniform(0, 8) * 3600, world.machines["b"].start, "worker b joins")
     known = {name: each for name, each in FAULTS.items() if names is None or name in names}
-    weights = [each.weight for each in known.values()]
+    weights = [each.weight or float(names is not None) for each in known.values()]
     for _ in range(chance.randint(2, 7)):
         name = chance.choices(list(known), weights)[0]
         known[name].begin(world, chance, moment(world, chance))
@@ -336,6 +336,95 @@ def burst(world: World, chance: random.Random, at_s: float) -> None:
             world.send(town.Sending(now_s, name, name.encode(), value))
 
     world.at(at_s, act, f"{name} sends {number} records at once")
+
+
+@fault()
+def clock_wrong(world: World, chance: random.Random, at_s: float) -> None:
+    """The clock of a worker is wrong for a while, or the broker stamps one record wrongly."""
+    off_s = chance.choice([3500.0, 7200.0, 3 * 86_400.0, -7200.0])
+    if chance.random() < 0.5:
+        machine, seconds = machine_of(world, chance), chance.choice([5.0, 300.0])
+
+        def turn(by_s: float) -> None:
+            machine.skew_s = by_s
+            if machine.process is not None:
+                machine.process.skew_s = by_s
+
+        world.at(at_s, lambda: turn(off_s), f"the clock of {machine.name} goes wrong by {off_s:g} s")
+        world.at(at_s + seconds, lambda: turn(0.0), f"the clock of {machine.name} is right again")
+        return
+
+    def stamp() -> None:
+        name = chance.choice(list(town.CLOCKS))
+        world.server.skew_s = min(off_s, 3500.0)  # Kafka refuses more
+        now_s = world.scheduler.now_s
+        value = town.incident(f"stamped-{int(now_s)}", now_s - 60, chance.randrange(len(town.CELLS)), "drugs")
+        world.send(town.Sending(now_s, name, name.encode(), value))
+        world.server.skew_s = 0.0
+
+    world.at(at_s, stamp, f"the broker stamps a record wrongly by {min(off_s, 3500.0):g} s")
+
+
+@fault(0)
+def partitions_added(world: World, chance: random.Random, at_s: float) -> None:
+    """Somebody adds a partition; a feed that counts them by itself sends a record there."""
+
+    def act() -> None:
+        world.server.create("incidents", town.PARTITIONS + 1)
+        at = TopicPartition("incidents", town.PARTITIONS)
+        now_s = world.scheduler.now_s
+        world.server.append(at, b"leeds", town.incident(f"astray-{int(now_s)}", now_s, 0, "drugs"))
+        world.invariants.astray(now_s)
+
+    world.at(at_s, act, "a partition is added")
+
+
+@fault(0)
+def scans_lost(world: World, chance: random.Random, at_s: float) -> None:
+    """The topic ``scans`` is created again while no worker runs."""
+    wanted: list[Machine] = []
+
+    def stop() -> None:
+        wanted.extend(each for each in world.machines.values() if each.is_wanted)
+        for machine in world.machines.values():
+            machine.kill(is_wanted=False)
+        members_expire(world)
+
+    def lose() -> None:
+        world.server.recreate("scans")
+        world.invariants.scans_lost()
+        for machine in wanted:
+            machine.start()
+
+    world.at(at_s, stop, "all workers are stopped")
+    world.at(at_s + 20, lose, "the topic scans is created again, and the workers started")
+
+
+@fault()
+def flood(world: World, chance: random.Random, at_s: float) -> None:
+    """A busy area sends many records while its neighbour is idle: none is in the area, so they cost little."""
+
+    def act() -> None:
+        now_s = world.scheduler.now_s
+        value = msgspec.json.encode(
+            {"id": "far", "occurred_at": town.time(now_s), "category": "drugs", "longitude": 10.0, "latitude": 10.0}
+        )
+        for _ in range(400):
+            world.send(town.Sending(now_s, "leeds", b"leeds", value))
+
+    world.at(at_s, act, "leeds sends 400 records at once")
+
+
+@fault()
+def wrong_password(world: World, chance: random.Random, at_s: float) -> None:
+    """The second worker has a wrong password for Redis, and joins."""
+
+    def act() -> None:
+        world.redis.wrong_password.add("b")
+        world.machines["b"].kill(is_wanted=False)
+        world.machines["b"].start()
+
+    world.at(at_s, act, "worker b joins, and Redis refuses its password")
 
 
 @fault()

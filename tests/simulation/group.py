@@ -7,6 +7,7 @@ run of acknowledged offsets, past a gap before it; it does not wait for the hand
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import NamedTuple
 
 from kafka import TopicPartition
@@ -155,7 +156,10 @@ class SimulatedGroup:
                     message = Delivered(
                         each.partition, each.offset, each.timestamp / 1000, each.key, each.value, each.headers
                     )
-                    await member.read(message, Acknowledgement(self, at, each.offset))
+                    if len(inspect.signature(member.read).parameters) == 1:
+                        await member.read(message)  # type: ignore[call-arg]
+                    else:
+                        await member.read(message, Acknowledgement(self, at, each.offset))
                 self._positions[at] = max(self._positions[at], following)
 
     def _commit(self) -> None:
@@ -186,6 +190,13 @@ class SimulatedGroup:
             if not is_present or self._positions[at] < self._ends[at] or any(self.acknowledged.values()):
                 self._news.set()
         return self._positions[at], self._ends[at]
+
+    def acknowledge(self, number: int, offset: int) -> None:
+        """See :class:`~streams.worker.group.Group`."""
+        at = TopicPartition(TOPIC, number)
+        if at in self._positions and offset < self._positions[at]:
+            self.acknowledged.setdefault(at, set()).add(offset)
+            self.stir()
 
     async def leave(self, *, acknowledged: bool) -> None:
         """See :class:`~streams.worker.group.Group`."""

@@ -25,7 +25,7 @@ SAID_S = 60.0
 """Time within which it is said that an area is not watched, in seconds."""
 SCANNED_S = 60.0
 """Time within which a record is on record while nothing is wrong, in seconds."""
-WAITING_RECORDS = 5000
+WAITING_RECORDS = 300
 """Largest number of records that an inbox may keep, waiting and acknowledged ones together."""
 EXITS = {0, 3}
 """Exit codes that a worker may have: it was asked to leave; another has its partition."""
@@ -56,6 +56,7 @@ class Invariants:
         self._uncovered: dict[str, deque[tuple[int, float, bool]]] = {name: deque() for name in areas}
         self._unsaid_since_s: dict[str, float] = {}
         self._changes = -1
+        self._astray_s = float("inf")
         self._known_exits: Counter[str] = Counter()
         self.restless_until_s = 0.0
         self.revisions = 0
@@ -123,6 +124,15 @@ class Invariants:
         if name in self._uncovered:
             self._uncovered[name].append((record.offset, self._scheduler.now_s, not record.value))
 
+    def astray(self, time_s: float) -> None:
+        """Note that a record has come into a partition that is not configured: it must be said."""
+        self._astray_s = time_s
+
+    def scans_lost(self) -> None:
+        """Note that ``scans`` is empty: an undisturbed run begins again, or a worker refuses to start."""
+        for at in self._scans:
+            self._seen[at] = 0
+
     def listen(self) -> None:
         """Check that what is not on record in time is said, and that no process has ended for nothing.
 
@@ -138,14 +148,21 @@ class Invariants:
             since_s = self._unsaid_since_s.setdefault(name, now_s)
             if now_s - since_s > SAID_S:
                 raise WrongError(f"{name}: a record waits for {behind_s:.0f} s, and nobody says so: {self._words(name)}")
+        if now_s - self._astray_s > 2 * SAID_S and not self._is_said(""):
+            raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
+            owned = machine.worker.owned() if machine.is_running and machine.worker else []
+            if owned and machine.name in self._redis.wrong_password:
+                since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
+                if now_s - since_s > 2 * SAID_S and machine.probes and not machine.probes.not_ready():
+                    raise WrongError(f"{machine.name} owns partitions {owned}, is ready, and Redis refuses it")
             for _, code in machine.exits[self._known_exits[machine.name] :]:
                 self._known_exits[machine.name] += 1
                 if code not in EXITS:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {machine.reason}")
             if machine.is_running and machine.worker is not None:
                 for number, owned in list(machine.worker._owned.items()):
-                    kept = len(owned.inbox._outstanding) + len(owned.inbox.waiting)
+                    kept = _kept(owned.inbox)
                     if kept > WAITING_RECORDS:
                         raise WrongError(f"{machine.name}: partition {number} keeps {kept} records in memory")
 
@@ -253,6 +270,13 @@ class Invariants:
             opened = self._redis.keys.get(area_key(name, "open").encode(), {})
             if places.keys() != opened.keys():
                 raise WrongError(f"Redis: {name}: where and open hold different alerts")
+
+
+def _kept(inbox: Any) -> int:
+    """The records that an inbox keeps in memory."""
+    uncovered = getattr(inbox, "_uncovered", None)
+    kept = len(inbox._outstanding) if uncovered is None else sum(map(len, uncovered.values()))
+    return kept + len(inbox.waiting)
 
 
 def _readable(value: Any) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 from greenlet import GreenletExit
@@ -14,13 +14,14 @@ from greenlet import GreenletExit
 from streams.areas.area import Area
 from streams.areas.health import HealthSource
 from streams.brokers.broker import KAFKA
+from streams.configuration.kafka import KafkaSettings, Topic
 from streams.configuration.load import Configuration
 from streams.process.background_thread import BackgroundThread
 from streams.worker import consumer, process
 from streams.worker.background.redis_feeder import RedisFeeder
 from streams.worker.consumer import Worker
 from tests.simulation.broker import SimulatedBroker
-from tests.simulation.clients import Network, SimulatedKafka
+from tests.simulation.clients import REQUEST_S, Network, SimulatedKafka
 from tests.simulation.group import SimulatedGroup
 from tests.simulation.redis_server import RedisWorld, from_url
 from tests.simulation.scheduler import Process, Scheduler
@@ -28,6 +29,7 @@ from tests.simulation.threads import Loop
 
 HEARTBEAT_S = 120.0
 """Interval between two heartbeats in Redis, in seconds: real ones would take most of the simulation's time."""
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 RESTART_S = 3.0
 """Time after which a supervisor starts a process again, in seconds."""
 
@@ -164,6 +166,15 @@ def machinery(
     def group(settings: Any, _worker: Any, instance: str) -> SimulatedGroup:
         return SimulatedGroup(server, network, settings.group, instance)
 
+    def check_topics(settings: KafkaSettings, window_days: int, needed: Any = TOPICS) -> list[str]:
+        network.travel("metadata", scheduler.now_s + REQUEST_S)
+        numbers = {settings.topic(topic): len(server.partitions(settings.topic(topic))) for topic in needed}
+        return [
+            f"{topic}: has {number} partitions: must be {settings.partitions} (kafka.partitions)"
+            for topic, number in numbers.items()
+            if number != settings.partitions
+        ]
+
     def new_worker(*arguments: Any, **more: Any) -> Worker:
         worker = Worker(*arguments, **more)
         here().worker = worker
@@ -179,7 +190,9 @@ def machinery(
         scheduler.at(scheduler.now_s + seconds, lambda: machine._ended(ending, code))
 
     with ExitStack() as patches:
-        for name in ("reader", "writer", "read"):
+        for name in ("reader", "writer", "read", "unassigned"):
+            if not hasattr(KAFKA, name):
+                continue
             patches.enter_context(patch.object(KAFKA, name, getattr(kafka, name)))
         patches.enter_context(patch.object(consumer, "FaustGroup", group))
         patches.enter_context(patch.object(consumer, "end_within", end))
@@ -189,6 +202,8 @@ def machinery(
         patches.enter_context(patch.object(process, "Recalibrator", Unwatched))
         patches.enter_context(patch.object(process, "report_to", lambda _: None))
         patches.enter_context(patch.object(process, "RedisFeeder", new_feeder))
+        if hasattr(process, "TopicWatch"):
+            patches.enter_context(patch("streams.worker.background.topic_watch.check_topics", check_topics))
         patches.enter_context(patch("streams.redis_copy.contents.Redis", from_url(redis)))
         _scheduler.append(scheduler)
         try:
