@@ -212,9 +212,7 @@ class SimulatedBroker:
         self.changes += 1
         if timestamp_ms is None:
             timestamp_ms = int((self.scheduler.now_s + self.skew_s) * 1000)
-        log.records.append(
-            Stored(at.topic, at.partition, log.end, timestamp_ms, key, value, headers, producer, marker)
-        )
+        log.records.append(Stored(at.topic, at.partition, log.end, timestamp_ms, key, value, headers, producer, marker))
         if producer >= 0 and not marker:
             log.open.setdefault(producer, log.end - 1)
         for each in list(self.appended):
@@ -260,7 +258,7 @@ class SimulatedBroker:
         at: TopicPartition,
         records: list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]],
     ) -> int:
-        """Append the records of a transaction; return the first offset. A batch that was sent before is not repeated."""
+        """Append the records of a transaction, unless they were sent before; return the first offset."""
         transaction = self.transactions[transactional_id]
         log = self.log(at)
         batch = (transaction.producer, epoch, sequence)

@@ -207,9 +207,7 @@ class SimulatedReader:
             position = self._positions[partition] = log.begin if self._reset == "earliest" else log.end
         return position
 
-    def poll(
-        self, timeout_ms: float = 0, max_records: int | None = None
-    ) -> dict[TopicPartition, list[Stored]]:
+    def poll(self, timeout_ms: float = 0, max_records: int | None = None) -> dict[TopicPartition, list[Stored]]:
         scheduler = self._network.scheduler
         deadline_s = scheduler.now_s + timeout_ms / 1000
         fiber = scheduler.fiber

@@ -89,6 +89,7 @@ class World:
             past.last if past else {},
         )
         self.arrivals: list[float] = []
+        self.lines: list[str] = []  # the log, at the end of the day
 
     def at(self, time_s: float, action: Callable[[], object], what: str = "") -> None:
         """Do something that parts which poll should soon see, at a time."""
@@ -210,7 +211,8 @@ class Lines(logging.Handler):
         """Return the lines as a person reads them."""
         formatter = logging.Formatter("%(message)s")
         return [
-            f"{_time(time_s)}  {name}  {formatter.format(record).splitlines()[0]}" for time_s, name, record in self._kept
+            f"{_time(time_s)}  {name}  {formatter.format(record).splitlines()[0]}"
+            for time_s, name, record in self._kept
         ]
 
 
@@ -233,8 +235,8 @@ def logged(world: World) -> Iterator[Lines]:
             each.propagate = propagate
 
 
-def simulate(seed: int, plan: Callable[[World], None], *, verbose: bool = False) -> World:
-    """Simulate the day of a seed, with the faults of a plan.
+def simulate(seed: int, plan: Callable[[World], None]) -> World:
+    """Simulate the day of a seed, with the faults of a plan; return the world after it.
 
     Raises:
         Failure: An invariant does not hold.
@@ -254,8 +256,7 @@ def simulate(seed: int, plan: Callable[[World], None], *, verbose: bool = False)
             world.invariants.settle()
         except WrongError as error:
             raise Failure(seed, str(error), world.scheduler.now_s, lines.lines()) from error
-        if verbose:
-            print(*lines.lines(), sep="\n")
+        world.lines = lines.lines()
     return world
 
 

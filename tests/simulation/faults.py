@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from streams.messages.response import ResponseMessage
 from tests.simulation import town
 from tests.simulation.broker import SESSION_S, TRANSACTION_S
 from tests.simulation.day import CALM_S, World, log
+from tests.simulation.known_faults import UNMENDED
 from tests.simulation.machine import Machine
 from tests.simulation.scheduler import Process
 
@@ -44,7 +46,7 @@ def plan(world: World, names: tuple[str, ...] | None = None) -> None:
     chance = world.chance
     if chance.random() < 0.5:
         world.at(world.begin_s + chance.uniform(0, 8) * 3600, world.machines["b"].start, "worker b joins")
-    known = {name: each for name, each in FAULTS.items() if names is None or name in names}
+    known = {name: each for name, each in FAULTS.items() if (name not in UNMENDED if names is None else name in names)}
     weights = [each.weight or float(names is not None) for each in known.values()]
     for _ in range(chance.randint(2, 7)):
         name = chance.choices(list(known), weights)[0]
@@ -92,7 +94,12 @@ def kill(world: World, chance: random.Random, at_s: float) -> None:
     """A worker is killed, at any moment or in the middle of a request."""
     if chance.random() < 0.5:
         machine = machine_of(world, chance)
-        world.at(at_s, lambda: (machine.kill(), members_expire(world)), f"{machine.name} is killed")
+
+        def end() -> None:
+            members_expire(world)
+            machine.kill()
+
+        world.at(at_s, end, f"{machine.name} is killed")
         return
 
     def act(process: Process) -> None:
@@ -298,7 +305,7 @@ def respond(world: World, chance: random.Random, at_s: float) -> None:
             alert=alert,
             action=action,  # type: ignore[arg-type]
             user="ann",
-            at=msgspec.convert(town.time(world.scheduler.now_s), type=__import__("datetime").datetime),
+            at=msgspec.convert(town.time(world.scheduler.now_s), type=datetime),
             outcome="venue" if action == "outcome" else msgspec.UNSET,
         )
         at = TopicPartition("responses", town.home(name))

@@ -139,7 +139,10 @@ class SimulatedGroup:
         begin = getattr(member, "begin", None)
         if begin is None:
             return
-        generation, committed = self.generation, {at.partition: self._server.committed(self._name, at) for at in self._positions}
+        generation, committed = (
+            self.generation,
+            {at.partition: self._server.committed(self._name, at) for at in self._positions},
+        )
         for number, offset in (await begin(committed)).items():
             if generation == self.generation:
                 self._positions[TopicPartition(TOPIC, number)] = offset

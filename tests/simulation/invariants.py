@@ -58,7 +58,6 @@ class Invariants:
         self._changes = -1
         self._astray_s = float("inf")
         self._known_exits: Counter[str] = Counter()
-        self.restless_until_s = 0.0
         self.revisions = 0
 
     # After every step
@@ -147,7 +146,9 @@ class Invariants:
                 continue
             since_s = self._unsaid_since_s.setdefault(name, now_s)
             if now_s - since_s > SAID_S:
-                raise WrongError(f"{name}: a record waits for {behind_s:.0f} s, and nobody says so: {self._words(name)}")
+                raise WrongError(
+                    f"{name}: a record waits for {behind_s:.0f} s, and nobody says so: {self._words(name)}"
+                )
         if now_s - self._astray_s > 2 * SAID_S and not self._is_said(""):
             raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
@@ -156,13 +157,13 @@ class Invariants:
                 since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
                 if now_s - since_s > 2 * SAID_S and machine.probes and not machine.probes.not_ready():
                     raise WrongError(f"{machine.name} owns partitions {owned}, is ready, and Redis refuses it")
-            for _, code in machine.exits[self._known_exits[machine.name] :]:
+            for code, reason in machine.exits[self._known_exits[machine.name] :]:
                 self._known_exits[machine.name] += 1
                 if code not in EXITS:
-                    raise WrongError(f"{machine.name} has ended with exit code {code}: {machine.reason}")
+                    raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
-                for number, owned in list(machine.worker._owned.items()):
-                    kept = _kept(owned.inbox)
+                for number, each in list(machine.worker._owned.items()):
+                    kept = _kept(each.inbox)
                     if kept > WAITING_RECORDS:
                         raise WrongError(f"{machine.name}: partition {number} keeps {kept} records in memory")
 

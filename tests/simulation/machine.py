@@ -81,7 +81,7 @@ class Machine:
         self.worker: Worker | None = None
         self.skew_s = 0.0
         self.is_wanted = False
-        self.exits: list[tuple[float, int]] = []
+        self.exits: list[tuple[int, str]] = []  # exit codes and reasons
         self.starts = 0
         _machines[name] = self
 
@@ -127,7 +127,7 @@ class Machine:
         if not ended.is_alive:
             return
         log.info("%s: exit code %d", self.name, code)
-        self.exits.append((self.scheduler.now_s, code))
+        self.exits.append((code, self.reason))
         self.scheduler.kill(ended, code)
         self._restart()
 

@@ -84,7 +84,9 @@ class Oracle:
         self.last = derived
         self.revisions += [(f"{each.id}.{each.revision}", self._area.event(each)) for each in result.changes]
 
-    def _result(self, record: ScanRecord, where: str) -> tuple[ClosedTick | ResponseResult, list[tuple[bytes | None, ...]]]:
+    def _result(
+        self, record: ScanRecord, where: str
+    ) -> tuple[ClosedTick | ResponseResult, list[tuple[bytes | None, ...]]]:
         if record.next_response != (self.last.next_response if self.last else 0):
             return self._responded(record, where)
         tick, read = self._repeated(record) if self._is_wall else self._next_tick(record, where)

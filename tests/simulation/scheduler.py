@@ -41,7 +41,7 @@ class Process:
         self.fibers: list[Fiber] = []
 
 
-class Fiber(greenlet):
+class Fiber(greenlet):  # type: ignore[misc]  # the library is untyped
     """A thread of a process. ``turn`` grows with every wait, so that an old wake-up is known as such."""
 
     def __init__(self, process: Process, name: str, work: Callable[[], object], scheduler: Scheduler) -> None:

@@ -197,7 +197,7 @@ class Loop(asyncio.BaseEventLoop):
         if self._fiber is not None:
             scheduler().wake(self._fiber)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
         scheduler().fiber.process.on_signal = callback
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Three small areas, and what their feeds send in a day: a thin background, bursts that open alerts, and odd records."""
+"""Three small areas, and what their feeds send in a day: a thin background, bursts that open alerts, odd records."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_both_hold_the_same_after_the_same_changes(
 
     def work() -> None:
         copy = RedisCopy(settings, 3600, clock)
-        copy.beat(area, HEALTH, contents_.datetime.fromtimestamp(NOW_S, contents_.UTC))
+        copy.beat(area, HEALTH, datetime.fromtimestamp(NOW_S, UTC))
         simulated_answers.extend(done(copy, area, calls, lambda key: world.call("DEL", key)))
 
     with simulated(scheduler):
@@ -93,7 +94,11 @@ def test_both_hold_the_same_after_the_same_changes(
         scheduler.run(NOW_S + 3600)
     assert scheduler.died == []
     assert simulated_answers == answers
-    held = {key.decode(): _readable(value) for key, value in world.keys.items() if not key.endswith((b":offset", b":health"))}
+    held = {
+        key.decode(): _readable(value)
+        for key, value in world.keys.items()
+        if not key.endswith((b":offset", b":health"))
+    }
     places = {key for key in mine if key.endswith(":where")}
     assert {key: held.pop(key) for key in places}.keys() == places  # the numbers of places are not modelled
     assert held == {key: value for key, value in mine.items() if key not in places}
