@@ -272,7 +272,7 @@ class SimulatedSent:
     """A record on its way."""
 
     def __init__(self) -> None:
-        self.offset = -1
+        self.offset = self.timestamp = -1
         self.error: Exception | None = None
 
     def get(self, timeout: float | None = None) -> SimulatedSent:
@@ -348,9 +348,11 @@ class SimulatedWriter:
         sequence, epoch = self._sequence, self._epoch
 
         def request() -> None:
+            log = self._server.log(at)
             first = self._server.produce(self._id, epoch, sequence, at, [record for record, _ in batch])
             for index, (_, sent) in enumerate(batch):
                 sent.offset = first + index
+                sent.timestamp = log.records[sent.offset - log.base].timestamp
 
         self._request("produce", request, deadline_s)
 
