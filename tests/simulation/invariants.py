@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter, deque
 from typing import Any
@@ -25,8 +26,8 @@ SAID_S = 60.0
 """Time within which it is said that an area is not watched, in seconds."""
 SCANNED_S = 60.0
 """Time within which a record is on record while nothing is wrong, in seconds."""
-WAITING_RECORDS = 300
-"""Largest number of records that an inbox may keep, waiting and acknowledged ones together."""
+KEPT_RECORDS = 300
+"""Largest number of records on record that an inbox may keep in memory."""
 EXITS = {0, 3}
 """Exit codes that a worker may have: it was asked to leave; another has its partition."""
 SPEAKING = {"catching_up", "kafka_away", "clock", "silent"}
@@ -164,8 +165,8 @@ class Invariants:
             if machine.is_running and machine.worker is not None:
                 for number, each in list(machine.worker._owned.items()):
                     kept = _kept(each.inbox)
-                    if kept > WAITING_RECORDS:
-                        raise WrongError(f"{machine.name}: partition {number} keeps {kept} records in memory")
+                    if kept > KEPT_RECORDS:
+                        raise WrongError(f"{machine.name}: partition {number} keeps {kept} records in memory that are on record")
 
     def _behind_s(self, name: str, now_s: float) -> float:
         """For how long a record has waited that something should have put on record."""
@@ -274,10 +275,10 @@ class Invariants:
 
 
 def _kept(inbox: Any) -> int:
-    """The records that an inbox keeps in memory."""
+    """The records that an inbox keeps in memory although they are on record."""
     uncovered = getattr(inbox, "_uncovered", None)
-    kept = len(inbox._outstanding) if uncovered is None else sum(map(len, uncovered.values()))
-    return kept + len(inbox.waiting)
+    kept = [each for each, _ in inbox._outstanding] if uncovered is None else itertools.chain(*uncovered.values())
+    return sum(inbox._covered.get(each.area, 0) > each.offset for each in kept)
 
 
 def _readable(value: Any) -> Any:

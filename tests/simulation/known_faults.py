@@ -39,7 +39,7 @@ KNOWN = {
     "a worker that Kafka's absence ends": Known(nullcontext, ("broker_away",), "has ended with exit code 1", False),
     "partitions added and not read": Known(nullcontext, ("partitions_added",), "a new partition is not read", False),
     "keys of Redis that do not come back": Known(nullcontext, ("keys_evicted",), "Redis:", False),
-    "memory behind an idle neighbour": Known(nullcontext, ("flood",), "records in memory", False),
+    "memory behind an idle neighbour": Known(nullcontext, ("flood",), "in memory that are on record", False),
     "a worker that Redis refuses": Known(nullcontext, ("wrong_password",), "Redis refuses it", False),
     "a transaction that tears": Known(nullcontext, ("late_copy",), "no scan record names it", False),
 }
