@@ -93,6 +93,7 @@ class Transaction:
     partitions: dict[TopicPartition, None] = field(default_factory=dict)
     began_s: float = 0.0
     last_end: bool | None = None
+    renewed_from: int | None = None
 
 
 @dataclass
@@ -228,14 +229,22 @@ class SimulatedBroker:
 
     # Transactions
 
-    def init_producer(self, transactional_id: str) -> tuple[int, int]:
-        """Return producer id and a new epoch; the transaction that the previous one left is aborted."""
+    def init_producer(self, transactional_id: str, epoch: int | None = None) -> tuple[int, int]:
+        """Return producer id and a new epoch; the transaction that the previous one left is aborted.
+
+        ``epoch``: that of a producer which asks for its next one, and is refused if another has taken over.
+        """
         known = self.transactions.get(transactional_id)
         if known is None:
             self._producers += 1
             self.transactions[transactional_id] = Transaction(self._producers)
             return self._producers, 0
+        if epoch is not None:
+            if known.renewed_from == epoch:
+                return known.producer, known.epoch  # asked again, because the answer was lost
+            self._transaction(transactional_id, epoch)
         known.epoch += 1
+        known.renewed_from = epoch
         if known.is_ongoing:
             self._end(known, is_commit=False)
         known.last_end = None
@@ -288,7 +297,7 @@ class SimulatedBroker:
         """Abort the transactions that take too long; their producers are fenced."""
         for transaction in self.transactions.values():
             if transaction.is_ongoing and self.scheduler.now_s - transaction.began_s > TRANSACTION_S:
-                transaction.epoch += 1
+                transaction.epoch, transaction.renewed_from = transaction.epoch + 1, None
                 self._end(transaction, is_commit=False)
 
     def _transaction(self, transactional_id: str, epoch: int) -> Transaction:

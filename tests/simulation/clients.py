@@ -299,8 +299,11 @@ class SimulatedWriter:
         self._copies: list[tuple[int, Callable[[], None]]] = []
 
     def init_transactions(self) -> None:
+        self._take_epoch(None)
+
+    def _take_epoch(self, former: int | None) -> None:
         def request() -> None:
-            _, self._epoch = self._server.init_producer(self._id)
+            _, self._epoch = self._server.init_producer(self._id, former)
 
         self._request("init", request, self._scheduler.now_s + BLOCK_S)
 
@@ -308,7 +311,7 @@ class SimulatedWriter:
         if self._failure is not None:
             raise self._failure
         if RENEWS_EPOCHS[0] and self._has_ended:
-            self.init_transactions()
+            self._take_epoch(self._epoch)
         self._has_ended = False
         self._added, self._waiting = set(), []
 
