@@ -43,5 +43,5 @@ KNOWN = {
     "a worker that Redis refuses": Known(nullcontext, ("wrong_password",), "Redis refuses it", False),
     "a transaction that tears": Known(nullcontext, ("late_copy",), "no scan record names it", False),
 }
-UNMENDED = {name for known in KNOWN.values() if not known.is_mended for name in known.drawn} | {"disk_full"}
+UNMENDED = {name for known in KNOWN.values() if not known.is_mended for name in known.drawn} | {"cut", "disk_full"}
 """Faults that ordinary days leave out, because the worker does not survive them."""
