@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from kafka import TopicPartition
@@ -164,8 +165,8 @@ PASSES_OVER = [True]
 """Whether the clients pass over what cannot be decoded, as :mod:`streams.brokers.batches` lets them."""
 
 
-RENEWS_EPOCHS = [False]
-"""Whether a writer takes a new epoch for each transaction."""
+RENEWS_EPOCHS = [find_spec("streams.brokers.transactional_producer") is not None]
+"""Whether a writer takes a new epoch for each transaction, as the one in use does."""
 
 
 class SimulatedReader:

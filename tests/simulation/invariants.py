@@ -166,7 +166,8 @@ class Invariants:
                 for number, each in list(machine.worker._owned.items()):
                     kept = _kept(each.inbox)
                     if kept > KEPT_RECORDS:
-                        raise WrongError(f"{machine.name}: partition {number} keeps {kept} records in memory that are on record")
+                        where = f"{machine.name}: partition {number}"
+                        raise WrongError(f"{where} keeps {kept} records in memory that are on record")
 
     def _behind_s(self, name: str, now_s: float) -> float:
         """For how long a record has waited that something should have put on record."""
