@@ -1,7 +1,7 @@
 """The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out.
 
-A mend is undone by patches. While the target of a patch does not exist, the mend is not in this tree: the fault is found
-without a patch, and ordinary days leave out what brings it out.
+A mend is undone by patches. While the target of a patch does not exist, the mend is not in this tree: the fault is
+found without a patch, and ordinary days leave out what brings it out.
 """
 
 from __future__ import annotations
