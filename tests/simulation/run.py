@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.simulation.day import Failure, World, simulate
+from tests.simulation.day import Failure, World, past, simulate
 from tests.simulation.faults import plan
 from tests.simulation.known_faults import KNOWN
 
@@ -29,6 +29,7 @@ ROOM = 2
 def day(seed: int, known: str) -> Failure | World:
     """Simulate the day of a seed, with a known fault put back if there is one; return the world, or its failure."""
     drawn = KNOWN[known].drawn if known else None
+    past()  # the days before are without the fault
     with KNOWN[known].put_back() if known else nullcontext():
         try:
             return simulate(seed, partial(plan, names=drawn))
