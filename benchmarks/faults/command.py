@@ -1,0 +1,70 @@
+"""The command line: which faults, how long, how many at a time."""
+
+from __future__ import annotations
+
+import fnmatch
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from benchmarks.faults.fault import FULL, SHORT, Fault, Form
+from benchmarks.faults.register import FAULTS
+from benchmarks.faults.run import Row, run
+
+KEPT = Path(__file__).resolve().parents[2] / ".cache" / "faults"
+"""The measured rows, one file each, so that one of them can be measured again."""
+
+
+@click.command()
+@click.option("--only", multiple=True, metavar="PATTERN", help="Names or families of faults, as in a shell.")
+@click.option("--short", is_flag=True, help="Let faults last for seconds; change no page.")
+@click.option("--at-once", default=2, show_default=True, help="Number of faults at a time.")
+def main(only: tuple[str, ...], short: bool, at_once: int) -> None:
+    """Inflict the faults and write the page."""
+    form = SHORT if short else FULL
+    console = Console(stderr=True)
+    chosen = [each for each in FAULTS.values() if is_chosen(each, only)]
+    if not chosen:
+        raise click.ClickException(f"no fault of that name; there are: {', '.join(FAULTS)}")
+    with ThreadPoolExecutor(at_once) as lanes:
+        running = {lanes.submit(measured, each, form): each for each in chosen}
+        for number, future in enumerate(as_completed(running), 1):
+            row = future.result()
+            console.print(f"{number}/{len(chosen)} {summary(row)}", markup=False, highlight=False)
+            if not short:
+                keep(row)
+
+
+def is_chosen(fault: Fault, only: tuple[str, ...]) -> bool:
+    """Return whether a fault is one of those that are asked for; without a pattern all are."""
+    return not only or any(fnmatch.fnmatch(name, each) for each in only for name in (fault.name, fault.family))
+
+
+def measured(fault: Fault, form: Form) -> Row:
+    """Run one row; a row that cannot be run at all says why."""
+    try:
+        return run(fault, form)
+    except Exception as error:  # noqa: BLE001 (the other rows go on)
+        return Row.failed(fault, f"{type(error).__name__}: {error}")
+
+
+def keep(row: Row) -> None:
+    """Keep a row for the page."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    name = "".join(each if each.isalnum() else "-" for each in row.name)
+    (KEPT / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(row)))
+
+
+def summary(row: Row) -> str:
+    """Return a row in one line."""
+    found = row.verdict
+    said = "; ".join(f"{each.channel} {each.text!r} {each.after_s:.0f} s" for each in row.firsts())
+    recovered = "not recovered" if row.recovered_s is None else f"well after {row.recovered_s:.0f} s"
+    return (
+        f"{row.name}: {row.failure} lost {found.lost}, doubled {found.doubled}, wrong {found.wrong}, not shown "
+        f"{found.not_shown}, not told {found.not_told} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}; "
+        f"ends {row.ends}; {said}; {found.notes}"
+    )

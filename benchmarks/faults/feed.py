@@ -1,0 +1,118 @@
+"""The incidents of a row: most of them at once, then some during the fault, the rest after it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stamina
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from tests.integration.worker_process import BEGIN, Deployment, Row, incidents, tick
+
+STEADY, LIVE = "leeds", "york"
+"""The two areas. The clock of the first shows the time of its records, so that its alerts can be foretold byte for
+byte; the clock of the second is the wall clock."""
+NUMBER, DAYS = 320, 12.0
+BEFORE, DURING = 0.45, 0.5
+"""Shares of the incidents that are sent before the fault and during it."""
+LAST_BURST = 0.872
+"""Share of the days after which the last of the four bursts is over."""
+DELIVER_S = 900.0
+
+
+def both_areas() -> list[Row]:
+    """Return the incidents of both areas, in turn; the last burst of the live one is hours ago."""
+    now = datetime.now(UTC)
+    live = [
+        row
+        for row in incidents(LIVE, NUMBER, 7, DAYS, now - timedelta(days=DAYS * LAST_BURST))
+        if occurred(row) < now - timedelta(minutes=2)
+    ]
+    steady = incidents(STEADY, NUMBER, 5, DAYS)
+    return [row for pair in itertools.zip_longest(steady, live) for row in pair if row is not None]
+
+
+def occurred(row: Row) -> datetime:
+    """Return when the incident of a row occurred."""
+    _, _, text = row[1].partition(b'"occurred_at": "')
+    return datetime.fromisoformat(text.partition(b'"')[0].decode())
+
+
+class Feed:
+    """Sends the incidents to Kafka and waits for as long as that takes.
+
+    ``settings`` are those of the producer; ``stamp_shift_s``: how far the arrivals are shifted that it claims, or None
+    if the broker stamps them. A fault may change both.
+    """
+
+    def __init__(self, site: Deployment) -> None:
+        self._site = site
+        self._rows = both_areas()
+        self._before = int(BEFORE * len(self._rows))
+        self._during = int((BEFORE + DURING) * len(self._rows))
+        self._thread = threading.Thread(target=self._pace, name="feed", daemon=True)
+        self._over_s = 0.0
+        self._hurry = threading.Event()
+        self._failure: Exception | None = None
+        self.settings: dict[str, Any] = {}
+        self.headers: list[tuple[str, bytes]] = []
+        self.stamp_shift_s: float | None = None
+        self.sent = 0
+
+    def start(self) -> None:
+        """Send the first share."""
+        self._site.produce(self._rows[: self._before])
+        self.sent = self._before
+
+    def pace(self, over_s: float) -> None:
+        """Send the second share in the background, spread over this many seconds."""
+        self._over_s = over_s
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Send what is left, and a tick record that closes the last tick of the steady area."""
+        self._hurry.set()
+        self._thread.join(DELIVER_S)
+        if self._failure is not None or self._thread.is_alive():
+            raise RuntimeError(f"the feed was not delivered within {DELIVER_S:g} s") from self._failure
+        self._send(self._rows[self._during :])
+        self._send([tick(STEADY, BEGIN + timedelta(days=DAYS + 1))])
+
+    def _pace(self) -> None:
+        rows = self._rows[self._before : self._during]
+        try:
+            for row in rows:
+                self._send([row])
+                self._hurry.wait(self._over_s / len(rows))
+        except KafkaError as error:
+            self._failure = error
+
+    def _send(self, rows: Sequence[Row]) -> None:
+        """Send rows in order, each again until Kafka has it; a record that was there already is a duplicate."""
+        for attempt in stamina.retry_context(KafkaError, attempts=None, timeout=DELIVER_S, wait_max=1.0):
+            with attempt:
+                while rows:
+                    self._deliver(rows)
+                    rows = ()
+
+    def _deliver(self, rows: Sequence[Row]) -> None:
+        arguments = {"bootstrap_servers": self._site.kafka.bootstrap.split(","), "acks": "all"} | self.settings
+        producer = KafkaProducer(**arguments, delivery_timeout_ms=20_000, request_timeout_ms=10_000)
+        topic, shift_s = self._site.kafka.topic("incidents"), self.stamp_shift_s
+        try:
+            stamp = None if shift_s is None else round(1000 * (time.time() + shift_s))
+            futures = [
+                producer.send(topic, value, key=area.encode(), headers=[*headers, *self.headers], timestamp_ms=stamp)
+                for area, value, headers in rows
+            ]
+            for future in futures:
+                future.get(timeout=20)
+            self.sent += len(rows)
+        finally:
+            producer.close(timeout=2)

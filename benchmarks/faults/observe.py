@@ -1,0 +1,181 @@
+"""What the operator is told during a fault, and when: by metrics, health checks, the console's page and the log."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal, Self
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.faults.stage import Stage
+from benchmarks.faults.supervisor import Supervised
+
+Channel = Literal["metric", "health", "page", "log"]
+CHANNELS: tuple[Channel, ...] = ("metric", "health", "page", "log")
+LOOK_S = 0.5
+"""Time between two looks, in seconds."""
+LOUD = ("warning", "error", "critical")
+USUAL_FEEDS = ("healthy", "learning")
+DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
+"""Gauges that speak when they are 0."""
+QUIET = frozenset(
+    {
+        "hotspots_records_total",
+        "hotspots_ticks_total",
+        "hotspots_scans_total",
+        "hotspots_alerts_total",
+        "hotspots_alert_revisions_total",
+        "hotspots_responses_total",
+        "hotspots_merged_ticks_total",
+        "hotspots_unmapped_categories_total",
+        "hotspots_recalibrations_total",
+        "hotspots_webhook_delivered_total",
+        "hotspots_console_answers_total",
+    }
+)
+"""Counters that grow from day to day; each other counter of the monitor speaks when it grows."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    """The first thing that a channel said during a fault, in seconds after the fault began."""
+
+    channel: Channel
+    text: str
+    after_s: float
+
+
+class Observer:
+    """Looks at every process of a stage, from :meth:`begin` on, until it is closed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._words: dict[tuple[Channel, str], float] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._began_s = 0.0
+        self._lines: dict[str, int] = {}
+        self._present: set[int] = set()
+        self._before: dict[int, dict[str, float]] = {}
+
+    def begin(self) -> None:
+        """The fault begins now: what is said from here on counts."""
+        self._began_s = time.monotonic()
+        for process in self._stage.processes:
+            self._lines[process.instance] = len(process.log)
+            self._present.add(process.process.process.pid)
+        looks: list[Callable[[], None]] = [lambda each=each: self._look_at(each) for each in self._stage.workers]  # type: ignore[misc]
+        looks += [lambda: self._look_at(self._stage.webhook), self._look_at_page, self._look_at_logs]
+        for look in looks:
+            self._threads.append(threading.Thread(target=self._keep, args=(look,), daemon=True))
+            self._threads[-1].start()
+
+    def words(self) -> list[Word]:
+        """Return everything that was said, in order of time."""
+        with self._lock:
+            found = [Word(channel, text, round(after_s, 1)) for (channel, text), after_s in self._words.items()]
+        return sorted(found, key=lambda each: each.after_s)
+
+    def elapsed_s(self) -> float:
+        """Return the seconds since the fault began."""
+        return time.monotonic() - self._began_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep(self, look: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            look()
+            self._stopping.wait(LOOK_S)
+
+    def _say(self, channel: Channel, text: str) -> None:
+        with self._lock:
+            self._words.setdefault((channel, plain(text)), self.elapsed_s())
+
+    def _look_at(self, process: Supervised) -> None:
+        pid = process.process.process.pid
+        status, text = process.asked("/metrics")
+        if status != 200:
+            self._say("metric", "up = 0")
+        else:
+            for name in speaking(text, self._baseline(pid, text)):
+                self._say("metric", name)
+        for path in ("/readyz", "/healthz"):
+            status, text = process.asked(path)
+            if status != 200:
+                self._say("health", f"{path}: {text.strip() or 'no answer'}")
+
+    def _baseline(self, pid: int, text: str) -> dict[str, float]:
+        """Return the counters of a process when it was first seen; those of a new one begin at 0."""
+        if pid not in self._before:
+            self._before[pid] = counters(text) if pid in self._present else {}
+        return self._before[pid]
+
+    def _look_at_page(self) -> None:
+        status, text = self._stage.console.asked("/api/health")
+        if status != 200:
+            self._say("page", "connection lost")
+            return
+        health = json.loads(text)
+        if not health["redis"]:
+            self._say("page", "no Redis")
+        for area in health["areas"]:
+            if area["worker"] != "alive":
+                self._say("page", "worker dead")
+            elif area.get("feed") not in USUAL_FEEDS:
+                self._say("page", f"feed {area.get('feed')}")
+
+    def _look_at_logs(self) -> None:
+        for process in self._stage.processes:
+            text = process.log
+            read = self._lines.get(process.instance, 0)
+            whole = text.rfind("\n") + 1
+            self._lines[process.instance] = max(read, whole)
+            for line in text[read:whole].splitlines():
+                if line.startswith("{"):
+                    entry = json.loads(line)
+                    if entry["level"] in LOUD:
+                        self._say("log", f"{process.command}: {entry['message']}")
+
+
+def counters(text: str) -> dict[str, float]:
+    """Return the samples of the counters that speak when they grow."""
+    return {name: value for name, value in _samples(text) if name.partition("[")[0] not in QUIET}
+
+
+def speaking(text: str, before: dict[str, float]) -> Iterator[str]:
+    """Yield what metrics say is wrong: gauges that are 0, an unusual state of a feed, counters that have grown."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            state = sample.labels.get("state", "")
+            if sample.name in DOWN and sample.value == 0:
+                yield f"{sample.name} = 0"
+            elif sample.name == "hotspots_feed_state" and sample.value == 1 and state not in USUAL_FEEDS:
+                yield f"hotspots_feed_state {state}"
+    for name, value in counters(text).items():
+        if value > before.get(name, 0.0):
+            yield f"{name.partition('[')[0]} grows"
+
+
+def _samples(text: str) -> Iterator[tuple[str, float]]:
+    for family in text_string_to_metric_families(text):
+        if family.type == "counter" and family.name.startswith("hotspots_"):
+            for sample in family.samples:
+                if sample.name.endswith("_total"):
+                    yield f"{sample.name}{sorted(sample.labels.items())}", sample.value
+
+
+def plain(text: str) -> str:
+    """Return a text without ports, folders and the numbers that differ from run to run."""
+    text = re.sub(r"127\.0\.0\.1[:,]? ?(port )?\d+", "127.0.0.1", text)
+    return " ".join(re.sub(r"\d{3,}", "N", text).split())[:160]
