@@ -10,11 +10,14 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks.faults.fault import FULL, SHORT, Fault, Form
+from benchmarks.faults import page, picture
+from benchmarks.faults.fault import FAMILIES, FULL, SHORT, Fault, Form
 from benchmarks.faults.register import FAULTS
-from benchmarks.faults.run import Row, run
+from benchmarks.faults.row import Row
+from benchmarks.faults.run import run
 
-KEPT = Path(__file__).resolve().parents[2] / ".cache" / "faults"
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".cache" / "faults"
 """The measured rows, one file each, so that one of them can be measured again."""
 
 
@@ -36,6 +39,8 @@ def main(only: tuple[str, ...], short: bool, at_once: int) -> None:
             console.print(f"{number}/{len(chosen)} {summary(row)}", markup=False, highlight=False)
             if not short:
                 keep(row)
+    if not short:
+        write_documents()
 
 
 def is_chosen(fault: Fault, only: tuple[str, ...]) -> bool:
@@ -48,7 +53,7 @@ def measured(fault: Fault, form: Form) -> Row:
     try:
         return run(fault, form)
     except Exception as error:  # noqa: BLE001 (the other rows go on)
-        return Row.failed(fault, f"{type(error).__name__}: {error}")
+        return Row.failed(fault, form, f"{type(error).__name__}: {error}")
 
 
 def keep(row: Row) -> None:
@@ -58,13 +63,22 @@ def keep(row: Row) -> None:
     (KEPT / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(row)))
 
 
+def write_documents() -> None:
+    """Write page and picture from every row that is kept."""
+    kept = {row.name: row for row in (msgspec.json.decode(each.read_bytes(), type=Row) for each in KEPT.glob("*.json"))}
+    names = [each.name for family in FAMILIES for each in FAULTS.values() if each.family == family]
+    rows = [kept[name] for name in names if name in kept]
+    page.write(ROOT / "docs", rows)
+    picture.draw(ROOT / "docs" / "images" / "reliability.svg", rows)
+
+
 def summary(row: Row) -> str:
     """Return a row in one line."""
     found = row.verdict
     said = "; ".join(f"{each.channel} {each.text!r} {each.after_s:.0f} s" for each in row.firsts())
     recovered = "not recovered" if row.recovered_s is None else f"well after {row.recovered_s:.0f} s"
     return (
-        f"{row.name}: {row.failure} lost {found.lost}, doubled {found.doubled}, wrong {found.wrong}, not shown "
+        f"{row.title}: {row.failure} lost {found.lost}, doubled {found.doubled}, wrong {found.wrong}, not shown "
         f"{found.not_shown}, not told {found.not_told} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}; "
         f"ends {row.ends}; {said}; {found.notes}"
     )

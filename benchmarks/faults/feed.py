@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -24,6 +25,9 @@ BEFORE, DURING = 0.45, 0.5
 LAST_BURST = 0.872
 """Share of the days after which the last of the four bursts is over."""
 DELIVER_S = 900.0
+"""Time limit for the delivery of a share, in seconds; no fault lasts as long."""
+ACKNOWLEDGE_S = 15.0
+"""Time limit for Kafka to acknowledge a record, in seconds, before it is sent again."""
 
 
 def both_areas() -> list[Row]:
@@ -60,6 +64,8 @@ class Feed:
         self._over_s = 0.0
         self._hurry = threading.Event()
         self._failure: Exception | None = None
+        self._producer: KafkaProducer | None = None
+        self._used: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
         self.headers: list[tuple[str, bytes]] = []
         self.stamp_shift_s: float | None = None
@@ -83,6 +89,7 @@ class Feed:
             raise RuntimeError(f"the feed was not delivered within {DELIVER_S:g} s") from self._failure
         self._send(self._rows[self._during :])
         self._send([tick(STEADY, BEGIN + timedelta(days=DAYS + 1))])
+        self._close()
 
     def _pace(self) -> None:
         rows = self._rows[self._before : self._during]
@@ -94,25 +101,36 @@ class Feed:
             self._failure = error
 
     def _send(self, rows: Sequence[Row]) -> None:
-        """Send rows in order, each again until Kafka has it; a record that was there already is a duplicate."""
+        """Send rows in order, all of them again until Kafka has them; those that were there already are duplicates."""
         for attempt in stamina.retry_context(KafkaError, attempts=None, timeout=DELIVER_S, wait_max=1.0):
             with attempt:
-                while rows:
-                    self._deliver(rows)
-                    rows = ()
+                self._deliver(rows)
+        self.sent += len(rows)
 
     def _deliver(self, rows: Sequence[Row]) -> None:
-        arguments = {"bootstrap_servers": self._site.kafka.bootstrap.split(","), "acks": "all"} | self.settings
-        producer = KafkaProducer(**arguments, delivery_timeout_ms=20_000, request_timeout_ms=10_000)
-        topic, shift_s = self._site.kafka.topic("incidents"), self.stamp_shift_s
+        producer, topic = self._opened(), self._site.kafka.topic("incidents")
+        stamp = None if self.stamp_shift_s is None else round(1000 * (time.time() + self.stamp_shift_s))
         try:
-            stamp = None if shift_s is None else round(1000 * (time.time() + shift_s))
             futures = [
                 producer.send(topic, value, key=area.encode(), headers=[*headers, *self.headers], timestamp_ms=stamp)
                 for area, value, headers in rows
             ]
             for future in futures:
-                future.get(timeout=20)
-            self.sent += len(rows)
-        finally:
-            producer.close(timeout=2)
+                future.get(timeout=ACKNOWLEDGE_S)
+        except KafkaError:
+            self._close()  # after a broker has died, the library's sender can stop sending for ever
+            raise
+
+    def _opened(self) -> KafkaProducer:
+        """Return the producer with the settings of now."""
+        if self._producer is None or self._used != self.settings:
+            self._close()
+            arguments = {"bootstrap_servers": self._site.kafka.bootstrap.split(","), "acks": "all"} | self.settings
+            self._producer, self._used = KafkaProducer(**arguments), dict(self.settings)
+        return self._producer
+
+    def _close(self) -> None:
+        if self._producer is not None:
+            with contextlib.suppress(KafkaError):
+                self._producer.close(timeout=1)
+        self._producer = None

@@ -20,7 +20,8 @@ CHANNELS: tuple[Channel, ...] = ("metric", "health", "page", "log")
 LOOK_S = 0.5
 """Time between two looks, in seconds."""
 LOUD = ("warning", "error", "critical")
-USUAL_FEEDS = ("healthy", "learning")
+USUAL_FEEDS = ("healthy", "learning", "silent")
+"""States of a feed that say nothing of a fault; the feed of a row pauses."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
 """Gauges that speak when they are 0."""
 QUIET = frozenset(
@@ -122,18 +123,8 @@ class Observer:
         return self._before[pid]
 
     def _look_at_page(self) -> None:
-        status, text = self._stage.console.asked("/api/health")
-        if status != 200:
-            self._say("page", "connection lost")
-            return
-        health = json.loads(text)
-        if not health["redis"]:
-            self._say("page", "no Redis")
-        for area in health["areas"]:
-            if area["worker"] != "alive":
-                self._say("page", "worker dead")
-            elif area.get("feed") not in USUAL_FEEDS:
-                self._say("page", f"feed {area.get('feed')}")
+        for problem in problems_on_page(self._stage.console):
+            self._say("page", problem)
 
     def _look_at_logs(self) -> None:
         for process in self._stage.processes:
@@ -148,9 +139,28 @@ class Observer:
                         self._say("log", f"{process.command}: {entry['message']}")
 
 
+def problems_on_page(console: Supervised) -> list[str]:
+    """Return what an open page says is wrong."""
+    status, text = console.asked("/api/health")
+    if status != 200:
+        return ["connection lost"]
+    health = json.loads(text)
+    problems = [] if health["redis"] else ["no Redis"]
+    for area in health["areas"]:
+        if area["worker"] != "alive":
+            problems.append("worker dead")
+        elif area.get("feed") not in USUAL_FEEDS:
+            problems.append(f"feed {area.get('feed')}")
+    return problems
+
+
 def counters(text: str) -> dict[str, float]:
     """Return the samples of the counters that speak when they grow."""
-    return {name: value for name, value in _samples(text) if name.partition("[")[0] not in QUIET}
+    return {
+        name: value
+        for name, value in _samples(text)
+        if name.partition("[")[0] not in QUIET and "'committed'" not in name
+    }
 
 
 def speaking(text: str, before: dict[str, float]) -> Iterator[str]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.faults.fault import FAULTS
-from benchmarks.faults.rows import broker, network, redis, worker
+from benchmarks.faults.rows import broker, clocks, configuration, network, records, redis, topics, worker
 
-__all__ = ["FAULTS", "broker", "network", "redis", "worker"]
+__all__ = ["FAULTS", "broker", "clocks", "configuration", "network", "records", "redis", "topics", "worker"]

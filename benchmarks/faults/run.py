@@ -5,58 +5,24 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from kafka.errors import KafkaError
 from redis import RedisError
 
 from benchmarks.faults.fault import Fault, Form
 from benchmarks.faults.feed import LIVE, STEADY
-from benchmarks.faults.observe import CHANNELS, Observer, Word
+from benchmarks.faults.observe import Observer, problems_on_page
+from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
-from benchmarks.faults.verdict import Verdict, judge, missing_in_redis
+from benchmarks.faults.verdict import judge, missing_in_redis
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
 
 READY_S = 120.0
 RECOVERY_S = 240.0
 """Time limit for everything to be well again after a fault has ended, in seconds."""
-
-
-class Row(msgspec.Struct, kw_only=True):
-    """What was measured: ``lasted_s`` from the begin of the fault to its end, ``recovered_s`` from there until every
-    incident is on record, every worker ready and Redis complete (None: not within the limit). ``ends``: exit codes.
-    """
-
-    name: str
-    family: str
-    lasted_s: float
-    recovered_s: float | None
-    verdict: Verdict
-    words: list[Word]
-    ends: list[int]
-    failure: str = ""
-
-    @classmethod
-    def failed(cls, fault: Fault, failure: str) -> Row:
-        """Return the row of a fault that could not be inflicted."""
-        return cls(
-            name=fault.name,
-            family=fault.family,
-            lasted_s=0.0,
-            recovered_s=None,
-            verdict=Verdict(),
-            words=[],
-            ends=[],
-            failure=failure,
-        )
-
-    def firsts(self) -> list[Word]:
-        """Return the first word of each channel that spoke."""
-        found = (next((each for each in self.words if each.channel == channel), None) for channel in CHANNELS)
-        return [each for each in found if each is not None]
+CHECK_S = 0.2
 
 
 def run(fault: Fault, form: Form) -> Row:
@@ -73,15 +39,19 @@ def run(fault: Fault, form: Form) -> Row:
         fault.inflict(stage)
         lasted_s = observer.elapsed_s()
         stage.feed.finish()
-        recovered_s = settled_after(stage)
+        recovered_s, waiting = settled_after(stage)
         ends = [code for each in stage.processes for code in each.ends]
         words = observer.words()
-        inputs = stage.inputs if stage.inputs is not None else stage.site.read("incidents")
-        verdict = judge(stage.site, inputs, stage.redis, stage.desk.fired, is_exact=fault.is_exact)
+        inputs = stage.records("incidents")
+        verdict = judge(
+            stage.site, inputs, stage.records("alerts"), stage.redis, stage.desk.fired, is_exact=fault.is_exact
+        )
+        verdict.notes += [waiting] if waiting else []
         if len(inputs) < stage.feed.sent:
             verdict.notes.append(f"{stage.feed.sent} records sent, {len(inputs)} in the topic")
     return Row(
         name=fault.name,
+        title=fault.name.format(**form._asdict()),
         family=fault.family,
         lasted_s=round(lasted_s, 1),
         recovered_s=None if recovered_s is None else round(recovered_s, 1),
@@ -101,6 +71,7 @@ def prepare(stage: Stage) -> None:
     until(lambda: sum(stage.site.covered().values()) > 0, "scans are on record", READY_S)
     until(lambda: all(at >= last for at in _read(stage).values()), "the first share is on record", READY_S)
     until(lambda: is_copied(stage), "Redis is complete", READY_S)
+    until(lambda: not problems_on_page(stage.console), "the page shows that all is well", READY_S)
 
 
 def _read(stage: Stage) -> dict[str, int]:
@@ -108,22 +79,29 @@ def _read(stage: Stage) -> dict[str, int]:
     return {area: decode_scan(scans[area][-1]).accounts.read if area in scans else 0 for area in (STEADY, LIVE)}
 
 
-def settled_after(stage: Stage) -> float | None:
-    """Return the seconds until everything is well again; None if it is not within the limit."""
-    began_s = time.monotonic()
-    checks: tuple[Callable[[], bool], ...] = (
-        stage.site.is_covered,
-        lambda: all(each.is_ready() for each in stage.processes),
-        lambda: is_copied(stage),
-    )
+def settled_after(stage: Stage) -> tuple[float | None, str]:
+    """Return the seconds until everything is well again; None if it is not within the limit, and what is not."""
+    began_s, waiting = time.monotonic(), ""
     while time.monotonic() - began_s < RECOVERY_S:
         try:
-            if all(check() for check in checks):
-                return time.monotonic() - began_s
-        except (KafkaError, RedisError, OSError):
+            waiting = unsettled(stage)
+        except (KafkaError, RedisError, OSError) as error:
+            waiting = f"{type(error).__name__}: {error}"
             stage.site.close()
-        time.sleep(0.2)
-    return None
+        if not waiting:
+            return time.monotonic() - began_s, ""
+        time.sleep(CHECK_S)
+    return None, waiting
+
+
+def unsettled(stage: Stage) -> str:
+    """Return what is not well, in a few words; empty if all is."""
+    if not stage.site.is_covered():
+        return f"incidents wait to be scanned: {stage.site.covered()}"
+    waiting = [each.instance for each in stage.processes if not each.is_ready()]
+    if waiting:
+        return f"not ready: {', '.join(waiting)}"
+    return "" if is_copied(stage) else "Redis is not as Kafka"
 
 
 def is_copied(stage: Stage) -> bool:

@@ -19,6 +19,7 @@ from benchmarks.faults.fault import Fault, Form
 from benchmarks.faults.feed import LIVE, STEADY, Feed
 from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.supervisor import Supervised
+from streams.configuration.kafka import Topic
 from streams.local_services.kafka import LocalKafka
 from streams.local_services.service import free_port
 from streams.local_services.valkey import LocalValkey
@@ -41,13 +42,13 @@ class Stage:
     """Everything that takes part in a row. Enter it in a thread that outlives it.
 
     The processes of the monitor reach Kafka and Redis through the proxies; ``site`` and ``redis`` reach them directly.
-    ``inputs``: what was sent to the topic ``incidents``, if a fault removes it from there.
+    ``kept``: records by topic, as they were before a fault that removes them.
     """
 
     def __init__(self, folder: Path, fault: Fault, form: Form) -> None:
         self.folder = folder
         self.form = form
-        self.inputs: list[ConsumerRecord] | None = None
+        self.kept: dict[Topic, list[ConsumerRecord]] = {}
         self._setting = fault.setting
         self._stack = ExitStack()
 
@@ -93,6 +94,17 @@ class Stage:
     def processes(self) -> list[Supervised]:
         """The processes of the monitor."""
         return [*self.workers, self.console, self.webhook]
+
+    def keep(self, topic: Topic) -> None:
+        """Keep a copy of a topic's records."""
+        self.kept[topic] = self.site.read(topic)
+        self.site.close()
+
+    def records(self, topic: Topic) -> list[ConsumerRecord]:
+        """Return the records of a topic, and those that were there before a fault removed them."""
+        found = {(each.partition, each.offset, each.timestamp): each for each in self.kept.get(topic, ())}
+        found |= {(each.partition, each.offset, each.timestamp): each for each in self.site.read(topic)}
+        return list(found.values())
 
     def hold(self, seconds: float) -> None:
         """Let the fault last."""

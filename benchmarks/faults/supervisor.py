@@ -39,6 +39,8 @@ class Supervised:
         self.fault = fault
         self.ends: list[int] = []
         self._stopping = threading.Event()
+        self._may_run = threading.Event()
+        self._may_run.set()
         self._port = 0
         self.process = self._started()
         self._thread = threading.Thread(target=self._supervise, name=f"supervisor of {instance}", daemon=True)
@@ -68,6 +70,15 @@ class Supervised:
         while len(self.ends) == ends:
             time.sleep(CHECK_S)
         self.ends.pop()  # it was wanted
+
+    def halt(self) -> None:
+        """End the process in order and leave it ended until :meth:`resume`."""
+        self._may_run.clear()
+        self.restart()
+
+    def resume(self) -> None:
+        """Let the process run again."""
+        self._may_run.set()
 
     def stop(self) -> int:
         """End the process for good; returns its exit code."""
@@ -104,7 +115,11 @@ class Supervised:
     def _supervise(self) -> None:
         while not self._stopping.wait(CHECK_S):
             code = self.process.process.poll()
-            if code is not None:
-                self.ends.append(code)
-                if not self._stopping.wait(RESTART_S):
-                    self.process = self._started()
+            if code is None:
+                continue
+            self.ends.append(code)
+            self._stopping.wait(RESTART_S)
+            while not self._may_run.wait(CHECK_S) and not self._stopping.is_set():
+                pass
+            if not self._stopping.is_set():
+                self.process = self._started()
