@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import msgspec
+import stamina
 from rich.console import Console
 
 from benchmarks.faults import page, picture
@@ -27,6 +28,7 @@ KEPT = ROOT / ".cache" / "faults"
 @click.option("--at-once", default=2, show_default=True, help="Number of faults at a time.")
 def main(only: tuple[str, ...], short: bool, at_once: int) -> None:
     """Inflict the faults and write the page."""
+    stamina.instrumentation.set_on_retry_hooks([])
     form = SHORT if short else FULL
     console = Console(stderr=True)
     chosen = [each for each in FAULTS.values() if is_chosen(each, only)]

@@ -20,7 +20,7 @@ STEADY, LIVE = "leeds", "york"
 """The two areas. The clock of the first shows the time of its records, so that its alerts can be foretold byte for
 byte; the clock of the second is the wall clock."""
 NUMBER, DAYS = 320, 12.0
-BEFORE, DURING = 0.45, 0.5
+BEFORE, DURING = 0.55, 0.4
 """Shares of the incidents that are sent before the fault and during it."""
 LAST_BURST = 0.872
 """Share of the days after which the last of the four bursts is over."""

@@ -20,6 +20,7 @@ CHANNELS: tuple[Channel, ...] = ("metric", "health", "page", "log")
 LOOK_S = 0.5
 """Time between two looks, in seconds."""
 LOUD = ("warning", "error", "critical")
+"""Levels of log lines that count, of the monitor's own loggers: those of the client libraries are hints."""
 USUAL_FEEDS = ("healthy", "learning", "silent")
 """States of a feed that say nothing of a fault; the feed of a row pauses."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
@@ -135,7 +136,7 @@ class Observer:
             for line in text[read:whole].splitlines():
                 if line.startswith("{"):
                     entry = json.loads(line)
-                    if entry["level"] in LOUD:
+                    if entry["level"] in LOUD and entry["logger"].startswith("streams."):
                         self._say("log", f"{process.command}: {entry['message']}")
 
 
@@ -188,4 +189,4 @@ def _samples(text: str) -> Iterator[tuple[str, float]]:
 def plain(text: str) -> str:
     """Return a text without ports, folders and the numbers that differ from run to run."""
     text = re.sub(r"127\.0\.0\.1[:,]? ?(port )?\d+", "127.0.0.1", text)
-    return " ".join(re.sub(r"\d{3,}", "N", text).split())[:160]
+    return " ".join(re.sub(r"\d{4,}", "N", text).split())[:160]

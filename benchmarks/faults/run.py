@@ -22,7 +22,7 @@ from tests.integration.worker_process import until
 READY_S = 120.0
 RECOVERY_S = 240.0
 """Time limit for everything to be well again after a fault has ended, in seconds."""
-CHECK_S = 0.2
+CHECK_S = 0.5
 
 
 def run(fault: Fault, form: Form) -> Row:
@@ -67,8 +67,6 @@ def prepare(stage: Stage) -> None:
         until(each.is_ready, f"{each.instance} is ready", READY_S)
     stage.feed.start()
     last = stage.feed.sent // 2 - 2  # the steady area's last tick is still open
-    until(lambda: len(stage.site.read("incidents")) == stage.feed.sent, "the feed is in Kafka", READY_S)
-    until(lambda: sum(stage.site.covered().values()) > 0, "scans are on record", READY_S)
     until(lambda: all(at >= last for at in _read(stage).values()), "the first share is on record", READY_S)
     until(lambda: is_copied(stage), "Redis is complete", READY_S)
     until(lambda: not problems_on_page(stage.console), "the page shows that all is well", READY_S)

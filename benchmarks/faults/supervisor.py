@@ -42,6 +42,7 @@ class Supervised:
         self._may_run = threading.Event()
         self._may_run.set()
         self._port = 0
+        self._client = httpx.Client(timeout=ANSWER_S, verify=False, trust_env=False)
         self.process = self._started()
         self._thread = threading.Thread(target=self._supervise, name=f"supervisor of {instance}", daemon=True)
         self._thread.start()
@@ -84,6 +85,7 @@ class Supervised:
         """End the process for good; returns its exit code."""
         self._stopping.set()
         self._thread.join()
+        self._client.close()
         child = self.process.process
         if child.poll() is None:
             child.terminate()
@@ -98,7 +100,7 @@ class Supervised:
         try:
             self._port = self._port or next(iter(self.process.ports()), 0)
             if self._port:
-                answer = httpx.get(f"http://127.0.0.1:{self._port}{path}", timeout=ANSWER_S)
+                answer = self._client.get(f"http://127.0.0.1:{self._port}{path}")
                 return answer.status_code, answer.text
         except (psutil.Error, httpx.HTTPError):
             self._port = 0
