@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections import defaultdict
@@ -15,7 +16,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from benchmarks.faults.observe import Observer, problems_on_page
 from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
-from benchmarks.faults.verdict import judge, missing_in_redis
+from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
 
@@ -99,7 +100,9 @@ def unsettled(stage: Stage) -> str:
     waiting = [each.instance for each in stage.processes if not each.is_ready()]
     if waiting:
         return f"not ready: {', '.join(waiting)}"
-    return "" if is_copied(stage) else "Redis is not as Kafka"
+    if not is_copied(stage):
+        return "Redis is not as Kafka"
+    return "" if is_on_page(stage) else "the console does not show the open alerts of Kafka"
 
 
 def is_copied(stage: Stage) -> bool:
@@ -108,3 +111,14 @@ def is_copied(stage: Stage) -> bool:
     for record in stage.site.read("alerts"):
         written[(record.key or b"").decode()].append(record.value)
     return not any(missing_in_redis(stage.redis, area, written[area]) for area in (STEADY, LIVE))
+
+
+def is_on_page(stage: Stage) -> bool:
+    """Return whether the console shows the alerts that are open by the topic ``alerts``, in their last revisions."""
+    last: dict[str, bytes] = {}
+    for record in stage.site.read("alerts"):
+        last[revision(record.value)[0]] = record.value
+    still_open = {revision(value) for value in last.values() if is_open(value)}
+    status, text = stage.console.asked("/api/alerts?limit=1000")
+    features = json.loads(text)["features"] if status == 200 else []
+    return status == 200 and {(each["id"], each["properties"]["revision"]) for each in features} == still_open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -150,6 +151,8 @@ class Stage:
         else:
             brokers = three(self.folder)
         if self._setting.disk_mb:
+            if os.geteuid() != 0:
+                raise PermissionError("only root can mount the small file system that this fault fills")
             disk = self.folder / "kafka" / "data"
             disk.mkdir(parents=True)
             size = f"size={self._setting.disk_mb}m"
