@@ -88,7 +88,7 @@ class Feed:
         if self._failure is not None or self._thread.is_alive():
             raise RuntimeError(f"the feed was not delivered within {DELIVER_S:g} s") from self._failure
         self._send(self._rows[self._during :])
-        self._send([tick(STEADY, BEGIN + timedelta(days=DAYS + 1))])
+        self._close_last_tick()
         self._close()
 
     def _pace(self) -> None:
@@ -106,6 +106,13 @@ class Feed:
             with attempt:
                 self._deliver(rows)
         self.sent += len(rows)
+
+    def _close_last_tick(self) -> None:
+        """Send a tick record; one that is sent again announces a later time, or it would leave a tick open."""
+        for attempt in stamina.retry_context(KafkaError, attempts=None, timeout=DELIVER_S, wait_max=1.0):
+            with attempt:
+                self._deliver([tick(STEADY, BEGIN + timedelta(days=DAYS + attempt.num))])
+        self.sent += 1
 
     def _deliver(self, rows: Sequence[Row]) -> None:
         producer, topic = self._opened(), self._site.kafka.topic("incidents")

@@ -23,6 +23,8 @@ LOUD = ("warning", "error", "critical")
 """Levels of log lines that count, of the monitor's own loggers: those of the client libraries are hints."""
 USUAL_FEEDS = ("healthy", "learning", "silent")
 """States of a feed that say nothing of a fault; the feed of a row pauses."""
+DOWN_METRIC, NO_ANSWER = "up = 0", "no answer"
+"""What Prometheus and a health check say of any process that does not answer."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
 """Gauges that speak when they are 0."""
 QUIET = frozenset(
@@ -62,6 +64,7 @@ class Observer:
         self._threads: list[threading.Thread] = []
         self._began_s = 0.0
         self._lines: dict[str, int] = {}
+        self._usual: set[str] = set()  # what logs said before the fault
         self._present: set[int] = set()
         self._before: dict[int, dict[str, float]] = {}
 
@@ -69,7 +72,9 @@ class Observer:
         """The fault begins now: what is said from here on counts."""
         self._began_s = time.monotonic()
         for process in self._stage.processes:
-            self._lines[process.instance] = len(process.log)
+            text = process.log
+            self._lines[process.instance] = len(text)
+            self._usual.update(loud(process, text))
             self._present.add(process.process.process.pid)
         looks: list[Callable[[], None]] = [lambda each=each: self._look_at(each) for each in self._stage.workers]  # type: ignore[misc]
         looks += [lambda: self._look_at(self._stage.webhook), self._look_at_page, self._look_at_logs]
@@ -108,14 +113,14 @@ class Observer:
         pid = process.process.process.pid
         status, text = process.asked("/metrics")
         if status != 200:
-            self._say("metric", "up = 0")
+            self._say("metric", DOWN_METRIC)
         else:
             for name in speaking(text, self._baseline(pid, text)):
                 self._say("metric", name)
         for path in ("/readyz", "/healthz"):
             status, text = process.asked(path)
             if status != 200:
-                self._say("health", f"{path}: {text.strip() or 'no answer'}")
+                self._say("health", f"{path}: {text.strip()}" if text else NO_ANSWER)
 
     def _baseline(self, pid: int, text: str) -> dict[str, float]:
         """Return the counters of a process when it was first seen; those of a new one begin at 0."""
@@ -133,11 +138,19 @@ class Observer:
             read = self._lines.get(process.instance, 0)
             whole = text.rfind("\n") + 1
             self._lines[process.instance] = max(read, whole)
-            for line in text[read:whole].splitlines():
-                if line.startswith("{"):
-                    entry = json.loads(line)
-                    if entry["level"] in LOUD and entry["logger"].startswith("streams."):
-                        self._say("log", f"{process.command}: {entry['message']}")
+            for line in loud(process, text[read:whole]):
+                if line not in self._usual:
+                    self._say("log", line)
+
+
+def loud(process: Supervised, text: str) -> list[str]:
+    """Return the messages of the loud lines of a log."""
+    entries = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [
+        plain(f"{process.command}: {entry['message']}")
+        for entry in entries
+        if entry["level"] in LOUD and entry["logger"].startswith("streams.")
+    ]
 
 
 def problems_on_page(console: Supervised) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.faults.fault import Fault, Form
-from benchmarks.faults.observe import CHANNELS, Word
+from benchmarks.faults.observe import CHANNELS, DOWN_METRIC, NO_ANSWER, Word
 from benchmarks.faults.verdict import Verdict
 
 
@@ -40,6 +40,10 @@ class Row(msgspec.Struct, kw_only=True):
         )
 
     def firsts(self) -> list[Word]:
-        """Return the first word of each channel that spoke."""
-        found = (next((each for each in self.words if each.channel == channel), None) for channel in CHANNELS)
-        return [each for each in found if each is not None]
+        """Return the first word of each channel that spoke; that no process answers counts if there is no other."""
+        found = []
+        for channel in CHANNELS:
+            words = [each for each in self.words if each.channel == channel]
+            telling = [each for each in words if each.text not in (DOWN_METRIC, NO_ANSWER)]
+            found += (telling or words)[:1]
+        return found
