@@ -26,6 +26,8 @@ from streams.local_services.service import free_port
 from streams.local_services.valkey import LocalValkey
 from tests.integration.worker_process import CENTRE, Deployment, toml
 
+START_S, LOOK_S = 60.0, 0.25
+"""Time limit for the start of a worker, and time between two looks at it, in seconds."""
 SESSION_S = 6
 """Session time-out of the workers, in seconds."""
 TIERS = {"watch": 1.0, "advisory": 5.0, "alert": 30.0, "urgent": 365.0}
@@ -110,6 +112,18 @@ class Stage:
     def hold(self, seconds: float) -> None:
         """Let the fault last."""
         time.sleep(seconds)
+
+    def restart(self, seconds: float) -> None:
+        """Restart the worker, wait until it serves, and then let the fault last."""
+        self.worker.restart()
+        self.hold_served(seconds)
+
+    def hold_served(self, seconds: float) -> None:
+        """Wait until the worker serves its metrics, or does not come up, and then let the fault last."""
+        deadline_s = time.monotonic() + START_S
+        while self.worker.asked("/healthz")[0] != 200 and time.monotonic() < deadline_s:
+            time.sleep(LOOK_S)
+        self.hold(seconds)
 
     def another(self, instance: str) -> Supervised:
         """Start one more worker."""

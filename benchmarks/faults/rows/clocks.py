@@ -25,10 +25,9 @@ def worker_is(shift_s: int) -> Inflict:
 
     def inflict(stage: Stage) -> None:
         stage.worker.fault = f"clock:{shift_s}"
-        stage.worker.restart()
-        stage.hold(stage.form.away_s / 2)
+        stage.restart(stage.form.away_s / 2)
         stage.worker.fault = ""
-        stage.worker.restart()
+        stage.restart(0.0)
 
     return inflict
 

@@ -28,8 +28,7 @@ def changed(**settings: Any) -> Inflict:
     def inflict(stage: Stage) -> None:
         stage.hold(stage.form.away_s / 8)
         stage.write_configuration(**settings)
-        stage.worker.restart()
-        stage.hold(stage.form.away_s / 4)
+        stage.restart(stage.form.away_s / 4)
 
     return inflict
 
@@ -39,8 +38,7 @@ def boundary(stage: Stage) -> None:
     """Incidents of the other cells are outside from now on."""
     stage.hold(stage.form.away_s / 8)
     (stage.folder / "cells.txt").write_text("\n".join(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 10), 3)))
-    stage.worker.restart()
-    stage.hold(stage.form.away_s / 4)
+    stage.restart(stage.form.away_s / 4)
 
 
 fault("configuration changed: durations and radius", is_exact=False)(

@@ -53,8 +53,7 @@ def cut(topic: Topic) -> Inflict:
         with closing(KafkaAdminClient(**admin_arguments(stage.site.kafka))) as admin:
             admin.delete_records(halves)
         stage.hold(stage.form.away_s / 4)
-        stage.worker.restart()
-        stage.hold(stage.form.away_s / 4)
+        stage.restart(stage.form.away_s / 4)
 
     return inflict
 
@@ -79,7 +78,7 @@ def positions(move: str) -> Inflict:
                 }
                 admin.alter_group_offsets(kafka.group, to)
         stage.worker.resume()
-        stage.hold(stage.form.away_s / 4)
+        stage.hold_served(stage.form.away_s / 4)
 
     return inflict
 
