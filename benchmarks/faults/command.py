@@ -34,13 +34,16 @@ def main(only: tuple[str, ...], short: bool, at_once: int) -> None:
     chosen = [each for each in FAULTS.values() if is_chosen(each, only)]
     if not chosen:
         raise click.ClickException(f"no fault of that name; there are: {', '.join(FAULTS)}")
-    with ThreadPoolExecutor(at_once) as lanes:
-        running = {lanes.submit(measured, each, form): each for each in chosen}
+    lanes = ThreadPoolExecutor(at_once)
+    running = [lanes.submit(measured, each, form) for each in chosen]
+    try:
         for number, future in enumerate(as_completed(running), 1):
             row = future.result()
             console.print(f"{number}/{len(chosen)} {summary(row)}", markup=False, highlight=False)
             if not short:
                 keep(row)
+    finally:
+        lanes.shutdown(cancel_futures=True)  # at Ctrl-C the present rows end in order, and no other begins
     if not short:
         write_documents()
 
