@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Literal, Self
 
 import msgspec
@@ -67,6 +67,7 @@ class Observer:
         self._usual: set[str] = set()  # what logs said before the fault
         self._present: set[int] = set()
         self._before: dict[int, dict[str, float]] = {}
+        self._up: dict[int, set[str]] = {}
 
     def begin(self) -> None:
         """The fault begins now: what is said from here on counts."""
@@ -115,7 +116,7 @@ class Observer:
         if status != 200:
             self._say("metric", DOWN_METRIC)
         else:
-            for name in speaking(text, self._baseline(pid, text)):
+            for name in speaking(text, self._baseline(pid, text), self._was_up(pid, text)):
                 self._say("metric", name)
         for path in ("/readyz", "/healthz"):
             status, text = process.asked(path)
@@ -127,6 +128,12 @@ class Observer:
         if pid not in self._before:
             self._before[pid] = counters(text) if pid in self._present else {}
         return self._before[pid]
+
+    def _was_up(self, pid: int, text: str) -> set[str]:
+        """Return the gauges of a process that have been 1; they are 0 until its first check."""
+        up = self._up.setdefault(pid, set(DOWN) if pid in self._present else set())
+        up.update(name for name in DOWN if f"\n{name} 1.0" in text)
+        return up
 
     def _look_at_page(self) -> None:
         for problem in problems_on_page(self._stage.console):
@@ -177,12 +184,12 @@ def counters(text: str) -> dict[str, float]:
     }
 
 
-def speaking(text: str, before: dict[str, float]) -> Iterator[str]:
-    """Yield what metrics say is wrong: gauges that are 0, an unusual state of a feed, counters that have grown."""
+def speaking(text: str, before: dict[str, float], was_up: Set[str] = DOWN) -> Iterator[str]:
+    """Yield what metrics say is wrong: gauges that are 0 again, an unusual state of a feed, counters that have grown."""
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             state = sample.labels.get("state", "")
-            if sample.name in DOWN and sample.value == 0:
+            if sample.name in was_up and sample.value == 0:
                 yield f"{sample.name} = 0"
             elif sample.name == "hotspots_feed_state" and sample.value == 1 and state not in USUAL_FEEDS:
                 yield f"hotspots_feed_state {state}"
