@@ -84,6 +84,6 @@ def summary(row: Row) -> str:
     recovered = "not recovered" if row.recovered_s is None else f"well after {row.recovered_s:.0f} s"
     return (
         f"{row.title}: {row.failure} lost {found.lost}, doubled {found.doubled}, wrong {found.wrong}, not shown "
-        f"{found.not_shown}, not told {found.not_told} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}; "
+        f"{found.not_shown}, not told {found.not_told}, unseen {found.unseen} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}; "
         f"ends {row.ends}; {said}; {found.notes}"
     )

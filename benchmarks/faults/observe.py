@@ -185,7 +185,7 @@ def counters(text: str) -> dict[str, float]:
 
 
 def speaking(text: str, before: dict[str, float], was_up: Set[str] = DOWN) -> Iterator[str]:
-    """Yield what metrics say is wrong: gauges that are 0 again, an unusual state of a feed, counters that have grown."""
+    """Yield what metrics say is wrong: gauges that are 0 again, a feed's unusual state, counters that have grown."""
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             state = sample.labels.get("state", "")

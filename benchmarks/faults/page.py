@@ -81,6 +81,7 @@ def shortcomings(fault: Fault, row: Row) -> list[str]:
         (found.doubled, "doubled"),
         (found.wrong, "not as in an undisturbed run"),
         (found.not_shown, "not in Redis as in Kafka"),
+        (found.unseen, "bursts without an alert"),
         (found.not_told, "alerts that the on-call tool was not told of"),
     )
     why = [f"{number} {what}" for number, what in counts if number]

@@ -32,7 +32,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     ``lost`` and ``doubled``: revisions of alerts, and incidents that no scan record accounts for, or that two do.
     ``wrong``: revisions that are not those of an undisturbed run, or cannot be derived from the log, and breaks in the
     chain of digests. ``not_shown``: revisions that Redis lacks, has twice or does not have in order. ``not_told``:
-    alerts that the on-call tool was never told of. ``revisions``: how many there are.
+    alerts that the on-call tool was never told of. ``unseen``: bursts that opened no alert. ``revisions``: how many
+    there are.
     """
 
     revisions: int = 0
@@ -41,12 +42,13 @@ class Verdict(msgspec.Struct, kw_only=True):
     wrong: int = 0
     not_shown: int = 0
     not_told: int = 0
+    unseen: int = 0
     notes: list[str] = []
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is lost, doubled, wrong or missing in a copy."""
-        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_told)
+        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_told or self.unseen)
 
 
 def judge(
@@ -76,6 +78,7 @@ def judge(
             verdict.notes.append(f"{area}: {error}")
         verdict.not_shown += missing_in_redis(redis, area, written[area])
         _ask_the_desk(verdict, area, written[area], fired)
+        verdict.unseen += not any(speaks(value) for value in written[area])
     return verdict
 
 
@@ -157,6 +160,12 @@ def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes]) -> int:
     return missing
 
 
+def speaks(value: bytes) -> bool:
+    """Return whether a revision is news for a control room."""
+    alert = read_alert(value).data.properties
+    return alert.tier in SPEAKING_TIERS and bool(alert.notice)
+
+
 def is_open(value: bytes) -> bool:
     """Return whether a revision leaves its alert open."""
     return read_alert(value).data.properties.state not in TERMINAL
@@ -165,10 +174,6 @@ def is_open(value: bytes) -> bool:
 def _ask_the_desk(verdict: Verdict, area: str, written: Sequence[bytes], fired: Counter[str]) -> None:
     """Alerts that must ring have rung: all that are open, and of the steady area also those that have ended."""
     last = {revision(value)[0]: value for value in written}
-    speaking = {
-        revision(value)[0]
-        for value in written
-        if read_alert(value).data.properties.tier in SPEAKING_TIERS and read_alert(value).data.properties.notice
-    }
+    speaking = {revision(value)[0] for value in written if speaks(value)}
     due = {name for name in speaking if area == STEADY or is_open(last[name])}
     verdict.not_told += len(due - fired.keys())
