@@ -20,6 +20,7 @@ from benchmarks.faults.run import run
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".cache" / "faults"
 """The measured rows, one file each, so that one of them can be measured again."""
+COUNTS = ("lost", "doubled", "wrong", "not_shown", "not_told", "unseen")
 
 
 @click.command()
@@ -82,8 +83,6 @@ def summary(row: Row) -> str:
     found = row.verdict
     said = "; ".join(f"{each.channel} {each.text!r} {each.after_s:.0f} s" for each in row.firsts())
     recovered = "not recovered" if row.recovered_s is None else f"well after {row.recovered_s:.0f} s"
-    return (
-        f"{row.title}: {row.failure} lost {found.lost}, doubled {found.doubled}, wrong {found.wrong}, not shown "
-        f"{found.not_shown}, not told {found.not_told}, unseen {found.unseen} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}; "
-        f"ends {row.ends}; {said}; {found.notes}"
-    )
+    counts = ", ".join(f"{name.replace('_', ' ')} {getattr(found, name)}" for name in COUNTS)
+    outcome = f"{counts} of {found.revisions}; lasted {row.lasted_s:.0f} s, {recovered}"
+    return f"{row.title}: {row.failure} {outcome}; ends {row.ends}; {said}; {found.notes}"
