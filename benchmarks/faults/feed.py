@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ import stamina
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from tests.integration.worker_process import BEGIN, Deployment, Row, incidents, tick
+from tests.integration.worker_process import BEGIN, CENTRE, Deployment, Row, incidents, tick
 
 STEADY, LIVE = "leeds", "york"
 """The two areas. The clock of the first shows the time of its records, so that its alerts can be foretold byte for
 byte; the clock of the second is the wall clock."""
 NUMBER, DAYS = 320, 12.0
+BURST = 40
+"""Number of incidents of the burst in the live area: it begins during the fault and ends after it."""
 BEFORE, DURING = 0.55, 0.4
 """Shares of the incidents that are sent before the fault and during it."""
-LAST_BURST = 0.872
-"""Share of the days after which the last of the four bursts is over."""
 DELIVER_S = 900.0
 """Time limit for the delivery of a share, in seconds; no fault lasts as long."""
 ACKNOWLEDGE_S = 15.0
@@ -31,21 +31,27 @@ ACKNOWLEDGE_S = 15.0
 
 
 def both_areas() -> list[Row]:
-    """Return the incidents of both areas, in turn; the last burst of the live one is hours ago."""
+    """Return the incidents of both areas, in turn; the last of the live area are a burst of the last two hours."""
     now = datetime.now(UTC)
-    live = [
-        row
-        for row in incidents(LIVE, NUMBER, 7, DAYS, now - timedelta(days=DAYS * LAST_BURST))
-        if occurred(row) < now - timedelta(minutes=2)
-    ]
     steady = incidents(STEADY, NUMBER, 5, DAYS)
-    return [row for pair in itertools.zip_longest(steady, live) for row in pair if row is not None]
+    live = incidents(LIVE, NUMBER - BURST, 7, DAYS, now - timedelta(days=DAYS + 0.5))
+    return [row for pair in zip(steady, [*live, *burst(now)], strict=False) for row in pair]
 
 
-def occurred(row: Row) -> datetime:
-    """Return when the incident of a row occurred."""
-    _, _, text = row[1].partition(b'"occurred_at": "')
-    return datetime.fromisoformat(text.partition(b'"')[0].decode())
+def burst(now: datetime) -> list[Row]:
+    """Return incidents at one place of the live area, in the order of their times."""
+    rows: list[Row] = []
+    for number in range(BURST):
+        occurred_at = now - timedelta(minutes=2 + 3 * (BURST - number))
+        incident = {
+            "id": f"{LIVE}-burst-{number}",
+            "occurred_at": occurred_at.isoformat(timespec="milliseconds"),
+            "category": "property",
+            "longitude": CENTRE[1],
+            "latitude": CENTRE[0],
+        }
+        rows.append((LIVE, json.dumps(incident).encode(), ()))
+    return rows
 
 
 class Feed:

@@ -57,7 +57,9 @@ def page(rows: Sequence[Row]) -> str:
             text += f"\n## {TITLES[family]}\n\n| fault | lost | doubled | well again | told | alert rule |\n"
             text += "| --- | ---: | ---: | ---: | --- | --- |\n"
             text += "".join(line(fault, row) for fault, row in mine)
-    return text + f"\nMeasured on {description()}. Written by `make faults`.\n"
+    times = sorted(row.measured_at for row in rows)
+    span = f"{times[0]:%Y-%m-%d %H:%M} to {times[-1]:%H:%M} UTC"
+    return text + f"\nMeasured {span} on {description()}. Written by `make faults`.\n"
 
 
 def line(fault: Fault, row: Row) -> str:

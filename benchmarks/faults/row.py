@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from benchmarks.faults.fault import Fault, Form
@@ -23,6 +25,7 @@ class Row(msgspec.Struct, kw_only=True):
     words: list[Word]
     ends: list[int]
     failure: str = ""
+    measured_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
     def failed(cls, fault: Fault, form: Form, failure: str) -> Row:
