@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
 from kafka.errors import KafkaError
@@ -16,7 +15,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from benchmarks.faults.observe import Observer, problems_on_page
 from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
-from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision
+from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision, untold
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
 
@@ -102,22 +101,28 @@ def unsettled(stage: Stage) -> str:
         return f"not ready: {', '.join(waiting)}"
     if not is_copied(stage):
         return "Redis is not as Kafka"
-    return "" if is_on_page(stage) else "the console does not show the open alerts of Kafka"
+    if not is_on_page(stage):
+        return "the console does not show the open alerts of Kafka"
+    waiting_calls = sum(untold(area, values, stage.desk.fired) for area, values in written(stage).items())
+    return f"{waiting_calls} alerts have not rung" if waiting_calls else ""
+
+
+def written(stage: Stage) -> dict[str, list[bytes]]:
+    """Return the revisions in the topic ``alerts`` by area."""
+    found: dict[str, list[bytes]] = {STEADY: [], LIVE: []}
+    for record in stage.site.read("alerts"):
+        found[(record.key or b"").decode()].append(record.value)
+    return found
 
 
 def is_copied(stage: Stage) -> bool:
     """Return whether Redis holds what the topic ``alerts`` holds."""
-    written: dict[str, list[bytes]] = defaultdict(list)
-    for record in stage.site.read("alerts"):
-        written[(record.key or b"").decode()].append(record.value)
-    return not any(missing_in_redis(stage.redis, area, written[area]) for area in (STEADY, LIVE))
+    return not any(missing_in_redis(stage.redis, area, values) for area, values in written(stage).items())
 
 
 def is_on_page(stage: Stage) -> bool:
     """Return whether the console shows the alerts that are open by the topic ``alerts``, in their last revisions."""
-    last: dict[str, bytes] = {}
-    for record in stage.site.read("alerts"):
-        last[revision(record.value)[0]] = record.value
+    last = {revision(value)[0]: value for values in written(stage).values() for value in values}
     still_open = {revision(value) for value in last.values() if is_open(value)}
     status, text = stage.console.asked("/api/alerts?limit=1000")
     features = json.loads(text)["features"] if status == 200 else []

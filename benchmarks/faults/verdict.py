@@ -77,7 +77,7 @@ def judge(
             verdict.wrong += 1
             verdict.notes.append(f"{area}: {error}")
         verdict.not_shown += missing_in_redis(redis, area, written[area])
-        _ask_the_desk(verdict, area, written[area], fired)
+        verdict.not_told += untold(area, written[area], fired)
         verdict.unseen += not any(speaks(value) for value in written[area])
     return verdict
 
@@ -171,9 +171,8 @@ def is_open(value: bytes) -> bool:
     return read_alert(value).data.properties.state not in TERMINAL
 
 
-def _ask_the_desk(verdict: Verdict, area: str, written: Sequence[bytes], fired: Counter[str]) -> None:
-    """Alerts that must ring have rung: all that are open, and of the steady area also those that have ended."""
+def untold(area: str, written: Sequence[bytes], fired: Counter[str]) -> int:
+    """Return how many alerts have not rung that must: all that are open, of the steady area also those that ended."""
     last = {revision(value)[0]: value for value in written}
     speaking = {revision(value)[0] for value in written if speaks(value)}
-    due = {name for name in speaking if area == STEADY or is_open(last[name])}
-    verdict.not_told += len(due - fired.keys())
+    return len({name for name in speaking if area == STEADY or is_open(last[name])} - fired.keys())

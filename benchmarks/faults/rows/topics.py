@@ -29,7 +29,7 @@ GAP_S = 10.0
 
 
 def deleted(topic: Topic) -> Inflict:
-    """Return what deletes a topic, and later creates it as ``hotspots topics`` does."""
+    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then restarts the worker."""
 
     def inflict(stage: Stage) -> None:
         stage.keep(topic)
@@ -37,7 +37,8 @@ def deleted(topic: Topic) -> Inflict:
             admin.delete_topics([stage.site.kafka.topic(topic)])
         stage.hold(GAP_S)
         create_topics(stage.site.kafka, stage.site.configuration.longest_window_days)
-        stage.hold(stage.form.away_s / 2)
+        stage.hold(stage.form.away_s / 4)
+        stage.restart(stage.form.away_s / 4)
 
     return inflict
 
