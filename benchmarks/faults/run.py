@@ -108,9 +108,9 @@ def unsettled(stage: Stage) -> str:
 
 
 def written(stage: Stage) -> dict[str, list[bytes]]:
-    """Return the revisions in the topic ``alerts`` by area."""
+    """Return the revisions of the topic ``alerts`` by area, those included that a fault removed."""
     found: dict[str, list[bytes]] = {STEADY: [], LIVE: []}
-    for record in stage.site.read("alerts"):
+    for record in stage.records("alerts"):
         found[(record.key or b"").decode()].append(record.value)
     return found
 
