@@ -40,10 +40,10 @@ format: $(VENV)/.installed  ## lay the code out as `make lint` wants it
 kafka: setup  ## start a broker and a Redis for development, and print their addresses
 	@$(BIN)/hotspots services $(ARGS)
 
-check-debian: setup  ## run the tests that need Debian's prometheus and redis-tools
-	@for tool in promtool redis-cli; do \
+check-debian: setup  ## run the tests that need Debian's prometheus and redis
+	@for tool in promtool redis-cli redis-server; do \
 	  command -v $$tool > /dev/null || \
-	  { echo "$$tool is missing: apt-get install --no-install-recommends prometheus redis-tools" >&2; exit 1; }; \
+	  { echo "$$tool is missing: apt-get install --no-install-recommends prometheus redis-server" >&2; exit 1; }; \
 	done
 	$(BIN)/pytest -m debian $(ARGS)
 
@@ -53,7 +53,7 @@ browser: setup  ## drive the console with Debian's chromium: make browser ARGS=-
 	$(BIN)/pytest tests/browser -m browser $(ARGS)
 
 bench: setup  ## measure: one file of benchmarks/ after the other
-	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/year.py) continue;; esac; \
+	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/soak.py|*/year.py) continue;; esac; \
 	  echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
 honest: setup  ## is the promised rate of false alerts kept? Five cities, about an hour: make honest ARGS="--seeds 1"

@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import tempfile
 import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import faust
 from mode import Service
-from prometheus_client import CollectorRegistry
 
-from streams.configuration.load import Configuration, load
-from streams.worker.consumer import Worker
+from streams.configuration.load import load
+from streams.worker.faust_group import FaustGroup
 from streams.worker.faust_transport import PromptTransport
-from streams.worker.metrics import Metrics
+from streams.worker.group import Message
+from streams.worker.inbox import Delivery
 
 
 class PlainTransport(PromptTransport):
@@ -34,51 +32,44 @@ class PlainTransport(PromptTransport):
         wait_first = Service.wait_first
 
 
-class EmptyWorker(Worker):
-    """A worker that reads and acknowledges, nothing else."""
+class EmptyMember:
+    """A member that acknowledges what it reads, nothing else."""
 
-    def __init__(self, configuration: Configuration, number: int) -> None:
-        metrics = Metrics(CollectorRegistry())
-        super().__init__(configuration.kafka, configuration.worker, configuration.instance, {}, metrics)
+    def __init__(self, number: int) -> None:
         self._number = number
-        self._finished = asyncio.Event()
+        self._read = 0
+        self._started_s = 0.0
+        self.finished = asyncio.Event()
         self.seconds = 0.0
 
-    async def _read(self, stream: Any) -> None:
-        read = 0
-        async for event in stream.noack().events():
-            if not read:
-                started = time.perf_counter()
-            read += 1
-            if read == self._number:
-                self.seconds = time.perf_counter() - started
-                self._finished.set()
-            event.ack()
+    async def read(self, message: Message, delivery: Delivery) -> None:  # noqa: ARG002 (as the port has it)
+        """Count a record."""
+        if not self._read:
+            self._started_s = time.perf_counter()
+        self._read += 1
+        if self._read == self._number:
+            self.seconds = time.perf_counter() - self._started_s
+            self.finished.set()
+        delivery.ack()
 
-    def _app(self, folder: str) -> faust.App:
-        app = super()._app(folder)
-        app.transport = PlainTransport(app.conf.broker_consumer, app)
-        return app
+    async def assigned(self, numbers: Collection[int], generation: int) -> None:
+        """Do nothing."""
 
-    async def _assigned(self, *_args: Any, **_: Any) -> None: ...
-
-    async def _revoked(self, *_args: Any, **_: Any) -> None: ...
-
-    async def measure(self) -> None:
-        """Read the number of records."""
-        with tempfile.TemporaryDirectory() as folder:
-            app = self._app(folder)
-            await app.start()
-            await self._finished.wait()
-            await app.stop()
+    async def revoked(self) -> None:
+        """Do nothing."""
 
 
 async def main(file: Path, number: int) -> None:
     """Measure in a new consumer group and print the rate."""
     configuration = load(file, {"HOTSPOTS_KAFKA__GROUP": f"empty-{uuid.uuid4().hex}"})
-    worker = EmptyWorker(configuration, number)
-    await worker.measure()
-    print(json.dumps({"rate": (number - 1) / worker.seconds}))
+    group, member = FaustGroup(configuration.kafka, configuration.worker, configuration.instance), EmptyMember(number)
+    group.app.transport = PlainTransport(group.app.conf.broker_consumer, group.app)
+    reading = asyncio.create_task(group.run(member))
+    await member.finished.wait()
+    await group.leave(acknowledged=False)
+    await asyncio.gather(reading, return_exceptions=True)
+    group.discard()
+    print(json.dumps({"rate": (number - 1) / member.seconds}))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ class Restoring:
     """A Monitor in the making: :meth:`refill` its window, then take the finished :meth:`monitor`.
 
     From a ``checkpoint``, refill every record of the area from ``checkpoint.lowest_offset`` to before
-    ``checkpoint.next_offset``, in order. Without one the Monitor is new, and any records can fill its window.
-    ``is_reconfigured``: the checkpoint was made under other settings or locations; its alerts continue, and the
-    effect of chance is learnt again.
+    ``checkpoint.next_offset``, in order. Without a checkpoint the Monitor is new, and any records can fill its window.
+
+    ``is_reconfigured``: whether the checkpoint was made under other settings or locations. Then its alerts continue,
+    and the null distribution is learnt again.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Restoring:
             self._intake.clock_s = checkpoint.lowest_clock_s
 
     def refill(self, entry: Entry, offset: int, arrival_s: int) -> None:
-        """Put a record of the past into the window: no tick, no scan, no revision."""
+        """Put a record of the past into the window. This closes no tick, scans nothing and makes no revision."""
         self._intake.refill(entry, offset, arrival_s)
 
     def monitor(self) -> Monitor:

@@ -1,4 +1,4 @@
-"""The results of a Monitor: what a closed tick or a response leads to, each with a checkpoint."""
+"""The results of a Monitor: what a closed tick or a response changes, each with a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from detectors.window.intake import Accounts, Refused
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a Monitor needs to continue, except the records of its window.
 
-    ``format``: the version of this form; a later program converts what an earlier one wrote. ``clock_s``: the area's
-    clock. ``closed_s``: the last closed tick. ``bucket``: the last one scanned. ``lowest_offset`` and
-    ``lowest_clock_s``: the first record to read again, and the area's clock when it came. ``next_offset``: the first
-    record not yet taken. ``heard_s``: the last tick with a record, None before the first.
+    ``format``: version of this structure. A later program converts what an earlier one wrote.
+    ``clock_s``: time on the area's clock, in seconds since 1970.
+    ``closed_s``, ``bucket``: the last closed tick, in seconds since 1970, and its bucket.
+    ``lowest_offset``, ``lowest_clock_s``: offset of the first record to read again, and the area's clock when it came.
+    ``next_offset``: offset of the first record not yet taken.
+    ``heard_s``: the last tick with a record, None before the first.
+    ``nulls``: the replicated null distribution by stream index.
     """
 
     format: Literal[2] = 2
@@ -40,8 +43,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a closed tick or a response: new revisions of alerts, and the checkpoint after it.
 
-    ``is_silent``: nothing has come for so long that the feed may be dead. ``calibration``: the digest of the
-    calibration in use, empty for none.
+    ``is_silent``: whether nothing has come for so long that the feed may be dead.
+    ``calibration``: digest of the calibration in use, empty for none.
     """
 
     changes: tuple[Alert, ...]
@@ -73,7 +76,11 @@ class ClosedTick(Result, frozen=True, kw_only=True):
 
 
 class ResponseResult(Result, frozen=True, kw_only=True):
-    """The result of a response, with its offset in its own log, and why it was refused, None if it was not."""
+    """The result of a response.
+
+    ``offset``: the response's offset in the log of responses.
+    ``refusal``: why the response was refused, None if it was not.
+    """
 
     offset: int
     refusal: Refusal | None

@@ -1,4 +1,4 @@
-"""The places of a simulated city and their usual incidents: where, how often, of which category, at which hours."""
+"""The places of a simulated city and their usual incidents: where, how often, in which category and at which hours."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from scipy.spatial import cKDTree
 from detectors.area.locations import cell_of, to_sphere
 
 CENTRAL_M = 600.0
-"""Radius of the centre, where half of the places have the clocks of night-life or shops, in metres."""
+"""Radius of the centre, in metres. Half of the places within it have the clock of night-life or of shops."""
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.int64]
 Events = NDArray[np.int64]
-"""Incidents in order of time, shape (3, n): second since 1970 UTC, index of the place, index of the category."""
+"""Incidents in order of time, shape (3, n). Rows: second since 1970 UTC, index of the place, index of the category."""
 
 
 def _weekly(base: float, *blocks: tuple[range, int, int, float]) -> _Floats:
-    """Return relative rates by hour of week, mean 1: ``base``, or for (days, first, last, level) that level."""
+    """Return relative rates by hour of the week, with mean 1, shape (168,).
+
+    The level is ``base``, except in ``blocks``: (days, first hour, hour after the last, level).
+    """
     clock = np.full(168, base)
     for days, first, last, level in blocks:
         for day in days:
@@ -42,10 +45,13 @@ _CLOCKS = np.stack(
 
 
 class Places:
-    """Places around a middle (longitude, latitude): degrees, points in metres, weight, category mix and clock.
+    """Places around a middle, which is a longitude and latitude in degrees.
 
-    ``weight``, (n,): how busy each place is; ``mix``, (n, 4): shares of the categories; ``clock``, (n,): row of
-    ``_CLOCKS``. Most places lie in nine neighbourhoods, ``scatter_m`` (a standard deviation) from their middles.
+    ``weight``: how busy each place is, (n,).
+    ``mix``: the place's shares of the categories, (n, 4).
+    ``clock``: the place's row of ``_CLOCKS``, (n,).
+
+    Most places lie in nine neighbourhoods, around their middles with a standard deviation of ``scatter_m``.
     """
 
     def __init__(
@@ -72,13 +78,15 @@ class Places:
         return tuple(sorted({cell_of(longitude, latitude, resolution) for longitude, latitude in degrees}))
 
     def within(self, radius_m: float) -> tuple[_Integers, _Integers]:
-        """Return the places around each place in compressed rows, ``near[first[p] : first[p + 1]]`` around ``p``."""
+        """Return the places around each place as (first, near): those of place ``p`` are ``near[first[p]:first[p +
+        1]]``.
+        """
         rows = self.tree.query_ball_point(self.points, radius_m, return_sorted=True)
         near = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
         return near, np.concatenate(([0], np.cumsum([len(row) for row in rows])))
 
     def at_distance(self, place: _Integers, distance_m: _Floats, rng: np.random.Generator) -> _Integers:
-        """Return the places nearest to points at some distance from given places, in random directions."""
+        """Go from each given place a distance in a random direction, and return the place nearest to that point."""
         here = self.points[place]
         up = here / np.linalg.norm(here, axis=1, keepdims=True)
         east = np.cross([0.0, 0.0, 1.0], up)
@@ -90,7 +98,11 @@ class Places:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Usual:
-    """The usual, independent incidents of places: ``rate`` a day of each, (n,), and the height of the summer peak."""
+    """The usual, independent incidents of places.
+
+    ``rate``: mean number of incidents a day at each place, (n,).
+    ``annual_swing``: relative height of the summer peak.
+    """
 
     places: Places
     rate: _Floats
@@ -109,7 +121,7 @@ class Usual:
         return zone, of_place[:, None] * of_clock[places.clock[zone]]
 
     def draw(self, rng: np.random.Generator, start_s: int, end_s: int) -> Events:
-        """Draw independent incidents: Poisson for each clock and hour, then a place with that clock by its rate."""
+        """Draw independent incidents: a Poisson number for each clock and hour, each at a place with that clock."""
         clock_of, mix = self.places.clock, self.places.mix
         hours = np.arange(start_s // 3600, -(-end_s // 3600))
         # Sorted by clock, so that each clock's places are one slice of the cumulative rates.
@@ -125,7 +137,7 @@ class Usual:
         return in_order(np.stack((second, place, category)))
 
     def _level(self, hours: _Integers) -> _Floats:
-        """Return the relative level of each hour since 1970; the peak is in mid-July."""
+        """Return the relative level of incidents in each hour since 1970. It peaks in mid-July."""
         years = hours / (24 * 365.25)
         return np.asarray(1 + self.annual_swing * np.cos(2 * np.pi * (years - 0.53)), dtype=np.float64)
 
@@ -136,16 +148,16 @@ def in_order(events: Events) -> Events:
 
 
 def _hour_of_week(hours: _Integers) -> _Integers:
-    """Return the hours of the week, 0 (Monday 00:00) to 167, of hours since 1970 UTC, which began on a Thursday."""
+    """Return hours since 1970 UTC as hours of the week, 0 (Monday 00:00) to 167; 1 January 1970 was a Thursday."""
     return (hours + 72) % 168
 
 
 def _layout(
     rng: np.random.Generator, number: int, radius_m: float, scatter_m: float
 ) -> tuple[_Floats, _Floats, _Floats]:
-    """Return the positions of places, in metres east and north of the middle, and the level of their neighbourhood.
+    """Return the position of each place, in metres east and north of the middle, and the level of its neighbourhood.
 
-    Neighbourhood 0 is the centre, 1 to 8 are districts, 9 is a thin spread over the whole disc.
+    Neighbourhood 0 is the centre, 1 to 8 are districts, and 9 is spread thinly over the whole disc.
     """
     angle, distance = rng.uniform(0, 2 * np.pi, 8), radius_m * np.sqrt(rng.uniform(0.1, 0.7, 8))
     middle_x = np.concatenate(([0.0], distance * np.cos(angle), [0.0]))

@@ -1,9 +1,9 @@
 """A seeded city whose true clusters are known.
 
-It has thousands of places with uneven gamma rates (a twentieth of them have about half of the incidents), each with a
-mix of categories and one of several clocks by hour of the week. Some incidents trigger another nearby within days, and
-reports come with a delay. In an injected cluster, one category is a few times as frequent as usual around a point for
-some hours.
+It has thousands of places. Their rates are gamma distributed and uneven: a twentieth of the places have about half of
+the incidents. Each place has a mix of categories and one of several clocks by hour of the week. Some incidents trigger
+another one nearby within days, and reports come with a delay. In an injected cluster, one category is a few times as
+frequent as usual around a point for some hours.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CATEGORIES = (Category.VIOLENCE, Category.PROPERTY, Category.DRUGS, Category.DIS
 REPEAT_RADIUS_M = 200.0
 REPEAT_WITHIN_S = 3 * 86_400
 REPEAT_FARTHEST_M, REPEAT_LATEST_S = 500.0, 14 * 86_400
-"""Upper bounds for distance and lag of repeats, for the kernels that have none."""
+"""Upper bounds for the distance and lag of repeats under the kernels that have no bounds of their own."""
 RepeatKernel = Literal["disc", "exponential", "power_law"]
 LONGEST_DELAY_S = 86_400
 SPACING_M = 1_000.0
 SPACING_S = 3 * 86_400
-"""Clusters lie this far apart, in space or in time."""
+"""Least distance between two clusters, in metres or in seconds: either is enough."""
 _ATTEMPTS = 100
 
 _Floats = NDArray[np.float64]
@@ -41,10 +41,10 @@ _Integers = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Injection:
-    """How clusters are injected. Ranges are (lowest, highest), drawn evenly in between."""
+    """How clusters are injected. A range is (lowest, highest); values are drawn from it uniformly."""
 
     per_day: float = 0.5
-    """Upper bound: a cluster is left out if no place is busy enough for it."""
+    """Upper bound for the clusters a day. A cluster is left out if no place is busy enough for it."""
     relative_risk: tuple[float, float] = (6.0, 10.0)
     radius_m: tuple[float, float] = (100.0, 300.0)
     hours: tuple[float, float] = (6.0, 72.0)
@@ -54,10 +54,11 @@ class Injection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InjectedCluster:
-    """The truth about one injected cluster; times in seconds since 1970 UTC, half-open.
+    """The truth about one injected cluster.
 
-    ``members`` are the injected incidents, in byte order of their ids. Delays are counted from ``third_s``, the time
-    of the third one: before it nothing could be known.
+    ``start_s``, ``end_s``: when it begins and ends (exclusive), in seconds since 1970 UTC.
+    ``third_s``: time of its third incident. Delays count from here, since nothing could be known before.
+    ``members``: ids of the injected incidents, in byte order.
     """
 
     id: str
@@ -81,13 +82,15 @@ class Simulated:
 
 
 class City:
-    """A simulated city; seed and arguments define everything in it. Its clocks run in UTC.
+    """A simulated city. Its clocks run in UTC; seed and arguments define everything in it.
 
-    ``scatter_m``: see :class:`Places`. ``near_repeats``: the share of incidents that trigger another one.
-    ``repeat_kernel``: where and when those fall: in a disc within 200 m and 3 days; exponential in distance (mean
-    100 m) and time (1 day); or half-normal in distance (150 m) with a power law in time (2 h, exponent 1.5).
-    ``annual_swing``: the relative height of the summer peak. ``delay_minutes``: the median time from an incident to
-    its report (log-normal, at most a day).
+    ``scatter_m``: see :class:`Places`.
+    ``near_repeats``: share of incidents that trigger another one.
+    ``repeat_kernel``: where and when triggered incidents fall. ``disc``: within 200 m and 3 days. ``exponential``:
+        exponential in distance (mean 100 m) and time (mean 1 day). ``power_law``: half-normal in distance (150 m) with
+        a power law in time (2 h, exponent 1.5).
+    ``annual_swing``: relative height of the summer peak.
+    ``delay_minutes``: median time from an incident to its report; the time is log-normal and at most a day.
 
     Raises:
         ValueError: A number is out of range.
@@ -133,9 +136,10 @@ class City:
     def simulate(
         self, start: datetime, end: datetime, *, inject: bool = True, inject_from: datetime | None = None
     ) -> Simulated:
-        """Return incidents reported in [start, end); clusters begin at ``inject_from`` (default ``start``) or later.
+        """Return the incidents reported from ``start`` to before ``end``, and the clusters among them.
 
-        The other incidents are the same with and without injection.
+        Clusters begin at ``inject_from`` (by default ``start``) or later. The other incidents are the same with and
+        without clusters.
         """
         start_s, end_s = int(start.timestamp()), int(end.timestamp())
         usual = self._with_repeats(self._usual.draw(self._generator(1), start_s, end_s), end_s)
@@ -152,7 +156,7 @@ class City:
         return Simulated(tuple(incidents), tuple(clusters))
 
     def expected(self, cluster: InjectedCluster, until_s: int) -> float:
-        """Return the usual number of incidents in the zone of a cluster, from its start to a moment."""
+        """Return the usual number of incidents in the zone of a cluster, from the cluster's start to a moment."""
         here = to_sphere(np.array([cluster.longitude]), np.array([cluster.latitude]))
         centre = int(self._places.tree.query(here)[1][0])
         category = CATEGORIES.index(cluster.category)
@@ -170,7 +174,7 @@ class City:
             second, place, category = parents[:, rng.random(parents.shape[1]) < self._near_repeats]
             if self._repeat_kernel == "disc":
                 place = self._near[first[place] + (rng.random(len(place)) * length[place]).astype(np.int64)]
-                # Most repeats follow soon: a beta(1, 3) share of the three days.
+                # Most repeats follow soon: the lag is a beta(1, 3) share of three days.
                 late_s = rng.beta(1, 3, len(place)) * (REPEAT_WITHIN_S - 1)
             else:
                 distance_m, late_s = _draw_steps(rng, self._repeat_kernel, len(place))
@@ -259,10 +263,10 @@ class City:
 
 
 def found(cluster: InjectedCluster, revisions: Iterable[Alert]) -> int | None:
-    """Return the tick, in seconds since 1970 UTC, at which an injected cluster was found, None if it was not.
+    """Return the tick, in seconds since 1970 UTC, at which an injected cluster was found; None if it was not.
 
-    It is found when an alert of its category or of *all* that shares at least two injected incidents reaches the tier
-    ``alert`` between the cluster's third incident and its end. The delay is the tick less ``cluster.third_s``.
+    A cluster is found when an alert of its category or of *all* shares at least two of its incidents and reaches the
+    tier ``alert`` between its third incident and its end. The delay is the tick less ``cluster.third_s``.
     """
     members = set(cluster.members)
     ticks = [
@@ -278,7 +282,7 @@ def found(cluster: InjectedCluster, revisions: Iterable[Alert]) -> int | None:
 
 
 def _draw_steps(rng: np.random.Generator, kernel: RepeatKernel, number: int) -> tuple[_Floats, _Floats]:
-    """Draw the distance (m) and lag (s) of repeats, within the upper bounds."""
+    """Draw the distance (metres) and lag (seconds) of repeats, within the upper bounds."""
     if kernel == "exponential":
         distance_m, late_s = rng.exponential(100.0, number), rng.exponential(86_400.0, number)
     else:

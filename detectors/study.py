@@ -1,4 +1,4 @@
-"""The analyst's one-shot scan of a study: windows that end with it, or over any time span, with their p-values.
+"""The analyst's one-shot scan of a study, prospective or retrospective, with p-values.
 
 It follows the rules of SaTScan where SaTScan has them (docs/method.md). The models are in ``detectors/models``.
 """
@@ -31,9 +31,9 @@ LEAST_LLR = 0.001
 LEAST_SECOND_LLR = 1.0
 """Lower bound for the LLR of a second window of a centre (docs/method.md section 4.2)."""
 GUMBEL_RANK = 10
-"""Lowest rank at which the p-value by rank counts; below it the Gumbel p-value does (docs/method.md section 5)."""
+"""Lowest rank whose p-value by rank is used. Below it the Gumbel p-value is used (docs/method.md section 5)."""
 LEAST_REPLICATIONS = 99
-"""Lowest number of replications with a p-value."""
+"""Lowest number of replications that give a p-value."""
 LOWEST_SCORE = -math.log(-math.log(1e-5))
 """Score that all but one in 100,000 maxima by chance exceed (docs/method.md section 4.6)."""
 
@@ -45,13 +45,13 @@ class Model(Protocol):
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """The cases of each location, observed or expected, in place of a population, (L,)."""
+        """The cases of each location, observed or expected, (L,). They take the place of a population."""
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:
         """Return the expected cases of each interval of a time span, (L, end - begin)."""
 
     def total(self, begin: int, end: int) -> float:
-        """Return the number of cases with which a window of a time span is compared; infinity for none."""
+        """Return the number of cases with which a window of a time span is compared; infinity if with none."""
 
     def null(self, first: int) -> Null:
         """Return the null of the cases in the intervals from ``first`` on."""
@@ -59,7 +59,12 @@ class Model(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StudyCases:
-    """The cases of a study: ``place`` (a location) and interval of each, int32, (N,), and the number of intervals."""
+    """The cases of a study.
+
+    ``place``: index of each case's location, int32, (N,).
+    ``interval``: each case's interval, int32, (N,).
+    ``intervals``: number of intervals of the study.
+    """
 
     place: NDArray[np.int32]
     interval: NDArray[np.int32]
@@ -75,9 +80,10 @@ class StudyCases:
 class Question:
     """The options of a scan.
 
-    ``max_duration``: in intervals. ``adjust_from``: the interval in which surveillance began, for a prospective scan
-    that allows for the analyses made since. ``early_stop``: stop replicating once one replication in twenty is above
-    the top cluster.
+    ``max_duration``: longest time span, in intervals.
+    ``adjust_from``: the interval in which surveillance began. A prospective scan then allows for the analyses made
+        since.
+    ``early_stop``: whether to stop replicating once one replication in twenty is above the top cluster.
     """
 
     max_duration: int
@@ -95,8 +101,11 @@ class Question:
 class StudyCluster:
     """A cluster: the first ``size`` neighbours of ``centre`` in the intervals ``begin`` to before ``end``.
 
-    ``p_value`` is by rank, ``p_value_gumbel`` from the fitted tail, ``p_value_scan`` is the one to use; all
-    are None with too few replications.
+    ``p_value``: by rank among the replications.
+    ``p_value_gumbel``: from the fitted tail.
+    ``p_value_scan``: the one of the two to use (docs/method.md section 5).
+
+    With too few replications all three are None.
     """
 
     centre: int
@@ -121,7 +130,7 @@ class StudyResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Windows:
-    """Windows in any order: LLR, centre, number of locations, begin and end, each (n,)."""
+    """Windows in any order: LLR, centre, number of locations, begin and end, each array (n,)."""
 
     llr: NDArray[np.float64]
     centre: NDArray[np.int32]
@@ -137,7 +146,7 @@ def scan_study(
     question: Question,
     step: Callable[[int], object] = lambda _: None,
 ) -> StudyResult:
-    """Scan a study; calls ``step`` with the number of replications made since the last call."""
+    """Scan a study; call ``step`` with the number of replications made since the previous call."""
     intervals = cases.intervals
     largest: Callable[[Drawn], Maxima]
     if question.is_retrospective:
@@ -188,7 +197,10 @@ def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
 
 
 def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.float64]:
-    """Return the totals that spans within ``begin`` to ``end`` are compared with, by begin and length less one."""
+    """Return the totals with which the spans within ``begin`` to ``end`` are compared.
+
+    Rows are a span's begin, columns its length less one.
+    """
     totals = np.zeros((end - begin, longest))
     for first in range(begin, end):
         for length in range(1, min(longest, end - first) + 1):
@@ -230,7 +242,7 @@ class _LargestOfSpans:
 def _replicated(
     batches: Iterator[Maxima], top: float, question: Question, step: Callable[[int], object]
 ) -> tuple[Maxima, bool]:
-    """Return the maxima of all replications, or of those up to the early stop, and whether it stopped."""
+    """Return the maxima of the replications made, and whether an early stop ended them."""
     made = np.empty(0)
     enough = (question.replications + 1) // 20
     for batch in batches:
@@ -244,7 +256,10 @@ def _replicated(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _ByChance:
-    """The maxima of the replications, the fit to them, whether they stopped early, and the LLR of the top cluster."""
+    """What the replications give: their maxima, the fitted Gumbel, and whether they stopped early.
+
+    ``top``: the LLR of the top cluster.
+    """
 
     maxima: Maxima
     fitted: Gumbel | None
@@ -252,7 +267,7 @@ class _ByChance:
     top: float
 
     def p_values(self, llr: float) -> tuple[float | None, float | None, float | None]:
-        """Return the p-value by rank, the Gumbel p-value and the one to use (docs/method.md section 5)."""
+        """Return three p-values: by rank, by the fitted Gumbel, and the one to use (docs/method.md section 5)."""
         maxima = self.maxima
         if self.fitted is None or (len(maxima) < LEAST_REPLICATIONS and not self.is_stopped):
             return None, None, None
@@ -289,8 +304,9 @@ def _cluster(
 def _listed(clusters: list[StudyCluster], by_chance: _ByChance) -> list[StudyCluster]:
     """Return the top cluster and all above the limit; without replications, the first few.
 
-    SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6), so its list depends on the
-    lowest of them. Here the tail of the fitted Gumbel decides as well, and lists hardly differ between two seeds.
+    SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6). So its list depends on the
+    lowest of them, which changes with the seed. Here the tail of the fitted Gumbel decides as well, and lists hardly
+    differ between two seeds.
     """
     if by_chance.fitted is None:
         return clusters[:MOST_WITHOUT_P]

@@ -1,4 +1,4 @@
-"""Compiles every kernel once, so that no worker has to while a broker waits for its heartbeat."""
+"""Compiles every kernel in advance. Otherwise a worker would compile while a broker waits for its heartbeat."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compile_kernels() -> int:
     settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99, tiers=tiers, deny_list=(near_by,))
     load(np.zeros(settings.window_days * 24, np.int32))
     Margins.flat().gumbel(np.zeros(LOADS))
-    longitudes = LONGITUDE, LONGITUDE + 0.1  # a quiet past there, then a crowd here
+    longitudes = LONGITUDE, LONGITUDE + 0.1  # few incidents at the second, later many at the first
     cells = [cell_of(longitude, LATITUDE, 10) for longitude in longitudes]
     monitor = Monitor("compile", settings, Locations.from_cells(cells))
     begin = datetime(2024, 1, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ def compile_kernels() -> int:
 
 
 def compile_calibration() -> int:
-    """Scan and track a small history like a calibration and return the number of alerts (more than 0)."""
+    """Scan and track a small history as a calibration does, and return the number of alerts (more than 0)."""
     settings = AreaSettings(window_days=14)
     points = np.array([[0.0, 0.0], [200.0, 0.0], [3000.0, 0.0]])
     hours, burst = 20 * 24, 15 * 24 * BUCKET_S

@@ -16,7 +16,7 @@ def behind(folder: Path, port: int, proxy: int) -> LocalKafka:
     return LocalKafka(
         folder,
         inner,
-        {
+        settings={
             "listeners": f"PLAINTEXT://{HOST}:{inner},PROXIED://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{inner},PROXIED://{HOST}:{proxy}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -45,5 +45,5 @@ def three(folder: Path) -> list[LocalKafka]:
         own = {"node.id": str(number), "process.roles": "broker", "listeners": listeners}
         if number == 1:
             own |= {"process.roles": "broker,controller", "listeners": f"{listeners},CONTROLLER://{HOST}:{controller}"}
-        nodes.append(LocalKafka(folder / f"kafka-{number}", port, copies | own, cluster))
+        nodes.append(LocalKafka(folder / f"kafka-{number}", port, settings=copies | own, cluster_id=cluster))
     return nodes

@@ -19,10 +19,14 @@ from detectors.window.zone_profile import ZoneProfile
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One revision of an alert.
 
-    Times are seconds since 1970 UTC. ``alerted_s`` is the tick at which the alert first reached ``Tier.ALERT``;
-    ``tier`` is the highest tier so far. ``figures`` and ``members`` come from its cluster; while it eases, at a
-    response and at its end they stay as in the previous revision. ``new_members`` are in no earlier revision.
-    ``split_from`` and ``merged_into`` are ids of other alerts, empty for none.
+    ``tier``: the highest tier so far.
+    ``opened_s``, ``ended_s``: seconds since 1970 UTC; ``ended_s`` is None while the alert is open.
+    ``alerted_s``: the tick at which the alert first reached ``Tier.ALERT``, None before, in seconds since 1970 UTC.
+    ``tick_s``: the tick of this revision, in seconds since 1970 UTC.
+    ``split_from``, ``merged_into``: ids of other alerts, empty for none.
+    ``figures``, ``members``: from its cluster. While the alert eases, after a response and at its end, they stay as
+        they were in the previous revision.
+    ``new_members``: members that no earlier revision has.
     """
 
     id: str
@@ -47,10 +51,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alert_id(area: str, stream: Stream, opened_s: int, centre: str, members: Iterable[str]) -> str:
-    """The first 128 bits of SHA-256, in hex, over what identifies an alert.
+    """Return the id of an alert: the first 128 bits, in hex, of the SHA-256 of what identifies it.
 
     >>> alert_id("leeds", Stream.VIOLENCE, 0, "8a195da49b9ffff", ["a", "b"])
-    '1dbe3f1e1bcd6ddf1a4b2f4b4b0ed36e'
+    '7b9ecedb0c90e088613cf1fae9d50314'
     """
     content = msgspec.json.encode((area, stream, opened_s, centre, sorted(members)))
     return hashlib.sha256(content).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """The life of an alert as one table: (state, event) -> (state, reason). Nothing else changes a state.
 
-The shape is hysteresis: an alert opens at a high score, lives on at a somewhat lower one, and ends only after a quiet
-time, so that a cluster at the threshold does not flicker. Every alert gets a terminal revision, ``ended`` or
+The table has hysteresis, so that a cluster near the threshold does not flicker. An alert opens at a high score, lives
+on at a somewhat lower one, and ends only after a quiet time. Every alert gets a last revision, ``ended`` or
 ``withdrawn``.
 """
 
@@ -44,14 +44,14 @@ class Event(enum.StrEnum):
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
-    MOVED = "moved"  # its members were relocated: its cluster has none of the locations shown before
+    MOVED = "moved"  # members were relocated, and its cluster has none of the locations shown before
     HELD = "held"  # its cluster is there, with nothing new
-    DUE = "due"  # the same, and its last notice was long ago
+    DUE = "due"  # its cluster is there, with nothing new, and its last notice was long ago
     FELL = "fell"  # no cluster that shares its members is strong enough
     MERGED = "merged"  # its cluster now belongs to another alert
-    LAPSED = "lapsed"  # no such cluster for the whole quiet time
-    EMPTIED = "emptied"  # too few of its members still stand: they were cancelled
-    EXCLUDED = "excluded"  # too few of its members are in the area since the configuration changed
+    LAPSED = "lapsed"  # for the whole quiet time no such cluster was strong enough
+    EMPTIED = "emptied"  # its members were cancelled, and too few still stand
+    EXCLUDED = "excluded"  # the configuration changed, and too few of its members are still in the area
     ACKNOWLEDGED = "acknowledged"  # somebody has seen it
     TAKEN = "taken"  # somebody deals with it
     NOTED = "noted"  # somebody has noted its outcome
@@ -96,7 +96,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = 
     (AlertState.EASING, Event.TAKEN): (AlertState.EASING, Reason.TAKEN),
     (AlertState.EASING, Event.NOTED): (AlertState.EASING, Reason.OUTCOME_NOTED),
 }
-"""Without a reason nothing is new, and no revision is made."""
+"""The next state and the reason of the revision. A reason of None means that nothing is new: no revision is made."""
 
 TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
 

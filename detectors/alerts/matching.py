@@ -12,9 +12,9 @@ from detectors.clusters.cluster import Cluster
 class Kinship:
     """The clusters of one scan, matched to the open alerts of its stream.
 
-    ``cluster_of``: alert id -> the cluster that continues it. ``merged_into``: alert id -> the alert whose cluster has
-    at least half of its members. ``new``: clusters that continue no alert, each with the id of the alert that it has
-    split from, empty for none.
+    ``cluster_of``: alert id -> the cluster that continues the alert.
+    ``merged_into``: alert id -> the other alert whose cluster has at least half of its members.
+    ``new``: the clusters that continue no alert, each with the id of the alert that it split from, empty for none.
     """
 
     cluster_of: dict[str, Cluster]
@@ -23,10 +23,11 @@ class Kinship:
 
     @classmethod
     def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
-        """Match ``alerts`` (id and all members shown so far, the oldest first) and ``clusters``, the best first.
+        """Match ``alerts`` (id and all members shown so far, oldest first) and ``clusters``, best first.
 
-        A cluster continues the alert with which it shares most members, the older one at a tie; an alert takes one
-        cluster. Another cluster has split off if fewer than half of its members are known; else it is part of an alert.
+        A cluster continues the alert with which it shares most members; in a tie, the older one. An alert takes one
+        cluster. If another cluster shares members with an alert but they are fewer than half of its own, it has split
+        off and is new; otherwise it counts as part of that alert.
         """
         shared = [
             (len({*members}.intersection(cluster.members)), age, position)
@@ -34,7 +35,7 @@ class Kinship:
             for position, cluster in enumerate(clusters)
         ]
         closest = sorted((each for each in shared if each[0]), key=lambda each: (-each[0], each[1], each[2]))
-        taken: dict[int, int] = {}  # by cluster, the alert
+        taken: dict[int, int] = {}  # cluster -> alert
         for _, age, position in closest:
             if age not in taken.values() and position not in taken:
                 taken[position] = age

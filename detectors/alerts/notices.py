@@ -12,7 +12,7 @@ from detectors.scan.significance import Tier
 
 
 class Notice(enum.StrEnum):
-    """The news of a revision for a control room; ``SILENT``: none, it only keeps the figures fresh."""
+    """The news of a revision for a control room. ``SILENT`` is none: the revision only keeps the figures up to date."""
 
     SILENT = ""
     OPENED = "opened"
@@ -25,7 +25,10 @@ class Notice(enum.StrEnum):
 
 
 class NoticeFigures(msgspec.Struct, frozen=True):
-    """The figures of a cluster that notices are compared by, at a tick; ``tier``: its tier then, None below watch."""
+    """The figures of a cluster at a tick, by which notices are compared.
+
+    ``tier``: the tier of the cluster at that tick, None below ``watch``.
+    """
 
     tick_s: int
     tier: Tier | None
@@ -45,8 +48,10 @@ def notice(
 ) -> Notice:
     """Return the notice of a revision.
 
-    ``has_risen``: the alert reaches its highest tier so far. ``has_news``: it has members that no notice has shown, or
-    relocated ones. ``last``: the figures at the last notice, None before the first. ``is_muted``: no reminders.
+    ``has_risen``: whether the alert reaches its highest tier so far.
+    ``has_news``: whether it has relocated members, or members that no notice has shown.
+    ``last``: the figures at the last notice, None before the first.
+    ``is_muted``: whether to send no reminders.
     """
     if last is None:
         return Notice.OPENED

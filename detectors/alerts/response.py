@@ -14,9 +14,10 @@ Outcome = Literal["genuine_series", "venue", "data_artefact", "unknown"]
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A response of a ``user`` to an alert; ``at_s`` is by the user's clock, in seconds since 1970 UTC.
+    """A response of a ``user`` to an alert.
 
-    ``outcome`` is empty unless that is the action.
+    ``at_s``: time on the user's clock, in seconds since 1970 UTC.
+    ``outcome``: empty unless the action is ``outcome``.
     """
 
     alert: str
@@ -27,7 +28,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last response of each kind: who, when (seconds since 1970 UTC), with which outcome; empty for nobody."""
+    """The last response of each kind: who gave it, and when, in seconds since 1970 UTC. Empty and 0 if nobody did."""
 
     acknowledged_by: str = ""
     acknowledged_s: int = 0

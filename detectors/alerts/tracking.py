@@ -19,14 +19,15 @@ from detectors.scan.significance import TIERS, Chance, Nominal, Tier
 from detectors.window.zone_profile import ZoneProfile
 
 EVENT_OF: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
-"""The event of each response."""
+"""The event that each response brings to its alert."""
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """An open alert and its memory.
+    """An open alert and what the tracker remembers of it.
 
-    ``shown``: all members that its revisions have shown. ``quiet_since_s``: the first tick without a strong cluster
-    that shares its members, None while there is one. ``last_notice``: the figures at its last notice.
+    ``shown``: all members that its revisions have shown.
+    ``quiet_since_s``: the first tick without a strong cluster that shares its members; None while there is one.
+    ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
     """
 
@@ -38,7 +39,7 @@ class Followed(msgspec.Struct, frozen=True):
 
 
 class CoolDown(msgspec.Struct, frozen=True):
-    """The end of an alert: until ``until_s``, nothing opens near this point in its stream."""
+    """The cool-down after an alert's end: until ``until_s``, nothing opens near this point in its stream."""
 
     stream: Stream
     longitude: float
@@ -47,11 +48,14 @@ class CoolDown(msgspec.Struct, frozen=True):
 
 
 class NoSuchAlert(ValueError):
-    """A response to an alert that is not open; nothing has changed."""
+    """A response to an alert that is not open. It changes nothing."""
 
 
 class TrackerState(msgspec.Struct, frozen=True):
-    """The tracker's memory between scans; ``reconfigured``: streams not scanned since the settings changed."""
+    """What the tracker remembers between scans.
+
+    ``reconfigured``: the streams not yet scanned since the settings changed.
+    """
 
     followed: tuple[Followed, ...] = ()
     cool_downs: tuple[CoolDown, ...] = ()
@@ -61,8 +65,8 @@ class TrackerState(msgspec.Struct, frozen=True):
 class Tracker:
     """Matches the clusters of each scan to the open alerts, stream by stream.
 
-    ``is_reconfigured``: the state is from other settings or locations. ``chance``: how rare scores are; the
-    calibration if there is one.
+    ``is_reconfigured``: whether ``state`` was made under other settings or locations.
+    ``chance``: how rare scores are, from the calibration if there is one.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Tracker:
             self._reconfigured |= {followed.alert.stream for followed in state.followed}
 
     def use(self, chance: Chance) -> None:
-        """Rate scores by another calibration."""
+        """Take how rare scores are from another calibration."""
         self._chance = chance
         self._open_at = chance.score_of(Tier.WATCH)
 
@@ -115,9 +119,10 @@ class Tracker:
     ) -> list[Alert]:
         """Return the new revisions after a scan of a stream.
 
-        ``clusters``: those with a score of :attr:`weakest_score` or more, best first. ``standing``: the members of the
-        stream's open alerts that are still in the window. While the feed ``is_silent``, no quiet time passes.
-        ``look_back`` gives the profile of a zone; it is called only for new revisions.
+        ``clusters``: those with a score of :attr:`weakest_score` or more, best first.
+        ``standing``: the members of the stream's open alerts that are still in the window.
+        ``is_silent``: whether the feed is silent; while it is, no quiet time passes.
+        ``look_back``: gives the profile of a zone. It is called only for new revisions.
         """
         self._cool_downs = [each for each in self._cool_downs if each.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
@@ -134,7 +139,7 @@ class Tracker:
         return changes
 
     def respond(self, response: Response, tick_s: int) -> Alert | None:
-        """Return the revision that a response makes, None if it changes nothing. It is always silent.
+        """Return the revision that a response makes, None if it changes nothing. The revision has no notice.
 
         Raises:
             NoSuchAlert: The alert is not open.
@@ -241,7 +246,7 @@ class Tracker:
                 last_notice, unnoticed = now, ()
         if state in TERMINAL:
             del self._followed[alert.id]
-            if event is not Event.MERGED:  # the other alert watches its zone
+            if event is not Event.MERGED:  # after a merger the other alert watches the zone
                 until_s = tick_s + round(self._settings.cool_down_h * 3600)
                 at = alert.figures.longitude, alert.figures.latitude
                 self._cool_downs.append(CoolDown(alert.stream, *at, until_s))
@@ -259,11 +264,11 @@ class Tracker:
     def _event(
         self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str], is_silent: bool
     ) -> tuple[Event, int | None]:
-        """The event of a scan for an open alert, and since when it is quiet."""
+        """Return the event that a scan brings to an open alert, and since when the alert is quiet."""
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
             tier, has_grown = self._tier(cluster.figures), bool(_new_members(followed, cluster))
-            # Another calibration alone makes no alert rarer than it was: the tier rises when something happens.
+            # A tier rises because something happened, never because the calibration changed.
             is_same_measure = alert.figures.calibration == cluster.figures.calibration
             if tier is not None and not _reaches(alert.tier, tier) and (has_grown or is_same_measure):
                 return Event.ROSE, None
@@ -295,7 +300,7 @@ def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:
 
 
 def _has_moved(alert: Alert, cluster: Cluster) -> bool:
-    """Whether members of the last revision are in a cluster that shares none of its locations."""
+    """Return whether members of the last revision are in a cluster that has none of its locations."""
     is_elsewhere = {*alert.figures.locations}.isdisjoint(cluster.figures.locations)
     return is_elsewhere and not {*alert.members}.isdisjoint(cluster.members)
 

@@ -1,1 +1,1 @@
-"""An area as data: incidents, locations, neighbours, settings, strata. Independent of windows and scans."""
+"""An area as data: incidents, locations, neighbours, settings, strata. Knows neither windows nor scans."""

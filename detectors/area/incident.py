@@ -39,14 +39,13 @@ class Status(enum.StrEnum):
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an incident.
 
-    An active incident needs a time (``occurred_at``, or an interval, whose end counts) and a position
-    (``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of a location of the area).
-    A later version without a position in the area keeps the earlier one. A cancelled incident needs only
-    its ``id``. ``category`` is the source's own word; the area's settings map it to a :class:`Category`.
+    ``category`` is the source's own word; the area's settings map it to a :class:`Category`. An active incident needs a
+    time and a position. The time is ``occurred_at``, or an interval, of which the end counts. The position is
+    ``longitude`` and ``latitude`` in degrees WGS 84, or ``location``, the id of a location of the area. A later version
+    without a position in the area keeps the earlier one. A cancelled incident needs only its ``id``.
 
     Raises:
-        ValueError: An active incident has no time, only one coordinate is given, or the interval ends
-            before it begins.
+        ValueError: An active incident has no time, only one coordinate is given, or the interval ends before it begins.
     """
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -78,15 +77,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def occurred(self) -> datetime | None:
-        """The given time; without it the end of the interval, or without an end its start."""
+        """The given time. Without it, the end of the interval, or its start if it has no end."""
         return self.occurred_at or self.occurred_to or self.occurred_from
 
     @property
     def has_place(self) -> bool:
-        """Whether it has a position, inside the area or not."""
+        """Whether the incident has a position, inside the area or not."""
         return self.longitude is not None or self.location is not None
 
     @property
     def is_interval(self) -> bool:
-        """Whether the time is one end of an interval instead of a known moment."""
+        """Whether the time is one end of an interval and not a known moment."""
         return self.occurred_at is None and self.occurred is not None

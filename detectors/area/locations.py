@@ -1,6 +1,6 @@
 """The frozen locations of an area: H3 cells or entries of a ``places_file``, found by coordinates or id.
 
-Locations are ordered by id and never change, so an index keeps its meaning as long as the configuration lives.
+They are ordered by id and never change, so an index means the same location as long as the configuration is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from detectors.area.incident import Incident
 
 EARTH_RADIUS_M = 6_367_000.0
-"""Radius of the sphere for distances, in metres (SaTScan's; docs/method.md section 3)."""
+"""Radius of the sphere on which distances are measured, in metres; SaTScan's (docs/method.md section 3)."""
 
 
 def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,10 +33,12 @@ def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Locations:
-    """The locations of one area: ids in rising order, and the degrees of each centre, shape (L,).
+    """The locations of one area.
 
-    ``resolution`` is the H3 resolution, None for places. An incident belongs to the nearest place within
-    ``max_distance_m``.
+    ``ids``: in rising order, L of them.
+    ``longitude``, ``latitude``: of each location's centre, in degrees, (L,).
+    ``resolution``: the H3 resolution; None if the locations are entries of a ``places_file``.
+    ``max_distance_m``: how far from the nearest place an incident can be and still belong to it.
     """
 
     ids: tuple[str, ...]
@@ -108,7 +110,7 @@ class Locations:
         return to_sphere(self.longitude, self.latitude)
 
     def written(self) -> dict[str, Any]:
-        """Return everything that defines these locations, ready for JSON; degrees have seven digits (a centimetre)."""
+        """Return everything that defines these locations, ready for JSON. Degrees have seven digits (a centimetre)."""
         return {
             "ids": self.ids,
             "resolution": self.resolution,
@@ -141,7 +143,7 @@ class Locations:
         if self._tree is None:
             return self._index.get(h3.latlng_to_cell(incident.latitude, incident.longitude, self.resolution))
         point = to_sphere(np.array([incident.longitude]), np.array([incident.latitude]))
-        # A micrometre more, so that the last digit of a distance does not decide.
+        # A micrometre more, so that rounding does not decide at exactly the largest distance.
         distance, nearest = self._tree.query(point[0], distance_upper_bound=self.max_distance_m + 1e-6)
         return int(nearest) if np.isfinite(distance) else None
 

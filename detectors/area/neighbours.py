@@ -17,9 +17,11 @@ from detectors.kernels.rows import rows_of_pairs, sizes_within
 class Neighbours:
     """Neighbour lists in compressed rows.
 
-    The neighbours of centre ``i``, itself first, are ``index[start[i]:start[i + 1]]`` (int32) at ``distance`` (float64,
-    straight, in the unit of the points). A zone is a prefix of the first ``size[i]`` of them. ``order`` lists all
-    locations, near ones close together.
+    ``start``: the row of centre ``i`` is ``start[i]:start[i + 1]`` of the next two arrays.
+    ``index``: the neighbours, nearest first, beginning with the centre itself, int32.
+    ``distance``: straight distance from the centre, in the unit of the points, float64.
+    ``size``: how many neighbours of each centre can form zones; a zone is the first few of them.
+    ``order``: all locations, in an order in which near ones are close together.
     """
 
     start: NDArray[np.int64]
@@ -48,12 +50,12 @@ def neighbours(
     mass: NDArray[np.float64] | None = None,
     max_mass: float = math.inf,
 ) -> Neighbours:
-    """Return the neighbour lists of all points, (L, 2 or 3), up to a distance and a sum of ``mass``, (L,), inclusive.
+    """Return the neighbour lists of all points, (L, 2 or 3), up to a radius and up to a sum of ``mass``, (L,).
 
-    Order: by straight distance; at exactly equal distances smaller coordinates first (x, then y, then z), then the
-    smaller index (docs/method.md section 3). A centre comes before other locations at its own coordinates. A zone ends
-    before the first location that would take its mass above the limit. Without a radius, a row ends with the last
-    circle that such a zone can have.
+    Both limits are inclusive. Neighbours are in order of straight distance. At exactly equal distances smaller
+    coordinates come first (x, then y, then z), then the smaller index (docs/method.md section 3). A centre comes before
+    other locations at its own coordinates. A zone ends before the first location that would take its mass above the
+    limit. Without a radius, a row ends with the last circle that such a zone can have.
     """
     locations, axes = points.shape
     tree = cKDTree(points)
@@ -61,7 +63,7 @@ def neighbours(
     if math.isinf(max_radius):
         start, index, distance = _unlimited(points, order, mass, max_mass)
     else:
-        # The tree rounds differently, so it is asked for slightly more, and the straight distance decides.
+        # The tree rounds differently, so ask it for slightly more; the straight distance then decides.
         pairs = tree.query_pairs(max_radius * (1 + 1e-9), output_type="ndarray")
         start, index, distance = rows_of_pairs(pairs, points, order, max_radius)
     size = np.diff(start).astype(np.int32) if mass is None else sizes_within(start, index, mass, max_mass)

@@ -51,12 +51,12 @@ CATEGORY_MAP: dict[str, Category] = {
     "violence-and-sexual-offences": Category.VIOLENCE,
     "violent-crime": Category.VIOLENCE,
 }
-"""A source's category word -> category. The words of data.police.uk, both its service and its files, are built in."""
+"""A source's category word -> category. All words of data.police.uk, of its service and its files, are built in."""
 
 
 @functools.lru_cache(maxsize=4096)
 def word_of(category: str) -> str:
-    """Return a category word as it is looked up: case, spaces, underscores and hyphens make no difference.
+    """Return a category word as it is looked up. Case, spaces, underscores and hyphens make no difference.
 
     >>> word_of("Criminal damage_and arson")
     'criminal-damage-and-arson'
@@ -80,7 +80,7 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When an open alert sends another notice: what counts as unchanged, and after how many hours it reminds anyway."""
+    """When an open alert sends another notice: which changes are too small for one, and when a reminder is due."""
 
     same_risk: Annotated[float, msgspec.Meta(ge=1)] = 1.5
     same_area: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
@@ -90,7 +90,8 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place whose coordinates mean little: a police station, a hospital, the default point for a missing address.
 
-    ``longitude`` and ``latitude`` in degrees WGS 84. Alerts report how many of their incidents lie within ``radius_m``.
+    ``longitude`` and ``latitude`` are in degrees WGS 84. Alerts report how many of their incidents lie within
+    ``radius_m``.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -150,7 +151,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def category_map(self) -> dict[str, Category]:
-        """Every known word (:func:`word_of`) -> category; the operator's words replace built-in ones."""
+        """Every known word (:func:`word_of`) -> category. The operator's words replace the built-in ones."""
         return CATEGORY_MAP | {word_of(word): category for word, category in self.categories.items()}
 
     def digest(self, locations: Locations) -> str:

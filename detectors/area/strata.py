@@ -1,8 +1,8 @@
-"""Time in buckets of one hour, and the stratum (block of hours of the week) of each.
+"""Time in buckets of one hour, and the stratum (block of hours of the week) of each bucket.
 
-Buckets are half-open hours of UTC, numbered from 1970. A location is compared with itself at this hour of this
-weekday. The stratum depends on the local time at which the bucket starts, so the two hours that an autumn clock
-shows twice belong to the same one.
+Buckets are half-open hours of UTC, numbered from 1970. A location is compared with its own past in the same stratum.
+The stratum depends on the local time at which the bucket starts. So the two hours that an autumn clock shows twice
+belong to the same stratum.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HOURS_OF_WEEK = 168
 
 
 def bucket_of(time_s: int) -> int:
-    """Return the bucket that holds a moment, both counted from 1970 UTC."""
+    """Return the number of the bucket that holds a moment, given in seconds since 1970 UTC."""
     return time_s // BUCKET_S
 
 
@@ -34,8 +34,8 @@ def hour_of_week(bucket: int, zone: ZoneInfo) -> int:
 class Blocks:
     """A division of the local week into blocks of ``hours`` hours, separate for each class of weekdays.
 
-    ``weekday_class`` maps Monday to Sunday to classes numbered from 0. An operational day begins at
-    ``start_hour``, so the early hours of Sunday belong to Saturday night.
+    ``start_hour``: when the operational day begins. The early hours of Sunday belong to Saturday night.
+    ``weekday_class``: the class of Monday to Sunday, numbered from 0.
     """
 
     start_hour: int
@@ -50,7 +50,7 @@ class Blocks:
     def of_bucket(self, bucket: int, zone: ZoneInfo) -> int:
         """Return the stratum of a bucket in an area's time zone."""
         local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
-        # Wall-clock arithmetic on purpose: the operational day follows the clock on the wall.
+        # Subtract without the time zone: the operational day follows the clock on the wall.
         shifted = local.replace(tzinfo=None) - timedelta(hours=self.start_hour)
         return self.weekday_class[shifted.weekday()] * (24 // self.hours) + shifted.hour // self.hours
 
@@ -65,4 +65,4 @@ SCHEMES: dict[str, Blocks] = {
     "friday_saturday": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 0)),
     "each_weekend_day": Blocks(6, 3, (0, 0, 0, 0, 1, 2, 3)),
 }
-"""The schemes that an area can use, with 1, 12, 24 and 32 strata."""
+"""The schemes that an area can use. They have 1, 12, 24 and 32 strata."""

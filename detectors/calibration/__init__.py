@@ -1,1 +1,1 @@
-"""How a false-alert rate is kept: the alerts of null histories are counted, by the same schedule, scan and tracker."""
+"""How a false-alert rate is kept: null histories go through the same scans and tracker, and the alerts are counted."""

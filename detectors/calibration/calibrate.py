@@ -1,7 +1,7 @@
-"""Calibration: from an area's history and a budget to the scores at which the tiers begin.
+"""Finds the scores at which the tiers of an area begin, from its history and a budget.
 
-Null histories are drawn in blocks, each from a different area that the history may come from, in three parts. The score
-is learnt on the first, the thresholds are solved on the second, the rate is measured on the third.
+Null histories are drawn in blocks. Each block is drawn from another area that the history may come from. The first
+third of the blocks gives the score, the second the thresholds, the last the rate.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ BLOCK_WEEKS = 26
 WEEK = 168
 """Hours of a week."""
 STEP = 7
-"""Hours between the scans from which the score is learnt: a week of them has every hour of the day."""
+"""Number of hours between the scans that give the score. A week of these scans has every hour of the day."""
 PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
 """How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
 LOWEST = 0.0
-"""Lower bound for the score at which alerts open, whatever the budget: most scans reach it by chance."""
+"""Lower bound for the score at which alerts open, whatever the budget. Most scans reach this score by chance."""
 MARGIN = 0.5
-"""Margin below the opening score of a first block; clusters of all blocks within it are kept."""
+"""How far below the opening score of the first block clusters of all blocks are kept, as a score."""
 HIGHEST = 1e4
 """Upper bound for the score at which alerts open."""
 NO_CLUSTER = "history: chance brings hardly any cluster; there are too few incidents or too few locations"
@@ -49,7 +49,8 @@ Result = TypeVar("Result")
 class Nulls:
     """Null histories of an area; each is fixed by the seed and its number.
 
-    ``points``: the locations in metres, (L, 3); ``with_repeats``: whether chance includes ordinary near repeats.
+    ``points``: the locations in metres, (L, 3).
+    ``with_repeats``: whether chance includes ordinary near repeats.
 
     Raises:
         ValueError: The past is too short or empty.
@@ -65,7 +66,7 @@ class Nulls:
         if with_repeats:
             self._knox = Knox(past, points)
             self.repeats = self._knox.estimate()
-            # Whether an incident followed another depends on what is usual at its location, and the other way round.
+            # Which incidents followed others depends on what is usual, and what is usual on which followed others.
             for _ in range(2):
                 is_first = self._knox.around.chance_of_first(past, self.repeats, self.city.usual(past))
                 self.city = CityModel(past, points, blocks, zone, is_first)
@@ -82,7 +83,12 @@ class Nulls:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Parts:
-    """The three parts of the null histories, worked on by several threads; ``step`` is called after each block."""
+    """The three parts of the null histories, worked on by several threads.
+
+    ``buckets``: length of a block.
+    ``blocks``: number of blocks in each part.
+    ``step``: called after each block.
+    """
 
     executor: ThreadPoolExecutor
     nulls: Nulls
@@ -106,8 +112,8 @@ def calibrate(
 ) -> Calibration:
     """Return the calibration that keeps a ``budget`` of opened alerts a week, over all streams of the area.
 
-    ``weeks`` of null histories are rounded up to three parts of whole blocks; ``step`` is called once a block, from any
-    thread. The result does not depend on the number of threads.
+    ``weeks`` of null histories are rounded up to three parts of whole blocks. ``step`` is called after each block, from
+    any thread. The result does not depend on the number of threads.
 
     Raises:
         ValueError: Chance brings too few clusters, or fewer alerts than the budget allows.
@@ -176,13 +182,13 @@ def _fit_margins(maxima: Sequence[Sequence[Maxima]]) -> list[Margins]:
 
 
 def _lives(scanning: Scanning, block: Sequence[Clusters], watch: float, tier_at: float = np.inf) -> Lives:
-    """Return the alerts of all streams of a block."""
+    """Return the alerts that the clusters of a block lead to, over all streams."""
     lives = [scanning.lives(clusters, watch, tier_at) for clusters in block]
     return Lives(*(np.concatenate(column) for column in zip(*lives, strict=True)))
 
 
 def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Clusters]], wanted: float, least: float) -> float:
-    """Return the score, ``least`` or more, from which at most ``wanted`` alerts open a week."""
+    """Return the lowest score, ``least`` or more, at which no more than ``wanted`` alerts open a week."""
 
     def too_many(score: float) -> float:
         opened = sum(len(_lives(scanning, block, score).opened_s) for block in blocks)
@@ -192,7 +198,7 @@ def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Clusters]], wan
 
 
 def _score_of(falling: NDArray[np.float64], number: float) -> float:
-    """Return the score that ``number`` alerts reach, interpolated between two of them."""
+    """Return the score that ``number`` of the alerts reach, interpolated between two alerts."""
     if not len(falling):
         raise ValueError(NO_CLUSTER)
     rank = np.arange(1, len(falling) + 1)

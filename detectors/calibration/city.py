@@ -1,8 +1,8 @@
 """An area without clusters, as far as its history shows it: a posterior from which null histories are drawn.
 
-Each location has a gamma rate around its neighbours' rate, a Dirichlet mix of categories and a Dirichlet clock over
-the strata. The hyperparameters are fitted to the history by maximum likelihood (empirical Bayes: Clayton and Kaldor
-1987; Minka 2000). Raw counts as rates would make the null histories too uneven, and every threshold too low.
+Each location has a gamma rate around its neighbours' rate, a Dirichlet mix of categories and a Dirichlet clock over the
+strata. The hyperparameters are fitted to the history by maximum likelihood (empirical Bayes: Clayton and Kaldor 1987;
+Minka 2000). If raw counts were the rates, null histories would be too uneven and every threshold too low.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FARTHEST = 3.0
 CITY_SHARE = 0.05
 """Weight of the area's mean in a location's prior, so that no rate is zero."""
 HOUR_CASES = 20.0
-"""Number of cases in an hour of the week from which it counts for more than its stratum."""
+"""Number of cases that an hour of the week needs for its own mean to count as much as its stratum's."""
 SWING = 0.2
-"""Share by which null histories rise and fall over a year, so that the score learns levels that the past lacks."""
+"""Share by which null histories rise and fall over a year, so that the score knows levels that the past lacks."""
 YEAR_H = 365.25 * 24
 BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
 """Strata of one hour of the week each."""
@@ -38,7 +38,12 @@ _Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
-    """One area that the history may come from: cases per bucket (L,), category mix (L, 4) and clock (L, S)."""
+    """One area that the history may come from.
+
+    ``rate``: cases per bucket of each location, (L,).
+    ``mix``: shares of the categories, (L, 4).
+    ``clock``: shares of the strata, (L, S).
+    """
 
     rate: _Floats
     mix: _Floats
@@ -46,10 +51,12 @@ class Drawn:
 
 
 class CityModel:
-    """The posterior of an area. ``points``: its locations in metres, (L, 3).
+    """The posterior of an area.
 
-    ``weight``: how much each incident of the past counts, (n,), 1 if not given; one that followed another reveals
-    little about its location. ``stratum``: of each bucket of the past, (buckets,).
+    ``points``: the locations in metres, (L, 3).
+    ``weight``: how much each incident of the past counts, (n,), by default 1. One that followed another reveals little
+        about its location.
+    ``stratum``: the stratum of each bucket of the past, (buckets,).
 
     Raises:
         ValueError: The history has no incident, or is shorter than a week.
@@ -85,7 +92,7 @@ class CityModel:
         self._hour = _hours(stratum, hour, past.bucket)
 
     def _calendar(self, first_bucket: int, buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return stratum and local hour of the week of some buckets, each (buckets,)."""
+        """Return the stratum and the local hour of the week of buckets from ``first_bucket`` on, each (buckets,)."""
         stratum = self._blocks.of_buckets(first_bucket, buckets, self._zone)
         return stratum, BY_HOUR.of_buckets(first_bucket, buckets, self._zone)
 
@@ -97,7 +104,7 @@ class CityModel:
         return Drawn(rate, mix, clock)
 
     def usual(self, past: Past) -> _Floats:
-        """Return the usual number of incidents of the category, location and hour of each incident, (n,)."""
+        """Return how many incidents are usual in the category, location and hour of each incident, (n,)."""
         rate = (self.shape + self.cases) / (self.shape / self.likely + 1) / self._buckets
         mix = self.mix_cases * self._mix + self._of_category
         clock = self.clock_cases * self._clock + self._of_stratum
@@ -109,7 +116,10 @@ class CityModel:
     def history(
         self, drawn: Drawn, first_bucket: int, buckets: int, part: _Floats, generator: np.random.Generator
     ) -> Past:
-        """Draw a history of independent incidents in an area, ``part`` of the usual number of each category, (4,)."""
+        """Draw a history of independent incidents in an area.
+
+        ``part``: the share of each category's usual number that is drawn, (4,).
+        """
         stratum, hour = self._calendar(first_bucket, buckets)
         level = 1 + SWING * np.sin(2 * np.pi * (np.arange(buckets) / YEAR_H + generator.random()))
         of_category = drawn.mix * part
@@ -128,7 +138,7 @@ class CityModel:
 
 
 def _around(cases: _Floats, points: _Floats) -> _Floats:
-    """Return the cases that the neighbours of each location make likely for it, without its own, (L,)."""
+    """Return the cases that its neighbours, without its own cases, make likely for each location, (L,)."""
     tree = cKDTree(points)
     pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
     others = pairs.row != pairs.col
@@ -159,7 +169,7 @@ def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
 
 
 def _concentration(cases: _Floats, share: _Floats) -> float:
-    """Return the number of cases from which a location's shares outweigh the area's (Dirichlet-multinomial)."""
+    """Return the number of cases at which a location's shares and the area's count the same (Dirichlet-multinomial)."""
     own = cases[cases.sum(axis=1) > 0]
     number = own.sum(axis=1)
 
@@ -182,7 +192,7 @@ def _hours(stratum: NDArray[np.int32], hour: NDArray[np.int32], bucket: NDArray[
     of_stratum = np.bincount(stratum[bucket], minlength=int(stratum.max()) + 1) / np.maximum(np.bincount(stratum), 1)
     stratum_of = np.zeros(BY_HOUR.count, np.int64)
     stratum_of[hour] = stratum
-    usual = np.maximum(of_stratum[stratum_of], 1e-9)  # cases of a bucket, if all buckets of its stratum were alike
+    usual = np.maximum(of_stratum[stratum_of], 1e-9)  # cases per bucket if all hours of a stratum were alike
     return np.asarray((cases + HOUR_CASES) / (usual * length + HOUR_CASES))
 
 
@@ -192,7 +202,7 @@ def _dirichlet(generator: np.random.Generator, weight: _Floats) -> _Floats:
 
 
 def _pick(generator: np.random.Generator, weight: _Floats) -> NDArray[np.int64]:
-    """Draw a column of each row, with a chance in proportion to its weight."""
+    """Draw a column of each row, with probability in proportion to its weight."""
     until = weight.cumsum(axis=1)
     return np.asarray((generator.random(len(weight))[:, None] * until[:, -1:] >= until[:, :-1]).sum(axis=1))
 

@@ -1,8 +1,8 @@
-"""The margins score: the distribution of the largest LLR under the null, from how busy a stream is at the moment.
+"""The distribution of the largest LLR under the null, given how busy a stream is at the moment (its load).
 
-The null maximum of a scan is close to a Gumbel variable (Abrams, Kulldorff and Kleinman 2010), whose location and scale
-depend on the cases in the last hours and in the window. Learnt once on null histories, they give a score in
-microseconds, without replications while incidents come in.
+The null maximum of a scan is close to a Gumbel variable (Abrams, Kulldorff and Kleinman 2010). Its location and scale
+depend on the cases in the last hours and in the window. They are learnt once, on null histories. Then a score takes
+microseconds and no replications while incidents come in.
 """
 
 from __future__ import annotations
@@ -16,26 +16,31 @@ from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of
 from detectors.scan.significance import Gumbel
 
 CENSORED = 0.5
-"""LLR up to which maxima are only known to be small: a stream with hardly any cases has no window at all."""
+"""LLR up to which a maximum is only known to be small. A stream with hardly any cases has no window at all."""
 FEWEST_MAXIMA = 50
-"""Smallest number of larger maxima that a fit needs."""
+"""Least number of maxima above ``CENSORED`` that a fit needs."""
 SHRINKAGE = 1e-4
-"""Penalty on the square of every coefficient, so that loads that hardly vary gain no weight."""
+"""Penalty on the square of every coefficient. It gives no weight to loads that hardly vary."""
 
 HOURS = np.array(MARGIN_HOURS, np.int32)
 LOADS = len(HOURS) + 1
 
 
 def load(in_bucket: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the load of a stream, (LOADS,), from its cases in each bucket of the window, the current one last."""
+    """Return the load of a stream, (LOADS,).
+
+    ``in_bucket``: the stream's cases in each bucket of the window, (buckets,), the current bucket last.
+    """
     return load_of(in_bucket, len(in_bucket) - 1, len(in_bucket), HOURS)
 
 
 class Margins(msgspec.Struct, frozen=True):
-    """Gumbel location and logarithm of the scale as polynomials of a stream's loads, which are clipped to a range.
+    """The Gumbel location and the logarithm of its scale, as polynomials of a stream's loads.
 
-    ``low`` and ``high``, (loads,): the range of the loads in the fit. ``location`` and ``scale``: a constant, then for
-    each load the factors of it and of its square. Loads as in :func:`detectors.kernels.history.load_of`.
+    ``low``, ``high``: range to which loads are clipped, the range in the fit, (loads,).
+    ``location``, ``scale``: a constant, then for each load the factors of it and of its square.
+
+    Loads are those of :func:`detectors.kernels.history.load_of`.
     """
 
     low: tuple[float, ...]
@@ -45,7 +50,7 @@ class Margins(msgspec.Struct, frozen=True):
 
     @classmethod
     def flat(cls) -> Margins:
-        """Return margins under which scores are LLRs, for scans before anything is learnt."""
+        """Return margins under which the score is the LLR itself, for scans before anything is learnt."""
         nothing = (0.0,) * (1 + 2 * LOADS)
         return cls((0.0,) * LOADS, (0.0,) * LOADS, nothing, nothing)
 
@@ -71,7 +76,7 @@ class Margins(msgspec.Struct, frozen=True):
 
     @property
     def null(self) -> Null:
-        """The same as arrays for the kernels."""
+        """The same numbers as arrays for the kernels."""
         return Null(np.array(self.low), np.array(self.high), np.array(self.location), np.array(self.scale))
 
     def gumbel(self, load: NDArray[np.float64]) -> Gumbel:
@@ -85,7 +90,7 @@ def _loss(
     value: NDArray[np.float64],
     is_censored: NDArray[np.bool_],
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return minus the mean log-likelihood and its gradient; a censored value is an upper bound of a maximum."""
+    """Return minus the mean log-likelihood, and its gradient. A censored value is an upper bound of its maximum."""
     location, log_scale = (terms @ each for each in np.split(coefficients, 2))
     log_scale = np.clip(log_scale, np.log(LEAST_SCALE), 10)
     scale = np.exp(log_scale)
@@ -106,7 +111,7 @@ def _loss(
 def _of_raw_loads(
     coefficients: NDArray[np.float64], middle: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> tuple[float, ...]:
-    """Return the coefficients of the same polynomial for loads that are not standardised."""
+    """Return the coefficients of the same polynomial for raw loads, from those for standardised loads."""
     first, second = coefficients[1::2] / spread, coefficients[2::2] / spread**2
     constant = coefficients[0] + float((second * middle**2 - first * middle).sum())
     factors = np.column_stack((first - 2 * second * middle, second)).ravel()

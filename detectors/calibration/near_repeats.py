@@ -1,8 +1,9 @@
 """Near repeats: how often an incident is soon followed by another of its kind nearby, in the past and by chance.
 
-A Knox table (Knox 1964; Johnson et al. 2007) counts pairs by distance and lag, without those among siblings or with
-grandparents. Expected pairs come not from shuffled times but from pairs some weeks apart, which share location, clock
-and drift. There is no parametric form: a wrong one opens twice the alerts that it promises.
+A Knox table (Knox 1964; Johnson et al. 2007) counts pairs by distance and lag. Pairs of siblings, cousins, and
+grandparents with grandchildren are taken out. Expected pairs come from pairs some weeks apart, which share location,
+clock and drift; shuffled times would not. There is no parametric form: a wrong one opens twice the alerts that it
+promises.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ EVERYWHERE_M = np.append(WITHIN_M, np.inf)
 WITHIN_S = (np.array([0.5, 1, 2, 6, 12, 24, 48, 72, 120, 168]) * 3600).astype(np.int64)
 WEEK_S = 7 * 86_400
 FIRST_WEEKS, LAST_WEEKS = 4, 9
-"""Lags of expected pairs, in weeks: too long for near repeats, short enough for locations to be the same."""
+"""Lags of the pairs that give the expected number, in weeks: too long for near repeats, too short for drift."""
 LEAST = 0.02
 """Lower bound for the expected sum of squared pair weights."""
 VARIANCE = 1.3
-"""Variance over mean of a number of pairs: pairs that share an incident come together."""
+"""Variance over mean of a number of pairs. It is above 1, because pairs can share an incident."""
 DIFFERENT = 0.5
-"""Standard deviation of the rates of the categories, as a share of their mean."""
+"""Standard deviation of the rates of near repeats between categories, as a share of their mean."""
 FITTED = 4.0
-"""Squared z-score that the mean rate reaches by chance (two standard errors), because the shape is fitted too."""
+"""Squared z-score that the mean rate can reach by chance: two standard errors, because the shape is fitted too."""
 ROUNDS = 10
 TREE_ROUNDS = 4
 TREES = 20_000
@@ -45,7 +46,11 @@ _Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Repeats:
-    """Near repeats: the mean number of followers of each category, (4,), and their shares by ring and by lag."""
+    """Near repeats: a number of followers, and where and when they fall.
+
+    ``rate``: mean number of followers of an incident of each category, (4,).
+    ``by_ring``, ``by_lag``: shares of the followers by ring and by lag.
+    """
 
     rate: _Floats
     by_ring: _Floats
@@ -58,12 +63,14 @@ class Repeats:
 
 
 class Knox:
-    """The pairs of a history by category, ring and lag, observed and expected; ``points`` of the locations, (L, 3).
+    """The pairs of a history by category, ring and lag, observed and expected.
 
-    The expected number comes from pairs about a whole number of weeks apart: they share locations, clocks and drift.
-    At busy locations many pairs are due to chance, so pairs of quiet ones weigh more: with ``n`` and ``m`` incidents of
-    the category the weight is ``1 / (n + 1) + 1 / (m + 1)``, about signal over variance. ``around``: the surroundings
-    of the locations.
+    ``points``: the locations in metres, (L, 3).
+    ``around``: the surroundings of the locations.
+
+    The expected number comes from pairs about a whole number of weeks apart, which share locations, clocks and drift.
+    Many pairs at busy locations are due to chance, so pairs at quiet ones weigh more. If the locations of a pair have
+    ``n`` and ``m`` incidents of the category, its weight is ``1 / (n + 1) + 1 / (m + 1)``, about signal over variance.
 
     Raises:
         ValueError: The history is too short.
@@ -89,7 +96,7 @@ class Knox:
             near = pairs_by_lag(np.zeros(len(second), np.int64), second, *within)
             tables.append((near, apart, around.weight_of_followers(location, quiet)))
         near, apart, self._of_followers = (np.array(each) for each in zip(*tables, strict=True))
-        # Ups and downs of the whole area make pairs at every distance, so far pairs show how many are usual at a lag.
+        # Ups and downs of the whole area make pairs at every distance. Pairs far apart show how many, at each lag.
         rise = near.sum(axis=2, keepdims=True) / np.maximum(apart.sum(axis=2, keepdims=True), LEAST)
         self.observed = near[:, 0, :-1]
         self.expected = (apart * rise)[:, 0, :-1]
@@ -99,7 +106,7 @@ class Knox:
         self._locations = np.average(around.number[locations], axis=0, weights=times)
 
     def estimate(self, generator: np.random.Generator | None = None) -> Repeats:
-        """Return the near repeats that explain the pairs; with a generator, one draw from their uncertainty."""
+        """Return the near repeats that explain the pairs. With a generator, return one draw from their uncertainty."""
         observed = self.observed
         if generator is not None:
             observed = generator.normal(observed, np.sqrt(self._of_observed))
@@ -112,7 +119,7 @@ class Knox:
         return _without_relatives(pairs, by_ring, by_lag, self._cases, self._locations, np.random.default_rng(0))
 
     def _shape(self, excess: _Floats) -> tuple[_Floats, _Floats]:
-        """Return shares by ring and by lag whose product fits best; their densities fall with distance and time."""
+        """Return the shares by ring and by lag whose product fits best. Their densities fall with distance and time."""
         sizes = np.maximum(self._locations, 1e-3), np.diff(WITHIN_S, prepend=0) / 3600
         variance, followers = self._variance.sum(axis=0), self._of_followers.sum(axis=0)
         ring, lag = (each / each.sum() for each in sizes)
@@ -125,9 +132,10 @@ class Knox:
 
 
 def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
-    """Return the rates ``fitted / informed``, of variance ``1 / informed``, shrunk to their mean, itself to 0.
+    """Return the rates ``fitted / informed``, shrunk to their mean, which is itself shrunk to 0.
 
-    The less is known of a rate, the more it is shrunk (James and Stein 1961).
+    The variance of a rate is ``1 / informed``. The less is known of a rate, the more it is shrunk (James and Stein
+    1961).
     """
     whole = informed.sum()
     mean = fitted.sum() / whole if whole > 0 else 0.0
@@ -140,7 +148,7 @@ def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
 
 
 def _falling(product: _Floats, weight: _Floats, size: _Floats) -> _Floats:
-    """Return shares like ``product / weight``, not negative and with falling density; zeros if nothing is left."""
+    """Return shares like ``product / weight``, but not negative and with falling density; zeros if nothing is left."""
     weight = np.maximum(weight, 1e-12)  # a lag may have no expected pairs
     fitted = isotonic_regression(product / weight / size, weights=weight * size**2, increasing=False).x
     share = np.maximum(fitted, 0.0) * size
@@ -156,7 +164,7 @@ def _without_relatives(
     locations: _Floats,
     generator: np.random.Generator,
 ) -> Repeats:
-    """Return the near repeats that make ``pairs`` per incident, siblings, cousins and grandparents included."""
+    """Return the near repeats that lead to these ``pairs`` per incident, relatives' pairs included."""
     wanted = float(pairs @ cases / max(cases.sum(), 1.0)) * np.outer(by_ring, by_lag)
     if not wanted.sum():
         return Repeats.none()
@@ -176,7 +184,7 @@ def _without_relatives(
 
 
 def _pairs_of_trees(rate: float, ring: _Floats, lag: _Floats, generator: np.random.Generator) -> _Floats:
-    """Return the pairs by ring and lag, per incident, in simulated families that begin with one incident each."""
+    """Return the pairs by ring and lag, per incident, in simulated families. Each family begins with one incident."""
     root, second, where = np.arange(TREES), np.zeros(TREES), np.zeros((TREES, 2))
     generations = [(root, second, where)]
     while len(root):
@@ -188,7 +196,7 @@ def _pairs_of_trees(rate: float, ring: _Floats, lag: _Floats, generator: np.rand
         generations.append((root, second, where))
     root, second, where = (np.concatenate(each) for each in zip(*generations, strict=True))
     order = np.lexsort((second, root))
-    each = np.full(len(root), 0.5)  # a pair counts as one
+    each = np.full(len(root), 0.5)  # the weights of a pair add up to one
     table = pairs_by_lag(root[order], second[order].astype(np.int64), where[order], each, WITHIN_M + 1e-6, WITHIN_S)
     return np.asarray(table[0] / len(root))
 
@@ -204,10 +212,13 @@ def _draw_steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.G
 
 
 class Surroundings:
-    """The locations in each ring around each location, where followers fall. ``points`` in metres, (L, 3).
+    """The locations in each ring around each location, where followers fall.
 
-    ``cases``, (L,): incidents of the past. Followers fall where opportunities are, which the past shows in part: a
-    location draws them in proportion to the root of one more than its cases.
+    ``points``: the locations in metres, (L, 3).
+    ``cases``: incidents of the past at each location, (L,).
+
+    Followers fall where there are opportunities, and the past shows these in part. So the chance of a location is in
+    proportion to the square root of its cases plus one.
     """
 
     def __init__(self, points: _Floats, cases: NDArray[np.int64]) -> None:
@@ -231,7 +242,10 @@ class Surroundings:
         return np.diff(self._start).reshape(-1, len(WITHIN_M))
 
     def weight_of_followers(self, location: NDArray[np.int32], quiet: _Floats) -> _Floats:
-        """Return the total weight of the pairs of incidents with one follower in each ring, (rings,); see `Knox`."""
+        """Return the total weight of the pairs of incidents with one follower in each ring, (rings,).
+
+        Weights are those of :class:`Knox`.
+        """
         joined = 1 / (1 / quiet + 1)  # the weight of a location after the follower
         until = np.concatenate(([0.0], np.cumsum(self._pull * joined[self._other])))
         pulled = until[self._start[1:]] - until[self._start[:-1]]
@@ -241,9 +255,10 @@ class Surroundings:
         return np.asarray((there.reshape(-1, len(WITHIN_M)) + own)[location].sum(axis=0))
 
     def chance_of_first(self, past: Past, repeats: Repeats, usual: _Floats) -> _Floats:
-        """Return the chance that each incident followed no other, (n,): stochastic declustering (Zhuang et al. 2002).
+        """Return the probability that each incident followed no other, (n,).
 
-        ``usual``: the usual number of incidents of its category, location and hour, (n,).
+        This is stochastic declustering (Zhuang et al. 2002). ``usual``: how many incidents are usual in the incident's
+        category, location and hour, (n,).
         """
         chance = np.ones(len(past))
         hours = np.diff(WITHIN_S, prepend=0) / 3600
@@ -257,7 +272,7 @@ class Surroundings:
         return chance
 
     def with_followers(self, past: Past, repeats: Repeats, generator: np.random.Generator) -> Past:
-        """Return the history with followers, their followers, and so on."""
+        """Return the history with followers, the followers of followers, and so on."""
         second, location, category = past.second, past.location, past.category
         generations = [(second, location, category)]
         while len(second):
@@ -270,7 +285,7 @@ class Surroundings:
             first, end = self._start[row], self._start[row + 1]
             drawn = self._until[first] + generator.random(len(row)) * (self._until[end] - self._until[first])
             chosen = np.clip(np.searchsorted(self._until, drawn, side="right") - 1, first, np.maximum(end - 1, first))
-            # If a ring holds no location, the follower falls on the parent's.
+            # If a ring holds no location, the follower falls on its parent's location.
             location = np.where(end > first, self._other[np.minimum(chosen, len(self._other) - 1)], location)
             second = second + late.astype(np.int64)
             generations.append((second, location, category))

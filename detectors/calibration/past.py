@@ -17,9 +17,12 @@ CATEGORIES = len(STREAMS) - 1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Past:
-    """Incidents in order of time: second since the first bucket began, location, category, each (n,).
+    """Incidents of an area in order of time.
 
-    All lie within ``buckets`` whole hours from ``first_bucket`` (counted from 1970) on.
+    ``first_bucket``, ``buckets``: first bucket, counted from 1970, and number of buckets; all incidents lie within
+        them.
+    ``second``: seconds from the beginning of the first bucket to each incident, (n,).
+    ``location``, ``category``: index of each incident's location and of its category, (n,).
     """
 
     first_bucket: int
@@ -37,7 +40,7 @@ class Past:
         location: NDArray[np.int32],
         category: NDArray[np.int8],
     ) -> Past:
-        """Put incidents in order and leave out those outside."""
+        """Return the incidents in order, without those outside the buckets."""
         inside = (second >= 0) & (second < buckets * BUCKET_S)
         order = np.flatnonzero(inside)[np.argsort(second[inside], kind="stable")]
         return cls(
@@ -53,7 +56,7 @@ class Past:
 
     @property
     def bucket(self) -> NDArray[np.int32]:
-        """The bucket of each incident, counted from 0, (n,)."""
+        """The bucket of each incident, counted from the first bucket, (n,)."""
         return (self.second // BUCKET_S).astype(np.int32)
 
     def streams(self) -> Iterator[NDArray[np.int64]]:

@@ -19,16 +19,21 @@ from detectors.scan.significance import TIERS, Tier
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
 TAIL = 100
-"""Number of the strongest alerts by chance from which rates beyond them are extrapolated."""
+"""Number of the strongest alerts by chance from which the rates of still higher scores are extrapolated."""
 STEEPEST = 0.1
-"""Lower bound for the score units over which that rate falls by a factor of e."""
+"""Lower bound for the difference in score over which that rate falls by a factor of e."""
 RAREST = 1e-9
 """Lower bound for a rate, in alerts a week."""
 NORMAL_95 = 1.96
 
 
 class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
-    """The near repeats in null histories: followers per incident of each category, and their shares by ring and lag."""
+    """The near repeats in null histories.
+
+    ``followers``: category -> mean number of followers of an incident.
+    ``by_ring``, ``by_lag``: shares of the followers by distance and by lag.
+    ``within_m``, ``within_h``: upper limits of these distances and lags.
+    """
 
     followers: dict[str, float]
     within_m: tuple[float, ...]
@@ -40,9 +45,13 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything that scoring and the promise depend on. Rates are alerts a week over all streams, by chance alone.
 
-    ``scores``: tier -> the score at which it begins; ``margins`` by stream; ``curve``: (score, rate), rising scores;
-    ``rate``: for the tier ``alert``, measured on null histories that were not used before, with its 95 % interval
-    ``rate_low`` to ``rate_high``; ``dispersion``: variance over mean of the weekly number.
+    ``scores``: tier -> the score at which it begins.
+    ``margins``: of each stream, in the order of ``STREAMS``.
+    ``curve``: pairs of a score and the rate of alerts that reach it, in rising order of score.
+    ``decay``: how fast the rate falls beyond the curve: by a factor of e for each ``1 / decay`` of score.
+    ``rate``, ``rate_low``, ``rate_high``: rate of the tier ``alert`` with its 95 % interval, measured on null histories
+        from which nothing was learnt.
+    ``dispersion``: variance over mean of the weekly number of these alerts.
     """
 
     budget: float
@@ -68,7 +77,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         budget: float,
         repeats: Repeats,
     ) -> Calibration:
-        """Make the calibration from the highest score of each alert by chance in ``weeks``, and alerts ``by_week``."""
+        """Make the calibration.
+
+        ``strongest``: highest score of each alert by chance in ``weeks`` weeks.
+        ``by_week``: number of alerts in each of the weeks that measure the rate.
+        """
         falling = np.sort(strongest)[::-1]
         rank = np.unique(np.geomspace(1, len(falling), CURVE_POINTS).astype(int))[::-1]
         curve = tuple((float(falling[each - 1]), each / weeks) for each in rank.tolist())
@@ -95,7 +108,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def rate_of(self, score: float) -> float:
-        """Return how many alerts a week reach a score by chance; beyond the strongest seen it falls exponentially."""
+        """Return how many alerts a week reach a score by chance. It falls exponentially beyond the strongest seen."""
         scores, rates = zip(*self.curve, strict=True)
         if score > scores[-1]:
             return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
@@ -103,7 +116,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 in hex over the whole calibration; every tick and cluster carries it."""
+        """The SHA-256 of the whole calibration, in hex. Every tick and cluster carries it."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     def score_of(self, tier: Tier) -> float:
@@ -115,5 +128,5 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
 
     def interval_days(self, score: float) -> float:
-        """Return the mean time, in days, between alerts at least this strong by chance alone."""
+        """Return the mean time, in days, between alerts that reach a score by chance alone."""
         return WEEK_DAYS / self.rate_of(score)

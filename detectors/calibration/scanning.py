@@ -1,4 +1,4 @@
-"""The scans of a whole history, as the Monitor makes them, and the alerts that its tracker makes of the clusters."""
+"""All scans of a history, as the Monitor makes them, and the alerts that the tracker makes of their clusters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scanning:
-    """Settings, locations in metres, (L, 3), and neighbours for the scans of an area."""
+    """What the scans of an area need: its settings, its locations in metres, (L, 3), and their neighbours."""
 
     settings: AreaSettings
     points: NDArray[np.float64]
@@ -31,7 +31,7 @@ class Scanning:
 
     @property
     def window(self) -> int:
-        """The length of the window in buckets; the scans of a history begin when it is full."""
+        """The length of the window, in buckets. The scans of a history begin when the window is full."""
         return self.settings.window_days * 24
 
     def stratum(self, first_bucket: int, buckets: int) -> NDArray[np.int32]:
@@ -39,7 +39,7 @@ class Scanning:
         return SCHEMES[self.settings.strata].of_buckets(first_bucket, buckets, ZoneInfo(self.settings.timezone))
 
     def maxima(self, past: Past, stratum: NDArray[np.int32], step: int) -> list[Maxima]:
-        """Return per stream the loads and largest LLRs of scans at the beginning of every ``step``-th bucket."""
+        """Return each stream's loads and largest LLRs, of the scans at the beginning of every ``step``-th bucket."""
         flat, result = Margins.flat(), []
         for numbers in past.streams():
             found = self._scan(past, numbers, stratum, flat, 0.0, step, True)
@@ -51,9 +51,10 @@ class Scanning:
     def clusters(
         self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
     ) -> list[Clusters]:
-        """Return per stream the clusters with at least a score, of every scan from the first full window on.
+        """For each stream return the clusters that reach a score, in every scan from the first full window on.
 
-        ``step``: scan only at the beginning of every ``step``-th bucket, not whenever the Monitor would.
+        ``step``: if given, only the beginning of every ``step``-th bucket is scanned. Otherwise all scans of the
+        Monitor are made.
         """
         result = []
         for numbers, each in zip(past.streams(), margins, strict=True):
@@ -62,7 +63,7 @@ class Scanning:
         return result
 
     def lives(self, clusters: Clusters, open_at: float, tier_at: float) -> Lives:
-        """Return the alerts of a stream that open from a score on, with the time at which each reached ``tier_at``."""
+        """Return a stream's alerts that open at ``open_at`` or more, and when each reached the score ``tier_at``."""
         settings = self.settings
         rules = Lifecycle(
             open_at=open_at,

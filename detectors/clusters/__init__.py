@@ -1,1 +1,1 @@
-"""Clusters of one scan, scored and checked for artefacts. They know no earlier scans."""
+"""Clusters of one scan, scored and checked for artefacts. Knows no earlier scans."""

@@ -2,18 +2,19 @@
 
 There are four kinds. Each explains a number of members; its score is their share of all members.
 
-- *geocoding stack*: members at one exact coordinate. It has at least ``STACK_MEMBERS`` of them and ``STACK_SHARE`` of
-  all, and that is improbable (below ``STACK_CHANCE``) given how many of the stream's incidents in the zone lie there
-  over the whole window, by the one-sided exact test of Fisher (1935), a hypergeometric tail. A coordinate that always
-  has such a share is no stack.
+- *geocoding stack*: members at one exact coordinate. There are at least ``STACK_MEMBERS`` of them, and they are at
+  least ``STACK_SHARE`` of all members. This is improbable (below ``STACK_CHANCE``), given how many of the stream's
+  incidents in the zone lie at the coordinate over the whole window. The probability is that of the one-sided exact test
+  of Fisher (1935), a hypergeometric tail. A coordinate that always has such a share is no stack.
 - *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
   ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. All linked members, directly or through others, are
-  one event; the members beyond one for each event are explained. The end of an interval links nothing.
+  one event; the members beyond one for each event are explained. A member with the end of an interval as its time is
+  linked to none.
 - *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
-- *venue*: at least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of one of them, in a zone at least
-  twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of them: one premises, several addresses.
+- *venue*: one premises with several addresses. At least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of
+  one of them, the zone is at least twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of the members.
 
-So no cluster is a stack and a venue, but ten calls about one fight can be a stack as well.
+So no cluster is both a stack and a venue, but ten calls about one fight can be a stack as well.
 """
 
 from __future__ import annotations
@@ -53,7 +54,12 @@ class ArtefactKind(enum.StrEnum):
 
 
 class Artefact(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One artefact: how many members it explains, their share as ``score``, and the name of a denied ``place``."""
+    """One artefact.
+
+    ``members``: number of members that it explains.
+    ``score``: their share of all members.
+    ``place``: name of a denied place, empty for the other kinds.
+    """
 
     kind: ArtefactKind
     members: int
@@ -68,7 +74,7 @@ class Artefacts(msgspec.Struct, frozen=True):
 
     @property
     def score(self) -> float:
-        """The largest share of members that one artefact explains, 0 to 1; 0 without any."""
+        """The largest share of members that one artefact explains, 0 to 1; 0 without artefacts."""
         return max((each.score for each in self.found), default=0.0)
 
 
@@ -76,8 +82,10 @@ class Artefacts(msgspec.Struct, frozen=True):
 class Members:
     """The members of a cylinder, each array (n,).
 
-    ``longitude_e7`` and ``latitude_e7``, in units of 1e-7 degrees WGS 84, are its own if a member ``has_point``, else
-    its location's. ``occurred_s`` is in seconds; ``interval``: whether it is the end of an interval.
+    ``has_point``: whether a member has coordinates of its own.
+    ``longitude_e7``, ``latitude_e7``: its own coordinates or those of its location, in units of 1e-7 degrees WGS 84.
+    ``occurred_s``: seconds since 1970.
+    ``interval``: whether ``occurred_s`` is the end of an interval.
     """
 
     longitude_e7: NDArray[np.int32]
@@ -93,10 +101,12 @@ class Members:
 
 @dataclasses.dataclass(frozen=True)
 class Zone:
-    """The zone of a cylinder: metres across, and the stream's incidents in it over the whole window.
+    """The zone of a cylinder.
 
-    ``cases`` counts them, members included; ``cases_at`` counts those at exactly a longitude and latitude, in units of
-    1e-7 degrees, and is called only if a stack is possible.
+    ``width_m``: width in metres.
+    ``cases``: number of the stream's incidents in it over the whole window, members included.
+    ``cases_at``: gives how many of these have exactly a longitude and latitude, in units of 1e-7 degrees. It is called
+        only if a stack is possible.
     """
 
     width_m: float
@@ -106,7 +116,11 @@ class Zone:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DenyList:
-    """The places of a deny list: names, points on the sphere in metres, (p, 3), and radii in metres, (p,)."""
+    """The places of a deny list.
+
+    ``points``: on the sphere, in metres, (p, 3).
+    ``radius_m``: radii in metres, (p,).
+    """
 
     names: tuple[str, ...]
     points: NDArray[np.float64]
@@ -122,7 +136,7 @@ class DenyList:
 
 
 def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
-    """Return the artefacts of a cylinder; at equal scores in the order of kinds and of the deny list."""
+    """Return the artefacts of a cylinder, highest score first, then in the order of kinds and of the deny list."""
     points = to_sphere(members.longitude_e7 / _E7, members.latitude_e7 / _E7)
     places = zip(members.longitude_e7.tolist(), members.latitude_e7.tolist(), members.has_point.tolist(), strict=True)
     at_coordinate = Counter(places)
@@ -142,7 +156,7 @@ def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
 
 
 def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: Zone) -> int:
-    """The number of members at coordinates with an improbable share; two coordinates can have half each."""
+    """Return the number of members at coordinates with an improbable share. Two coordinates can have half each."""
     return sum(
         number
         for (longitude_e7, latitude_e7, has_point), number in at_coordinate.items()
@@ -153,7 +167,10 @@ def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: 
 
 
 def chance_of(number: int, drawn: int, marked: int, cases: int) -> float:
-    """Return the probability that ``number`` or more of those ``drawn`` from ``cases`` are ``marked`` ones."""
+    """Return the probability that ``number`` or more of ``drawn`` cases are marked ones.
+
+    They are drawn from ``cases`` cases without replacement, of which ``marked`` are marked.
+    """
     unmarked = cases - marked
     whole = _log_choose(cases, drawn)
     return sum(
@@ -163,7 +180,7 @@ def chance_of(number: int, drawn: int, marked: int, cases: int) -> float:
 
 
 def _log_choose(total: int, taken: int) -> float:
-    """The logarithm of the number of ways to take some out of a total."""
+    """Return the logarithm of the number of ways to choose ``taken`` out of ``total``."""
     return math.lgamma(total + 1) - math.lgamma(taken + 1) - math.lgamma(total - taken + 1)
 
 

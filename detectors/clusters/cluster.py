@@ -10,17 +10,19 @@ from detectors.clusters.artefacts import Artefacts
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a cylinder: where it lies, what the scan found in it, and how rare that is.
 
-    ``centre`` and ``locations`` (the zone, nearest first) are location ids; ``start_s`` is in seconds since 1970;
-    ``breakdown`` counts the members by category. ``interval_times`` counts the members whose time is the end of an
-    interval, ``reported`` those that were reported and not discovered by patrols.
-
-    ``trigger_score`` opens an alert and raises its tier: the score that the cylinder would have with its reported
-    incidents alone, unless discovered ones may trigger. Patrols find most where they look, so what they find must
-    not send them (Ensign et al. 2018; Lum and Isaac 2016).
-
-    ``calibration`` is the digest of the calibration behind score and interval (empty for none), ``budget_per_week``
-    its budget. ``artefacts`` label the cylinder and change nothing. ``completeness`` is the share of the stream's
-    reports from the cylinder's hours that has usually arrived by now; None if unknown.
+    ``centre``, ``locations``: location ids; ``locations`` is the zone, nearest first.
+    ``start_s``: seconds since 1970.
+    ``breakdown``: number of members by category.
+    ``interval_times``: number of members whose time is the end of an interval.
+    ``reported``: number of members that were reported, not discovered by patrols.
+    ``trigger_score``: the score that opens an alert and raises its tier. It is the score of the reported incidents
+        alone, unless discovered ones may trigger. Patrols find most where they look, so what they find must not send
+        them (Ensign et al. 2018; Lum and Isaac 2016).
+    ``calibration``: digest of the calibration behind score and interval, empty for none.
+    ``budget_per_week``: the budget of that calibration.
+    ``artefacts``: labels of the cylinder; they change nothing.
+    ``completeness``: share of the stream's reports from the cylinder's hours that has usually arrived by now; None if
+        unknown.
     """
 
     centre: str

@@ -1,4 +1,4 @@
-"""The scorer: finds the clusters of a stream, with their members, their score and how rare they are."""
+"""The scorer: finds the clusters of a stream with their members and scores, and tells how rare they are."""
 
 from __future__ import annotations
 
@@ -29,12 +29,17 @@ from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
 MARGIN = 2.0
-"""Distance below the tier ``watch`` from which a score gets fresh replications: the last ones can be old."""
+"""How far below the tier ``watch`` a score still leads to fresh replications, since the last ones can be old."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecentCases:
-    """The scanned incidents of the longest duration: row, location, age in buckets, category; (cases,)."""
+    """The scanned incidents within the longest duration.
+
+    ``row``: row in the window's columns, (cases,).
+    ``location``, ``category``: indices, (cases,).
+    ``age``: buckets before the current one, (cases,).
+    """
 
     row: NDArray[np.int32]
     location: NDArray[np.int32]
@@ -43,14 +48,14 @@ class RecentCases:
 
     @classmethod
     def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
-        """Return the incidents of a window now."""
+        """Return the incidents of a window within its last ``longest`` buckets."""
         row = window.rows(window.now - longest + 1, window.now)
         columns = window.columns
         row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
         return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Return the incidents of one stream; ``ALL`` has every one."""
+        """Return the incidents of one stream; ``ALL`` has all of them."""
         if stream == ALL:
             return self
         mine = self.category == stream
@@ -58,7 +63,7 @@ class RecentCases:
 
 
 class NullMaximum(msgspec.Struct, frozen=True):
-    """The distribution of a stream's largest LLR under the null, and the bucket in which it was replicated."""
+    """The distribution of a stream's largest LLR under the null, and the bucket in which the replications were made."""
 
     bucket: int
     gumbel: Gumbel
@@ -67,9 +72,9 @@ class NullMaximum(msgspec.Struct, frozen=True):
 class Scorer:
     """Scans one stream of the window at a time and scores its clusters.
 
-    With a calibration, the score depends on the load of the stream. Without one it rests on replications, which are
-    made at most once for each stream and bucket, and only if a cluster comes within ``MARGIN`` of the tier ``watch``
-    under the last ones. ``nulls`` keeps them by stream index.
+    With a calibration, the score depends on the load of the stream. Without one it rests on replications, which
+    ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster scored
+    by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
 
     def __init__(
@@ -91,7 +96,7 @@ class Scorer:
         self._fresh_from = self._chance.score_of(Tier.WATCH) - MARGIN
 
     def forget(self) -> None:
-        """Forget earlier scans: the window has changed and was not scanned."""
+        """Forget earlier scans, because the window has changed without a scan."""
         for rescan in self._rescans:
             rescan.forget()
 
@@ -106,8 +111,8 @@ class Scorer:
     ) -> list[Cluster]:
         """Return the stream's clusters with ``weakest_score`` or more, best first.
 
-        ``touched``: the locations, (n,), whose incidents of the stream have changed since its last scan. ``delays``:
-        from which completeness is learnt.
+        ``touched``: the locations whose incidents of the stream have changed since its last scan, (n,).
+        ``delays``: reporting delays, from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -143,10 +148,10 @@ class Scorer:
         touched: NDArray[np.int64],
         weakest_score: float,
     ) -> tuple[Best, Gumbel]:
-        """The best windows down to a score, and the distribution of the largest LLR by replications."""
+        """Return the best windows down to a score, and the replicated distribution of the largest LLR."""
         rescan, null = self._rescans[stream], self.nulls.get(stream)
         is_fresh = null is not None and null.bucket == window.now
-        # What lies below has no effect: it is not returned, and is no reason for fresh replications.
+        # A lower score has no effect: it is not returned and is no reason for fresh replications.
         lowest = weakest_score if is_fresh else min(weakest_score, self._fresh_from)
         floor = _floor(null.gumbel if null else None, lowest)
         best = rescan.best(model, share, touched, floor)
@@ -224,7 +229,7 @@ class Scorer:
     def _artefacts(
         self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> Artefacts:
-        """The artefacts of a cylinder with these ``rows`` as members."""
+        """Return the artefacts of a cylinder whose members are in these ``rows`` of the window."""
         columns, near, centre = window.columns, self._near, cylinder.centre
         longitude_e7, latitude_e7 = columns.longitude_e7[rows], columns.latitude_e7[rows]
         has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that names only its location has none
@@ -240,7 +245,7 @@ class Scorer:
             columns.category[rows],
             columns.interval[rows],
         )
-        # Locations divide the ground between them: one location is as wide as its nearest neighbour is far.
+        # Locations divide the ground between them, so one alone is as wide as the distance to its nearest neighbour.
         has_next = cylinder.size < near.size[centre]
         next_m = near.radius(centre, cylinder.size + 1) if has_next else self._settings.max_radius_m
 
@@ -256,5 +261,5 @@ class Scorer:
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:
-    """The LLR of that score, a little lowered, so that ties are ranked as in a full scan."""
+    """Return the LLR of a score, a little lowered, so that ties are ranked as in a full scan."""
     return 0.0 if gumbel is None else max(0.0, gumbel.llr(lowest_score) - 1000 * TIE)

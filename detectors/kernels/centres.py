@@ -1,4 +1,4 @@
-"""The best window around every centre, all windows ending now, and which windows are apart."""
+"""The best window around every centre when all windows end now, and the windows that do not overlap."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from detectors.kernels import ratio
 from detectors.kernels.ratio import HAIR, LANES, Cases, Counts, Flags, Floats, Offsets, Rows, compiled
 
 VAST = 1e280
-"""Number of cases that stands for an infinite total where infinity would give no number."""
+"""Number of cases that stands for an infinite total, in formulas in which infinity gives NaN."""
 
 
 @compiled
 def _best_of_centre(
     neighbours: Counts, cases: Cases, min_cases: int, min_risk: float, floor: float, inside: Counts, usual: Floats
 ) -> tuple[float, int, int]:
-    """The best window around one centre above a floor: (LLR, locations, duration column).
+    """Return the best window around one centre above a floor: (LLR, number of locations, duration column).
 
-    Fewest locations, then the shortest window win a tie (docs/method.md section 4.1). ``inside`` and ``usual`` are work
-    space of length D. Only a window to which a case was added can be better than those before: without one the expected
-    count rises and the observed does not.
+    In a tie the fewest locations win, then the shortest window (docs/method.md section 4.1). ``inside`` and ``usual``
+    are work space of length D. Only windows to which a location with cases was just added are looked at. Without cases
+    the expected count rises and the observed one does not, so such a window is never the best.
     """
     counts, expected, totals = cases
     durations = len(inside)
@@ -55,15 +55,36 @@ def _best_of_centre(
 
 
 @compiled
-def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
-    """The ``centres`` that could have a window with an LLR above ``floor``: all that have one, and some others.
+def near_any(locations: Offsets, rows: Rows) -> Flags:
+    """Which centres have one of these locations within reach, (L,): being a neighbour is mutual."""
+    is_near = np.zeros(len(rows.size), np.bool_)
+    for location in locations:
+        for at in range(rows.start[location], rows.start[location + 1]):
+            is_near[rows.neighbour[at]] = True
+    return is_near
 
-    By the bound of :func:`_best_of_centre`, for up to ``LANES`` durations at once. All sums and comparisons of a step
-    are written out, one for each lane, so that they become vector instructions: it takes a third of the time of a loop.
+
+@compiled
+def cases_within(centres: Counts, rows: Rows, cases: Counts) -> Floats:
+    """The cases within reach of each of some centres, from the cases of each location, (L,)."""
+    within = np.zeros(len(centres))
+    for number, centre in enumerate(centres):
+        for at in range(rows.start[centre], rows.start[centre + 1]):
+            within[number] += cases[rows.neighbour[at]]
+    return within
+
+
+@compiled
+def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
+    """Return those ``centres`` that could have a window with an LLR above ``floor``. Some of them have none.
+
+    It uses the bound of :func:`_best_of_centre`, for up to ``LANES`` durations at once. All sums and comparisons of a
+    step are written out, one for each lane. So they become vector instructions, which take a third of the time of a
+    loop.
     """
     counts, expected, totals = cases
     locations, durations = counts.shape
-    # Per location, the observed counts of the lanes and then the expected ones.
+    # In each row, the observed counts of a location's lanes and then the expected ones.
     cells = np.zeros((locations, 2 * LANES))
     all_cases = np.zeros(LANES)
     for column in range(durations):
@@ -119,9 +140,10 @@ def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, f
 def best_per_centre(
     centres: Counts, rows: Rows, cases: Cases, min_cases: int, min_risk: float, floor: float
 ) -> tuple[Floats, Counts, Counts]:
-    """The best window around each of the ``centres``: LLR, locations in the zone, duration column, each (centres,).
+    """Return the best window around each of the ``centres``: LLR, locations, duration column, each (centres,).
 
-    LLR and locations are 0 where no window with ``min_cases`` is high and has an LLR above ``floor`` (0 or more).
+    LLR and number of locations are 0 where no window with ``min_cases`` is high and has an LLR above ``floor`` (0 or
+    more).
     """
     durations = cases.counts.shape[1]
     llr = np.zeros(len(centres))
@@ -140,12 +162,12 @@ def best_per_centre(
 def without_overlap(
     order: Offsets, centre: Counts, zone: Counts, begin: Counts, end: Counts, rows: Rows, most: int
 ) -> Offsets:
-    """Go down a list of windows and keep each whose circle meets no circle kept before at nearly the same time.
+    """Go down a list of windows and keep each that overlaps none kept before (docs/method.md section 4.4).
 
-    Circles as in :func:`detectors.kernels.ratio.circle_of`. Two that meet are both kept if a whole interval lies
-    between their time spans ``begin`` to before ``end`` (docs/method.md section 4.4).
+    Two windows overlap if their circles (:func:`detectors.kernels.ratio.circle_of`) share a location and no whole
+    interval lies between their time spans. A time span is ``begin`` to before ``end``.
     """
-    # Per location, a list of the kept windows that hold it.
+    # For each location, a linked list of the kept windows whose circles hold it.
     head = np.full(len(rows.start) - 1, -1, np.int64)
     after, owner = np.empty(1024, np.int64), np.empty(1024, np.int64)
     links = 0

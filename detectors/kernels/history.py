@@ -1,8 +1,8 @@
 """Every scan of a stream over a long history, in the order in which a monitor makes them.
 
 Counts are kept from scan to scan. When a bucket begins, the kernel searches every centre with enough recent cases
-around it. After an incident it searches only the centres near it, and those that were close to the floor: a case
-elsewhere makes a window less unusual, or hardly more unusual.
+around it. After an incident it searches only the centres near the incident, and those whose windows were close to the
+floor. Other windows hardly gain: a case elsewhere adds little to their LLR or lowers it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,29 @@ import numpy as np
 from detectors.kernels.ratio import HAIR, LANES, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
 SLACK = 0.05
-"""Difference to the floor, as an LLR, within which centres are searched after every incident."""
+"""How far below the floor, as an LLR, a centre's windows can be for the centre to be searched after every incident."""
 
 LARGEST = 64
-"""Largest number of cases of a window for which an expected count is worked out beforehand."""
+"""Largest number of cases for which the limit of the expected count is worked out in advance."""
 
 ROOT_STEPS = 50
-"""Upper bound for the steps of Newton's method: each nearly doubles the digits."""
+"""Upper bound for the steps of Newton's method. Each step nearly doubles the number of correct digits."""
 
 LEAST_SCALE = 0.2
-"""Lower bound for the Gumbel scale of a largest LLR: too few cases give no estimate."""
+"""Lower bound for the Gumbel scale of a largest LLR, because few cases give no estimate of it."""
 
 MARGIN_HOURS = (2, 8, 24, 48, 168)
-"""Spans of time, in hours, whose cases make up the load of a stream, together with the whole window."""
+"""Spans of time, in hours. The cases in them and in the whole window make up the load of a stream."""
 LOADS = len(MARGIN_HOURS) + 1
 
 
 class Events(NamedTuple):
-    """A stream's incidents in order of time: bucket (from 0) and location, (n,); each bucket's stratum, (buckets,)."""
+    """A stream's incidents in order of time.
+
+    ``bucket``: counted from 0, (n,).
+    ``location``: index, (n,).
+    ``stratum``: of each bucket, (buckets,).
+    """
 
     bucket: Counts
     location: Counts
@@ -42,8 +47,10 @@ class Events(NamedTuple):
 class Rules(NamedTuple):
     """How scans are made.
 
-    A scan is made when each ``step``-th bucket from ``first`` on begins and, unless ``only_boundaries``, after each
-    event. ``window`` and ``durations`` (rising, at most ``LANES``) are in buckets. ``score``: the lowest of a window.
+    ``first``, ``step``: a scan is made when each ``step``-th bucket from ``first`` on begins.
+    ``only_boundaries``: whether there are no other scans. Otherwise there is one after each event too.
+    ``window``, ``durations``: in buckets; durations rise, and there are at most ``LANES``.
+    ``score``: the lowest score of a window.
     """
 
     first: int
@@ -57,8 +64,11 @@ class Rules(NamedTuple):
 
 
 class Null(NamedTuple):
-    """The null distribution of the largest LLR: polynomials of the loads (:func:`gumbel_of`), each load held between
-    ``low`` and ``high``."""
+    """The null distribution of the largest LLR, as polynomials of the loads (see :func:`gumbel_of`).
+
+    ``low``, ``high``: range to which each load is clipped, (LOADS,).
+    ``location``, ``scale``: coefficients, (1 + 2 LOADS,).
+    """
 
     low: Floats
     high: Floats
@@ -67,8 +77,15 @@ class Null(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Windows above the floor: scan, centre, LLR, locations, duration column, each (found,); per scan, (scans,): events
-    that had come, bucket, and the floor; per scan the loads, (scans, LOADS)."""
+    """The windows above the floor, and the scans that found them.
+
+    ``scan``: number of each window's scan, (found,).
+    ``centre``, ``llr``, ``size``, ``column``: each window's centre, LLR, number of locations, duration column,
+        (found,).
+    ``had``: events that had come when each scan was made, (scans,).
+    ``bucket``, ``floor``: of each scan, (scans,).
+    ``load``: loads of each scan, (scans, LOADS).
+    """
 
     scan: Counts
     centre: Counts
@@ -82,11 +99,14 @@ class Found(NamedTuple):
 
 
 class _Tally(NamedTuple):
-    """Cases so far. In the window: by location and stratum, (L, S), and by stratum, (S,). By bucket, (buckets,).
+    """The cases so far.
 
-    Within each of ``LANES`` durations: by location, (L, LANES), and by stratum, (S, LANES). Within the longest: around
-    each centre, (L,). ``length``, in buckets, and ``oldest``, the first event, of each duration and then of the window,
-    (LANES + 1,).
+    ``by_stratum``, ``in_stratum``: in the window, by location and stratum, (L, S), and by stratum, (S,).
+    ``in_bucket``: by bucket, (buckets,).
+    ``counts``, ``within``: within each duration, by location, (L, LANES), and by stratum, (S, LANES).
+    ``reach``: within the longest duration, around each centre, (L,).
+    ``length``, ``oldest``: of each duration and then of the window, the length in buckets and the first event, (LANES +
+        1,).
     """
 
     by_stratum: Counts
@@ -100,9 +120,11 @@ class _Tally(NamedTuple):
 
 
 class _Usual(NamedTuple):
-    """Expected cases by location and duration, ``mean``, (L, LANES), and the scan for which they hold, (L,).
+    """Expected cases.
 
-    ``share``: of each stratum's cases those within each duration, (S, LANES).
+    ``mean``: by location and duration, (L, LANES).
+    ``scan``: the scan for which each row of ``mean`` holds, (L,).
+    ``share``: share of each stratum's cases that falls within each duration, (S, LANES).
     """
 
     mean: Floats
@@ -111,8 +133,11 @@ class _Usual(NamedTuple):
 
 
 class _Bar(NamedTuple):
-    """The bar for windows: a number of cases, and an LLR of ``low``. A window with a number of cases exceeds ``low`` if
-    fewer than ``limits``, (LARGEST + 1,), are expected. ``total``: all cases of the window."""
+    """The bar that a window must clear: a number of cases, and an LLR above ``low``.
+
+    ``limits``: a window with ``n`` cases clears ``low`` if fewer than ``limits[n]`` are expected, (LARGEST + 1,).
+    ``total``: all cases of the window.
+    """
 
     min_cases: int
     low: float
@@ -122,9 +147,9 @@ class _Bar(NamedTuple):
 
 @compiled
 def _limit(observed: int, total: float, floor: float, guess: float) -> float:
-    """The expected count at which ``observed`` cases of ``total`` have an LLR of ``floor``, by Newton's method.
+    """Return the expected count at which ``observed`` of ``total`` cases have an LLR of ``floor``, by Newton's method.
 
-    The LLR is convex and falls with the expected count, so every step after the first comes from below.
+    The LLR is convex and falls as the expected count rises, so every step after the first comes from below.
     """
     root = min(max(guess, 1e-12), 0.999999 * observed)
     for _ in range(ROOT_STEPS):
@@ -147,7 +172,7 @@ def _limit(observed: int, total: float, floor: float, guess: float) -> float:
 
 @compiled
 def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Floats:
-    """``log(1 + cases)`` of each span of ``hours`` and of the window, all ending with a bucket; shape (hours + 1,)."""
+    """Return ``log(1 + cases)`` of each span of ``hours`` and of the window, all ending with a bucket, (hours + 1,)."""
     load = np.empty(len(hours) + 1)
     for which in range(len(hours)):
         load[which] = math.log1p(in_bucket[max(0, bucket - min(hours[which], window) + 1) : bucket + 1].sum())
@@ -157,7 +182,7 @@ def load_of(in_bucket: Counts, bucket: int, window: int, hours: Counts) -> Float
 
 @compiled
 def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
-    """Gumbel location and scale under a load; the location and the logarithm of the scale are quadratic in it."""
+    """Return the Gumbel location and scale under a load; location and logarithm of the scale are quadratic in it."""
     a, b = null.location[0], null.scale[0]
     for which in range(len(load)):
         x = min(max(load[which], null.low[which]), null.high[which])
@@ -168,9 +193,9 @@ def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
 
 @compiled
 def _usual_of(location: int, by_stratum: Counts, share: Floats, usual: Floats) -> None:
-    """Expected cases of one location for ``LANES`` durations, strata in rising order; written out for speed.
+    """Work out the expected cases of one location within ``LANES`` durations. It is written out for speed.
 
-    ``share``, (S, LANES); ``usual``, (L, LANES).
+    ``share`` is (S, LANES), and ``usual``, which takes the result, (L, LANES). Strata are added in rising order.
     """
     u0 = u1 = u2 = u3 = u4 = u5 = u6 = u7 = 0.0
     for stratum in range(by_stratum.shape[1]):
@@ -191,7 +216,10 @@ def _usual_of(location: int, by_stratum: Counts, share: Floats, usual: Floats) -
 
 @compiled
 def _is_hopeful(row: Counts, counts: Counts, usual: Floats, min_cases: int, limits: Floats) -> bool:
-    """Whether a centre has a window above the floor within ``LANES`` rising durations; both arrays (L, LANES)."""
+    """Return whether a centre has a window above the floor within ``LANES`` rising durations.
+
+    ``counts`` and ``usual`` are (L, LANES).
+    """
     n0 = n1 = n2 = n3 = n4 = n5 = n6 = n7 = 0
     u0 = u1 = u2 = u3 = u4 = u5 = u6 = u7 = 0.0
     for location in row:
@@ -213,7 +241,7 @@ def _is_hopeful(row: Counts, counts: Counts, usual: Floats, min_cases: int, limi
         n2 += counts[location, 2]
         n1 += counts[location, 1]
         n0 += counts[location, 0]
-        # A longer duration holds no fewer cases.
+        # A shorter duration holds no more cases than the longest.
         if n7 < min_cases:
             continue
         if u7 < limits[min(n7, LARGEST)] or (n6 >= min_cases and u6 < limits[min(n6, LARGEST)]):
@@ -235,7 +263,10 @@ def _is_hopeful(row: Counts, counts: Counts, usual: Floats, min_cases: int, limi
 
 @compiled
 def _best_of_centre(row: Counts, counts: Counts, usual: Floats, bar: _Bar, durations: int) -> tuple[float, int, int]:
-    """The best window around a centre above a bar: (LLR, locations, duration column), no locations if there is none."""
+    """Return the best window around a centre above a bar: (LLR, number of locations, duration column).
+
+    The number of locations is 0 if there is none.
+    """
     inside, mean = np.zeros(durations, np.int32), np.zeros(durations)
     best, best_size, best_column = bar.low, 0, 0
     for rank in range(len(row)):
@@ -257,8 +288,10 @@ def _best_of_centre(row: Counts, counts: Counts, usual: Floats, bar: _Bar, durat
 
 @compiled
 def _schedule(events: Events, rules: Rules) -> tuple[Counts, Counts, Counts]:
-    """The scans in their order: bucket, events that had come, and location of the event that leads to the scan (-1: the
-    bucket begins), each (scans,)."""
+    """Return the scans in their order: bucket, events that had come, and location, each (scans,).
+
+    The location is that of the event that leads to the scan, or -1 if a bucket begins.
+    """
     most = (len(events.stratum) - rules.first) // rules.step + 1 + (0 if rules.only_boundaries else len(events.bucket))
     bucket, had, touched = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     scans, came = 0, 0
@@ -276,7 +309,7 @@ def _schedule(events: Events, rules: Rules) -> tuple[Counts, Counts, Counts]:
 
 @compiled
 def _empty_tally(events: Events, rules: Rules, locations: int) -> _Tally:
-    """A tally without cases; fewer durations than ``LANES`` are filled up with the longest."""
+    """Return a tally without cases. If there are fewer than ``LANES`` durations, the longest fills the other lanes."""
     length = np.full(LANES + 1, rules.durations[-1], np.int64)
     length[: len(rules.durations)] = rules.durations
     length[LANES] = rules.window
@@ -309,7 +342,7 @@ def _add_events(tally: _Tally, events: Events, rows: Rows, first: int, last: int
 
 @compiled
 def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: int) -> None:
-    """Remove those of the first ``had`` events that are too old in a bucket for a duration or for the window."""
+    """Remove those of the first ``had`` events that a duration or the window, ending with a bucket, no longer holds."""
     for column in range(LANES + 1):
         while tally.oldest[column] < had:
             then = events.bucket[tally.oldest[column]]
@@ -330,7 +363,7 @@ def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: in
 
 @compiled
 def _find_limits(guess: Floats, bar: _Bar, most: int) -> None:
-    """Fill in the limits of a bar for up to ``most`` cases; ``guess``, (LARGEST + 1,): the limits found last."""
+    """Fill in the limits of a bar for up to ``most`` cases. ``guess`` holds the limits found last, (LARGEST + 1,)."""
     for observed in range(bar.min_cases, min(LARGEST - 1, most) + 1):
         bar.limits[observed] = observed
         if bar.low > 0.0 and observed <= bar.total:
@@ -340,7 +373,7 @@ def _find_limits(guess: Floats, bar: _Bar, most: int) -> None:
 
 @compiled
 def _find_usual(usual: _Usual, tally: _Tally, rows: Rows, centres: Counts, scan: int) -> None:
-    """Work out what is expected around some centres; everywhere at once if the centres are many."""
+    """Work out what is expected around some centres, or everywhere at once if the centres are many."""
     for stratum in range(len(tally.in_stratum)):
         for column in range(LANES):
             cases = tally.in_stratum[stratum]
@@ -360,7 +393,7 @@ def _find_usual(usual: _Usual, tally: _Tally, rows: Rows, centres: Counts, scan:
 
 @compiled
 def _centres_in_question(at_most: Floats, low: float, reach: Counts, min_cases: int, centres: Counts) -> Counts:
-    """The centres that can have a window above ``low`` with enough cases; ``centres``, (L,), is work space."""
+    """Return the centres that can have a window above ``low`` with enough cases. ``centres`` is work space, (L,)."""
     number = 0
     for centre in range(len(reach)):
         if at_most[centre] > low and reach[centre] >= min_cases:
@@ -371,7 +404,7 @@ def _centres_in_question(at_most: Floats, low: float, reach: Counts, min_cases: 
 
 @compiled
 def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Counts) -> Found:
-    """Every scan of a stream. ``hours``: the spans of time of the loads, as in :func:`load_of`."""
+    """Return what every scan of a stream finds. ``hours``: the spans of time of the loads, as in :func:`load_of`."""
     start, size, neighbour, _ = rows
     locations, min_cases, durations = len(size), rules.min_cases, len(rules.durations)
     bucket, had, touched = _schedule(events, rules)
@@ -388,7 +421,7 @@ def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Co
         loads[scan] = load_of(tally.in_bucket, bucket[scan], rules.window, hours)
         gumbel_location, gumbel_scale = gumbel_of(loads[scan], null)
         floors[scan] = max(0.0, gumbel_location + rules.score * gumbel_scale)
-        # What a case elsewhere adds at most, as in scan.rescan; the largest window holds all recent cases.
+        # Bound what a case elsewhere adds, as scan.rescan does. No window holds more than all recent cases.
         total, most = float(had[scan] - tally.oldest[LANES]), float(had[scan] - tally.oldest[LANES - 1])
         drift += (most / (total - most)) ** 2 if total > 2 * most else math.inf
         if touched[scan] < 0 or floors[scan] < low + drift:
@@ -399,7 +432,7 @@ def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Co
             for position in range(first, first + rows.size[touched[scan]]):
                 at_most[rows.neighbour[position]] = math.inf
         centres = _centres_in_question(at_most, low, tally.reach, rules.min_cases, work_space)
-        # The search uses a floor just below the real one: the floor at the last scan of all centres.
+        # The search uses the floor at the last scan of all centres, which is just below the real one.
         bar = _Bar(rules.min_cases, low, limits, total)
         _find_limits(guess, bar, int(most))
         _find_usual(usual, tally, rows, centres, scan)

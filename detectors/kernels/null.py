@@ -11,10 +11,12 @@ from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
 def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Floats, places: Counts) -> None:
     """Draw new locations for the recent cases under the permutation null, into ``places`` (cases,).
 
-    The pool holds the locations of all cases in the window, those of stratum ``s`` at
-    ``pool[pool_start[s]:pool_start[s + 1]]``. They are shuffled over times within each stratum: its recent cases get a
-    sample without replacement. ``draws`` are uniforms in [0, 1), one per case. Recent cases are sorted by stratum. The
-    pool is restored.
+    ``pool``: locations of all cases in the window, those of stratum ``s`` at ``pool[pool_start[s]:pool_start[s + 1]]``.
+    ``case_stratum``: strata of the recent cases, in rising order.
+    ``draws``: uniforms in [0, 1), one per case.
+
+    Within each stratum the locations are shuffled over the times, so its recent cases get a sample of them without
+    replacement. The pool is restored at the end.
     """
     first = np.empty(len(places), np.int64)
     chosen = np.empty(len(places), np.int64)
@@ -34,9 +36,10 @@ def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Float
 
 @compiled
 def guide(cumulative: Floats) -> Counts:
-    """Where a search in rows of rising sums can begin: the first location whose sum exceeds each of L equal steps.
+    """Return where a search in rows of rising sums can begin (Chen and Asau 1974).
 
-    ``cumulative``: (intervals, L), the last column the row's total; returns the same shape. Chen and Asau 1974.
+    ``cumulative``: (intervals, L); the last column is the row's total, which is divided into L equal steps. The result
+    has the same shape: the first location whose sum exceeds each step.
     """
     rows, locations = cumulative.shape
     begin = np.zeros((rows, locations), np.int32)
@@ -53,13 +56,15 @@ def guide(cumulative: Floats) -> Counts:
 def deal(cumulative: Floats, begin: Counts, interval: Counts, draws: Floats, places: Counts) -> None:
     """Draw a location for each case, into ``places`` (cases,), in proportion to the expected cases in its interval.
 
-    ``cumulative`` and ``begin``: as in :func:`guide`; ``interval``: row of each case; ``draws``: uniforms in [0, 1).
+    ``cumulative``, ``begin``: argument and result of :func:`guide`.
+    ``interval``: row of each case.
+    ``draws``: uniforms in [0, 1), one per case.
     """
     locations = cumulative.shape[1]
     for case in range(len(places)):
         row = interval[case]
         wanted = draws[case] * cumulative[row, locations - 1]
-        # One step back, since a rounded product can fall into the step before.
+        # One step back, because the product can be rounded up into the next step.
         place = begin[row, max(0, int(draws[case] * locations) - 1)]
         while place < locations - 1 and cumulative[row, place] <= wanted:
             place += 1

@@ -1,8 +1,8 @@
-"""From the windows of many scans to alerts: which are reported, whose members they are, and how alerts live.
+"""Makes alerts from the windows of many scans: which windows are reported, what their members are, how alerts live.
 
-The rules of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking` apply, except those that do not change
-the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new members does not
-move the location that cools down later on.
+The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, except those that do not
+change the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new members does
+not move the location at which the alert will cool down.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from detectors.kernels.ratio import TIE, Counts, Floats, Offsets, Rows, circle_o
 
 
 class Clusters(NamedTuple):
-    """The clusters of a stream's scans, the best of each first; those of scan ``i`` are ``first[i]:first[i + 1]``.
+    """The clusters of a stream's scans, in order of scans and the best of each scan first.
 
-    Per scan, (scans,) and (scans + 1,): ``tick_s`` and ``first``. Per cluster: ``score``, ``centre``, and its members,
-    ``member[begins[c]:begins[c + 1]]``, numbers of events.
+    ``tick_s``: time of each scan, in seconds, (scans,).
+    ``first``: the clusters of scan ``i`` are ``first[i]:first[i + 1]``, (scans + 1,).
+    ``score``, ``centre``: of each cluster, (clusters,).
+    ``begins``, ``member``: the members of cluster ``c`` are the events numbered ``member[begins[c]:begins[c + 1]]``.
     """
 
     tick_s: Offsets
@@ -31,7 +33,12 @@ class Clusters(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Windows, (windows,): events that had come and bucket of the scan, duration in buckets, centre, locations."""
+    """Windows, each array (windows,).
+
+    ``had``, ``bucket``: events that had come when the window's scan was made, and the bucket of the scan.
+    ``duration``: in buckets.
+    ``centre``, ``size``: the centre and the number of locations.
+    """
 
     had: Counts
     bucket: Counts
@@ -41,7 +48,10 @@ class Windows(NamedTuple):
 
 
 class Lifecycle(NamedTuple):
-    """When alerts open, end and cool down; scores, seconds and metres. ``tier_at``: the score of a tier to be dated."""
+    """When alerts open, end and cool down, as scores, seconds and metres.
+
+    ``tier_at``: the score of the tier for which ``Lives`` says when it was reached.
+    """
 
     open_at: float
     ease_below: float
@@ -52,8 +62,12 @@ class Lifecycle(NamedTuple):
 
 
 class Lives(NamedTuple):
-    """The alerts of a stream in the order of opening: when opened, strongest score, when they reached a tier and as
-    which cluster (-1: never)."""
+    """The alerts of a stream in the order of opening, each array (alerts,).
+
+    ``opened_s``: when the alert opened.
+    ``strongest``: its highest score.
+    ``reached_s``, ``reached_as``: when it reached the tier, and the number of its cluster then; -1 for never.
+    """
 
     opened_s: Offsets
     strongest: Floats
@@ -63,18 +77,22 @@ class Lives(NamedTuple):
 
 _WHOLE = ("opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "centre", "members", "age", "is_over")
 _ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
-"""An alert: times in seconds (-1: none) and its state.
+"""An alert. Times are in seconds, -1 for none.
 
-``quiet_s``: since when it has no cluster; ``age``: its rank among the alerts that are not over. Records, because a
-compiled function takes one array of them faster than an array for each field.
+``quiet_s`` is the time since when it has no cluster, ``age`` its rank among the alerts that are not over. Alerts are
+records, because a compiled function takes one array of records faster than an array for each field.
 """
 _Records = NDArray[np.void]
 _Record = Any
 
 
 class _Links(NamedTuple):
-    """Lists of the alerts that each event is a member of: ``head``, (events,), the first link of each or -1; by link
-    its ``alert`` and the link ``after`` it; ``number`` of links, (1,)."""
+    """For each event, a linked list of the alerts that it is a member of.
+
+    ``head``: first link of each event, (events,), -1 for none.
+    ``alert``, ``after``: of each link, its alert and the next link.
+    ``number``: how many links there are, (1,).
+    """
 
     head: Offsets
     alert: Offsets
@@ -84,7 +102,7 @@ class _Links(NamedTuple):
 
 @compiled
 def _best_first(llr: Floats, size: Counts, centre: Counts) -> Offsets:
-    """The order of the windows of a scan: by falling LLR, in a run of ties the smaller zone, then smaller centre."""
+    """Return the order of a scan's windows: by falling LLR, in a tie the smaller zone, then the smaller centre."""
     order = np.argsort(-llr, kind="mergesort")
     run = 0
     for position in range(1, len(order)):
@@ -102,9 +120,9 @@ def _best_first(llr: Floats, size: Counts, centre: Counts) -> Offsets:
 
 @compiled
 def reported_windows(first: Offsets, centre: Counts, llr: Floats, size: Counts, rows: Rows, most: int) -> Offsets:
-    """The windows of each scan that are reported: at most ``most`` that share no circle, best first.
+    """Return the windows of each scan that are reported: at most ``most`` whose circles share no location, best first.
 
-    ``first``, (scans + 1,): those of scan ``i`` are ``first[i]:first[i + 1]``.
+    ``first``: the windows of scan ``i`` are ``first[i]:first[i + 1]``, (scans + 1,).
     """
     held_by = np.full(len(rows.start) - 1, -1, np.int64)  # the last scan in which a kept circle held the location
     kept = np.empty(len(centre), np.int64)
@@ -132,7 +150,7 @@ def reported_windows(first: Offsets, centre: Counts, llr: Floats, size: Counts, 
 
 @compiled
 def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -> tuple[Offsets, Counts]:
-    """The events in each window, as (begins, member), from the bucket and the location of each event, (events,)."""
+    """Return the events in each window, as (begins, member), from the bucket and location of each event, (events,)."""
     zone_of = np.full(len(rows.start) - 1, -1, np.int64)
     begins = np.zeros(len(windows.centre) + 1, np.int64)
     member = np.empty(max(1024, 8 * len(windows.centre)), np.int32)
@@ -155,7 +173,7 @@ def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -
 
 @compiled
 def _link_members(links: _Links, member: Counts, alert: int) -> int:
-    """Make events members of an alert; returns the number of new members."""
+    """Make events members of an alert, and return the number of new members."""
     head, alert_of, after = links.head, links.alert, links.after
     before = number = links.number[0]
     for event in member:
@@ -172,7 +190,10 @@ def _link_members(links: _Links, member: Counts, alert: int) -> int:
 
 @compiled
 def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offsets) -> int:
-    """Count into ``shared``, (alerts that are not over,), the events that each has; returns those that any has."""
+    """Count the events that each alert has, and return the number of events that at least one alert has.
+
+    ``shared`` takes the counts, by age of the alerts that are not over.
+    """
     head, alert_of, after = links.head, links.alert, links.after
     known = 0
     for event in member:
@@ -189,9 +210,10 @@ def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offse
 
 @compiled
 def _matched(shared: Offsets) -> tuple[Offsets, Offsets]:
-    """The alert that takes each cluster, (clusters,), and the cluster that each takes, (alerts,); -1 for none.
+    """Return the alert that takes each cluster, (clusters,), and the cluster of each alert, (alerts,); -1 for none.
 
-    The two that share most go together, the older alert and then the better cluster first.
+    The alert and the cluster that share most events are matched first. In a tie the older alert and then the better
+    cluster comes first.
     """
     taker, taken = np.full(shared.shape[0], -1, np.int64), np.full(shared.shape[1], -1, np.int64)
     while True:
@@ -207,7 +229,7 @@ def _matched(shared: Offsets) -> tuple[Offsets, Offsets]:
 
 @compiled
 def _follow(alert: _Record, added: int, cluster: int, centre: int, score: float, tick_s: int, tier_at: float) -> None:
-    """Let an alert go on as a cluster that adds members to it."""
+    """Let an alert continue as a cluster that adds members to it."""
     alert["members"] += added
     if alert["quiet_s"] >= 0 or added > 0:
         alert["centre"] = centre
@@ -219,7 +241,7 @@ def _follow(alert: _Record, added: int, cluster: int, centre: int, score: float,
 
 @compiled
 def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int, within_m: float) -> bool:
-    """Whether an alert that cools down lies within a distance of a centre."""
+    """Return whether an alert that cools down lies within a distance of a centre."""
     for alert in cooling:
         square = 0.0
         for axis in range(points.shape[1]):
@@ -231,7 +253,10 @@ def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int,
 
 @compiled
 def _is_merged(taker: Offsets, shared: Offsets, members: int) -> bool:
-    """Whether a cluster that another alert takes has half of an alert's members; ``shared``: of each, (clusters,)."""
+    """Return whether a cluster that another alert takes has at least half of this alert's members.
+
+    ``shared``: the members in each cluster, (clusters,).
+    """
     is_merged = False
     for position in range(len(taker)):
         is_merged |= taker[position] >= 0 and 2 * shared[position] >= members
@@ -240,7 +265,7 @@ def _is_merged(taker: Offsets, shared: Offsets, members: int) -> bool:
 
 @compiled
 def _still_living(alerts: _Records, living: Offsets) -> int:
-    """Number of the living alerts that are not over, which move to the front."""
+    """Move the living alerts that are not over to the front, and return their number."""
     left = 0
     for alert in living:
         if not alerts[alert]["is_over"]:
@@ -251,7 +276,7 @@ def _still_living(alerts: _Records, living: Offsets) -> int:
 
 @compiled
 def _open(alert: _Record, age: int, tick_s: int) -> None:
-    """Begin an alert, without members as yet."""
+    """Begin an alert that has no members yet."""
     alert["opened_s"], alert["age"], alert["strongest"] = tick_s, age, -np.inf
     alert["members"] = alert["is_over"] = 0
     alert["quiet_s"] = alert["reached_s"] = alert["reached_as"] = -1
@@ -259,9 +284,9 @@ def _open(alert: _Record, age: int, tick_s: int) -> None:
 
 @compiled
 def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
-    """The alerts that a tracker makes of the clusters. ``points``: the locations in metres, (L, 3)."""
+    """Return the alerts that a tracker makes of the clusters. ``points``: the locations in metres, (L, 3)."""
     ticks_s, firsts, scores, centres, begins, members = clusters
-    room, most_links = len(scores) + 1, len(members)  # a member of a cluster makes one link or none
+    room, most_links = len(scores) + 1, len(members)  # a member of a cluster makes at most one link
     alerts = np.empty(room, _ALERT)
     head = np.full(members.max() + 1 if most_links > 0 else 0, -1, np.int64)
     links = _Links(head, np.empty(most_links, np.int64), np.empty(most_links, np.int64), np.zeros(1, np.int64))

@@ -10,7 +10,7 @@ from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
 
 @compiled
 def _square_apart(points: Floats, one: int, others: Floats, other: int) -> float:
-    """The squared distance of two points."""
+    """Return the squared distance of two points."""
     square = 0.0
     for axis in range(points.shape[1]):
         square += (points[one, axis] - others[other, axis]) ** 2
@@ -19,7 +19,7 @@ def _square_apart(points: Floats, one: int, others: Floats, other: int) -> float
 
 @compiled
 def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
-    """The first of the squared distances that two points do not exceed; -1 if they are farther apart than all."""
+    """Return the index of the first limit in ``square_within`` that two points do not exceed; -1 if they exceed all."""
     square = _square_apart(points, one, points, other)
     if square > square_within[-1]:
         return -1
@@ -33,11 +33,13 @@ def _ring(points: Floats, one: int, other: int, square_within: Floats) -> int:
 def pairs_by_lag(
     group: Offsets, second: Offsets, points: Floats, weight: Floats, within_m: Floats, within_s: Offsets
 ) -> Floats:
-    """Pairs of the same group by distance and lag: sums of their weights and of the squares; (2, distances, lags).
+    """Sum the pairs of the same group by distance and lag: their weights and squared weights, (2, distances, lags).
 
-    ``group`` and ``second``, (n,), in order of group, then of time; ``points`` in metres, (n, 2 or 3). A pair belongs
-    to the first of ``within_m`` and of ``within_s``, both rising, that it does not exceed. Its weight is the sum of the
-    ``weight``, (n,), of its two incidents.
+    ``group``, ``second``: of each incident, in order of group, then of time, (n,).
+    ``points``: of each incident, in metres, (n, 2 or 3).
+    ``weight``: of each incident, (n,); the weight of a pair is the sum of its two.
+    ``within_m``, ``within_s``: upper limits of distance and lag, rising; a pair belongs to the first that it does not
+        exceed.
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m
@@ -71,15 +73,15 @@ def pairs_periods_apart(
     last: int,
     long_s: int,
 ) -> Floats:
-    """Pairs by distance and by lag beside a whole number of periods: the mean over ``first`` to ``last`` periods.
+    """Sum pairs about a whole number of periods apart, by distance and by the difference from that number.
 
-    It estimates the pairs by lag if incidents had no effect on others: periods apart, locations and hours are the same.
-    Weights and their squares as in :func:`pairs_by_lag`; ``second`` in order of time, within 0 to ``long_s``. Lags that
-    fit into that time more often count less.
+    The result estimates that of :func:`pairs_by_lag` as it would be if no incident led to another: locations and hours
+    of pairs whole periods apart are the same. It is the mean over ``first`` to ``last`` periods. ``second`` is in order
+    of time, within 0 to ``long_s``. A pair counts less the more often its lag fits into that time.
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m
-    number = 2 * (last - first + 1)  # a lag can lie on either side
+    number = 2 * (last - first + 1)  # a pair can be a little less or a little more than the periods apart
     for one in range(len(second)):
         for other in range(one + 1, len(second)):
             apart_s = second[other] - second[one]
@@ -105,7 +107,7 @@ def pairs_periods_apart(
 
 @compiled
 def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Offsets, value: Floats) -> Floats:
-    """For each incident the sum of ``value``, (distances, lags), over the pairs in which it is the later one, (n,)."""
+    """Sum ``value``, (distances, lags), over the pairs in which each incident is the later one, (n,)."""
     total = np.zeros(len(second))
     square_within = within_m * within_m
     for one in range(len(second)):
@@ -124,7 +126,10 @@ def followed_by(second: Offsets, points: Floats, within_m: Floats, within_s: Off
 
 @compiled
 def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
-    """Number of points within a distance of each centre, ``within_m``, (c,); all in metres, (c or n, 2 or 3)."""
+    """Return the number of points within each centre's own distance ``within_m``, (c,).
+
+    ``centres`` and ``points`` are in metres, (c, 2 or 3) and (n, 2 or 3).
+    """
     numbers = np.zeros(len(centres), np.int32)
     for centre in range(len(centres)):
         for point in range(len(points)):
@@ -135,7 +140,11 @@ def numbers_around(centres: Floats, within_m: Floats, points: Floats) -> Counts:
 
 @compiled
 def linked_groups(kind: NDArray[np.int8], second: Offsets, points: Floats, within_m: float, within_s: int) -> int:
-    """Number of groups of incidents, (n,), linked in chains: of one kind, within ``within_m`` and ``within_s``."""
+    """Link incidents of one kind that lie within ``within_m`` metres and ``within_s`` seconds of each other.
+
+    Return the number of groups, in which all incidents are linked directly or in a chain. ``kind``, ``second`` and
+    ``points`` are of each incident, (n,), (n,) and (n, 2 or 3).
+    """
     group = np.arange(len(second))
     number = len(second)
     for one in range(len(second)):

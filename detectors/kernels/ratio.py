@@ -1,7 +1,8 @@
 """The likelihood ratio, constants and groups of arguments that the kernels share, and how kernels are compiled.
 
-A kernel calls only functions of its own file and of this one. Numba's cache notices a change in a kernel's own file
-only: after a change here, ``make setup`` empties the cache. No fast-math: alerts are the same to the last digit.
+A kernel calls only functions of its own file and of this one. Numba's cache notices changes only in a kernel's own
+file, so after a change here ``make setup`` empties the cache. Fast-math is off, so that alerts are the same to the last
+digit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# Steps that are written out side by side become vector instructions; numba leaves that out unless asked.
+# Lets numba make vector instructions of steps that are written out side by side.
 numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
 
 Function = TypeVar("Function")
@@ -28,15 +29,15 @@ Flags = NDArray[np.bool_]
 TIE = 1e-9
 """Largest difference between two LLRs that count as equal (docs/method.md section 4.3)."""
 HAIR = 1e-9
-"""Share by which bounds are widened, so that rounding never hides a window."""
+"""Share by which bounds are widened, so that rounding hides no window."""
 LANES = 8
-"""Durations that a kernel looks at together."""
+"""Number of durations that a kernel looks at together."""
 
 
 class Rows(NamedTuple):
-    """Neighbour rows: those of centre ``i`` are ``start[i]:start[i + 1]`` of ``neighbour`` and ``distance``.
+    """Neighbour rows. The row of centre ``i`` is ``start[i]:start[i + 1]`` of ``neighbour`` and ``distance``.
 
-    The centre comes first. The first ``size[i]`` of them can form zones.
+    The centre itself comes first. The first ``size[i]`` neighbours of a row can form zones.
     """
 
     start: Offsets
@@ -46,8 +47,11 @@ class Rows(NamedTuple):
 
 
 class Cases(NamedTuple):
-    """Observed and expected cases by location and duration, (L, D), and all cases that each duration is compared with,
-    (D,)."""
+    """Observed and expected cases.
+
+    ``counts``, ``expected``: by location and duration, (L, D).
+    ``totals``: all cases that windows of each duration are compared with, (D,).
+    """
 
     counts: Counts
     expected: Floats
@@ -55,18 +59,18 @@ class Cases(NamedTuple):
 
 
 def compiled(function: Function) -> Function:
-    """Compile on the first call for each combination of types; kept in the cache."""
+    """Compile a function on its first call with each combination of types, and keep the result in the cache."""
     return cast(Function, numba.njit(cache=True, nogil=True)(cast(Any, function)))
 
 
 @compiled
 def log_likelihood_ratio(observed: int, expected: float, total: float, min_risk: float) -> float:
-    """Kulldorff's LLR of a window against all cases; 0 unless the window is high.
+    """Return Kulldorff's LLR of a window against all cases; 0 unless the window is high.
 
-    ``n log(n/u) + (N-n) log((N-n)/(N-u))``, natural logarithm, no second term if ``n = N`` (docs/method.md section 1;
-    Kulldorff et al. 2005, equation 3). With an infinite ``total`` that is ``n log(n/u) - (n-u)``, the
-    expectation-based statistic (Neill 2009, equation 2). High: more cases than expected, and a relative risk
-    ``(n/u) / ((N-n)/(N-u))`` of ``min_risk`` or more.
+    It is ``n log(n/u) + (N-n) log((N-n)/(N-u))``, without the second term if ``n = N`` (docs/method.md section 1;
+    Kulldorff et al. 2005, equation 3). With an infinite ``total`` it is the expectation-based statistic ``n log(n/u) -
+    (n-u)`` (Neill 2009, equation 2). A window is high if it has more cases than expected and its relative risk ``(n/u)
+    / ((N-n)/(N-u))`` is at least ``min_risk``.
     """
     if observed <= expected or expected <= 0.0:
         return 0.0
@@ -82,9 +86,10 @@ def log_likelihood_ratio(observed: int, expected: float, total: float, min_risk:
 
 @compiled
 def circle_of(rows: Rows, centre: int, size: int) -> tuple[int, int]:
-    """The positions in the rows, first and one after the last, of the circle that reaches to a zone's last location.
+    """Return where in the rows the circle around a zone lies: its first position, and the one after its last.
 
-    The circle holds every location at that distance, though the zone may leave a tied one out.
+    The circle holds every location up to the distance of the zone's last one, also those that a tie keeps out of the
+    zone.
     """
     first = rows.start[centre]
     end = first + size

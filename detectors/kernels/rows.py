@@ -14,10 +14,10 @@ from detectors.kernels.ratio import Counts, Floats, Offsets, compiled
 def rows_of_pairs(
     pairs: NDArray[np.int64], points: Floats, order: Offsets, max_radius: float
 ) -> tuple[Offsets, Counts, Floats]:
-    """Compressed rows (start, index, distance) from candidate pairs of points.
+    """Return compressed rows (start, index, distance) from candidate pairs of points.
 
-    Every point comes first in its own row. Others follow by straight distance up to ``max_radius`` (``<=``), at exactly
-    equal distances in the order of ``order``, a permutation of the points.
+    Every point comes first in its own row. Others follow by straight distance, up to and including ``max_radius``. At
+    exactly equal distances they follow in the order of ``order``, a permutation of the points.
     """
     locations, axes = points.shape
     length = np.empty(len(pairs))
@@ -48,7 +48,7 @@ def rows_of_pairs(
             near[filled[other]], far[filled[other]] = one, length[pair]
             filled[one] += 1
             filled[other] += 1
-    # Filled in the order for ties; a stable sort by distance keeps it.
+    # Rows were filled in the order for ties, and a stable sort by distance keeps it.
     index, distance = np.empty_like(near), np.empty_like(far)
     filled = row_start[:-1].copy()
     for location in order:
@@ -67,7 +67,7 @@ def rows_of_pairs(
 
 @compiled
 def sizes_within(start: Offsets, index: Counts, mass: Floats, most: float) -> Counts:
-    """Length of each row up to the first location that would take the sum of ``mass`` above ``most``, (L,)."""
+    """Return the length of each row up to the first location that takes the sum of ``mass`` above ``most``, (L,)."""
     size = np.zeros(len(start) - 1, np.int32)
     for row in range(len(start) - 1):
         inside = 0.0

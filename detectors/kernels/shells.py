@@ -1,12 +1,13 @@
-"""The largest ratio of each of many replications, with whole shells of neighbours ruled out at once.
+"""The largest ratio of each of many replications, found by ruling out whole shells of neighbours at once.
 
-A shell is a run of consecutive neighbours of a centre. Several durations share a 64-bit word, a lane of 8 or 16 bits
-for each: a word holds the cases of a location, a shell or a zone within every duration, and one addition adds all. The
-highest bit of a lane is a guard: a lane that sets it has overflowed, and wider lanes are needed.
+A shell is a run of consecutive neighbours of a centre. A 64-bit word is divided into lanes of 8 or 16 bits, one for
+each of several durations. A word holds the cases of a location, shell or zone within every one of these durations, so
+one addition adds all. The highest bit of a lane is a guard: if it is set, the lane has overflowed, and wider lanes are
+needed.
 
-Each shell has a word of requirements: how many cases a zone that ends in it needs for an LLR above a floor. It is the
-need of the shell's first location, since every later one needs more. One subtraction compares all lanes. The kernel
-walks the shell and takes logarithms only where a lane reaches its requirement.
+Each shell has a word of requirements: how many cases a zone that ends in the shell needs for an LLR above a floor. It
+is the requirement of the zone that ends with the shell's first location, since all others need more. One subtraction
+compares all lanes. Only where a lane reaches its requirement does the kernel walk the shell and take logarithms.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from detectors.kernels.ratio import HAIR, Counts, Flags, Floats, Offsets, Words,
 WORD = 64
 """Bits of a word."""
 SIDE_BY_SIDE = 4
-"""Replications that are searched together."""
+"""Number of replications that are searched together."""
 EXACT = 127
-"""Largest number of cases with an exact requirement; above it the bound by squares serves."""
+"""Largest number of cases with an exact requirement. Above it a bound by squares is used."""
 HALVINGS = 30
 """Number of halvings in the search for an expected count."""
 
 
 class ShellRows(NamedTuple):
-    """Shells of every centre, in an order in which near locations are near each other.
+    """The shells of every centre. Locations are renumbered, so that near ones have near numbers.
 
-    ``order``: the locations in that order; ``number``: the position of each in it; both (L,). The other fields use it.
-    Centre ``i`` has the shells ``of[i]:of[i + 1]``, shell ``s`` the neighbours ``member[first[s]:first[s + 1]]``;
-    location ``p`` lies in the shells ``place_shell[place_start[p]:place_start[p + 1]]``.
+    ``order``: the locations in the new order, (L,).
+    ``number``: the new number of each location, (L,). The other fields use new numbers.
+    ``of``: the shells of centre ``i`` are ``of[i]:of[i + 1]``.
+    ``first``, ``member``: the neighbours in shell ``s`` are ``member[first[s]:first[s + 1]]``.
+    ``place_start``, ``place_shell``: location ``p`` is in shells ``place_shell[place_start[p]:place_start[p + 1]]``.
     """
 
     order: Offsets
@@ -46,10 +49,13 @@ class ShellRows(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Durations that share a word, ``bits`` for each, the word's guards, and which windows count.
+    """The durations that share a word, and the conditions of a high window.
 
-    ``expected``: cases by location, (L, D); ``before``: by shell, in the zone before it, (shells, D); ``totals``: all
-    cases that each duration is compared with, (D,).
+    ``bits``: width of a lane.
+    ``guard``: the word with every lane's guard set.
+    ``expected``: expected cases by location, (L, D).
+    ``before``: expected cases in the zone before each shell, (shells, D).
+    ``totals``: all cases that windows of each duration are compared with, (D,).
     """
 
     bits: int
@@ -62,9 +68,11 @@ class Packed(NamedTuple):
 
 
 class _Beside(NamedTuple):
-    """Words of the cases of ``SIDE_BY_SIDE`` replications, by location and by shell, (L or shells, SIDE_BY_SIDE).
+    """Words of the cases of ``SIDE_BY_SIDE`` replications.
 
-    ``has_cases``: whether any has a case at a location, (L,); ``used``: the bits set in any word, (SIDE_BY_SIDE,).
+    ``at``, ``within``: by location and by shell, (L or shells, SIDE_BY_SIDE).
+    ``has_cases``: whether any of the replications has a case at a location, (L,).
+    ``used``: bits that are set in any word of a replication, (SIDE_BY_SIDE,).
     """
 
     at: Words
@@ -75,7 +83,7 @@ class _Beside(NamedTuple):
 
 @compiled
 def guard_of(bits: int) -> np.uint64:
-    """The word with the highest bit of every lane."""
+    """Return the word in which the highest bit of every lane is set."""
     word = np.uint64(0)
     for lane in range(WORD // bits):
         word |= np.uint64(1) << np.uint64(bits * lane + bits - 1)
@@ -86,10 +94,10 @@ def guard_of(bits: int) -> np.uint64:
 def shells(
     start: Offsets, size: Counts, index: Counts, mass: Floats, growth: float, step: float
 ) -> tuple[Offsets, Offsets]:
-    """Cut every row of neighbours into shells: ``of`` and ``first`` of :class:`ShellRows`, (L + 1,) and (shells + 1,).
+    """Cut every row of neighbours into shells; return ``of`` and ``first`` of :class:`ShellRows`.
 
-    A shell ends before the zone's ``mass`` ``m`` has grown by ``growth m`` or by ``step sqrt(m)``, counted from the
-    zone with the shell's first location.
+    Their shapes are (L + 1,) and (shells + 1,). Let ``m`` be the ``mass`` of the zone that ends with a shell's first
+    location. The shell ends before the mass has grown by ``growth m`` or by ``step sqrt(m)``.
     """
     of = np.zeros(len(start), np.int64)
     first = np.empty(size.sum() + 1, np.int64)
@@ -110,9 +118,9 @@ def shells(
 
 @compiled
 def shells_of_place(of: Offsets, first: Offsets, member: Counts) -> tuple[Offsets, Counts]:
-    """The shells that hold each location, in rising order, as compressed rows: (start, shell).
+    """Return the shells that hold each location, in rising order, as compressed rows: (start, shell).
 
-    ``member``: the neighbours in the rows, cut and laid end to end.
+    ``member``: the neighbours in all shells, one after the other.
     """
     start = np.zeros(len(of), np.int64)
     for position in range(len(member)):
@@ -131,7 +139,7 @@ def shells_of_place(of: Offsets, first: Offsets, member: Counts) -> tuple[Offset
 
 @compiled
 def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Floats) -> Floats:
-    """Expected cases in the zone before each shell, (shells, D), added up in the order of the ranks."""
+    """Return the expected cases in the zone before each shell, (shells, D), added up in the order of neighbours."""
     durations = expected.shape[1]
     before = np.zeros((len(first) - 1, durations))
     inside = np.zeros(durations)
@@ -147,7 +155,7 @@ def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Float
 
 @compiled
 def _largest_means(total: float, min_cases: int, floor: float) -> Floats:
-    """The largest expected count, or a hair more, for which each number of cases has an LLR above the floor."""
+    """Return the largest expected count, or a hair more, at which each number of cases has an LLR above the floor."""
     means = np.zeros(EXACT + 1)
     for cases in range(min_cases, EXACT + 1):
         low, high = means[cases - 1], float(min(cases, total))
@@ -163,14 +171,17 @@ def _largest_means(total: float, min_cases: int, floor: float) -> Floats:
 
 @compiled
 def _least_by_squares(mean: float, total: float, floor: float) -> int:
-    """Lower bound for the cases that have an LLR above the floor: it is at most (n - u)^2 (N + u) / (2 u (N - u))."""
+    """Return a lower bound for the cases that have an LLR above the floor.
+
+    The LLR is at most ``(n - u)^2 (N + u) / (2 u (N - u))``.
+    """
     outside = 1.0 if math.isinf(total) else max(0.0, (total - mean) / (total + mean))
     return int(mean + math.sqrt(2.0 * floor * mean * outside * (1 - HAIR)))
 
 
 @compiled
 def requirements(shells: ShellRows, packed: Packed, floor: float) -> Words:
-    """The word of requirements of every shell, (shells,); a lane full except for its guard is never reached."""
+    """Return the word of requirements of every shell, (shells,). A lane of ones below its guard is never reached."""
     words = np.zeros(len(shells.first) - 1, np.uint64)
     never = 1 << (packed.bits - 1)
     means = np.zeros(0)
@@ -198,10 +209,12 @@ def requirements(shells: ShellRows, packed: Packed, floor: float) -> Words:
 def _largest_in_shell(
     packed: Packed, shell: int, member: Counts, at: Words, which: int, zone: int, usual: Floats, floor: float
 ) -> float:
-    """The largest LLR above ``floor``, else ``floor``, of the zones that end within a shell, in replication ``which``.
+    """Return the largest LLR of the zones that end within a shell, in replication ``which``; at least ``floor``.
 
-    ``member``: the shell's locations; ``at``: the words of the replications by location; ``zone``: the word of the
-    cases before the shell; ``usual``, (D,), is work space.
+    ``member``: locations of the shell.
+    ``at``: words of the replications by location.
+    ``zone``: word of the cases before the shell.
+    ``usual``: work space, (D,).
     """
     best, cases, lane = floor, np.uint64(zone), np.uint64((1 << packed.bits) - 1)
     expected, totals, min_cases = packed.expected, packed.totals, packed.min_cases
@@ -237,11 +250,11 @@ def _count_cases(beside: _Beside, which: int, locations: Counts, ages: Counts, w
 def _add_up_shells(beside: _Beside, start: Offsets, shell_of: Counts) -> None:
     """Add the words by location to the words of the shells that hold each location.
 
-    Four replications are written out side by side, so that their words become one vector: it takes under half of the
-    time. Locations come in their order, so that neighbours' shells are still in the cache.
+    Four replications are written out side by side, so that their words become one vector. This takes under half of the
+    time. Locations come in their new order, so that the shells of near ones are still in the processor's cache.
     """
     at, within, used = beside.at, beside.within, beside.used
-    if at.shape[1] != SIDE_BY_SIDE or within.shape[1] != SIDE_BY_SIDE:  # a known length of rows makes faster code
+    if at.shape[1] != SIDE_BY_SIDE or within.shape[1] != SIDE_BY_SIDE:  # code for rows of a known length is faster
         raise ValueError
     x0, x1, x2, x3 = used[0], used[1], used[2], used[3]
     for here in range(len(at)):
@@ -258,10 +271,10 @@ def _add_up_shells(beside: _Beside, start: Offsets, shell_of: Counts) -> None:
 
 @compiled
 def _search_shells(beside: _Beside, shells: ShellRows, packed: Packed, words: Words, maxima: Floats) -> None:
-    """Raise the ``maxima`` of up to ``SIDE_BY_SIDE`` replications where a zone exceeds them; side by side too."""
+    """Raise the ``maxima`` of up to ``SIDE_BY_SIDE`` replications to the LLR of every zone that exceeds them."""
     at, within, used, guard = beside.at, beside.within, beside.used, packed.guard
     of, first, member = shells.of, shells.first, shells.member
-    if within.shape[1] != SIDE_BY_SIDE:  # as in _add_up_shells
+    if within.shape[1] != SIDE_BY_SIDE:  # for speed, as in _add_up_shells
         raise ValueError
     zone, usual = np.zeros(SIDE_BY_SIDE, np.uint64), np.zeros(len(packed.totals))
     x0, x1, x2, x3 = used[0], used[1], used[2], used[3]
@@ -295,10 +308,12 @@ def largest_ratios(
     words: Words,
     floor: float,
 ) -> Floats:
-    """The largest LLR of every replication, (replications,): ``floor`` if none is above it, NaN if a lane overflowed.
+    """Return the largest LLR of every replication, (replications,): at least ``floor``, NaN if a lane overflowed.
 
-    Replication ``r`` has the cases ``start[r]`` to before ``start[r + 1]``, with their ``location`` and ``age``.
-    ``word_of_age``: a one in the lane of every duration that holds an age, (ages,); ``words``: the requirements.
+    ``start``: the cases of replication ``r`` are ``start[r]`` to before ``start[r + 1]`` of the next two arrays.
+    ``location``, ``age``: of each case.
+    ``word_of_age``: the word with a one in the lane of every duration that includes an age, (ages,).
+    ``words``: the requirements.
     """
     none, locations = np.uint64(0), len(packed.expected)
     beside = _Beside(

@@ -1,7 +1,7 @@
-"""Windows that can begin and end anywhere: retrospective scans, and replications that adjust for earlier analyses.
+"""Windows that can begin and end anywhere: retrospective scans, and replications that allow for earlier analyses.
 
-A time span consists of the intervals from ``begin`` to before ``end``. A window can only be the best when a case has
-just been added to it, so each case is followed by the few spans that hold its interval.
+A time span consists of the intervals from ``begin`` to before ``end``. A window can be the best of its centre only if a
+case was just added to it. So after each case only the spans that hold the case's interval are looked at.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ import numpy as np
 from detectors.kernels.ratio import HAIR, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
 _ROUNDING = 1e-12
-"""Largest relative difference of equal ratios: the order of a sum must not decide between two spans."""
+"""Largest relative difference of equal ratios. The order of a sum must not decide between two spans."""
 
 
 class Search(NamedTuple):
-    """Expected cases by location and interval, (L, T), all cases by a span's begin and its length less one, (T,
-    longest), and which windows count: those that end at ``first_end`` or later."""
+    """What windows are compared with, and which of them count.
+
+    ``expected``: by location and interval, (L, T).
+    ``totals``: all cases, by a span's begin and its length less one, (T, longest).
+    ``first_end``: the least end of a window that counts.
+    """
 
     expected: Floats
     totals: Floats
@@ -29,7 +33,10 @@ class Search(NamedTuple):
 
 
 class _Best(NamedTuple):
-    """LLR and locations of the best window of every span, by its begin and length less one, (T, longest), or empty."""
+    """The best window of every span, or empty arrays.
+
+    ``llr``, ``size``: its LLR and number of locations, by the span's begin and length less one, (T, longest).
+    """
 
     llr: Floats
     size: Counts
@@ -44,7 +51,7 @@ class _WorkSpace(NamedTuple):
 
 @compiled
 def cases_by_place(place: Counts, interval: Counts, locations: int, intervals: int) -> tuple[Offsets, Counts]:
-    """The intervals of every location's cases, in rising order, as compressed rows: (start, interval)."""
+    """Return the intervals of every location's cases, in rising order, as compressed rows: (start, interval)."""
     cells = np.zeros((locations, intervals), np.int32)
     start = np.zeros(locations + 1, np.int64)
     for case in range(len(place)):
@@ -65,10 +72,10 @@ def cases_by_place(place: Counts, interval: Counts, locations: int, intervals: i
 def _of_centre(
     row: Counts, by_location: tuple[Offsets, Counts], search: Search, floor: float, work: _WorkSpace, kept: _Best
 ) -> float:
-    """The largest LLR above ``floor`` around a centre, else ``floor``; ``by_location``: of :func:`cases_by_place`.
+    """Return the largest LLR around a centre, at least ``floor``; fill in the best window of every span in ``kept``.
 
-    If ``kept`` is not empty, also fill in the best of every span there; of zones with the same ratio the one with the
-    fewest locations.
+    ``by_location``: the result of :func:`cases_by_place`. An empty ``kept`` is left empty. Of zones with the same
+    ratio, ``kept`` gets the one with the fewest locations.
     """
     case_start, case_interval = by_location
     expected, totals, first_end, min_cases, min_risk = search
@@ -118,7 +125,7 @@ def _of_centre(
 
 @compiled
 def largest_of_spans(start: Offsets, location: Counts, interval: Counts, rows: Rows, search: Search) -> Floats:
-    """The largest LLR of every replication over all spans, 0 if none is high, (replications,).
+    """Return the largest LLR of every replication over all spans, (replications,); 0 if none is high.
 
     Replication ``r`` has the cases ``start[r]`` to before ``start[r + 1]``, with their ``location`` and ``interval``.
     """
@@ -139,9 +146,9 @@ def largest_of_spans(start: Offsets, location: Counts, interval: Counts, rows: R
 
 @compiled
 def _best_within(kept: _Best, low: int, high: int, least: float) -> tuple[int, int]:
-    """Begin (-1: none) and length of the best span in ``[low, high)`` with an LLR above ``least``.
+    """Return begin (-1: none) and length of the best span in ``[low, high)`` with an LLR above ``least``.
 
-    Equal ratios: fewest locations, then the earlier end, then the shorter span.
+    In a tie the fewest locations win, then the earlier end, then the shorter span.
     """
     best, length, begin = least, 0, -1
     for end in range(low + 1, high + 1):
@@ -158,10 +165,10 @@ def _best_within(kept: _Best, low: int, high: int, least: float) -> tuple[int, i
 def best_spans_per_centre(
     location: Counts, interval: Counts, rows: Rows, search: Search, least_after: float
 ) -> tuple[Floats, Counts, Counts, Counts, Counts]:
-    """The best windows around every centre: LLR, centre, locations, begin, end, each (windows,).
+    """Return the best windows around every centre: LLR, centre, number of locations, begin, end, each (windows,).
 
-    After the best span ``[a, b)`` in ``[0, T)``, the best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and so on
-    in those, while their LLR is above ``least_after`` (docs/method.md section 4.2).
+    First comes the best span ``[a, b)`` in ``[0, T)``. The best in ``[0, a - 1)`` and in ``[b + 1, T - 1)`` follow, and
+    so on within these, as long as their LLR is above ``least_after`` (docs/method.md section 4.2).
     """
     locations, intervals = search.expected.shape
     by_location = cases_by_place(location, interval, locations, intervals)

@@ -9,7 +9,7 @@ from detectors.kernels.ratio import Categories, Counts, Flags, Floats, compiled
 
 @compiled
 def rows_in_buckets(head: Counts, after: Counts, ring: int, first: int, last: int) -> Counts:
-    """The rows linked into the lists of the buckets first to last, (rows,)."""
+    """Return the rows in the linked lists of the buckets ``first`` to ``last``, (rows,)."""
     size = 0
     for bucket in range(first, last + 1):
         row = head[bucket % ring]
@@ -39,12 +39,18 @@ def arrived(
     longest_s: int,
     age_s: int,
 ) -> tuple[int, int]:
-    """Number of incidents with a usable reporting delay, and the seconds of their first ``age_s`` when they were known.
+    """Return the number of incidents with a usable reporting delay, and for how long the reports had been there.
 
-    Incidents in columns, (rows,): seconds from occurrence to report (negative: not known), bucket, location (negative:
-    does not stand), category. Usable: the incident stands, its category is ``lowest`` to ``highest``, its bucket is
-    ``latest`` or earlier and its delay is shorter than ``longest_s``. No branches, and bounds of the columns' types,
-    for vector instructions; whole numbers, so that the order of the rows does not matter.
+    The second is a sum over these incidents: the seconds within their first ``age_s`` after the report had come.
+    Incidents are in columns, (rows,):
+
+    ``delay_s``: seconds from occurrence to report, negative if unknown.
+    ``location``: negative for an incident that does not stand.
+
+    A delay is usable if it is shorter than ``longest_s`` and its incident stands, is of category ``lowest`` to
+    ``highest``, and lies in bucket ``latest`` or earlier. There are no branches, and the bounds have the columns'
+    types, so that this becomes vector instructions. The sum is of whole numbers, so the order of the rows does not
+    matter.
     """
     low, high, last, below_s = np.int8(lowest), np.int8(highest), np.int32(latest), np.int32(longest_s)
     number, seconds = 0, 0
@@ -74,10 +80,10 @@ def in_zone(
     first: int,
     number: int,
 ) -> Counts:
-    """Cases in a zone per bucket, for ``number`` buckets from ``first`` on, (number,).
+    """Return the cases in a zone per bucket, for ``number`` buckets from ``first`` on, (number,).
 
-    Each case has a bucket, location (negative: does not stand) and category. Those count whose location is flagged,
-    (L,), and whose category is ``lowest`` to ``highest``.
+    A case counts if ``is_in_zone``, (L,), has its location and its category is ``lowest`` to ``highest``. The location
+    is negative for a case that does not stand.
     """
     counts = np.zeros(number, np.int32)
     for case in range(len(bucket)):
@@ -90,9 +96,9 @@ def in_zone(
 
 @compiled
 def recent_counts(location: Counts, age: Counts, durations: Counts, locations: int) -> Counts:
-    """Cases per location within each duration, (L, D), from each case's location and age.
+    """Return the cases per location within each duration, (L, D), from each case's location and age.
 
-    ``age`` is the number of buckets before the current one; a duration of d holds ages 0 to d - 1.
+    ``age`` is the number of buckets before the current one. A duration of d buckets holds ages 0 to d - 1.
     """
     counts = np.zeros((locations, len(durations)), np.int32)
     for case in range(len(location)):
@@ -104,7 +110,7 @@ def recent_counts(location: Counts, age: Counts, durations: Counts, locations: i
 
 @compiled
 def stratified_expected(by_stratum: Counts, weight: Floats) -> Floats:
-    """Expected cases per location and duration, (L, D): ``sum over s of n[l, s] weight[s, d]``.
+    """Return the expected cases per location and duration, (L, D): ``sum over s of n[l, s] weight[s, d]``.
 
     Strata are added in rising order, which fixes the last digit.
     """

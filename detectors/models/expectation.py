@@ -1,12 +1,12 @@
 """Expectation-based Poisson (Neill 2009): each window against its own baseline, so that a surge of the area shows.
 
-The baseline is the usual number of cases of a location in such hours of the week, from the history before the windows:
-a gamma prior around what the area, the location and its neighbours make likely, updated with the location's own cases
-in that stratum (empirical Bayes, Clayton and Kaldor 1987). Thin locations follow their neighbours, busy ones
+The baseline is the usual number of a location's cases in a stratum, from the history before the windows. Its prior is
+gamma, around what the area, the location and its neighbours make likely, and is updated with the location's own cases
+in that stratum (empirical Bayes, Clayton and Kaldor 1987). So thin locations follow their neighbours, and busy ones
 themselves.
 
-Reports that have not come yet do not cancel out. Where their delays are known, the usual cases of an interval are
-multiplied by its completeness, the share that has usually arrived.
+Reports that have not come yet lower the observed cases and not the baseline. Where their delays are known, the usual
+cases of an interval are multiplied by its completeness, the share that has usually arrived.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from detectors.area.neighbours import Neighbours
 from detectors.models.nulls import Null, PoissonNull
 
 OWN_CASES = 10.0
-"""Number of cases from which a location counts for more than its neighbours."""
+"""Number of cases at which a location counts as much as its neighbours."""
 STRATUM_CASES = 5.0
-"""Number of its cases in a stratum from which a location counts for more than the area's clock."""
+"""Expected number of a location's cases in a stratum at which its own cases there count as much as the area's clock."""
 NEAREST = 50
-"""Largest number of neighbours that a location leans on."""
+"""Largest number of neighbours that count for a location."""
 
 
 def baseline(
@@ -32,8 +32,10 @@ def baseline(
 ) -> NDArray[np.float64]:
     """Return the usual cases of one interval of each stratum at each location, shape (L, S).
 
-    ``location`` and ``stratum``: of every case of the history, (cases,). ``length``: the sum of the completeness of
-    the history's intervals in each stratum, (S,). Both shrinkages keep the area's total.
+    ``location``, ``stratum``: of every case of the history, (cases,).
+    ``length``: the sum of the completeness of the history's intervals in each stratum, (S,).
+
+    Shrinking locations to their neighbours and strata to the area's clock both keep the area's total.
     """
     locations, strata = len(near.size), len(length)
     cases = np.zeros((locations, strata))
@@ -44,21 +46,25 @@ def baseline(
     likely = (own + OWN_CASES * around / max(own.mean(), 1e-300)) if own.any() else own
     likely *= own.sum() / max(likely.sum(), 1e-300)
     clock = cases.sum(axis=0) / max(cases.sum(), 1e-300)
-    prior = likely[:, None] * clock  # cases that the location would have had in the stratum
+    prior = likely[:, None] * clock  # cases that are likely for the location in the stratum
     posterior = prior * (cases + STRATUM_CASES) / (prior + STRATUM_CASES)
     posterior *= cases.sum() / max(posterior.sum(), 1e-300)
     return np.asarray(np.divide(posterior, length, out=np.zeros_like(posterior), where=length > 0))
 
 
 class ExpectationModel:
-    """``usual``: cases per location and interval, (L, T); ``completeness``: the share of them that has come, (T,)."""
+    """The expectation-based model of a study.
+
+    ``usual``: usual cases per location and interval, (L, T).
+    ``completeness``: share of each interval's cases that has arrived, (T,).
+    """
 
     def __init__(self, usual: NDArray[np.float64], completeness: NDArray[np.float64] | None = None) -> None:
         self._usual = usual if completeness is None else usual * completeness
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """The expected cases of each location over the whole study, (L,), in place of a population."""
+        """The expected cases of each location over the whole study, (L,). They take the place of a population."""
         return np.asarray(self._usual.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:

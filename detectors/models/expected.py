@@ -1,4 +1,4 @@
-"""The result of a model: expected cases beside the observed ones that a scan compares with them."""
+"""The result of a model: the expected cases, with the observed ones that a scan compares with them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 class Expected:
     """Expected and observed cases of one stream at one moment.
 
-    ``counts``: observed per location and duration, int32, shape (L, D). ``expected``: the same under the null, float64.
-    ``totals``: all cases that a window of each duration is compared with, observed or expected, float64, shape (D,);
-    infinite for an expectation-based model. ``durations``: in buckets, rising, int32, shape (D,); each ends now and
-    includes the partly filled bucket.
+    ``counts``: observed per location and duration, int32, shape (L, D).
+    ``expected``: the same under the null, float64.
+    ``totals``: all cases, observed or expected, that a window of each duration is compared with, float64, shape (D,).
+        They are infinite for an expectation-based model.
+    ``durations``: in buckets, rising, int32, shape (D,). Each ends now and includes the partly filled bucket.
     """
 
     counts: NDArray[np.int32]

@@ -1,4 +1,4 @@
-"""The null of each model: draws its cases by chance, one replication after the other."""
+"""The null of each model: draws cases by chance, one replication after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from detectors.kernels.null import deal, guide, redraw
 class Drawn(NamedTuple):
     """The recent cases of some replications: those of replication ``r`` are at ``start[r]:start[r + 1]``.
 
-    ``place`` (a location) and ``age`` (intervals before the last one), int32, shape (cases,).
+    ``place``: index of each case's location, int32, (cases,).
+    ``age``: intervals before the last one, int32, (cases,).
     """
 
     start: NDArray[np.int64]
@@ -26,14 +27,16 @@ class Null(Protocol):
     """A way to draw recent cases by chance."""
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator before taking the next generator."""
+        """Draw one replication from each generator. It is complete before the next generator is taken."""
 
 
 class PermutationNull:
     """Times shuffled over locations within each stratum, which keeps both margins.
 
-    ``location`` and ``stratum``: of all cases, (N,). ``age`` and ``recent_stratum``: of the recent ones, (K,). Only
-    these are drawn: each stratum's recent cases get a sample of its locations without replacement.
+    ``location``, ``stratum``: of all cases, (N,).
+    ``age``, ``recent_stratum``: of the recent cases, (K,).
+
+    Only recent cases are drawn: those of each stratum get a sample of its locations without replacement.
     """
 
     def __init__(
@@ -49,10 +52,10 @@ class PermutationNull:
         self._age, self._stratum = age[order], recent_stratum[order]
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator before taking the next generator."""
+        """Draw one replication from each generator. It is complete before the next generator is taken."""
         cases = len(self._age)
         drawn: list[NDArray[np.int32]] = []
-        pool = self._pool.copy()  # the kernel writes to it, and another thread may draw at the same time
+        pool = self._pool.copy()  # the kernel writes to the pool, and threads draw at the same time
         for generator in generators:
             location = np.empty(cases, np.int32)
             redraw(pool, self._pool_start, self._stratum, generator.random(cases), location)
@@ -64,8 +67,9 @@ class PermutationNull:
 class PoissonNull:
     """A number of cases for every interval, and a location for each case in proportion to the expected cases.
 
-    ``expected``: of the recent intervals, the last one last, (L, recent). ``numbers``: draws the number of cases of
-    each of them: fixed by the data, multinomial or Poisson, depending on the model.
+    ``expected``: of the recent intervals, in order of time, (L, recent).
+    ``numbers``: draws the number of cases of each recent interval. It is fixed by the data, multinomial or Poisson,
+        depending on the model.
     """
 
     def __init__(self, expected: NDArray[np.float64], numbers: Numbers) -> None:
@@ -74,7 +78,7 @@ class PoissonNull:
         self._numbers = numbers
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator before taking the next generator."""
+        """Draw one replication from each generator. It is complete before the next generator is taken."""
         locations, intervals = [], []
         recent = np.arange(len(self._cumulative), dtype=np.int32)
         for generator in generators:
@@ -88,7 +92,7 @@ class PoissonNull:
 
 
 class Numbers(Protocol):
-    """A draw of the number of cases of a replication in each recent interval."""
+    """Draws how many cases a replication has in each recent interval."""
 
     def __call__(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """Return the numbers, shape (recent,)."""

@@ -1,10 +1,10 @@
 """The space-time permutation model with strata (Kulldorff et al. 2005; docs/method.md section 2).
 
-A location's cases are spread over time like those of the whole area. Its expected cases within a duration are
-``mu[l, d] = sum over s of n[l, s] D[d, s] / T[s]``, with ``n`` the location's cases in stratum ``s`` over the window,
-``D`` the area's within the duration and ``T`` the area's over the window. One stratum gives the plain model. Only cases
-enter: a location that is always busy and a surge of the whole area cancel out, and the partly filled bucket needs no
-correction.
+A location's cases are spread over time like those of the whole area. Its expected cases within a duration are ``mu[l,
+d] = sum over s of n[l, s] D[d, s] / T[s]``. Here ``n`` is the number of the location's cases in stratum ``s`` over the
+window, ``D`` that of the area's within the duration and ``T`` that of the area's over the window. With one stratum this
+is the plain model. Only cases enter. So a location that is always busy and a surge of the whole area cancel out, and
+the partly filled bucket needs no correction.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ def share_of_duration(
 ) -> NDArray[np.float64]:
     """Return the share of each stratum's cases that falls into each duration, shape (S, D).
 
-    ``in_bucket``: the area's cases per bucket of the window, shape (buckets,), the current one last. ``stratum``: each
-    bucket's stratum, same shape. A stratum without cases has share 0.
+    ``in_bucket``: the area's cases in each bucket of the window, the current one last, shape (buckets,).
+    ``stratum``: each bucket's stratum, shape (buckets,).
+
+    A stratum without cases has share 0.
     """
     whole = np.bincount(stratum, weights=in_bucket, minlength=strata)
     share = np.zeros((strata, len(durations)))
@@ -43,9 +45,10 @@ def permutation(
 ) -> Expected:
     """Return the observed and expected cases of one stream.
 
-    ``by_stratum``: cases of the window per location and stratum, shape (L, S); ``share`` from
-    :func:`share_of_duration`; ``total``: all cases of the window; ``location`` and ``age`` (buckets before the
-    current one) of the cases within the longest duration.
+    ``by_stratum``: cases of the window per location and stratum, shape (L, S).
+    ``share``: the result of :func:`share_of_duration`.
+    ``total``: all cases of the window.
+    ``location``, ``age``: location, and buckets before the current one, of each case within the longest duration.
     """
     return Expected(
         counts=recent_counts(location, age, durations, by_stratum.shape[0]),
@@ -56,9 +59,9 @@ def permutation(
 
 
 class PermutationModel:
-    """The permutation model of a study. Its strata are classes of cases, each with times shuffled separately.
+    """The permutation model of a study. Its strata are classes of cases; times are shuffled within each class.
 
-    ``location``, ``interval`` and ``stratum`` of every case, int32, (N,).
+    ``location``, ``interval`` and ``stratum`` are those of every case, int32, (N,).
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class PermutationModel:
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """The cases of each location over the whole study, (L,), in place of a population."""
+        """The cases of each location over the whole study, (L,). They take the place of a population."""
         return np.asarray(self._by_stratum.sum(axis=1), np.float64)
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:

@@ -12,7 +12,12 @@ from detectors.models.nulls import Null, PoissonNull
 
 
 class Census(NamedTuple):
-    """The population counts of one location and class, and the day of each, rising."""
+    """The population counts of one class at one location.
+
+    ``location``, ``group``: index of the location and of the class.
+    ``day``: day of each count, rising.
+    ``population``: the counts.
+    """
 
     location: int
     group: int
@@ -23,7 +28,7 @@ class Census(NamedTuple):
 def person_time(census: Census, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the person-days of one location and class in each interval between ``edges`` (days, rising), shape (T,).
 
-    The population is linear between two counts, and constant before the first and after the last; the integral is
+    The population is linear between two counts, and constant before the first and after the last. Its integral is
     exact. Populations are held in single precision, as in SaTScan.
     """
     population = np.asarray(census.population, np.float32).astype(np.float64)
@@ -38,7 +43,7 @@ def person_time(census: Census, edges: NDArray[np.int64]) -> NDArray[np.float64]
 def standardised(
     censuses: Sequence[Census], edges: NDArray[np.int64], cases_of_group: Mapping[int, int], locations: int
 ) -> NDArray[np.float64]:
-    """Return the expected cases by indirect standardisation, shape (L, T); they add up to all cases.
+    """Return the expected cases by indirect standardisation, shape (L, T). They add up to all cases.
 
     ``cases_of_group``: all cases of each class. The risk of a class is its cases divided by its person-time.
 
@@ -71,9 +76,9 @@ def standardised(
 class PoissonModel:
     """The Poisson model: cases fall in proportion to ``expected``, (L, T), whose sum is the number of cases.
 
-    With ``is_stratified`` every interval is separate: its expected cases are scaled to its observed ones
-    (``in_interval``, (T,)), a window is compared with the cases of its time span, and chance keeps the number of cases
-    of each interval.
+    With ``is_stratified`` every interval is separate. Its expected cases are scaled to its observed ones,
+    ``in_interval``, (T,). A window is compared with the cases of its time span, and chance keeps the number of cases of
+    each interval.
     """
 
     def __init__(
@@ -88,7 +93,7 @@ class PoissonModel:
 
     @property
     def mass(self) -> NDArray[np.float64]:
-        """The expected cases of each location over the whole study, (L,), in place of a population."""
+        """The expected cases of each location over the whole study, (L,). They take the place of a population."""
         return np.asarray(self._expected.sum(axis=1))
 
     def expected(self, begin: int, end: int) -> NDArray[np.float64]:

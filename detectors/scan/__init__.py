@@ -1,1 +1,1 @@
-"""The scan: cylinders, their ratios, and how rare they are. Independent of alerts."""
+"""The scan: cylinders, their ratios, and how rare they are. Knows no alerts."""

@@ -13,7 +13,7 @@ from detectors.kernels.ratio import LANES, TIE, Cases
 from detectors.models.expected import Expected
 
 FEW = 16
-"""Below a share of 1 / ``FEW`` of the centres, all are scanned: ruling out hopeless ones first would take longer."""
+"""If fewer than one centre in ``FEW`` is asked for, all of them are scanned: ruling out some would take longer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Cylinder:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Best:
-    """The best window of each of some centres: centre, LLR, locations in its zone, duration column, each (n,)."""
+    """The best window of each of some centres: centre, LLR, number of locations, duration column, each array (n,)."""
 
     centre: NDArray[np.int32]
     llr: NDArray[np.float64]
@@ -46,7 +46,10 @@ def best_windows(
     min_risk: float = 0.0,
     centres: NDArray[np.int32] | None = None,
 ) -> Best:
-    """Return the best window of every centre (or of some) that has one with an LLR above ``floor``, 0 or more."""
+    """Return the best window of each centre that has one with an LLR above ``floor``, which is 0 or more.
+
+    ``centres``: the centres to look at, by default all.
+    """
     if centres is None:
         centres = np.arange(len(near.size), dtype=np.int32)
     windows = (near.rows, Cases(model.counts, model.expected, model.totals), min_cases)
@@ -62,8 +65,8 @@ def scan(
 ) -> list[Cylinder]:
     """Return the best cylinders without overlap, best first: at most ``most``, all with an LLR above ``floor``.
 
-    It finds the best window of every centre, then goes down the list (docs/method.md section 4). A floor saves time
-    and changes nothing above it.
+    It finds the best window of every centre, then goes down the list (docs/method.md section 4). A floor saves time and
+    changes no result above it.
     """
     return apart(best_windows(model, near, min_cases, max(0.0, floor - 1000 * TIE), min_risk), model, near, most)
 
@@ -71,7 +74,7 @@ def scan(
 def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cylinder]:
     """Return the best windows without overlap as cylinders, best first, at most ``most``."""
     order = ranked(best.llr, best.size, best.centre)
-    now = np.zeros(len(best.centre), np.int32)  # all end now, so time separates none of them
+    now = np.zeros(len(best.centre), np.int32)  # all windows end now, so time separates no two of them
     kept = without_overlap(order, best.centre, best.size, now, now, near.rows, most)
     cylinders = []
     for which in kept.tolist():
@@ -83,7 +86,7 @@ def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cyli
                 size=int(best.size[which]),
                 duration=int(model.durations[column]),
                 observed=int(model.counts[zone, column].sum()),
-                # Added one after the other, as in the kernel; `sum` and `numpy.sum` round differently.
+                # Adds one after the other, as the kernel does; `sum` and `numpy.sum` round differently.
                 expected=float(np.add.accumulate(model.expected[zone, column])[-1]),
                 llr=float(best.llr[which]),
             )
@@ -92,7 +95,10 @@ def apart(best: Best, model: Expected, near: Neighbours, most: int) -> list[Cyli
 
 
 def ranked(llr: NDArray[np.float64], size: NDArray[np.int32], centre: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the order of windows: falling LLR; within ``TIE`` of the one before, fewer locations, smaller centre."""
+    """Return the order of windows: by falling LLR; in a tie, fewer locations first, then the smaller centre.
+
+    An LLR within ``TIE`` of the one before is a tie.
+    """
     order = np.argsort(-llr, kind="stable")
     run = np.concatenate(([0], np.cumsum(np.diff(llr[order]) < -TIE))) if len(order) else order
     return order[np.lexsort((centre[order], size[order], run))]

@@ -1,4 +1,4 @@
-"""Replications: what the largest LLR of all windows that end now looks like by chance alone."""
+"""Replications: the distribution of the largest LLR, over all windows that end now, by chance alone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from detectors.scan.shells import Shells
 AT_ONCE = 32
 """Number of replications that one thread makes in one batch."""
 LOW = 0.05
-"""Share of the replications that stay below the floor, about, and are searched again with a lower one."""
+"""Approximate share of the replications that stay below the floor. They are searched again with a lower floor."""
 LOWER = 0.7
-"""Factor by which the floor is lowered for those."""
+"""Factor by which the floor is lowered for these replications."""
 JUMP = 210306068529402873165736369884012333109
-"""Distance between the random numbers of two replications: the jump of :meth:`numpy.random.PCG64DXSM.jumped`."""
+"""Number of random numbers between two replications: the jump of :meth:`numpy.random.PCG64DXSM.jumped`."""
 LANE_BITS = (8, 16)
-"""Widths of the lanes in which cases are counted: eight durations to a word, or four if a lane overflows."""
+"""Widths of the lanes in which cases are counted. A word holds eight durations, or four if a lane overflows."""
 
 Maxima = NDArray[np.float64]
 
@@ -43,9 +43,9 @@ def largest_by_chance(
     min_risk: float = 0.0,
     threads: int = 1,
 ) -> Maxima:
-    """The largest LLR of each replication, float64, shape (replications,), 0 where no window is high.
+    """Return the largest LLR of each replication, float64, shape (replications,); 0 where no window is high.
 
-    Replication ``k`` has separate random numbers (:func:`generators`); the number of threads changes nothing.
+    Replication ``k`` has its own random numbers (:func:`generators`), so the number of threads changes nothing.
     """
     largest = LargestNow(model, near, shells, min_cases, min_risk)
     return np.concatenate([np.empty(0), *in_batches(null, largest, replications, seed, threads)])
@@ -54,7 +54,7 @@ def largest_by_chance(
 def in_batches(
     null: Null, largest: Callable[[Drawn], Maxima], replications: int, seed: Sequence[int], threads: int
 ) -> Iterator[Maxima]:
-    """The largest LLR of each replication, a batch at a time, in order."""
+    """Yield the largest LLR of each replication, a batch at a time, in order."""
 
     def batch(first: int) -> Maxima:
         numbers = range(first, min(first + AT_ONCE, replications))
@@ -70,9 +70,10 @@ def in_batches(
 
 
 def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.random.Generator]:
-    """The generator of each of these replications, ``PCG64DXSM(seed).jumped(number)``, until the next one is taken.
+    """Yield the generator of each of these replications, ``PCG64DXSM(seed).jumped(number)``.
 
-    One generator is moved, because making another takes longer than a small replication.
+    A generator is valid until the next one is taken: it is one generator that is moved, because making another takes
+    longer than a small replication.
     """
     bits = np.random.PCG64DXSM(seed)
     begin, generator = bits.state, np.random.Generator(bits)
@@ -83,21 +84,21 @@ def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.rando
 
 
 class LargestNow:
-    """The largest LLR of drawn cases over all windows that end now, as :func:`in_batches` calls it.
+    """Finds the largest LLR of drawn cases over all windows that end now, for :func:`in_batches`.
 
-    The first batch sets the floor above which later ones are searched.
+    The first batch sets the floor above which later batches are searched.
     """
 
     def __init__(self, model: Expected, near: Neighbours, shells: Shells, min_cases: int, min_risk: float) -> None:
         self._model, self._near, self._shells = model, near, shells
         self._min_cases, self._min_risk = min_cases, min_risk
-        # Grows with the number of windows that are more or less independent.
+        # A first guess: the largest LLR grows with the number of more or less independent windows.
         self._floor = 0.6 * math.log(len(shells.first) * len(model.durations))
         self._packed: dict[int, list[_Packed]] = {}
         self._is_first = True
 
     def __call__(self, drawn: Drawn) -> Maxima:
-        """The largest LLR of each replication, (replications,)."""
+        """Return the largest LLR of each replication, (replications,)."""
         maxima = np.full(len(drawn.start) - 1, -1.0)
         floor = self._floor
         while (left := np.flatnonzero(maxima < 0)).size:
@@ -110,7 +111,7 @@ class LargestNow:
         return maxima
 
     def _search(self, drawn: Drawn, floor: float) -> Maxima:
-        """The largest LLR of each replication; the floor if no LLR exceeds it."""
+        """Return the largest LLR of each replication, or the floor if no LLR exceeds it."""
         found = np.full(len(drawn.start) - 1, math.nan)
         for bits in LANE_BITS:
             left = np.flatnonzero(np.isnan(found))
@@ -128,7 +129,7 @@ class LargestNow:
         return found
 
     def _unpacked(self, drawn: Drawn, which: int) -> float:
-        """The largest LLR of one replication with too many cases even for the widest lanes."""
+        """Return the largest LLR of one replication with too many cases even for the widest lanes."""
         mine = slice(drawn.start[which], drawn.start[which + 1])
         durations = self._model.durations
         counts = recent_counts(drawn.place[mine], drawn.age[mine], durations, len(self._near.size))
@@ -137,7 +138,7 @@ class LargestNow:
 
 
 class _Packed:
-    """Durations of a model from the ``first`` on, as many as fit into a word with lanes of ``bits``."""
+    """The durations of a model from the ``first`` on, as many as fit into a word with lanes of ``bits``."""
 
     def __init__(self, model: Expected, shells: Shells, min_cases: int, min_risk: float, bits: int, first: int) -> None:
         some = slice(first, first + kernels.WORD // bits)
@@ -152,7 +153,7 @@ class _Packed:
         self._packed = kernels.Packed(bits, guard, expected, before, totals, min_cases, min_risk)
 
     def largest(self, drawn: Drawn, floor: float) -> Maxima:
-        """The largest LLR of each replication; the floor if no LLR exceeds it, NaN if a lane overflowed."""
+        """Return the largest LLR of each replication: the floor if no LLR exceeds it, NaN if a lane overflowed."""
         if floor not in self._words:
             self._words[floor] = kernels.requirements(self._shells, self._packed, floor)
         words = self._words[floor]
@@ -164,7 +165,7 @@ def _lower(floor: float) -> float:
 
 
 def _of(drawn: Drawn, which: NDArray[np.int64]) -> Drawn:
-    """The replications with these numbers."""
+    """Return the replications with these numbers."""
     if len(which) == len(drawn.start) - 1:
         return drawn
     parts: Iterable[slice] = [slice(drawn.start[each], drawn.start[each + 1]) for each in which]

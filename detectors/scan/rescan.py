@@ -1,34 +1,34 @@
 """Repeated scans of one stream, each only of the centres whose best window may have risen above the floor.
 
-An incident changes the counts of the few centres around it, and these are scanned. For all others it moves only the
-area's totals, so their expected cases change a little. The LLR that this can add to any window is bounded, and the
-bound is kept for every centre. The result equals a full scan's.
+An incident changes the counts of the few centres around it, and these are scanned. For all other centres it changes
+only the area's totals, and thereby their expected cases a little. What this can add to an LLR is bounded, and the bound
+is kept for every centre. The result equals that of a full scan.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.neighbours import Neighbours
+from detectors.kernels.centres import cases_within, near_any
 from detectors.kernels.ratio import TIE
 from detectors.models.expected import Expected
 from detectors.scan.cylinders import Best, best_windows
 
 SLACK = 2.0
-"""Distance below the floor, as an LLR, down to which centres are scanned, so that they seldom need another scan."""
+"""How far below the floor, as an LLR, a scan looks, so that its bounds save later scans of the same centres."""
 
 MANY = 64
-"""Above a share of 1 / ``MANY`` of touched locations, all centres are scanned: most of them would be anyway."""
+"""If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be anyway."""
 
 NO_PLACE = np.zeros(0, np.int64)
 
 
 class Rescan:
-    """The best windows of one stream, kept up to date. Needs neighbour rows without a limit on mass."""
+    """The best windows of one stream, kept up to date. It needs neighbour rows without a limit on mass."""
 
     def __init__(self, near: Neighbours, min_cases: int) -> None:
         self._near, self._min_cases = near, min_cases
@@ -44,10 +44,11 @@ class Rescan:
     def best(self, model: Expected, share: NDArray[np.float64], touched: NDArray[np.int64], floor: float) -> Best:
         """Return the best window of every centre that has one with an LLR above ``floor``, 0 or more.
 
-        ``share``, (S, D): the common factor of expected cases, which are the sum over strata of a factor of the
-        location times ``share``. In the permutation model it is the share of each stratum's cases that falls into each
-        duration. Where the location's factor is a constant weight or usual rate, it is the area's cases or the hours of
-        each stratum. ``touched``: the locations, (n,), that gained or lost cases of any age since the last call.
+        ``share``: what all locations' expected cases share, (S, D). Expected cases are the sum over strata of a factor
+            of the location times ``share``. In the permutation model it is the share of each stratum's cases that falls
+            into each duration. With a constant weight or usual rate as the location's factor, it is the area's cases or
+            the hours of each stratum.
+        ``touched``: the locations that gained or lost cases of any age since the last call, (n,).
         """
         total = float(model.totals[0])
         every_centre = np.arange(len(self._near.size), dtype=np.int32)
@@ -74,10 +75,10 @@ class Rescan:
     def _drifted(
         self, at_most: NDArray[np.float64], reach: NDArray[np.float64], share: NDArray[np.float64], total: float
     ) -> NDArray[np.float64]:
-        """Return the bounds, raised by what the new shares and the new total can have added to any window of a centre.
+        """Return the bounds, raised by what the new shares and total can have added to a window of each centre.
 
         Expected cases that shrink by a factor g add at most n log(1/g) to the LLR of n cases. Each case less in the
-        total adds at most (n / (N - n))^2 while N is over twice n, and nothing where N is infinite.
+        total N adds at most (n / (N - n))^2 while N is over twice n, and nothing where N is infinite.
         """
         had = self._share > 0
         least = float(np.min(share[had] / self._share[had], initial=1.0))
@@ -88,15 +89,10 @@ class Rescan:
         drift = reach * -math.log(least) + fewer * (reach / (total - reach)) ** 2
         return np.asarray(at_most + drift)
 
-    def _around(self, locations: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the centres that have one of these locations within reach: being a neighbour is mutual."""
-        near = self._near
-        return np.unique(np.concatenate([near.index[near.start[each] : near.start[each + 1]] for each in locations]))
+    def _around(self, locations: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the centres that have one of these locations within reach. These are the locations' neighbours."""
+        return np.flatnonzero(near_any(locations, self._near.rows)).astype(np.int32)
 
-    def _cases_within(self, model: Expected, centres: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """Return the cases of the longest duration within reach of each of some centres, or of all."""
-        recent = model.counts[:, -1].astype(np.float64)
-        near = self._near
-        if len(centres) == len(near.size):
-            return np.asarray(np.add.reduceat(recent[near.index], near.start[:-1]))
-        return np.array([recent[near.index[near.start[each] : near.start[each + 1]]].sum() for each in centres])
+    def _cases_within(self, model: Expected, centres: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the number of cases of the longest duration within reach of each of the centres."""
+        return cases_within(centres, self._near.rows, np.ascontiguousarray(model.counts[:, -1]))

@@ -1,4 +1,4 @@
-"""Neighbour rows cut into shells, for replications: most of them are ruled out a shell at a time."""
+"""Neighbour rows cut into shells. Replications rule out most neighbours a shell at a time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from detectors.kernels import shells as kernels
 GROWTH = 0.4
 """Upper bound for a zone's growth within a shell, as a share of its mass. A larger one rules out fewer shells."""
 STEP = 1.0
-"""The same in units of the root of its mass; the smaller bound holds. Excesses of cases have about this size."""
+"""Upper bound for the same growth in units of the square root of the mass. The smaller of the two bounds holds."""
 
 
 class Shells(kernels.ShellRows):
-    """Shells of every centre, and how they are made."""
+    """The shells of every centre, with a way to make them."""
 
     __slots__ = ()
 
     @classmethod
     def cut(cls, near: Neighbours, mass: NDArray[np.float64]) -> Shells:
-        """Shells within which the ``mass`` of a zone, shape (L,), grows by at most ``GROWTH``."""
+        """Return shells within which the ``mass`` of a zone, shape (L,), grows by at most ``GROWTH`` and ``STEP``."""
         number = np.empty(len(near.order), np.int32)
         number[near.order] = np.arange(len(near.order))
         size = near.size[near.order]

@@ -1,8 +1,8 @@
-"""From an LLR to a score, and to how often chance alone reaches it.
+"""Turns an LLR into a score, and a score into how often chance alone reaches it.
 
-Without a calibration the score standardises the LLR by the Gumbel location and scale of replicated maxima, and its
-rarity is the nominal recurrence interval of one scan an hour. That counts scans, not alerts: only a calibration keeps
-a promised rate.
+Without a calibration, the score is the LLR standardised by the Gumbel location and scale of replicated maxima. Its
+rarity is then the nominal recurrence interval, for one scan an hour. This counts scans, not alerts: only a calibration
+keeps a promised rate.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Gumbel(msgspec.Struct, frozen=True):
     def fit(cls, maxima: NDArray[np.float64]) -> Gumbel:
         """Fit by moments: ``scale = sd sqrt(6) / pi`` (population sd), ``location = mean - 0.5772 scale``.
 
-        Sources: docs/method.md section 5; Abrams, Kulldorff and Kleinman 2010.
+        Source: Abrams, Kulldorff and Kleinman 2010 (docs/method.md section 5).
         """
         scale = float(np.std(maxima)) * math.sqrt(6) / math.pi
         return cls(float(np.mean(maxima)) - EULER * scale, max(scale, 1e-9))
@@ -55,7 +55,7 @@ class Gumbel(msgspec.Struct, frozen=True):
         return (llr - self.location) / self.scale
 
     def llr(self, score: float) -> float:
-        """Return the LLR that has a score (the inverse of :meth:`score`)."""
+        """Return the LLR for a score (the inverse of :meth:`score`)."""
         return self.location + score * self.scale
 
 
@@ -65,18 +65,18 @@ def p_value(score: float) -> float:
 
 
 def recurrence_interval_days(score: float) -> float:
-    """Return the nominal recurrence interval of one scan a bucket: bucket / p, in days."""
+    """Return the nominal recurrence interval of a score, in days: the length of a bucket divided by the p-value."""
     return BUCKET_S / 86_400 / p_value(score)
 
 
 def score_for_interval(days: float) -> float:
-    """Return the score whose nominal recurrence interval is ``days`` (the inverse of the above)."""
+    """Return the score whose nominal recurrence interval is ``days`` (inverse of :func:`recurrence_interval_days`)."""
     p = BUCKET_S / 86_400 / days
     return -math.log(-math.log1p(-p))
 
 
 def tier_of(interval_days: float, tiers: TierSettings) -> Tier | None:
-    """Return the highest tier that an interval reaches, None below ``watch``."""
+    """Return the highest tier that an interval, in days, reaches; None below ``watch``."""
     reached = None
     for tier in TIERS:
         if interval_days >= getattr(tiers, tier):
@@ -85,7 +85,7 @@ def tier_of(interval_days: float, tiers: TierSettings) -> Tier | None:
 
 
 class Chance(Protocol):
-    """How rare scores are, and at which one each tier begins."""
+    """How rare scores are, and the score at which each tier begins."""
 
     def score_of(self, tier: Tier) -> float:
         """Return the lowest score of a tier."""
@@ -98,7 +98,7 @@ class Chance(Protocol):
 
 
 class Nominal(msgspec.Struct, frozen=True):
-    """Intervals and tiers without a calibration: one scan an hour, tiers by interval."""
+    """Intervals and tiers without a calibration: the nominal interval of a score, and the tier by that interval."""
 
     tiers: TierSettings
 

@@ -1,7 +1,7 @@
-"""The admission of a record to an area, before it waits for its tick: it is located and compared with the clock.
+"""The admission of a record to an area: it is located and compared with the clock before it waits for its tick.
 
-A wall clock shows when records arrive, a watermark clock the time of the records themselves; only a record that is
-taken moves a watermark.
+A wall clock shows when records arrive, a watermark clock the time of the records themselves. A record that is refused
+does not move a watermark.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TickMark(msgspec.Struct, frozen=True):
-    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), however far that is.
+    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970). It may be far ahead of the clock.
 
-    On a watermark clock it closes every tick before that time, itself included.
+    On a watermark clock it closes every tick before that time, the tick that it belongs to included.
     """
 
     tick_s: int
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a record cannot be taken: the reason, and what would be right."""
+    """Why a record cannot be taken: a reason from a fixed list, and a ``detail`` that tells what would be right."""
 
     reason: str
     detail: str
@@ -51,7 +51,7 @@ Judged = Version | TickMark | Refusal
 class Admission:
     """Judges the records of an area.
 
-    It does not know the window, so that a record can be judged long before its tick closes.
+    It does not use the window, so it can judge a record long before the record's tick closes.
     """
 
     def __init__(self, settings: AreaSettings, locations: Locations) -> None:
@@ -62,10 +62,11 @@ class Admission:
         }
 
     def judge(self, entry: Entry, offset: int, arrival_s: int, clock_s: int | None) -> tuple[Judged, int | None]:
-        """Locate a record and compare it with the area's clock; return the judgement, and the clock after the record.
+        """Locate a record and compare it with the area's clock; return the judgement and the clock after the record.
 
-        ``clock_s``: the area's clock before the record, seconds since 1970, None before the first. A version without a
-        usable location is judged when its tick closes: it may have an earlier version, whose location it keeps.
+        ``clock_s``: the area's clock before the record, in seconds since 1970, None before the first record. A version
+        without a usable location is judged when its tick closes, because it keeps the location of an earlier version if
+        there is one.
         """
         is_wall = self._settings.clock == "wall"
         if is_wall:
@@ -109,7 +110,7 @@ class Admission:
         return ELSEWHERE if location is None else location
 
     def _watermark(self, incident: Incident, occurred_s: int | None, clock_s: int | None) -> int | Refusal | None:
-        """The clock after an incident's own time, unless that is further ahead than a feed can be."""
+        """Return the clock after an incident's own time, or a refusal if that is further ahead than a feed can be."""
         stamp_s = occurred_s if incident.reported_at is None else _seconds(incident.reported_at)
         if stamp_s is None:
             return clock_s
@@ -127,7 +128,7 @@ def _later(clock_s: int | None, time_s: int) -> int:
 
 
 def _delay_s(incident: Incident) -> int | None:
-    """Seconds from occurrence to report; None for a later revision, which is reported when it is amended."""
+    """Return the seconds from occurrence to report; None for a later revision, which is reported when it is amended."""
     occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
     is_first = incident.revision is None or incident.revision <= 1
     return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None

@@ -1,4 +1,4 @@
-"""The columns of the sliding window: one row for each incident, as arrays and as cells of the same memory."""
+"""The columns of the sliding window: one row for each incident, as arrays and as memory views of the same memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES = {
 
 
 class Cells:
-    """The columns as memory views: numpy takes twice as long to read or write a single cell."""
+    """The columns as memory views. They are for single cells, which numpy takes twice as long to read or write."""
 
     occurred_s: memoryview
     offset: memoryview
@@ -47,12 +47,15 @@ class Cells:
 
 
 class Columns:
-    """Arrays of one length, shape (rows,), and ``at``, their cells. A free row needs no record.
+    """The columns as arrays, each (rows,), and as cells, ``at``. A free row belongs to no incident.
 
-    ``occurred_s`` and ``clock_s`` are in seconds since 1970. ``bucket``: the one in whose list the row is linked,
-    through ``after`` and ``before`` (-1: none). ``remembered``: the last bucket in which the id is needed. ``delay_s``:
-    from occurrence to report (-1: unknown). ``interval``: whether the time is the end of an interval.
-    ``longitude_e7`` and ``latitude_e7`` are in units of 1e-7 degrees.
+    ``occurred_s``, ``clock_s``: seconds since 1970.
+    ``bucket``: the bucket in whose list the row is linked.
+    ``after``, ``before``: the next and the previous row of that list, -1 for none.
+    ``remembered``: the last bucket in which the id is needed.
+    ``delay_s``: seconds from occurrence to report, -1 for unknown.
+    ``interval``: whether ``occurred_s`` is the end of an interval.
+    ``longitude_e7``, ``latitude_e7``: in units of 1e-7 degrees.
     """
 
     occurred_s: NDArray[np.int64]
@@ -95,7 +98,7 @@ class Columns:
         self._clear(rows)
 
     def free(self, row: int) -> None:
-        """Forget the log's offset and times of a row."""
+        """Forget the offset and the times of a row."""
         self.at.offset[row], self.at.remembered[row], self.at.delay_s[row] = self.NO_OFFSET, self.NO_BUCKET, -1
 
     def _set(self, name: str, column: NDArray[Any]) -> None:

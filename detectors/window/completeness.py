@@ -1,10 +1,10 @@
 """Completeness: the share of the reports from a time that has usually arrived by now.
 
-Of recent incidents only the quickly reported are known yet, so their delays are too short: they are truncated on the
-right. Such data show only how delays are spread up to the longest that was waited for, F(a) / F(longest) (Lagakos,
-Barraj and De Gruttola 1988, "Nonparametric analysis of truncated survival data", Biometrika 75). So delays are learnt
-from old incidents alone, and only delays shorter than the age of all of these: each of them has arrived, quick or slow,
-and their plain share is unbiased. Slower reports are not waited for. The product-limit estimator of that paper would
+Of recent incidents only those with short delays are known yet: their delays are truncated on the right. Truncated
+delays show only how delays up to the longest that was waited for are spread, F(a) / F(longest) (Lagakos, Barraj and De
+Gruttola 1988, "Nonparametric analysis of truncated survival data", Biometrika 75). So delays are learnt from old
+incidents alone, and only delays shorter than the age of the youngest of these. Such a delay has passed for each of
+them, so the plain share is unbiased. Slower reports are not waited for. The product-limit estimator of that paper would
 learn from recent incidents as well, but sort all of them for every scan.
 """
 
@@ -20,16 +20,19 @@ from detectors.kernels.window import arrived
 from detectors.window.sliding import ALL, SlidingWindow
 
 NEEDED = 100
-"""Smallest number of delays for a statement: with fewer, the standard error of a share can be above .05."""
+"""Least number of delays for a result. With fewer, the standard error of a share can be above .05."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Delays:
-    """The reporting delays known at ``now_s`` (seconds since 1970): incidents in columns, (rows,).
+    """The reporting delays that are known at ``now_s`` (seconds since 1970). Incidents are in columns, (rows,).
 
-    ``delay_s``: seconds from occurrence to report, int32, -1 for unknown. ``bucket`` of the occurrence, int32.
-    ``location``: int32, negative for an incident that does not stand. ``category``: int8. Delays shorter than
-    ``longest_s`` are learnt, from incidents in bucket ``latest`` or earlier, all of which are at least that old.
+    ``delay_s``: seconds from occurrence to report, -1 for unknown, int32.
+    ``bucket``: bucket of the occurrence, int32.
+    ``location``: negative for an incident that does not stand, int32.
+    ``category``: int8.
+    ``latest``: the last bucket whose incidents are learnt from.
+    ``longest_s``: only shorter delays are learnt; every incident learnt from is at least this old.
     """
 
     delay_s: NDArray[np.int32]
@@ -42,7 +45,10 @@ class Delays:
 
     @classmethod
     def of(cls, window: SlidingWindow, begins: int, now_s: int) -> Delays:
-        """Return the delays of a window whose incidents begin with a bucket, from the older half of that time."""
+        """Return the delays in a window whose incidents begin in bucket ``begins``.
+
+        The older half of the incidents' time is learnt from.
+        """
         longest_s = (now_s - begins * BUCKET_S) // 2
         columns = window.columns
         latest = (now_s - longest_s) // BUCKET_S - 1
@@ -51,9 +57,10 @@ class Delays:
     def completeness(self, stream: int, begin_s: int, end_s: int) -> float | None:
         """Return the share of a stream's reports that has usually arrived, as a mean over the time from begin to end.
 
-        ``begin_s`` is before ``end_s``, and that is not after ``now_s``, in seconds since 1970. Of a time that began
-        ``age`` ago and ends now, reports with a delay ``d`` have arrived for ``max(0, age - d)``; the mean over the
-        delays is the mean of F over the time, without steps. None with fewer than ``NEEDED`` delays.
+        ``begin_s`` is before ``end_s``, which is not after ``now_s``, in seconds since 1970. The result is None with
+        fewer than ``NEEDED`` delays. Of a time that began ``age`` ago, incidents with a delay ``d`` are known by now if
+        they occurred in the first ``max(0, age - d)`` seconds. The mean of these seconds over all delays is the
+        integral of F over the time, without steps.
         """
         number, seconds = self._arrived(stream, self.now_s - begin_s)
         if number < NEEDED:

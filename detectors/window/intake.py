@@ -1,4 +1,4 @@
-"""The intake of an area: its records wait here until their tick closes, and are then put into the window."""
+"""The intake of an area: records wait here until their tick closes, and then enter the window."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refus
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
 
 OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
-"""The seven things that can become of a record, as :class:`Accounts` counts them."""
+"""The seven things that can become of a record, in the words of :class:`Accounts`."""
 
 Refused = tuple[int, Refusal]
 """The offset of a record that cannot be taken, and why."""
 
 
 class Accounts(msgspec.Struct):
-    """The accounts of all records: ``read`` is the sum of the seven that follow it.
+    """What became of the records: ``read`` is the sum of the seven numbers after it.
 
-    ``unmapped`` counts apart from these: incidents whose category the settings do not know.
+    ``unmapped`` is not part of the sum. It counts incidents whose category the settings do not know.
     """
 
     read: int = 0
@@ -37,10 +37,11 @@ class Accounts(msgspec.Struct):
 
 
 class Intake:
-    """The window of an area, and the records on their way into it.
+    """The window of an area, and the records that wait to enter it.
 
-    ``clock_s``: the area's clock, None before the first record. ``expected_next``: the offset after the last record
-    that was taken; ``applied_next``: after the last one that has left for the window.
+    ``clock_s``: the area's clock, in seconds since 1970, None before the first record.
+    ``expected_next``: the offset after the last record that was taken.
+    ``applied_next``: the offset after the last record that entered the window or was refused.
     """
 
     def __init__(self, settings: AreaSettings, locations: Locations) -> None:
@@ -59,7 +60,7 @@ class Intake:
         self._waiting: list[tuple[int, Judged]] = []
 
     def judge(self, entry: Entry, offset: int, arrival_s: int) -> tuple[Judged, int | None]:
-        """Return a record as it would be taken now, and the area's clock after it; nothing changes."""
+        """Return a record as it would be taken now, and the area's clock after it. Nothing changes."""
         return self._admission.judge(entry, offset, arrival_s, self.clock_s)
 
     def take(self, judged: Judged, offset: int, clock_s: int | None) -> None:
@@ -72,7 +73,7 @@ class Intake:
         """Put a record of the past into the window at once, without a tick."""
         judged, clock_s = self.judge(entry, offset, arrival_s)
         self.take(judged, offset, clock_s)
-        # A tick record's own tick may lie in the bucket before the time that it announces.
+        # A tick record does not advance the window: its tick may lie in the bucket before the time that it announces.
         if clock_s is not None and not isinstance(judged, TickMark):
             self.window.advance(bucket_of(clock_s))
         if self.window.has_time:
@@ -89,11 +90,11 @@ class Intake:
 
     @property
     def has_news(self) -> bool:
-        """Whether a record waits that is not a tick record."""
+        """Whether any record waits that is not a tick record."""
         return any(not isinstance(judged, TickMark) for _, judged in self._waiting)
 
     def apply(self) -> list[Refused]:
-        """Put the waiting records into the window and count them; return those that are refused."""
+        """Put the waiting records into the window and count them. Return those that are refused."""
         refused = [(offset, refusal) for offset, judged in self._waiting if (refusal := self._apply(offset, judged))]
         self._waiting.clear()
         return refused

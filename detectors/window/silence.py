@@ -1,6 +1,6 @@
 """Silence of a feed: how long nothing has come, compared with what usually comes at these hours.
 
-"No data" must not be taken for "no alerts": while a feed is silent, no alert ends.
+"No data" must not look like "no alerts": while a feed is silent, no alert ends.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.window.sliding import ALL, SlidingWindow
 
 LONGEST_H = 168
-"""Longest silence that is looked for, in hours: an area with too few incidents within it is never silent."""
+"""Longest silence that is looked for, in hours. An area with too few incidents in this time is never silent."""
 
 
 def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
-    """Return the moment, in seconds since 1970, from which an area is silent unless something comes; None if never.
+    """Return when an area becomes silent unless a record comes, in seconds since 1970; None if never.
 
-    ``heard_s``: when the last record came. ``gaps``: the number of incidents expected since then that makes a silence.
+    ``heard_s``: when the last record came, in seconds since 1970.
+    ``gaps``: how many incidents must be expected since then for a silence.
+
     The expected number of an hour is the mean of the window's past hours of the same stratum. If incidents were a
     Poisson process, one record in ``exp(gaps)`` would be followed by such a silence: 1 in 403 for 6.
     """

@@ -1,8 +1,8 @@
-"""The sliding window: every incident of the baseline period, by id, and the counts.
+"""The sliding window: the incidents of the last weeks by id, and their counts.
 
-It has columns with one row for each incident, and a list of rows for each bucket, linked through the columns. So the
-cost of entering, changing and expiring does not depend on the length of the window. The counts are exact after any
-sequence of late, amended, relocated and cancelled versions.
+It has columns with one row for each incident, and a linked list of rows for each bucket. So the cost of adding,
+changing and expiring an incident does not depend on the length of the window. The counts are exact after any sequence
+of late, amended, relocated and cancelled versions.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from detectors.kernels.window import in_zone, rows_in_buckets
 from detectors.window.columns import Columns
 
 ALL = 4
-"""Plane of the counts for the four scanned categories together."""
+"""Index in the counts for the four scanned categories together."""
 OTHER = 5
-"""Category index of incidents that are kept by id but not scanned."""
+"""Index of the category of incidents that are kept by id but not scanned."""
 UNMAPPED = 6
-"""Category index of a word that the settings do not know: kept like ``OTHER``."""
+"""Index of the category of a word that the settings do not know. Its incidents are kept like those of ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
 MISSING, ELSEWHERE = -2, -3
-"""Locations of a version that names none, and of one outside the area: it keeps the location of the version held."""
+"""Location of a version that names none, and of one outside the area. Such a version takes that of the version held."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)
@@ -50,11 +50,13 @@ class Outcome(enum.StrEnum):
 class Version(msgspec.Struct, frozen=True, gc=False):
     """One version of an incident as the window keeps it.
 
-    ``occurred_s`` is in seconds since 1970 (None only for a cancellation without a time). ``location`` is an index,
-    ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation; ``category`` is 0 to 3, ``OTHER`` or ``UNMAPPED``.
-    ``offset`` and ``clock_s``: its offset in the log, and the area's clock after it (None: not set yet).
-    ``is_interval``: ``occurred_s`` is the end of an interval. ``delay_s``: seconds from ``occurred_s`` to the report,
-    never negative (None: unknown).
+    ``occurred_s``: seconds since 1970; None only for a cancellation without a time.
+    ``category``: 0 to 3, ``OTHER`` or ``UNMAPPED``.
+    ``location``: an index, ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation.
+    ``offset``: offset in the log.
+    ``clock_s``: the area's clock after the version, None if it was not set yet.
+    ``is_interval``: whether ``occurred_s`` is the end of an interval.
+    ``delay_s``: seconds from ``occurred_s`` to the report, never negative, None if unknown.
     """
 
     id: str
@@ -74,11 +76,13 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 class SlidingWindow:
     """Incidents of the last ``buckets`` hours, including the current, partly filled one.
 
-    ``by_stratum`` has the counts, int32, shape (5, locations, strata): planes 0 to 3 are the categories, ``ALL`` is
-    their sum. ``in_bucket`` has the area's totals, int32, shape (5, buckets kept), bucket ``b`` at
-    ``b % buckets kept``. Both cover the buckets from ``first`` to ``now``; incidents a little ahead of the clock wait
-    in their bucket until it is reached. ``touched``, bool, shape (5, locations), is true where counts have changed,
-    until the reader clears it.
+    ``by_stratum``: counts, int32, shape (5, locations, strata). Indices 0 to 3 are the categories; ``ALL`` is their
+        sum.
+    ``in_bucket``: the area's totals, int32, shape (5, buckets kept). Bucket ``b`` is at ``b % buckets kept``.
+    ``touched``: where counts have changed, bool, shape (5, locations). The reader clears it.
+
+    Both counts cover the buckets from ``first`` to ``now``. Incidents a little ahead of the clock wait in their bucket
+    until it is reached.
     """
 
     def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
@@ -105,7 +109,7 @@ class SlidingWindow:
         return len(self._row_of)
 
     def __contains__(self, incident_id: str) -> bool:
-        """Return whether an incident stands in the window, and was not cancelled."""
+        """Return whether an incident stands in the window: it is there and was not cancelled."""
         row = self._row_of.get(incident_id)
         return row is not None and self.columns.at.location[row] != NOWHERE
 
@@ -131,7 +135,7 @@ class SlidingWindow:
         return self.now - self.buckets + 1
 
     def advance(self, bucket: int) -> None:
-        """Move the window's end forward to a bucket; forget what falls out at the other end.
+        """Move the window's end forward to a bucket, and forget what falls out at the other end.
 
         Raises:
             ValueError: The bucket lies before the present one.
@@ -149,7 +153,7 @@ class SlidingWindow:
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
             for row in self.rows(reached, reached).tolist():
                 self._count(row, +1)
-        if bucket > self._now:  # the jump was longer than the window, which is empty by now
+        if bucket > self._now:  # the jump was longer than the window, so all has expired
             self._start(bucket)
 
     def _start(self, bucket: int) -> None:
@@ -161,12 +165,11 @@ class SlidingWindow:
             self.stratum[bucket % self._ring] = self._blocks.of_bucket(bucket, self._zone)
 
     def put(self, version: Version) -> Outcome:
-        """Take one version of an incident: it is added, replaces, removes, or changes nothing.
+        """Take one version of an incident: it is added, replaces the version held, removes it, or changes nothing.
 
-        A version with a lower revision than the one held changes nothing (``DUPLICATE``); without revisions the later
-        arrival holds. A version older than the window is ``OUTSIDE``, and removes an earlier version of its id that
-        lies inside. A version without a usable location takes the location of the version held; if none stands, it is
-        ``UNPLACED``.
+        A version with a lower revision than the one held changes nothing (``DUPLICATE``). Without revisions the later
+        arrival counts. A version older than the window is ``OUTSIDE``; it removes an earlier version of its id from the
+        window. A version without a usable location takes that of the version held; if none stands, it is ``UNPLACED``.
         """
         row = self._row_of.get(version.id)
         if version.location < NOWHERE:
@@ -174,9 +177,9 @@ class SlidingWindow:
         return self._put(row, version)
 
     def _put_where_held(self, row: int | None, version: Version) -> Outcome:
-        """Take a version with the location of the one held, from whose offset on the log is still needed.
+        """Take a version with the location of the one held. From the offset of that one on, the log is still needed.
 
-        If that one does not stand, its id still remembers the latest revision.
+        If the one held does not stand, its id still remembers the latest revision.
         """
         if row is None:
             return Outcome.UNPLACED
@@ -206,7 +209,7 @@ class SlidingWindow:
             outcome = Outcome.OUTSIDE if is_outside else Outcome.REMOVED if cancelled else Outcome.ADDED
             row = self._new_row(version.id)
         elif version.revision is not None and version.revision < at.revision[row]:
-            # The version held must be remembered for as long as this one could come again.
+            # Remember the version held for as long as this one could come again.
             at.remembered[row] = max(at.remembered[row], self._until(bucket, version))
             return Outcome.DUPLICATE
         else:
@@ -253,7 +256,7 @@ class SlidingWindow:
         return row
 
     def _enter(self, row: int, bucket: int, version: Version) -> None:
-        """Write a row, link it into the list of its bucket, count it."""
+        """Write a row, link it into the list of its bucket and count it."""
         self._stamp(row, bucket, version)
         at = self.columns.at
         stands = version.location != NOWHERE
@@ -269,21 +272,20 @@ class SlidingWindow:
         self._count(row, +1)
 
     def _until(self, bucket: int, version: Version) -> int:
-        """The last bucket in which a version's id is needed.
+        """Return the last bucket in which a version's id is needed.
 
-        Without a revision it is needed as long as the version is. With one, it is needed as long as an earlier revision
-        can lie in the window: that can still come, but it was reported by now, so it lies hardly later than now.
+        Without a revision number, that is the version's own bucket. With one, an earlier revision could still arrive.
+        It was reported by now, so it occurred hardly later than now, and the id is needed as long as such a time is in
+        the window.
         """
         return bucket if version.revision is None else self._now + self._ahead
 
     def _stamp(self, row: int, bucket: int, version: Version) -> None:
-        """Note the row's version, until when the id is remembered, and from which offset on the log is needed.
+        """Note a row's revision, until when its id is remembered, and the offset from which the log is needed for it.
 
-        The id is remembered as long as any of its versions needs it. The log is needed from the version on that needs
-        it longest.
-
-        The delay is this version's too, so that reading the log again gives the same delay. Without revisions it is the
-        first delay that the window saw, unless a later version moved the incident to a later bucket.
+        The id is remembered as long as any of its versions needs it. Offset and delay are those of the version that
+        needs it longest, so that reading the log again gives the same delay. Without revision numbers it is the first
+        delay that the window saw, unless a later version moved the incident to a later bucket.
         """
         at = self.columns.at
         at.revision[row] = -1 if version.revision is None else version.revision
@@ -344,20 +346,20 @@ class SlidingWindow:
                 self._free.append(row)
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
-        """Return the rows whose bucket lies in first..last, int32, in no particular order."""
+        """Return the rows whose bucket is one of ``first`` to ``last``, int32, in no particular order."""
         return rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
     def rows_at(self, longitude_e7: int, latitude_e7: int) -> NDArray[np.int64]:
-        """Return the rows of the incidents in the window at exactly these coordinates, int64; looks at every row."""
+        """Return the rows of the incidents in the window at exactly these coordinates, int64. It looks at every row."""
         columns, used = self.columns, len(self._ids)
         here = (columns.longitude_e7[:used] == longitude_e7) & (columns.latitude_e7[:used] == latitude_e7)
         rows: NDArray[np.int64] = np.flatnonzero(here)
-        bucket = columns.bucket[rows]  # of a free row one that has left the window
+        bucket = columns.bucket[rows]  # a free row's bucket has left the window
         stands: NDArray[np.bool_] = (columns.location[rows] != NOWHERE) & (bucket >= self.first)
         return rows[stands & (bucket <= self.now)]
 
     def in_zone(self, stream: int, zone: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Count a stream's incidents in a zone of locations by bucket, from ``first`` to ``now``; int32, (buckets,)."""
+        """Return a stream's incidents in a zone of locations by bucket, ``first`` to ``now``, int32, (buckets,)."""
         columns, used = self.columns, len(self._ids)
         is_in_zone = np.zeros(self.by_stratum.shape[1], np.bool_)
         is_in_zone[zone] = True
@@ -370,27 +372,27 @@ class SlidingWindow:
         return sorted(self._ids[row] for row in rows)
 
     def totals(self, first: int, last: int) -> NDArray[np.int32]:
-        """Return the area's counts by plane and bucket, int32, shape (5, last - first + 1)."""
+        """Return the area's counts by category and bucket, with ``ALL``, int32, shape (5, last - first + 1)."""
         return self.in_bucket[:, np.arange(first, last + 1) % self._ring]
 
     def strata(self, first: int, last: int) -> NDArray[np.int32]:
-        """Return the stratum of each bucket from first to last, int32."""
+        """Return the stratum of each bucket from ``first`` to ``last``, int32."""
         return self.stratum[np.arange(first, last + 1) % self._ring]
 
     def stratum_of(self, bucket: int) -> int:
-        """Return the stratum of any bucket, also of one ahead."""
+        """Return the stratum of any bucket, including one ahead of the window."""
         return self._blocks.of_bucket(bucket, self._zone)
 
     def baseline_begins(self) -> int | None:
-        """Return the first bucket by whose end over one in a hundred counted incidents have occurred; None if none has.
+        """Return the first bucket by whose end over 1 % of the counted incidents have occurred; None without incidents.
 
-        The oldest incident alone shows little: a feed that began yesterday can report one from last month.
+        The oldest incident alone shows little, because a feed that began yesterday can report one from last month.
         """
         until = np.cumsum(self.totals(self.first, self.now)[ALL])
         return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
 
     def lowest(self) -> tuple[int, int] | None:
-        """Return (offset, clock) of the earliest record still needed; None if nothing is remembered."""
+        """Return (offset, clock) of the earliest record that is still needed, None if no id is remembered."""
         if not self._row_of:
             return None
         row = int(np.argmin(self.columns.offset[: len(self._ids)]))

@@ -1,4 +1,4 @@
-"""The command ``audit``: verify that the log of an area is as it was written."""
+"""The command ``audit``: verify that the log of an area has not been changed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Break(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """The verified records, from the first tick to the last, and where the chain breaks.
+    """The records that were verified, from the first tick to the last, and where the chain breaks.
 
-    ``given``: the number of scan records, the first of ``scans``, that cannot be verified, because retention removed
-    what they rest on. ``inputs``: the number of records of incidents and responses.
+    ``scans``: number of scan records.
+    ``given``: how many of these, the first ones, cannot be verified because retention removed what they rest on.
+    ``inputs``: number of records of incidents and responses.
     """
 
     area: str
@@ -36,7 +37,7 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 def audit(log: AreaLog, step: Callable[[], object]) -> Audit:
-    """Follow an area's chain from its first scan record to its last; ``step`` is called at each.
+    """Follow an area's chain from its first scan record to its last. ``step`` is called at each record.
 
     Raises:
         LogError: The log cannot be read.

@@ -1,4 +1,4 @@
-"""The chain of digests through an area's scan records: each covers its input records and all records before it."""
+"""The chain of digests through an area's scan records. Each covers its input records and all scan records before it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class ResponseInput(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A scan record, its bytes ``value``, and the input records of its tick, or its response.
+    """A scan record with the input records of its tick, or with its response.
 
-    ``fault``: why its digest is wrong, empty if it is right. ``is_given``: it cannot be verified, because retention
-    has removed what it rests on.
+    ``value``: bytes of the scan record.
+    ``fault``: why its digest is wrong, empty if it is right.
+    ``is_given``: whether it cannot be verified, because retention removed what it rests on.
     """
 
     offset: int
@@ -64,7 +65,7 @@ def inputs(log: AreaLog, start: int) -> Iterator[Input]:
 
 
 def responses(log: AreaLog, start: int) -> Iterator[ResponseInput]:
-    """Yield the area's responses from an offset on; none if the log was exported before the topic existed.
+    """Yield the area's responses from an offset on. A log that was exported before the topic existed has none.
 
     Raises:
         LogError: They cannot be read.
@@ -77,9 +78,10 @@ def responses(log: AreaLog, start: int) -> Iterator[ResponseInput]:
 
 
 def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Link]:
-    """Yield the scan records after ``previous`` (offset and record; None: from the beginning), each one verified.
+    """Yield the scan records after ``previous``, each verified.
 
-    After a break the chain continues from the digest that the record itself has.
+    ``previous``: offset and scan record, None to begin with the first. After a break the chain continues from the
+    digest that the record itself has.
 
     Raises:
         LogError: A scan record cannot be read, or the log lacks input records.
@@ -98,7 +100,7 @@ def links(log: AreaLog, previous: tuple[int, ScanRecord] | None) -> Iterator[Lin
             mine.append(ahead)
             ahead = next(coming, None)
         is_of_response = record.next_response != (last.next_response if last else 0)
-        # Those in between came before the first tick, when they could not take effect; no digest covers them.
+        # Skip responses that came before the first tick: they could not take effect, and no digest covers them.
         while next_response is not None and next_response.record.offset < record.next_response - 1:
             next_response = next(responded, None)
         is_there = next_response is not None and next_response.record.offset == record.next_response - 1

@@ -1,4 +1,4 @@
-"""The contents of an area's log: its records decoded, one alert looked up, everything exported."""
+"""The contents of an area's log: decodes its records, finds one alert, exports everything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTopic, int]:
-    """Write an area's log into a new folder and return the number of records by topic; calls ``step`` at each.
+    """Write an area's log into a new folder; return the number of records by topic. ``step`` is called at each.
 
     Raises:
         LogError: The folder exists.
@@ -81,7 +81,7 @@ def scan_of(record: LogRecord) -> ScanRecord:
 
 
 def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
-    """Return the value of a record of a topic, decoded by ``decode``; ``what`` names it in the error.
+    """Return the value of a record of a topic, decoded by ``decode``. An error calls it ``what``.
 
     Raises:
         LogError: The record holds something else.
@@ -93,7 +93,7 @@ def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[byt
 
 
 def find(log: AreaLog, alert: str, revision: int | None) -> AlertFeature:
-    """Return a revision of an alert from an area's log; the last if ``revision`` is None.
+    """Return a revision of an alert from an area's log; the last one if ``revision`` is None.
 
     Raises:
         LogError: The log does not hold it, or holds records that are not alerts.

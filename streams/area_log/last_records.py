@@ -10,16 +10,17 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from streams.area_log.records import LogError
+from streams.brokers.clients import Reader
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, ScanRecord, decode_partition, decode_scan, partition_key
 from streams.process.strict_json import StrictDecoder
 
 FIRST_STEP = 64
-"""Records that the first step backwards reads; each step doubles."""
+"""Number of records that the first step backwards reads. Each step reads twice as many as the one before."""
 
 
 T = TypeVar("T")
@@ -36,20 +37,24 @@ log = logging.getLogger(__name__)
 
 
 class Standing(NamedTuple):
-    """A partition's own record, up to date, and the last scan record of each of its areas that has one."""
+    """How far a partition is processed.
+
+    ``own``: the partition's own record, brought up to date.
+    ``scans``: the last scan record of each of its areas that has one.
+    """
 
     own: PartitionRecord
     scans: dict[str, ScanRecord]
 
 
 def last_records(
-    consumer: KafkaConsumer, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
+    consumer: Reader, kafka: KafkaSettings, partition: int, areas: Collection[str], cancelled: threading.Event
 ) -> Standing:
-    """Return where a partition stands by its last committed records.
+    """Return how far a partition is processed, by its last committed records.
 
-    Reads backwards from the end, in steps that double, to the beginning of the last transaction. The partition's own
-    record, the last of that transaction, names it, and the offsets of older scan records, which are fetched there.
-    ``consumer`` reads committed records and has no group; its assignment changes.
+    It reads backwards from the end, in steps that double, to the beginning of the last transaction. The last record of
+    that transaction is the partition's own. It names where the transaction begins, and the offsets of older scan
+    records, which are then fetched. ``consumer`` reads committed records and has no group; its assignment changes.
 
     Raises:
         Cancelled: ``cancelled`` is set.
@@ -86,7 +91,7 @@ def last_records(
 
 
 def _read(record: Any, decode: Callable[[bytes], T]) -> T | None:
-    """Return what a record holds; None if it is not one of ours, which is left out.
+    """Return what a record holds; None if it is not one of ours.
 
     Raises:
         LogError: It is one of ours, of a version that this program cannot read.

@@ -12,11 +12,11 @@ TOPICS: tuple[LogTopic, ...] = ("incidents", "responses", "scans", "settings", "
 
 
 class LogError(Exception):
-    """The log cannot be read, or does not hold what is needed; the message is one line."""
+    """The log cannot be read, or does not hold what is needed. The message is one line."""
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as Kafka keeps it; ``timestamp_ms``: its arrival in milliseconds since 1970 UTC."""
+    """A record as Kafka keeps it. ``timestamp_ms``: its arrival, in milliseconds since 1970 UTC."""
 
     offset: int
     timestamp_ms: int
@@ -28,8 +28,10 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The description of an area's log for a reader: where it lies, and how to recognise its records.
 
-    ``begins`` and ``ends``: by topic the first offset that the log still has, and the offset after its last. Those of
-    ``scans`` were read first, so the log holds everything that its scan records name, even while a worker runs.
+    ``begins``, ``ends``: by topic, the first offset that the log still has, and the offset after its last.
+
+    The offsets of ``scans`` were read first. So the log holds everything that its scan records name, even while a
+    worker runs.
     """
 
     area: str

@@ -1,9 +1,9 @@
 """The command ``reproduce``: derive every figure of an alert again, from the log alone.
 
-Starting at the last scan record before the alert, it repeats the recorded ticks and responses with their input records,
-and with the settings and the calibration that they name. The result must be what was written: the alert's revisions
-byte for byte, and the scan records, which contain the tracker's state, field by field. The chain of digests is verified
-over the input records and scan records of the whole window before the alert.
+It starts at the last scan record before the alert. It repeats the recorded ticks and responses with their input
+records, and with the settings and the calibration that the scan records name. The alert's revisions must come out byte
+for byte as they were written, and the scan records, which contain the tracker's state, field by field. The chain of
+digests is verified over the whole window before the alert.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ SHOWN = 200
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A figure that differs from the log: where, its field, the recorded and the derived value."""
+    """A figure that differs from the log.
+
+    ``where``: the record that has it.
+    ``field``: its name.
+    ``on_record``, ``derived``: the recorded and the derived value.
+    """
 
     where: str
     field: str
@@ -37,7 +42,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True):
-    """The alerts that were derived again, how much of them, and where it differs."""
+    """The alerts that were derived again, how many revisions and scan records that took, and what differs."""
 
     alerts: list[str]
     revisions: int
@@ -46,7 +51,7 @@ class Reproduction(msgspec.Struct, frozen=True):
 
 
 class _Outline(msgspec.Struct, frozen=True):
-    """The fields of every scan record by which those that matter are found."""
+    """The fields of a scan record that tell whether an alert rests on it."""
 
     next_offsets: dict[str, int]
     lowest_offset: int
@@ -54,11 +59,12 @@ class _Outline(msgspec.Struct, frozen=True):
 
 
 class _Span(NamedTuple):
-    """The scan records that matter.
+    """The scan records that an alert, or every alert, rests on.
 
-    Digests are verified after ``given`` (offset and record; None: from the beginning). The records from offset
-    ``first`` to ``last`` are repeated, after the record ``before`` them. ``named``: every revision that scan records
-    name.
+    ``named``: every revision that scan records name.
+    ``given``: the offset and record after which digests are verified, None to verify all.
+    ``before``: the scan record before the first one that is repeated.
+    ``first``, ``last``: offsets of the first and the last record that is repeated.
     """
 
     named: Container[str]
@@ -69,7 +75,7 @@ class _Span(NamedTuple):
 
 
 def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Reproduction:
-    """Derive all revisions of an alert again, or of every alert; ``step`` is called at each scan record.
+    """Derive all revisions of an alert again, or of every alert. ``step`` is called at each scan record.
 
     Raises:
         LogError: The log does not know the alert, or does not reach back to what it rests on.
@@ -107,7 +113,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
 
 
 def _span(log: AreaLog, alert: str | None) -> _Span:
-    """The stretch of the log that an alert, or every alert, rests on."""
+    """Return the scan records that an alert, or every alert, rests on."""
     offsets: list[int] = []
     outlines: list[_Outline] = []
     decoder = StrictDecoder[_Outline](_Outline)
@@ -136,9 +142,9 @@ def _scan_at(log: AreaLog, offset: int) -> ScanRecord:
 
 
 def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
-    """(alert id, full stop, revision) and event of every revision on record, to the last that a scan record names.
+    """Return the name and the event of every revision on record, up to the last that a scan record names.
 
-    Those after it were written since the log was opened.
+    A name is the alert's id, a full stop and the revision. Later revisions were written after the log was opened.
 
     Raises:
         LogError: A record is not an alert.
@@ -149,7 +155,7 @@ def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
 
 
 class _RepeatedMonitor:
-    """A Monitor that repeats what is on record, with the settings and the calibration that each record names."""
+    """A Monitor that repeats what is on record, with the settings and the calibration that each scan record names."""
 
     def __init__(self, log: AreaLog, before: ScanRecord | None) -> None:
         self._log = log
@@ -159,7 +165,7 @@ class _RepeatedMonitor:
         self._monitor: Monitor | None = None
 
     def repeat(self, link: Link) -> tuple[ScanRecord, dict[str, bytes]]:
-        """Return the derived scan record of a link, and by name the derived events of its revisions."""
+        """Return the derived scan record of a link, and the derived events of its revisions by name."""
         watched, monitor = self._at(link.record.ids)
         result = _repeated(monitor, link)
         derived = scan_record(watched.name, watched.ids, result, self._on_record, link.raw)
@@ -167,7 +173,7 @@ class _RepeatedMonitor:
         return derived, {f"{alert.id}.{alert.revision}": watched.event(alert) for alert in result.changes}
 
     def _at(self, ids: Ids) -> tuple[Area, Monitor]:
-        """The area and Monitor of the next record; if its settings are new, restored from the last record."""
+        """Return the area and the Monitor for the next record, restored if the settings are new."""
         if self._watched is None or self._monitor is None or self._watched.ids != ids:
             self._watched = written(self._log, ids)
             restoring = self._watched.restoring(self._last)
@@ -181,7 +187,7 @@ class _RepeatedMonitor:
 
 
 def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
-    """The result of a link's tick or response, derived again.
+    """Return the result of a link's tick or response, derived again.
 
     Raises:
         LogError: A response has a scan record before any tick has one.
@@ -212,10 +218,10 @@ def written(log: AreaLog, ids: Ids) -> Area:
 
 
 def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of a scan record and of its checkpoint, as recorded and as derived.
+    """Return the fields of a scan record and of its checkpoint, as recorded and as derived.
 
-    The digest is not compared if this version would write the record in other bytes, because it covers the bytes on
-    record. The chain of digests is verified all the same.
+    The digest covers the bytes on record. So it is not compared if this version would write the record in other bytes.
+    The chain of digests is verified in any case.
     """
     is_former = encode(link.record) != link.value
     both: list[dict[str, Any]] = [msgspec.to_builtins(each) for each in (link.record, derived)]
@@ -227,7 +233,7 @@ def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, 
 
 
 def _properties(event: bytes | None) -> dict[str, Any]:
-    """The figures of an event; empty for a missing revision."""
+    """Return the figures of an event; empty if there is no such revision."""
     return {} if event is None else dict(msgspec.json.decode(event)["data"]["properties"])
 
 

@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from streams.area_log.records import TOPICS, LogError, LogRecord, LogTopic, Manifest
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.connection import UNCOMMITTED
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.records import partition_of
@@ -21,17 +22,18 @@ MANIFEST = "manifest.json"
 
 
 class KafkaLog:
-    """The log in Kafka: committed records only, except in ``incidents``.
+    """The log in Kafka. Only committed records are read, except in ``incidents``.
 
     Raises:
         LogError: A topic does not exist, or its number of partitions is not the configured one.
         KafkaError: Kafka cannot be reached, or refuses.
     """
 
-    def __init__(self, kafka: KafkaSettings, area: str, max_record_bytes: int) -> None:
+    def __init__(self, kafka: KafkaSettings, area: str, max_record_bytes: int, broker: Broker = KAFKA) -> None:
         self._kafka = kafka
+        self._broker = broker
         partition = partition_of(area.encode(), self._kafka.partitions)
-        with closing(KafkaConsumer(**consumer_arguments(self._kafka))) as consumer:
+        with closing(broker.reader(self._kafka)) as consumer:
             self._logs = {topic: TopicPartition(self._kafka.topic(topic), partition) for topic in TOPICS}
             missing = {log.topic for log in self._logs.values()} - consumer.topics()
             if missing:
@@ -56,7 +58,7 @@ class KafkaLog:
         """See :class:`AreaLog`."""
         log = self._logs[topic]
         isolation = UNCOMMITTED if topic == "incidents" else {}
-        with closing(KafkaConsumer(**consumer_arguments(self._kafka) | isolation)) as consumer:
+        with closing(self._broker.reader(self._kafka, **isolation)) as consumer:
             consumer.assign([log])
             start, end = max(start, self.manifest.begins[topic]), self.manifest.ends[topic]
             for record in records_between(consumer, log, start, end, threading.Event()):
@@ -65,7 +67,7 @@ class KafkaLog:
 
 
 def _is_of(area: str, key: bytes | None) -> bool:
-    """Whether a key belongs to the area; it is the area, or in ``settings`` area and hash."""
+    """Return whether a key belongs to the area. The key is the area or, in ``settings``, area and hash."""
     return key is not None and key.partition(b":")[0] == area.encode()
 
 

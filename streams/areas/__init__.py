@@ -1,1 +1,1 @@
-"""An area as a Monitor watches it: settings, locations, calibration, health. Nothing here knows Kafka."""
+"""An area as a Monitor watches it: settings, locations, calibration, health. Knows nothing of Kafka."""

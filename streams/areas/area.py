@@ -26,7 +26,12 @@ from streams.process.strict_json import StrictDecoder
 
 
 class Nightly(NamedTuple):
-    """When an area is calibrated again, HH:MM on its own clock; null weeks to simulate; alerts a week to allow."""
+    """The nightly calibration of an area.
+
+    ``at``: time of day on the area's own clock, HH:MM.
+    ``weeks``: length of the null histories, in weeks.
+    ``budget``: alerts a week that chance may open.
+    """
 
     at: str
     weeks: int
@@ -35,7 +40,7 @@ class Nightly(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """An area with everything that its Monitor reads; ``nightly`` is None if the area is not calibrated every night."""
+    """An area with everything that its Monitor reads. ``nightly`` is None if it is not calibrated every night."""
 
     name: str
     settings: AreaSettings
@@ -53,7 +58,7 @@ class Area:
 
     @classmethod
     def from_table(cls, name: str, table: AreaTable, locations: Locations, *, is_calibrated: bool = True) -> Area:
-        """Return a configured area, with the calibration of its file unless it is not to be read.
+        """Return a configured area, by default with the calibration from its file.
 
         Raises:
             CalibrationError: The calibration file cannot be read, or was made for something else.
@@ -61,14 +66,14 @@ class Area:
         area = cls.of(name, table.settings, locations)
         if table.calibration_file and is_calibrated:
             area = replace(area, calibration_file=read(Path(table.calibration_file), area))
-        if table.recalibrate_at and table.clock == "wall":  # recorded time is repeated, and must give what it gave
+        if table.recalibrate_at and table.clock == "wall":  # a watermark clock must give the same each time
             nightly = Nightly(table.recalibrate_at, table.recalibrate_weeks, alerts_per_week(table.budget))
             area = replace(area, nightly=nightly)
         return area
 
     @classmethod
     def from_written(cls, configuration: bytes, calibration: bytes | None) -> Area:
-        """Return the area of two records that :meth:`written_in_full` made.
+        """Return the area of two settings records that :meth:`written_in_full` made.
 
         Raises:
             ValueError: The values are not of such records.
@@ -84,12 +89,12 @@ class Area:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The calibration; None before the first."""
+        """The calibration, None without one."""
         return self.calibration_file.calibration if self.calibration_file else None
 
     @property
     def promise(self) -> Promise | None:
-        """The rate of false alerts that the calibration promises."""
+        """The rate of false alerts that the calibration promises, None without one."""
         if self.calibration_file is None:
             return None
         made = self.calibration_file.calibration
@@ -107,7 +112,7 @@ class Area:
         return Ids(self.configuration_id, self.calibration_file.id if self.calibration_file else "")
 
     def restoring(self, record: ScanRecord | None) -> Restoring:
-        """Return a Monitor in the making, from the checkpoint of a scan record if there is one."""
+        """Return a Monitor in the making, which begins at the checkpoint of a scan record if one is given."""
         return Restoring(
             self.name,
             self.settings,
@@ -123,7 +128,7 @@ class Area:
         return self.restoring(None).monitor()
 
     def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key (area and hash) and value (JSON) of its settings records: configuration, then calibration."""
+        """Yield the key (area and hash) and value (JSON) of its settings records, the configuration first."""
         ids = self.ids
         configuration = WrittenConfiguration(self.name, ids.configuration, self.settings, self.locations.written())
         yield f"{self.name}:{ids.configuration}".encode(), msgspec.json.encode(configuration)

@@ -8,11 +8,16 @@ from typing import Literal
 import msgspec
 
 FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away"]
-"""``learning``: the window lacks history, so no alert opens."""
+"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """Time of a calibration (seconds since 1970); alerts a week by chance: the budget, the rate, its 95 % interval."""
+    """How many alerts a week chance may open, and how many it opened on null histories.
+
+    ``made_s``: when the calibration was made, in seconds since 1970.
+    ``budget``: alerts a week that are allowed.
+    ``mean``, ``low``, ``high``: measured rate, in alerts a week, and its 95 % interval.
+    """
 
     made_s: float
     budget: float
@@ -22,9 +27,11 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of an area: ``lag`` in records; ``missing_days`` of history until alerts can open.
+    """The state of an area. Times are seconds since 1970 UTC by the wall clock, except ``clock_s``.
 
-    Times are seconds since 1970 UTC by the wall clock, except ``clock_s``, the time on the area's own clock.
+    ``lag``: number of records not yet covered by a scan record.
+    ``clock_s``: time on the area's own clock.
+    ``missing_days``: days of history that are missing until alerts can open.
     """
 
     last_record_s: float | None

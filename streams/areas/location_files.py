@@ -15,7 +15,7 @@ from streams.configuration.reader import ConfigurationError
 from streams.process.strict_json import StrictDecoder
 
 MAX_LOCATIONS = 200_000
-"""Largest number of locations of one area: they must fit into one settings record."""
+"""Largest number of locations of one area, because they must fit into one settings record."""
 
 Position = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
 Ring = Annotated[tuple[Position, ...], msgspec.Meta(min_length=4)]
@@ -23,7 +23,7 @@ Rings = Annotated[tuple[Ring, ...], msgspec.Meta(min_length=1)]
 
 
 class Polygon(msgspec.Struct, frozen=True, tag="Polygon", tag_field="type"):
-    """GeoJSON Polygon: its outer ring, then its holes, in degrees longitude and latitude."""
+    """GeoJSON Polygon: its outer ring and then its holes, each in degrees longitude and latitude."""
 
     coordinates: Rings
 
@@ -77,7 +77,7 @@ def locations_of(table: AreaTable) -> Locations:
 
 
 def read_cells(path: Path) -> Locations:
-    """Return the H3 cells of a file: hexadecimal, one a line.
+    """Read the H3 cells of a file, one on each line in hexadecimal.
 
     Raises:
         ValueError, OSError: The file cannot be read, or a line is not a cell.

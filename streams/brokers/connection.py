@@ -11,7 +11,7 @@ from streams.configuration.tls import tls
 
 BOOTSTRAP_MS = 10_000
 """Time limit for a command to find Kafka, in milliseconds."""
-UNCOMMITTED = {"isolation_level": "read_uncommitted"}
+UNCOMMITTED: dict[str, object] = {"isolation_level": "read_uncommitted"}
 """Isolation for `incidents`: every reader must see the log that Faust's consumer sees."""
 MAX_REQUEST_BYTES = 16 * 2**20
 """Size limit for a record, in bytes: a scan record holds all open alerts, a settings record all locations."""

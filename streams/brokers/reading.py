@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 import aiokafka
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from streams.brokers.clients import Reader
 from streams.brokers.connection import log_reader_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.process.clock import MACHINE, Clock
@@ -109,7 +110,7 @@ async def _read(
 
 
 def records_between(
-    consumer: KafkaConsumer, log: TopicPartition, start: int, end: int, cancelled: threading.Event
+    consumer: Reader, log: TopicPartition, start: int, end: int, cancelled: threading.Event
 ) -> Iterator[Any]:
     """Yield the records from offset ``start`` to before ``end`` that the consumer sees; moves its position.
 
@@ -119,7 +120,7 @@ def records_between(
     """
     consumer.seek(log, start)
     progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
-    while (position := consumer.position(log)) < end:
+    while (position := consumer.position(log) or 0) < end:
         progress.at(position)
         for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
             if record.offset < end:

@@ -6,11 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from streams.brokers.connection import consumer_arguments
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.configuration.kafka import KafkaSettings
 
 TIMEOUT_MS = 5000
@@ -23,7 +24,7 @@ PAUSE_S = 1.0
 
 
 class RetryingConsumer:
-    """A ``KafkaConsumer`` without a group that is closed and opened again whenever Kafka fails.
+    """A reader that is closed and opened again whenever Kafka fails.
 
     ``fault`` and ``recovery`` are the two lines for ``log``: the first failure, at ``level``, and the first success
     after it. ``failed`` is called after every failure.
@@ -38,10 +39,11 @@ class RetryingConsumer:
         recovery: str,
         level: int = logging.WARNING,
         failed: Callable[[], None] = lambda: None,
+        broker: Broker = KAFKA,
         **arguments: object,
     ) -> None:
-        timeouts = {"bootstrap_timeout_ms": TIMEOUT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
-        self._arguments = consumer_arguments(kafka) | timeouts | arguments
+        timeouts: dict[str, object] = {"bootstrap_timeout_ms": TIMEOUT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
+        self._open = partial(broker.reader, kafka, **timeouts | arguments)
         self._log = log
         self._fault = fault
         self._recovery = recovery
@@ -57,14 +59,14 @@ class RetryingConsumer:
     def run(
         self,
         stopping: threading.Event,
-        opened: Callable[[KafkaConsumer], None],
-        turn: Callable[[KafkaConsumer], None],
+        opened: Callable[[Reader], None],
+        turn: Callable[[Reader], None],
         every_s: float = 0.0,
     ) -> None:
         """Call ``opened`` with each new consumer, then ``turn`` again and again, until ``stopping`` is set."""
         while not stopping.is_set():
             try:
-                with closing(KafkaConsumer(**self._arguments)) as consumer:
+                with closing(self._open()) as consumer:
                     opened(consumer)
                     while not stopping.is_set():
                         turn(consumer)

@@ -1,1 +1,1 @@
-"""A calibration as a file, and how one is made. Nothing here knows its callers."""
+"""A calibration as a file, and how one is made. Knows nothing of its callers."""

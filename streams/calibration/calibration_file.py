@@ -54,7 +54,7 @@ class CalibratedArea(Protocol):
 
 
 class CalibrationError(ValueError):
-    """A calibration cannot be made or used; its text is one line for each fault."""
+    """A calibration cannot be made or used. Its text has one line for each fault."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +68,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     """A calibration and everything that it depends on.
 
-    ``id``: SHA-256 over ``calibration``. ``settings``: the area's. ``places``: hash of the frozen locations.
-    ``weeks``, ``seed``, ``with_near_repeats``: of the null histories. ``seconds``: computing time.
+    ``id``: SHA-256 of ``calibration``, in hex.
+    ``settings``: settings of the area.
+    ``places``: hash of the frozen locations.
+    ``weeks``, ``seed``, ``with_near_repeats``: describe the null histories.
+    ``seconds``: computing time.
     """
 
     id: str
@@ -102,7 +105,7 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
 
 
 def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
-    """Return why a calibration does not fit an area, key by key; empty if it fits."""
+    """Return why a calibration does not fit an area, one text for each key; empty if it fits."""
     faults = [
         f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(area.settings, name))} now"
         for name in MATTERS

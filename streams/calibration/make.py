@@ -1,4 +1,4 @@
-"""From the incidents of an area to its calibration."""
+"""Makes the calibration of an area from its incidents."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from detectors.kernels.ratio import LANES
 from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
 
 LONGEST_TICK_S = 60
-"""Longest tick of an area that can be calibrated, in seconds: null histories are scanned after every incident."""
+"""Longest tick of an area that can be calibrated, in seconds. Null histories are scanned after every incident."""
 STRATA_OF_NONE = "operational"
-"""Strata of the null histories where the scan has none: incidents still follow the hours of the week."""
+"""Strata of the null histories if the scan has none, because incidents still follow the hours of the week."""
 
 
 class NullHistories(NamedTuple):
-    """The null histories of a calibration: how many weeks, from which seed, and on how many threads."""
+    """The null histories of a calibration: how many weeks, from which seed, of which kind, and on how many threads."""
 
     weeks: int
     seed: int = 0
@@ -35,7 +35,7 @@ class NullHistories(NamedTuple):
 
 
 def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
-    """Return the incidents that occurred in [``begin``, ``end``), whole hours, by the last version of each.
+    """Return the incidents that occurred from ``begin`` to before ``end``, whole hours, each in its last version.
 
     A version without a location of the area keeps the location of the version before it, as in the window.
 
@@ -79,7 +79,7 @@ def _is_later(incident: Incident, known: Incident) -> bool:
 def make(
     past: Past, area: CalibratedArea, budget: float, nulls: NullHistories, step: Callable[[], object] = lambda: None
 ) -> CalibrationFile:
-    """Calibrate an area on its past, for ``budget`` alerts a week; ``step`` is called after each block of weeks.
+    """Calibrate an area on its past, for ``budget`` alerts a week. ``step`` is called after each block of weeks.
 
     Raises:
         CalibrationError: The settings or the past do not allow it.

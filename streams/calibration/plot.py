@@ -11,12 +11,12 @@ from detectors.calibration.result import Calibration
 from detectors.scan.significance import Tier
 
 BEYOND = 1.5
-"""Length of the axis beyond the score of the highest tier."""
+"""How far the axis of scores goes beyond the score of the highest tier."""
 ENDINGS = (".svg", ".png")
 
 
 class NoPlotsError(Exception):
-    """No picture can be drawn; the text gives the reason, and what would help."""
+    """No picture can be drawn. The text gives the reason and what would help."""
 
 
 def check(path: Path) -> None:
@@ -28,7 +28,7 @@ def check(path: Path) -> None:
 
 
 def draw(calibration: Calibration, path: Path) -> None:
-    """Draw the rate against the score, in the format of the file's ending; raises OSError if it cannot be written."""
+    """Draw the rate against the score, in the format of the file's ending. Raises OSError if it cannot."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

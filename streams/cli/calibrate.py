@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from streams.calibration.calibration_file import CalibrationFile
 
 MANY_FOLLOWERS = 0.15
-"""Number of near repeats per incident from which a calibration misses its promise by more, so that a warning is due."""
+"""Number of near repeats per incident above which the command warns, because the promise is then kept less well."""
 
 
 @click.command()

@@ -32,7 +32,7 @@ output_option = click.option("--output", type=click.Choice(["text", "json"]), de
 
 @contextmanager
 def _opened(config: Path | None, area: str | None, folder: Path | None) -> Iterator[AreaLog]:
-    """The area's log; an error while reading it within the block ends the command with one clear line."""
+    """Give the area's log to the block. An error while reading it there ends the command with one clear line."""
     from kafka.errors import KafkaError
 
     from streams.analyst.chosen_area import only_area
@@ -71,7 +71,7 @@ def explain(
     """
     from streams.area_log.contents import find
 
-    alert, _, number = alert.partition(".")  # as events name it, with its revision
+    alert, _, number = alert.partition(".")  # an event's id is the alert's, a full stop, the revision
     if number.isdecimal() and revision is None:
         revision = int(number)
     with _opened(config, area, folder) as log:

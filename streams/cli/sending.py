@@ -1,4 +1,4 @@
-"""Sending the rows of a command, with progress, and with a closing tick record if it ends early."""
+"""Sends the rows of a command with a progress bar, and closes the last tick if sending ends early."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from streams.configuration.kafka import KafkaSettings
 def send(
     rows: Sequence[Row], kafka: KafkaSettings, tick_s: int, *, speed: float = 0.0, live_from_s: float | None = None
 ) -> int:
-    """Send rows of one area (as :func:`~streams.analyst.replay.feed`) until their end, Ctrl-C or SIGTERM.
+    """Send rows of one area (as :func:`~streams.analyst.replay.feed` does) until their end, Ctrl-C or SIGTERM.
 
-    Returns how many were sent. If it ends early, a tick record still closes the last tick; ``tick_s`` is the length of
-    the area's ticks in seconds. Call it from the main thread.
+    Return how many were sent. If sending ends early, a tick record closes the last tick; ``tick_s`` is the length of
+    the area's ticks, in seconds. Call it from the main thread.
 
     Raises:
         FeedError: A record could not be delivered, or the topic does not exist.

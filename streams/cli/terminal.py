@@ -1,4 +1,4 @@
-"""Common parts of all commands: options, failure, progress on standard error, results on standard output."""
+"""What all commands share: options, failure, progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fail(message: object) -> NoReturn:
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """Return a time of the command line; without an offset it is UTC."""
+    """Return a time of the command line. A time without an offset is in UTC."""
     if text is None:
         return None
     try:
@@ -61,7 +61,7 @@ def moment(text: str | None, option: str) -> datetime | None:
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
-    """Show a progress bar while the block runs; yields a function to call at each step, or with a number of steps."""
+    """Show a progress bar while the block runs; yield a function to call with a number of steps, by default 1."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -71,7 +71,7 @@ def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[Callable[[], object]]:
-    """Show the number of steps so far, where their total is unknown; yields a function to call at each step."""
+    """Show the number of steps so far, where the total is unknown; yield a function to call at each step."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -85,6 +85,6 @@ def print_json(content: object) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table that fits the terminal, or with ``TABLE_WIDTH`` without one."""
+    """Print a table as wide as the terminal, or with ``TABLE_WIDTH`` if there is no terminal."""
     is_terminal = Console().is_terminal
     Console(width=None if is_terminal else TABLE_WIDTH).print(table)

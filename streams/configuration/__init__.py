@@ -1,1 +1,1 @@
-"""TOML and environment make one frozen Configuration. Nothing here knows how it is used."""
+"""TOML and environment make one frozen Configuration. Knows nothing of how it is used."""

@@ -1,4 +1,4 @@
-"""The table of an area: settings of its Monitor, files, budget, recalibration."""
+"""The table of an area: settings of its Monitor, files, budget, nightly calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Budget = Annotated[str, matching(r"\d{1,4}(\.\d{1,4})? per (day|week|month)", _B
 """Number of alerts that chance may open in an area, over all its streams."""
 
 TimeOfDay = Annotated[str, matching(r"(([01]\d|2[0-3]):[0-5]\d)?", "such as '04:00', or empty for never")]
-"""A time on the area's own clock."""
+"""A time of day on the area's own clock, HH:MM, or empty."""
 
 
 class AreaTable(AreaSettings, frozen=True, kw_only=True):
@@ -57,12 +57,12 @@ class AreaTable(AreaSettings, frozen=True, kw_only=True):
         return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
 
     def digest(self, locations: Locations) -> str:
-        """Return the configuration hash, over :attr:`settings` and locations; the names of the files do not count."""
+        """Return the configuration hash, over :attr:`settings` and the locations, not over names of files."""
         return self.settings.digest(locations)
 
 
 def alerts_per_week(budget: str) -> float:
-    """Return the number of alerts a week that a budget such as "2 per week" means.
+    """Return the number of alerts a week that a budget means, such as 2 for "2 per week".
 
     Raises:
         ConfigurationError: The text is not a budget, or the budget is 0.

@@ -34,7 +34,7 @@ class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The address of ``hotspots console``, who may use it, and what its map shows; port 0 takes a free one."""
+    """The address of ``hotspots console``, who may use it, and what its map shows. Port 0 is any free port."""
 
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080
@@ -74,12 +74,12 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def login(self) -> LoginMode:
-        """The way users sign in."""
+        """How users sign in."""
         return "password" if self.password_file else "proxy" if self.proxy_user_header else "none"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs on this machine reach the console."""
+        """Whether only programs on this machine can reach the console."""
         try:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:

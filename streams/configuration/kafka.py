@@ -18,7 +18,7 @@ Topic = Literal["incidents", "alerts", "responses", "scans", "settings", "reject
 
 
 class TopicNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of the topics without the prefix; :meth:`KafkaSettings.topic` returns the whole name."""
+    """Names of the topics without the prefix. :meth:`KafkaSettings.topic` returns the whole name."""
 
     incidents: TopicName = "incidents"
     alerts: TopicName = "alerts"
@@ -61,6 +61,6 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError("password: missing; set HOTSPOTS_KAFKA__PASSWORD or kafka.password_file")
 
     def topic(self, topic: Topic) -> str:
-        """Return the name of a topic with the prefix."""
+        """Return the name of a topic, prefix included."""
         name: str = getattr(self.topics, topic)
         return self.topic_prefix + name

@@ -21,7 +21,7 @@ from streams.configuration.sources import add_environment, given, read_toml
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration. The defaults are services on this machine and one area in UTC."""
+    """The whole configuration. By default all services are on this machine, and there is one area in UTC."""
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -37,7 +37,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def instance(self) -> str:
-        """The worker's id within its group: ``worker.instance_id``, else host and metrics port."""
+        """The worker's id within its group: ``worker.instance_id``, by default host and metrics port."""
         return self.worker.instance_id or f"{socket.gethostname()}-{self.metrics.port}"
 
     @property
@@ -47,15 +47,17 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def webhook_group(self) -> str:
-        """The consumer group of ``hotspots webhook``: ``webhook.group``, else the workers' group with ``-webhook``."""
+        """The consumer group of ``hotspots webhook``: ``webhook.group``, or ``kafka.group`` and ``-webhook``."""
         return self.webhook.group or f"{self.kafka.group}-webhook"
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Configuration:
-    """Return the configuration of a TOML file, or the defaults, under the ``HOTSPOTS_...`` variables of ``environ``.
+    """Return the configuration of a TOML file, or the defaults without one.
+
+    Variables ``HOTSPOTS_...`` of ``environ`` override it.
 
     Raises:
-        ConfigurationError: A setting is wrong; one line for each fault, with key, value and what would be right.
+        ConfigurationError: A setting is wrong. There is one line for each fault: key, value and what would be right.
     """
     try:
         tables = read_toml(path) if path is not None else {}

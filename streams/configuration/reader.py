@@ -1,4 +1,4 @@
-"""Tables of a TOML file and of the environment -> settings types, with one line for each fault.
+"""Makes settings types from the tables of a TOML file and of the environment, with one line for each fault.
 
 Keys, bounds and defaults come from the types; nothing here names a setting.
 """
@@ -19,7 +19,7 @@ from streams.configuration.sources import ENVIRONMENT_PREFIX, Override, Secret, 
 
 S = TypeVar("S", bound=msgspec.Struct)
 MAX_SHOWN = 60
-"""Largest number of characters that a message repeats of a value."""
+"""Largest number of characters of a value that a message repeats."""
 
 
 class ConfigurationError(ValueError):
@@ -27,12 +27,12 @@ class ConfigurationError(ValueError):
 
 
 def matching(pattern: str, description: str) -> msgspec.Meta:
-    """Return the constraint of a text that matches a pattern as a whole; messages give the description."""
+    """Return the constraint that a whole text matches a pattern. Messages show the description."""
     return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
 
 
 Name = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, the first no . _ -")]
-"""Name of an area: a Kafka key, a part of Redis keys, a metric label. Only ASCII, so that it has one spelling."""
+"""Name of an area: a Kafka key, a part of Redis keys, a metric label. It is ASCII, so that it has one spelling."""
 
 
 class SettingsReader:
@@ -43,12 +43,12 @@ class SettingsReader:
         self.faults: list[str] = []
 
     def struct(self, kind: type[S], tables: Any, where: str = "") -> S:
-        """Return the settings of ``kind`` from its table; the default replaces every value at fault."""
+        """Return the settings of ``kind`` from its table. Every wrong value is replaced by its default."""
         settings = self._struct(kind, tables, where)
         return kind() if settings is None else settings
 
     def _struct(self, kind: type[S], tables: Any, where: str) -> S | None:
-        """Return the settings of ``kind``; None if there is no table, a key is missing, or the keys contradict."""
+        """Return the settings of ``kind``; None if there is no table, a key is missing, or keys contradict."""
         tables = given(tables)
         if not isinstance(tables, dict):
             self.faults.append(f"{where.rstrip('.')} = {_shown(where, tables)}: must be a table of keys")
@@ -77,7 +77,7 @@ class SettingsReader:
             return kind(**values)
         except ValueError as error:
             for line in str(error).splitlines():
-                if not any(re.search(rf"\b{re.escape(key)}\b", line) for key in at_fault):  # one mistake, one line
+                if not any(re.search(rf"\b{re.escape(key)}\b", line) for key in at_fault):  # one line for each mistake
                     self.faults.append(where + line)
             return None
 
@@ -163,7 +163,7 @@ def _origin(written: Any) -> str:
 
 
 def _shown(where: str, value: Any) -> str:
-    """Return a value for a message: one short line, hidden if it may hold a password."""
+    """Return a value for a message: one short line. A value that may hold a password is hidden."""
     text = repr(value)
     if "@" in text or where.endswith("password"):
         return "(hidden)"
@@ -173,7 +173,7 @@ def _shown(where: str, value: Any) -> str:
 def describe(accepted: inspect.Type, given: Any = None) -> str:
     """Return the description of a type, such as ``a number above 0`` or ``a whole number from 1 to 3600``.
 
-    If ``given`` already has that kind of number, return only its bounds: ``above 0``.
+    If ``given`` is already such a number, the description has only the bounds: ``above 0``.
     """
     match accepted:
         case inspect.Metadata(extra_json_schema={"description": str(words)}):

@@ -13,7 +13,7 @@ from detectors.scan.significance import Tier
 from streams.configuration.sources import Secret
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-"""A TCP port; 0 means any free one."""
+"""A TCP port. 0 is any free port."""
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ def _is_web_address(text: str) -> bool:
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The address of Redis (or Valkey) and the login; ``rediss://`` means TLS."""
+    """The address of Redis (or Valkey), and the login. An address with ``rediss://`` uses TLS."""
 
     url: str = "redis://127.0.0.1:6379/0"
     username: str = ""
@@ -91,7 +91,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The address at which the worker serves metrics and health checks; port 0 takes a free one."""
+    """The address at which the worker serves metrics and health checks. Port 0 is any free port."""
 
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 9108

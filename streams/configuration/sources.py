@@ -12,7 +12,7 @@ ENVIRONMENT_PREFIX = "HOTSPOTS_"
 
 
 class Secret:
-    """A password that no log, message or traceback can show; ``reveal`` returns it for a client library."""
+    """A password that no log, message or traceback can show. ``reveal`` returns it for a client library."""
 
     __slots__ = ("_value",)
 
@@ -37,16 +37,20 @@ class Secret:
 
 
 class Override(NamedTuple):
-    """A value from the environment: the variable, and its text, which is TOML if it parses as TOML."""
+    """A value from the environment.
+
+    ``variable``: name of the variable.
+    ``text``: its text, which is TOML if it parses as TOML.
+    """
 
     variable: str
     text: str
 
     def parsed(self) -> Any:
-        """Return the TOML value, else the text."""
+        """Return the TOML value, or the text if it is not TOML."""
         try:
             parsed = tomllib.loads(f"value = {self.text}")
-        except (ValueError, RecursionError):  # not TOML, or a number of thousands of digits
+        except (ValueError, RecursionError):  # not TOML, or a number with thousands of digits
             return self.text
         return parsed["value"] if len(parsed) == 1 else self.text
 
@@ -73,11 +77,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay ``HOTSPOTS_SECTION__KEY`` variables over the tables; missing tables are created.
+    """Lay the variables ``HOTSPOTS_SECTION__KEY`` over the tables. Missing tables are created.
 
-    Each part of a variable's name is matched to a table or key without regard to case, with ``-`` and ``.`` as
-    ``_``. A part without a match is taken in lower case. Names without ``__`` belong to other programs, and an
-    empty value means not set.
+    Each part of a variable's name is matched to a table or key. Case makes no difference, and ``_`` also stands for
+    ``-`` and ``.``. A part without a match is taken in lower case. Names without ``__`` belong to other programs, and
+    an empty value means not set.
     """
     for variable in sorted(environ):
         *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")
@@ -97,7 +101,7 @@ def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def given(value: Any) -> Any:
-    """Return a value of the tables; one from the environment is parsed."""
+    """Return a value of the tables. A value from the environment is parsed first."""
     return value.parsed() if isinstance(value, Override) else value
 
 

@@ -12,12 +12,12 @@ from streams.demo.summary import DemoError
 STOP_S = 10.0
 """Time limit for a child to end after SIGTERM, in seconds."""
 LOG_LINES = 3
-"""Last lines of a child's log that an error quotes."""
+"""Number of last lines of a child's log that an error quotes."""
 
 
 @dataclass
 class Child:
-    """A child process; ``may_end``: it can end normally, or it has been stopped."""
+    """A child process. ``may_end``: whether it may end now, normally or because it was stopped."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ class Child:
             raise DemoError(f"{self.name} ended unexpectedly (exit code {code}): {last or 'nothing was logged'}")
 
     def stop(self) -> None:
-        """Send SIGTERM; SIGKILL if it has not ended after ``STOP_S``."""
+        """Send SIGTERM, and SIGKILL if the child has not ended after ``STOP_S``."""
         self.process.terminate()
         try:
             self.process.wait(STOP_S)

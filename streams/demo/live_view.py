@@ -1,6 +1,6 @@
-"""The demo's view while it runs: what a client sees, read from Redis and from the metrics endpoint.
+"""The demo's view while it runs. It shows what a client sees, from Redis and from the metrics endpoint.
 
-On a terminal a live picture (rich), elsewhere a line every few seconds.
+On a terminal it is a live picture (rich), elsewhere a line every few seconds.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from streams.messages.wording import interval_words
 from streams.redis_copy.keys import area_key
 
 LINE_S = 5.0
-"""Time between two lines without a terminal, in seconds."""
+"""Time between two lines of progress if there is no terminal, in seconds."""
 RATE_S = 5.0
 """Time over which the rate of incidents is measured, in seconds."""
 SHOWN_OPEN = 8
 SHOWN_ENDED = 4
 CHANGES_READ = 100
-"""Latest changes in which ended alerts are looked for."""
+"""Number of the latest changes among which ended alerts are looked for."""
 PICTURE_WIDTH = 110
 """Width of the saved picture, in characters."""
 _TIER_STYLE = {
@@ -57,7 +57,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     @classmethod
     def scrape(cls, address: str, area: str) -> Figures:
-        """Read ``http://<address>/metrics``; raises OSError."""
+        """Read the figures from ``http://<address>/metrics``. Raises OSError if it does not answer."""
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as response:
             text = response.read().decode()
         number = {
@@ -76,15 +76,19 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Alerts(msgspec.Struct, frozen=True):
-    """The alerts of one area in Redis: open ones, the rarest first, and the last ended ones, the latest first."""
+    """The alerts of one area in Redis.
+
+    ``open``: the open alerts, rarest first.
+    ``ended``: the last ended ones, latest first.
+    """
 
     open: list[AlertFeature] = []
     ended: list[AlertFeature] = []
 
     @classmethod
     def read(cls, redis: Redis, area: str) -> Alerts:
-        """Read them; raises redis.RedisError."""
-        # The types of the library leave the result open, because it depends on the connection.
+        """Read the alerts. Raises redis.RedisError."""
+        # The library's types leave the result open, because it depends on the options of the connection.
         ids = cast(list[bytes], redis.zrevrange(area_key(area, "open"), 0, -1))
         with redis.pipeline() as pipeline:
             for id_ in ids:
@@ -127,7 +131,7 @@ class LiveView:
             self._redis.close()
 
     def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
-        """Set the addresses of the parts; from now on the view reads Redis and the metrics."""
+        """Set the addresses of the parts. From now on the view reads Redis and the metrics."""
         self._addresses = {
             "Kafka": kafka,
             "Redis": redis_url,
@@ -146,7 +150,10 @@ class LiveView:
             self._console.print(news, soft_wrap=True)
 
     def show(self, clock_s: int, left_s: float | None) -> None:
-        """Update the picture. ``clock_s``: the area's clock; ``left_s``: time until the end, None without an end.
+        """Update the picture.
+
+        ``clock_s``: time on the area's clock, in seconds since 1970.
+        ``left_s``: seconds until the end, None without an end.
 
         Raises:
             OSError: The metrics endpoint does not answer.
@@ -171,7 +178,7 @@ class LiveView:
             self._console.print(head + "".join(f"\n    {_line(each, clock)}" for each in alerts.open), soft_wrap=True)
 
     def save_picture(self, path: Path) -> None:
-        """Write the fullest picture so far as SVG; raises OSError."""
+        """Write the fullest picture so far as SVG. Raises OSError."""
         console = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
         console.print(self._best[1] or Text("nothing was shown"))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +201,7 @@ class LiveView:
 
 
 def _worth(alerts: Alerts) -> int:
-    """How full a picture is: by its alerts of the highest tiers, then by its ended alerts."""
+    """Return how full a picture is: first by its alerts of the highest tiers, then by its ended alerts."""
     return sum(1 << 2 * TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
 
 

@@ -1,7 +1,7 @@
-"""Invented streets and beats for the simulated city, so that places have names: GeoJSON, as from an operator.
+"""Invented streets and beats for the simulated city, so that places have names: GeoJSON, as an operator would give it.
 
-They cover five kilometres around the middle, like `detectors.simulation.City`: a centre, eight inner and eight outer
-beats, radial roads, rings, and in every beat a grid of streets at a different angle.
+They cover five kilometres around the middle, as `detectors.simulation.City` does. There are a centre, eight inner and
+eight outer beats, radial roads and rings. Every beat has a grid of streets at a different angle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 REACH_M = (0.0, 900.0, 2_500.0, 5_500.0)
-"""Distances from the middle at which the centre, the inner and the outer beats begin and the city ends, in metres."""
+"""Distances from the middle, in metres, at which the centre, the inner and the outer beats begin and the city ends."""
 SECTORS = 8
 SPACING_M = 260.0
 """Distance between parallel streets, in metres."""
@@ -44,7 +44,7 @@ Line = list[tuple[float, float]]
 
 
 def write_layers(folder: Path) -> dict[str, Path]:
-    """Write ``beats.geojson`` and ``streets.geojson``; return the files by kind. Raises OSError."""
+    """Write ``beats.geojson`` and ``streets.geojson``, and return the files by kind. Raises OSError."""
     beats = [_feature(name, "Polygon", [_degrees(outline)]) for name, outline in zip(BEATS, _outlines(), strict=True)]
     streets = [_feature(name, "LineString", _degrees(line)) for name, line in _named_streets()]
     files = {}
@@ -68,14 +68,14 @@ def _named_streets() -> Iterator[tuple[str, Line]]:
         yield f"{name} Road", [(reach * math.cos(angle), reach * math.sin(angle)) for reach in (REACH_M[1], REACH_M[3])]
     for ring, name in ((1, "Inner"), (2, "Outer")):
         yield f"{name} Ring", _arc(REACH_M[ring], 0, SECTORS)
-    # Each name once: 12 kinds by 36 words, in an order in which neighbours share neither.
+    # Each of the 12 kinds by 36 words once, in an order in which neighbours share neither kind nor word.
     names = (f"{STREETS[5 * n % 36]} {KINDS[(n + n // 36) % 12]}" for n in itertools.count())
     for beat in range(len(BEATS)):
         yield from zip(names, _grid(beat))  # noqa: B905  # names are endless
 
 
 def _grid(beat: int) -> Iterator[Line]:
-    """Straight streets in two directions through a beat, at an angle that differs from beat to beat."""
+    """Yield straight streets in two directions through a beat, at an angle that differs from beat to beat."""
     turn, furthest = 0.7 * beat, int(REACH_M[-1] / SPACING_M)
     for way, number in itertools.product((turn, turn + math.pi / 2), range(-furthest, furthest + 1)):
         east, north, aside = math.cos(way), math.sin(way), number * SPACING_M
@@ -88,7 +88,7 @@ def _grid(beat: int) -> Iterator[Line]:
 
 
 def _beat(east: float, north: float) -> int:
-    """The index of the beat that holds a point, -1 outside the city."""
+    """Return the index of the beat that holds a point, -1 outside the city."""
     reach = math.hypot(east, north)
     ring = sum(reach >= begin for begin in REACH_M) - 1
     sector = int((math.atan2(north, east) % (2 * math.pi)) / (2 * math.pi) * SECTORS) % SECTORS
@@ -96,7 +96,7 @@ def _beat(east: float, north: float) -> int:
 
 
 def _arc(reach: float, begin: int, end: int) -> Line:
-    """Part of a circle, from one sector to another."""
+    """Return a part of a circle, from one sector to another."""
     angles = (2 * math.pi * step / (16 * SECTORS) for step in range(16 * begin, 16 * end + 1))
     return [(reach * math.cos(angle), reach * math.sin(angle)) for angle in angles]
 

@@ -1,8 +1,8 @@
 """`hotspots demo`: the whole path on this machine, from a simulated or recorded city to alerts, in one command.
 
-Kafka, Valkey, the worker, the console and the feed are child processes on loopback and free ports, with all their
-files in one temporary folder. The area has a watermark clock: months of history are loaded at full speed, then city
-time runs at the source's speed. The summary is checked against the log: every record sent is accounted for once.
+Kafka, Valkey, the worker, the console and the feed are child processes. They use loopback and free ports, and keep all
+their files in one temporary folder. The area has a watermark clock: months of history are loaded at full speed, then
+city time runs at the source's speed. The summary is checked against the log: every record sent is accounted for once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DRAIN_S = 60.0
 SHOW_S = 0.5
 """Time between two updates of the view, in seconds."""
 SETTLE_S = 0.5
-"""Time for a failed child to end before its error is looked for, in seconds."""
+"""Time limit for a failed child to end before the error is looked for in its log, in seconds."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -53,10 +53,11 @@ def run(
     picture: Path | None = None,
     console_port: int | None = None,
 ) -> Summary:
-    """Run the demo for ``seconds`` once it is ready, or until Ctrl-C; it leaves no process and no file.
+    """Run the demo for ``seconds`` once it is ready, or until Ctrl-C. It leaves no process and no file.
 
     ``console_port``: port of the console, 0 for any free port, None for no console.
-    Call it from the main thread. Once it is ready, Ctrl-C and SIGTERM end it in order, with a summary.
+
+    Call it from the main thread. Once the demo is ready, Ctrl-C and SIGTERM end it in order, with a summary.
 
     Raises:
         DemoError: A part failed, or the accounts do not balance.
@@ -80,7 +81,7 @@ def run(
             if picture is not None:
                 view.save_picture(picture)
         except (LocalServiceError, KafkaError, RedisError, OSError) as error:
-            demo.check(SETTLE_S)  # the error of a part that has ended explains more
+            demo.check(SETTLE_S)  # if a part has ended, its own error explains more
             raise DemoError(" ".join(str(error).split())) from error
         finally:
             _undisturbed()  # while everything is stopped and removed
@@ -88,7 +89,7 @@ def run(
 
 
 class _Demo:
-    """The parts while they run."""
+    """The parts of the demo while they run."""
 
     def __init__(
         self, folder: Path, source: Source, view: LiveView, stack: ExitStack, console_port: int | None
@@ -100,7 +101,7 @@ class _Demo:
         self._feeder: Child | None = None
 
     def start(self) -> None:
-        """Start everything, until the worker has caught up with the history."""
+        """Start everything, and return when the worker has caught up with the history."""
         started_s = time.monotonic()
         kafka, valkey = self._services
         self._view.say("Starting Kafka and Valkey ...")
@@ -145,7 +146,7 @@ class _Demo:
         )
 
     def watch(self, seconds: float | None) -> None:
-        """Feed at the source's speed and show it, until the feed ends."""
+        """Feed at the source's speed and show the view, until the feed ends."""
         end_s = None if seconds is None else time.monotonic() + seconds
         self._feeder = self._launch("the simulator", *self._source.live(self._file))
         self._feeder.may_end = True
@@ -189,7 +190,7 @@ class _Demo:
             child.check()
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
-        """Wait until ``done``; ``deadline_s`` starts again whenever the worker has recorded something."""
+        """Wait until ``done``. The deadline starts again whenever the worker has recorded something."""
         reached, deadline = self._scans.reached, time.monotonic() + deadline_s
         while not done():
             self.check()
@@ -229,5 +230,5 @@ def _undisturbed() -> None:
 
 
 def _ending() -> list[signal.Signals]:
-    """The signals that end the demo; ignored ones (`nohup`, a job in the background) stay ignored."""
+    """Return the signals that end the demo, without those that are already ignored (`nohup`, background jobs)."""
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

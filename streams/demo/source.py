@@ -21,23 +21,27 @@ ENDLESS_S = 2_190.0
 """Length of a demo without an end, in seconds: a year at the default speed."""
 MIN_BASELINE_DAYS = 28
 GAP_S = 7 * 86_400
-"""Gap between two incidents from which a recording counts as interrupted, in seconds."""
+"""Time without incidents from which a recording counts as interrupted, in seconds."""
 
 
 class Source(ABC):
-    """The incidents of the demo, as commands of `hotspots`: first the history, then the time shown, at ``speed``."""
+    """The incidents of the demo, as commands of `hotspots`: first the history, then the time that is shown."""
 
     title: str
     cells: tuple[str, ...]
     baseline_days: int
-    """Days of history after which alerts can open: reached at the end of the history."""
+    """Days of history after which alerts can open. They are reached at the end of the history."""
     is_invented: bool
     """Whether its streets and beats must be invented too."""
     speed: float
     """Hours of city time per second."""
 
     def write_configuration(self, folder: Path, kafka: str, redis_url: str, metrics: str) -> Path:
-        """Write the configuration, the area's cells and its map layers; return the file. Raises OSError."""
+        """Write the configuration, the area's cells and its map layers; return the configuration file.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
         cells = folder / "cells.txt"
         cells.write_text("".join(f"{cell}\n" for cell in self.cells))
         host, _, port = metrics.rpartition(":")
@@ -57,11 +61,11 @@ class Source(ABC):
 
     @abstractmethod
     def history(self, configuration: Path) -> list[str]:
-        """Return arguments of `hotspots` that send the history and end."""
+        """Return the arguments of the `hotspots` command that sends the history and ends."""
 
     @abstractmethod
     def live(self, configuration: Path) -> list[str]:
-        """Return arguments of `hotspots` that send the time shown, at its speed."""
+        """Return the arguments of the `hotspots` command that sends the time shown, at the source's speed."""
 
     @abstractmethod
     def clusters(self) -> tuple[InjectedCluster, ...]:
@@ -83,7 +87,7 @@ class SimulatedCity(Source):
         self.baseline_days = HISTORY_DAYS - 1
 
     def history(self, configuration: Path) -> list[str]:
-        """See `Source`; the command also writes the truth."""
+        """See `Source`. The command also writes the true clusters to a file."""
         self._truth = configuration.with_name("truth.json")
         return [*self._command(configuration), "--to", self._ready, "--truth", str(self._truth)]
 
@@ -108,7 +112,8 @@ class SimulatedCity(Source):
 class RecordedCity(Source):
     """The last incidents of a CSV file, after a history as long as the simulated city's.
 
-    It shows at most the last third of the file. Rows before the history would have left the window again.
+    It shows at most the last third of the file. Rows before the history are not sent, since they would have left the
+    window again.
 
     Raises:
         IncidentFileError: The file cannot be read as incidents.
@@ -139,7 +144,7 @@ class RecordedCity(Source):
         return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
 
     def clusters(self) -> tuple[InjectedCluster, ...]:
-        """See `Source`; they are unknown."""
+        """See `Source`. The clusters are unknown, so there are none."""
         return ()
 
     def _command(self, configuration: Path) -> list[str]:
@@ -147,7 +152,7 @@ class RecordedCity(Source):
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:
-    """The moment, or an earlier one that does not follow a gap: only gaps within a part are announced."""
+    """Return the moment, or an earlier one that follows no gap. Only gaps within a part are announced."""
     position = bisect.bisect_left(times, moment_s)
     while position > 1 and times[position] - times[position - 1] > GAP_S:
         position -= 1

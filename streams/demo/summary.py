@@ -20,12 +20,15 @@ from streams.redis_copy.keys import SPEAKING_TIERS
 
 
 class DemoError(Exception):
-    """The demo cannot go on, or its accounts do not balance; the message is one line."""
+    """The demo cannot go on, or its accounts do not balance. The message is one line."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts; alerts that reached the tier ``alert`` and how many of these ended; injected clusters.
+    """What became of the records, and which alerts and clusters there were.
 
+    ``opened``, ``ended``: alerts that reached the tier ``alert``, and how many of these ended.
+    ``watched``: alerts that stayed below it.
+    ``injected``, ``found``: injected clusters, and how many of these were found.
     ``delay_s``: median time from the third incident of a found cluster to its alert, in seconds of city time.
     """
 
@@ -47,7 +50,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class ScanLog:
-    """The topic ``scans`` as read so far: its last record, all revisions (id.revision), open alerts by revision."""
+    """The topic ``scans`` as read so far.
+
+    ``last``: its last record.
+    ``revisions``: names of all revisions: alert id, a full stop, the revision.
+    ``alerts``: revisions of open alerts, by name.
+    """
 
     consumer: KafkaConsumer
     kafka: KafkaSettings
@@ -78,7 +86,7 @@ class ScanLog:
                         self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
 
     def sent(self) -> int:
-        """Return how many records the topic ``incidents`` holds; raises KafkaError."""
+        """Return how many records the topic ``incidents`` holds. Raises KafkaError."""
         incidents = TopicPartition(self.kafka.topic("incidents"), 0)
         return int(self.consumer.end_offsets([incidents])[incidents])
 
@@ -91,7 +99,10 @@ class ScanLog:
 def summary(
     scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
 ) -> Summary:
-    """Return the summary of a run; ``sent``: records sent; ``changes``: entries of the Redis stream of alerts.
+    """Return the summary of a run.
+
+    ``sent``: number of records sent.
+    ``changes``: entries of the Redis stream of alerts.
 
     Raises:
         DemoError: The accounts do not balance.

@@ -29,16 +29,15 @@ The incidents that it shares with the clusters of each scan decide what becomes 
 - If a cluster goes to no alert, and fewer than half of its incidents are from open alerts, it has **split** off: it
   opens a new alert, which names the old one in `split_from`. With half or more it stays part of the old one.
 
-Every revision has a `reason`, why it was made, and a `notice`, what it tells a control room. Most notices are empty.
-After an alert has opened, its notices are: a higher tier than ever, its end, a change of tier, area or relative risk
-that comes with new or relocated members, and a reminder every `reminder_h`. Its last revision is always `ended` or
-`withdrawn`; it is withdrawn when too few of its members still stand, because the others were cancelled.
+Every revision has a `reason`, which says why it was made, and a `notice`, which says what it tells a control room. Most
+notices are empty. The last revision is always `ended` or `withdrawn`. An alert is withdrawn when members were
+cancelled and too few still stand.
 
 | notice | meaning |
 | --- | --- |
 | `opened` | the first revision: look at it |
 | `escalated` | rarer than ever before: `tier` has risen |
-| `tier_changed` | new members, and the cluster has another tier than at the last notice; `tier` keeps the highest |
+| `tier_changed` | new members, and the cluster has another tier than at the last notice (`tier` keeps the highest) |
 | `area_changed` | new or relocated members, mostly at other locations |
 | `risk_changed` | new members, and the relative risk has changed by more than `same_risk` |
 | `reminder` | nothing new for `reminder_h`, and it is still there |
@@ -55,22 +54,22 @@ A response is what a person does about an open alert. There are three, by the fi
 | `take` | I deal with it | none |
 | `outcome` | this is what it was: `genuine_series`, `venue`, `data_artefact` or `unknown`, in `outcome` | none |
 
-Each makes a silent revision, whose `response` shows the last response of each action: who gave it, when, and the
-outcome. State, tier, figures and later scans do not change, and an acknowledged alert still has notices when it
-escalates, changes or ends. A response that repeats the last one of its action, by the same user, makes no revision.
-One by another user replaces it. None can be undone.
+Each response makes a silent revision, whose `response` shows the last response of each action: who gave it, when, and
+the outcome. State, tier, figures and later scans do not change, and an acknowledged alert still has notices when it
+escalates, changes or ends. If the same user repeats the last response of an action, this makes no revision. If another
+user gives it, that replaces the last one. No response can be undone.
 
 **Who may.** Operators respond in the [console](console.md#who-may-look-and-who-may-act); viewers cannot. Programs use
 the console's API (`POST /api/alerts/{id}/take`, [an example](console.md#the-api)), or write a record to the topic
-`responses` ([schema](schemas/response.json), [an example](../README.md#run-it-on-your-kafka)): its key is the area, its
-`id` a new UUID, `at` the time by the sender's clock. Nobody checks the `user` of a record, so give the
-[right to write](how-to/restrict-access.md) that topic only to programs that know their users.
+`responses` ([schema](schemas/response.json), [an example](../README.md#run-it-on-your-kafka)). The key of the record is
+the area, `id` is a new UUID, and `at` is the time by the sender's clock. Nobody checks the `user` of a record, so give
+the [right to write](how-to/restrict-access.md) to that topic only to programs that know their users.
 
 **When.** A response takes effect at once, at the last closed tick, and has a separate scan record for that tick
 ([evidence](evidence.md)). It starts no scan, so incidents are found at the same ticks with and without responses.
 
-**What becomes of a bad one.** The API refuses it: 403 to viewers, 404 for an unknown alert, 409 if the alert is over,
-422 for an unknown outcome, 503 while Kafka or Redis is away. A bad record changes no alert. It goes to
+**If it is wrong.** The API refuses a wrong response: 403 to viewers, 404 for an unknown alert, 409 if the alert is
+over, 422 for an unknown outcome, 503 while Kafka or Redis is away. A wrong record changes no alert. It goes to
 `incidents.rejected` and counts in `hotspots_rejected_total`, with one of these reasons: `no_such_alert` (the alert is
 not open), `bad_response` (it does not match the schema), `no_area`, `unknown_area` or `wrong_partition` (its key).
 
@@ -80,42 +79,45 @@ A cluster of one category often stands out in the stream `all` too. Then it is t
 
 ## Reports that are still to come
 
-Reports come after the incidents, so some of the latest hours are still missing. `completeness` is the share of
-the reports of the alert's stream from its hours, `window_start` to now, that have usually come by now. 0.8 means that
-for four known incidents a fifth is usually still to come. It is learnt from the delays between occurrence and
-`reported_at`, as the window first saw each incident (with `revision`s, only versions 0 and 1), over the older half of
-what the window holds. Of recent incidents only the quickly reported are known, so they cannot be used yet. Reports
-slower than that half are not waited for. With fewer than 100 known delays in the stream the field is absent. It does
-not cover what happens between `reported_at` and the topic, such as a transfer once a night.
+Reports come after the incidents, so some reports of the latest hours are still missing. `completeness` says how many
+have usually come by now: it is a share of all reports of the alert's stream from its hours, `window_start` to now. With
+0.8 and four known incidents, a fifth is usually still to come.
+
+- It is learnt from the delays between occurrence and `reported_at`, as the window first saw each incident (with
+  `revision`s, only versions 0 and 1).
+- Only the older half of the window counts. Of recent incidents just the quickly reported ones are known yet.
+- Delays longer than that half are left out.
+- With fewer than 100 known delays in the stream the field is absent.
+- It does not cover what happens between `reported_at` and the topic, such as a transfer once a night.
 
 It changes neither `expected` nor `score`. The permutation model compares a location with the whole area in the same
-hours, of which as much is missing. It needs completeness only if delays differ between locations: one whose reports
-come later than the others' looks quieter than it is, and the others busier. The expectation-based model of the
-one-shot scan (`--model eb-poisson`) compares a location with its own past only, and expects for each interval the
-share that has come.
+hours, and there the same share is missing. Only where delays differ between locations does this mislead: a location
+whose reports come later than others' looks quieter than it is, and the others look busier. The expectation-based model
+of the one-shot scan (`--model eb-poisson`) compares a location only with its own past. It expects, for each interval,
+the share that has come.
 """
 
 _ARTEFACTS = f"""\
 ## What else may explain it
 
-Every revision lists in `artefacts` what, apart from a hot spot, may explain its incidents, with the largest share of
-them that one of these explains, 0 to 1, in `artefact_score`. Nothing is hidden, held back or ranked lower because of
-it: an artefact opens, ends and silences no alert, and changes neither its score nor its tier. Each has a `kind`, the
-number of `members` that it explains, and as its `score` their share of all.
+Every revision lists in `artefacts` what, apart from a hot spot, may explain its incidents. Each artefact has a `kind`,
+the number of `members` that it explains, and their share of all members as its `score`, 0 to 1. The largest of these
+scores is the alert's `artefact_score`. Nothing is hidden, held back or ranked lower because of an artefact. It opens,
+ends and silences no alert, and changes neither its score nor its tier.
 
-- `{ArtefactKind.STACK}`: incidents at one exact coordinate, at least {STACK_MEMBERS} and {STACK_SHARE:.0%} of all, if
-  as many have a chance below {STACK_CHANCE:g}, given how many of this stream's incidents in the zone lie there
-  over the whole window. It may be a geocoder's default point, or one address that is busier than ever. A coordinate
-  that always has its share is not one.
-- `{ArtefactKind.DUPLICATES}`: of incidents of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
-  other, in chains, all but one. Of ten calls about one fight that is nine. Times that are the end of an interval do
-  not count.
-- `{ArtefactKind.DENIED}`: incidents within `radius_m` of an entry of the area's `deny_list`, whose name is in `place`;
-  one artefact for each such entry.
+- `{ArtefactKind.STACK}`: incidents at one exact coordinate, at least {STACK_MEMBERS} and {STACK_SHARE:.0%} of all. So
+  many must have a chance below {STACK_CHANCE:g}, given how many of this stream's incidents in the zone lie there over
+  the whole window. The coordinate may be a geocoder's default point, or one address that is busier than ever. A
+  coordinate that always has its share is no stack.
+- `{ArtefactKind.DUPLICATES}`: incidents of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
+  other, directly or in a chain. They count as one event, and all but one are explained: of ten calls about one fight,
+  nine. A time that is the end of an interval does not count.
+- `{ArtefactKind.DENIED}`: incidents within `radius_m` of an entry of the area's `deny_list`. The entry's name is in
+  `place`, and each such entry is one artefact.
 - `{ArtefactKind.VENUE}`: one premises with several coordinates. At least {VENUE_SHARE:.0%} of all lie within
   {VENUE_M:g} m of one of them, no coordinate has half, and the zone is at least {4 * VENUE_M:g} m wide.
 
-Incidents that name only their `location` count at its centre; stacks leave them out.
+Incidents that name only their `location` count at its centre, except in a stack.
 `deny_list` is in [`config/monitor.toml`](../config/monitor.toml). A calibration does not depend on it.
 
 """

@@ -40,7 +40,7 @@ PUBLISHED: dict[str, Any] = {
 
 
 def schemas() -> dict[str, bytes]:
-    """Return file name -> JSON Schema (draft 2020-12), byte for byte as in ``docs/schemas``."""
+    """Return file name -> JSON Schema (draft 2020-12), as the bytes that ``docs/schemas`` holds."""
     files = {}
     for name, kind in PUBLISHED.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}

@@ -10,9 +10,9 @@ from streams.documents import alert_page, metrics_page, reference, schemas
 
 
 def documents(main: click.Group, annotated: str) -> dict[str, bytes]:
-    """Return file name, relative to ``docs`` -> content, for every generated document.
+    """Return the file name, relative to ``docs``, and the content of every generated document.
 
-    ``annotated`` is the text of ``config/monitor.toml``, whose comments explain each key.
+    ``annotated``: the text of ``config/monitor.toml``, whose comments explain each key.
     """
     pages = {"alerts.md": alert_page.document(), "metrics.md": metrics_page.document()}
     pages |= {f"reference/{name}": page for name, page in reference.pages(main, annotated).items()}

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from streams.local_services.kafka_jars import LocalServiceError, prepare
+from streams.local_services.kafka_jars import KAFKA_VERSION, LocalServiceError, prepare
 from streams.local_services.service import HOST, LocalService, free_port, launch
 
 _JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Dlog4j2.level=INFO")
@@ -57,9 +57,16 @@ class LocalKafka(LocalService):
     name = "Kafka"
 
     def __init__(
-        self, directory: Path, port: int = 0, settings: Mapping[str, str] = MappingProxyType({}), cluster_id: str = ""
+        self,
+        directory: Path,
+        port: int = 0,
+        version: str = KAFKA_VERSION,
+        *,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        cluster_id: str = "",
     ) -> None:
         super().__init__(directory, port)
+        self._version = version
         self._settings = settings
         self._cluster_id = cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
@@ -69,7 +76,8 @@ class LocalKafka(LocalService):
         return self.address
 
     def _command(self) -> list[str | Path]:
-        java: list[str | Path] = [_java(), *_JVM, f"-Djava.io.tmpdir={self.directory}", "-cp", f"{prepare()}/*"]
+        jars = prepare(version=self._version)
+        java: list[str | Path] = [_java(), *_JVM, f"-Djava.io.tmpdir={self.directory}", "-cp", f"{jars}/*"]
         data, settings = self.directory / "data", self.directory / "server.properties"
         # Only the node itself uses the controller's port, so it can differ from start to start.
         ports = {"port": self.port, "controller_port": free_port(self.name, 0)}

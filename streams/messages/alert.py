@@ -1,9 +1,9 @@
-"""An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, JSON, UTF-8.
+"""An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, in JSON and UTF-8.
 
-The bytes depend only on the alert, the area's settings and the configuration hash, so that replay, backtest and live
-running can be compared byte for byte. Figures are rounded (six digits; coordinates to 0.1 m); an unknown field is
-absent, never ``null``. What differs from run to run (version, host, offsets, latency) is :class:`Provenance`, in a
-header of the record.
+The bytes depend only on the alert, the area's settings and the configuration hash. So replay, backtest and live running
+can be compared byte for byte. Figures are rounded to six digits, coordinates to 0.1 m. An unknown field is absent,
+never ``null``. What differs from run to run (version, host, offsets, latency) is in :class:`Provenance`, a header of
+the record.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ Time = Annotated[datetime, Meta(tz=True)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 FIRST_YEAR, LAST_YEAR = 1800, 3100
-"""Bounds of every time: any zone can show it."""
+"""Bounds of every time. Any time zone can show the times between them."""
 
 
 class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
     """The centre of the alert's zone, degrees WGS 84: longitude, latitude.
 
-    It is a point and not a polygon because GeoJSON has no circle: the zone is the circle of ``radius_m`` around it, and
-    exactly the locations of ``cells``.
+    It is a point because GeoJSON has no circle. The zone is the circle of ``radius_m`` around it, or exactly the
+    locations of ``cells``.
     """
 
     coordinates: tuple[Longitude, Latitude]
 
 
 class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The last response of each kind to an alert; a kind without one is absent."""
+    """The last response of each kind to an alert. The fields of a kind that nobody has given are absent."""
 
     acknowledged_by: str | UnsetType = UNSET
     acknowledged_at: Annotated[
@@ -192,7 +192,7 @@ class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One revision of an alert: a CloudEvents 1.0 event in structured mode; ``source`` and ``id`` make it unique."""
+    """One revision of an alert, a CloudEvents 1.0 event in structured mode. Its ``source`` and ``id`` are unique."""
 
     specversion: Literal["1.0"]
     type: Literal["hotspots.alert"]
@@ -205,7 +205,7 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that published an event: what can differ between two runs over the same records."""
+    """The run that published an event. These fields can differ between two runs over the same records."""
 
     version: Annotated[str, Meta(description="of hotspot-monitor")]
     host: str
@@ -241,9 +241,9 @@ def alert_event(
     configuration_id: str,
     status: AlertStatus = "actual",
 ) -> bytes:
-    """Return the event of one revision; equal arguments give equal bytes.
+    """Return the event of one revision. Equal arguments give equal bytes.
 
-    ``settings`` and ``configuration_id`` (the configuration hash) belong to the Monitor that made the alert.
+    ``settings`` and ``configuration_id`` (the configuration hash) are those of the Monitor that made the alert.
     """
     zone, figures = ZoneInfo(settings.timezone), alert.figures
     risk = figures.observed / figures.expected if figures.expected else math.inf
@@ -313,7 +313,7 @@ def alert_event(
 
 
 def read_alert(value: bytes | None) -> AlertEvent:
-    """Return the event in a record of the topic ``alerts`` or an entry in Redis; fields of newer versions are ignored.
+    """Return the event in a record of the topic ``alerts`` or in an entry in Redis. Unknown fields are ignored.
 
     Raises:
         msgspec.DecodeError: It is not such an event; the text names the field.
@@ -322,7 +322,7 @@ def read_alert(value: bytes | None) -> AlertEvent:
 
 
 def is_delayed(provenance: bytes | None) -> bool:
-    """Return whether a revision was published long after its tick; without a provenance it was not.
+    """Return whether a revision was published long after its tick; False without a provenance.
 
     Raises:
         msgspec.DecodeError: It is not a provenance.

@@ -45,11 +45,11 @@ FIGURES = (
     "calibration",
     "seed",
 )
-"""Properties that are listed below the paragraph, where they are known."""
+"""Properties that are listed below the paragraph if they are known."""
 
 
 def paragraph(feature: AlertFeature, place: str = "") -> str:
-    """Return the revision in one paragraph; ``place``: a name for where it is, such as "near High Street"."""
+    """Return the revision in one paragraph. ``place``: a name for where it is, such as "near High Street"."""
     alert = feature.properties
     what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
     if alert.state is AlertState.WITHDRAWN:
@@ -102,7 +102,7 @@ def _life(alert: AlertProperties) -> str:
 
 
 def _responses(alert: AlertProperties) -> str:
-    """The responses to the alert, as a sentence."""
+    """Return the responses to the alert as a sentence."""
     if not isinstance(alert.response, AlertResponse):
         return ""
     last, zone = alert.response, alert.updated_at_local.tzinfo

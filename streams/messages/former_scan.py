@@ -1,4 +1,4 @@
-"""Scan records whose checkpoint has format 1: there an alert's figures lay flat among its other fields."""
+"""Scan records whose checkpoint has format 1. In it an alert's figures were fields of the alert itself."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _any = StrictDecoder[Any](Any)
 
 
 def as_format_2(value: bytes) -> bytes:
-    """Return a scan record with a checkpoint of format 2, the same bytes if it has one already.
+    """Return a scan record with a checkpoint of format 2; if it has one already, the same bytes.
 
     Raises:
         msgspec.DecodeError: It is not a scan record.

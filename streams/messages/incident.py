@@ -1,7 +1,7 @@
-"""Decoding records of `incidents`: to an incident, a tick, or a refusal with its reason. Pure, and never raises.
+"""Decodes records of the topic ``incidents``: to an incident, a tick mark, or a refusal. It never raises.
 
-A refusal repeats nothing of the record, which can hold data that must not be kept: its detail
-names only a field and a rule.
+A record can hold data that must not be kept, so a refusal repeats nothing of it: the detail names only a field and a
+rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from streams.configuration.reader import describe
 from streams.messages.records import Headers, misplaced
 
 TICK_HEADER = "tick"
-"""Header of a tick record: the time that the area's clock has reached, RFC 3339. The record's value is empty."""
+"""Header of a tick record: the time that the area's clock has reached, in RFC 3339. The record's value is empty."""
 
 REASONS = (
     "malformed_json",
@@ -51,8 +51,8 @@ def decode(
 ) -> tuple[str | None, Entry]:
     """Return the area of a record of the topic ``incidents``, one of ``areas``, and what the record holds.
 
-    The area is the key, else the field ``area``. It is None for a record of no area of this partition;
-    such a record is always refused.
+    The area is the key or, without a key, the field ``area``. It is None if the record belongs to no area of this
+    partition; such a record is always refused.
     """
     area = None
     if key:
@@ -83,7 +83,7 @@ def decode(
 
 
 def tick_header(headers: Headers) -> bytes | None:
-    """Return the time that a tick record announces, as written; None for another record."""
+    """Return the time that a tick record announces, as written; None for any other record."""
     return next((text for name, text in headers or () if name == TICK_HEADER), None)
 
 
@@ -102,7 +102,7 @@ def _tick(headers: Headers, area: str | None) -> TickMark | Refusal:
 
 
 def _invalid(error: msgspec.ValidationError) -> Refusal:
-    """The refusal of JSON that is no incident. The text is our own, because the library's can quote the value."""
+    """Return the refusal of JSON that is no incident. Its text is ours, since the library's can quote the value."""
     if isinstance(error.__cause__, ValueError):  # raised by Incident itself
         return Refusal("wrong_type", str(error.__cause__))
     text = str(error)
@@ -137,7 +137,7 @@ def _is_naive(error: msgspec.ValidationError) -> bool:
 
 
 def _holds_nan_or_infinity(value: bytes) -> bool:
-    """Whether the text is JSON apart from these tokens, which many JSON writers produce."""
+    """Return whether the text would be JSON without NaN and Infinity, which many JSON writers produce."""
     found: list[str] = []
     try:
         json.loads(value, parse_constant=found.append)

@@ -1,4 +1,4 @@
-"""Common parts of the records of every topic: partitions, headers, dead letters."""
+"""What the records of every topic share: partitions, headers, dead letters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def misplaced(where: str, area: str, partition: int, partitions: int, areas: Container[str]) -> Refusal | None:
-    """Return a refusal if the area is unknown or belongs to another partition, else None."""
+    """Return a refusal if the area is unknown or belongs to another partition; None otherwise."""
     if area not in areas:
         return Refusal("unknown_area", f"{where}: must be the name of a configured area")
     home = partition_of(area.encode(), partitions)
@@ -35,8 +35,8 @@ def misplaced(where: str, area: str, partition: int, partitions: int, areas: Con
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter: a refused record in the topic ``incidents.rejected``, whose retention is short.
 
-    ``value_bytes`` and ``value_sha256`` are of the whole value. ``key`` and ``value`` are the
-    original bytes in base64, each cut to a limit; they are absent if only the hash is kept.
+    ``value_bytes`` and ``value_sha256`` describe the whole value. ``key`` and ``value`` are the original bytes in
+    base64, each cut to a limit. They are absent if only the hash is kept.
     """
 
     reason: str
@@ -79,5 +79,5 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def encode(self) -> tuple[bytes | None, bytes]:
-        """Return key (the area, if the record belongs to one) and value (JSON) of the record to write."""
+        """Return the key (the area, None without one) and the value (JSON) of the record to write."""
         return (None if self.area is msgspec.UNSET else self.area.encode()), msgspec.json.encode(self)

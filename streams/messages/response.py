@@ -1,4 +1,4 @@
-"""Records of the topic ``responses``, and their decoding: to a response, or a refusal with its reason.
+"""Records of the topic ``responses``, and their decoding to a response, or to a refusal with its reason.
 
 As with incidents, decoding never raises, and a refusal repeats nothing of the record.
 """
@@ -32,7 +32,7 @@ class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The response of a person to an open alert. It holds no free text.
 
     Raises:
-        ValueError: The action is ``outcome`` and no outcome is given, or it is another and one is given.
+        ValueError: An outcome is missing for the action ``outcome``, or is given for another action.
     """
 
     id: Annotated[str, Meta(pattern=_UUID, description="a UUID (version 4) of this response, in lower case")]
@@ -58,7 +58,11 @@ class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResponseRecord(NamedTuple):
-    """A decoded record of the topic ``responses``; ``area`` is None for a record of no area of the partition."""
+    """A decoded record of the topic ``responses``.
+
+    ``arrival_s``: when the record reached the log, in seconds since 1970 UTC.
+    ``area``: None if the record belongs to no area of the partition.
+    """
 
     offset: int
     arrival_s: float
@@ -77,7 +81,7 @@ def decode_response(
 ) -> tuple[str | None, response.Response | Refusal]:
     """Return the area of a record of the topic ``responses``, one of ``areas``, and what the record holds.
 
-    The area is None for a record of no area of this partition; such a record is always refused.
+    The area is None if the record belongs to no area of this partition; such a record is always refused.
     """
     if not key:
         return None, Refusal("no_area", "key: missing; must be the area's name")

@@ -1,8 +1,9 @@
 """The topic ``scans``: one record for every closed tick and every response, each with a digest over the earlier ones.
 
-Besides the incidents, a restart needs only an area's last record. Each transaction ends with a record of the partition,
-whose key is ``#`` and its number. It gives the offsets of every area's last record and of the partition's own last
-record before the transaction, so that a restart reads little of a long log. It also counts the records of no area.
+To restart an area, a worker needs only the area's last record and its incidents. Each transaction ends with a record of
+the partition, whose key is ``#`` and the partition's number. That record gives the offset of every area's last record,
+and that of the partition's own last record before the transaction. So a restart reads little of a long log. The record
+also counts the rejected records of no area.
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ from streams.process.strict_json import StrictDecoder
 NO_DIGEST = ""
 
 Raw = tuple[bytes | None, ...]
-"""An input record as digests cover it: key, value, arrival and tick header; made by :func:`raw`."""
+"""An input record as digests cover it: key, value, arrival and tick header. :func:`raw` makes it."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A closed tick of an area, or a response, which takes effect at the last closed tick.
 
-    ``number`` counts the area's records from 1. ``next_offsets``: by input topic, the first offset that is not covered;
-    ``responses`` is absent before the first one. ``revisions``: alert id, a full stop, the revision. ``configuration``
-    and ``calibration`` (empty for none): hashes of what the Monitor used; both are in the topic ``settings`` in full.
-    ``is_silent``: the feed was silent. ``digest`` must be the last field: :func:`without_digest` cuts it off.
+    ``number``: counts the area's records from 1.
+    ``next_offsets``: by input topic, the first offset that is not covered; ``responses`` is absent before the first
+        one.
+    ``revisions``: names of the new revisions: alert id, a full stop, the revision.
+    ``configuration``, ``calibration``: hashes of what the Monitor used, the second empty without a calibration. The
+        topic ``settings`` holds both in full.
+    ``is_silent``: whether the feed was silent.
+    ``digest``: must be the last field, because :func:`without_digest` cuts it off.
     """
 
     area: str
@@ -56,12 +61,12 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def next_offset(self) -> int:
-        """The offset of the first record of the topic ``incidents`` that no scan record up to this one covers."""
+        """The first offset of the topic ``incidents`` that no scan record up to this one covers."""
         return self.next_offsets["incidents"]
 
     @property
     def next_response(self) -> int:
-        """The offset of the first record of the topic ``responses`` that no scan record up to this one covers."""
+        """The first offset of the topic ``responses`` that no scan record up to this one covers."""
         return self.next_offsets.get("responses", 0)
 
     @property
@@ -71,19 +76,21 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ids(NamedTuple):
-    """The hashes of the configuration and of the calibration (empty for none) that a Monitor uses."""
+    """The hashes of the configuration and the calibration (empty for none) that a Monitor uses."""
 
     configuration: str
     calibration: str
 
 
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a partition stands.
+    """How far a partition is processed.
 
-    ``next_offset``: the first record of no area that is not yet rejected. ``rejected``: how many were, by reason.
-    ``next_response``: the first record of the topic ``responses``, of any area, that has not yet taken effect.
-    ``scans``: by area, the offset in this topic of its last record before this transaction. ``previous``: the offset of
-    the partition's own last record, -1 for none.
+    ``next_offset``: offset of the first record of no area that is not yet rejected.
+    ``rejected``: by reason, how many records of no area were rejected.
+    ``next_response``: offset of the first record of the topic ``responses``, of any area, that has not yet taken
+        effect.
+    ``scans``: by area, the offset of its last scan record before this transaction.
+    ``previous``: the offset of the partition's own last record, -1 for none.
     """
 
     next_offset: int = 0
@@ -101,9 +108,9 @@ _partition_record = StrictDecoder[PartitionRecord](PartitionRecord)
 def scan_record(
     area: str, ids: Ids, result: ClosedTick | ResponseResult, previous: ScanRecord | None, inputs: Iterable[Raw]
 ) -> ScanRecord:
-    """Return the record of a closed tick or a response, chained to the area's ``previous`` one (None: the first).
+    """Return the record of a closed tick or of a response, chained to the area's ``previous`` one (None for the first).
 
-    ``inputs``: each input record of the tick, or the response, by :func:`raw`.
+    ``inputs``: each input record of the tick, or the response, as :func:`raw` returns it.
     """
     next_offsets = {"incidents": result.next_offset}
     next_response = previous.next_response if previous else 0
@@ -130,9 +137,9 @@ def scan_record(
 
 
 def chained_digest(previous: str, inputs: Iterable[Raw], undigested: bytes) -> str:
-    """Return SHA-256 in hex over the previous digest, each input record, and the scan record without its digest.
+    """Return the SHA-256 in hex over the previous digest, each input record, and the scan record without its digest.
 
-    Each part of an input follows its length in 8 bytes; for an absent part there are 8 bytes of 255.
+    Each part of an input comes after its length in 8 bytes. For an absent part there are 8 bytes of 255.
     """
     digest = hashlib.sha256(bytes.fromhex(previous))
     for each in inputs:
@@ -143,9 +150,9 @@ def chained_digest(previous: str, inputs: Iterable[Raw], undigested: bytes) -> s
 
 
 def without_digest(value: bytes, digest: str) -> bytes | None:
-    """Return the bytes of a scan record without its digest, which is its last field; None if it is not.
+    """Return the bytes of a scan record without its last field, the digest; None if that is not its last field.
 
-    They are cut and not encoded again, so that records of every version can be verified.
+    The bytes are cut, not encoded again, so that records of every version can be verified.
     """
     end = f',"digest":"{digest}"}}'.encode()
     return value[: -len(end)] + b"}" if value.endswith(end) else None
@@ -162,7 +169,7 @@ def encode(record: ScanRecord | PartitionRecord) -> bytes:
 
 
 def decode_scan(value: bytes) -> ScanRecord:
-    """Return a record of an area, converted if its checkpoint has a former format.
+    """Return an area's scan record. If its checkpoint has a former format, it is converted.
 
     Raises:
         msgspec.DecodeError: It is not such a record.
@@ -180,5 +187,5 @@ def decode_partition(value: bytes) -> PartitionRecord:
 
 
 def partition_key(partition: int) -> bytes:
-    """Return the key of a partition's own record; no area's name begins with ``#``."""
+    """Return the key of a partition's own record. No area's name begins with ``#``."""
     return f"#{partition}".encode()

@@ -1,4 +1,4 @@
-"""Settings records: the configurations and calibrations in full, in the topic ``settings``."""
+"""Settings records: the topic ``settings`` holds configurations and calibrations in full."""
 
 from __future__ import annotations
 

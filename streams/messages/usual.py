@@ -1,4 +1,4 @@
-"""The usual number of incidents at each location of an area, for maps: how many its window holds."""
+"""How many incidents the window of an area holds at each location, for maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Days = Annotated[float, Meta(ge=0, le=100_000)]
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
-    """The incidents of the four categories in an area's window by location; locations without any are left out."""
+    """The incidents of the four categories in an area's window, by location. Locations without any are left out."""
 
     written_at: Annotated[datetime | UnsetType, Meta(description="by the machine's clock")] = UNSET
     resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the entries of a `places_file`")]
@@ -31,7 +31,7 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, monitor: Monitor) -> Usual | None:
-        """Return an area's figures now, None before its first incident; only for the thread that owns the Monitor."""
+        """Return an area's figures now, None before its first incident. Call it from the Monitor's own thread."""
         window, locations = monitor.window, monitor.locations
         begins = window.baseline_begins() if window.has_time else None
         if begins is None:
@@ -51,7 +51,7 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def read(value: bytes) -> Usual:
-        """Return the figures in the value of the key in Redis; raises msgspec.DecodeError if it has none."""
+        """Return the figures in the value of the key in Redis; raise msgspec.DecodeError if it holds none."""
         return _decoder.decode(value)
 
     def encode(self, now: datetime) -> bytes:

@@ -1,6 +1,6 @@
 """Words for people: terms, figures and intervals. The console serves them to its page (``GET /static/terms.js``).
 
-The terms begin with a capital letter; within a sentence the first letter becomes small.
+The terms begin with a capital letter, which becomes small within a sentence.
 """
 
 from __future__ import annotations
@@ -62,14 +62,18 @@ NOTICES = {
     Notice.REMINDER: "Reminder",
     Notice.ENDED: "Ended",
 }
-"""Notices; a silent revision has no words."""
+"""Notices. A silent revision has none."""
 
 MATERIAL = (Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK)
-"""Notices of a change to an alert that people know: the page marks it as changed."""
+"""Notices of a change to an alert that people already know. The page marks such an alert as changed."""
 
 
 class ResponseTerms(NamedTuple):
-    """The reason of a response's revision, and the prefix of its fields in the alert: ``taken`` of ``taken_by``."""
+    """The names that a response has in an alert.
+
+    ``reason``: reason of the revision that it makes.
+    ``field``: prefix of its fields, such as ``taken`` of ``taken_by``.
+    """
 
     reason: Reason
     field: str
@@ -97,9 +101,11 @@ ARTEFACTS = {
 
 
 class FeedWords(NamedTuple):
-    """Words for the state of an area's feed: how bad it is, a text for a label, and a text that explains it.
+    """Words for the state of an area's feed. The page fills in what stands in braces.
 
-    The page fills in what stands in braces.
+    ``level``: how bad the state is.
+    ``short``: text for a label.
+    ``long``: text that explains it.
     """
 
     level: Literal["good", "warning", "bad"]

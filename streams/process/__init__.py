@@ -1,1 +1,1 @@
-"""Common parts of long-running processes: logs, threads, watchdog, metrics. Knows nothing of hot spots."""
+"""What long-running processes share: logs, threads, watchdog, metrics. Knows nothing of hot spots."""

@@ -1,4 +1,4 @@
-"""The machine's clock, the only one that a worker asks for the time; durations for metrics have a stopwatch."""
+"""The machine's clock, the only one that a worker asks for the time. Metrics measure durations on their own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """The time of the machine; a test can hand in another."""
+    """The time of the machine. A test can use another clock."""
 
     def now_s(self) -> float:
         """Return the wall-clock time, in seconds since 1970."""
         return time.time()
 
     def monotonic_s(self) -> float:
-        """Return a time that never goes back, in seconds from some moment."""
+        """Return a time in seconds that never goes back. Only differences of it mean something."""
         return time.monotonic()
 
     def now(self) -> datetime:

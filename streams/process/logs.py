@@ -1,4 +1,4 @@
-"""Logs of a long-running process: text for a person, JSON lines for a machine, both on standard error."""
+"""Logs of a long-running process, on standard error: text for a person, JSON lines for a machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and error where there is one."""
+    """One JSON object a line: time (RFC 3339, UTC), level, logger and message, and the error if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -37,16 +37,16 @@ class JsonLines(logging.Formatter):
 
 
 class NoFlood(logging.Filter):
-    """A filter that passes a warning or error once in ``REPEATED_AFTER_S``, with the number held back since the last.
+    """A filter that passes a repeated warning or error only once in ``REPEATED_AFTER_S``, with the number held back.
 
-    A repetition is the same text in our records, and the same text before formatting in libraries' records: with Kafka
-    away, the clients would write hundreds of lines a second.
+    Without it, the clients would write hundreds of lines a second while Kafka is away. A repetition has the same text;
+    in libraries' records, the same text before formatting.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}  # when let pass, and how many held back since
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}  # when one passed, how many were held back
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is written."""
@@ -70,7 +70,7 @@ class NoFlood(logging.Filter):
 
 
 def _log_thread(died: threading.ExceptHookArgs) -> None:
-    is_cancelled = isinstance(died.exc_value, asyncio.CancelledError)  # one of Faust's threads that was stopped
+    is_cancelled = isinstance(died.exc_value, asyncio.CancelledError)  # so end Faust's threads when they are stopped
     error = (died.exc_type, died.exc_value, died.exc_traceback) if died.exc_value and not is_cancelled else None
     log.log(
         logging.INFO if is_cancelled else logging.ERROR,
@@ -87,7 +87,7 @@ def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
 
 
 def set_up_logging(log_format: LogFormat) -> None:
-    """Log our information, warnings of the libraries, and what Python itself would write to standard error."""
+    """Log our own information, the libraries' warnings, and what Python itself would write to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(NoFlood())
     if log_format == "json":
@@ -96,6 +96,6 @@ def set_up_logging(log_format: LogFormat) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(OWN).setLevel(logging.INFO)
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it takes a busy machine for a fault
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns when the machine is only busy
     logging.captureWarnings(True)
     threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable

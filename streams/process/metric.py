@@ -1,4 +1,4 @@
-"""Metrics: how they are declared, and those that one process drives."""
+"""Metrics: how they are declared, and the ones that a process counts and sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Driven = TypeVar("Driven")
 
 @dataclass(frozen=True)
 class Metric(ABC, Generic[Driven]):
-    """One metric as it is declared; ``Driven`` is the client library's type for it."""
+    """One metric as it is declared. ``Driven`` is the client library's type for it."""
 
     name: str
     meaning: str
@@ -25,7 +25,7 @@ class Metric(ABC, Generic[Driven]):
 
     @abstractmethod
     def registered(self, registry: CollectorRegistry) -> Driven:
-        """Return the metric, registered, as the process drives it."""
+        """Register the metric and return it, as the process counts or sets it."""
 
 
 class Counter(Metric[prometheus_client.Counter]):
@@ -34,17 +34,17 @@ class Counter(Metric[prometheus_client.Counter]):
     kind = "counter"
 
     def registered(self, registry: CollectorRegistry) -> prometheus_client.Counter:
-        """Return the counter, registered."""
+        """Register and return the counter."""
         return prometheus_client.Counter(self.name, self.meaning, self.labels, registry=registry)
 
 
 class Gauge(Metric[prometheus_client.Gauge]):
-    """A value that rises and falls: driven, or computed as a ``family`` at each scrape."""
+    """A value that rises and falls. The process sets it, or computes it as a ``family`` at each scrape."""
 
     kind = "gauge"
 
     def registered(self, registry: CollectorRegistry) -> prometheus_client.Gauge:
-        """Return the gauge, registered."""
+        """Register and return the gauge."""
         return prometheus_client.Gauge(self.name, self.meaning, self.labels, registry=registry)
 
     def family(self) -> GaugeMetricFamily:
@@ -60,24 +60,24 @@ class Histogram(Metric[prometheus_client.Histogram]):
     buckets: tuple[float, ...] = ()
 
     def registered(self, registry: CollectorRegistry) -> prometheus_client.Histogram:
-        """Return the histogram, registered."""
+        """Register and return the histogram."""
         return prometheus_client.Histogram(
             self.name, self.meaning, self.labels, registry=registry, buckets=self.buckets
         )
 
 
 class Info(Metric[prometheus_client.Info]):
-    """Texts about the process, as labels of the value 1."""
+    """Texts about the process. They are the labels of a metric that has the value 1."""
 
     kind = "info"
 
     def registered(self, registry: CollectorRegistry) -> prometheus_client.Info:
-        """Return the info, registered."""
+        """Register and return the info."""
         return prometheus_client.Info(self.name.removesuffix("_info"), self.meaning, registry=registry)
 
 
 class ProcessMetrics:
-    """The metrics of one process, in ``registry``: the ``declared`` ones, and the standard ones of any process."""
+    """The metrics of one process, in ``registry``: those ``declared``, and the standard ones of any process."""
 
     def __init__(self, registry: CollectorRegistry, declared: Iterable[Metric[Any]]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class MetricsServer:
     """An HTTP server for ``/metrics``, ``/healthz`` and ``/readyz``, in a thread.
 
-    ``dead`` and ``not_ready`` each return None when all is well, else the reason in one line, which becomes the body
-    of a 503. Port 0 takes a free port; :meth:`start` puts its number into :attr:`port`.
+    ``dead`` and ``not_ready`` return None when all is well. Otherwise they return the reason in one line, which becomes
+    the body of a 503. Port 0 is any free port; :meth:`start` puts its number into :attr:`port`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MetricsServer:
         self._probes = {"/healthz": dead, "/readyz": not_ready}
 
     def start(self) -> None:
-        """Listen. Raises OSError if the port is taken or the host is not an address of this machine."""
+        """Listen on the port. Raises OSError if it is taken, or if the host is not an address of this machine."""
         self._server, self._thread = start_http_server(self.port, self._host, self._registry)
         self._server.set_app(self._respond)
         self.port = self._server.server_port

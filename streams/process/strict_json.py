@@ -1,4 +1,4 @@
-"""JSON from outside: decoded by one strict type, or refused by one kind of error."""
+"""JSON from outside. It is decoded to one strict type, or refused with one kind of error."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 T = TypeVar("T")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""A count, a whole number that every reader of JSON can hold."""
+"""A whole number from 0 on that every reader of JSON can hold."""
 
 
 class StrictDecoder(Generic[T]):
-    """A decoder for JSON of one type. Bytes that are not UTF-8, or nested too deeply, are a DecodeError too."""
+    """A decoder for JSON of one type. Bytes that are not UTF-8 or are nested too deeply are a DecodeError too."""
 
     def __init__(self, type_: Any) -> None:
         self._decode = msgspec.json.Decoder(type_).decode

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
-    """Let the process end on its own; after ``seconds``, call ``tidy`` and end it hard with ``code``."""
+    """Let the process end on its own. After ``seconds``, call ``tidy`` and end it at once with exit code ``code``."""
 
     def end() -> None:
         log.warning("did not end within %g s; killed, and everything on record is kept", seconds)
@@ -32,9 +32,9 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
 
 
 class Watchdog(BackgroundThread):
-    """A thread that calls ``stalled`` every second; a reason, one line, is logged and ends the process.
+    """A thread that calls ``stalled`` every second. If that gives a reason, it logs the reason and ends the process.
 
-    The process is ended hard, because a part that has stalled cannot be stopped in order.
+    A reason is one line. The process ends at once, because a part that has stalled cannot be stopped in order.
     """
 
     def __init__(self, stalled: Callable[[], str | None]) -> None:

@@ -1,6 +1,6 @@
 """The alerts in Redis: the application of one change, and the heartbeat.
 
-Needs Valkey, or Redis 6.2 or newer.
+Needs Valkey, or Redis 7 or newer: older versions are not tested.
 """
 
 from __future__ import annotations

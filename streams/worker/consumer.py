@@ -1,28 +1,23 @@
-"""The worker: Faust reads and acknowledges records, the engine scans and writes.
+"""The worker: a consumer group delivers records and acknowledges them, the engine scans and writes.
 
-Faust does not wait for the handler of an assignment. So the handler returns at once, and each new partition is rebuilt
-in a task while the agent fills its inbox. Records are acknowledged by hand.
+The group does not wait for the handler of an assignment. So the handler returns at once, and each new partition is
+rebuilt in a task while records fill its inbox.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
-import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
 
-import faust
-from faust.streams import Stream
-from faust.types import TP, StreamT
 from kafka.errors import KafkaError
 
 from streams.area_log.records import LogError
 from streams.areas.area import Area
+from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.reading import Cancelled, StalledError
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
@@ -35,8 +30,9 @@ from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
 from streams.worker.engine.rebuild import RebuildError, rebuild
 from streams.worker.engine.thread import Engine
-from streams.worker.faust_transport import faust_app
-from streams.worker.inbox import Inbox, Record
+from streams.worker.faust_group import FaustGroup, GroupError
+from streams.worker.group import Group, Message
+from streams.worker.inbox import Delivery, Inbox, Record
 from streams.worker.metrics import Metrics
 
 DONE, FAILED, FENCED = 0, 1, 3
@@ -66,7 +62,7 @@ class SharedIdError(LeaveError):
     """Another worker has joined the group under our instance id."""
 
 
-EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, KafkaError)
+EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, GroupError, KafkaError)
 """Failures that need no traceback."""
 
 
@@ -92,14 +88,15 @@ class Worker:
         areas: Mapping[str, Area],
         metrics: Metrics,
         clock: Clock = MACHINE,
+        broker: Broker = KAFKA,
     ) -> None:
         self._kafka = kafka
+        self._broker = broker
         self._clock = clock
         self._settings = settings
         self._instance = instance
         self._areas = areas
         self._metrics = metrics
-        self._topic = kafka.topic("incidents")
         self._owned: dict[int, Owned] = {}
         self._rebuilds = ThreadPoolExecutor(REBUILDS, thread_name_prefix="rebuild")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +107,7 @@ class Worker:
         self._generation = (0, 0)
         self._beat_s = clock.monotonic_s()
         self.engine = Engine(metrics, clock, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
-        self.responses = ResponseReader(kafka, areas, self.engine.respond)
+        self.responses = ResponseReader(kafka, areas, self.engine.respond, broker)
 
     # State for health checks; other threads call these
 
@@ -140,37 +137,27 @@ class Worker:
 
     # From start to end
 
-    async def run(self) -> int:
-        """Work until SIGTERM, SIGINT or a failure; returns the exit code."""
+    async def run(self, group: Group | None = None) -> int:
+        """Work in the group, by default Faust's, until SIGTERM, SIGINT or a failure; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
-        with tempfile.TemporaryDirectory(prefix="hotspots-", ignore_cleanup_errors=True) as folder:
-            app = faust_app(self._kafka, self._settings, self._instance, folder)
-            incidents = app.topic(
-                self._topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-            )
-            app.agent(incidents, name="incidents")(self._read)
-            app.on_partitions_revoked.connect(self._revoked)
-            app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
-            self.engine.start()
-            tasks = [asyncio.create_task(each) for each in (self._consume(app), self._observe(app), self._stop.wait())]
+        group = group or FaustGroup(self._kafka, self._settings, self._instance)
+        self.engine.start()
+        try:
+            tasks = [asyncio.create_task(each) for each in (group.run(self), self._observe(group), self._stop.wait())]
             finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in finished:
                 if task.exception() is not None:
                     self._fail(task.exception())
-            code = await self._leave(app, folder)
+            code = await self._leave(group)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            group.discard()
         return code
 
-    async def _consume(self, app: faust.App) -> None:
-        await app.start()
-        log.info("the worker has joined group %s", self._kafka.group)
-        await app.wait_until_stopped()
-        raise LeaveError(f"Faust has stopped: {app.crash_reason!r}")
-
-    async def _leave(self, app: faust.App, folder: str) -> int:
+    async def _leave(self, group: Group) -> int:
         """Stop reading; unless something failed, close the open ticks and put them on record; leave the group."""
         self._is_draining = True
         for owned in self._owned.values():
@@ -182,10 +169,8 @@ class Worker:
                 log.error("leaving before the last tick is on record: it takes over %s s; it is read again", DRAIN_S)
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
-        end_within(LEAVE_S, code, lambda: shutil.rmtree(folder, ignore_errors=True))
-        if self._failure is None:
-            await app.commit({self._topic})
-        await app.stop()
+        end_within(LEAVE_S, code, group.discard)
+        await group.leave(acknowledged=self._failure is None)
         self._rebuilds.shutdown(wait=False, cancel_futures=True)
         return code
 
@@ -203,64 +188,61 @@ class Worker:
 
     # Records
 
-    async def _read(self, stream: StreamT[Any]) -> None:
-        """The agent: decode records and pass them on to the engine."""
-        partitions, areas, max_bytes = self._kafka.partitions, self._areas, self._settings.max_record_bytes
-        async for event in cast(Stream[bytes], stream).noack().events():
-            message = event.message
-            owned = self._owned.get(message.partition)
-            if owned is None or self._is_draining:
-                continue  # not acknowledged, so it is delivered again
-            area, entry = decode(
-                message.key, message.value, message.headers, message.partition, partitions, areas, max_bytes
-            )
-            record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
-            await owned.inbox.take(record, event)
+    async def read(self, message: Message, delivery: Delivery) -> None:
+        """Decode a record and pass it on to the engine."""
+        owned = self._owned.get(message.partition)
+        if owned is None or self._is_draining:
+            return  # not acknowledged, so it is delivered again
+        area, entry = decode(
+            message.key,
+            message.value,
+            message.headers,
+            message.partition,
+            self._kafka.partitions,
+            self._areas,
+            self._settings.max_record_bytes,
+        )
+        record = Record(message.offset, message.timestamp, area, entry, message.key, message.value, message.headers)
+        await owned.inbox.take(record, delivery)
 
     def _cover(self, inbox: Inbox, covered: Mapping[str | None, int]) -> None:
         self._loop.call_soon_threadsafe(inbox.cover, covered)
 
-    async def _observe(self, app: faust.App) -> None:
+    async def _observe(self, group: Group) -> None:
         """Observe how far each partition is read."""
         while True:
             self._beat_s = self._clock.monotonic_s()
-            # One full inbox blocks the agent, and so every partition.
+            # One full inbox blocks the group, and so every partition.
             is_held = any(owned.inbox.is_full for owned in self._owned.values())
             for owned in list(self._owned.values()):
-                await self._observe_one(app, owned, is_held)
+                await self._observe_one(group, owned, is_held)
             await asyncio.sleep(OBSERVE_S)
 
-    async def _observe_one(self, app: faust.App, owned: Owned, is_held: bool) -> None:
-        tp = TP(self._topic, owned.number)
-        if app.rebalancing or tp not in app.consumer.assignment():
+    async def _observe_one(self, group: Group, owned: Owned, is_held: bool) -> None:
+        reached = await group.reached(owned.number)
+        if reached is None:
             return
-        end_offset = app.consumer.highwater(tp)
-        try:
-            position = await asyncio.wait_for(app.consumer.position(tp), OBSERVE_S)
-        except TimeoutError:
-            return
-        if position is None or end_offset is None:
-            return
+        position, end_offset = reached
         if position != owned.position or is_held:
             owned.position, owned.moved_s = position, self._clock.monotonic_s()
         owned.inbox.observe(position, end_offset, is_held)
 
     # Partitions
 
-    async def _revoked(self, *_args: Any, **_: Any) -> None:
+    async def revoked(self) -> None:
         """At the start of a rebalance: let the engine finish its transaction before another worker takes over."""
         await self._loop.run_in_executor(None, self.engine.suspend, SUSPEND_S)
 
-    async def _assigned(self, app: Any, assigned: Any, *_args: Any, **_: Any) -> None:
-        numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
-        self._expect_new_generation(app.consumer_generation_id)
-        for number in set(self._owned) - numbers:
+    async def assigned(self, numbers: Collection[int], generation: int) -> None:
+        """After a rebalance: let go of the partitions that are lost, and rebuild the new ones."""
+        self._expect_new_generation(generation)
+        for number in self._owned.keys() - set(numbers):
             owned = self._owned.pop(number)
             owned.lost.set()
             owned.inbox.close()
             self.engine.forget(number)
             self.responses.leave(number)
-        for number in sorted(numbers - set(self._owned)):
+        for number in sorted(set(numbers) - self._owned.keys()):
             inbox = Inbox(self._settings.inbox_records, self._loop, clock=self._clock)
             owned = Owned(number, inbox, self._clock.monotonic_s())
             self._owned[number] = owned
@@ -307,10 +289,10 @@ class Worker:
         """Take over a partition, and rebuild its areas as their scan records left them."""
         if owned.lost.is_set():
             raise Cancelled
-        publisher = Publisher(self._kafka, owned.number)
+        publisher = Publisher(self._kafka, owned.number, self._broker)
         try:
             max_bytes = self._settings.max_record_bytes
-            restored = rebuild(self._kafka, self._areas, owned.number, owned.lost, max_bytes)
+            restored = rebuild(self._kafka, self._areas, owned.number, owned.lost, max_bytes, self._broker)
             messages = Outgoing(self._kafka, self._settings, owned.number)
             settings = [each for area in restored.unwritten for each in messages.settings(area)]
             if settings:

@@ -1,1 +1,1 @@
-"""The one-shot scan of a file of cases. Nothing here knows the sliding window."""
+"""The one-shot scan of a file of cases. Knows nothing of the sliding window."""

@@ -17,9 +17,9 @@ DAYS = {"hour": 1 / 24, "day": 1.0, "year": 365.25}
 
 @dataclasses.dataclass(frozen=True)
 class Calendar:
-    """The intervals of a study, cut backwards from its end; the first one takes the rest.
+    """The intervals of a study. They are cut backwards from its end, and what is left over joins the first.
 
-    ``edges``: begin of each interval, and the end of the last, in days since 0001-01-01, (intervals + 1,).
+    ``edges``: beginning of each interval, and the end of the last, in days since 0001-01-01, (intervals + 1,).
     """
 
     unit: Unit
@@ -51,7 +51,7 @@ class Calendar:
         return len(self.edges) - 1
 
     def interval(self, moment: float) -> int | None:
-        """Return the interval of a moment (days since 0001-01-01); None outside the study."""
+        """Return the interval of a moment, which is in days since 0001-01-01; None outside the study."""
         if not self.edges[0] <= moment < self.edges[-1]:
             return None
         return bisect.bisect_right(self.edges, moment) - 1
@@ -65,7 +65,7 @@ class Calendar:
         return self._written(self.edges[interval + 1] - (DAYS["hour"] if self.unit == "hour" else 1))
 
     def strata(self) -> NDArray[np.int32]:
-        """Return each interval's hour of the week, or its weekday, or 0 for years; (intervals,)."""
+        """Return a stratum for each interval, (intervals,): its hour of the week, its weekday, or 0 if it is a year."""
         if self.unit == "year":
             return np.zeros(self.intervals, np.int32)
         per_week = 168 if self.unit == "hour" else 7
@@ -79,7 +79,9 @@ class Calendar:
 
 
 def moment(text: str) -> float:
-    """Return the days since 0001-01-01 of a year (its 1 July: docs/method.md section 2), a day or a local time.
+    """Return a year, a day or a local time as days since 0001-01-01.
+
+    A year stands for its 1 July (docs/method.md section 2).
 
     Raises:
         ValueError: The text is not a year, a day or a time.
@@ -91,7 +93,7 @@ def moment(text: str) -> float:
 
 
 def delay_s(occurred: str, reported: str) -> int:
-    """Return the seconds, at least 0, from occurrence to report; both are texts as :func:`moment` reads them.
+    """Return the seconds from occurrence to report, at least 0. Both are texts as :func:`moment` reads them.
 
     Raises:
         ValueError: A text is not a time, or only one of them has a UTC offset.

@@ -21,11 +21,11 @@ TIMES = ("date", "year", "occurred_at")
 POPULATIONS = ("population", "expected_weight")
 COORDINATES = (("longitude", "latitude"), ("x_km", "y_km"), ("x", "y"))
 LONGEST_DELAY_S = 2**31 - 1
-"""Longest delay of a report, in seconds; longer ones are cut."""
+"""Longest delay of a report, in seconds. Longer delays count as this long."""
 
 
 class StudyError(ValueError):
-    """A file or an option of a study cannot be used; the message is one line: where, what is wrong, what is right."""
+    """A file or an option of a study cannot be used. The message is one line: where, what is wrong, what is right."""
 
 
 class Row(NamedTuple):
@@ -37,9 +37,12 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Places:
-    """The locations of a study, in byte order of their names; ids at one point are one location.
+    """The locations of a study, in byte order of their names. Ids at one point are one location.
 
-    ``ids``: the ids of each location, its name first. ``points``: kilometres, (L, 2), or on the sphere (L, 3).
+    ``ids``: the ids of each location, its name first.
+    ``points``: in kilometres, on a plane, (L, 2), or on the sphere, (L, 3).
+    ``coordinates``: the two coordinates of each location as in the file, whose columns are ``columns``.
+    ``index``: id -> index of its location.
     """
 
     ids: tuple[tuple[str, ...], ...]
@@ -50,11 +53,11 @@ class Places:
 
     @property
     def is_sphere(self) -> bool:
-        """Whether distances are chords on the sphere."""
+        """Whether the locations lie on the sphere, so that distances are chords."""
         return self.columns == COORDINATES[0]
 
     def radius_km(self, distance: float) -> float:
-        """Return the length on the ground of a straight distance."""
+        """Return the length on the ground of a straight distance, in kilometres."""
         if not self.is_sphere:
             return distance
         radius_km = EARTH_RADIUS_M / 1000
@@ -63,11 +66,13 @@ class Places:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """The cases within the study, one entry each: location, interval, class (index into ``groups``), int32, (N,).
+    """The cases within the study.
 
-    ``covariates``: the columns whose values make a class. ``outside``: number of cases before or after the study.
-    ``delay_s``: seconds to each report, int32, (N,), -1 where not known. ``reported_until``: moment of the last report,
-    in days since 0001-01-01, 0 without reports.
+    ``place``, ``interval``, ``group``: location, interval and class (index into ``groups``) of each case, int32, (N,).
+    ``covariates``: the columns whose values make a class.
+    ``outside``: number of cases before or after the study.
+    ``delay_s``: seconds to each case's report, -1 if unknown, int32, (N,).
+    ``reported_until``: moment of the last report, in days since 0001-01-01, 0 without reports.
     """
 
     place: NDArray[np.int32]
@@ -81,7 +86,7 @@ class Cases:
 
 
 def read_places(path: Path) -> Places:
-    """Read ``location_id`` with ``longitude, latitude`` (degrees), ``x_km, y_km`` or ``x, y`` (kilometres).
+    """Read locations: ``location_id`` with ``longitude, latitude`` (degrees), ``x_km, y_km`` or ``x, y`` (kilometres).
 
     Raises:
         StudyError: The file cannot be used.
@@ -112,11 +117,11 @@ def read_places(path: Path) -> Places:
 
 
 def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool = False) -> Cases:
-    """Read cases (``location_id, date`` or ``year``, ``count``, covariates), or incidents with coordinates.
+    """Read cases (``location_id``, ``date`` or ``year``, ``count``, covariates), or incidents with coordinates.
 
-    An incident (``occurred_at, longitude, latitude``; no ``location_id``) counts for the nearest location, at the local
-    time in the file; its other columns are left out. ``with_delays``: read ``reported_at`` beside ``occurred_at``;
-    it is never a covariate.
+    An incident has no ``location_id``, but ``occurred_at``, ``longitude`` and ``latitude``. It counts for the nearest
+    location, at the local time in the file; its other columns are ignored. With ``with_delays``, ``reported_at`` is
+    read beside ``occurred_at``. It is never a covariate.
 
     Raises:
         StudyError: The file cannot be used.
@@ -214,7 +219,7 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
 
 
 def _read(path: Path) -> tuple[list[str], Iterator[Row]]:
-    """Return the names of the columns, and the rows, each as long as the header."""
+    """Return the names of the columns, and the rows. Each row is as long as the header."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""`hotspots scan`: from the analyst's files to clusters with their p-values."""
+"""`hotspots scan`: finds clusters, with their p-values, in the analyst's files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from streams.analyst.study.files import (
 
 ModelName = Literal["permutation", "poisson", "eb-poisson"]
 MAX_DURATION_SHARE = {"permutation": 0.5, "poisson": 0.9, "eb-poisson": 0.9}
-"""Longest window of each model, as a share of the study (docs/method.md section 3)."""
+"""Longest time span of each model, as a share of the study (docs/method.md section 3)."""
 MAX_PAIRS = 200_000_000
-"""Largest number of pairs of neighbours: without a radius, every location is a neighbour of every other."""
+"""Largest number of pairs of neighbours. Without a radius, every location is a neighbour of every other."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """The options of the command; ``max_duration`` in intervals."""
+    """The options of the command. ``max_duration`` is in intervals."""
 
     cases: Path
     locations: Path
@@ -60,7 +60,7 @@ class Request:
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """A cluster with the names of the files; dates are inclusive."""
+    """A cluster in the names of the files. ``start`` and ``end`` are inclusive."""
 
     centre: str
     locations: tuple[str, ...]
@@ -118,13 +118,13 @@ def read(request: Request) -> Study:
         if request.model == "permutation"
         else _poisson(request, cases, calendar, places)
     )
-    # Earlier analyses have no share of a study that had not ended.
+    # Without a limit on shares: earlier analyses could not know the cases of the whole study.
     near = _neighbours(request, places, None if question.adjust_from is not None else model.mass)
     return Study(request, calendar, places, cases, near, model, question)
 
 
 def scan(study: Study, step: Callable[[int], object]) -> Report:
-    """Scan the study; ``step`` is called with the number of new replications."""
+    """Scan the study. ``step`` is called with the number of replications made since the previous call."""
     cases = StudyCases(study.cases.place, study.cases.interval, study.calendar.intervals)
     return _report(study, scan_study(study.model, cases, study.near, study.question, step))
 
@@ -214,7 +214,10 @@ def _expectation(cases: Cases, calendar: Calendar, near: Neighbours, question: Q
 
 
 def _completeness(cases: Cases, calendar: Calendar) -> NDArray[np.float64]:
-    """Return each interval's completeness at the study's end or the last report, if later; 1 where it is not known."""
+    """Return each interval's completeness, 1 where it is unknown.
+
+    It is as of the study's end, or as of the last report if that is later.
+    """
     edges_s = [round(86_400 * edge) for edge in calendar.edges]
     now_s = max(edges_s[-1], round(86_400 * cases.reported_until))
     longest_s = min((now_s - edges_s[0]) // 2, LONGEST_DELAY_S)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
 from streams.configuration.kafka import KafkaSettings
 from streams.process.background_thread import BackgroundThread
@@ -24,7 +26,9 @@ class KafkaWatch(BackgroundThread):
     The worker's clients do not depend on it: they wait for Kafka and go on when it is back.
     """
 
-    def __init__(self, kafka: KafkaSettings, metrics: Metrics, owned: Callable[[], Sequence[int]]) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, metrics: Metrics, owned: Callable[[], Sequence[int]], broker: Broker = KAFKA
+    ) -> None:
         super().__init__("kafka-watch")
         self._kafka = kafka
         self._metrics = metrics
@@ -37,6 +41,7 @@ class KafkaWatch(BackgroundThread):
             recovery=f"Kafka at {self._kafka.bootstrap} answers again",
             level=logging.ERROR,
             failed=lambda: metrics.kafka_up(False),
+            broker=broker,
         )
 
     def away(self) -> str | None:
@@ -46,7 +51,7 @@ class KafkaWatch(BackgroundThread):
     def _run(self) -> None:
         self._consumer.run(self._stopping, lambda _: None, self._ask, ASK_S)
 
-    def _ask(self, consumer: KafkaConsumer) -> None:
+    def _ask(self, consumer: Reader) -> None:
         topic = self._kafka.topic("incidents")
         numbers = self._owned() or range(self._kafka.partitions)
         consumer.end_offsets([TopicPartition(topic, number) for number in numbers], timeout_ms=TIMEOUT_MS)

@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
 from streams.areas.health import HealthSource
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
 from streams.brokers.topics import retention_ms
 from streams.configuration.kafka import KafkaSettings
@@ -62,11 +64,14 @@ class RedisFeeder(BackgroundThread):
         metrics: Metrics,
         heartbeat_s: float = 10.0,
         clock: Clock = MACHINE,
+        broker: Broker = KAFKA,
     ) -> None:
         super().__init__("redis-feeder")
         self._topic = kafka.topic("alerts")
         self._areas = tuple(areas)
-        self._consumer = RetryingConsumer(kafka, log, fault="alerts cannot be read", recovery="alerts are read again")
+        self._consumer = RetryingConsumer(
+            kafka, log, fault="alerts cannot be read", recovery="alerts are read again", broker=broker
+        )
         self._health = health
         self._usual = usual
         self._metrics = metrics
@@ -85,7 +90,7 @@ class RedisFeeder(BackgroundThread):
         with closing(self._copy):
             self._consumer.run(self._stopping, self._assign, self._feed)
 
-    def _assign(self, consumer: KafkaConsumer) -> None:
+    def _assign(self, consumer: Reader) -> None:
         self._is_placed = False
         self._beat_at = 0.0
         topic = self._topic
@@ -95,7 +100,7 @@ class RedisFeeder(BackgroundThread):
         self._partition = {area: TopicPartition(topic, partition_of(area.encode(), partitions)) for area in self._areas}
         consumer.assign(sorted(set(self._partition.values())))
 
-    def _feed(self, consumer: KafkaConsumer) -> None:
+    def _feed(self, consumer: Reader) -> None:
         is_due = self._clock.monotonic_s() >= self._beat_at
         if is_due:
             self._beat_at = self._clock.monotonic_s() + self._heartbeat_s
@@ -117,7 +122,7 @@ class RedisFeeder(BackgroundThread):
             self._is_placed = False
             self._stopping.wait(PAUSE_S)
 
-    def _place(self, consumer: KafkaConsumer) -> None:
+    def _place(self, consumer: Reader) -> None:
         """Seek to the offsets that Redis holds."""
         self._usual_written.clear()
         for area in self._areas:
@@ -147,7 +152,7 @@ class RedisFeeder(BackgroundThread):
         first = self._first.get(self._partition[area], 0)
         self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record)
 
-    def _beat(self, consumer: KafkaConsumer) -> None:
+    def _beat(self, consumer: Reader) -> None:
         """Write the heartbeats, and notice whether Redis still holds what it did.
 
         An area without news advances to the partition's position; otherwise it would hold back the next start.
@@ -165,7 +170,7 @@ class RedisFeeder(BackgroundThread):
                 self._advance(area, position)
         self._metrics.redis_up(True)
 
-    def _measure(self, consumer: KafkaConsumer) -> None:
+    def _measure(self, consumer: Reader) -> None:
         """Measure how much the topic holds, and how much of it is not in Redis."""
         partitions = consumer.assignment()
         try:

@@ -10,9 +10,11 @@ import logging
 import threading
 from collections.abc import Callable, Container, Sequence
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.response import ResponseRecord, decode_response
@@ -39,12 +41,14 @@ class ResponseReader(BackgroundThread):
         kafka: KafkaSettings,
         areas: Container[str],
         respond: Callable[[Partition, Sequence[ResponseRecord], Callable[[], None]], None],
+        broker: Broker = KAFKA,
     ) -> None:
         super().__init__("responses")
         self._kafka = kafka
         self._topic = kafka.topic("responses")
         self._areas = areas
         self._respond = respond
+        self._broker = broker
         self._followed: dict[int, Partition] = {}
         self._reading: dict[int, Partition] = {}  # the assignment of the open consumer
 
@@ -62,14 +66,15 @@ class ResponseReader(BackgroundThread):
             log,
             fault="responses cannot be read",
             recovery="responses are read again",
+            broker=self._broker,
             max_poll_records=POLL_RECORDS,
         )
         consumer.run(self._stopping, self._opened, self._read)
 
-    def _opened(self, _: KafkaConsumer) -> None:
+    def _opened(self, _: Reader) -> None:
         self._reading = {}
 
-    def _read(self, consumer: KafkaConsumer) -> None:
+    def _read(self, consumer: Reader) -> None:
         if self._reading != self._followed:
             self._reading = self._followed
             consumer.assign([TopicPartition(self._topic, number) for number in self._reading])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from streams.brokers.connection import MAX_REQUEST_BYTES, producer_arguments
+from streams.brokers.broker import KAFKA, Broker
 from streams.configuration.kafka import KafkaSettings
 from streams.worker.engine.outgoing import OutgoingRecord
 
@@ -30,13 +29,9 @@ class Publisher:
         KafkaError: Kafka cannot be reached, or refuses.
     """
 
-    def __init__(self, kafka: KafkaSettings, partition: int) -> None:
+    def __init__(self, kafka: KafkaSettings, partition: int, broker: Broker = KAFKA) -> None:
         self._partition = partition
-        self._producer = KafkaProducer(
-            **producer_arguments(kafka),
-            transactional_id=f"{kafka.topic('scans')}.{partition}",
-            max_request_size=MAX_REQUEST_BYTES,
-        )
+        self._producer = broker.writer(kafka, f"{kafka.topic('scans')}.{partition}")
         self._producer.init_transactions()
         self._is_fenced = False
 
@@ -84,9 +79,4 @@ class Publisher:
 
     def close(self) -> None:
         """Release the partition; the next owner aborts a transaction that is not committed."""
-        try:
-            self._producer.close(timeout=1)
-        except KafkaTimeoutError:
-            # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
-            # take a new epoch when Kafka is back, and fence the owner of the partition at that time.
-            self._producer._sender.force_close()
+        self._producer.close(timeout=1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiokafka.errors
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
@@ -19,8 +19,9 @@ from streams.area_log.last_records import last_records
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
-from streams.brokers.connection import UNCOMMITTED, consumer_arguments
-from streams.brokers.reading import read_log
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
+from streams.brokers.connection import UNCOMMITTED
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -58,6 +59,7 @@ def rebuild(
     partition: int,
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker = KAFKA,
 ) -> Restored:
     """The areas of one partition as their last scan records left them.
 
@@ -69,14 +71,14 @@ def rebuild(
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
-    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
+    with closing(broker.reader(kafka)) as consumer:
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
     restored = Restored(own=own, last=last)
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
         record = last.get(name)
-        area, coming = as_calibrated(configured, record, kafka, max_record_bytes)
+        area, coming = as_calibrated(configured, record, kafka, max_record_bytes, broker)
         restored.watched[name] = area
         if coming is not None:
             restored.coming[name] = coming
@@ -85,14 +87,14 @@ def rebuild(
             restored.unwritten.append(area)
     if last:
         incidents = TopicPartition(kafka.topic("incidents"), partition)
-        span = _span(kafka, incidents, last)
-        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes)
+        span = _span(kafka, incidents, last, broker)
+        _refill(kafka, restoring, last, incidents, span, cancelled, max_record_bytes, broker)
     restored.monitors = {name: each.monitor() for name, each in restoring.items()}
     restored.seconds = time.perf_counter() - started
     return restored
 
 
-def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: int, own: PartitionRecord) -> None:
+def _check_responses(kafka: KafkaSettings, consumer: Reader, partition: int, own: PartitionRecord) -> None:
     responses = TopicPartition(kafka.topic("responses"), partition)
     if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
         raise RebuildError(
@@ -102,7 +104,7 @@ def _check_responses(kafka: KafkaSettings, consumer: KafkaConsumer, partition: i
 
 
 def as_calibrated(
-    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int
+    area: Area, record: ScanRecord | None, kafka: KafkaSettings, max_record_bytes: int, broker: Broker = KAFKA
 ) -> tuple[Area, CalibrationFile | None]:
     """Return an area as its last scan record left it, and the calibration to use from its next boundary on, if any.
 
@@ -112,7 +114,7 @@ def as_calibrated(
     if record is None or area.nightly is None:
         return area, None
     fitting = []
-    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes)):
+    for made in calibrations_on_record(KafkaLog(kafka, area.name, max_record_bytes, broker)):
         faults = misfits(made, area)
         if made.calibration.budget != area.nightly.budget:
             faults.append(f"the budget was {made.calibration.budget:g} a week, it is {area.nightly.budget:g} now")
@@ -132,9 +134,11 @@ def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
     return known is None or made.made_at > known.made_at
 
 
-def _span(kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
+def _span(
+    kafka: KafkaSettings, incidents: TopicPartition, last: Mapping[str, ScanRecord], broker: Broker
+) -> tuple[int, int]:
     """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
-    with closing(KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)) as consumer:
+    with closing(broker.reader(kafka, **UNCOMMITTED)) as consumer:
         first = consumer.beginning_offsets([incidents])[incidents]
         present = consumer.end_offsets([incidents])[incidents]
     start = min(record.lowest_offset for record in last.values())
@@ -164,6 +168,7 @@ def _refill(
     span: tuple[int, int],
     cancelled: threading.Event,
     max_record_bytes: int,
+    broker: Broker,
 ) -> None:
     """Read the log once and fill every window."""
     partition, partitions = incidents.partition, kafka.partitions
@@ -180,6 +185,6 @@ def _refill(
             restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
     try:
-        read_log(kafka, incidents.topic, partition, *span, take, cancelled)
+        broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
         raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from detectors.area.neighbours import Neighbours
-from detectors.kernels.centres import best_per_centre, hopeful_centres, without_overlap
+from detectors.kernels.centres import best_per_centre, cases_within, hopeful_centres, near_any, without_overlap
 from detectors.kernels.null import deal, guide, redraw
 from detectors.kernels.pairs import linked_groups, numbers_around
 from detectors.kernels.ratio import Cases, Rows, log_likelihood_ratio
@@ -137,6 +137,17 @@ def test_hopeful_centres(problem: Problem, min_cases: int, floor: float, is_alon
     llr, _, _ = best_per_centre(everyone, *windows, 0.0, floor)
     assert hopeful[llr > floor].all()
     assert not hopeful_centres(everyone, *windows, 1e9).any()
+
+
+@quickly
+@given(problem=problems(), data=st.data())
+def test_centres_near_some_locations_and_the_cases_within_reach_of_centres(problem: Problem, data: st.DataObject):
+    some = data.draw(st.lists(st.integers(0, len(problem.points) - 1), unique=True))
+    counts = [sum(location == each for location, _ in problem.cases) for each in range(len(problem.points))]
+    near = near_any(np.array(some, np.int64), problem.near.rows)
+    assert near.tolist() == [any(each in some for each in row) for row in problem.rows]
+    within = cases_within(int32(some), problem.near.rows, int32(counts))
+    assert within.tolist() == [sum(counts[each] for each in problem.rows[centre]) for centre in some]
 
 
 def test_a_tie_goes_to_fewest_locations_then_to_the_shortest_window():

@@ -145,7 +145,7 @@ def test_missing_java_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_two_first_starts_at_once_share_one_complete_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both_fetched = Barrier(2)
 
-    def fetch(folder: Path, repository: Path, progress: Callable[[str], None]) -> None:
+    def fetch(folder: Path, repository: Path, progress: Callable[[str], None], version: str) -> None:
         (folder / "kafka.jar").write_text("jar")
         both_fetched.wait(10)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
+from streams.brokers import broker as brokers
 from streams.brokers import retrying_consumer
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.configuration.kafka import KafkaSettings
@@ -70,7 +71,7 @@ def test_a_consumer_that_fails_is_closed_and_opened_again(
         if len(turns) == 4:
             stopping.set()
 
-    monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
+    monkeypatch.setattr(brokers, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 0.0)
     retrying = consumer(failed=lambda: failures.append(retrying.is_failing), max_poll_records=7, **level)
     retrying.run(stopping, lambda _: opened.append(broker.opened), turn)
@@ -92,7 +93,7 @@ def test_another_error_than_kafkas_is_raised_and_the_consumer_closed(monkeypatch
     def turn(_: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
+    monkeypatch.setattr(brokers, "KafkaConsumer", broker)
     with pytest.raises(ValueError):  # noqa: PT011 (it has no text)
         consumer().run(threading.Event(), lambda _: None, turn)
     assert broker.closed == 1
@@ -101,7 +102,7 @@ def test_another_error_than_kafkas_is_raised_and_the_consumer_closed(monkeypatch
 @pytest.mark.parametrize("fails", [(), (1,)], ids=["between turns", "after a failure"])
 def test_it_stops_at_once_while_it_waits(monkeypatch: pytest.MonkeyPatch, fails: tuple[int, ...]) -> None:
     broker, stopping = Broker(*fails), WatchedEvent()
-    monkeypatch.setattr(retrying_consumer, "KafkaConsumer", broker)
+    monkeypatch.setattr(brokers, "KafkaConsumer", broker)
     monkeypatch.setattr(retrying_consumer, "PAUSE_S", 60.0)
     thread = threading.Thread(target=consumer().run, args=(stopping, lambda _: None, lambda _: None, 60.0))
     thread.start()
