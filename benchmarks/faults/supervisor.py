@@ -19,7 +19,7 @@ RESTART_S = 1.0
 CHECK_S = 0.1
 LEAVE_S = 45.0
 """Time limit for a process to end in order, in seconds."""
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 """Time limit for an answer over HTTP, in seconds."""
 
 
