@@ -7,8 +7,9 @@ import random
 from benchmarks.faults.fault import Setting, fault
 from benchmarks.faults.stage import SESSION_S, Stage
 
-LIFE_S = (0.5, 6.0)
-"""Shortest and longest life of a worker that is killed, in seconds: from its start through rebuild and scans."""
+STARTING_S, AT_WORK_S = (0.5, 5.0), (0.0, 3.0)
+"""Shortest and longest life of a worker that is killed, in seconds: every other one counts from its start, the others
+from the moment at which it serves its metrics, so that kills fall into start, rebuild, scan and transaction."""
 
 
 @fault("no fault")
@@ -19,16 +20,16 @@ def nothing(stage: Stage) -> None:
 
 @fault("worker killed at {kills} moments (SIGKILL)", rule="HotspotsWorkerRestarts")
 def killed(stage: Stage) -> None:
-    """Each life is of another length, so that the kills fall into start, rebuild, scan and transaction."""
+    """Each life is of another length."""
     chance = random.Random(23)
-    lives = 0
-    while lives < stage.form.kills:
-        pid = stage.worker.process.process.pid
-        stage.hold(chance.uniform(*LIFE_S))
-        if stage.worker.process.process.pid == pid:
-            stage.worker.kill()
-            lives += 1
-        while stage.worker.process.process.pid == pid:
+    for life in range(stage.form.kills):
+        former = stage.worker.process
+        if life % 2:
+            stage.hold_served(chance.uniform(*AT_WORK_S))
+        else:
+            stage.hold(chance.uniform(*STARTING_S))
+        stage.worker.kill()
+        while stage.worker.process is former:
             stage.hold(0.05)
 
 
