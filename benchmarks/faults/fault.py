@@ -20,7 +20,7 @@ class Form(NamedTuple):
     kills: int = 200
 
 
-FULL, SHORT = Form(), Form(away_s=8.0, cut_s=8.0, kills=6)
+FULL, SHORT = Form(), Form(away_s=8.0, cut_s=8.0, kills=4)
 
 
 class Setting(NamedTuple):

@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import stamina
 from kafka.errors import KafkaError
 from redis import RedisError
 
@@ -16,6 +17,7 @@ from benchmarks.faults.observe import Observer, problems_on_page
 from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
 from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision, untold
+from streams.local_services.kafka_jars import LocalServiceError
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
 
@@ -25,8 +27,13 @@ RECOVERY_S = 240.0
 CHECK_S = 0.5
 
 
+@stamina.retry(on=LocalServiceError, attempts=3)
 def run(fault: Fault, form: Form) -> Row:
-    """Inflict a fault on a stage of its own and return what became of it."""
+    """Inflict a fault on a stage of its own and return what became of it.
+
+    It begins again if a server does not start: another process can take a port that was free, or that of a server which
+    is away at the moment.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="hotspots-fault-", ignore_cleanup_errors=True) as folder,
         Stage(Path(folder), fault, form) as stage,

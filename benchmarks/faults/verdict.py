@@ -118,7 +118,7 @@ def _account(verdict: Verdict, site: Deployment, area: str, inputs: Sequence[Con
     log = KafkaLog(site.kafka, area, MAX_RECORD_BYTES)
     found = audit(log, lambda: None)
     verdict.wrong += len(found.breaks)
-    verdict.notes += [f"{area}: {each.fault}" for each in found.breaks]
+    verdict.notes += [f"{area}: {each.fault}" for each in found.breaks[:1]]
     mine = sum(record.key == area.encode() for record in inputs)
     read = _accounts(site, area)
     verdict.lost += max(0, mine - read)
@@ -136,7 +136,7 @@ def _derive(verdict: Verdict, site: Deployment, area: str, written: Sequence[byt
     """Derive every revision of the area again; each alert must have each of its revisions once."""
     result = reproduce(KafkaLog(site.kafka, area, MAX_RECORD_BYTES), None, lambda: None)
     verdict.wrong += len(result.differences)
-    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:3]]
+    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:1]]
     found = Counter(map(revision, written))
     verdict.doubled += sum(number - 1 for number in found.values())
     last: dict[str, int] = {}
