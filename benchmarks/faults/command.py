@@ -35,18 +35,22 @@ def main(only: tuple[str, ...], short: bool, at_once: int) -> None:
     chosen = [each for each in FAULTS.values() if is_chosen(each, only)]
     if not chosen:
         raise click.ClickException(f"no fault of that name; there are: {', '.join(FAULTS)}")
+    fallen_short: list[str] = []
     lanes = ThreadPoolExecutor(at_once)
     running = [lanes.submit(measured, each, form) for each in chosen]
     try:
         for number, future in enumerate(as_completed(running), 1):
             row = future.result()
             console.print(f"{number}/{len(chosen)} {summary(row)}", markup=False, highlight=False)
+            fallen_short += [row.title] if page.shortcomings(FAULTS[row.name], row) else []
             if not short:
                 keep(row)
     finally:
         lanes.shutdown(cancel_futures=True)  # at Ctrl-C the present rows end in order, and no other begins
     if not short:
         write_documents()
+    if fallen_short:
+        raise click.ClickException(f"fell short: {'; '.join(fallen_short)}")
 
 
 def is_chosen(fault: Fault, only: tuple[str, ...]) -> bool:

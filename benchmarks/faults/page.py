@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks._machine import description
-from benchmarks.faults.fault import FAMILIES, FAULTS, Fault
+from benchmarks.faults.fault import FAMILIES, FAULTS, FULL, Fault
 from benchmarks.faults.observe import CHANNELS, Channel
 from benchmarks.faults.row import Row
 
@@ -50,6 +50,8 @@ def page(rows: Sequence[Row]) -> str:
     text = HEAD + f"{len(known)} faults, {len(known) - len(short)} survived with nothing lost, doubled or left unsaid."
     text += " Those that fall short:\n\n" if short else "\n"
     text += "".join(f"- {row.title}: {'; '.join(why)}\n" for _, row, why in short)
+    missing = [each.name.format(**FULL._asdict()) for each in FAULTS.values() if each.name not in by_name]
+    text += f"\nNot measured yet: {'; '.join(missing)}.\n" if missing else ""
     text += "\n![Each fault, the time until all is well again, and when it is reported](images/reliability.svg)\n"
     for family in FAMILIES:
         mine = [(fault, row) for fault, row in known if row.family == family]
