@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Set
@@ -17,6 +18,8 @@ from benchmarks.faults.supervisor import Supervised
 
 Channel = Literal["metric", "health", "page", "log"]
 CHANNELS: tuple[Channel, ...] = ("metric", "health", "page", "log")
+LONGEST = 110
+"""Length limit for a word, in characters."""
 LOOK_S = 0.5
 """Time between two looks, in seconds."""
 LOUD = ("warning", "error", "critical")
@@ -209,4 +212,4 @@ def _samples(text: str) -> Iterator[tuple[str, float]]:
 def plain(text: str) -> str:
     """Return a text without ports, folders and the numbers that differ from run to run."""
     text = re.sub(r"127\.0\.0\.1[:,]? ?(port )?\d+", "127.0.0.1", text)
-    return " ".join(re.sub(r"\d{4,}", "N", text).split())[:160]
+    return textwrap.shorten(re.sub(r"\d{4,}", "N", text), LONGEST, placeholder=" ...")
