@@ -3,7 +3,7 @@
 With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
-record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``clock:SECONDS`` shifts the worker's clock.
+record, ``abort:NUMBER`` makes the NUMBERth transaction fail.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from kafka.errors import KafkaError
 
 from detectors.restoring import Restoring
 from streams.configuration.load import load
-from streams.process.clock import Clock
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
 from streams.worker.engine.publisher import Publisher
@@ -82,8 +81,6 @@ def main(fault: str, config: str) -> int:
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":
         plant(KafkaProducer, "commit_transaction", abort, None)
-    elif place == "clock":
-        setattr(Clock, "now_s", lambda _: time.time() + float(number))  # noqa: B010 (mypy allows no assignment)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:
