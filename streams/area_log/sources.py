@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from kafka import TopicPartition
 
+from streams.area_log.coverage import covers, last_partition_record
 from streams.area_log.records import TOPICS, LogError, LogRecord, LogTopic, Manifest
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.connection import UNCOMMITTED
@@ -22,7 +23,7 @@ MANIFEST = "manifest.json"
 
 
 class KafkaLog:
-    """The log in Kafka. Only committed records are read, except in ``incidents``.
+    """The log in Kafka. Only committed records are read, except in ``incidents``; of ``alerts``, those that count.
 
     Raises:
         LogError: A topic does not exist, or its number of partitions is not the configured one.
@@ -45,6 +46,9 @@ class KafkaLog:
             scans_end = consumer.end_offsets([self._logs["scans"]])
             ends = consumer.end_offsets(list(self._logs.values())) | scans_end
             begins = consumer.beginning_offsets(list(self._logs.values()))
+            self._own = last_partition_record(consumer, self._kafka, partition)
+        if self._own.next_alert is not None:
+            ends[self._logs["alerts"]] = min(ends[self._logs["alerts"]], self._own.next_alert)
         self.manifest = Manifest(
             area=area,
             partition=partition,
@@ -62,6 +66,8 @@ class KafkaLog:
             consumer.assign([log])
             start, end = max(start, self.manifest.begins[topic]), self.manifest.ends[topic]
             for record in records_between(consumer, log, start, end, threading.Event()):
+                if topic == "alerts" and not covers(self._own, record.offset):
+                    continue
                 if topic == "incidents" or _is_of(self.manifest.area, record.key):
                     yield LogRecord(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
 

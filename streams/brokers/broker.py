@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka import KafkaConsumer, TopicPartition
 
 from streams.brokers.clients import Reader, Writer
-from streams.brokers.connection import MAX_REQUEST_BYTES, consumer_arguments, producer_arguments
+from streams.brokers.connection import consumer_arguments
+from streams.brokers.groups import unassigned
 from streams.brokers.reading import read_log
+from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.kafka import KafkaSettings
 
 
@@ -36,9 +37,7 @@ class Broker:
         Raises:
             KafkaError: Kafka cannot be reached.
         """
-        writer: Writer = _Producer(
-            **producer_arguments(kafka), transactional_id=transactional_id, max_request_size=MAX_REQUEST_BYTES
-        )
+        writer: Writer = TransactionalProducer(kafka, transactional_id)
         return writer
 
     def read(
@@ -53,15 +52,9 @@ class Broker:
         """Pass all records of a stretch to ``take``: see :func:`~streams.brokers.reading.read_log`."""
         read_log(kafka, partition.topic, partition.partition, start, end, take, cancelled)
 
-
-class _Producer(KafkaProducer):  # type: ignore[misc]  # the library is untyped
-    def close(self, timeout: float) -> None:
-        try:
-            super().close(timeout=timeout)
-        except KafkaTimeoutError:
-            # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
-            # take a new epoch when Kafka is back, and fence the owner of the partition at that time.
-            self._sender.force_close()
+    def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
+        """Return why a member lacks a partition, if it does: see :func:`~streams.brokers.groups.unassigned`."""
+        return unassigned(kafka, instance, topic, partition)
 
 
 KAFKA = Broker()

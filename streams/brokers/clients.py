@@ -54,7 +54,7 @@ class Sent(Protocol):
 
 
 class Writer(Protocol):
-    """A transactional producer, as far as it is used."""
+    """A transactional producer, as far as it is used. Each of its transactions has an epoch of its own."""
 
     def init_transactions(self) -> None:
         """Fence every other writer with this transactional id, and end the transaction that it left."""
@@ -70,8 +70,8 @@ class Writer(Protocol):
     def flush(self, timeout: float | None = None) -> None:
         """Wait, at most ``timeout`` seconds, until all records are with the broker."""
 
-    def commit_transaction(self) -> None:
-        """Make the transaction's records visible."""
+    def commit_transaction(self, timeout: float = ...) -> None:
+        """Make the transaction's records visible within ``timeout`` seconds."""
 
     def abort_transaction(self) -> None:
         """Make the transaction's records void."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+import aiokafka.errors
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.tls import tls
@@ -22,6 +23,13 @@ def error_text(error: KafkaError, kafka: KafkaSettings) -> str:
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
         return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"
     return str(error)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether an error of either client passes by itself, once Kafka can be reached and is well."""
+    missing = UnknownTopicOrPartitionError, aiokafka.errors.UnknownTopicOrPartitionError
+    is_retriable = getattr(error, "retriable", False) or isinstance(error, aiokafka.errors.KafkaTimeoutError)
+    return is_retriable and not isinstance(error, missing)
 
 
 def consumer_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -91,6 +91,10 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
         effect.
     ``scans``: by area, the offset of its last scan record before this transaction.
     ``previous``: the offset of the partition's own last record, -1 for none.
+    ``next_alert``: the offset in ``alerts`` after the last revision that a scan record covers; None from a version that
+        did not note it.
+    ``torn``: the stretches of ``alerts`` below it whose revisions no scan record covers, each as the first offset and
+        the one after the last.
     """
 
     next_offset: int = 0
@@ -98,6 +102,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     rejected: dict[str, int] = {}
     scans: dict[str, int] = {}
     previous: int = -1
+    next_alert: int | None = None
+    torn: tuple[tuple[int, int], ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode

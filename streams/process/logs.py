@@ -14,6 +14,12 @@ import msgspec
 LogFormat = Literal["text", "json"]
 
 OWN = "streams"
+HARMLESS = (
+    "kafka.net.selector",  # when the machine is only busy
+    "kafka.producer.transaction_manager",  # at the new epoch of each transaction, which it takes for a recovery
+    "kafka.admin._groups",  # at what Faust tells the group about itself, which it cannot decode
+)
+"""Loggers of a library whose warnings mean nothing here."""
 REPEATED_AFTER_S = 60.0
 """Time for which a repeated warning is held back, in seconds."""
 
@@ -96,6 +102,7 @@ def set_up_logging(log_format: LogFormat) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(OWN).setLevel(logging.INFO)
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns when the machine is only busy
+    for name in HARMLESS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
     threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable

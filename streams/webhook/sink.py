@@ -25,9 +25,11 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from kafka.errors import KafkaTimeoutError
 
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.notices import Notice
+from streams.area_log.coverage import Coverage
 from streams.brokers.connection import group_admin_arguments, group_reader_arguments, undelivered_writer_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
@@ -46,7 +48,7 @@ POLL_MS = 500
 PAUSE_S = 1.0
 """Wait before a failed session begins again, in seconds."""
 SETTLE_S = 0.1
-"""Time between two looks at whether partitions are assigned, in seconds."""
+"""Time between two looks at whether partitions are assigned, or a revision covered, in seconds."""
 STALLED_S = 120.0
 """Time limit without progress, in seconds."""
 UNSETTLED_S = 60.0
@@ -79,6 +81,7 @@ class WebhookSink:
         self._settings = settings
         self._client = client
         self._metrics = metrics
+        self._coverage = Coverage(kafka)
         self._in_flight = InFlight()
         self._late: dict[str, Late] = {}
         self._told: dict[TopicPartition, Told] = {}
@@ -117,6 +120,7 @@ class WebhookSink:
         self._scans = ScanReader(self._kafka)
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
+            closing.callback(self._coverage.close)
             closing.push_async_callback(_soon, self._producer.stop)
             await self._producer.start()
             closing.push_async_callback(_soon, self._scans.stop)
@@ -143,9 +147,8 @@ class WebhookSink:
             consumer.resume(*owned)
         else:
             consumer.pause(*owned)
-        for records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).values():
-            for record in records if self._is_settled else ():  # the partition's next owner reads them again
-                self._take(record)
+        for partition, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).items():
+            await self._take_covered(consumer, partition, records)
         self._in_flight.check()
         self._moved_s = time.monotonic()
         if not self._is_settled:
@@ -162,6 +165,27 @@ class WebhookSink:
         elif self._moved_s - self._asked_s > ASK_S:
             self._away = await self._ask(consumer)
             self._asked_s = time.monotonic()
+
+    async def _take_covered(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: Iterable[ConsumerRecord]
+    ) -> None:
+        """Take records up to the first that no scan record covers yet; it is read again."""
+        unsettled_s = self._unsettled_s
+        for record in records:
+            try:
+                covers = await asyncio.to_thread(self._coverage.covers, partition.partition, record.offset)
+            except KafkaTimeoutError as error:
+                raise KafkaError(str(error)) from error
+            if not self._is_settled or self._unsettled_s != unsettled_s:
+                return  # the partition's next owner reads them again
+            if covers is None:
+                consumer.seek(partition, record.offset)
+                await asyncio.sleep(SETTLE_S)
+                return
+            if covers:
+                self._take(record)
+            else:
+                log.warning("%s, offset %d: no scan record covers it, left out", partition, record.offset)
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
         """Return what is wrong with Kafka, if anything: a consumer without news waits for it in silence."""

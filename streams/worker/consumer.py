@@ -13,11 +13,13 @@ import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+import tenacity
 from kafka.errors import KafkaError
 
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.connection import is_passing
 from streams.brokers.reading import Cancelled, StalledError
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
@@ -27,7 +29,7 @@ from streams.process.watchdog import end_within
 from streams.worker.background.response_reader import ResponseReader
 from streams.worker.engine.outgoing import Outgoing
 from streams.worker.engine.partition import Partition
-from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
+from streams.worker.engine.publisher import AbortedError, FencedError, Publisher, RefusedError
 from streams.worker.engine.rebuild import RebuildError, rebuild
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_group import FaustGroup, GroupError
@@ -47,6 +49,8 @@ SUSPEND_S = 3.0
 """Time limit for a rebalance to wait for the engine's transaction, in seconds; below every session time-out."""
 REBUILDS = 4
 """Largest number of partitions that are rebuilt at a time."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
+"""Waits between two attempts to rebuild a partition while Kafka is away, in seconds: the first, and the longest."""
 SAME_GENERATION = 3
 """Largest number of assignments within one generation of the group. With more, another worker keeps joining under our
 instance id."""
@@ -58,12 +62,29 @@ class LeaveError(Exception):
     """The worker must not go on; the text gives the reason in one line."""
 
 
+class UnassignedError(Exception):
+    """The group has not assigned a partition to this worker, or is moving partitions."""
+
+
 class SharedIdError(LeaveError):
     """Another worker has joined the group under our instance id."""
 
 
-EXPECTED = (FencedError, AbortedError, RebuildError, LogError, StalledError, LeaveError, GroupError, KafkaError)
+EXPECTED = (
+    FencedError,
+    AbortedError,
+    RefusedError,
+    RebuildError,
+    LogError,
+    StalledError,
+    LeaveError,
+    GroupError,
+    KafkaError,
+)
 """Failures that need no traceback."""
+
+WAITED_OUT = (AbortedError, StalledError, UnassignedError)
+"""Failures of a rebuild after which it is tried again, beside those of Kafka that pass by themselves."""
 
 
 class Owned:
@@ -106,6 +127,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._generation = (0, 0)
         self._beat_s = clock.monotonic_s()
+        self._away_s = float("-inf")  # when Kafka was last seen to be away
         self.engine = Engine(metrics, clock, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
         self.responses = ResponseReader(kafka, areas, self.engine.respond, broker)
 
@@ -123,15 +145,18 @@ class Worker:
         waiting = sorted(owned - caught_up)
         return f"partitions {waiting} have not caught up yet" if waiting else None
 
-    def stalled(self) -> str | None:
-        """Return what has made no progress for too long; None if everything has."""
+    def stalled(self, is_kafka_away: bool) -> str | None:
+        """Return what has made no progress for too long; None if everything has. What waits for Kafka may wait."""
         limit_s, now_s = self._settings.watchdog_s, self._clock.monotonic_s()
-        if now_s - self.engine.beat_s > limit_s:
+        if is_kafka_away:
+            self._away_s = now_s
+        if now_s - max(self.engine.beat_s, self._away_s) > limit_s:
             return f"the engine has made no progress for {limit_s} s"
         if now_s - self._beat_s > limit_s:
             return f"the event loop has made no progress for {limit_s} s"
         for owned in list(self._owned.values()):
-            if owned.position < owned.inbox.end_offset and now_s - owned.moved_s > limit_s:
+            moved_s = max(owned.moved_s, self._away_s)
+            if owned.position < owned.inbox.end_offset and now_s - moved_s > limit_s:
                 return f"nothing was read for {limit_s} s of partition {owned.number}, which has more"
         return None
 
@@ -274,21 +299,51 @@ class Worker:
 
     async def _rebuild_and_hand_over(self, owned: Owned) -> None:
         try:
-            partition = await self._loop.run_in_executor(self._rebuilds, self._rebuilt, owned)
+            partition, has_waited = await self._loop.run_in_executor(self._rebuilds, self._rebuilt_in_the_end, owned)
         except Cancelled:
+            return
+        except asyncio.CancelledError:
+            # Of a library within the rebuild; that of this task comes when the partition is lost.
+            if not owned.lost.is_set():
+                self._fail(RebuildError(f"partition {owned.number}: its rebuild was cancelled"))
             return
         except Exception as error:  # noqa: BLE001 (the worker cannot go on)
             if not owned.lost.is_set():
                 self._fail(error)
             return
-        self.engine.adopt(partition, owned.inbox)
+        self.engine.adopt(partition, owned.inbox, has_waited)
         if not owned.lost.is_set():
             self.responses.follow(partition)
 
+    def _rebuilt_in_the_end(self, owned: Owned) -> tuple[Partition, bool]:
+        """Rebuild a partition, again and again for as long as Kafka is away; return whether that was necessary."""
+
+        def say(failed: tenacity.RetryCallState) -> None:
+            if failed.attempt_number == 1:
+                error = failed.outcome and failed.outcome.exception()
+                log.warning("partition %d cannot be rebuilt at present, will try again: %s", owned.number, error)
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, WAITED_OUT) or is_passing(error)),
+            wait=tenacity.wait_exponential_jitter(FIRST_WAIT_S, LONGEST_WAIT_S),
+            sleep=tenacity.sleep_using_event(owned.lost),
+            before_sleep=say,
+            reraise=True,
+        )
+        partition = attempts(self._rebuilt, owned)
+        return partition, attempts.statistics["attempt_number"] > 1
+
     def _rebuilt(self, owned: Owned) -> Partition:
-        """Take over a partition, and rebuild its areas as their scan records left them."""
+        """Take over a partition, and rebuild its areas as their scan records left them.
+
+        After a cut connection or a pause of this process, another worker can have the partition, and Faust may not know
+        yet. To open it would end that worker, so the group is asked before.
+        """
         if owned.lost.is_set():
             raise Cancelled
+        topic = self._kafka.topic("incidents")
+        if why := self._broker.unassigned(self._kafka, self._instance, topic, owned.number):
+            raise UnassignedError(why)
         publisher = Publisher(self._kafka, owned.number, self._broker)
         try:
             max_bytes = self._settings.max_record_bytes

@@ -109,7 +109,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
             ("reads responses", worker.responses),
         )
         ended = [name for name, each in threads if not each.is_alive]
-        return worker.stalled() or (f"the thread that {ended[0]} has ended" if ended else None)
+        return worker.stalled(watch.away() is not None) or (f"the thread that {ended[0]} has ended" if ended else None)
 
     recalibrator = Recalibrator(
         kafka, limits.max_record_bytes, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate

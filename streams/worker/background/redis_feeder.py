@@ -20,6 +20,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from redis import RedisError
 
+from streams.area_log.coverage import Coverage
 from streams.areas.health import HealthSource
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
@@ -41,6 +42,8 @@ POLL_MS = 500
 """Longest wait for records, in milliseconds."""
 PAUSE_S = 1.0
 """Wait before Redis is tried again, in seconds."""
+UNCOVERED_S = 0.05
+"""Wait before a revision that no scan record covers is looked at again, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class RedisFeeder(BackgroundThread):
         super().__init__("redis-feeder")
         self._topic = kafka.topic("alerts")
         self._areas = tuple(areas)
+        self._coverage = Coverage(kafka, broker)
         self._consumer = RetryingConsumer(
             kafka, log, fault="alerts cannot be read", recovery="alerts are read again", broker=broker
         )
@@ -87,7 +91,7 @@ class RedisFeeder(BackgroundThread):
 
     def _run(self) -> None:
         """Feed, and wait for Kafka and Redis whenever they are away."""
-        with closing(self._copy):
+        with closing(self._copy), closing(self._coverage):
             self._consumer.run(self._stopping, self._assign, self._feed)
 
     def _assign(self, consumer: Reader) -> None:
@@ -111,9 +115,12 @@ class RedisFeeder(BackgroundThread):
                 self._is_placed = True
             if is_due:
                 self._beat(consumer)
-            for records in consumer.poll(timeout_ms=POLL_MS).values():
+            for partition, records in consumer.poll(timeout_ms=POLL_MS).items():
                 for record in records:
-                    self._apply(record)
+                    if not self._apply(record):
+                        consumer.seek(partition, record.offset)
+                        self._stopping.wait(UNCOVERED_S)
+                        break
         except RedisLost:
             self._is_placed = False
         except RedisError as error:
@@ -136,17 +143,24 @@ class RedisFeeder(BackgroundThread):
             log.info("partition %d of %s is read from offset %d", partition.partition, partition.topic, start)
             consumer.seek(partition, start)
 
-    def _apply(self, record: ConsumerRecord) -> None:
+    def _apply(self, record: ConsumerRecord) -> bool:
+        """Bring a record to Redis; return False if it must wait until a scan record covers it."""
         area = (record.key or b"").decode(errors="replace")
         is_at_home = self._partition.get(area) == (record.topic, record.partition)
         if not is_at_home or record.offset < self._stored[area]:
-            return
+            return True
+        covers = self._coverage.covers(record.partition, record.offset)
+        if covers is None:
+            return False
         try:
+            if not covers:
+                raise msgspec.DecodeError("no scan record covers it")
             self._advance(area, record.offset + 1, record)
         except msgspec.DecodeError as error:
             where = record.topic, record.partition, record.offset
             log.warning("%s, partition %d, offset %d: not an alert, left out: %s", *where, error)
             self._metrics.feeder_left_out(area)
+        return True
 
     def _advance(self, area: str, reached: int, record: ConsumerRecord | None = None) -> None:
         first = self._first.get(self._partition[area], 0)

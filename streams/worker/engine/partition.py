@@ -137,15 +137,23 @@ class Partition:
         done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
         scan_at = {}
+        last_alert = None
         for each in done:
+            if each.result.changes:
+                last_alert = len(messages) + len(each.result.changes) - 1  # a tick's revisions come first
             messages += self._messages_of(each, now_s)
             scan_at[each.area.watched.name] = len(messages) - 1
         messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
         messages += [self._messages.rejection("responses", *each) for each in responses]
         own = _with_rejected(self._own, unowned) if unowned else self._own
         own = msgspec.structs.replace(own, next_response=self.next_response)
-        messages.append(self._messages.partition(own))
-        offsets = self._publisher.commit(messages)
+        if last_alert is None:
+            offsets = self._publisher.commit([*messages, self._messages.partition(own)])
+        else:
+            offsets = self._publisher.commit(
+                messages, lambda offsets: self._messages.partition(_with_alerts(own, offsets[last_alert]))
+            )
+            own = _with_alerts(own, offsets[last_alert])
         scans = {name: offsets[index] for name, index in scan_at.items()}
         own = msgspec.structs.replace(own, scans=own.scans | scans, previous=offsets[-1])
         self._done, self._settings, self._unowned, self._refused_responses, self._own = [], [], [], [], own
@@ -186,6 +194,10 @@ class Partition:
 
 def _refusal(record: Record) -> Refusal:
     return cast(Refusal, record.entry)  # a record of no area was refused
+
+
+def _with_alerts(own: PartitionRecord, last: int) -> PartitionRecord:
+    return msgspec.structs.replace(own, next_alert=last + 1)
 
 
 def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionRecord:

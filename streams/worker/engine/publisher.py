@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import (
+    AuthorizationError,
+    InvalidProducerEpochError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailedError,
+)
 
 from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Sent
+from streams.brokers.transactional_producer import ANSWER_S
 from streams.configuration.kafka import KafkaSettings
 from streams.worker.engine.outgoing import OutgoingRecord
 
-DELIVER_S = 25.0
-"""Time limit for the delivery of a transaction's records, in seconds."""
+COMMIT_S = ANSWER_S
+"""Time limit for a transaction, in seconds."""
+
+FENCED = (ProducerFencedError, InvalidProducerEpochError)
+REFUSED = (AuthorizationError, MessageSizeTooLargeError, RecordListTooLargeError, SaslAuthenticationFailedError)
 
 
 class FencedError(Exception):
@@ -19,7 +34,11 @@ class FencedError(Exception):
 
 
 class AbortedError(Exception):
-    """The transaction was not committed; none of its records is visible."""
+    """The transaction may not be committed. The partition must be rebuilt from what is on record."""
+
+
+class RefusedError(Exception):
+    """Kafka refuses the transaction, and would refuse it again."""
 
 
 class Publisher:
@@ -32,51 +51,76 @@ class Publisher:
     def __init__(self, kafka: KafkaSettings, partition: int, broker: Broker = KAFKA) -> None:
         self._partition = partition
         self._producer = broker.writer(kafka, f"{kafka.topic('scans')}.{partition}")
-        self._producer.init_transactions()
         self._is_fenced = False
+        try:
+            self._producer.init_transactions()
+        except BaseException:
+            self.close()
+            raise
 
-    def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
+    def commit(
+        self, messages: Sequence[OutgoingRecord], closing: Callable[[Sequence[int]], OutgoingRecord] | None = None
+    ) -> list[int]:
         """Write all messages in one transaction; return their offsets when it is committed.
+
+        ``closing`` makes the last message from the offsets of the others, which Kafka then has before.
 
         Raises:
             FencedError: The partition has another owner.
-            AbortedError: Nothing was written; the producer must not be used again.
+            RefusedError: Kafka refuses a message.
+            AbortedError: The transaction may not be committed; the publisher must not be used again.
         """
-        taken_over = f"partition {self._partition} was taken over by another worker"
-        if self._is_fenced:
-            raise FencedError(taken_over)
+        deadline_s = time.monotonic() + COMMIT_S
+        sent: list[Sent] = []
         try:
             self._producer.begin_transaction()
-            sent = [
-                self._producer.send(
-                    each.topic, each.value, key=each.key, headers=list(each.headers), partition=self._partition
-                )
-                for each in messages
-            ]
-            self._producer.flush(timeout=DELIVER_S)
-            self._producer.commit_transaction()
-            return [each.get(timeout=0).offset for each in sent]
-        except KafkaTimeoutError as error:
-            # After a broker has died, the library's sender can stop sending for ever. This producer is not used again,
-            # and the next one aborts its transaction.
-            raise AbortedError(f"partition {self._partition}: not delivered within {DELIVER_S:g} s") from error
+            sent += map(self._sent, messages)
+            if closing is not None:
+                self._producer.flush(_left_s(deadline_s))
+                sent.append(self._sent(closing(_offsets(sent))))
+            self._producer.flush(_left_s(deadline_s))
+            self._producer.commit_transaction(_left_s(deadline_s))
+            return _offsets(sent)
         except KafkaError as error:
-            if not self._aborts():
-                self._is_fenced = True
-                raise FencedError(taken_over) from error
-            raise AbortedError(f"partition {self._partition}: {error}") from error
+            raise self._failure(error, messages, sent) from error
 
-    def _aborts(self) -> bool:
-        """Abort the transaction; return whether the broker allows it. If not, another producer owns the partition.
+    def _sent(self, message: OutgoingRecord) -> Sent:
+        return self._producer.send(
+            message.topic, message.value, key=message.key, headers=list(message.headers), partition=self._partition
+        )
 
-        The answer is surer than the error that was raised, which can hide the first one.
-        """
-        try:
-            self._producer.abort_transaction()
-        except KafkaError:
-            return False
-        return True
+    def _failure(self, error: KafkaError, messages: Sequence[OutgoingRecord], sent: Sequence[Sent]) -> Exception:
+        """Return what an error means: of all that are known, the one that says most."""
+        errors = list(map(_error, sent))
+        known = [error, *filter(None, errors)]
+        self._is_fenced |= any(isinstance(each, FENCED) for each in known)
+        if self._is_fenced:
+            return FencedError(f"partition {self._partition} was taken over by another worker")
+        for each in known:
+            if isinstance(each, REFUSED):
+                return RefusedError(f"partition {self._partition}: {each}")
+        if isinstance(error, KafkaTimeoutError):
+            lacking = {message.topic for message, each in zip(messages, errors, strict=False) if each is not None}
+            what = f"no answer for {', '.join(sorted(lacking))}" if lacking else error
+            return AbortedError(f"partition {self._partition}: not on record within {COMMIT_S:g} s: {what}")
+        return AbortedError(f"partition {self._partition}: {error}")
 
     def close(self) -> None:
         """Release the partition; the next owner aborts a transaction that is not committed."""
         self._producer.close(timeout=1)
+
+
+def _left_s(deadline_s: float) -> float:
+    return max(0.0, deadline_s - time.monotonic())
+
+
+def _offsets(sent: Sequence[Sent]) -> list[int]:
+    return [each.get(timeout=0).offset for each in sent]
+
+
+def _error(sent: Sent) -> KafkaError | None:
+    try:
+        sent.get(timeout=0)
+    except KafkaError as error:
+        return error
+    return None

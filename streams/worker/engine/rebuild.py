@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -12,16 +13,19 @@ from typing import Any
 
 import aiokafka.errors
 from kafka import TopicPartition
+from msgspec import structs
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
 from streams.area_log.last_records import last_records
+from streams.area_log.records import TOPICS
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
-from streams.brokers.connection import UNCOMMITTED
+from streams.brokers.connection import UNCOMMITTED, is_passing
+from streams.brokers.reading import StalledError, records_between
 from streams.calibration.calibration_file import CalibrationFile, misfits
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.incident import decode
@@ -66,14 +70,17 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or ends before what the scan records cover.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        StalledError: Kafka gave no record for a long time, or cannot be reached.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
     with closing(broker.reader(kafka)) as consumer:
+        if missing := {kafka.topic(topic) for topic in TOPICS} - consumer.topics():
+            raise RebuildError(f"no topic {', '.join(sorted(missing))}; `hotspots topics` creates it")
         own, last = last_records(consumer, kafka, partition, here, cancelled)
         _check_responses(kafka, consumer, partition, own)
+        own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
     restored = Restored(own=own, last=last)
     restoring: dict[str, Restoring] = {}
     for name, configured in here.items():
@@ -101,6 +108,28 @@ def _check_responses(kafka: KafkaSettings, consumer: Reader, partition: int, own
             f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
             f"took effect; was the topic created again? Then create {kafka.topic('scans')} again as well"
         )
+
+
+def _with_alerts(
+    consumer: Reader, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
+) -> PartitionRecord:
+    """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
+    consumer.assign([alerts])
+    first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
+    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
+        return structs.replace(own, next_alert=end, torn=())
+    found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
+    if not (torn := [record.offset for record in found]):
+        return own
+    log.error(
+        "%s, partition %d: no scan record covers the revisions at offsets %d to %d; they do not count",
+        alerts.topic,
+        alerts.partition,
+        torn[0],
+        torn[-1],
+    )
+    after = torn[-1] + 1
+    return structs.replace(own, next_alert=after, torn=(*own.torn, (torn[0], after)))
 
 
 def as_calibrated(
@@ -184,7 +213,12 @@ def _refill(
         if lowest <= record.offset < following:
             restoring[name].refill(entry, record.offset, record.timestamp // 1000)
 
+    where = f"{incidents.topic}, partition {partition}"
     try:
         broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
-        raise RebuildError(f"{incidents.topic}, partition {partition}: cannot be read ({error})") from error
+        if is_passing(error):
+            raise StalledError(f"{where}: cannot be read at present ({error})") from error
+        raise RebuildError(f"{where}: cannot be read ({error})") from error
+    except asyncio.CancelledError as error:
+        raise StalledError(f"{where}: the client has ended its own reading") from error

@@ -35,7 +35,8 @@ STEP_TICKS = 200
 IDLE_S = 0.1
 """Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
 ABORTS = 3
-"""Number of aborted transactions of a partition, with none committed between, at which the engine fails."""
+"""Number of aborted transactions of a partition at which the engine fails. A commit between them begins the count
+again, and so does a rebuild that had to wait for Kafka."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Engine:
         self._aborted = aborted
         self._failed = failed
         self._running: dict[int, Running] = {}
+        self._halted: dict[int, Running] = {}  # aborted, until they are rebuilt: they do no work, and are still shown
         self._aborts: dict[int, int] = {}
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake = threading.Event()
@@ -89,9 +91,9 @@ class Engine:
         if not self._wake.is_set():
             self._wake.set()
 
-    def adopt(self, partition: Partition, inbox: Inbox) -> None:
-        """Work on a rebuilt partition."""
-        self._command(lambda: self._adopt(partition, inbox))
+    def adopt(self, partition: Partition, inbox: Inbox, has_waited: bool = False) -> None:
+        """Work on a partition that is rebuilt; ``has_waited``: for Kafka, so the aborts before it do not count."""
+        self._command(lambda: self._adopt(partition, inbox, has_waited))
 
     def forget(self, number: int) -> None:
         """Stop work on a partition that has another owner."""
@@ -131,11 +133,11 @@ class Engine:
 
     def open_alerts(self) -> list[Alert]:
         """Return the alerts on record that have not ended."""
-        return [alert for each in self._now() for area in each.partition.areas.values() for alert in area.alerts]
+        return [alert for each in self._shown() for area in each.partition.areas.values() for alert in area.alerts]
 
     def watched(self) -> dict[str, Area]:
         """Return the owned areas, each with the settings and calibration in use."""
-        return {name: area.watched for each in self._now() for name, area in each.partition.areas.items()}
+        return {name: area.watched for each in self._shown() for name, area in each.partition.areas.items()}
 
     def health(self) -> dict[str, AreaHealth]:
         """Return the health of each owned and rebuilt area."""
@@ -149,13 +151,13 @@ class Engine:
                 missing_days=area.missing_days,
                 promise=area.watched.promise,
             )
-            for each in self._now()
+            for each in self._shown()
             for name, area in each.partition.areas.items()
         }
 
     def usual(self) -> dict[str, Usual]:
         """Return what is usual in each owned area, as last counted; only for areas that have caught up."""
-        areas = [area for each in self._now() for area in each.partition.areas.items()]
+        areas = [area for each in self._shown() for area in each.partition.areas.items()]
         return {name: area.usual for name, area in areas if area.usual is not None}
 
     def caught_up(self) -> set[int]:
@@ -164,6 +166,9 @@ class Engine:
 
     def _now(self) -> list[Running]:
         return list(self._running.values())
+
+    def _shown(self) -> list[Running]:
+        return list((self._halted | self._running).values())
 
     # The thread
 
@@ -240,13 +245,19 @@ class Engine:
         if self._aborts[number] >= ABORTS:
             raise error
         log.warning("transaction aborted, rebuilding: %s", error)
-        self._forget(number)
+        each.is_caught_up = False
+        self._halted[number] = each
+        del self._running[number]
+        each.partition.close()
         self._aborted(number, each.inbox)
 
-    def _adopt(self, partition: Partition, inbox: Inbox) -> None:
+    def _adopt(self, partition: Partition, inbox: Inbox, has_waited: bool) -> None:
         if inbox.is_closed:
             partition.close()
             return
+        if has_waited:
+            self._aborts.pop(partition.number, None)
+        self._halted.pop(partition.number, None)
         self._running[partition.number] = Running(partition, inbox)
         self._covered(inbox, dict(partition.covered))
 
@@ -265,6 +276,7 @@ class Engine:
         taken()
 
     def _forget(self, number: int) -> None:
+        self._halted.pop(number, None)
         each = self._running.pop(number, None)
         if each is not None:
             each.partition.close()

@@ -18,6 +18,8 @@ from streams.areas.health import AreaHealth
 from streams.brokers.connection import producer_arguments
 from streams.configuration.load import Configuration
 from streams.messages.alert import PROVENANCE_HEADER, alert_event, read_alert
+from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord, encode, partition_key
 from streams.messages.usual import Usual
 from streams.redis_copy.keys import area_key
 from streams.worker.background.redis_feeder import RedisFeeder
@@ -106,6 +108,14 @@ def publish(
             for area, future in sent:
                 offsets.setdefault(area, []).append(future.get(timeout=10).offset)
     return offsets
+
+
+def own_record(configuration: Configuration, area: str, record: PartitionRecord) -> None:
+    """Write the own record of an area's partition, as a worker does at the end of a transaction."""
+    partition = partition_of(area.encode(), PARTITIONS)
+    with closing(KafkaProducer(**producer_arguments(configuration.kafka))) as producer:
+        topic, key = configuration.kafka.topic("scans"), partition_key(partition)
+        producer.send(topic, encode(record), key=key, partition=partition).get(timeout=10)
 
 
 class Feeding:

@@ -15,6 +15,7 @@ from streams.configuration.services import RedisSettings
 from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import read_alert
 from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord
 from streams.redis_copy.keys import area_key
 from tests.integration.redis_copy.fed_redis import (
     AREAS,
@@ -23,6 +24,7 @@ from tests.integration.redis_copy.fed_redis import (
     feeding,
     history,
     model,
+    own_record,
     publish,
     stored,
     wait_for,
@@ -166,3 +168,21 @@ def test_the_redis_of_another_topic_is_reported(
         offsets = publish(configuration, history(15, 4, ["leeds"]))
         valkey_client.delete(area_key("leeds", "offset"))
         wait_until_fed(valkey_client, offsets)  # the advice of the message works
+
+
+def test_a_revision_is_copied_once_a_scan_record_covers_it_and_a_torn_one_never(
+    configuration: Configuration, valkey_client: Any
+) -> None:
+    revisions = history(6, 6, ("leeds",))
+    offsets = publish(configuration, revisions, at_once=1)["leeds"]
+    first, torn, last = offsets[0], offsets[1], offsets[-1]
+    own_record(configuration, "leeds", PartitionRecord(next_alert=first + 1))
+    with feeding(configuration) as running:
+        wait_for(lambda: stored(valkey_client, "leeds") == torn, "what is covered is in Redis, markers included")
+        assert valkey_client.xlen(area_key("leeds", "alerts")) == 1
+        own_record(configuration, "leeds", PartitionRecord(next_alert=last + 1, torn=((torn, torn + 1),)))
+        wait_for(lambda: stored(valkey_client, "leeds") > last, "the rest is in Redis")
+        assert running.figure("redis_feeder_left_out_total", area="leeds") == 1
+    whole = [(area, event) for offset, (area, event) in zip(offsets, revisions, strict=True) if offset != torn]
+    expected = model(whole, {"leeds": [offset for offset in offsets if offset != torn]})
+    assert without_places(contents(valkey_client)) == expected

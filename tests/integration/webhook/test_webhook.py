@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer
 
 from streams.messages.alert import Provenance
+from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord, encode, partition_key
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import Site, WorkerProcess, until
 from tests.streams.messages.alert_events import ended, event
@@ -90,6 +92,14 @@ def scan(site: Site, seconds_late: float) -> None:
     value = json.dumps({"area": "leeds", "tick_s": int(time.time() - seconds_late)}).encode()
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
         producer.send(site.kafka.topic("scans"), value, key=b"leeds").get(timeout=30)
+
+
+def own_record(site: Site, record: PartitionRecord) -> None:
+    """Send the partition's own record, as a worker does at the end of a transaction."""
+    partition = partition_of(b"leeds", site.kafka.partitions)
+    with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
+        topic, key = site.kafka.topic("scans"), partition_key(partition)
+        producer.send(topic, encode(record), key=key, partition=partition).get(timeout=30)
 
 
 def webhook(site: Site, desk_port: int, **settings: str) -> WorkerProcess:
@@ -233,3 +243,17 @@ def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_i
         assert desk.found_late == ["open"]
         assert of_late == [("open", "firing", "escalated"), ("open", "resolved", "ended")]
         assert {each for each in desk.accepted if each[0] == "news"} == {("news", "firing", "opened")}
+
+
+def test_a_revision_is_told_once_a_scan_record_covers_it_and_a_torn_one_never(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    with open_desk() as desk, webhook(site, desk.server_port) as process:
+        process.until(process.is_ready, "it reads alerts")
+        own_record(site, PartitionRecord(next_alert=1))
+        publish(site, event("covered"), event("torn"), event("later"))
+        process.until(lambda: desk.asked and counted(process).get("lag_records") == 2, "one is told, two wait")
+        assert desk.asked == ["covered"]
+        own_record(site, PartitionRecord(next_alert=3, torn=((1, 2),)))
+        process.until(lambda: "lag_records" not in counted(process), "nothing waits")
+        assert desk.asked == ["covered", "later"]
+        assert process.stop() == 0

@@ -4,10 +4,13 @@ With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it c
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
 record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``clock:SECONDS`` shifts the worker's clock.
+record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
+the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -17,10 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from detectors.restoring import Restoring
+from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.load import load
 from streams.process.clock import Clock
 from streams.worker import process
@@ -64,6 +67,15 @@ def main(fault: str, config: str) -> int:
         if times == int(number):
             raise KafkaError("planted")
 
+    def freeze(_: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == int(number):
+            os.kill(int(place.removeprefix("freeze-")), signal.SIGSTOP)
+
+    def cancel(_: Any) -> None:
+        raise asyncio.CancelledError
+
     def hang(_: Any) -> None:
         nonlocal times
         times += 1
@@ -73,7 +85,7 @@ def main(fault: str, config: str) -> int:
     if place == "scan":
         plant(OwnedArea, "put", kill, None)
     elif place == "transaction":
-        plant(KafkaProducer, "commit_transaction", kill_half_written, None)
+        plant(TransactionalProducer, "commit_transaction", kill_half_written, None)
     elif place == "acknowledgement":
         plant(Publisher, "commit", None, kill)
     elif place == "rebuild":
@@ -84,6 +96,11 @@ def main(fault: str, config: str) -> int:
         plant(KafkaProducer, "commit_transaction", abort, None)
     elif place == "clock":
         setattr(Clock, "now_s", lambda _: time.time() + float(number))  # noqa: B010 (mypy allows no assignment)
+        plant(TransactionalProducer, "commit_transaction", abort, None)
+    elif place.startswith("freeze-"):
+        plant(TransactionalProducer, "commit_transaction", freeze, None)
+    elif place == "cancel":
+        plant(Publisher, "__init__", cancel, None)
     elif place == "stall":
         plant(OwnedArea, "put", hang, None)
     else:

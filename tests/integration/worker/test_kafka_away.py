@@ -1,7 +1,8 @@
-"""Kafka dies under a worker: the worker reports it, waits, and can still leave."""
+"""Kafka dies or freezes under a worker: the worker reports it, waits, and can still leave."""
 
 from __future__ import annotations
 
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from streams.local_services.kafka import LocalKafka
-from streams.worker.consumer import DONE
+from streams.worker.consumer import DONE, FAILED
+from streams.worker.engine.publisher import COMMIT_S
+from tests.integration.conftest import NewSite
 from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
 
 END = BEGIN + timedelta(days=13)
 RECOVERY_S = 150.0
 """A transaction that was open when Kafka died is given up after 25 s, and the clients back off besides."""
+WATCHDOG_S = 10
+"""Less than a transaction or a rebuild waits for Kafka."""
 FEW_LINES = 50
 STOP_S = 30.0
 """Time limit for leaving, in seconds, below the grace period of docker-compose.yml."""
@@ -65,3 +70,44 @@ def test_a_broker_that_dies_is_missed_and_waited_for(tmp_path: Path) -> None:
             assert worker.stop() == DONE
             assert list(temporary.iterdir()) == []
             assert time.monotonic() - begun_s < STOP_S
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of clients in this process
+def test_a_broker_that_freezes_in_a_transaction_is_waited_for(tmp_path: Path) -> None:
+    """Nothing ends the worker, which is not ready, shows its area, and goes on when the broker does."""
+    with LocalKafka(tmp_path / "kafka") as broker:
+        site = Site(tmp_path, broker.bootstrap, "freezes-", worker={"watchdog_s": WATCHDOG_S})
+        rows = [*incidents("leeds", 160, 1), tick("leeds", END)]
+        with WorkerProcess(site, f"freeze-{broker.process.pid}:2") as worker:
+
+            def lines(part: str) -> int:
+                return sum(part in each["message"] for each in worker.logged())
+
+            try:
+                for start in (0, 80):
+                    site.produce(rows[start : start + 80])
+                    worker.until(lambda: lines("rebuilt in") == 2, "both partitions are rebuilt")
+                worker.until(lambda: "does not answer" in worker.asked("/readyz")[1], "Kafka is missed")
+                worker.until(lambda: lines("transaction aborted, rebuilding"), "it is given up", COMMIT_S + 20)
+                worker.until(lambda: lines("cannot be rebuilt at present"), "the rebuild waits")
+                assert worker.asked("/healthz") == (200, "ok\n")
+                assert worker.asked("/readyz")[0] == 503
+                assert 'hotspots_feed_state{area="leeds",state="kafka_away"} 1.0' in worker.asked("/metrics")[1]
+            finally:
+                broker.process.send_signal(signal.SIGCONT)
+            site.produce(rows[160:])
+            worker.until(site.is_covered, "every record is on record", RECOVERY_S)
+            worker.until(worker.is_ready, "ready again")
+            assert lines("does not answer") == lines("answers again") == lines("cannot be rebuilt at present") == 1
+            assert worker.stop() == DONE
+        site.check()
+        site.close()
+
+
+def test_a_rebuild_that_a_library_cancels_ends_the_worker_in_one_line(new_site: NewSite) -> None:
+    site = new_site()
+    with WorkerProcess(site, "cancel:1") as worker:
+        assert worker.wait() == FAILED
+        critical = [each for each in worker.logged() if each["level"] == "critical"]
+        assert [each["message"].partition(":")[2] for each in critical] == [" partition 0: its rebuild was cancelled"]
+        assert "error" not in critical[0]

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import ProducerFencedError
 
 from streams.area_log.last_records import FIRST_STEP, last_records
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
-from streams.brokers.connection import consumer_arguments
+from streams.brokers.connection import admin_arguments, consumer_arguments
 from streams.brokers.reading import Cancelled
 from streams.calibration.calibration_file import places_hash
 from streams.messages import scan
@@ -26,7 +26,7 @@ from streams.messages.records import partition_of
 from streams.messages.scan import Ids, PartitionRecord, ScanRecord, decode_scan
 from streams.worker.consumer import DONE
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
-from streams.worker.engine.publisher import AbortedError, FencedError, Publisher
+from streams.worker.engine.publisher import FencedError, Publisher, RefusedError
 from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
@@ -37,6 +37,7 @@ from tests.integration.worker_process import (
     incidents,
     raw_of,
     tick,
+    until,
 )
 from tests.streams.area_log.recorded import calibration
 
@@ -195,6 +196,16 @@ def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite
         rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
 
 
+def test_a_missing_topic_ends_a_rebuild_with_one_line(new_site: NewSite) -> None:
+    site = new_site("leeds")
+    alerts = site.kafka.topic("alerts")
+    with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+        admin.delete_topics([alerts])
+        until(lambda: alerts not in admin.list_topics(), "it is deleted")
+    with pytest.raises(RebuildError, match=f"^no topic {alerts}; `hotspots topics` creates it$"):
+        rebuild(site.kafka, configured_areas(site.configuration.areas), 0, threading.Event(), MAX_BYTES)
+
+
 def test_a_rebuild_that_is_no_longer_wanted_ends(new_site: NewSite) -> None:
     site = new_site("leeds")
     site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
@@ -228,12 +239,12 @@ def test_opening_a_partition_fences_its_former_owner(new_site: NewSite) -> None:
     new.close()
 
 
-def test_a_transaction_that_the_broker_refuses_is_aborted_whole(new_site: NewSite) -> None:
+def test_a_transaction_that_the_broker_refuses_is_seen_in_no_part(new_site: NewSite) -> None:
     site = new_site()
     topic = site.kafka.topic("rejected")
     publisher = Publisher(site.kafka, 0)
     too_large = random.Random(1).randbytes(3_000_000)
-    with pytest.raises(AbortedError, match=r"partition 0: .*MessageSizeTooLarge"):
+    with pytest.raises(RefusedError, match=r"partition 0: .*MessageSizeTooLarge"):
         publisher.commit([OutgoingRecord(topic, b"a", b"small"), OutgoingRecord(topic, b"a", too_large)])
     assert site.read("rejected") == []
     publisher.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, cast
 
@@ -44,13 +44,16 @@ class Ledger:
         self.is_closed = False
         self.committed = threading.Event()
 
-    def commit(self, messages: Sequence[OutgoingRecord]) -> list[int]:
+    def commit(
+        self, messages: Sequence[OutgoingRecord], closing: Callable[[Sequence[int]], OutgoingRecord] | None = None
+    ) -> list[int]:
         if self.errors:
             raise self.errors.pop(0)
         written = sum(map(len, self.transactions))
-        self.transactions.append(list(messages))
+        last = [] if closing is None else [closing(range(written, written + len(messages)))]
+        self.transactions.append([*messages, *last])
         self.committed.set()
-        return list(range(written, written + len(messages)))
+        return list(range(written, written + len(messages) + len(last)))
 
     def close(self) -> None:
         self.is_closed = True

@@ -1,0 +1,98 @@
+"""Which revisions count: those that a committed scan record covers.
+
+A transaction that Kafka has torn can leave revisions in ``alerts`` whose scan record was never written. Each
+partition's own record, which ends a transaction, says how far ``alerts`` is covered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+import msgspec
+from kafka import TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from streams.brokers.broker import KAFKA, Broker
+from streams.brokers.clients import Reader
+from streams.brokers.reading import StalledError, records_between
+from streams.configuration.kafka import KafkaSettings
+from streams.messages.scan import PartitionRecord, decode_partition, partition_key
+
+FIRST_STEP = 16
+"""Records that the first step backwards reads; each step doubles."""
+FORMER_S = 1.0
+"""Time for which a record of a former version, which does not say what it covers, counts as the last one, in seconds.
+"""
+
+
+def last_partition_record(consumer: Reader, kafka: KafkaSettings, partition: int) -> PartitionRecord:
+    """Return a partition's own last committed record, or an empty one. The consumer's assignment changes.
+
+    Raises:
+        StalledError: Kafka gave no record for a long time.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    scans = TopicPartition(kafka.topic("scans"), partition)
+    consumer.assign([scans])
+    first, start = consumer.beginning_offsets([scans])[scans], consumer.end_offsets([scans])[scans]
+    step = FIRST_STEP
+    while start > first:
+        before, start = start, max(first, start - step)
+        step *= 2
+        own = None
+        for record in records_between(consumer, scans, start, before, threading.Event()):
+            if record.key == partition_key(partition):
+                with suppress(msgspec.DecodeError):
+                    own = decode_partition(record.value)
+        if own is not None:
+            return own
+    return PartitionRecord()
+
+
+def covers(own: PartitionRecord, offset: int) -> bool | None:
+    """Return whether the revision at an offset of ``alerts`` counts; None if that is not known yet."""
+    if own.next_alert is None:
+        return True
+    if offset >= own.next_alert:
+        return None
+    return not any(first <= offset < after for first, after in own.torn)
+
+
+class Coverage:
+    """A reader of partitions' own records, which asks Kafka only about revisions that are new to it."""
+
+    def __init__(self, kafka: KafkaSettings, broker: Broker = KAFKA) -> None:
+        self._kafka = kafka
+        self._broker = broker
+        self._consumer: Reader | None = None
+        self._known: dict[int, tuple[PartitionRecord, float]] = {}
+
+    def covers(self, partition: int, offset: int) -> bool | None:
+        """Return whether the revision at an offset counts; None if that is not known yet.
+
+        Raises:
+            KafkaTimeoutError: Kafka cannot be reached, or refuses.
+        """
+        own, read_s = self._known.get(partition, (PartitionRecord(), 0.0))
+        is_former = own.next_alert is None and time.monotonic() - read_s > FORMER_S
+        if is_former or covers(own, offset) is None:
+            own = self._read(partition)
+            self._known[partition] = own, time.monotonic()
+        return covers(own, offset)
+
+    def _read(self, partition: int) -> PartitionRecord:
+        try:
+            if self._consumer is None:
+                self._consumer = self._broker.reader(self._kafka)
+            return last_partition_record(self._consumer, self._kafka, partition)
+        except (KafkaError, StalledError) as error:
+            self.close()
+            raise KafkaTimeoutError(f"{self._kafka.topic('scans')}, partition {partition}: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()

@@ -1,0 +1,77 @@
+"""A producer of transactions that no late request can tear."""
+
+from __future__ import annotations
+
+import time
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from streams.brokers.connection import BOOTSTRAP_MS, MAX_REQUEST_BYTES, producer_arguments
+from streams.configuration.kafka import KafkaSettings
+
+ANSWER_S = 25.0
+"""Time limit for Kafka to answer, in seconds. It is below the 30 s after which the library turns a missing answer into
+an error without a type, and below the 60 s after which Kafka ends a transaction."""
+POLL_S = 0.001
+"""Time between two looks at whether a new epoch has come, in seconds."""
+
+
+class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library is untyped
+    """A producer that has a new epoch for every transaction, and that waits no longer than ``ANSWER_S``.
+
+    Kafka refuses requests of a former epoch. Within one epoch, a late ``EndTxn`` of an earlier transaction would end a
+    later one half-way. The library can take a new epoch (KIP-360), but does so only after errors, and it waits without
+    limit for a commit. Both need its private names.
+    """
+
+    def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
+        super().__init__(
+            **producer_arguments(kafka),
+            transactional_id=transactional_id,
+            max_request_size=MAX_REQUEST_BYTES,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            max_block_ms=int(ANSWER_S * 1000),
+        )
+
+    def begin_transaction(self) -> None:
+        """Begin a transaction, in an epoch of its own."""
+        deadline_s = time.monotonic() + ANSWER_S
+        while self._transaction_manager.is_bumping_epoch():
+            if time.monotonic() > deadline_s:
+                raise KafkaTimeoutError("no answer to the request for an epoch")
+            time.sleep(POLL_S)
+        try:
+            super().begin_transaction()
+        except KafkaError as error:
+            raise self._cause(error) from error
+
+    def commit_transaction(self, timeout: float = ANSWER_S) -> None:
+        """Commit the transaction. After a KafkaTimeoutError it is unknown whether it is committed."""
+        try:
+            result = self._transaction_manager.begin_commit()
+            self._sender.wakeup()
+            if not result.wait(timeout_ms=timeout * 1000):
+                raise KafkaTimeoutError("no answer to the commit")
+        except KafkaError as error:
+            raise self._cause(error) from error
+        self._renew_epoch()
+
+    def _renew_epoch(self) -> None:
+        """Ask for the epoch of the next transaction, which waits for it."""
+        self._transaction_manager.bump_producer_id_and_epoch()
+        self._sender.wakeup()
+
+    def _cause(self, error: KafkaError) -> KafkaError:
+        """Return the error that has ended the transaction; what the library raises can hide it."""
+        last = self._transaction_manager.last_error
+        return last if isinstance(last, KafkaError) else error
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """Close the producer, and send nothing more; the library itself sets ``null_logger``."""
+        try:
+            super().close(timeout, null_logger)
+        except KafkaTimeoutError:
+            # After a broker has died, the library gives up before it ends its own thread. That would send on for ever,
+            # take a new epoch when Kafka is back, and fence the owner of the partition at that time.
+            self._sender.force_close()
