@@ -3,9 +3,9 @@
 With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it comes to a place: ``scan``;
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
-record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``clock:SECONDS`` shifts the worker's clock.
 record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
-the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
+the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation,
+``clock:SECONDS`` shifts the worker's clock.
 """
 
 from __future__ import annotations
