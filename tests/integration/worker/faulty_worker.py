@@ -4,8 +4,7 @@ With FAULT ``PLACE:NUMBER`` the process kills itself the NUMBERth time that it c
 ``transaction``, half of it written; ``acknowledgement``, before it and after the transaction; ``rebuild``.
 ``slow-rebuild:SECONDS`` makes every rebuild that long, ``stall:NUMBER`` makes the engine hang at the NUMBERth
 record, ``abort:NUMBER`` makes the NUMBERth transaction fail, ``freeze-PID:NUMBER`` freezes process PID, a broker, when
-the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation,
-``clock:SECONDS`` shifts the worker's clock.
+the NUMBERth transaction is about to be committed, ``cancel:1`` ends the first rebuild by cancellation.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from kafka.errors import KafkaError
 from detectors.restoring import Restoring
 from streams.brokers.transactional_producer import TransactionalProducer
 from streams.configuration.load import load
-from streams.process.clock import Clock
 from streams.worker import process
 from streams.worker.engine.owned_area import OwnedArea
 from streams.worker.engine.publisher import Publisher
@@ -93,9 +91,6 @@ def main(fault: str, config: str) -> int:
     elif place == "slow-rebuild":
         plant(Publisher, "__init__", None, lambda _: time.sleep(float(number)))
     elif place == "abort":
-        plant(KafkaProducer, "commit_transaction", abort, None)
-    elif place == "clock":
-        setattr(Clock, "now_s", lambda _: time.time() + float(number))  # noqa: B010 (mypy allows no assignment)
         plant(TransactionalProducer, "commit_transaction", abort, None)
     elif place.startswith("freeze-"):
         plant(TransactionalProducer, "commit_transaction", freeze, None)
