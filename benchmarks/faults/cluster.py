@@ -1,4 +1,4 @@
-"""Brokers for the faults: one behind a proxy, or three of which two can die while the leaders move."""
+"""Three brokers, of which two can die while the leaders move."""
 
 from __future__ import annotations
 
@@ -8,22 +8,6 @@ from pathlib import Path
 
 from streams.local_services.kafka import LocalKafka
 from streams.local_services.service import HOST, free_port
-
-
-def behind(folder: Path, port: int, proxy: int) -> LocalKafka:
-    """Return a broker on ``port``, with a second listener that clients reach through the port of a proxy."""
-    inner, controller = free_port("Kafka", 0), free_port("Kafka", 0)
-    return LocalKafka(
-        folder,
-        inner,
-        settings={
-            "listeners": f"PLAINTEXT://{HOST}:{inner},PROXIED://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{inner},PROXIED://{HOST}:{proxy}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
-        },
-    )
 
 
 def three(folder: Path) -> list[LocalKafka]:

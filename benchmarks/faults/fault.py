@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.integration.wire_proxy import Fate, pass_on
+
 if TYPE_CHECKING:
     from benchmarks.faults.stage import Stage
 
-FAMILIES = ("worker", "broker", "network", "redis", "clocks", "records", "topics", "configuration")
+FAMILIES = ("worker", "broker", "network", "redis", "clocks", "records", "topics", "configuration", "transactions")
 
 
 class Form(NamedTuple):
@@ -24,11 +26,14 @@ FULL, SHORT = Form(), Form(away_s=8.0, cut_s=8.0, kills=4)
 
 
 class Setting(NamedTuple):
-    """What a fault needs: brokers, workers, and the size of the broker's disk in MiB (0: the machine's)."""
+    """What a fault needs: brokers, workers, the size of the broker's disk in MiB (0: the machine's), and what becomes
+    of single requests to the broker.
+    """
 
     brokers: int = 1
     workers: int = 1
     disk_mb: int = 0
+    fate: Fate = pass_on
 
 
 PLAIN = Setting()

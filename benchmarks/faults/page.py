@@ -23,6 +23,7 @@ TITLES = {
     "records": "Records",
     "topics": "Topics and positions",
     "configuration": "Configuration",
+    "transactions": "Transactions",
 }
 HEAD = """\
 # Reliability

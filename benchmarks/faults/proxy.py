@@ -15,14 +15,14 @@ SLICE_S = 0.05
 
 
 class Proxy:
-    """Forwards connections from ``port`` to ``target`` on loopback; it runs in a thread of its own.
+    """Forwards connections from ``port`` (0: a free one) to ``target``; it runs in a thread of its own.
 
     A cut link loses nothing that TCP would send again: bytes wait, and so do new connections.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, port: int = 0) -> None:
         self.target = target
-        self.port = 0
+        self.port = port
         self._delay_s = 0.0
         self._bytes_s = 0.0
         self._loop = asyncio.new_event_loop()

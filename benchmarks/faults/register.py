@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from benchmarks.faults.fault import FAULTS
-from benchmarks.faults.rows import broker, clocks, configuration, network, records, redis, topics, worker
+from benchmarks.faults.rows import broker, clocks, configuration, network, records, redis, topics, transactions, worker
 
-__all__ = ["FAULTS", "broker", "clocks", "configuration", "network", "records", "redis", "topics", "worker"]
+__all__ = [
+    "FAULTS",
+    "broker",
+    "clocks",
+    "configuration",
+    "network",
+    "records",
+    "redis",
+    "topics",
+    "transactions",
+    "worker",
+]

@@ -14,7 +14,7 @@ import h3
 from kafka.consumer.fetcher import ConsumerRecord
 from redis import Redis
 
-from benchmarks.faults.cluster import behind, three
+from benchmarks.faults.cluster import three
 from benchmarks.faults.desk import Desk
 from benchmarks.faults.fault import Fault, Form
 from benchmarks.faults.feed import LIVE, STEADY, Feed
@@ -22,8 +22,8 @@ from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.supervisor import Supervised
 from streams.configuration.kafka import Topic
 from streams.local_services.kafka import LocalKafka
-from streams.local_services.service import free_port
 from streams.local_services.valkey import LocalValkey
+from tests.integration.wire_proxy import ProxiedKafka, WireProxy, pass_on
 from tests.integration.worker_process import CENTRE, Deployment, toml
 
 START_S, LOOK_S = 60.0, 0.25
@@ -59,7 +59,6 @@ class Stage:
         with self._stack as stack:
             self.valkey = stack.enter_context(LocalValkey(self.folder / "valkey"))
             self.redis_link = stack.enter_context(Proxy(self.valkey.port))
-            self.kafka_link = stack.enter_context(Proxy(free_port("Kafka", 0)))
             self.desk = stack.enter_context(Desk())
             self.brokers = self._started_brokers(stack)
             self.redis = stack.enter_context(Redis.from_url(self.valkey.url))
@@ -160,10 +159,12 @@ class Stage:
         (self.folder / "monitor.toml").write_text(self.text)
 
     def _started_brokers(self, stack: ExitStack) -> list[LocalKafka]:
-        if self._setting.brokers == 1:
-            brokers = [behind(self.folder / "kafka", self.kafka_link.target, self.kafka_link.port)]
-        else:
-            brokers = three(self.folder)
+        kafka = ProxiedKafka(self.folder / "kafka")
+        self.kafka_link = Proxy(kafka.behind, kafka.proxied)
+        self._through = kafka.through if self._setting.brokers == 1 else ""
+        link = self.kafka_link if self._setting.fate is pass_on else WireProxy(kafka, self._setting.fate)
+        stack.enter_context(link)
+        brokers: list[LocalKafka] = [kafka] if self._through else [*three(self.folder)]
         if self._setting.disk_mb:
             if os.geteuid() != 0:
                 raise PermissionError("only root can mount the small file system that this fault fills")
@@ -177,9 +178,8 @@ class Stage:
         return brokers
 
     def _environ(self) -> dict[str, str]:
-        kafka = f"127.0.0.1:{self.kafka_link.port}" if self._setting.brokers == 1 else ""
         links = {"HOTSPOTS_REDIS__URL": f"redis://127.0.0.1:{self.redis_link.port}/0"}
-        return links | ({"HOTSPOTS_KAFKA__BOOTSTRAP": kafka} if kafka else {})
+        return links | ({"HOTSPOTS_KAFKA__BOOTSTRAP": self._through} if self._through else {})
 
     def _supervised(self, stack: ExitStack, instance: str, command: str = "worker") -> Supervised:
         process = Supervised(self.site, instance, self._environ(), command)
