@@ -3,14 +3,15 @@
 -- as it is.
 --
 -- KEYS  offset, stream, ledger, noted, open, where
--- ARGV  first (offset of the topic's oldest record), limit (a higher stored offset is of another topic), expiry_s, topic
---       (its identity, or empty), prefix (of the keys of alerts), cursor and slice (where to go on comparing alerts, and
---       about how many)
+-- ARGV  first (offset of the topic's oldest record), limit (a higher stored offset is of another topic), expiry_s,
+--       topic (its identity, or empty), prefix (of the keys of alerts), cursor and slice (where to go on comparing
+--       alerts, and about how many)
 -- Returns the outcome ("kept"; "mended"; "lost": all is read again; "replaced": another topic begins), the stored
 -- offset, the number of alerts that were lost, the number of alerts, and the next cursor ("0" after the last alert).
 
 local offset_key, stream, ledger, noted, open, where = unpack(KEYS)
-local first, limit, expiry_s, topic, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), unpack(ARGV, 3, 5)
+local first, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local expiry_s, topic, prefix = unpack(ARGV, 3, 5)
 local cursor, slice = ARGV[6], ARGV[7]
 
 clear_others({

@@ -109,7 +109,11 @@ class RedisCopy:
         """Do once everything that the feeder does, and leave nothing behind."""
         self._trial([key], [key])
         with self._redis.pipeline() as pipeline:
-            pipeline.set(key, "1", ex=1).strlen(key).get(key).delete(key).execute()
+            pipeline.set(key, "1", ex=1)
+            pipeline.strlen(key)
+            pipeline.get(key)
+            pipeline.delete(key)
+            pipeline.execute()
         self.time()
 
     def time(self) -> datetime:
@@ -159,9 +163,7 @@ class RedisCopy:
             raise RedisLost(area)
         return stored
 
-    def compare(
-        self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int
-    ) -> Comparison:
+    def compare(self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int) -> Comparison:
         """Compare about ``slice_`` alerts from ``cursor`` on, and the area's figures, with its ledger.
 
         What differs is forgotten, so that it comes again when the records from the stored offset on are read. The topic
@@ -175,7 +177,7 @@ class RedisCopy:
         return Comparison(outcome.decode(), *map(int, figures))
 
     def eviction_policy(self) -> str:
-        """Return what Redis does when its memory is full: "noeviction" or what it evicts; "unknown" if it does not say."""
+        """Return what Redis does when its memory is full: "noeviction", what it evicts, or "unknown"."""
         try:
             memory: Any = self._redis.info("memory")
         except ResponseError:  # forbidden, renamed

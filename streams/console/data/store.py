@@ -224,7 +224,7 @@ class Store:
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
 
-        (seconds, _), *replies = await self._replies(ask)
+        (seconds, microseconds), *replies = await self._replies(ask)
         beats: dict[str, AreaHealth | None] = dict.fromkeys(self.areas)
         for area, reply in zip(self.areas, replies, strict=True):
             row = self._of_type("heartbeat", area, "heartbeat", reply)
@@ -233,7 +233,7 @@ class Store:
                 self.unreadable[area].discard("heartbeat")
             except ValueError as error:
                 self.leave_out("heartbeat", area, "heartbeat", error)
-        return datetime.fromtimestamp(seconds, UTC), beats
+        return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC), beats
 
     async def usual(self, area: str) -> bytes | None:
         """Return how many incidents each location has had in the window, JSON; None if not known yet."""

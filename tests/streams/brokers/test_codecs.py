@@ -32,7 +32,9 @@ def test_a_batch_that_inflates_too_far_is_passed_over_and_its_neighbours_are_rea
     with caplog.at_level(logging.ERROR):
         assert [each[:3] for each in fetch(data, 0).records] == [(0, b"leeds", b"before"), (3, b"leeds", b"after")]
     (line,) = caplog.messages
-    assert line.endswith(f"offsets 1 to 2 cannot be read and are passed over: more than {LIMIT} bytes without compression")
+    assert line.endswith(
+        f"offsets 1 to 2 cannot be read and are passed over: more than {LIMIT} bytes without compression"
+    )
 
 
 @each_codec
@@ -43,4 +45,3 @@ def test_the_bound_is_exact(compression: str) -> None:
     assert len(decode(full)) == LIMIT
     with pytest.raises(TooLargeError):
         decode(batch([Sent(b"leeds", bytes(LIMIT - overhead + 1))], 0, compression)[HEAD:])
-

@@ -215,7 +215,9 @@ def test_in_a_full_server_the_longest_waiting_of_all_gives_way(valkey: Any, monk
 def secured(valkey: Any, tmp_path: Path, **settings: Any) -> Configuration:
     """A console with TLS."""
     names: dict[str, Any] = {name: str(tmp_path / name) for name in ("ssl_certfile", "ssl_keyfile")}
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
     certificate = ["-out", names["ssl_certfile"], "-keyout", names["ssl_keyfile"]]
     subprocess.run([*command.split(), *certificate], check=True, capture_output=True)
     return configured(valkey.url, new_area(), **names, **settings)
