@@ -47,8 +47,8 @@ UNCOVERED_S = 0.05
 ROUND = 6
 """Number of heartbeats in which every alert of an area is compared once, and in which the area is mended at most once:
 where Redis evicts all the time, the feeder must not do nothing but read again."""
-SLICE = 200
-"""Number of alerts that one call of Redis compares; it takes about 5 ms."""
+SLICE = 100
+"""Number of alerts that one call of Redis compares; it takes about 1 ms."""
 
 LOSSES = {
     "lost": "Redis has lost alerts",
@@ -204,9 +204,9 @@ class RedisFeeder(BackgroundThread):
 
         An area without news advances to the partition's position; otherwise it would hold back the next start.
         """
-        now = self._clock.now()
+        written_at, now = self._copy.time(), self._clock.now()
         for area, health in self._health().items():
-            self._copy.beat(area, health, now)
+            self._copy.beat(area, health, written_at)
         for area, usual in self._usual().items():
             written, size = self._usual_written.get(area, (None, 0))
             if written is not usual or not self._copy.has_usual(area, size):
@@ -224,16 +224,14 @@ class RedisFeeder(BackgroundThread):
         self._metrics.redis_up(True)
 
     def _compare(self, area: str) -> None:
-        """Compare all open alerts of an area, and the next few of the others, with its ledger, and mend it."""
+        """Compare the figures of an area, and its next few alerts, with its ledger, and mend it."""
         now_s, first = self._clock.monotonic_s(), self._first.get(self._partition[area], 0)
         if now_s < self._mended_s.get(area, float("-inf")) + ROUND * self._heartbeat_s:
             return
         compared = 0
         while True:
             cursor = self._cursor.get(area, 0)
-            found = self._copy.compare(
-                area, first, self._ahead.get(area), self._topic_id, cursor, SLICE, with_open=not compared
-            )
+            found = self._copy.compare(area, first, self._ahead.get(area), self._topic_id, cursor, SLICE)
             self._cursor[area] = found.cursor
             compared += SLICE
             if found.outcome != "kept":
