@@ -28,7 +28,8 @@ from streams.messages.scan import Ids, PartitionRecord, ScanRecord, decode_scan
 from streams.worker.consumer import DONE
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.publisher import FencedError, Publisher, RefusedError
-from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
+from streams.worker.engine.rebuild import Restored, as_calibrated, rebuild
+from streams.worker.engine.standing_checks import RebuildError
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
     BEGIN,

@@ -14,7 +14,7 @@ from streams.process.clock import Clock
 from streams.worker.engine.believed_time import ASK_S, CLOCKS_S
 from streams.worker.engine.outgoing import OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S
-from streams.worker.engine.partition import LEAP_S
+from streams.worker.engine.partition_clocks import LEAP_S
 from streams.worker.engine.rebuild import Restored
 from streams.worker.inbox import Record
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, incident, partition_of, record, watched

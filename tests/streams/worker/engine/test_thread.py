@@ -38,7 +38,7 @@ class Bench:
             Metrics(CollectorRegistry()),
             clock,
             covered=lambda _, covered: self._note(self.covered, covered),
-            aborted=lambda number, _: self._note(self.aborted, number),
+            aborted=lambda _, aborts: self._note(self.aborted, aborts),
             failed=lambda failure: self._note(self.failures, failure),
         )
 
@@ -142,7 +142,7 @@ def test_an_aborted_transaction_hands_the_partition_back_to_be_rebuilt(bench: Be
     bench.ledger.errors = [AbortedError("broker says no")]
     bench.adopt()
     bench.give(*rows(2))
-    bench.until(lambda: bench.aborted == [0])
+    bench.until(lambda: bench.aborted == [1])
     assert bench.ledger.is_closed
     assert bench.engine.health()["leeds"].feed == "catching_up"
     assert bench.engine.caught_up() == set()
