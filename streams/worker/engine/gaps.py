@@ -45,7 +45,7 @@ class Gaps:
                 self._kept.add(gap)
                 return
             self._lowest[gap.partition] = min(gap, self._lowest.get(gap.partition, gap))
-            self._largest[gap.partition] = max(gap, self._largest.get(gap.partition, gap), key=lambda each: each.size)
+            self._largest[gap.partition] = max(self._largest.get(gap.partition, gap), gap, key=lambda each: each.size)
 
     def take(self) -> list[Gap]:
         """Return the gaps that are kept, and forget them: those at a start, and then the largest before the lowest."""
