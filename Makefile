@@ -12,7 +12,7 @@ SECONDS :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long lint format kafka check-debian browser bench honest clean
+.PHONY: help setup demo test simulate long lint format kafka check-debian browser bench honest clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: setup  ## watch incidents stream in and clusters come out: make demo SECON
 
 test: setup  ## run every test that needs nothing but pip: make test ARGS="-k window"
 	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+
+simulate: setup  ## simulate days of faults, the first that fails ends it: make simulate SEEDS=1000, make simulate SEED=7
+	@$(BIN)/python -m tests.simulation $(addprefix --seeds ,$(SEEDS)) $(addprefix --seed ,$(SEED)) $(ARGS)
 
 long: setup  ## run the tests that take many minutes
 	$(BIN)/pytest -m long $(ARGS)
