@@ -123,15 +123,23 @@ def stamp_arrivals(kafka: KafkaSettings, names: Collection[Topic]) -> None:
         )
 
 
-def topic_id(kafka: KafkaSettings, name: str) -> str:
-    """Return the identity of a topic, which one of the same name made later does not have; empty if it is unknown.
+def topic_ids(kafka: KafkaSettings, names: Collection[str]) -> dict[str, str]:
+    """Return the identities of topics, which those of the same names made later do not have; empty if unknown.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
-        ((described),) = admin.describe_topics([name])
-    return str(described.get("topic_id") or "")
+        return {each["name"]: str(each.get("topic_id") or "") for each in admin.describe_topics(list(names))}
+
+
+def topic_id(kafka: KafkaSettings, name: str) -> str:
+    """Return the identity of one topic: see :func:`topic_ids`.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    return topic_ids(kafka, [name])[name]
 
 
 def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:
