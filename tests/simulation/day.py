@@ -146,7 +146,7 @@ class World:
         redis.away_until_s = redis.full_until_s = 0.0
         redis.lost_answers = 0
         redis.cut.clear()
-        redis.wrong_password.clear()
+        redis.wrong_password.update(dict.fromkeys(redis.wrong_password, self.scheduler.now_s))
         self.server.skew_s = 0.0
         for machine in self.machines.values():
             machine.skew_s = 0.0

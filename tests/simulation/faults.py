@@ -14,7 +14,6 @@ from streams.messages.response import ResponseMessage
 from tests.simulation import town
 from tests.simulation.broker import SESSION_S, TRANSACTION_S
 from tests.simulation.day import CALM_S, World, log
-from tests.simulation.known_faults import UNMENDED
 from tests.simulation.machine import Machine
 from tests.simulation.scheduler import Process
 
@@ -46,7 +45,7 @@ def plan(world: World, names: tuple[str, ...] | None = None) -> None:
     chance = world.chance
     if chance.random() < 0.5:
         world.at(world.begin_s + chance.uniform(0, 8) * 3600, world.machines["b"].start, "worker b joins")
-    known = {name: each for name, each in FAULTS.items() if (name not in UNMENDED if names is None else name in names)}
+    known = {name: each for name, each in FAULTS.items() if names is None or name in names}
     weights = [each.weight or float(names is not None) for each in known.values()]
     for _ in range(chance.randint(2, 7)):
         name = chance.choices(list(known), weights)[0]
@@ -427,7 +426,7 @@ def wrong_password(world: World, chance: random.Random, at_s: float) -> None:
     """The second worker has a wrong password for Redis, and joins."""
 
     def act() -> None:
-        world.redis.wrong_password.add("b")
+        world.redis.wrong_password["b"] = world.end_s
         world.machines["b"].kill(is_wanted=False)
         world.machines["b"].start()
 

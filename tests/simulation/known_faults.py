@@ -1,7 +1,4 @@
 """The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out.
-
-A mend is undone by patches. While the target of a patch does not exist, the mend is not in this tree: the fault is
-found without a patch, and ordinary days leave out what brings it out.
 """
 
 from __future__ import annotations
@@ -9,7 +6,6 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -33,36 +29,20 @@ def _machine_time(_believed: Any, worker_s: float, _monotonic_s: float) -> Any:
 class Known(NamedTuple):
     """A known fault: ``drawn`` are the faults of a day, ``says`` is a pattern in the failure.
 
-    ``undone``: by the name of what the mend has brought, what stands in for it; ``module``: one that it has brought.
+    ``undone``: by the name of what the mend has brought, what stands in for it.
     """
 
     drawn: tuple[str, ...]
     says: str
     undone: Mapping[str, object]
-    module: str = ""
-
-    @property
-    def is_mended(self) -> bool:
-        """Whether the mend is in this tree, so that days with these faults pass."""
-        if self.module and find_spec(self.module) is None:
-            return False
-        return bool(self.undone) and all(map(_exists, self.undone))
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
         """Undo the mend."""
         with ExitStack() as patches:
-            for name, stand_in in self.undone.items() if self.is_mended else ():
+            for name, stand_in in self.undone.items():
                 patches.enter_context(patch(name, stand_in))
             yield
-
-
-def _exists(name: str) -> bool:
-    try:
-        pkgutil.resolve_name(name)
-    except (ImportError, AttributeError):
-        return False
-    return True
 
 
 KNOWN = {
@@ -96,20 +76,22 @@ KNOWN = {
         "a new partition is not read",
         {"streams.worker.background.topic_watch.TopicWatch.fault": lambda _: None},
     ),
-    "keys of Redis that do not come back": Known(("keys_evicted",), "Redis:", {}),
+    "keys of Redis that do not come back": Known(
+        ("keys_evicted",),
+        "Redis:",
+        {"streams.worker.background.redis_feeder.RedisFeeder._compare": lambda *_: None},
+    ),
     "memory behind an idle neighbour": Known(
         ("flood",),
         "in memory that are on record",
         {"streams.worker.inbox.Inbox.cover": _cover},
-        "detectors.window.corrections",
     ),
-    "a worker that Redis refuses": Known(("wrong_password",), "Redis refuses it", {}),
+    "a worker that Redis refuses": Known(
+        ("wrong_password",), "Redis refuses it", {"streams.worker.process._is_taken_by_redis": lambda *_: True}
+    ),
     "a transaction that tears": Known(
         ("late_copy",),
         "no scan record names it",
         {"tests.simulation.clients.RENEWS_EPOCHS": [False]},
-        "streams.brokers.transactional_producer",
     ),
 }
-UNMENDED = {name for known in KNOWN.values() if not known.is_mended for name in known.drawn}
-"""Faults that ordinary days leave out, because the worker of this tree does not survive them."""
