@@ -12,7 +12,7 @@ SECONDS :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate long lint format kafka check-debian browser bench honest clean
+.PHONY: help setup demo test simulate long lint format kafka check-debian browser bench honest faults clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: setup  ## measure: one file of benchmarks/ after the other
 
 honest: setup  ## is the promised rate of false alerts kept? Five cities, about an hour: make honest ARGS="--seeds 1"
 	@$(BIN)/python benchmarks/honest.py $(ARGS)
+
+faults: setup  ## inflict every fault on real servers, and write docs/reliability.md: make faults ARGS="--only redis"
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
 clean:  ## remove what the targets above have made, .venv included
 	rm -rf $(VENV) .cache dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -6,7 +6,9 @@ import base64
 import shutil
 import socket
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -47,13 +49,26 @@ broker.heartbeat.interval.ms=500
 
 
 class LocalKafka(LocalService):
-    """One Apache Kafka node, broker and controller in one process."""
+    """One Apache Kafka node, broker and controller in one process.
+
+    ``settings`` come after those of the file above and override them. Nodes of one cluster share its id.
+    """
 
     name = "Kafka"
 
-    def __init__(self, directory: Path, port: int = 0, version: str = KAFKA_VERSION) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        version: str = KAFKA_VERSION,
+        *,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        cluster_id: str = "",
+    ) -> None:
         super().__init__(directory, port)
         self._version = version
+        self._settings = settings
+        self._cluster_id = cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     @property
     def bootstrap(self) -> str:
@@ -66,10 +81,10 @@ class LocalKafka(LocalService):
         data, settings = self.directory / "data", self.directory / "server.properties"
         # Only the node itself uses the controller's port, so it can differ from start to start.
         ports = {"port": self.port, "controller_port": free_port(self.name, 0)}
-        settings.write_text(_KAFKA_SETTINGS.format(host=HOST, data=data, **ports))
+        own = "".join(f"{key}={value}\n" for key, value in self._settings.items())
+        settings.write_text(_KAFKA_SETTINGS.format(host=HOST, data=data, **ports) + own)
         if not (data / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            format_ = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", f"--config={settings}"]
+            format_ = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", f"--config={settings}"]
             self._process = launch([*java, *format_], self.log)
             if self._process.wait() != 0:
                 raise self._failed("cannot prepare its data folder")

@@ -1,0 +1,1 @@
+"""Faults inflicted on real servers and processes, and what became of the incidents meanwhile: ``make faults``."""

@@ -1,0 +1,110 @@
+"""The page ``docs/reliability.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks._machine import description
+from benchmarks.faults.fault import FAMILIES, FAULTS, FULL, Fault
+from benchmarks.faults.observe import Channel
+from benchmarks.faults.row import Row
+
+SAID_S = 60.0
+"""Time within which the operator must be told of a fault, in seconds."""
+SPEAKING: tuple[Channel, ...] = ("metric", "health", "page")
+"""Channels of which one must speak in time; a log is read only by those who know already."""
+TITLES = {
+    "worker": "Workers",
+    "broker": "Brokers",
+    "network": "Network",
+    "redis": "Redis",
+    "clocks": "Clocks",
+    "records": "Records",
+    "topics": "Topics and positions",
+    "configuration": "Configuration",
+    "transactions": "Transactions",
+}
+HEAD = """\
+# Reliability
+
+What happens to incidents and alerts when something fails, measured on real Kafka and Valkey by `make faults`. Each row
+has servers and processes of its own: a broker (three where leaders move), Redis, a worker, the console, the webhook and
+an on-call tool. Two areas are fed before, during and after the fault. Then everything that was written is compared with
+what a Monitor makes of the same records without any fault (area on a watermark clock, byte for byte), or derived again
+from the log (area on a wall clock). The chain of digests and the accounts of every record are verified, and Redis and
+the on-call tool are compared with the topic `alerts`.
+
+- *lost*, *doubled*: revisions of alerts and incidents, of all that were due. An incident is lost if no scan record
+  accounts for it.
+- *well again*: time from the end of the fault until every incident is on record, every process ready, and Redis
+  complete.
+- *told*: the first thing that a metric, a health check, the console's page and the log say, and the time from the begin
+  of the fault. A supervisor starts a process again one second after its end.
+
+"""
+
+
+def page(rows: Sequence[Row]) -> str:
+    """Return the page in Markdown."""
+    by_name = {row.name: row for row in rows}
+    known = [(fault, row) for fault in FAULTS.values() if (row := by_name.get(fault.name))]
+    short = [(fault, row, why) for fault, row in known if (why := shortcomings(fault, row))]
+    text = HEAD + f"{len(known)} faults, {len(known) - len(short)} survived with nothing lost, doubled or left unsaid."
+    text += " Those that fall short:\n\n" if short else "\n"
+    text += "".join(f"- {row.title}: {'; '.join(why)}\n" for _, row, why in short)
+    missing = [each.name.format(**FULL._asdict()) for each in FAULTS.values() if each.name not in by_name]
+    text += f"\nNot measured yet: {'; '.join(missing)}.\n" if missing else ""
+    text += "\n![Each fault, the time until all is well again, and when it is reported](images/reliability.svg)\n"
+    for family in FAMILIES:
+        mine = [(fault, row) for fault, row in known if row.family == family]
+        if mine:
+            text += f"\n## {TITLES[family]}\n\n| fault | lost | doubled | well again | told | alert rule |\n"
+            text += "| --- | ---: | ---: | ---: | --- | --- |\n"
+            text += "".join(line(fault, row) for fault, row in mine)
+    times = sorted(row.measured_at for row in rows)
+    span = f"{times[0]:%Y-%m-%d %H:%M} to {times[-1]:%H:%M} UTC"
+    return text + f"\nMeasured {span} on {description()}. Written by `make faults`.\n"
+
+
+def line(fault: Fault, row: Row) -> str:
+    """Return a line of the table."""
+    if row.failure:
+        return f"| {row.title} | | | | not run: {escaped(row.failure)} | |\n"
+    again = "not within 4 min" if row.recovered_s is None else f"{row.recovered_s:.0f} s"
+    told = "<br>".join(f"{each.channel}: {escaped(each.text)}, {each.after_s:.0f} s" for each in row.firsts())
+    rule = f"[{fault.rule}](runbooks/{fault.rule}.md)" if fault.rule else "none"
+    found = row.verdict
+    return f"| {row.title} | {found.lost} | {found.doubled} | {again} | {told or 'nothing'} | {rule} |\n"
+
+
+def shortcomings(fault: Fault, row: Row) -> list[str]:
+    """Return what a fault cost, or who was not told of it in time."""
+    if row.failure:
+        return [f"not run: {escaped(row.failure)}"]
+    found = row.verdict
+    counts = (
+        (found.lost, "lost"),
+        (found.doubled, "doubled"),
+        (found.wrong, "not as in an undisturbed run"),
+        (found.not_shown, "not in Redis as in Kafka"),
+        (found.unseen, "bursts without an alert"),
+        (found.not_told, "alerts that the on-call tool was not told of"),
+    )
+    why = [f"{number} {what}" for number, what in counts if number]
+    why += [f"costs {fault.costs}"] if why and fault.costs else []
+    why += ["not well again within 4 minutes"] if row.recovered_s is None else []
+    is_due = bool(fault.rule) and row.lasted_s > SAID_S / 2
+    is_said = any(word.channel in SPEAKING and word.after_s <= SAID_S for word in row.words)
+    why += [f"no word within {SAID_S:.0f} s"] if is_due and not is_said else []
+    return why + [escaped(each) for each in found.notes[:2]]
+
+
+def escaped(text: str) -> str:
+    """Return a text that stays in its cell and is not taken for Markdown."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'").split())
+
+
+def write(folder: Path, rows: Sequence[Row]) -> None:
+    """Write the page into ``docs``."""
+    (folder / "reliability.md").write_text(page(rows))
