@@ -121,8 +121,12 @@ class SimulatedKafka(Broker):
 
     def topic_id(self, kafka: KafkaSettings, topic: str) -> str:
         """See :class:`~streams.brokers.broker.Broker`."""
+        return self.topic_ids(kafka, [topic])[topic]
+
+    def topic_ids(self, kafka: KafkaSettings, topics: Collection[str]) -> dict[str, str]:
+        """See :func:`~streams.brokers.topics.topic_ids`."""
         self.network.travel("metadata", self.network.scheduler.now_s + REQUEST_S)
-        return str(self.server.identities[topic]) if topic in self.server.identities else ""
+        return {topic: str(self.server.identities.get(topic, "")) for topic in topics}
 
     def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
         """Return why a member lacks a partition, if it does."""

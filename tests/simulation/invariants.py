@@ -31,6 +31,8 @@ KEPT_RECORDS = 300
 """Largest number of records on record that an inbox may keep in memory."""
 EXITS = {0, 3}
 """Exit codes that a worker may have: it was asked to leave; another has its partition."""
+LOST = "lost, it holds no scan record"
+"""What a worker says that refuses to start without the scan records that there were."""
 SPEAKING = {"catching_up", "kafka_away", "clock", "silent"}
 """States of a feed that say that the newest incidents are not, or may not be, in the alerts."""
 
@@ -78,7 +80,10 @@ class Invariants:
         self._changes = self._server.changes
         has_news = False
         for at in self._scans:
-            if self._server.log(at).stable != self._seen[at]:
+            if at in self._server.put_aside:
+                if self._server.log(at).records:
+                    raise WrongError(f"{at.topic}: a worker writes there, although its records are lost")
+            elif self._server.log(at).stable != self._seen[at]:
                 self._see_scans(at)
                 has_news = True
         for at in self._alerts:
@@ -129,11 +134,6 @@ class Invariants:
         """Note that a record has come into a partition that is not configured: it must be said."""
         self._astray_s = time_s
 
-    def scans_lost(self) -> None:
-        """Note that ``scans`` is empty: an undisturbed run begins again, or a worker refuses to start."""
-        for at in self._scans:
-            self._seen[at] = 0
-
     def listen(self) -> None:
         """Check that what is not on record in time is said, and that no process has ended for nothing.
 
@@ -161,7 +161,9 @@ class Invariants:
                     raise WrongError(f"{machine.name} owns partitions {owned}, is ready, and Redis refuses it")
             for code, reason, at_s in machine.exits[self._known_exits[machine.name] :]:
                 self._known_exits[machine.name] += 1
-                if code not in EXITS and not (reason == REFUSED and self._redis.refuses(machine.name, at_s)):
+                is_right = reason == REFUSED and self._redis.refuses(machine.name, at_s)
+                is_right |= LOST in reason and at_s <= self._server.lost_until_s + SAID_S
+                if code not in EXITS and not is_right:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
                 for number, each in list(machine.worker._owned.items()):

@@ -1,13 +1,14 @@
-"""The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out.
-"""
+"""The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
+
+from streams.worker.engine.believed_time import BelievedTime, Reading
+from streams.worker.inbox import Inbox
 
 
 async def _committed(_worker: Any, _offsets: Any) -> dict[int, int]:
@@ -15,15 +16,15 @@ async def _committed(_worker: Any, _offsets: Any) -> dict[int, int]:
     return {}
 
 
-def _cover(inbox: Any, covered: Mapping[str | None, int]) -> None:
+def _cover(inbox: Inbox, covered: Mapping[str | None, int]) -> None:
     """Keep the records that are on record."""
     inbox._covered = covered
     inbox._acknowledge()
 
 
-def _machine_time(_believed: Any, worker_s: float, _monotonic_s: float) -> Any:
+def _machine_time(_believed: BelievedTime, worker_s: float, _monotonic_s: float) -> Reading:
     """Believe the worker's clock."""
-    return pkgutil.resolve_name("streams.worker.engine.believed_time.Reading")(worker_s)
+    return Reading(worker_s)
 
 
 class Known(NamedTuple):
@@ -54,7 +55,7 @@ KNOWN = {
         "nobody says so|not on record at the end",
         {
             "streams.worker.engine.believed_time.BelievedTime.read": _machine_time,
-            "streams.worker.engine.believed_time.BelievedTime.ahead_s": lambda *_: 0,
+            "streams.worker.engine.believed_time.BelievedTime.ahead_s": lambda *_, **__: 0,
             "streams.worker.engine.owned_area.OwnedArea.close_early": lambda *_: [],
         },
     ),
@@ -64,7 +65,7 @@ KNOWN = {
         {"streams.worker.consumer.Worker.begin": _committed},
     ),
     "lost scans taken for a new deployment": Known(
-        ("scans_lost",), "has the number 1", {"streams.worker.engine.standing_checks._trace_of_past": lambda *_: ""}
+        ("scans_lost",), "its records are lost", {"streams.worker.engine.standing_checks._trace_of_past": lambda *_: ""}
     ),
     "a worker that Kafka's absence ends": Known(
         ("broker_away", "disk_full", "cut"),

@@ -36,7 +36,20 @@ TOPICS: tuple[Topic, ...] = get_args(Topic)
 RESTART_S, LONGEST_RESTART_S = 3.0, 300.0
 """Times after which a supervisor starts a process again, in seconds: the first, and the longest if it fails at once."""
 
+REAL_CLIENTS = (
+    "streams.brokers.broker.KafkaConsumer",
+    "streams.brokers.broker.TransactionalProducer",
+    "streams.brokers.broker.read_log",
+    "streams.brokers.groups.KafkaAdminClient",
+    "streams.brokers.topics.KafkaAdminClient",
+)
+
 log = logging.getLogger("simulation")
+
+
+def past_the_ports(*_: object, **__: object) -> None:
+    """Stands in for the clients of a real Kafka: they would stop the whole world."""
+    raise AssertionError("the worker asks Kafka past the ports")
 
 
 class Probes:
@@ -217,6 +230,9 @@ def machinery(
         patches.enter_context(patch.object(process, "report_to", lambda _: None))
         patches.enter_context(patch.object(process, "RedisFeeder", new_feeder))
         patches.enter_context(patch("streams.worker.background.topic_watch.check_topics", check_topics))
+        patches.enter_context(patch("streams.worker.background.topic_watch.topic_ids", kafka.topic_ids))
+        for name in REAL_CLIENTS:
+            patches.enter_context(patch(name, past_the_ports))
         patches.enter_context(patch("streams.worker.background.redis_feeder.ROUND", 1))
         patches.enter_context(patch("streams.redis_copy.contents.Redis", clients_of(redis)))
         _scheduler.append(scheduler)
