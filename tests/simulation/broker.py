@@ -372,9 +372,9 @@ class SimulatedBroker:
             self._assign(known)
 
     def assignment(self, group: str, member_id: str) -> tuple[int, list[int]] | None:
-        """Return generation and partitions of a member; None while the group is moving."""
-        known = self.groups[group]
-        if known.is_moving:
+        """Return generation and partitions of a member; None without a group, or while it is moving."""
+        known = self.groups.get(group)
+        if known is None or known.is_moving:
             return None
         return known.generation, known.assigned.get(member_id, [])
 

@@ -126,6 +126,8 @@ class World:
             self.scheduler.at(hour * 3600 + 3.5, lambda: self.scheduler.stir(is_fault=False))
 
         def listen() -> None:
+            self.server.expire_members()
+            self.server.expire_transactions()
             self.invariants.listen()
             self.scheduler.at(self.scheduler.now_s + LISTEN_S, listen)
 

@@ -29,6 +29,8 @@ SCANNED_S = 60.0
 """Time within which a record is on record while nothing is wrong, in seconds."""
 KEPT_RECORDS = 300
 """Largest number of records on record that an inbox may keep in memory."""
+STEPS = 300_000
+"""Largest number of steps in a day; without a part that asks again and again there are some 10,000."""
 EXITS = {0, 3}
 """Exit codes that a worker may have: it was asked to leave; another has its partition."""
 LOST = "lost, it holds no scan record"
@@ -72,6 +74,8 @@ class Invariants:
         Raises:
             WrongError: An invariant does not hold.
         """
+        if self._scheduler.steps > STEPS:
+            raise WrongError(f"{self._scheduler.last}: runs without rest")
         if self._scheduler.died:
             name, error = self._scheduler.died[0]
             raise WrongError(f"{name}: an error ends the thread: {type(error).__name__}: {error}") from error

@@ -33,7 +33,7 @@ HEARTBEAT_S = 600.0
 them compares all alerts."""
 REFUSED = "it has not started, because Redis refuses it"
 TOPICS: tuple[Topic, ...] = get_args(Topic)
-RESTART_S, LONGEST_RESTART_S = 3.0, 300.0
+RESTART_S, LONGEST_RESTART_S = 3.0, 600.0
 """Times after which a supervisor starts a process again, in seconds: the first, and the longest if it fails at once."""
 
 REAL_CLIENTS = (

@@ -25,7 +25,7 @@ def clients_of(world: RedisWorld) -> type[redis.Redis]:
         def parsed(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
             name, answer = arguments[0], world.ask(*arguments)
             answer = answer[b"ok"] if isinstance(answer, dict) else answer
-            parse = self.response_callbacks.get(name)
+            parse = self.response_callbacks.get(name)  # type: ignore[no-untyped-call]
             return answer if parse is None else parse(answer, **options)
 
         def ask(self, command: Callable[[], Any]) -> Any:

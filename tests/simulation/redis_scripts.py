@@ -44,7 +44,8 @@ def _library() -> Any:
 
 
 def _call(name: bytes, *arguments: bytes | float) -> Any:
-    return _for_lua(_calls[-1](name.decode(), *map(_text, arguments)))
+    answer = _calls[-1](name, *[each if isinstance(each, bytes) else _text(each) for each in arguments])
+    return answer if type(answer) is bytes or type(answer) is int else _for_lua(answer)
 
 
 def _pcall(name: bytes, *arguments: bytes | float) -> Any:
@@ -58,9 +59,9 @@ def _sha1hex(text: bytes) -> bytes:
     return sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
-def _text(value: bytes | float) -> bytes:
+def _text(number: float) -> bytes:
     """A number as Lua hands it to Redis."""
-    return value if isinstance(value, bytes) else b"%.17g" % value
+    return b"%.17g" % number
 
 
 def _for_lua(answer: Any) -> Any:

@@ -20,9 +20,9 @@ from tests.simulation.scheduler import Process
 from tests.simulation.threads import scheduler
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
-GROWING = frozenset({"SET", "HSET", "XADD", "XGROUP", "ZADD", "GEOADD"})
+GROWING = frozenset({b"SET", b"HSET", b"XADD", b"XGROUP", b"ZADD", b"GEOADD"})
 """Commands that a full Redis refuses."""
-WRITING = GROWING | {"DEL", "EXPIRE", "HDEL", "XTRIM", "ZREM"}
+WRITING = GROWING | {b"DEL", b"EXPIRE", b"HDEL", b"XTRIM", b"ZREM"}
 MERCATOR = 85.05112878
 """Largest latitude that a geo set takes, in degrees."""
 GEO_BITS = 26
@@ -82,6 +82,9 @@ class RedisWorld:
         self.wrong_password: dict[str, float] = {}  # by process, until when it is refused
         self.lost_answers = 0  # how many of the next answers are lost
         self.published: list[tuple[bytes, bytes]] = []
+        self._commands = {
+            name.removeprefix("do_").upper().encode(): getattr(self, name) for name in dir(self) if name[:3] == "do_"
+        }
         self._refuses = False  # whether the script or command that runs may not write, because memory is full
 
     def snapshot(self) -> Contents:
@@ -107,15 +110,15 @@ class RedisWorld:
             ResponseError: Redis refuses it.
         """
         self._refuses = scheduler().now_s < self.full_until_s
-        return self.call(*name.split(), *arguments)
+        return self.call(*name.encode().split(), *map(raw, arguments))
 
-    def call(self, name: str, *arguments: object) -> Any:
+    def call(self, name: bytes, *arguments: bytes) -> Any:
         """Do a command, of a client or of a script that runs."""
         if self._refuses:
             if name in GROWING:
                 raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
             self._refuses = name not in WRITING  # a script that has written may write on
-        return getattr(self, COMMANDS[name])(*map(raw, arguments))
+        return self._commands[name](*arguments)
 
     def _typed(self, key: bytes, kind: type) -> Any:
         held = self.keys.get(key)
@@ -257,7 +260,9 @@ class RedisWorld:
         self._typed(key, Stream)
         return [0, None, None, None]  # nobody reads here
 
-    def do_xgroup(self, _create: bytes, key: bytes, name: bytes, position: bytes, _mkstream: bytes) -> dict[bytes, bytes]:
+    def do_xgroup(
+        self, _create: bytes, key: bytes, name: bytes, position: bytes, _mkstream: bytes
+    ) -> dict[bytes, bytes]:
         self._made(key, Stream).groups[name] = position
         return {b"ok": b"OK"}
 
@@ -290,10 +295,6 @@ class RedisWorld:
         if not (abs(east) <= 180 and abs(north) <= MERCATOR):
             raise ResponseError(f"invalid longitude,latitude pair {east:f},{north:f}")
         return self.do_zadd(key, raw(_geohash(east, north)), member)
-
-
-COMMANDS = {name.removeprefix("do_").upper(): name for name in vars(RedisWorld) if name.startswith("do_")}
-"""The methods that do the commands."""
 
 
 def _geohash(longitude: float, latitude: float) -> int:

@@ -190,3 +190,24 @@ def test_a_stretch_of_the_log_is_read_whether_committed_or_not(on: On) -> None:
         assert taken == [(2, b"b"), (4, b"c")]
 
     on(work)
+
+
+def test_each_topic_has_an_identity_of_its_own(on: On) -> None:
+    def work(bench: Bench) -> None:
+        first, second, again = (
+            bench.site.broker.topic_id(bench.site.settings, each.topic)
+            for each in (bench.alerts, bench.scans, bench.alerts)
+        )
+        assert first and second
+        assert first == again != second
+
+    on(work)
+
+
+def test_a_group_that_nobody_has_joined_has_assigned_nothing(on: On) -> None:
+    def work(bench: Bench) -> None:
+        why = bench.site.broker.unassigned(bench.site.settings, "nobody", bench.alerts.topic, 0)
+        assert why is not None
+        assert f"has not assigned partition 0 of {bench.alerts.topic} to nobody" in why
+
+    on(work)
