@@ -152,6 +152,7 @@ class World:
         self.server.skew_s = 0.0
         for machine in self.machines.values():
             machine.skew_s = 0.0
+            machine.beat()
             if machine.process is not None:
                 machine.process.skew_s = 0.0
                 machine.process.frozen_until_s = 0.0

@@ -28,9 +28,9 @@ from tests.simulation.redis_server import RedisWorld
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.threads import Loop
 
-HEARTBEAT_S = 600.0
+HEARTBEAT_S = 3600.0
 """Interval between two heartbeats in Redis, in seconds: real ones would take most of the simulation's time. Each of
-them compares all alerts."""
+them compares all alerts, and so does one at the end of all faults."""
 REFUSED = "it has not started, because Redis refuses it"
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 RESTART_S, LONGEST_RESTART_S = 3.0, 600.0
@@ -103,6 +103,7 @@ class Machine:
         self.probes: Probes | None = None
         self.health: HealthSource = dict
         self.worker: Worker | None = None
+        self.feeder: RedisFeeder | None = None
         self.skew_s = 0.0
         self.is_wanted = False
         self.exits: list[Exit] = []
@@ -134,7 +135,7 @@ class Machine:
             return
         self._started_s = self.scheduler.now_s
         started = self.process = Process(self.name, self.skew_s)
-        self.probes, self.worker, self.health = None, None, dict
+        self.probes, self.worker, self.feeder, self.health = None, None, None, dict
         self.scheduler.spawn(started, f"{self.name}/main", lambda: self._main(started))
 
     def _main(self, started: Process) -> None:
@@ -163,6 +164,12 @@ class Machine:
         self._restart_s = RESTART_S if has_run else min(LONGEST_RESTART_S, 2 * self._restart_s)
         if self.is_wanted:
             self.scheduler.at(self.scheduler.now_s + self._restart_s, lambda: self.start() if self.is_wanted else None)
+
+    def beat(self) -> None:
+        """Let the feeder compare all alerts soon."""
+        if self.feeder is not None:
+            self.feeder._beat_at = 0.0
+            self.feeder._mended_s.clear()
 
     def kill(self, is_wanted: bool = True) -> None:
         """Kill the process; the supervisor starts it again if it is wanted."""
@@ -210,8 +217,10 @@ def machinery(
         return worker
 
     def new_feeder(*arguments: Any, **more: Any) -> RedisFeeder:
-        here().health = more["health"]
-        return RedisFeeder(*arguments, **more | {"heartbeat_s": HEARTBEAT_S})
+        machine = here()
+        machine.health = more["health"]
+        machine.feeder = RedisFeeder(*arguments, **more | {"heartbeat_s": HEARTBEAT_S})
+        return machine.feeder
 
     def end(seconds: float, code: int, tidy: Callable[[], object]) -> None:
         machine, ending = here(), here().process

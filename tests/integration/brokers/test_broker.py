@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+import tenacity
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from streams.brokers.clients import Reader
-from streams.brokers.connection import UNCOMMITTED
+from streams.brokers.connection import UNCOMMITTED, is_passing
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from tests.simulation.sites import KafkaSite, SimulatedSite, Site
@@ -206,7 +207,12 @@ def test_each_topic_has_an_identity_of_its_own(on: On) -> None:
 
 def test_a_group_that_nobody_has_joined_has_assigned_nothing(on: On) -> None:
     def work(bench: Bench) -> None:
-        why = bench.site.broker.unassigned(bench.site.settings, "nobody", bench.alerts.topic, 0)
+        until_answered = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=tenacity.wait_fixed(0.5),
+            stop=tenacity.stop_after_delay(30),
+        )  # a new broker first makes the topic of the groups
+        why = until_answered(bench.site.broker.unassigned, bench.site.settings, "nobody", bench.alerts.topic, 0)
         assert why is not None
         assert f"has not assigned partition 0 of {bench.alerts.topic} to nobody" in why
 
