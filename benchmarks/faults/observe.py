@@ -30,6 +30,8 @@ DOWN_METRIC, NO_ANSWER = "up = 0", "no answer"
 """What Prometheus and a health check say of any process that does not answer."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
 """Gauges that speak when they are 0."""
+RAISED = frozenset({"hotspots_topic_faults", "hotspots_redis_evicts"})
+"""Gauges that speak when they are above 0."""
 QUIET = frozenset(
     {
         "hotspots_records_total",
@@ -194,6 +196,8 @@ def speaking(text: str, before: dict[str, float], was_up: Set[str] = DOWN) -> It
             state = sample.labels.get("state", "")
             if sample.name in was_up and sample.value == 0:
                 yield f"{sample.name} = 0"
+            elif sample.name in RAISED and sample.value > 0:
+                yield f"{sample.name} > 0"
             elif sample.name == "hotspots_feed_state" and sample.value == 1 and state not in USUAL_FEEDS:
                 yield f"hotspots_feed_state {state}"
     for name, value in counters(text).items():

@@ -17,6 +17,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
 from streams.brokers.reading import StalledError, records_between
+from streams.brokers.retrying_consumer import PATIENCE, TIMEOUT_MS
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, decode_partition, partition_key
 
@@ -36,7 +37,8 @@ def last_partition_record(consumer: Reader, kafka: KafkaSettings, partition: int
     """
     scans = TopicPartition(kafka.topic("scans"), partition)
     consumer.assign([scans])
-    first, start = consumer.beginning_offsets([scans])[scans], consumer.end_offsets([scans])[scans]
+    first = consumer.beginning_offsets([scans], timeout_ms=TIMEOUT_MS)[scans]
+    start = consumer.end_offsets([scans], timeout_ms=TIMEOUT_MS)[scans]
     step = FIRST_STEP
     while start > first:
         before, start = start, max(first, start - step)
@@ -85,7 +87,7 @@ class Coverage:
     def _read(self, partition: int) -> PartitionRecord:
         try:
             if self._consumer is None:
-                self._consumer = self._broker.reader(self._kafka)
+                self._consumer = self._broker.reader(self._kafka, **PATIENCE)
             return last_partition_record(self._consumer, self._kafka, partition)
         except (KafkaError, StalledError) as error:
             self.close()

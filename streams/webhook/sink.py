@@ -86,6 +86,7 @@ class WebhookSink:
         self._late: dict[str, Late] = {}
         self._told: dict[TopicPartition, Told] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
+        self._consumer: AIOKafkaConsumer | None = None  # of this session: a former one may still be stopping
         self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
@@ -115,17 +116,17 @@ class WebhookSink:
     async def _session(self) -> None:
         self._unsettle()
         self._failure = None
-        consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
+        consumer = self._consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
         self._producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
         self._scans = ScanReader(self._kafka)
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.callback(self._coverage.close)
-            closing.push_async_callback(_soon, self._producer.stop)
+            closing.push_async_callback(_stop, self._producer.stop)
             await self._producer.start()
-            closing.push_async_callback(_soon, self._scans.stop)
+            closing.push_async_callback(_stop, self._scans.stop)
             await self._scans.start()
-            closing.push_async_callback(_soon, consumer.stop)
+            closing.push_async_callback(_stop, consumer.stop)
             await consumer.start()
             closing.push_async_callback(self.let_go, consumer)
             while True:
@@ -301,16 +302,18 @@ class WebhookSink:
         consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
             new = [partition for partition in partitions if await consumer.committed(partition) is None]
-            self._told = {partition: Told() for partition in new} | await self._told_before(set(partitions) - set(new))
+            told = {partition: Told() for partition in new} | await self._told_before(set(partitions) - set(new))
             ends = await consumer.end_offsets(new) if new else {}
             for partition, offset in ends.items():
                 consumer.seek(partition, offset)
             if ends:
                 await consumer.commit({partition: (offset, Told().metadata) for partition, offset in ends.items()})
         except KafkaError as error:
-            self._failure = error
+            if self._consumer is consumer:
+                self._failure = error
         else:
-            self._is_settled = True
+            if self._consumer is consumer:
+                self._told, self._is_settled = told, True
 
     async def _told_before(self, partitions: set[TopicPartition]) -> dict[TopicPartition, Told]:
         if not partitions:
@@ -337,20 +340,32 @@ class WebhookSink:
 
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Commit what is done and drop the rest: the partitions' next owner delivers it."""
+        if self._consumer is not consumer:
+            return
         self._unsettle()
-        with suppress(KafkaError):
-            await _soon(self._commit, consumer)
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._commit(consumer)
         await self._in_flight.cancel()
         self._late.clear()
         self._told.clear()
         self._committed.clear()
 
 
-async def _soon(work: Callable[..., Coroutine[None, None, None]], *arguments: object) -> None:
-    """Do the work, or give it up after ``LEAVE_S``: what is not committed is delivered again."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LEAVE_S):
-            await work(*arguments)
+_stopping: set[asyncio.Task[None]] = set()
+
+
+async def _stop(stop: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Stop a client, and wait for it no longer than ``LEAVE_S``.
+
+    It goes on in the background: a member of a group that is cut short would go on reporting to the group.
+    """
+    task = asyncio.create_task(stop())
+    _stopping.add(task)
+    task.add_done_callback(_stopping.discard)
+    await asyncio.wait({task}, timeout=LEAVE_S)
+    if task.done() and not task.cancelled():
+        task.result()
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
