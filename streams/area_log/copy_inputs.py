@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -66,8 +66,11 @@ def copy_inputs(
                 raise CopyError(f"{plan.name}: exists already; give a prefix without topics")
     create_topics(target, window_days, keep_times=INPUTS)
     copied = Counter[Topic]()
+    ends = _ends(source)
     for topic in COPIED:
-        copied[topic] = _copy(topic, source, target, areas, max_record_bytes, step)
+        copied[topic] = _copy(topic, source, target, ends, areas, max_record_bytes, step)
+    if late := sorted({log.topic for log, end in _ends(source).items() if ends.get(log) != end}):
+        raise CopyError(f"{', '.join(late)}: records came meanwhile; stop the feeds and copy to another prefix")
     _begin(target)
     stamp_arrivals(target, INPUTS)
     return copied
@@ -77,22 +80,21 @@ def _copy(
     topic: Topic,
     source: KafkaSettings,
     target: KafkaSettings,
+    ends: Mapping[TopicPartition, int],
     areas: Collection[str],
     max_record_bytes: int,
     step: Callable[[], object],
 ) -> int:
-    """Copy one topic; returns the number of records."""
+    """Copy one topic up to its ``ends``; returns the number of records."""
     number = 0
     failures: list[Exception] = []
     arguments = producer_arguments(target) | {"linger_ms": LINGER_MS, "max_request_size": MAX_REQUEST_BYTES}
     with ExitStack() as closed, closing(KafkaProducer(**arguments, enable_idempotence=True)) as producer:
-        consumers = [
-            closed.enter_context(closing(KafkaConsumer(**consumer_arguments(source) | UNCOMMITTED)))
-            for _ in range(_partitions(source, topic))
+        streams = [
+            _records(closed.enter_context(closing(_consumer(source))), log, end)
+            for log, end in ends.items()
+            if log.topic == source.topic(topic)
         ]
-        logs = [TopicPartition(source.topic(topic), partition) for partition in range(len(consumers))]
-        ends = consumers[0].end_offsets(logs)
-        streams = [_records(*each, ends[each[1]]) for each in zip(consumers, logs, strict=True)]
         for record in heapq.merge(*streams, key=lambda record: record.timestamp):
             sent = producer.send(
                 target.topic(topic),
@@ -110,18 +112,23 @@ def _copy(
         producer.flush()
         if failures:
             raise CopyError(f"{target.topic(topic)}: a record was not accepted ({failures[0]})")
-        if consumers[0].end_offsets(logs) != ends:
-            raise CopyError(f"{source.topic(topic)}: records came meanwhile; stop the feeds and copy to another prefix")
     return number
 
 
-def _partitions(kafka: KafkaSettings, topic: Topic) -> int:
-    """The number of partitions that a topic really has."""
-    with closing(KafkaConsumer(**consumer_arguments(kafka))) as consumer:
-        found = consumer.partitions_for_topic(kafka.topic(topic))
-    if not found:
-        raise CopyError(f"{kafka.topic(topic)}: topic is missing")
-    return len(found)
+def _ends(kafka: KafkaSettings) -> dict[TopicPartition, int]:
+    """The offset after the last record of each partition that the topics really have."""
+    with closing(_consumer(kafka)) as consumer:
+        logs = []
+        for topic in map(kafka.topic, COPIED):
+            if not (found := consumer.partitions_for_topic(topic)):
+                raise CopyError(f"{topic}: topic is missing")
+            logs += [TopicPartition(topic, partition) for partition in sorted(found)]
+        ends: dict[TopicPartition, int] = consumer.end_offsets(logs)
+    return ends
+
+
+def _consumer(kafka: KafkaSettings) -> KafkaConsumer:
+    return KafkaConsumer(**consumer_arguments(kafka) | UNCOMMITTED)
 
 
 def _records(consumer: KafkaConsumer, log: TopicPartition, end: int) -> Iterator[Any]:

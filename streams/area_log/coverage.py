@@ -12,44 +12,35 @@ from contextlib import suppress
 
 import msgspec
 from kafka import TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
-from streams.brokers.reading import StalledError, records_between
-from streams.brokers.retrying_consumer import PATIENCE, TIMEOUT_MS
+from streams.brokers.reading import STALLED_S, records_from_end
+from streams.brokers.retrying_consumer import TIMEOUT_MS, TIMEOUTS
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, decode_partition, partition_key
 
-FIRST_STEP = 16
-"""Records that the first step backwards reads; each step doubles."""
 FORMER_S = 1.0
 """Time for which a record of a former version, which does not say what it covers, counts as the last one, in seconds.
 """
 
 
-def last_partition_record(consumer: Reader, kafka: KafkaSettings, partition: int) -> PartitionRecord:
+def last_partition_record(
+    consumer: Reader, kafka: KafkaSettings, partition: int, limit_s: float = STALLED_S
+) -> PartitionRecord:
     """Return a partition's own last committed record, or an empty one. The consumer's assignment changes.
 
+    ``limit_s``: time limit for each question to Kafka, and without progress, in seconds.
+
     Raises:
-        StalledError: Kafka gave no record for a long time.
-        KafkaError: Kafka cannot be reached, or refuses.
+        KafkaError: Kafka cannot be reached, refuses, or gave no record in time.
     """
     scans = TopicPartition(kafka.topic("scans"), partition)
-    consumer.assign([scans])
-    first = consumer.beginning_offsets([scans], timeout_ms=TIMEOUT_MS)[scans]
-    start = consumer.end_offsets([scans], timeout_ms=TIMEOUT_MS)[scans]
-    step = FIRST_STEP
-    while start > first:
-        before, start = start, max(first, start - step)
-        step *= 2
-        own = None
-        for record in records_between(consumer, scans, start, before, threading.Event()):
-            if record.key == partition_key(partition):
-                with suppress(msgspec.DecodeError):
-                    own = decode_partition(record.value)
-        if own is not None:
-            return own
+    for record in records_from_end(consumer, scans, threading.Event(), limit_s):
+        if record.key == partition_key(partition):
+            with suppress(msgspec.DecodeError):
+                return decode_partition(record.value)
     return PartitionRecord()
 
 
@@ -75,7 +66,7 @@ class Coverage:
         """Return whether the revision at an offset counts; None if that is not known yet.
 
         Raises:
-            KafkaTimeoutError: Kafka cannot be reached, or refuses.
+            KafkaError: Kafka cannot be reached, refuses, or does not answer within ``TIMEOUT_MS``.
         """
         own, read_s = self._known.get(partition, (PartitionRecord(), 0.0))
         is_former = own.next_alert is None and time.monotonic() - read_s > FORMER_S
@@ -87,11 +78,11 @@ class Coverage:
     def _read(self, partition: int) -> PartitionRecord:
         try:
             if self._consumer is None:
-                self._consumer = self._broker.reader(self._kafka, **PATIENCE)
-            return last_partition_record(self._consumer, self._kafka, partition)
-        except (KafkaError, StalledError) as error:
+                self._consumer = self._broker.reader(self._kafka, **TIMEOUTS)
+            return last_partition_record(self._consumer, self._kafka, partition, TIMEOUT_MS / 1000)
+        except KafkaError:
             self.close()
-            raise KafkaTimeoutError(f"{self._kafka.topic('scans')}, partition {partition}: {error}") from error
+            raise
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""

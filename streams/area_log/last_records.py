@@ -12,7 +12,7 @@ from kafka import TopicPartition
 
 from streams.area_log.records import LogError
 from streams.brokers.clients import Reader
-from streams.brokers.reading import records_between
+from streams.brokers.reading import records_between, records_from_end
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import (
     PartitionRecord,
@@ -23,8 +23,6 @@ from streams.messages.scan import (
     partition_key,
 )
 
-FIRST_STEP = 64
-"""Number of records that the first step backwards reads. Each step reads twice as many as the one before."""
 ADVICE = "`hotspots copy-inputs` makes topics from which a worker derives everything again"
 """What to do if a log lacks what a worker needs."""
 
@@ -63,37 +61,31 @@ def last_records(
 ) -> Standing:
     """Return how far a partition is processed, by its last committed records.
 
-    It reads backwards from the end, in steps that double, to the beginning of the last transaction. The last record of
-    that transaction is the partition's own. It names where the transaction begins, and the offsets of older scan
-    records, which are then fetched. ``consumer`` reads committed records and has no group; its assignment changes.
+    It reads backwards from the end to the beginning of the last transaction. The last record of that transaction is the
+    partition's own. It names where the transaction begins, and the offsets of older scan records, which are then
+    fetched. ``consumer`` reads committed records and has no group; its assignment changes.
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        StalledError: Kafka gave no record for a long time.
+        KafkaError: Kafka cannot be reached, refuses, or gave no record for a long time.
         LogError: A scan record was written by another version, or is missing.
     """
     scans_log = TopicPartition(kafka.topic("scans"), partition)
-    consumer.assign([scans_log])
-    first = begin = consumer.beginning_offsets([scans_log])[scans_log]
-    end = consumer.end_offsets([scans_log])[scans_log]
     own, offsets, scans = PartitionRecord(), dict[str, int](), dict[str, ScanRecord]()
-    start, step = end, FIRST_STEP
     own_offset = -1
-    while start > first:
-        before, start = start, max(first, start - step)
-        step *= 2
-        for record in records_between(consumer, scans_log, start, before, cancelled):
-            area = (record.key or b"").decode(errors="replace")
-            if record.key == partition_key(partition):
-                if record.offset > own_offset and (read := _read(record, decode_partition)) is not None:
-                    own, own_offset = read, record.offset
-            elif record.offset > offsets.get(area, -1) and (scan := _read(record, decode_scan)) is not None:
-                offsets[area], scans[area] = record.offset, scan
-        if own_offset >= 0:
-            first = max(first, own.previous + 1)
+    for record in records_from_end(consumer, scans_log, cancelled):
+        if own_offset >= 0 and record.offset <= own.previous:
+            break
+        area = (record.key or b"").decode(errors="replace")
+        if record.key == partition_key(partition):
+            if own_offset < 0 and (read := _read(record, decode_partition)) is not None:
+                own, own_offset = read, record.offset
+        elif area not in offsets and (scan := _read(record, decode_scan)) is not None:
+            offsets[area], scans[area] = record.offset, scan
     if own.previous >= own_offset >= 0:
         problem = f"offset {own_offset}: names a record at offset {own.previous}"
         raise LogError(f"{scans_log.topic}, partition {partition}, {problem}; the topic was created again. {ADVICE}")
+    begin, end = consumer.beginning_offsets([scans_log])[scans_log], consumer.end_offsets([scans_log])[scans_log]
     offsets = own.scans | offsets
     for area, offset in offsets.items():
         if area in areas and area not in scans:

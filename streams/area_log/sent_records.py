@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -17,6 +18,7 @@ from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from streams.messages.records import Rejection, partition_of
 from streams.messages.scan import ScanRecord
+from streams.process.strict_json import StrictDecoder
 
 POLL_S = 0.5
 """Interval between two looks at the scan records, in seconds."""
@@ -63,7 +65,7 @@ class SentRecords:
         self._kafka, self._area = kafka, area
         self._home = partition_of(area.encode(), kafka.partitions)
         self._incidents = kafka.topic("incidents")
-        self._decoder = msgspec.json.Decoder(Rejection)
+        self._decoder = StrictDecoder[Rejection](Rejection)
         self._never = threading.Event()
         self._consumer = KafkaConsumer(**consumer_arguments(kafka))
         self.before = self._last()
@@ -102,9 +104,10 @@ class SentRecords:
         self._consumer.assign(list(self._read_to))
         for log, end in self._consumer.end_offsets(list(self._read_to)).items():
             for record in records_between(self._consumer, log, self._read_to[log], end, self._never):
-                rejection = self._decoder.decode(record.value)
-                if rejection.topic == self._incidents:
-                    self._rejected[rejection.partition, rejection.offset] = rejection
+                with suppress(msgspec.DecodeError):  # a stranger's record
+                    rejection = self._decoder.decode(record.value)
+                    if rejection.topic == self._incidents:
+                        self._rejected[rejection.partition, rejection.offset] = rejection
             self._read_to[log] = end
 
 

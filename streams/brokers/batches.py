@@ -15,14 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiokafka.consumer.fetcher as aiokafka_fetcher
-import cramjam  # noqa: F401 (the clients do without the four, but then batches would be passed over)
 import kafka.consumer.fetcher as kafka_fetcher
-import lz4.frame  # noqa: F401
-import snappy  # noqa: F401
-import zstandard  # noqa: F401
-from kafka import codec
 from kafka.errors import UnsupportedCodecError
 from kafka.record.util import decode_varint
+
+from streams.brokers.codecs import DECODERS
 
 FETCHES = 3
 """Number of times that a batch with a wrong checksum is fetched before it is passed over."""
@@ -35,13 +32,6 @@ MAGIC_AT = 16
 """Position of the byte that states the format of a batch. Those before 2 have no headers and are left to the client."""
 CODEC = 0x07
 """The bits of the attributes that name the codec."""
-DECODERS: dict[int, Callable[[bytes], bytes]] = {
-    0: bytes,
-    1: codec.gzip_decode,
-    2: codec.snappy_decode,
-    3: codec.lz4_decode,
-    4: codec.zstd_decode,
-}
 READABLE = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")
 """Values of a topic's ``compression.type`` whose batches can be read."""
 ASCII = bytes(each if each < 128 else ord("?") for each in range(256))
@@ -124,18 +114,21 @@ class _Batches:
         first, self._position = self._position, batch.next_offset
         return _Batch(batch, self._records(data, first))
 
-    def _records(self, data: bytes, first: int) -> list[Any]:
+    def _records(self, data: bytes, first: int) -> Iterator[Any]:
         """Return the records of a batch from offset ``first`` on; none if they cannot be read."""
         error: Exception
         for read in (bytes, mended):
             try:
-                return [record for record in self._parser(read(data)).next_batch() if record.offset >= first]
+                sound = read(data)
+                for _ in self._parser(sound).next_batch():
+                    pass  # a batch can have millions of records, so they are not kept
+                return (record for record in self._parser(sound).next_batch() if record.offset >= first)
             except MemoryError:
                 raise
             except Exception as failure:  # noqa: BLE001 (each codec has its own)
                 error = failure
         self._pass_over(first, error)
-        return []
+        return iter(())
 
     def _without_checksum(self, batch: Any, data: bytes) -> Any:
         """Return what the client sees of a batch whose checksum is wrong: nothing, and at first it fetches again."""
@@ -183,8 +176,8 @@ class _Batches:
 class _Batch:
     """A client's batch with other ``records``."""
 
-    def __init__(self, batch: Any, records: list[Any]) -> None:
-        self._batch, self._left = batch, iter(records)
+    def __init__(self, batch: Any, records: Iterator[Any]) -> None:
+        self._batch, self._left = batch, records
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiokafka
 from kafka import TopicPartition
+from kafka.errors import RetriableError
 
 from streams.brokers.clients import Reader
 from streams.brokers.connection import log_reader_arguments
@@ -26,6 +27,8 @@ STALLED_S = 60.0
 """Time limit without progress, in seconds."""
 POLL_MS = 500
 """Longest wait for records, in milliseconds."""
+FIRST_STEP, LONGEST_STEP = 64, 1024
+"""Number of offsets of the first and the longest step backwards; each step is twice as long as the one before."""
 
 
 def read_log(
@@ -54,15 +57,17 @@ class Cancelled(Exception):
     """The read was cancelled."""
 
 
-class StalledError(Exception):
-    """Kafka has records but delivers none."""
+class StalledError(RetriableError):  # type: ignore[misc]  # the library is untyped
+    """Kafka has records but delivers none. It passes by itself, like an outage."""
 
 
 class Progress:
-    """Ends the reading of ``what`` when it is cancelled, or makes no progress for ``STALLED_S``."""
+    """Ends the reading of ``what`` when it is cancelled, or makes no progress for ``limit_s`` seconds."""
 
-    def __init__(self, what: str, cancelled: threading.Event, clock: Clock = MACHINE) -> None:
-        self._what, self._cancelled, self._clock = what, cancelled, clock
+    def __init__(
+        self, what: str, cancelled: threading.Event, limit_s: float = STALLED_S, clock: Clock = MACHINE
+    ) -> None:
+        self._what, self._cancelled, self._limit_s, self._clock = what, cancelled, limit_s, clock
         self._position = -1
         self._moved_s = clock.monotonic_s()
 
@@ -78,8 +83,8 @@ class Progress:
             self._position, self._moved_s = position, now_s
         if self._cancelled.is_set():
             raise Cancelled
-        if now_s - self._moved_s > STALLED_S:
-            raise StalledError(f"{self._what}: nothing was read for {STALLED_S:g} s at offset {position}")
+        if now_s - self._moved_s > self._limit_s:
+            raise StalledError(f"{self._what}: nothing was read for {self._limit_s:g} s at offset {position}")
 
 
 async def _read(
@@ -110,18 +115,41 @@ async def _read(
 
 
 def records_between(
-    consumer: Reader, log: TopicPartition, start: int, end: int, cancelled: threading.Event
+    consumer: Reader, log: TopicPartition, start: int, end: int, cancelled: threading.Event, limit_s: float = STALLED_S
 ) -> Iterator[Any]:
     """Yield the records from offset ``start`` to before ``end`` that the consumer sees; moves its position.
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        StalledError: Kafka gave no record for ``STALLED_S``.
+        StalledError: Kafka gave no record for ``limit_s`` seconds.
     """
     consumer.seek(log, start)
-    progress = Progress(f"{log.topic}, partition {log.partition}", cancelled)
+    progress = Progress(f"{log.topic}, partition {log.partition}", cancelled, limit_s)
     while (position := consumer.position(log) or 0) < end:
         progress.at(position)
         for record in consumer.poll(timeout_ms=POLL_MS, max_records=end - start).get(log, ()):
             if record.offset < end:
                 yield record
+
+
+def records_from_end(
+    consumer: Reader, log: TopicPartition, cancelled: threading.Event, limit_s: float = STALLED_S
+) -> Iterator[Any]:
+    """Yield the records of a log that the consumer sees, the last one first; its assignment changes.
+
+    ``limit_s``: time limit for each question to Kafka, and without progress, in seconds.
+
+    Raises:
+        Cancelled: ``cancelled`` is set.
+        StalledError: Kafka gave no record for ``limit_s``.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    consumer.assign([log])
+    timeout_ms = limit_s * 1000
+    first = consumer.beginning_offsets([log], timeout_ms=timeout_ms)[log]
+    start = consumer.end_offsets([log], timeout_ms=timeout_ms)[log]
+    step = FIRST_STEP
+    while start > first:
+        before, start = start, max(first, start - step)
+        step = min(2 * step, LONGEST_STEP)
+        yield from reversed(list(records_between(consumer, log, start, before, cancelled, limit_s)))

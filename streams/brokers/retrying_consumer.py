@@ -20,12 +20,12 @@ TIMEOUT_MS = 5000
 RECONNECT_MS = 1000
 """Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for as
 long after Kafka has come back."""
-PATIENCE: dict[str, object] = {
+TIMEOUTS: dict[str, object] = {
     "bootstrap_timeout_ms": TIMEOUT_MS,
     "reconnect_backoff_max_ms": RECONNECT_MS,
     "request_timeout_ms": ANSWER_MS,
 }
-"""Arguments of a reader that must not wait for a dead connection."""
+"""Arguments of a reader that must not wait for Kafka for long."""
 PAUSE_S = 1.0
 """Wait before a failed consumer is opened again, in seconds."""
 
@@ -49,7 +49,7 @@ class RetryingConsumer:
         broker: Broker = KAFKA,
         **arguments: object,
     ) -> None:
-        self._open = partial(broker.reader, kafka, **PATIENCE | arguments)
+        self._open = partial(broker.reader, kafka, **TIMEOUTS | arguments)
         self._log = log
         self._fault = fault
         self._recovery = recovery

@@ -18,6 +18,8 @@ REJECTED_RETENTION_MS = 7 * DAY_MS
 """Upper bound for the retention of dead letters, in milliseconds."""
 MARGIN_DAYS = 7
 """Retention beyond two windows, in days, for an outage."""
+KEPT_TIMES = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+"""Settings of a topic whose records keep the time that they come with, even if a clock that was ahead gave it."""
 BOUNDS = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
 """Settings of a topic that have a bound; the others must be equal."""
 
@@ -94,7 +96,7 @@ def create_topics(kafka: KafkaSettings, window_days: int, keep_times: Collection
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
         present = set(admin.list_topics())
         missing = {plan.name: plan for plan in topics(kafka, window_days).values() if plan.name not in present}
-        kept = {kafka.topic(topic): {"message.timestamp.type": "CreateTime"} for topic in keep_times}
+        kept = {kafka.topic(topic): KEPT_TIMES for topic in keep_times}
         if missing:
             wanted = {
                 name: {
@@ -121,15 +123,23 @@ def stamp_arrivals(kafka: KafkaSettings, names: Collection[Topic]) -> None:
         )
 
 
-def topic_id(kafka: KafkaSettings, name: str) -> str:
-    """Return the identity of a topic, which one of the same name made later does not have; empty if it is unknown.
+def topic_ids(kafka: KafkaSettings, names: Collection[str]) -> dict[str, str]:
+    """Return the identities of topics, which those of the same names made later do not have; empty if unknown.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
     """
     with closing(KafkaAdminClient(**admin_arguments(kafka))) as admin:
-        ((described),) = admin.describe_topics([name])
-    return str(described.get("topic_id") or "")
+        return {each["name"]: str(each.get("topic_id") or "") for each in admin.describe_topics(list(names))}
+
+
+def topic_id(kafka: KafkaSettings, name: str) -> str:
+    """Return the identity of one topic: see :func:`topic_ids`.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    return topic_ids(kafka, [name])[name]
 
 
 def check_topics(kafka: KafkaSettings, window_days: int, needed: Collection[Topic] = get_args(Topic)) -> list[str]:

@@ -48,7 +48,6 @@ def drill(
     from streams.analyst.replay import FeedError
     from streams.area_log.records import LogError
     from streams.brokers.connection import error_text
-    from streams.brokers.reading import StalledError
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
     from streams.drill.run import Passed, Stopped
@@ -72,7 +71,7 @@ def drill(
         stopped = error
     except KafkaError as error:
         fail(error_text(error, configuration.kafka))
-    except (ConfigurationError, FeedError, LogError, OSError, StalledError) as error:
+    except (ConfigurationError, FeedError, LogError, OSError) as error:
         fail(error)
     if output == "json":
         print_json({"passed": passed, "stopped_at": stopped.station if stopped else None, "reason": str(stopped or "")})

@@ -39,7 +39,6 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
     from streams.area_log.records import LogError
     from streams.area_log.sources import ExportedLog, KafkaLog
     from streams.brokers.connection import error_text
-    from streams.brokers.reading import StalledError
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
 
@@ -49,7 +48,7 @@ def _opened(config: Path | None, area: str | None, folder: Path | None) -> Itera
             return
         configuration = load(config, os.environ)
         yield KafkaLog(configuration.kafka, only_area(configuration.areas, area), configuration.worker.max_record_bytes)
-    except (ConfigurationError, LogError, StalledError, OSError) as error:
+    except (ConfigurationError, LogError, OSError) as error:
         fail(error)
     except KafkaError as error:
         fail(error_text(error, configuration.kafka))

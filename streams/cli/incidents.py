@@ -118,7 +118,6 @@ def replay(
     from streams.analyst.replay import FeedError
     from streams.area_log.records import LogError
     from streams.brokers.connection import error_text
-    from streams.brokers.reading import StalledError
     from streams.cli.sending import deliver, print_delivery
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
@@ -132,7 +131,7 @@ def replay(
             click.echo(str(refusal), err=True)
         rows = list(incidents.rows(name, table.settings, from_=begin, to=end))
         delivery = deliver(rows, configuration, name, wait_s=wait_s, speed=speed)
-    except (ConfigurationError, IncidentFileError, FeedError, LogError, StalledError) as error:
+    except (ConfigurationError, IncidentFileError, FeedError, LogError) as error:
         fail(error)
     except KafkaError as error:
         fail(error_text(error, configuration.kafka))
@@ -220,7 +219,6 @@ def simulate(
     from streams.analyst.simulated_city import RESOLUTION, Simulation, write_incidents, write_truth
     from streams.area_log.records import LogError
     from streams.brokers.connection import error_text
-    from streams.brokers.reading import StalledError
     from streams.cli.sending import deliver, print_delivery
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
@@ -251,7 +249,7 @@ def simulate(
         delivery = deliver(rows, configuration, name, wait_s=wait_s, speed=speed, live_from_s=live_from_s)
     except KafkaError as error:
         fail(error_text(error, configuration.kafka))
-    except (ConfigurationError, FeedError, LogError, OSError, StalledError) as error:
+    except (ConfigurationError, FeedError, LogError, OSError) as error:
         fail(error)
     print_delivery(delivery, "table")
     click.echo(f"clusters hidden in them: {len(simulated.clusters)}")

@@ -132,7 +132,6 @@ def copy_inputs(config: Path | None, to_prefix: str, partitions: int | None) -> 
     from streams.area_log.copy_inputs import CopyError
     from streams.area_log.copy_inputs import copy_inputs as copy
     from streams.brokers.connection import error_text
-    from streams.brokers.reading import StalledError
     from streams.cli.terminal import working
     from streams.configuration.load import load
     from streams.configuration.reader import ConfigurationError
@@ -152,7 +151,7 @@ def copy_inputs(config: Path | None, to_prefix: str, partitions: int | None) -> 
                 configuration.worker.max_record_bytes,
                 step,
             )
-    except (ConfigurationError, CopyError, StalledError) as error:
+    except (ConfigurationError, CopyError) as error:
         fail(error)
     except KafkaError as error:
         fail(error_text(error, source))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 
 from streams.console.metrics import Closed
 
@@ -37,7 +39,7 @@ class Connections:
         own = self._of[newcomer.address]
         is_crowded = newcomer.address not in self._exempt and len(own) >= self._per_address
         if is_crowded or sum(map(len, self._of.values())) >= self._most:
-            crowd = own if is_crowded else max(self._of.values(), key=len)
+            crowd = own if is_crowded else chain.from_iterable(self._of.values())
             waiting = [each for each in crowd if each.waits_since_s is not None]
             if not waiting:
                 self.close(newcomer, "refused")
@@ -74,16 +76,29 @@ class Connection(H11Protocol):
         self.waits_since_s: float | None = None
         self._limit: asyncio.TimerHandle | None = None
 
+    def accepted(self, transport: asyncio.Transport) -> None:
+        """Wait for TLS, or else for the first request."""
+        self.transport = transport
+        client = get_remote_addr(transport)
+        self.address = client[0] if client else ""
+        self._wait()
+        self.all.add(self)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
-        self._wait()
-        self.all.add(self)
+        if self.waits_since_s is None:
+            self.accepted(transport)
+        else:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         super().connection_lost(exc)
+        self.gone()
+
+    def gone(self) -> None:
+        """Forget it."""
         self._go_on()
         self.all.remove(self)
 
@@ -127,13 +142,17 @@ class Connection(H11Protocol):
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop that limits the time of a TLS handshake, which uvicorn cannot."""
+    """An event loop that tells a connection of TLS before the handshake. This needs a private name of the library."""
 
-    async def create_server(self, *arguments: Any, **named: Any) -> asyncio.Server:
-        """Return a server, as the base class."""
-        limits = {"ssl_handshake_timeout": PATIENCE_S} if named.get("ssl") else {}
-        create: Callable[..., Awaitable[asyncio.Server]] = super().create_server
-        return await create(*arguments, **named, **limits)
+    def _make_ssl_transport(
+        self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: asyncio.Future[None], **named: Any
+    ) -> asyncio.Transport:
+        create: Callable[..., asyncio.Transport] = super()._make_ssl_transport  # type: ignore[misc]
+        transport = create(rawsock, protocol, sslcontext, waiter, **named)
+        if isinstance(protocol, Connection):
+            self.call_soon(protocol.accepted, transport)  # the transport begins in this turn of the loop
+            waiter.add_done_callback(lambda _: None if protocol.client else protocol.gone())
+        return transport
 
 
 def _files() -> int:

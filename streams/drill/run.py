@@ -129,7 +129,7 @@ class _Drill:
             try:
                 if found := ask():
                     return found
-            except (RedisError, httpx.HTTPError) as error:
+            except (RedisError, httpx.HTTPError, msgspec.DecodeError) as error:
                 reason = f"{lack} ({error})"
             if time.monotonic() > ends_s:
                 raise Stopped(station, f"{reason} after {self._limit_s:g} s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 import httpx
@@ -21,6 +21,7 @@ from streams.configuration.load import Configuration
 from streams.messages.alert import AlertProperties, read_alert
 from streams.messages.records import partition_of
 from streams.messages.scan import ScanRecord
+from streams.process.strict_json import StrictDecoder
 from streams.redis_copy.keys import area_key, redis_arguments
 
 HTTP_S = 10.0
@@ -39,6 +40,32 @@ class SignIn(NamedTuple):
 
     user: str
     password: str
+
+
+class _Letter(msgspec.Struct):
+    reason: str
+    detail: str
+
+
+class _Shown(msgspec.Struct):
+    status: str
+
+
+class _Properties(msgspec.Struct):
+    properties: _Shown
+
+
+class _Page(msgspec.Struct):
+    alert: _Properties
+
+
+class _Session(msgspec.Struct):
+    csrf: str
+
+
+_letter = StrictDecoder[_Letter](_Letter)
+_page = StrictDecoder[_Page](_Page)
+_session = StrictDecoder[_Session](_Session)
 
 
 class Stations:
@@ -74,9 +101,10 @@ class Stations:
         found: dict[str, Published] = {}
         for offset, key, value in self._news("alerts"):
             if key == self._area.encode():
-                alert = read_alert(value).data.properties
-                if len(ids.intersection(alert.members)) > len(ids) / 2:
-                    found[alert.id] = Published(offset, alert)
+                with suppress(msgspec.DecodeError):  # a stranger's record
+                    alert = read_alert(value).data.properties
+                    if len(ids.intersection(alert.members)) > len(ids) / 2:
+                        found[alert.id] = Published(offset, alert)
         return list(found.values())
 
     def redis_has(self, published: Published) -> bool:
@@ -84,25 +112,26 @@ class Stations:
         settings = self._configuration.redis
         with closing(Redis.from_url(settings.url, **redis_arguments(settings))) as redis:
             revision = redis.hget(area_key(self._area, f"alert:{published.alert.id}"), "revision")
-        return revision is not None and int(revision) >= published.alert.revision
+        return revision is not None and revision.isdigit() and int(revision) >= published.alert.revision
 
     def page_status(self, published: Published) -> str | None:
         """Return the status with which the console shows the alert; None if it does not yet.
 
         Raises:
             httpx.HTTPError: The console cannot be reached, or refuses.
+            msgspec.DecodeError: What answers is no console.
         """
         settings = self._configuration.console
         headers = {settings.proxy_user_header: "drill"} if settings.login == "proxy" else {}
         with httpx.Client(base_url=self._console_url, timeout=HTTP_S, headers=headers) as client:
             if self._sign_in is not None:
-                token = client.get("/api/session").raise_for_status().json()["csrf"]
-                given = {"X-CSRF-Token": token}
+                session = _session.decode(client.get("/api/session").raise_for_status().content)
+                given = {"X-CSRF-Token": session.csrf}
                 client.post("/api/login", json=self._sign_in._asdict(), headers=given).raise_for_status()
             response = client.get(f"/api/alerts/{published.alert.id}")
             if response.status_code == httpx.codes.NOT_FOUND:
                 return None
-            return str(response.raise_for_status().json()["alert"]["properties"]["status"])
+            return _page.decode(response.raise_for_status().content).alert.properties.status
 
     def webhook_passed(self, published: Published) -> bool:
         """Return whether the webhook's group is past the revision."""
@@ -115,15 +144,16 @@ class Stations:
         """Return why the webhook gave up a revision of the area; None if it gave up none."""
         for _, key, value in self._news("undelivered"):
             if key == self._area.encode():
-                letter = msgspec.json.decode(value)
-                return f"{letter['reason']}: {letter['detail']}"
+                with suppress(msgspec.DecodeError):  # a stranger's record
+                    letter = _letter.decode(value)
+                    return f"{letter.reason}: {letter.detail}"
         return None
 
     def has_ended(self, ids: frozenset[str]) -> bool:
         """Return whether the alerts with these incidents have ended."""
         return all(each.alert.state in TERMINAL for each in self.published(ids))
 
-    def _news(self, topic: Topic) -> Iterator[tuple[int, bytes | None, bytes]]:
+    def _news(self, topic: Topic) -> Iterator[tuple[int, bytes | None, bytes | None]]:
         for log, begin in self._begins[topic].items():
             self._consumer.assign([log])
             end = self._consumer.end_offsets([log])[log]

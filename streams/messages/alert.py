@@ -30,7 +30,7 @@ from streams.process.strict_json import Count, StrictDecoder
 
 MODEL = "space-time-permutation"
 PROVENANCE_HEADER = "provenance"
-"""Kafka header of a record of the topic ``alerts``: a :class:`Provenance` in JSON."""
+"""Kafka header of a record of the topics ``alerts`` and ``scans``: a :class:`Provenance` in JSON."""
 
 AlertStatus = Literal["actual", "exercise"]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -205,14 +205,17 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that published an event. These fields can differ between two runs over the same records."""
+    """The run that published an event or a scan record.
+
+    These fields can differ between two runs over the same records.
+    """
 
     version: Annotated[str, Meta(description="of hotspot-monitor")]
     host: str
     partition: Annotated[int, Meta(description="of the topic incidents")]
     next_offset: Annotated[int, Meta(description="first offset of it that the scan did not cover")]
     latency_s: Annotated[
-        float, Meta(description="seconds from the tick, or from the arrival of the response, to publication")
+        float, Meta(description="seconds to publication, from the tick, or of a revision from the response's arrival")
     ]
     delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock: do not sound")]
 
@@ -322,7 +325,7 @@ def read_alert(value: bytes | None) -> AlertEvent:
 
 
 def is_delayed(provenance: bytes | None) -> bool:
-    """Return whether a revision was published long after its tick; False without a provenance.
+    """Return whether a revision or a scan record was published long after its tick; False without a provenance.
 
     Raises:
         msgspec.DecodeError: It is not a provenance.

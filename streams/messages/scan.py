@@ -115,6 +115,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
         did not note it.
     ``torn``: the stretches of ``alerts`` below it whose revisions no scan record covers, each as the first offset and
         the one after the last.
+    ``topics``: the identities in Kafka of ``incidents`` and ``responses``, which a topic of the same name made later
+        does not have; an identity that is unknown is absent.
     """
 
     next_offset: int = 0
@@ -126,6 +128,7 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     copied: int = 0
     next_alert: int | None = None
     torn: tuple[tuple[int, int], ...] = ()
+    topics: dict[str, str] = {}
 
 
 _encode = msgspec.json.Encoder().encode

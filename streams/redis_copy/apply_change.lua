@@ -10,7 +10,8 @@
 -- if the ledger is missing or names another topic.
 
 local offset_key, stream, ledger, noted, alert, revisions, open, where = unpack(KEYS)
-local expected, reached, first, expiry_s, topic = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local expected, reached, first = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local expiry_s, topic = ARGV[4], ARGV[5]
 
 clear_others({[offset_key] = 'string', [stream] = 'stream', [ledger] = 'hash', [noted] = 'hash'})
 local stored = whole(redis.call('GET', offset_key))
@@ -73,7 +74,9 @@ local function apply(is_open, urgency, longitude, latitude, speaks, values)
     end
     local from = before and not before.is_former and string.format('%d', before.from) or offset
     local length = redis.call('XLEN', revisions)
-    note(ledger, noted, id, table.concat({offset, values[2], from, length, score, place, sum(values)}, ' '))
+    local expires = string.format('%d', now() + expiry_s)
+    local face = summary(values[2], values[3], values[4], #values[5])
+    note(ledger, noted, id, table.concat({offset, values[2], from, length, score, place, face, expires}, ' '))
     for _, key in ipairs({stream, alert, revisions, open, where}) do
         redis.call('EXPIRE', key, expiry_s)
     end

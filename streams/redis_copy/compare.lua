@@ -1,15 +1,18 @@
--- Compares what Redis holds of an area with the ledger. What is lost is forgotten there, and the stored offset goes back
--- to its first record, so that it is read again; meanwhile everything else stays as it is.
+-- Compares what Redis holds of an area with the ledger: the figures, and some of its alerts. What is lost is forgotten
+-- there, and the stored offset goes back to its first record, so that it is read again; meanwhile everything else stays
+-- as it is.
 --
 -- KEYS  offset, stream, ledger, noted, open, where
--- ARGV  first (offset of the topic's oldest record), limit (a higher stored offset is of another topic), expiry_s, topic (its identity, or empty), prefix (of the keys of
---       alerts), cursor and slice (where to go on comparing alerts, and about how many), with_open (1: compare the
---       open ones as well)
--- Returns the outcome ("kept"; "mended"; "lost": all is read again; "replaced": another topic begins), the stored offset, the number of alerts that were lost, the number of alerts, and the next cursor ("0" after the last alert).
+-- ARGV  first (offset of the topic's oldest record), limit (a higher stored offset is of another topic), expiry_s,
+--       topic (its identity, or empty), prefix (of the keys of alerts), cursor and slice (where to go on comparing
+--       alerts, and about how many)
+-- Returns the outcome ("kept"; "mended"; "lost": all is read again; "replaced": another topic begins), the stored
+-- offset, the number of alerts that were lost, the number of alerts, and the next cursor ("0" after the last alert).
 
 local offset_key, stream, ledger, noted, open, where = unpack(KEYS)
-local first, limit, expiry_s, topic, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), unpack(ARGV, 3, 5)
-local cursor, slice, with_open = ARGV[6], ARGV[7], ARGV[8] == '1'
+local first, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local expiry_s, topic, prefix = unpack(ARGV, 3, 5)
+local cursor, slice = ARGV[6], ARGV[7]
 
 clear_others({
     [offset_key] = 'string', [stream] = 'stream', [ledger] = 'hash', [noted] = 'hash', [open] = 'zset', [where] = 'zset',
@@ -52,8 +55,8 @@ local function empty_stream()
     if redis.call('EXISTS', stream) == 1 then
         for _, reply in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
             local group = as_table(reply)
-            local oldest = redis.call('XPENDING', stream, group['name'])[2]
-            groups[group['name']] = oldest and whole(string.match(oldest, '^%d+')) - 1 .. '-0' or group['last-delivered-id']
+            local name, oldest = group['name'], redis.call('XPENDING', stream, group['name'])[2]
+            groups[name] = oldest and whole(string.match(oldest, '^%d+')) - 1 .. '-0' or group['last-delivered-id']
         end
     end
     redis.call('DEL', stream) -- Redis never takes an entry with a lower id than one that was deleted
@@ -105,58 +108,80 @@ if not copied or alerts ~= figure('alerts') or not holds_the_stream() then
     return begin_again('lost')
 end
 
-local function holds(id, alert)
+-- This is done thousands of times, so it reads of the line only what it needs.
+local function holds(id, line)
     local key = prefix .. id
-    local revisions = key .. ':revisions'
-    if redis.call('TYPE', key).ok ~= 'hash' or redis.call('TYPE', revisions).ok ~= 'stream' then
-        return false
-    end
-    return redis.call('XLEN', revisions) == alert.revisions
-        and tonumber(redis.call('ZSCORE', open, id) or '-') == alert.urgency
-        and tonumber(redis.call('ZSCORE', where, id) or '-') == alert.place
+    local length, urgency, place, noted_summary = string.match(line, '^%S+ %S+ %S+ (%d+) (%S+) (%S+) (%S+) ')
+    local words = length and redis.pcall('HMGET', key, 'revision', 'state', 'tier')
+    return words
+        and redis.pcall('XLEN', key .. ':revisions') == tonumber(length)
+        and not words.err
         and redis.call('HLEN', key) == #FIELDS
-        and sum(redis.call('HMGET', key, unpack(FIELDS))) == alert.sum
+        and summary(words[1], words[2], words[3], redis.call('HSTRLEN', key, 'event')) == noted_summary
+        -- Of an ended alert nothing is in the sorted sets, as long as these are as large as they should be.
+        and (urgency == '-' or redis.call('ZSCORE', open, id) == urgency)
+        and (place == '-' or redis.call('ZSCORE', where, id) == place)
 end
 
-local lost, from = 0, stored
+local lost, from, time = 0, stored, now()
 
-local function compare(id, line)
+local function has_expired(id, alert)
+    return alert and alert.expires <= time and redis.call('EXISTS', prefix .. id, prefix .. id .. ':revisions') == 0
+end
+
+-- Forgets an alert that is not in Redis as it should be; one that has expired is no loss.
+local function forget(id, line)
     local alert = read(line)
-    if line and holds(id, alert) then
-        return
+    if not has_expired(id, alert) then
+        lost = lost + 1
+        from = alert and alert.offset >= first and math.min(from, alert.from) or from
     end
     redis.call('DEL', prefix .. id, prefix .. id .. ':revisions')
     redis.call('ZREM', open, id)
     redis.call('ZREM', where, id)
-    lost = lost + 1
     if line then
         note(ledger, noted, id, nil)
-        from = alert.offset >= first and math.min(from, alert.from) or from
     end
 end
 
-if redis.call('ZCARD', open) ~= figure('open') or redis.call('ZCARD', where) ~= figure('placed') then
-    each_noted(compare)
-    count_again()
-    with_open = true
-end
-if with_open then
-    for _, key in ipairs({open, where}) do
-        for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-            local line = redis.call('HGET', noted, id)
-            local alert = read(line)
-            if not line or key == open or not alert.place then
-                compare(id, line)
-            end
-        end
+local function compare(id, line)
+    if not holds(id, line) then
+        forget(id, line)
     end
 end
+
 local scanned = redis.call('HSCAN', noted, cursor, 'COUNT', slice)
 for index = 1, #scanned[2], 2 do
     compare(scanned[2][index], scanned[2][index + 1])
 end
+
+local function has_all(key, name)
+    return redis.call('ZCARD', key) == figure(name)
+end
+
+-- If a sorted set is too small or too large, all that is open is compared, and what is in a set and should not be goes.
+if not (has_all(open, 'open') and has_all(where, 'placed')) then
+    each_noted(function(id, line)
+        local alert = read(line)
+        if alert.urgency or alert.place then
+            compare(id, line)
+        end
+    end)
+    for key, score in pairs({[open] = 'urgency', [where] = 'place'}) do
+        for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+            local line = redis.call('HGET', noted, id)
+            if not line or not read(line)[score] then
+                forget(id, line)
+            end
+        end
+    end
+    count_again()
+end
 if from < stored then
     redis.call('HSET', ledger, 'until', string.format('%d', stored))
     redis.call('SET', offset_key, string.format('%d', from), 'EX', expiry_s)
+end
+for _, key in ipairs({stream, open, where}) do
+    redis.call('EXPIRE', key, expiry_s) -- they outlive their last change, as long as somebody feeds the area
 end
 return {lost > 0 and 'mended' or 'kept', from, lost, alerts, scanned[1]}

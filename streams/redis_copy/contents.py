@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from ssl import SSLCertVerificationError
 from typing import Any, Literal, NamedTuple
@@ -19,7 +19,6 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
-    NoPermissionError,
     OutOfMemoryError,
     TryAgainError,
 )
@@ -101,10 +100,26 @@ class RedisCopy:
         """Return why Redis does not take these areas' alerts; None if it takes them."""
         for area in areas:
             try:
-                self._trial([area_key(area, "trial")], [area_key(area, "trial")])
+                self._try(area_key(area, "trial"))
             except RedisError as error:
                 return Refusal(str(error), _is_final(error))
         return None
+
+    def _try(self, key: str) -> None:
+        """Do once everything that the feeder does, and leave nothing behind."""
+        self._trial([key], [key])
+        with self._redis.pipeline() as pipeline:
+            pipeline.set(key, "1", ex=1)
+            pipeline.strlen(key)
+            pipeline.get(key)
+            pipeline.delete(key)
+            pipeline.execute()
+        self.time()
+
+    def time(self) -> datetime:
+        """Return the time by the clock of Redis, which all that read and write there share."""
+        seconds, microseconds = self._redis.time()
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
     def offset(self, area: str) -> int:
         """Return the offset below which every record of the area is in Redis; 0 if Redis holds none."""
@@ -148,10 +163,8 @@ class RedisCopy:
             raise RedisLost(area)
         return stored
 
-    def compare(
-        self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int, *, with_open: bool = True
-    ) -> Comparison:
-        """Compare about ``slice_`` alerts from ``cursor`` on, and all that are open, with the area's ledger.
+    def compare(self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int) -> Comparison:
+        """Compare about ``slice_`` alerts from ``cursor`` on, and the area's figures, with its ledger.
 
         What differs is forgotten, so that it comes again when the records from the stored offset on are read. The topic
         with the identity ``topic`` begins at offset ``first``, and no offset above ``end`` was ever stored from it.
@@ -159,20 +172,20 @@ class RedisCopy:
         names = ("offset", "alerts", "ledger", "ledger:alerts", "open", "where")
         keys = [area_key(area, name) for name in names]
         limit, prefix = 2**53 if end is None else end, area_key(area, "alert:")
-        arguments = [first, limit, self._expiry_s, topic, prefix, cursor, slice_, int(with_open)]
+        arguments = [first, limit, self._expiry_s, topic, prefix, cursor, slice_]
         outcome, *figures = self._compare(keys, arguments)
         return Comparison(outcome.decode(), *map(int, figures))
 
     def eviction_policy(self) -> str:
-        """Return what Redis does when its memory is full: "noeviction" or what it evicts; "unknown" if it is secret."""
+        """Return what Redis does when its memory is full: "noeviction", what it evicts, or "unknown"."""
         try:
             memory: Any = self._redis.info("memory")
-        except NoPermissionError:
+        except ResponseError:  # forbidden, renamed
             return "unknown"
         return str(memory.get("maxmemory_policy", "unknown"))
 
     def beat(self, area: str, health: AreaHealth, now: datetime) -> None:
-        """Write the heartbeat of an area; unknown times are empty."""
+        """Write the heartbeat of an area at a time by the clock of Redis; unknown times are empty."""
         heartbeat: dict[Any, Any] = {
             "last_record": _rfc3339(health.last_record_s),
             "last_scan": _rfc3339(health.last_scan_s),

@@ -3,9 +3,10 @@
 -- `ledger` is a hash: topic (identity of the topic that was copied), until (while the stored offset is below it, what
 -- was lost is being read again), entries and last (number of entries of the stream, and number of the last one),
 -- alerts, open, placed (number of alerts in the ledger, and of those in the sorted sets `open` and `where`).
--- `noted` is a hash with a field for each alert: `offset revision from revisions urgency place sum`. offset and from
--- are those of its last and first record, "-" for an alert of a former topic; revisions is the length of the stream of
--- its revisions; urgency and place are its scores in `open` and `where`, "-" without one; sum covers its hash.
+-- `noted` is a hash with a field for each alert: `offset revision from revisions urgency place summary expires`. offset
+-- and from are those of its last and first record, "-" for an alert of a former topic; revisions is the length of the
+-- stream of its revisions; urgency and place are its scores in `open` and `where`, "-" without one; summary stands for
+-- its hash; expires is when its keys do, in seconds since 1970 by the clock of Redis.
 
 local FIELDS = {'id', 'revision', 'state', 'tier', 'event', 'provenance'}
 
@@ -24,17 +25,15 @@ local function clear_others(kinds)
     end
 end
 
+local LINE = '^' .. string.rep('(%S+) ', 7) .. '(%S+)$'
+
 local function read(line)
     if not line then
         return nil
     end
-    local words = {}
-    for word in string.gmatch(line, '%S+') do
-        words[#words + 1] = word
-    end
-    local offset, revision, from, revisions, urgency, place, sum = unpack(words)
-    if #words ~= 7 then -- somebody else's
-        return {offset = math.huge, revision = 0, from = 0, revisions = 0}
+    local offset, revision, from, revisions, urgency, place, _, expires = string.match(line, LINE)
+    if not offset then -- somebody else's
+        return {offset = math.huge, revision = 0, from = 0, revisions = 0, expires = math.huge}
     end
     return {
         offset = tonumber(offset) or -1,
@@ -43,7 +42,7 @@ local function read(line)
         revisions = whole(revisions),
         urgency = tonumber(urgency),
         place = tonumber(place),
-        sum = sum,
+        expires = tonumber(expires) or math.huge,
         is_former = offset == '-',
     }
 end
@@ -70,10 +69,13 @@ local function note(ledger, noted, id, line)
     end
 end
 
-local function sum(values)
-    for index = 1, #FIELDS do
-        values[index] = values[index] or ''
-    end
-    return redis.sha1hex(table.concat(values, '\n'))
+-- The short fields of an alert's hash, and the number of bytes of its event: to read the event takes too long.
+local function summary(revision, state, tier, bytes)
+    return (revision or '') .. '/' .. (state or '') .. '/' .. (tier or '') .. '/' .. bytes
+end
+
+-- The clock of Redis, in seconds since 1970.
+local function now()
+    return tonumber(redis.call('TIME')[1])
 end
 

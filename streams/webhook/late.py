@@ -10,11 +10,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.brokers.connection import news_reader_arguments
 from streams.configuration.kafka import KafkaSettings
-from streams.messages.alert import AlertFeature
+from streams.messages.alert import PROVENANCE_HEADER, AlertFeature, is_delayed
 from streams.process.strict_json import StrictDecoder
 
-CURRENT_S = 60.0
-"""An area has caught up when the scan record of a tick is written within this time after it, in seconds."""
 LONGEST_S = 3600.0
 """Longest wait for an area to catch up, in seconds: its worker may be gone, and the alert is open."""
 
@@ -39,7 +37,8 @@ class Late:
 
     def is_due(self, current: Mapping[str, int]) -> bool:
         """Return whether its area has caught up, or takes too long; ``current`` as :class:`ScanReader` has it."""
-        is_current = current.get(self.feature.properties.area, -1) >= self.record.timestamp
+        alert = self.feature.properties
+        is_current = current.get(alert.area, alert.tick_s - 1) >= alert.tick_s
         return is_current or time.monotonic() - self._since_s > LONGEST_S
 
 
@@ -52,7 +51,11 @@ _tick = StrictDecoder[_Tick](_Tick)
 
 
 class ScanReader:
-    """A reader of the newest scan records. ``current``: by area, when the last one was written in time, in ms."""
+    """A reader of the newest scan records.
+
+    ``current``: by area, the last tick whose scan record was written in time, as its provenance says. Ticks are
+    compared with ticks, never one clock with another. A worker of a former version gives no provenance.
+    """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.current: dict[str, int] = {}
@@ -83,7 +86,8 @@ class ScanReader:
     def _take(self, record: ConsumerRecord) -> None:
         try:
             tick = _tick.decode(record.value)
+            is_late = is_delayed(provenance := dict(record.headers).get(PROVENANCE_HEADER))
         except msgspec.DecodeError:  # the partition's own record
             return
-        if record.timestamp / 1000 - tick.tick_s <= CURRENT_S:
-            self.current[tick.area] = record.timestamp
+        if provenance and not is_late:
+            self.current[tick.area] = tick.tick_s

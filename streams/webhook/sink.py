@@ -18,28 +18,27 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError as CoverageError
 
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.notices import Notice
 from streams.area_log.coverage import Coverage
-from streams.brokers.connection import group_admin_arguments, group_reader_arguments, undelivered_writer_arguments
+from streams.brokers.connection import group_reader_arguments, undelivered_writer_arguments
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
-from streams.messages.alert import PROVENANCE_HEADER, AlertFeature, is_delayed, read_alert
-from streams.webhook.client import UndeliverableError, WebhookClient
-from streams.webhook.dead_letter import Undelivered
+from streams.messages.alert import PROVENANCE_HEADER, is_delayed, read_alert
+from streams.webhook.client import WebhookClient
 from streams.webhook.deliveries import InFlight
+from streams.webhook.delivery import Delivery
+from streams.webhook.group_position import begun
 from streams.webhook.late import Late, ScanReader
 from streams.webhook.metrics import WebhookMetrics
-from streams.webhook.notification import Notification, is_notified, notification
+from streams.webhook.notification import is_notified
 from streams.webhook.told import Told
 
 DONE, FAILED = 0, 1
@@ -86,6 +85,7 @@ class WebhookSink:
         self._late: dict[str, Late] = {}
         self._told: dict[TopicPartition, Told] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
+        self._untaken: dict[TopicPartition, int] = {}  # offset of the first record that was read and not yet taken
         self._consumer: AIOKafkaConsumer | None = None  # of this session: a former one may still be stopping
         self._unsettle()
         self._failure: KafkaError | None = None
@@ -117,13 +117,14 @@ class WebhookSink:
         self._unsettle()
         self._failure = None
         consumer = self._consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
-        self._producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
+        producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
+        self._delivery = self._delivery_by(producer)
         self._scans = ScanReader(self._kafka)
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.callback(self._coverage.close)
-            closing.push_async_callback(_stop, self._producer.stop)
-            await self._producer.start()
+            closing.push_async_callback(_stop, producer.stop)
+            await producer.start()
             closing.push_async_callback(_stop, self._scans.stop)
             await self._scans.start()
             closing.push_async_callback(_stop, consumer.stop)
@@ -148,8 +149,13 @@ class WebhookSink:
             consumer.resume(*owned)
         else:
             consumer.pause(*owned)
-        for partition, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).items():
-            await self._take_covered(consumer, partition, records)
+        unsettled_s = self._unsettled_s
+        batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)
+        self._untaken = {partition: records[0].offset for partition, records in batches.items() if records}
+        for partition, records in batches.items():
+            await self._take_covered(consumer, partition, records, unsettled_s)
+        if self._unsettled_s == unsettled_s:  # otherwise they are still needed: see let_go
+            self._untaken.clear()
         self._in_flight.check()
         self._moved_s = time.monotonic()
         if not self._is_settled:
@@ -168,17 +174,24 @@ class WebhookSink:
             self._asked_s = time.monotonic()
 
     async def _take_covered(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: Iterable[ConsumerRecord]
+        self,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        records: Iterable[ConsumerRecord],
+        unsettled_s: float,
     ) -> None:
-        """Take records up to the first that no scan record covers yet; it is read again."""
-        unsettled_s = self._unsettled_s
+        """Take records up to the first that no scan record covers yet; it is read again.
+
+        ``unsettled_s``: when partitions had last begun to move before the records came. If any have moved since, the
+        records are read again, by whoever owns the partition then.
+        """
         for record in records:
             try:
                 covers = await asyncio.to_thread(self._coverage.covers, partition.partition, record.offset)
-            except KafkaTimeoutError as error:
+            except CoverageError as error:
                 raise KafkaError(str(error)) from error
             if not self._is_settled or self._unsettled_s != unsettled_s:
-                return  # the partition's next owner reads them again
+                return
             if covers is None:
                 consumer.seek(partition, record.offset)
                 await asyncio.sleep(SETTLE_S)
@@ -187,6 +200,7 @@ class WebhookSink:
                 self._take(record)
             else:
                 log.warning("%s, offset %d: no scan record covers it, left out", partition, record.offset)
+            self._untaken[partition] = record.offset + 1
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
         """Return what is wrong with Kafka, if anything: a consumer without news waits for it in silence."""
@@ -209,15 +223,16 @@ class WebhookSink:
             feature = read_alert(record.value).data
             is_late = is_delayed(dict(record.headers).get(PROVENANCE_HEADER))
         except msgspec.DecodeError as error:
-            letter = self._letter(record, UndeliverableError("unreadable", str(error), 0), None)
-            self._in_flight.begin(partition, record.offset, "", lambda: self._bury(record.key, letter))
+            give_up = partial(self._delivery.give_up, record, str(error))
+            self._in_flight.begin(partition, record.offset, "", give_up)
             return
         alert = feature.properties
         if not is_notified(alert, self._settings.from_tier):
             return
         late = self._late.pop(alert.id, None)
         if alert.state in TERMINAL or not is_late:
-            self._in_flight.begin(partition, record.offset, alert.id, lambda: self._deliver(record, feature))
+            deliver = partial(self._delivery.deliver, record, feature, self._told[partition])
+            self._in_flight.begin(partition, record.offset, alert.id, deliver)
         elif alert.notice is not Notice.REMINDER or not self._told[partition].has(alert):
             self._late[alert.id] = Late(record, feature, record.offset if late is None else late.first)
 
@@ -232,59 +247,18 @@ class WebhookSink:
             if late.upto is not None and await consumer.position(late.at) >= late.upto:
                 if not self._is_settled or self._late.pop(alert, None) is not late:
                     return  # the partitions have been moved meanwhile
-                self._in_flight.begin(
-                    late.at, late.first, alert, partial(self._deliver, late.record, late.feature, True)
-                )
+                told = self._told[late.at]
+                deliver = partial(self._delivery.deliver, late.record, late.feature, told, found_late=True)
+                self._in_flight.begin(late.at, late.first, alert, deliver)
         self._metrics.late(len(self._late))
-
-    async def _deliver(self, record: ConsumerRecord, feature: AlertFeature, found_late: bool = False) -> None:
-        alert, told = feature.properties, self._told[TopicPartition(record.topic, record.partition)]
-        is_over = alert.state in TERMINAL
-        if is_over and not told.has(alert):
-            return
-        notified = notification(feature, self._settings.receiver, self._settings.console_url, found_late=found_late)
-        try:
-            await self._client.post(notified.encode())
-        except UndeliverableError as error:
-            await self._bury(record.key, self._letter(record, error, notified))
-            if error.reason in ("refused", "throttled"):
-                return
-        else:
-            self._metrics.delivered(notified.status)
-        if is_over:
-            told.remove(alert)
-        else:
-            told.add(alert, time.time())  # also if it may have arrived although nothing came back
-
-    async def _bury(self, key: bytes | None, letter: Undelivered) -> None:
-        await self._producer.send_and_wait(self._kafka.topic("undelivered"), letter.encode(), key=key)
-        self._metrics.dead_letter(letter.reason)
-        log.error(
-            "partition %d, offset %d is given up after %d attempts: %s",
-            letter.partition,
-            letter.offset,
-            letter.attempts,
-            letter.detail,
-        )
-
-    def _letter(self, record: ConsumerRecord, error: UndeliverableError, notified: Notification | None) -> Undelivered:
-        return Undelivered(
-            reason=error.reason,
-            detail=error.detail,
-            attempts=error.attempts,
-            failed_at=datetime.now(UTC),
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            notification=msgspec.UNSET if notified is None else notified,
-        )
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         """Commit how far all is done, where that has changed."""
         done, lag = {}, 0
         for partition in consumer.assignment() & self._told.keys():
             held = [late.first for late in self._late.values() if late.at == partition]
-            position = min((await consumer.position(partition), *held))
+            position = await consumer.position(partition)
+            position = min((position, self._untaken.get(partition, position), *held))
             offset = self._in_flight.position(partition, position)
             done[partition] = offset, self._told[partition].metadata
             lag += max((consumer.last_stable_offset(partition) or 0) - offset, 0)
@@ -294,20 +268,14 @@ class WebhookSink:
             self._committed |= news
         self._metrics.lag(lag)
 
-    async def begin_at_news(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """Begin at the end of a partition that the group has never read: nobody is rung for what is long over.
+    async def begin(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Begin to read partitions, once it is known where. Until then nothing is read.
 
-        Until then nothing is read. A refusal by Kafka ends the session: the library would only log it and go on.
+        A refusal by Kafka ends the session: the library would only log it and go on.
         """
         consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
-            new = [partition for partition in partitions if await consumer.committed(partition) is None]
-            told = {partition: Told() for partition in new} | await self._told_before(set(partitions) - set(new))
-            ends = await consumer.end_offsets(new) if new else {}
-            for partition, offset in ends.items():
-                consumer.seek(partition, offset)
-            if ends:
-                await consumer.commit({partition: (offset, Told().metadata) for partition, offset in ends.items()})
+            told = await begun(self._kafka, self._group, consumer, partitions)
         except KafkaError as error:
             if self._consumer is consumer:
                 self._failure = error
@@ -315,25 +283,9 @@ class WebhookSink:
             if self._consumer is consumer:
                 self._told, self._is_settled = told, True
 
-    async def _told_before(self, partitions: set[TopicPartition]) -> dict[TopicPartition, Told]:
-        if not partitions:
-            return {}
-        admin = AIOKafkaAdminClient(**group_admin_arguments(self._kafka))
-        try:
-            await admin.start()
-            found = await admin.list_consumer_group_offsets(self._group, partitions=list(partitions))
-        finally:
-            await admin.close()
-        if partitions - found.keys():
-            raise KafkaError(f"the offsets of group {self._group} cannot be read")
-        told = {}
-        for partition in partitions:
-            metadata = found[partition].metadata or ""
-            if not Told.is_kept(metadata):
-                where = f"partition {partition.partition}: offset {found[partition].offset} of group {self._group}"
-                log.warning("%s was set by another program: earlier alerts count as told, skipped ones are not", where)
-            told[partition] = Told.read(metadata, time.time())
-        return told
+    def _delivery_by(self, producer: AIOKafkaProducer) -> Delivery:
+        undelivered = self._kafka.topic("undelivered")
+        return Delivery(self._settings, self._client, producer, undelivered, self._metrics)
 
     def _unsettle(self) -> None:
         self._is_settled, self._unsettled_s = False, time.monotonic()
@@ -347,6 +299,7 @@ class WebhookSink:
             async with asyncio.timeout(LEAVE_S):
                 await self._commit(consumer)
         await self._in_flight.cancel()
+        self._untaken.clear()
         self._late.clear()
         self._told.clear()
         self._committed.clear()
@@ -377,4 +330,4 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
             await self._sink.let_go(self._consumer)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        await self._sink.begin_at_news(self._consumer, assigned)
+        await self._sink.begin(self._consumer, assigned)

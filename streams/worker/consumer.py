@@ -21,17 +21,19 @@ from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.connection import is_passing
-from streams.brokers.reading import Cancelled, StalledError
+from streams.brokers.reading import Cancelled
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
 from streams.messages.incident import decode
 from streams.process.clock import MACHINE, Clock
 from streams.process.watchdog import end_within
 from streams.worker.background.response_reader import ResponseReader
+from streams.worker.engine.gaps import Gaps
 from streams.worker.engine.outgoing import Outgoing
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import AbortedError, FencedError, Publisher, RefusedError
-from streams.worker.engine.rebuild import RebuildError, rebuild, start_offsets
+from streams.worker.engine.rebuild import rebuild, start_offsets
+from streams.worker.engine.standing_checks import RebuildError
 from streams.worker.engine.thread import Engine
 from streams.worker.faust_group import FaustGroup, GroupError
 from streams.worker.group import Group, Message
@@ -77,14 +79,13 @@ EXPECTED = (
     RefusedError,
     RebuildError,
     LogError,
-    StalledError,
     LeaveError,
     GroupError,
     KafkaError,
 )
 """Failures that need no traceback."""
 
-WAITED_OUT = (AbortedError, StalledError, UnassignedError)
+WAITED_OUT = (AbortedError, UnassignedError)
 """Failures of a rebuild after which it is tried again, beside those of Kafka that pass by themselves."""
 
 
@@ -129,6 +130,7 @@ class Worker:
         self._generation = (0, 0)
         self._beat_s = clock.monotonic_s()
         self._away_s = float("-inf")  # when Kafka was last seen to be away
+        self.gaps = Gaps()
         self.engine = Engine(metrics, clock, covered=self._cover, aborted=self._rebuild_soon, failed=self._fail_soon)
         self.responses = ResponseReader(kafka, areas, self.engine.respond, broker)
 
@@ -305,22 +307,26 @@ class Worker:
             problem = f"another worker uses the instance id {self._instance!r}; set worker.instance_id"
             self._fail(SharedIdError(problem))
 
-    def _rebuild_soon(self, _number: int, inbox: Inbox) -> None:
-        self._loop.call_soon_threadsafe(self._rebuild_again, inbox)
+    def _rebuild_soon(self, inbox: Inbox, aborts: int) -> None:
+        self._loop.call_soon_threadsafe(self._rebuild_again, inbox, aborts)
 
-    def _rebuild_again(self, inbox: Inbox) -> None:
-        """After an aborted transaction: go back to what is on record, and take the later records again."""
+    def _rebuild_again(self, inbox: Inbox, aborts: int) -> None:
+        """After an aborted transaction: go back to what is on record, and take the later records again.
+
+        The first in a row is followed at once; while Kafka cannot write, the others wait.
+        """
         owned = next((each for each in self._owned.values() if each.inbox is inbox), None)
         if owned is not None:
             inbox.put_back()
-            self._rebuild(owned)
+            self._rebuild(owned, LONGEST_WAIT_S if aborts > 1 else 0.0)
 
-    def _rebuild(self, owned: Owned) -> None:
-        task = asyncio.create_task(self._rebuild_and_hand_over(owned))
+    def _rebuild(self, owned: Owned, after_s: float = 0.0) -> None:
+        task = asyncio.create_task(self._rebuild_and_hand_over(owned, after_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _rebuild_and_hand_over(self, owned: Owned) -> None:
+    async def _rebuild_and_hand_over(self, owned: Owned, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         try:
             partition, has_waited = await self._loop.run_in_executor(self._rebuilds, self._rebuilt_in_the_end, owned)
         except Cancelled:
@@ -384,4 +390,4 @@ class Worker:
         for name in restored.changed:
             self._metrics.configuration_changed(name)
         log.info("partition %d rebuilt in %.2f s", owned.number, restored.seconds)
-        return Partition(owned.number, restored, publisher, messages, self._metrics, self._clock)
+        return Partition(owned.number, restored, publisher, messages, self._metrics, self.gaps, self._clock)

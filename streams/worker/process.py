@@ -105,7 +105,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         kafka,
         configuration.longest_window_days,
         metrics,
-        gaps=worker.engine.gaps,
+        gaps=worker.gaps,
         positions=worker.engine.positions,
         leave=worker.leave,
     )
@@ -117,6 +117,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         return {area: msgspec.structs.replace(each, feed="kafka_away") for area, each in known.items()}
 
     metrics.observe(worker.engine.open_alerts, health)
+    clock = BelievedClock(worker.engine.time_s)
     feeder = RedisFeeder(
         kafka,
         configuration.redis,
@@ -125,7 +126,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         health=health,
         usual=worker.engine.usual,
         metrics=metrics,
-        clock=BelievedClock(worker.engine.time_s),
+        clock=clock,
     )
 
     def not_ready() -> str | None:
@@ -143,7 +144,12 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         return worker.stalled(watch.away() is not None) or (f"the thread that {ended[0]} has ended" if ended else None)
 
     recalibrator = Recalibrator(
-        kafka, limits.max_record_bytes, metrics, watched=worker.engine.watched, made=worker.engine.recalibrate
+        kafka,
+        limits.max_record_bytes,
+        metrics,
+        watched=worker.engine.watched,
+        made=worker.engine.recalibrate,
+        clock=clock,
     )
     companions: Sequence[BackgroundThread | MetricsServer] = (
         feeder,

@@ -120,6 +120,11 @@ class SimulatedKafka(Broker):
             raise KafkaConnectionError("no broker") from error
         return SimulatedWriter(self, transactional_id)
 
+    def topic_id(self, kafka: KafkaSettings, topic: str) -> str:
+        """Return the identity of a topic; no input topic is made again in a day."""
+        self.network.travel("describe", self.network.scheduler.now_s + REQUEST_S)
+        return f"id-of-{topic}"
+
     def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
         """Return why a member lacks a partition, if it does."""
         self.network.travel("group", self.network.scheduler.now_s + REQUEST_S)

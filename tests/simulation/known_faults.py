@@ -84,7 +84,7 @@ KNOWN = {
         {"streams.worker.consumer.Worker.begin": _committed},
     ),
     "lost scans taken for a new deployment": Known(
-        ("scans_lost",), "has the number 1", {"streams.worker.engine.rebuild._trace_of_past": lambda *_: ""}
+        ("scans_lost",), "has the number 1", {"streams.worker.engine.standing_checks._trace_of_past": lambda *_: ""}
     ),
     "a worker that Kafka's absence ends": Known(
         ("broker_away", "disk_full", "cut"),

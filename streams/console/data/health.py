@@ -1,4 +1,7 @@
-"""The health of the areas, from their heartbeats in Redis. A quiet area, a silent feed and a dead worker differ."""
+"""The health of the areas, from their heartbeats in Redis. A quiet area, a silent feed and a dead worker differ.
+
+Whether a worker lives is judged by the clock of Redis alone: those of the worker and of this machine can be wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+from msgspec import UnsetType
 from redis import RedisError
 
 from streams.console.data.store import Store
@@ -19,15 +23,15 @@ async def health(store: Store) -> Health:
     """Return the current health; without Redis it has no areas."""
     now = datetime.now(UTC)
     try:
-        beats = await store.heartbeats()
+        redis_now, beats = await store.heartbeats()
     except RedisError:
         return Health(time=now, redis=False, areas=[])
-    areas = [_area(area, beat, len(store.unreadable[area]), now) for area, beat in beats.items()]
+    areas = [_area(area, beat, len(store.unreadable[area]), redis_now) for area, beat in beats.items()]
     return Health(time=now, redis=True, areas=areas)
 
 
 def _area(area: str, beat: AreaHealth | None, unreadable: int, now: datetime) -> AreaHealth:
-    if beat is None or not isinstance(beat.written_at, datetime):
+    if beat is None or isinstance(beat.written_at, UnsetType):
         return AreaHealth(area=area, worker="dead", unreadable=unreadable)
     seconds = max(0.0, round((now - beat.written_at).total_seconds(), 3))
     worker: Literal["alive", "dead"] = "alive" if seconds < DEAD_S else "dead"

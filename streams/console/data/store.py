@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -215,14 +216,15 @@ class Store:
                 return
             after = entries[-1][0].decode()
 
-    async def heartbeats(self) -> dict[str, AreaHealth | None]:
-        """Return each area's heartbeat; None without a readable one."""
+    async def heartbeats(self) -> tuple[datetime, dict[str, AreaHealth | None]]:
+        """Return the time by the clock of Redis, and each area's heartbeat; None without a readable one."""
 
         def ask(pipeline: Any) -> None:
+            pipeline.time()
             for area in self.areas:
                 pipeline.hgetall(area_key(area, "health"))
 
-        replies = await self._replies(ask)
+        (seconds, microseconds), *replies = await self._replies(ask)
         beats: dict[str, AreaHealth | None] = dict.fromkeys(self.areas)
         for area, reply in zip(self.areas, replies, strict=True):
             row = self._of_type("heartbeat", area, "heartbeat", reply)
@@ -231,7 +233,7 @@ class Store:
                 self.unreadable[area].discard("heartbeat")
             except ValueError as error:
                 self.leave_out("heartbeat", area, "heartbeat", error)
-        return beats
+        return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC), beats
 
     async def usual(self, area: str) -> bytes | None:
         """Return how many incidents each location has had in the window, JSON; None if not known yet."""

@@ -17,7 +17,6 @@ from streams.area_log.contents import entry_of
 from streams.area_log.records import LogError
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area, Nightly
-from streams.brokers.reading import StalledError
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile
 from streams.calibration.make import NullHistories, make, past_of
 from streams.configuration.kafka import KafkaSettings
@@ -59,7 +58,7 @@ def recalibrated(
 
     Raises:
         CalibrationError: The past does not allow one.
-        LogError, StalledError, KafkaError: The log cannot be read.
+        LogError, KafkaError: The log cannot be read.
     """
     source = KafkaLog(kafka, area.name, max_record_bytes)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
@@ -93,7 +92,7 @@ def _run(
     os.nice(NICENESS)
     try:
         results.send(recalibrated(kafka, max_record_bytes, area, nightly, now))
-    except (CalibrationError, LogError, StalledError, KafkaError) as error:
+    except (CalibrationError, LogError, KafkaError) as error:
         results.send(str(error))
 
 

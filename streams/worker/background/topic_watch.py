@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from kafka import TopicPartition
 
-from streams.area_log.last_records import ADVICE
 from streams.brokers.clients import Reader
 from streams.brokers.connection import UNCOMMITTED
 from streams.brokers.reading import Cancelled, records_between
 from streams.brokers.retrying_consumer import TIMEOUT_MS, RetryingConsumer
-from streams.brokers.topics import check_topics
+from streams.brokers.topics import check_topics, topic_ids
 from streams.configuration.kafka import KafkaSettings
 from streams.process.background_thread import BackgroundThread
-from streams.worker.engine.partition import Gap
+from streams.worker.engine.gaps import Gap, Gaps
+from streams.worker.engine.partition import Position
+from streams.worker.engine.standing_checks import ANOTHER, created_again, is_another
 from streams.worker.metrics import Metrics
 
 CHECK_S = 10.0
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 class TopicWatch(BackgroundThread):
     """A thread that repeats the checks of the start, and asks Kafka about the ``gaps`` in what was read.
 
-    ``leave`` is called with one line if the topic ends before the ``positions``, by partition, up to which it was read.
+    ``leave`` is called with one line if a topic ends before the ``positions`` up to which it was read, or is not the
+    one that was read.
 
     A gap that holds marks of transactions only, or a batch that cannot be read, is no loss or is reported by the
     reader. Between two batches the client goes on where the former one ends; so there only retention loses records.
@@ -40,8 +42,8 @@ class TopicWatch(BackgroundThread):
         window_days: int,
         metrics: Metrics,
         *,
-        gaps: Callable[[], Iterable[Gap]],
-        positions: Callable[[], Mapping[int, int]],
+        gaps: Gaps,
+        positions: Callable[[], Sequence[Position]],
         leave: Callable[[str], None],
     ) -> None:
         super().__init__("topic-watch")
@@ -70,8 +72,7 @@ class TopicWatch(BackgroundThread):
 
     def _check(self, consumer: Reader) -> None:
         self._compare(consumer, self._positions())
-        for gap in self._gaps():
-            self._explain(consumer, gap)
+        self._explain(consumer)
         faults = check_topics(self._kafka, self._window_days)
         for fault in faults:
             if fault not in self._faults:
@@ -81,25 +82,42 @@ class TopicWatch(BackgroundThread):
         self._faults = faults
         self._metrics.topic_faults(len(faults))
 
-    def _compare(self, consumer: Reader, positions: Mapping[int, int]) -> None:
-        """Leave if the topic was created again: the client would drop its records without a word."""
-        topic = self._kafka.topic("incidents")
-        ends = consumer.end_offsets([TopicPartition(topic, number) for number in positions], timeout_ms=TIMEOUT_MS)
-        for at, end in ends.items():
-            if end < positions[at.partition]:
-                read = f"ends at offset {end}, but was read up to {positions[at.partition]}"
-                self._leave(f"{topic}, partition {at.partition}: {read}; the topic was created again. {ADVICE}")
+    def _compare(self, consumer: Reader, positions: Sequence[Position]) -> None:
+        """Leave if a topic was created again: the client would drop its records without a word."""
+        names = {each.topic: self._kafka.topic(each.topic) for each in positions}
+        present = topic_ids(self._kafka, list(names.values())) if names else {}
+        read = {TopicPartition(names[each.topic], each.partition): each for each in positions}
+        ends = consumer.end_offsets(list(read), timeout_ms=TIMEOUT_MS)
+        for at, position in read.items():
+            problem = f"ends at offset {ends[at]}, but was read up to {position.offset}"
+            if ends[at] < position.offset:
+                self._leave(created_again(at.topic, at.partition, problem))
+            elif is_another(position.topic_id, present.get(at.topic, "")):
+                self._leave(created_again(at.topic, at.partition, ANOTHER))
 
-    def _explain(self, consumer: Reader, gap: Gap) -> None:
-        """Report the records of a gap that are lost."""
-        at = TopicPartition(self._kafka.topic("incidents"), gap.partition)
-        begin = consumer.beginning_offsets([at], timeout_ms=TIMEOUT_MS)[at]
-        if begin > gap.first:
-            self._report(gap.first, min(begin, gap.following), at, "retention removed them before they were read")
-        elif gap.is_at_start:
-            consumer.assign([at])
-            if any(True for _ in records_between(consumer, at, gap.first, gap.following, self._stopping)):
-                self._report(gap.first, gap.following, at, "the client passed over them")
+    def _explain(self, consumer: Reader) -> None:
+        """Report the records of the gaps that are lost."""
+        gaps = self._gaps.take()
+        try:
+            ats = {gap.partition: TopicPartition(self._kafka.topic("incidents"), gap.partition) for gap in gaps}
+            begins = consumer.beginning_offsets(list(ats.values()), timeout_ms=TIMEOUT_MS) if gaps else {}
+            lost = set[int]()  # by partition: behind the start, retention removes one stretch
+            while gaps:
+                gap, at = gaps[0], ats[gaps[0].partition]
+                if begins[at] <= gap.first:
+                    if gap.is_at_start and self._has_records(consumer, at, gap):
+                        self._report(gap.first, gap.following, at, "the client passed over them")
+                elif gap.is_at_start or gap.partition not in lost:
+                    following = min(begins[at], gap.following)
+                    self._report(gap.first, following, at, "retention removed them before they were read")
+                    lost |= set() if gap.is_at_start else {gap.partition}
+                del gaps[0]
+        finally:
+            self._gaps.put_back(gaps)
+
+    def _has_records(self, consumer: Reader, at: TopicPartition, gap: Gap) -> bool:
+        consumer.assign([at])
+        return any(True for _ in records_between(consumer, at, gap.first, gap.following, self._stopping))
 
     def _report(self, first: int, following: int, at: TopicPartition, why: str) -> None:
         log.error("%s, partition %d: offsets %d to %d are lost: %s", at.topic, at.partition, first, following - 1, why)

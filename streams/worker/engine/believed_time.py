@@ -47,8 +47,8 @@ class BelievedTime:
         self._stamps: deque[float] = deque(maxlen=STAMPS)
         self._own: deque[float] = deque(maxlen=OWN_TIMES)
         self._asked_s = float("-inf")
-        self._skew = 0
-        self._leap = 0
+        self._skew = self._leap = self._way = 0
+        self._stamp_s = float("-inf")
 
     def read(self, worker_s: float, monotonic_s: float) -> Reading:
         """Return the believed time, at a moment of the worker's clock."""
@@ -81,19 +81,27 @@ class BelievedTime:
         """Note that the broker's clock is looked at."""
         self._asked_s = monotonic_s
 
-    def ahead_s(self, stamp_s: float, own_s: float | None, reading: Reading) -> int:
+    def ahead_s(self, stamp_s: float, own_s: float | None, reading: Reading, is_current: bool) -> int:
         """Return by how many seconds a stamp is ahead of the time, or behind if negative; 0 for what counts as none.
 
-        ``own_s``: the record's own time, for a record that comes as it is read. The answer seldom changes: it is the
-        broker's difference from the time, or for a single stamp that leaps, ahead of the time or to before the record's
-        own, what brings it to the present.
+        ``own_s``: the record's own time. ``is_current``: whether records come as they are read. Then a stamp is off as
+        the broker's clock is. A record of a backlog can be older than that, so its stamp may also be right: of the two
+        arrivals that its own time and the present allow, the earlier one is believed, and neighbours are read alike.
+        A stamp that nothing explains, ahead of the time or to before the record's own, is brought to the present.
         """
         skew = reading.broker_ahead_s
         if abs(skew - self._skew) > CLOCKS_S:
             self._skew = round(skew) if abs(skew) > CLOCKS_S else 0
-        arrival_s, latest_s = stamp_s - self._skew, reading.now_s + CLOCKS_S
-        is_before_its_own = own_s is not None and arrival_s + OWN_AHEAD_S < own_s <= latest_s
-        if arrival_s <= latest_s and not is_before_its_own:
+        latest_s = reading.now_s + CLOCKS_S
+        earliest_s = own_s - OWN_AHEAD_S if own_s is not None and own_s <= latest_s else float("-inf")
+        ways = [self._skew] if is_current else [self._skew, 0]
+        fitting = [ahead_s for ahead_s in ways if earliest_s <= stamp_s - ahead_s <= latest_s]
+        is_neighbour = abs(stamp_s - self._stamp_s) < abs(self._skew) / 2
+        self._stamp_s = stamp_s
+        if fitting:
+            self._way = self._way if is_neighbour and self._way in fitting else max(fitting)
+            return self._way
+        if not is_current and stamp_s - self._skew <= latest_s:
             return self._skew
         if abs(stamp_s - self._leap - reading.now_s) > CLOCKS_S:
             self._leap = round(stamp_s - reading.now_s)

@@ -46,22 +46,14 @@ class Outgoing:
 
         ``since_s``: the tick, or the arrival of the response; latency counts from there.
         """
-        latency_s = max(0.0, now_s - since_s)
-        provenance = Provenance(
-            version=VERSION,
-            host=HOST,
-            partition=self._partition,
-            next_offset=result.next_offset,
-            latency_s=round(latency_s, 3),
-            delayed=area.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
-        )
-        headers = ((PROVENANCE_HEADER, provenance.encode()),)
+        headers = self._provenance(area, result.next_offset, since_s, now_s)
         topic, key = self._kafka.topic("alerts"), area.name.encode()
         return [OutgoingRecord(topic, key, area.event(alert), headers) for alert in result.changes]
 
-    def scan(self, record: ScanRecord) -> OutgoingRecord:
-        """Return the record of a closed tick or a response."""
-        return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record))
+    def scan(self, area: Area, record: ScanRecord, now_s: float) -> OutgoingRecord:
+        """Return the record of a closed tick or a response, with its provenance; latency counts from the tick."""
+        headers = self._provenance(area, record.next_offset, record.tick_s, now_s)
+        return OutgoingRecord(self._kafka.topic("scans"), record.area.encode(), scan.encode(record), headers)
 
     def settings(self, area: Area) -> list[OutgoingRecord]:
         """Return the settings records of an area."""
@@ -70,6 +62,18 @@ class Outgoing:
     def partition(self, record: PartitionRecord) -> OutgoingRecord:
         """Return the partition's own record."""
         return OutgoingRecord(self._kafka.topic("scans"), scan.partition_key(self._partition), scan.encode(record))
+
+    def _provenance(self, area: Area, next_offset: int, since_s: float, now_s: float) -> tuple[tuple[str, bytes], ...]:
+        latency_s = max(0.0, now_s - since_s)
+        provenance = Provenance(
+            version=VERSION,
+            host=HOST,
+            partition=self._partition,
+            next_offset=next_offset,
+            latency_s=round(latency_s, 3),
+            delayed=area.settings.clock == "wall" and latency_s > DELAYED_AFTER_S,
+        )
+        return ((PROVENANCE_HEADER, provenance.encode()),)
 
     def rejection(self, topic: Topic, record: Record | ResponseRecord, refusal: Refusal) -> OutgoingRecord:
         """Return the dead letter of a refused record of a topic."""

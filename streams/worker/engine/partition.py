@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -19,12 +20,15 @@ from streams.area_log.last_records import ADVICE
 from streams.area_log.records import LogError
 from streams.areas.health import Clocks
 from streams.calibration.calibration_file import CalibrationFile
+from streams.configuration.kafka import Topic
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import PartitionRecord
 from streams.process.clock import MACHINE, Clock
-from streams.worker.engine.believed_time import CLOCKS_S, BelievedTime, Reading
+from streams.worker.engine.believed_time import Reading
+from streams.worker.engine.gaps import Gap, Gaps
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S, DoneResponse, DoneTick, OwnedArea
+from streams.worker.engine.partition_clocks import PartitionClocks
 from streams.worker.engine.publisher import Publisher
 from streams.worker.engine.rebuild import Restored
 from streams.worker.inbox import Record
@@ -32,29 +36,26 @@ from streams.worker.metrics import Metrics
 
 UNOWNED_S = 1.0
 """Time limit for rejections of no area to wait for the transaction of a tick, in seconds."""
-LEAP_S = 60.0
-"""Time for which a clock is called wrong after a single stamp that was ahead, in seconds."""
 
 log = logging.getLogger(__name__)
 
 
-class Gap(NamedTuple):
-    """Offsets of a partition that no record came with: the first, and the one after the last.
+class Position(NamedTuple):
+    """Up to which offset a partition of an input topic is read.
 
-    ``is_at_start``: they are where reading began.
+    ``topic_id``: the topic's identity as it is on record; empty if it is unknown.
     """
 
+    topic: Topic
     partition: int
-    first: int
-    following: int
-    is_at_start: bool
+    offset: int
+    topic_id: str
 
 
 class Partition:
     """One owned partition, from its rebuild until it is lost.
 
-    ``next_offset``: the offset after the last record taken. ``gaps``: offsets that no record came with; another thread
-    takes them.
+    ``next_offset``: the offset after the last record taken. ``gaps`` gets the offsets that no record came with.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Partition:
         publisher: Publisher,
         messages: Outgoing,
         metrics: Metrics,
+        gaps: Gaps,
         clock: Clock = MACHINE,
     ) -> None:
         self.number = number
@@ -77,18 +79,16 @@ class Partition:
         self.covered.update({name: monitor.expected_next for name, monitor in restored.monitors.items()})
         self.next_offset = restored.read_from
         self._begins = restored.read_from
-        self.gaps: deque[Gap] = deque()
         self.next_response = restored.own.next_response
         self._own = restored.own
+        self._is_own_due = restored.is_changed
         self._publisher = publisher
         self._messages = messages
         self._metrics = metrics
+        self._gaps = gaps
         self._clock = clock
         self._clock_s = 0
-        self._time = BelievedTime()
-        self._asks = False
-        self._leapt_s = self._current_s = float("-inf")
-        self.time = Reading(clock.now_s())
+        self._clocks = PartitionClocks(number, clock)
         self.last_arrival_s = 0.0
         self._done: list[DoneTick | DoneResponse] = []
         self._settings: list[OutgoingRecord] = []
@@ -102,40 +102,37 @@ class Partition:
         """The number of closed ticks and responses that wait for the transaction."""
         return len(self._done)
 
+    @property
+    def time(self) -> Reading:
+        """The time that is believed, as last looked at."""
+        return self._clocks.time
+
+    def positions(self) -> list[Position]:
+        """Return how far the input topics are read (any thread)."""
+        topics = self._own.topics
+        return [
+            Position("incidents", self.number, self.next_offset, topics.get("incidents", "")),
+            Position("responses", self.number, self.next_response, topics.get("responses", "")),
+        ]
+
     def look(self, worker_s: float) -> float:
         """Compare the clocks, of which the worker's shows ``worker_s``; return the time that is believed."""
-        was_doubtful = self.time.is_doubtful
-        self.time = self._time.read(worker_s, self._clock.monotonic_s())
-        if self.time.is_doubtful and not was_doubtful:
-            text = "partition %d: the clocks differ from the believed time: the worker's by %+.0f s, Kafka's by %+.0f s"
-            log.warning(text, self.number, self.time.worker_ahead_s, self.time.broker_ahead_s)
-        elif was_doubtful and not self.time.is_doubtful:
-            log.warning("partition %d: the clocks agree again", self.number)
-        return self.time.now_s
+        return self._clocks.look(worker_s)
 
     def ask(self) -> None:
         """Look at the broker's clock, by the stamp of a record that is written soon; only wall clocks need it."""
-        self._asks = any(area.is_wall for area in self.areas.values())
+        self._is_own_due |= any(area.is_wall for area in self.areas.values())
 
     def clocks(self, area: OwnedArea, worker_s: float) -> Clocks | None:
         """Return by how much the clocks around an area are off (any thread); None on a watermark clock."""
-        if not area.is_wall:
-            return None
-        time, since_leap_s = self.time, self._clock.monotonic_s() - self._leapt_s
-        ahead_s = area.ahead_s(worker_s - time.worker_ahead_s)
-        return Clocks(
-            area_ahead_s=ahead_s,
-            worker_ahead_s=time.worker_ahead_s,
-            broker_ahead_s=time.broker_ahead_s,
-            is_wrong=time.is_doubtful or ahead_s > CLOCKS_S or since_leap_s < LEAP_S,
-        )
+        return self._clocks.around(area, worker_s)
 
     def put(self, record: Record, worker_s: float) -> None:
         """Take the next record, unless a committed transaction covers it."""
         is_copied = record.offset < self._own.copied
         self._respond_until(record.arrival_s)
         if record.offset > self.next_offset:
-            self.gaps.append(Gap(self.number, self.next_offset, record.offset, self.next_offset == self._begins))
+            self._gaps.note(Gap(self.number, self.next_offset, record.offset, self.next_offset == self._begins))
         self.next_offset = max(self.next_offset, record.offset + 1)
         self._put(record, worker_s, is_copied)
         if self.next_offset >= self._own.copied:
@@ -146,14 +143,10 @@ class Partition:
         area = None if record.area is None else self.areas[record.area]
         if record.offset < (self._own.next_offset if area is None else area.monitor.expected_next):
             return
-        own_s = None
-        if area is not None and area.is_wall:
-            own_s = _own_s(record)
-            if own_s is not None:
-                self._time.occurred(own_s, record.arrival_s, worker_s, self._clock.monotonic_s())
-        now_s = self.look(worker_s)
-        ahead_s = self._ahead_s(record, own_s)
-        arrival_s = self.last_arrival_s = record.arrival_s - ahead_s
+        own_s = _own_s(record) if area is not None and area.is_wall else None
+        ahead_s = self._clocks.ahead_s(record.arrival_s, own_s, worker_s)
+        now_s, arrival_s = self.time.now_s, record.arrival_s - ahead_s
+        self.last_arrival_s = arrival_s
         if area is None:
             if not self._unowned:
                 self._unowned_since_s = worker_s
@@ -167,19 +160,6 @@ class Partition:
             for other in self.areas.values():
                 if other is not area:
                     self._done += other.advance(self._clock_s)
-
-    def _ahead_s(self, record: Record, own_s: float | None) -> int:
-        """By how many seconds a record's stamp is ahead of the time; a leap is said."""
-        monotonic_s, time = self._clock.monotonic_s(), self.time
-        is_current = monotonic_s - self._current_s < CLOCKS_S
-        ahead_s = self._time.ahead_s(record.arrival_s, own_s if is_current else None, time)
-        if abs(time.now_s - record.arrival_s + ahead_s) < CLOCKS_S:
-            self._current_s = monotonic_s
-        if abs(ahead_s - time.broker_ahead_s) > CLOCKS_S:
-            self._leapt_s = monotonic_s
-            text = "partition %d: an arrival is stamped %+d s off the time; it counts as arriving now"
-            log.warning(text, self.number, ahead_s)
-        return ahead_s
 
     def respond(self, response: ResponseRecord) -> None:
         """Take the next response, of any area, unless a committed transaction covers it.
@@ -211,8 +191,7 @@ class Partition:
 
     def quiet(self, worker_s: float) -> None:
         """Advance the wall clocks: nothing is left to read."""
-        now_s, self._current_s = self.look(worker_s), self._clock.monotonic_s()
-        self._advance(now_s)
+        self._advance(self._clocks.at_end(worker_s))
 
     def _advance(self, time_s: float) -> None:
         for area in self.areas.values():
@@ -240,8 +219,8 @@ class Partition:
             or bool(self._settings)
             or bool(self._refused_responses)
             or (bool(self._unowned) and not 0 <= worker_s - self._unowned_since_s < UNOWNED_S)
-            or self._asks
-            or self._time.asks(self.time, self._clock.monotonic_s())
+            or self._is_own_due
+            or self._clocks.asks()
         )
 
     def commit(self, worker_s: float) -> None:
@@ -253,30 +232,31 @@ class Partition:
             LogError: The topic ``scans`` was created again.
         """
         now_s = self.look(worker_s)
-        self._time.asked(self._clock.monotonic_s())
+        self._clocks.asked()
         done, unowned, responses = self._done, self._unowned, self._refused_responses
         messages = [*self._settings]
         scan_at = {}
-        last_alert = None
+        alerts: list[int] = []
         for each in done:
-            if each.result.changes:
-                last_alert = len(messages) + len(each.result.changes) - 1  # a tick's revisions come first
+            alerts += range(len(messages), len(messages) + len(each.result.changes))  # a tick's revisions come first
             messages += self._messages_of(each, now_s)
             scan_at[each.area.watched.name] = len(messages) - 1
         messages += [self._messages.rejection("incidents", record, _refusal(record)) for record in unowned]
         messages += [self._messages.rejection("responses", *each) for each in responses]
         own = _with_rejected(self._own, unowned) if unowned else self._own
         own = msgspec.structs.replace(own, next_response=self.next_response, read_from=self._read_from())
-        if last_alert is None:
+        if not alerts:
             offsets = self._publisher.commit([*messages, self._messages.partition(own)])
         else:
-            offsets = self._publisher.commit(
-                messages, lambda offsets: self._messages.partition(_with_alerts(own, offsets[last_alert]))
-            )
-            own = _with_alerts(own, offsets[last_alert])
-        self._asks = False
+
+            def closing(offsets: Sequence[int]) -> OutgoingRecord:
+                return self._messages.partition(_with_alerts(own, offsets[alerts[0]], offsets[alerts[-1]]))
+
+            offsets = self._publisher.commit(messages, closing)
+            own = _with_alerts(own, offsets[alerts[0]], offsets[alerts[-1]])
+        self._is_own_due = False
         if self._publisher.stamp_s is not None:
-            self._time.stamped(self._publisher.stamp_s, self._clock.monotonic_s())
+            self._clocks.stamped(self._publisher.stamp_s)
         if offsets[-1] <= self._own.previous:
             topic = self._messages.partition(own).topic
             problem = f"ends at offset {offsets[-1] + 1}, but was written up to {self._own.previous + 1}"
@@ -317,7 +297,7 @@ class Partition:
             messages = self._messages.alerts(done.watched, done.result, arrival_s, now_s)
             if done.result.refusal:
                 messages.append(self._messages.rejection("responses", done.response, done.result.refusal))
-        messages.append(self._messages.scan(done.record))
+        messages.append(self._messages.scan(done.watched, done.record, now_s))
         return messages
 
     def close(self) -> None:
@@ -336,8 +316,10 @@ def _refusal(record: Record) -> Refusal:
     return cast(Refusal, record.entry)  # a record of no area was refused
 
 
-def _with_alerts(own: PartitionRecord, last: int) -> PartitionRecord:
-    return msgspec.structs.replace(own, next_alert=last + 1)
+def _with_alerts(own: PartitionRecord, first: int, last: int) -> PartitionRecord:
+    """The own record after a transaction with revisions; what was torn in a former topic ``alerts`` is forgotten."""
+    is_same_topic = own.next_alert is None or first >= own.next_alert
+    return msgspec.structs.replace(own, next_alert=last + 1, torn=own.torn if is_same_topic else ())
 
 
 def _with_rejected(own: PartitionRecord, records: list[Record]) -> PartitionRecord:

@@ -18,6 +18,7 @@ from kafka.errors import (
 
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Sent
+from streams.brokers.connection import is_passing
 from streams.brokers.transactional_producer import ANSWER_S
 from streams.configuration.kafka import KafkaSettings
 from streams.worker.engine.outgoing import OutgoingRecord
@@ -34,7 +35,14 @@ class FencedError(Exception):
 
 
 class AbortedError(Exception):
-    """The transaction may not be committed. The partition must be rebuilt from what is on record."""
+    """The transaction may not be committed. The partition must be rebuilt from what is on record.
+
+    ``is_passing``: whether Kafka could not write it at the time, which passes by itself.
+    """
+
+    def __init__(self, text: str, *, is_passing: bool = False) -> None:
+        super().__init__(text)
+        self.is_passing = is_passing
 
 
 class RefusedError(Exception):
@@ -107,8 +115,9 @@ class Publisher:
         if isinstance(error, KafkaTimeoutError):
             lacking = {message.topic for message, each in zip(messages, errors, strict=False) if each is not None}
             what = f"no answer for {', '.join(sorted(lacking))}" if lacking else error
-            return AbortedError(f"partition {self._partition}: not on record within {COMMIT_S:g} s: {what}")
-        return AbortedError(f"partition {self._partition}: {error}")
+            late = f"partition {self._partition}: not on record within {COMMIT_S:g} s: {what}"
+            return AbortedError(late, is_passing=True)
+        return AbortedError(f"partition {self._partition}: {error}", is_passing=any(map(is_passing, known)))
 
     def close(self) -> None:
         """Release the partition; the next owner aborts a transaction that is not committed."""

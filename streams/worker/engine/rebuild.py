@@ -13,18 +13,17 @@ from typing import Any
 
 import aiokafka.errors
 from kafka import TopicPartition
-from msgspec import structs
 
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
-from streams.area_log.last_records import ADVICE, Standing, last_records
+from streams.area_log.last_records import last_records
 from streams.area_log.records import TOPICS
 from streams.area_log.settings import calibrations_on_record
 from streams.area_log.sources import KafkaLog
 from streams.areas.area import Area
 from streams.brokers.broker import KAFKA, Broker
 from streams.brokers.clients import Reader
-from streams.brokers.connection import UNCOMMITTED, is_passing
+from streams.brokers.connection import is_passing
 from streams.brokers.reading import StalledError, records_between
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.calibration.calibration_file import CalibrationFile, misfits
@@ -33,12 +32,9 @@ from streams.messages.incident import decode
 from streams.messages.records import partition_of
 from streams.messages.response import ResponseRecord, response_record
 from streams.messages.scan import PartitionRecord, ScanRecord
+from streams.worker.engine.standing_checks import RebuildError, checked, first_offset
 
 log = logging.getLogger(__name__)
-
-
-class RebuildError(Exception):
-    """The log cannot be read, or lacks what the scan records need."""
 
 
 @dataclass
@@ -48,6 +44,7 @@ class Restored:
     ``watched``: its areas, with the settings and calibrations in use.
     ``coming``: calibrations that hold from the next boundary on.
     ``last``: each area's last scan record, if it has one.
+    ``own``, ``is_changed``: the partition's own record, and whether it says more than the one on record.
     ``unwritten``: areas whose settings the topic ``settings`` lacks.
     ``changed``: areas whose last scan record names other settings.
     ``read_from``: the offset from which the partition is read.
@@ -60,6 +57,7 @@ class Restored:
     coming: dict[str, CalibrationFile] = field(default_factory=dict)
     last: dict[str, ScanRecord] = field(default_factory=dict)
     own: PartitionRecord = field(default_factory=PartitionRecord)
+    is_changed: bool = False
     unwritten: list[Area] = field(default_factory=list)
     read_from: int = 0
     missed: int = 0
@@ -82,7 +80,6 @@ def start_offsets(
 
     Raises:
         Cancelled: ``stopping`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
         LogError: The scan records cannot be read.
     """
     starts: dict[int, int] = {}
@@ -116,8 +113,7 @@ def rebuild(
     Raises:
         RebuildError: the log cannot be read, or lacks what is on record, or the scan records were lost.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time, or cannot be reached.
-        KafkaError: Kafka cannot be reached, or refuses.
+        KafkaError: Kafka cannot be reached, refuses, or gave no record for a long time.
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
@@ -125,17 +121,15 @@ def rebuild(
         if missing := {kafka.topic(topic) for topic in TOPICS} - consumer.topics():
             raise RebuildError(f"no topic {', '.join(sorted(missing))}; `hotspots topics` creates it")
         standing = last_records(consumer, kafka, partition, here, cancelled)
-        own, last = standing
-        if standing.is_new and (trace := _trace_of_past(kafka, consumer, partition, cancelled, broker)):
-            scans = kafka.topic("scans")
-            raise RebuildError(f"{scans}, partition {partition}: lost, it holds no scan record, but {trace}. {ADVICE}")
-        _check_responses(kafka, consumer, partition, own)
-        own = _with_alerts(consumer, TopicPartition(kafka.topic("alerts"), partition), own, cancelled)
+        own, last = checked(kafka, consumer, partition, standing, cancelled, broker), standing.scans
         written = _settings_keys(kafka, consumer, partition, cancelled)
         early = [] if standing.read_from >= own.copied else _responses(kafka, consumer, partition, own, here, cancelled)
     incidents = TopicPartition(kafka.topic("incidents"), partition)
-    first = _first_offset(kafka, incidents, standing, broker)
-    restored = Restored(own=own, last=last, read_from=max(standing.read_from, first), early=early)
+    first = first_offset(kafka, incidents, standing, broker)
+    is_changed = not standing.is_new and own != standing.own
+    restored = Restored(
+        own=own, is_changed=is_changed, last=last, read_from=max(standing.read_from, first), early=early
+    )
     if own.read_from is not None and (missed := first - own.read_from) > 0:
         restored.missed = missed
         log.error(
@@ -170,15 +164,6 @@ def rebuild(
     return restored
 
 
-def _check_responses(kafka: KafkaSettings, consumer: Reader, partition: int, own: PartitionRecord) -> None:
-    responses = TopicPartition(kafka.topic("responses"), partition)
-    if own.next_response and consumer.end_offsets([responses])[responses] < own.next_response:
-        raise RebuildError(
-            f"{responses.topic}, partition {partition}: ends before offset {own.next_response}, up to which responses "
-            f"took effect; the topic was created again. {ADVICE}"
-        )
-
-
 def _responses(
     kafka: KafkaSettings,
     consumer: Reader,
@@ -201,43 +186,6 @@ def _settings_keys(kafka: KafkaSettings, consumer: Reader, partition: int, cance
     consumer.assign([settings])
     begin, end = consumer.beginning_offsets([settings])[settings], consumer.end_offsets([settings])[settings]
     return {each.key for each in records_between(consumer, settings, begin, end, cancelled)}
-
-
-def _trace_of_past(
-    kafka: KafkaSettings, consumer: Reader, partition: int, cancelled: threading.Event, broker: Broker
-) -> str | None:
-    """Return what shows that a partition without scan records had some; None if it is new."""
-    incidents, alerts = (TopicPartition(kafka.topic(topic), partition) for topic in ("incidents", "alerts"))
-    with closing(broker.reader(kafka, group_id=kafka.group)) as group:
-        if committed := group.committed(incidents):
-            return f"the group {kafka.group} has read {incidents.topic} up to offset {committed}"
-    consumer.assign([alerts])
-    begin, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
-    if any(True for _ in records_between(consumer, alerts, begin, end, cancelled)):
-        return f"{alerts.topic} holds alerts"
-    return None
-
-
-def _with_alerts(
-    consumer: Reader, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
-) -> PartitionRecord:
-    """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
-    consumer.assign([alerts])
-    first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
-    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
-        return structs.replace(own, next_alert=end, torn=())
-    found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
-    if not (torn := [record.offset for record in found]):
-        return own
-    log.error(
-        "%s, partition %d: no scan record covers the revisions at offsets %d to %d; they do not count",
-        alerts.topic,
-        alerts.partition,
-        torn[0],
-        torn[-1],
-    )
-    after = torn[-1] + 1
-    return structs.replace(own, next_alert=after, torn=(*own.torn, (torn[0], after)))
 
 
 def as_calibrated(
@@ -273,24 +221,6 @@ def as_calibrated(
 
 def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
     return known is None or made.made_at > known.made_at
-
-
-def _first_offset(kafka: KafkaSettings, incidents: TopicPartition, standing: Standing, broker: Broker) -> int:
-    """The first offset that the log still has.
-
-    Raises:
-        RebuildError: The log ends before what is on record.
-    """
-    with closing(broker.reader(kafka, **UNCOMMITTED)) as consumer:
-        first = int(consumer.beginning_offsets([incidents])[incidents])
-        present = consumer.end_offsets([incidents])[incidents]
-    end = max((standing.read_from, *(record.next_offset for record in standing.scans.values())))
-    if present < end:
-        raise RebuildError(
-            f"{incidents.topic}, partition {incidents.partition}: ends at offset {present}, but is on record up to "
-            f"{end}; the topic was created again. {ADVICE}"
-        )
-    return first
 
 
 def _span(incidents: TopicPartition, first: int, last: Mapping[str, ScanRecord]) -> tuple[int, int]:

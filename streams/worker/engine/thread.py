@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from statistics import median_low
@@ -22,7 +22,7 @@ from streams.messages.usual import Usual
 from streams.process.clock import MACHINE, Clock
 from streams.worker.engine.outgoing import DELAYED_AFTER_S
 from streams.worker.engine.owned_area import QUIET_S, OwnedArea
-from streams.worker.engine.partition import Gap, Partition
+from streams.worker.engine.partition import Partition, Position
 from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.inbox import Inbox
 from streams.worker.metrics import Metrics
@@ -37,7 +37,7 @@ IDLE_S = 0.1
 """Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
 ABORTS = 3
 """Number of aborted transactions of a partition at which the engine fails. A commit between them begins the count
-again, and so does a rebuild that had to wait for Kafka."""
+again, and so does a rebuild that had to wait for Kafka. One that Kafka could not write at the time does not count."""
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,20 @@ class Running:
     partition: Partition
     inbox: Inbox
     is_caught_up: bool = False
+    is_begun: bool = False
+
+
+@dataclass
+class Aborts:
+    """The transactions of a partition that were aborted in a row, and how many of them count."""
+
+    in_a_row: int = 0
+    counting: int = 0
 
 
 class Engine:
-    """The thread. It calls ``covered`` after each transaction, ``aborted`` when a partition must be rebuilt, and
-    ``failed`` once, when an error ends it.
+    """The thread. It calls ``covered`` after each transaction, ``aborted`` when a partition must be rebuilt, with the
+    number of its transactions that were aborted in a row, and ``failed`` once, when an error ends it.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class Engine:
         clock: Clock = MACHINE,
         *,
         covered: Callable[[Inbox, Mapping[str | None, int]], None],
-        aborted: Callable[[int, Inbox], None],
+        aborted: Callable[[Inbox, int], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._metrics = metrics
@@ -72,7 +81,7 @@ class Engine:
         self._failed = failed
         self._running: dict[int, Running] = {}
         self._halted: dict[int, Running] = {}  # aborted, until they are rebuilt: they do no work, and are still shown
-        self._aborts: dict[int, int] = {}
+        self._aborts: dict[int, Aborts] = {}
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake = threading.Event()
         self._stepping = threading.Lock()
@@ -169,15 +178,9 @@ class Engine:
         areas = [area for each in self._shown() for area in each.partition.areas.items()]
         return {name: area.usual for name, area in areas if area.usual is not None}
 
-    def gaps(self) -> Iterator[Gap]:
-        """Yield the gaps in the offsets read since the last call; always called from the same thread."""
-        for each in self._now():
-            while each.partition.gaps:
-                yield each.partition.gaps.popleft()
-
-    def positions(self) -> dict[int, int]:
-        """Return by partition the offset after the last record taken."""
-        return {each.partition.number: each.partition.next_offset for each in self._now()}
+    def positions(self) -> list[Position]:
+        """Return how far the input topics are read."""
+        return [position for each in self._now() for position in each.partition.positions()]
 
     def caught_up(self) -> set[int]:
         """Return the partitions that are rebuilt and read to their end, or nearly."""
@@ -212,8 +215,16 @@ class Engine:
             with self._stepping:
                 if self._is_suspended:
                     return False
-                is_busy |= self._step(each)
+                is_busy |= self._step(each) if each.is_begun else self._begin(each)
+            self.beat_s = self._clock.monotonic_s()  # each can wait for Kafka as long as a transaction may take
         return is_busy
+
+    def _begin(self, each: Running) -> bool:
+        """Look at the broker's clock before a record comes, or an hour passes by a wrong clock."""
+        each.is_begun = True
+        each.partition.ask()
+        self._commit(each)
+        return True
 
     def _step(self, each: Running) -> bool:
         """Take records of one partition for a short while, then commit."""
@@ -260,15 +271,17 @@ class Engine:
     def _abort(self, each: Running, error: AbortedError) -> None:
         number = each.partition.number
         self._metrics.transaction("aborted")
-        self._aborts[number] = self._aborts.get(number, 0) + 1
-        if self._aborts[number] >= ABORTS:
+        aborts = self._aborts.setdefault(number, Aborts())
+        aborts.in_a_row += 1
+        aborts.counting += not error.is_passing
+        if aborts.counting >= ABORTS:
             raise error
         log.warning("transaction aborted, rebuilding: %s", error)
         each.is_caught_up = False
         self._halted[number] = each
         del self._running[number]
         each.partition.close()
-        self._aborted(number, each.inbox)
+        self._aborted(each.inbox, aborts.in_a_row)
 
     def _adopt(self, partition: Partition, inbox: Inbox, has_waited: bool) -> None:
         if inbox.is_closed:
@@ -277,10 +290,8 @@ class Engine:
         if has_waited:
             self._aborts.pop(partition.number, None)
         self._halted.pop(partition.number, None)
-        self._running[partition.number] = running = Running(partition, inbox)
+        self._running[partition.number] = Running(partition, inbox)
         self._covered(inbox, dict(partition.covered))
-        partition.ask()  # before a record comes, or an hour passes by a wrong clock
-        self._commit(running)
 
     def _recalibrate(self, area: str, calibration: CalibrationFile) -> None:
         owning = [each for each in self._now() if area in each.partition.areas]
@@ -304,9 +315,10 @@ class Engine:
 
     def _finish(self) -> None:
         for each in self._now():
-            if not each.inbox.is_closed:
-                each.partition.flush()
-                self._commit(each)
+            with self._stepping:
+                if not self._is_suspended and not each.inbox.is_closed:
+                    each.partition.flush()
+                    self._commit(each)
         for each in self._now():
             each.partition.close()
 

@@ -25,7 +25,7 @@ from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import PROVENANCE_HEADER, read_alert
 from streams.messages.records import partition_of
 from streams.redis_copy.contents import RedisCopy
-from streams.redis_copy.keys import area_key
+from streams.redis_copy.keys import area_key, glance
 from tests.integration.redis_copy.fed_redis import (
     AREAS,
     PARTITIONS,
@@ -137,6 +137,31 @@ def test_what_has_expired_does_not_come_back_by_reading_again(server: LocalValke
         for record in records:
             copy.advance("leeds", 0, record.offset + 1, 0, record)
     assert contents(valkey_client) == before
+
+
+def test_what_expires_is_no_loss(server: LocalValkey, valkey_client: Any) -> None:
+    """Of two alerts the older one expires; its record is still in the topic or not."""
+    records = delivered(history(17, 40, ["leeds"]))
+    older, later = records[: len(records) // 2], records[len(records) // 2 :]
+    end = records[-1].offset + 1
+    with closing(RedisCopy(RedisSettings(url=server.url), 1)) as short:
+        for record in older:
+            short.advance("leeds", 0, record.offset + 1, 0, record)
+    with closing(RedisCopy(RedisSettings(url=server.url), 3600)) as copy:
+        for record in later:
+            copy.advance("leeds", 0, record.offset + 1, 0, record)
+        ids = {glance(record.value).id for record in records}
+        kept = {glance(record.value).id for record in later}
+        ledger = area_key("leeds", "ledger:alerts")
+        assert len(ids) == valkey_client.hlen(ledger) > len(kept)
+        gone = [area_key("leeds", f"alert:{each}") for each in ids - kept]
+        wait_for(lambda: not valkey_client.exists(*gone), "the older ones expired")
+        found = copy.compare("leeds", 0, end, "", 0, 1000)
+        assert found == ("kept", end, 0, len(ids), 0)
+        assert {each.decode() for each in valkey_client.hkeys(ledger)} == kept
+        assert copy.compare("leeds", 0, end, "", 0, 1000) == ("kept", end, 0, len(kept), 0)
+        valkey_client.delete(area_key("leeds", f"alert:{min(kept)}"))
+        assert copy.compare("leeds", 0, end, "", 0, 1000)[::2] == ("mended", 1, 0)
 
 
 def test_bad_records_do_not_harm_their_neighbours(

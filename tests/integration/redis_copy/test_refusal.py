@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,33 @@ def test_the_documented_rights_suffice_and_nothing_is_left_behind(admin: Any) ->
     admin.execute_command(*RIGHTS, "~hotspots:*", "&hotspots:*", "+@all", "-@admin", "-@dangerous", "+info")
     assert answer(admin, **LOGIN) is None
     assert admin.dbsize() == 0
+
+
+def commands() -> list[str]:
+    """Every command of the feeder, with its second word where the first is not enough: those of its scripts first."""
+    scripts = "".join(each.read_text() for each in Path("streams/redis_copy").glob("*.lua"))
+    found = re.findall(r"redis.p?call\('([A-Z]+)'(?:, '(GROUPS|STREAM|CREATE)')?", scripts)
+    found += [(name, "") for name in ("EVALSHA", "STRLEN", "MULTI", "EXEC")]
+    return sorted({"|".join(filter(None, each)).lower() for each in found})
+
+
+def test_a_right_that_any_command_lacks_refuses(admin: Any) -> None:
+    names = commands()
+    assert {"hset", "xgroup|create", "xpending", "zcard", "exists", "multi"} <= set(names)
+    for name in names:
+        admin.execute_command(*RIGHTS, "~hotspots:*", "&hotspots:*", "+@all", f"-{name}")
+        found = answer(admin, **LOGIN)
+        assert found is not None, name
+        assert found.is_final, name
+
+
+def test_a_policy_that_is_not_shown_is_unknown(tmp_path: Path) -> None:
+    class WithoutInfo(LocalValkey):
+        def _command(self) -> list[str | Path]:
+            return [*super()._command(), "--rename-command", "INFO", ""]
+
+    with WithoutInfo(tmp_path) as server, closing(RedisCopy(RedisSettings(url=server.url), 60)) as copy:
+        assert copy.eviction_policy() == "unknown"
 
 
 def test_a_login_that_is_required_and_missing_refuses(admin: Any) -> None:

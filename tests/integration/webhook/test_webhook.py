@@ -78,9 +78,13 @@ def open_desk(port: int = 0) -> Iterator[Desk]:
             thread.join()
 
 
+def provenance(*, delayed: bool, latency_s: float = 0.1) -> Provenance:
+    return Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=latency_s, delayed=delayed)
+
+
 def publish(site: Site, *values: bytes, delayed: bool = False) -> None:
     """Send alerts of the area leeds, with their provenance."""
-    made = Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=0.1, delayed=delayed)
+    made = provenance(delayed=delayed)
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
         headers = [("provenance", made.encode())]
         for value in values:
@@ -90,8 +94,10 @@ def publish(site: Site, *values: bytes, delayed: bool = False) -> None:
 def scan(site: Site, seconds_late: float) -> None:
     """Send a scan record of the area, as a worker does that is this far behind."""
     value = json.dumps({"area": "leeds", "tick_s": int(time.time() - seconds_late)}).encode()
+    made = provenance(delayed=seconds_late > 60, latency_s=seconds_late)
     with closing(KafkaProducer(bootstrap_servers=site.kafka.bootstrap, acks="all")) as producer:
-        producer.send(site.kafka.topic("scans"), value, key=b"leeds").get(timeout=30)
+        headers = [("provenance", made.encode())]
+        producer.send(site.kafka.topic("scans"), value, key=b"leeds", headers=headers).get(timeout=30)
 
 
 def own_record(site: Site, record: PartitionRecord) -> None:

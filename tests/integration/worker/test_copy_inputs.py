@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 
 from streams.area_log.audit import audit
+from streams.area_log.copy_inputs import INPUTS, CopyError
+from streams.area_log.copy_inputs import copy_inputs as copy
 from streams.area_log.reproduce import reproduce
 from streams.area_log.sources import KafkaLog
-from streams.brokers.connection import admin_arguments
+from streams.brokers.connection import admin_arguments, consumer_arguments, producer_arguments
 from streams.brokers.topics import check_topics, create_topics
 from streams.configuration.kafka import Topic
 from streams.messages.scan import decode_scan
@@ -48,6 +54,15 @@ def delete_and_create(site: Site, topic: Topic) -> None:
     create_topics(site.kafka, window_days)
     until(lambda: check_topics(site.kafka, window_days) == [], "the broker knows the new topic")
     site.close()
+
+
+def knows_groups(site: Site) -> bool:
+    with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
+        try:
+            admin.describe_groups([site.kafka.group])
+        except CoordinatorNotAvailableError:
+            return False
+    return True
 
 
 def settle(site: Site, worker: WorkerProcess) -> None:
@@ -127,6 +142,47 @@ def test_a_worker_derives_everything_again_from_copied_inputs(new_site: NewSite,
         assert {record.timestamp for record in there.read("incidents")} == {
             record.timestamp for record in site.read("incidents")
         }
+
+
+def test_an_incident_that_comes_while_other_topics_are_copied_is_noticed(new_site: NewSite) -> None:
+    """The incidents are copied first; a feed that was not stopped must not lose what it sends after that."""
+    site = new_site()
+    rows = incidents("leeds", 20, 1)
+    site.produce(rows[:-1])
+    send(site, [response("0" * 32, "ann")])
+    until(lambda: knows_groups(site), "a new broker has a coordinator of groups")
+    target = msgspec.structs.replace(site.kafka, topic_prefix=f"{site.kafka.topic_prefix}v2-")
+    steps: list[None] = []
+
+    def step() -> None:
+        steps.append(None)
+        if len(steps) == len(rows):  # the response is being copied
+            site.produce(rows[-1:])
+
+    topic = re.escape(site.kafka.topic("incidents"))
+    with pytest.raises(CopyError, match=f"^{topic}: records came meanwhile"):
+        copy(site.kafka, target, {"leeds"}, site.configuration.longest_window_days, 65_536, step)
+    assert len(steps) == len(rows)
+    with closing(KafkaConsumer(**consumer_arguments(target))) as consumer:
+        homes = [TopicPartition(target.topic("scans"), number) for number in range(target.partitions)]
+        assert set(consumer.end_offsets(homes).values()) == {0}  # a worker refuses them
+
+
+def test_stamps_of_a_clock_that_was_ahead_are_copied(new_site: NewSite) -> None:
+    site = new_site()
+    windows, hours_s = site.configuration.longest_window_days, 3 * 3600
+    source, target = (
+        msgspec.structs.replace(site.kafka, topic_prefix=f"{site.kafka.topic_prefix}{name}-") for name in ("a", "b")
+    )
+    create_topics(source, windows, keep_times=INPUTS)
+    until(lambda: knows_groups(site), "a new broker has a coordinator of groups")
+    ahead_ms = round((time.time() + hours_s) * 1000)
+    with closing(KafkaProducer(**producer_arguments(site.kafka))) as producer:
+        sent = producer.send(source.topic("incidents"), b"{}", key=b"leeds", timestamp_ms=ahead_ms)
+        sent.get(timeout=30)
+    copied = copy(source, target, {"leeds"}, windows, 65_536, lambda: None)
+    assert copied["incidents"] == 1
+    assert check_topics(target, windows) == []
 
 
 def test_partitions_that_are_added_are_said_and_their_records_come_back(new_site: NewSite) -> None:

@@ -12,11 +12,13 @@ from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
 from streams.brokers.connection import admin_arguments
+from streams.configuration.kafka import Topic
 from streams.messages.records import Rejection, partition_of
 from streams.process.strict_json import StrictDecoder
 from streams.worker.background.topic_watch import TopicWatch
 from streams.worker.consumer import DONE
-from streams.worker.engine.partition import Gap
+from streams.worker.engine.gaps import Gap, Gaps
+from streams.worker.engine.partition import Position
 from streams.worker.metrics import Metrics
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
@@ -136,15 +138,16 @@ def test_a_gap_is_lost_where_the_log_begins_later_or_still_has_its_records(
     home, topic = partition_of(b"leeds", 2), site.kafka.topic("incidents")
     with closing(KafkaAdminClient(**admin_arguments(site.kafka))) as admin:
         admin.delete_records({TopicPartition(topic, home): 5})
-    gaps = [Gap(home, 2, 8, False), Gap(home, 6, 8, True), Gap(home, 10, 20, False)]
+    gaps = Gaps()
+    gaps.put_back([Gap(home, 2, 8, False), Gap(home, 6, 8, True), Gap(home, 10, 20, False)])
     registry = CollectorRegistry()
     left: list[str] = []
     watch = TopicWatch(
         site.kafka,
         7,
         Metrics(registry),
-        gaps=lambda: [gaps.pop(0) for _ in gaps[:]],
-        positions=lambda: {home: 32},
+        gaps=gaps,
+        positions=lambda: [Position("incidents", home, 32, "")],
         leave=left.append,
     )
     watch.start()
@@ -154,6 +157,27 @@ def test_a_gap_is_lost_where_the_log_begins_later_or_still_has_its_records(
     assert left == []
     where = f"{topic}, partition {home}: offsets"
     assert [record.getMessage() for record in caplog.records if "lost" in record.getMessage()] == [
-        f"{where} 2 to 4 are lost: retention removed them before they were read",
         f"{where} 6 to 7 are lost: the client passed over them",
+        f"{where} 2 to 4 are lost: retention removed them before they were read",
     ]
+
+
+@pytest.mark.parametrize("topic", ["incidents", "responses"])
+def test_a_worker_leaves_when_an_input_topic_is_created_again(new_site: NewSite, topic: Topic) -> None:
+    """Also when it has as many records as the former one; nobody would miss a response before."""
+    site = new_site()
+    home, name = partition_of(b"leeds", 2), site.kafka.topic(topic)
+    left: list[str] = []
+    position = Position(topic, home, 0, "of-the-former-topic")
+    watch = TopicWatch(
+        site.kafka, 7, Metrics(CollectorRegistry()), gaps=Gaps(), positions=lambda: [position], leave=left.append
+    )
+    watch.start()
+    until(lambda: bool(left), "it is noticed")
+    position = Position(topic, home, 5, "")
+    until(lambda: "read up to 5" in left[-1], "a shorter one is noticed as well", 30)
+    watch.stop()
+    assert {line.partition(";")[0] for line in left} == {
+        f"{name}, partition {home}: is not the topic that was read before",
+        f"{name}, partition {home}: ends at offset 0, but was read up to 5",
+    }

@@ -14,13 +14,14 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import ProducerFencedError
 
-from streams.area_log.last_records import FIRST_STEP, last_records
+from streams.area_log.last_records import last_records
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
 from streams.brokers.connection import admin_arguments, consumer_arguments
-from streams.brokers.reading import Cancelled
+from streams.brokers.reading import FIRST_STEP, Cancelled
 from streams.calibration.calibration_file import places_hash
+from streams.configuration.kafka import Topic
 from streams.messages import scan
 from streams.messages.incident import decode
 from streams.messages.records import partition_of
@@ -28,7 +29,8 @@ from streams.messages.scan import Ids, PartitionRecord, ScanRecord, decode_scan
 from streams.worker.consumer import DONE
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.publisher import FencedError, Publisher, RefusedError
-from streams.worker.engine.rebuild import RebuildError, Restored, as_calibrated, rebuild
+from streams.worker.engine.rebuild import Restored, as_calibrated, rebuild
+from streams.worker.engine.standing_checks import RebuildError
 from tests.integration.conftest import NewSite
 from tests.integration.worker_process import (
     BEGIN,
@@ -214,6 +216,31 @@ def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite
     publisher.close()
     with pytest.raises(RebuildError, match=r"responses, partition \d: ends before offset 5"):
         rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
+
+
+@pytest.mark.parametrize("topic", ["incidents", "responses"])
+def test_an_input_topic_that_was_created_again_is_refused_however_long_it_is(new_site: NewSite, topic: Topic) -> None:
+    site = new_site("leeds")
+    home, name = partition_of(b"leeds", 2), site.kafka.topic(topic)
+    publisher = Publisher(site.kafka, home)
+    messages = Outgoing(site.kafka, site.configuration.worker, home)
+    areas = configured_areas(site.configuration.areas)
+
+    def record(own: PartitionRecord) -> None:
+        publisher.commit([messages.partition(own)])
+
+    def rebuilt() -> Restored:
+        return rebuild(site.kafka, areas, home, threading.Event(), MAX_BYTES)
+
+    record(PartitionRecord())
+    restored = rebuilt()
+    assert restored.is_changed and set(restored.own.topics) == {"incidents", "responses"}
+    record(msgspec.structs.replace(restored.own, previous=0))
+    assert not rebuilt().is_changed
+    record(msgspec.structs.replace(restored.own, previous=2, topics={topic: "of-the-former-topic"}))
+    with pytest.raises(RebuildError, match=f"^{name}, partition {home}: is not .*; the topic was created again"):
+        rebuilt()
+    publisher.close()
 
 
 def test_a_missing_topic_ends_a_rebuild_with_one_line(new_site: NewSite) -> None:

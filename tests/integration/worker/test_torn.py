@@ -60,8 +60,9 @@ def test_a_torn_revision_is_covered_neither_before_nor_after_the_next_scan_recor
     assert coverage.covers(HOME, offset) is None
     log = KafkaLog(site.kafka, "leeds", MAX_BYTES)
     assert [each.value for each in log.read("alerts")] == whole
-    site.produce([tick("leeds", BEGIN + timedelta(days=14))])
     with WorkerProcess(site) as worker:
+        worker.until(lambda: coverage.covers(HOME, offset) is False, "it is known at once that the revision is torn")
+        site.produce([tick("leeds", BEGIN + timedelta(days=14))])
         worker.until(site.is_covered, "the next tick is on record")
         said = [each["message"] for each in worker.logged() if "do not count" in each["message"]]
         assert said == [f"{site.kafka.topic('alerts')}, partition {HOME}: no scan record covers the revisions at "

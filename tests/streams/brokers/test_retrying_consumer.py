@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from streams.brokers import broker as brokers
 from streams.brokers import retrying_consumer
+from streams.brokers.reading import StalledError
 from streams.brokers.retrying_consumer import RetryingConsumer
 from streams.configuration.kafka import KafkaSettings
 
@@ -57,9 +58,14 @@ def consumer(failed: Callable[[], None] = lambda: None, **arguments: Any) -> Ret
     )
 
 
+@pytest.mark.parametrize("error", [KafkaConnectionError("gone"), StalledError("scans: nothing was read")], ids=type)
 @pytest.mark.parametrize(("level", "logged"), [({}, logging.WARNING), ({"level": logging.ERROR}, logging.ERROR)])
 def test_a_consumer_that_fails_is_closed_and_opened_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, level: dict[str, int], logged: int
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    level: dict[str, int],
+    logged: int,
+    error: KafkaError,
 ) -> None:
     caplog.set_level(logging.INFO)
     broker, stopping, failures, opened, turns = Broker(2, 3), threading.Event(), [], [], []
@@ -67,7 +73,7 @@ def test_a_consumer_that_fails_is_closed_and_opened_again(
     def turn(_: object) -> None:
         turns.append(broker.opened)
         if len(turns) == 2:
-            raise KafkaConnectionError("gone")
+            raise error
         if len(turns) == 4:
             stopping.set()
 
@@ -80,7 +86,7 @@ def test_a_consumer_that_fails_is_closed_and_opened_again(
     assert failures == [True, True, True]
     assert not retrying.is_failing
     assert caplog.record_tuples == [
-        (log.name, logged, "it cannot be read, will try again: KafkaConnectionError: gone"),
+        (log.name, logged, f"it cannot be read, will try again: {error}"),
         (log.name, logging.INFO, "it is read again"),
     ]
     assert broker.arguments["max_poll_records"] == 7

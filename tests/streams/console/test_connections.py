@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -196,15 +197,50 @@ def test_a_viewer_that_takes_nothing_is_closed(valkey: Any, feed: Feed, monkeypa
         assert 'connections_closed_total{reason="slow"} 1.0' in client.get("/metrics").text
 
 
-def test_one_who_begins_no_tls_is_closed(valkey: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_S", 1.0)
+def test_in_a_full_server_the_longest_waiting_of_all_gives_way(valkey: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy has most connections, and all of them are in use."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
+    with serving(configured(valkey.url, new_area(), proxies=("127.0.1.1",))) as client, opening(client) as opened:
+        client.close()  # its connection would give way first
+        watch = b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        streams = [opened(watch, "127.0.1.1") for _ in range(20)]
+        assert all(stream.recv(12) == b"HTTP/1.1 200" for stream in streams)
+        idle = [opened(b"", f"127.0.1.{2 + number % 10}") for number in range(20)]
+        newcomer = opened(HEAD + b"\r\n", "127.0.1.50")
+        assert newcomer.recv(12) == b"HTTP/1.1 200"
+        assert open_of(streams) == 20
+        assert [is_closed(each) for each in idle] == [True] + 19 * [False]
+
+
+def secured(valkey: Any, tmp_path: Path, **settings: Any) -> Configuration:
+    """A console with TLS."""
     names: dict[str, Any] = {name: str(tmp_path / name) for name in ("ssl_certfile", "ssl_keyfile")}
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
     certificate = ["-out", names["ssl_certfile"], "-keyout", names["ssl_keyfile"]]
     subprocess.run([*command.split(), *certificate], check=True, capture_output=True)
-    settings = configured(valkey.url, new_area(), **names)
-    with serving(settings) as client, opening(client) as opened:
+    return configured(valkey.url, new_area(), **names, **settings)
+
+
+def test_one_who_begins_no_tls_is_closed(valkey: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_S", 1.0)
+    with serving(secured(valkey, tmp_path)) as client, opening(client) as opened:
         began = time.monotonic()
         silent = opened(b"", "127.0.0.1")
         assert silent.recv(1) == b""
         assert 1.0 <= time.monotonic() - began < 1.0 + LATE_S
+
+
+def test_those_who_begin_no_tls_count_as_connections(valkey: Any, tmp_path: Path) -> None:
+    settings = secured(valkey, tmp_path, connections_per_address=10, proxies=())
+    with serving(settings) as client, opening(client) as opened:
+        context = ssl.create_default_context(cafile=settings.console.ssl_certfile)
+        with httpx.Client(base_url=str(client.base_url).replace("http:", "https:"), verify=context) as secure:
+            crowd = [opened(b"", "127.0.0.1") for _ in range(30)]
+            gone = [opened(b"", "127.0.1.1") for _ in range(10)]
+            for each in gone:
+                each.close()  # in the middle of the handshake
+            assert secure.get("/healthz").status_code == 200
+            assert open_of(crowd) == 9
+            assert 'connections_closed_total{reason="displaced"} 21.0' in secure.get("/metrics").text

@@ -164,6 +164,9 @@ class _Redis:
             def hmget(_, *__: Any) -> None:
                 rows.append([self._fields[b"event"], self._fields[b"provenance"]])
 
+            def time(_) -> None:
+                rows.append((int(NOW.timestamp()), 0))
+
             def hgetall(_, __: Any) -> None:
                 rows.append({b"written_at": self._fields[b"event"], self._fields[b"event"]: b"1"})
 

@@ -10,20 +10,32 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from kafka.errors import KafkaError as CoverageError
 from prometheus_client import CollectorRegistry
 
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
 from streams.messages.alert import PROVENANCE_HEADER, Provenance
 from streams.webhook.client import UndeliverableError
+from streams.webhook.late import ScanReader
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.sink import WebhookSink
 from streams.webhook.told import MAX_TOLD, Told
-from tests.streams.messages.alert_events import ended, event
+from tests.streams.brokers.kept_log import kept
+from tests.streams.messages.alert_events import OPENED_S, ended, event
 
-HERE = TopicPartition("alerts", 0)
+HERE, THERE = TopicPartition("alerts", 0), TopicPartition("alerts", 1)
+MADE = Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=0.1, delayed=False)
 Row = tuple[bytes, bool]
 """A record of alerts: its value, and whether it is delayed."""
+
+
+def message(at: TopicPartition, offset: int, value: bytes, provenance: bytes | None = None) -> Any:
+    """A record of the area, as the library gives it."""
+    record = kept(at, offset, b"leeds", value)
+    record.headers = () if provenance is None else ((PROVENANCE_HEADER, provenance),)
+    return record
 
 
 class Desk:
@@ -80,7 +92,7 @@ class Session:
         settings, metrics = WebhookSettings(url="http://tool.example/"), WebhookMetrics(CollectorRegistry())
         self.desk = desk
         self.sink = WebhookSink(KafkaSettings(), "group", settings, desk, metrics)  # type: ignore[arg-type]
-        self.sink._producer = desk
+        self.sink._delivery = self.sink._delivery_by(desk)
         self.sink._is_settled = True
         offset, metadata = desk.committed
         self.sink._told = {HERE: Told.read(metadata, 2_000_000_000)}
@@ -93,23 +105,13 @@ class Session:
 
     async def go_on(self, upto: int | None = None, caught_up: bool = False) -> None:
         """Read rows up to an offset and do what is due."""
-        made = Provenance(version="1", host="h", partition=0, next_offset=1, latency_s=0.1, delayed=False)
         for offset in range(self.desk._position, len(self.desk.rows) if upto is None else upto):
             value, is_delayed = self.desk.rows[offset]
-            header = msgspec.structs.replace(made, delayed=is_delayed).encode()
-            record: Any = SimpleNamespace(
-                topic=HERE.topic,
-                partition=HERE.partition,
-                offset=offset,
-                key=b"leeds",
-                value=value,
-                headers=[(PROVENANCE_HEADER, header)],
-                timestamp=1000 * offset,
-            )
-            self.sink._take(record)
+            header = msgspec.structs.replace(MADE, delayed=is_delayed).encode()
+            self.sink._take(message(HERE, offset, value, header))
             self.desk._position = offset + 1
         if caught_up:
-            self.current["leeds"] = 1000 * self.desk._position
+            self.current["leeds"] = OPENED_S + 60 * self.desk._position
         await self.sink._tell_late(self.desk)
         while self.sink._in_flight:
             self.sink._in_flight.check()
@@ -236,3 +238,96 @@ def test_the_list_of_what_was_told_fits_into_the_metadata() -> None:
     desk.session(run)
     assert len(desk.posted) == 4 * MAX_TOLD
     assert len(desk.committed[1].encode()) <= 4096
+
+
+class Moving:
+    """A consumer of two partitions, which are moved while the first record of a batch is looked up."""
+
+    def __init__(self, sink: WebhookSink, keeps: bool) -> None:
+        self.sink, self.keeps = sink, keeps
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({HERE, THERE})
+
+    def resume(self, *_: TopicPartition) -> None:
+        pass
+
+    async def getmany(self, **_: int) -> dict[TopicPartition, list[Any]]:
+        return {each: [message(each, 100, event("a"))] for each in (HERE, THERE)}
+
+    def covers(self, partition: int, _: int) -> bool:
+        """As the coverage does: it takes long enough for a rebalance."""
+        if partition == HERE.partition:
+            self.sink._unsettle()
+            self.sink._told = {HERE: Told(), THERE: Told()} if self.keeps else {HERE: Told()}
+            self.sink._is_settled = True
+        return True
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "lost"])
+def test_what_was_read_before_partitions_moved_is_read_again(keeps: bool) -> None:
+    async def run(session: Session) -> None:
+        moving: Any = Moving(session.sink, keeps)
+        session.sink._coverage = moving
+        session.sink._ask = _nothing  # type: ignore[assignment, method-assign]
+        session.sink._tell_late = session.sink._commit = _nothing  # type: ignore[assignment, method-assign]
+        await session.sink._round(moving)
+        assert len(session.sink._in_flight) == 0
+
+    Desk().session(run)
+
+
+class Unanswered(Desk):
+    """A partition of three alerts, all read at once; Kafka does not say whether the second counts."""
+
+    def __init__(self) -> None:
+        super().__init__(*((event(name), NEWS) for name in "abc"))
+
+    def resume(self, *_: TopicPartition) -> None:
+        pass
+
+    async def getmany(self, **_: int) -> dict[TopicPartition, list[Any]]:
+        self._position = len(self.rows)
+        return {HERE: [message(HERE, offset, value, MADE.encode()) for offset, (value, _) in enumerate(self.rows)]}
+
+    def covers(self, _: int, offset: int) -> bool:
+        if offset == 1:
+            raise self.error
+        return True
+
+    error: BaseException = CoverageError("no answer")
+
+
+@pytest.mark.parametrize("error", [CoverageError("no answer"), asyncio.CancelledError()])
+def test_what_was_read_and_not_taken_is_not_committed(error: BaseException) -> None:
+    desk = Unanswered()
+    desk.error = error
+
+    async def run(session: Session) -> None:
+        session.sink._coverage = session.sink._consumer = desk  # type: ignore[assignment]
+        with pytest.raises((KafkaError, asyncio.CancelledError)):
+            await session.sink._round(desk)
+        while session.sink._in_flight:
+            await asyncio.sleep(0)
+        await session.sink.let_go(desk)
+        assert [name for name, *_ in desk.posted] == ["a"]
+        assert desk.committed[0] == 1
+
+    desk.session(run)
+
+
+async def _nothing(_: object) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("is_late", "tick"), [(False, 1_714_766_400), (True, None), (None, None)])
+def test_a_scan_record_in_time_shows_that_an_area_is_current_whatever_its_stamp(
+    is_late: bool | None, tick: int | None
+) -> None:
+    header = None if is_late is None else msgspec.structs.replace(MADE, delayed=is_late).encode()
+    record = message(HERE, 1, b'{"area":"leeds","tick_s":1714766400}', header)
+    reader: Any = SimpleNamespace(current={})
+    for stamp_s in (-7200, 0, 7200):
+        record.timestamp = (OPENED_S + stamp_s) * 1000
+        ScanReader._take(reader, record)
+        assert reader.current == ({} if tick is None else {"leeds": tick})

@@ -152,10 +152,10 @@ class Page {
   hearLate(areas) {
     const known = new Map(areas.map((each) => [each.area, each]));
     for (const [id, { alert, since }] of this.late) {
-      const { worker, feed, written_at } = known.get(alert.area) ?? {};
+      const { worker, feed, seconds } = known.get(alert.area) ?? {};
       const isBehind = feed === "catching_up"
         || feed === "kafka_away";
-      if (worker !== "alive" || isBehind || !(Date.parse(written_at) > since)) continue;
+      if (worker !== "alive" || isBehind || !(serverNow() - 1000 * seconds > since)) continue;
       this.late.delete(id);
       if (this.alerts.isShown(alert)) this.sound.hear({ ...alert, delayed: false });
     }

@@ -8,7 +8,7 @@ const PILLS = 4;
 /** The heartbeat is up to 10 s old; the page mentions the last record only after a longer gap, in milliseconds. */
 const QUIET_MS = 60_000;
 const LEVELS = ["bad", "warning", "good"];
-const DEAD = { level: "bad", short: "Worker dead", long: "Nobody is watching {area}. Last sign of its worker: {written_at}. Alerts do not change until a worker runs." };
+const DEAD = { level: "bad", short: "Worker dead", long: "Nobody is watching {area}. Last sign of its worker: {seen}. Alerts do not change until a worker runs." };
 const UNKNOWN = { level: "warning", short: "Not known", long: "The state of the feed of {area} is not known yet." };
 
 /** The state of one area: level is good, warning or bad; `short` for a pill, `long` for the banner. */
@@ -16,7 +16,7 @@ function verdict(area) {
   const ago = (time) => (time ? `${duration(serverNow() - Date.parse(time))} ago` : "never");
   const { level, short, long } = area.worker === "dead" ? DEAD : (FEEDS[area.feed] ?? UNKNOWN);
   const values = {
-    area: area.area, last_record: ago(area.last_record), written_at: ago(area.written_at),
+    area: area.area, last_record: ago(area.last_record), seen: area.seconds === undefined ? "never" : `${duration(1000 * area.seconds)} ago`,
     lag: plural(area.lag ?? 0, "record"), missing: duration((area.missing_days ?? 0) * 86_400_000),
   };
   const isQuiet = level === "good" && area.last_record && serverNow() - Date.parse(area.last_record) > QUIET_MS;

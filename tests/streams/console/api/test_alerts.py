@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, get_args
 
 import h3
@@ -209,6 +209,22 @@ def test_health_shows_dead_and_living_workers(client: Client, feed: Feed, areas:
     assert found[areas[0]]["lag"] == 7 and found[areas[0]]["feed"] == "healthy"
     assert datetime.fromisoformat(found[areas[0]]["last_record"]).timestamp() == START_S + 0.5
     assert "last_scan" not in found[areas[0]]
+
+
+def test_no_clock_but_that_of_redis_says_whether_a_worker_lives(
+    client: Client, feed: Feed, areas: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(hours=1)
+
+    feed.beat(areas[0])
+    feed.beat(areas[1], datetime.now(UTC) - timedelta(seconds=31))
+    monkeypatch.setattr("streams.console.data.health.datetime", Ahead)  # the console's clock
+    health = client.get("/api/health").json()
+    assert datetime.fromisoformat(health["time"]) > datetime.now(UTC) + timedelta(minutes=59)
+    assert [each["worker"] for each in health["areas"]] == ["alive", "dead"]
 
 
 @pytest.mark.parametrize("state", get_args(FeedState))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,8 +37,8 @@ class _Store:
             self.fails -= 1
             raise RedisConnectionError
 
-    async def heartbeats(self) -> dict[str, dict[str, str]]:
-        return {}
+    async def heartbeats(self) -> tuple[datetime, dict[str, dict[str, str]]]:
+        return datetime.now(UTC), {}
 
     async def positions(self) -> dict[str, str]:
         self._fail()

@@ -24,6 +24,7 @@ from streams.messages.records import Rejection
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord
 from streams.process.clock import MACHINE, Clock
+from streams.worker.engine.gaps import Gaps
 from streams.worker.engine.outgoing import Outgoing, OutgoingRecord
 from streams.worker.engine.partition import Partition
 from streams.worker.engine.publisher import Publisher
@@ -75,13 +76,19 @@ def watched(name: str, clock: Literal["wall", "watermark"] = "wall", min_baselin
     return Area.of(name, area, Locations.from_cells([CELL]))
 
 
-def partition_of(ledger: Ledger, *areas: Area, restored: Restored | None = None, clock: Clock = MACHINE) -> Partition:
+def partition_of(
+    ledger: Ledger,
+    *areas: Area,
+    restored: Restored | None = None,
+    clock: Clock = MACHINE,
+    gaps: Gaps | None = None,
+) -> Partition:
     restored = restored or Restored(
         watched={area.name: area for area in areas}, monitors={area.name: area.monitor() for area in areas}
     )
     metrics = Metrics(CollectorRegistry())
     messages = Outgoing(KafkaSettings(), WorkerSettings(), 0)
-    return Partition(0, restored, cast(Publisher, ledger), messages, metrics, clock)
+    return Partition(0, restored, cast(Publisher, ledger), messages, metrics, gaps or Gaps(), clock)
 
 
 def incident(number: int, at_s: float) -> Incident:

@@ -60,16 +60,16 @@ def test_before_anything_is_written_the_worker_is_believed() -> None:
 @given(noise=st.lists(st.floats(-CLOCKS_S / 2.1, CLOCKS_S / 2.1), min_size=1, max_size=30), skew=SKEWS)
 def test_one_correction_serves_as_long_as_a_clock_is_wrong(noise: list[float], skew: float) -> None:
     known = BelievedTime()
-    made = {known.ahead_s(NOW_S + skew, None, Reading(NOW_S, 0.0, skew + each)) for each in noise}
+    made = {known.ahead_s(NOW_S + skew, None, Reading(NOW_S, 0.0, skew + each), False) for each in noise}
     assert len(made) == 1
     assert abs(made.pop() - skew) <= CLOCKS_S
 
 
 def test_old_stamps_are_right_and_those_before_a_records_own_time_are_not() -> None:
     known, right = BelievedTime(), Reading(NOW_S)
-    assert known.ahead_s(NOW_S - 86_400, None, right) == 0
-    assert known.ahead_s(NOW_S - 86_400, NOW_S - 86_400 + OWN_AHEAD_S, right) == 0
-    assert known.ahead_s(NOW_S - 7200, NOW_S - 5, right) == -7200
-    assert known.ahead_s(NOW_S - 7200, NOW_S + 3600, right) == 0  # dated ahead by its source
-    assert known.ahead_s(NOW_S + CLOCKS_S, None, right) == 0
-    assert known.ahead_s(NOW_S + 3480, None, right) == 3480
+    assert known.ahead_s(NOW_S - 86_400, None, right, False) == 0
+    assert known.ahead_s(NOW_S - 86_400, NOW_S - 86_400 + OWN_AHEAD_S, right, True) == 0
+    assert known.ahead_s(NOW_S - 7200, NOW_S - 5, right, True) == -7200
+    assert known.ahead_s(NOW_S - 7200, NOW_S + 3600, right, True) == 0  # dated ahead by its source
+    assert known.ahead_s(NOW_S + CLOCKS_S, None, right, True) == 0
+    assert known.ahead_s(NOW_S + 3480, None, right, True) == 3480

@@ -12,6 +12,7 @@ from detectors.window.admission import Refusal, TickMark
 from streams.messages import scan
 from streams.messages.alert import read_alert
 from streams.messages.wording import figure_words
+from streams.worker.engine.gaps import Gaps
 from streams.worker.engine.owned_area import MERGE_S, QUIET_S
 from streams.worker.engine.partition import UNOWNED_S
 from streams.worker.engine.rebuild import Restored
@@ -274,3 +275,48 @@ def test_the_partition_notes_the_first_offset_that_is_not_on_record(
         open_ = [number for number, each in enumerate(areas) if partition.covered[each] <= number]
         own = scan.decode_partition(ledger.of("scans")[-1].value)
         assert own.read_from == min([*open_, len(areas)])
+
+
+def test_what_a_rebuild_has_found_out_is_put_on_record_at_once() -> None:
+    """Without a tick, and on a watermark clock."""
+    ledger, area = Ledger(), watched("leeds", "watermark")
+    own = scan.PartitionRecord(next_alert=9, torn=((7, 9),), topics={"incidents": "a"})
+    for is_changed in (False, True):
+        restored = Restored(watched={"leeds": area}, monitors={"leeds": area.monitor()}, own=own, is_changed=is_changed)
+        partition = partition_of(ledger, restored=restored)
+        assert partition.is_due(NOW_S) == is_changed
+    partition.commit(NOW_S)
+    written = scan.decode_partition(ledger.of("scans")[-1].value)
+    assert (written.torn, written.topics) == (own.torn, own.topics)
+    assert not partition.is_due(NOW_S)
+
+
+@pytest.mark.parametrize(("next_alert", "is_kept"), [(0, True), (1_000_000, False)])
+def test_torn_revisions_are_forgotten_with_their_topic(next_alert: int, is_kept: bool) -> None:
+    ledger, area = Ledger(), town("watermark")
+    restored = Restored(
+        watched={"leeds": area},
+        monitors={"leeds": area.monitor()},
+        own=scan.PartitionRecord(next_alert=next_alert, torn=((0, 1),)),
+    )
+    with_an_alert(partition_of(ledger, restored=restored), "leeds")
+    own = [scan.decode_partition(each.value) for each in ledger.of("scans") if each.key == b"#0"][-1]
+    assert own.torn == (((0, 1),) if is_kept else ())
+    assert own.next_alert is not None and own.next_alert < 1_000_000
+
+
+def test_the_partition_says_how_far_both_inputs_are_read() -> None:
+    area = watched("leeds", "watermark")
+    own = scan.PartitionRecord(next_response=3, topics={"responses": "b"})
+    restored = Restored(watched={"leeds": area}, monitors={"leeds": area.monitor()}, own=own)
+    partition = partition_of(Ledger(), restored=restored)
+    partition.put(record(4, "leeds", NOW_S), NOW_S)
+    assert partition.positions() == [("incidents", 0, 5, ""), ("responses", 0, 3, "b")]
+
+
+def test_offsets_without_a_record_are_noted() -> None:
+    gaps = Gaps()
+    partition = partition_of(Ledger(), watched("leeds"), gaps=gaps)
+    for offset in (2, 3, 5, 9):
+        partition.put(record(offset, "leeds", NOW_S), NOW_S)
+    assert gaps.take() == [(0, 0, 2, True), (0, 6, 9, False), (0, 4, 5, False)]

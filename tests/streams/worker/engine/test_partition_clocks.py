@@ -9,12 +9,13 @@ import pytest
 
 from detectors.window.admission import TickMark
 from streams.areas.area import Area
+from streams.messages.alert import PROVENANCE_HEADER, is_delayed
 from streams.messages.scan import ScanRecord
 from streams.process.clock import Clock
 from streams.worker.engine.believed_time import ASK_S, CLOCKS_S
 from streams.worker.engine.outgoing import OutgoingRecord
 from streams.worker.engine.owned_area import QUIET_S
-from streams.worker.engine.partition import LEAP_S
+from streams.worker.engine.partition_clocks import LEAP_S
 from streams.worker.engine.rebuild import Restored
 from streams.worker.inbox import Record
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, incident, partition_of, record, watched
@@ -188,6 +189,41 @@ def test_one_stamp_that_leaps_ahead_moves_no_clock_of_any_area(leap_s: float, ca
     assert not site.is_wrong()
 
 
+@pytest.mark.parametrize("ahead_s", [58 * 60, 2 * HOUR_S, 3 * DAY_S, -3 * DAY_S])
+def test_a_backlog_from_before_a_clock_leapt_is_neither_refused_nor_read_early(ahead_s: float) -> None:
+    """The worker was away for ten hours; the broker's clock has leapt after five of them. Some reports come late."""
+    site = Site(skew=broker, ahead_s=ahead_s)
+    monitor = site.partition.areas["leeds"].monitor
+    for number in range(60):
+        at_s = BEGIN_S - (60 - number) * 600
+        stamp_s = at_s + (ahead_s if number >= 30 else 0)
+        entry = incident(number, at_s - (7000 if number % 7 == 3 else 20))
+        site.offset += 1
+        site.partition.put(Record(site.offset, stamp_s, "leeds", entry, b"leeds", b"x"), site.clock.now_s())
+        assert monitor.clock_s is not None and monitor.clock_s <= at_s
+    assert monitor.clock_s == at_s
+    site.pass_s(SOON_S)
+    assert site.is_scanned("leeds", site.offset)
+    corrections = site.ticks("leeds")[-1].checkpoint.corrections
+    assert corrections is not msgspec.UNSET and len(corrections) <= 2
+    assert {each.accounts.rejected for each in site.ticks()} == {0}
+
+
+def test_leaps_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """A backlog whose broker was days ahead, and is not any more."""
+    site = Site()
+
+    def leap() -> int:
+        for _ in range(200):
+            site.clock.time_s += LEAP_S / 100
+            site.feed("leeds", leap_s=3 * DAY_S)
+        return sum("counts as arriving now" in each for each in caplog.messages)
+
+    assert leap() == 1
+    site.clock.time_s += LEAP_S
+    assert leap() == 2
+
+
 def test_a_worker_alone_does_not_know_the_time_before_it_has_written() -> None:
     """It writes once when it begins, before an hour passes by its clock."""
     site = Site()
@@ -312,3 +348,18 @@ def test_nothing_is_delayed_by_a_worker_whose_clock_is_ahead() -> None:
     area = site.partition.areas["leeds"]
     assert area.last_record_s is not None and area.last_record_s <= site.time_s
     assert area.last_scan_s is not None and area.last_scan_s <= site.time_s
+
+
+@pytest.mark.parametrize("ahead_s", [2 * HOUR_S, -2 * HOUR_S])
+def test_a_scan_record_says_whether_it_is_written_in_time_whatever_the_brokers_clock(ahead_s: float) -> None:
+    site = Site(skew=broker, ahead_s=ahead_s)
+    site.feed("leeds")
+    site.pass_s(SOON_S)
+    site.feed("leeds")
+    site.clock.time_s += 300  # the worker stands still
+    site.pass_s(SOON_S)
+    site.feed("leeds")
+    site.pass_s(SOON_S)
+    written = [each for each in site.ledger.of("scans") if each.key == b"leeds"]
+    late = [is_delayed(dict(each.headers)[PROVENANCE_HEADER]) for each in written]
+    assert (late[0], late[1], late[-1]) == (False, True, False)

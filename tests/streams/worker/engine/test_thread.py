@@ -19,6 +19,7 @@ from streams.worker.engine.publisher import AbortedError, FencedError
 from streams.worker.engine.thread import ABORTS, Engine
 from streams.worker.inbox import Inbox, Record
 from streams.worker.metrics import Metrics
+from tests.streams.area_log.recorded import calibration
 from tests.streams.worker.engine.ledger import NOW_S, Ledger, partition_of, record, response_record, watched
 from tests.streams.worker.stopped_clock import StoppedClock
 
@@ -38,7 +39,7 @@ class Bench:
             Metrics(CollectorRegistry()),
             clock,
             covered=lambda _, covered: self._note(self.covered, covered),
-            aborted=lambda number, _: self._note(self.aborted, number),
+            aborted=lambda _, aborts: self._note(self.aborted, aborts),
             failed=lambda failure: self._note(self.failures, failure),
         )
 
@@ -138,11 +139,38 @@ def test_nothing_is_begun_while_partitions_move(bench: Bench) -> None:
     assert bench.ledger.committed.wait(10)
 
 
+def test_a_partition_that_is_handed_over_while_partitions_move_writes_nothing_before_they_have() -> None:
+    """Then first of all a record that shows the broker's clock."""
+    with running(watched("leeds"), StoppedClock(NOW_S)) as bench:
+        bench.engine.suspend(10)
+        bench.adopt()
+        bench.give(*rows(3))
+        bench.until(lambda: bool(bench.covered))
+        for _ in range(2):  # commands are done before the round, and the clock of the beat stands still
+            bench.engine.recalibrate("york", calibration(5.0))
+            bench.until(bench.engine._commands.empty)
+        assert (bench.ledger.transactions, len(bench.inbox.waiting)) == ([], 3)
+        bench.engine.resume()
+        bench.until(lambda: len(bench.ledger.transactions) > 1)
+        assert [each.key for each in bench.ledger.transactions[0]] == [b"#0"]
+
+
+def test_a_worker_that_leaves_while_partitions_move_writes_nothing() -> None:
+    with running(watched("leeds"), StoppedClock(NOW_S)) as bench:
+        bench.adopt()
+        bench.give(record(0, "leeds", NOW_S))
+        bench.until(lambda: any(area.last_record_s for area in bench.engine.health().values()))
+        bench.engine.suspend(10)
+        written = len(bench.ledger.transactions)
+    assert len(bench.ledger.transactions) == written
+    assert bench.ledger.is_closed
+
+
 def test_an_aborted_transaction_hands_the_partition_back_to_be_rebuilt(bench: Bench) -> None:
     bench.ledger.errors = [AbortedError("broker says no")]
     bench.adopt()
     bench.give(*rows(2))
-    bench.until(lambda: bench.aborted == [0])
+    bench.until(lambda: bench.aborted == [1])
     assert bench.ledger.is_closed
     assert bench.engine.health()["leeds"].feed == "catching_up"
     assert bench.engine.caught_up() == set()
@@ -168,6 +196,20 @@ def test_aborted_transactions_do_not_count_if_the_rebuild_waited_for_kafka(bench
         bench.give(*rows(2))
     bench.until(lambda: len(bench.aborted) == ABORTS + 2)
     assert bench.failures == []
+
+
+def test_transactions_that_kafka_cannot_write_now_are_tried_for_as_long_as_it_takes(bench: Bench) -> None:
+    times = 3 * ABORTS
+    bench.ledger.errors = [AbortedError("too few replicas", is_passing=True) for _ in range(times)]
+    for number in range(times):
+        bench.until(lambda number=number: len(bench.aborted) == number)  # type: ignore[misc]
+        bench.adopt()
+        bench.give(*rows(2))
+    bench.until(lambda: len(bench.aborted) == times)
+    assert (bench.aborted, bench.failures) == (list(range(1, times + 1)), [])
+    bench.adopt()
+    bench.give(*rows(2))
+    bench.until(lambda: bench.covered[-1]["leeds"] == 1)
 
 
 def test_aborted_transactions_with_a_good_one_between_are_no_failure(bench: Bench) -> None:
