@@ -57,8 +57,8 @@ def burst(now: datetime) -> list[Row]:
 class Feed:
     """Sends the incidents to Kafka and waits for as long as that takes.
 
-    ``site`` has the topic; ``settings`` are those of the producer; ``stamp_shift_s``: how far the arrivals are shifted that it claims, or None
-    if the broker stamps them. A fault may change both.
+    ``site`` has the topic; ``settings`` are those of the producer; ``stamp_shift_s``: how far the arrivals are shifted
+    that it claims, or None if the broker stamps them. A fault may change all three.
     """
 
     def __init__(self, site: Deployment) -> None:

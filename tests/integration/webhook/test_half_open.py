@@ -24,7 +24,7 @@ def is_committed(site: Site, offset: int) -> bool:
     arguments = {"bootstrap_servers": site.kafka.bootstrap, "group_id": site.configuration.webhook_group}
     at = TopicPartition(site.kafka.topic("alerts"), partition_of(b"leeds", site.kafka.partitions))
     with closing(KafkaConsumer(**arguments)) as consumer:
-        return consumer.committed(at) == offset
+        return bool(consumer.committed(at) == offset)
 
 
 def test_an_alert_is_told_within_a_minute_after_the_connections_were_forgotten(tmp_path: Path) -> None:
