@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,15 +57,16 @@ def burst(now: datetime) -> list[Row]:
 class Feed:
     """Sends the incidents to Kafka and waits for as long as that takes.
 
-    ``settings`` are those of the producer; ``stamp_shift_s``: how far the arrivals are shifted that it claims, or None
-    if the broker stamps them. A fault may change both.
+    ``site`` has the topic; ``settings`` are those of the producer; ``stamp_shift_s``: how far the arrivals are shifted
+    that it claims, or None if the broker stamps them. A fault may change all three.
     """
 
     def __init__(self, site: Deployment) -> None:
-        self._site = site
+        self.site = site
         self._rows = both_areas()
         self._before = int(BEFORE * len(self._rows))
         self._during = int((BEFORE + DURING) * len(self._rows))
+        self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._pace, name="feed", daemon=True)
         self._over_s = 0.0
         self._hurry = threading.Event()
@@ -79,13 +80,20 @@ class Feed:
 
     def start(self) -> None:
         """Send the first share."""
-        self._site.produce(self._rows[: self._before])
+        self.site.produce(self._rows[: self._before])
         self.sent = self._before
 
     def pace(self, over_s: float) -> None:
         """Send the second share in the background, spread over this many seconds."""
         self._over_s = over_s
         self._thread.start()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Send nothing meanwhile; afterwards go on with the topics of ``site``."""
+        with self._sending:
+            self._close()
+            yield
 
     def finish(self) -> None:
         """Send what is left, and a tick record that closes the last tick of the steady area."""
@@ -109,7 +117,7 @@ class Feed:
     def _send(self, rows: Sequence[Row]) -> None:
         """Send rows in order, all of them again until Kafka has them; those that were there already are duplicates."""
         for attempt in stamina.retry_context(KafkaError, attempts=None, timeout=DELIVER_S, wait_max=1.0):
-            with attempt:
+            with attempt, self._sending:
                 self._deliver(rows)
         self.sent += len(rows)
 
@@ -121,7 +129,7 @@ class Feed:
         self.sent += 1
 
     def _deliver(self, rows: Sequence[Row]) -> None:
-        producer, topic = self._opened(), self._site.kafka.topic("incidents")
+        producer, topic = self._opened(), self.site.kafka.topic("incidents")
         stamp = None if self.stamp_shift_s is None else round(1000 * (time.time() + self.stamp_shift_s))
         try:
             futures = [
@@ -138,7 +146,7 @@ class Feed:
         """Return the producer with the settings of now."""
         if self._producer is None or self._used != self.settings:
             self._close()
-            arguments = {"bootstrap_servers": self._site.kafka.bootstrap.split(","), "acks": "all"} | self.settings
+            arguments = {"bootstrap_servers": self.site.kafka.bootstrap.split(","), "acks": "all"} | self.settings
             self._producer, self._used = KafkaProducer(**arguments), dict(self.settings)
         return self._producer
 

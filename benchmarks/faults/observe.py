@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Set
+from functools import partial
 from typing import Literal, Self
 
 import msgspec
@@ -30,6 +31,8 @@ DOWN_METRIC, NO_ANSWER = "up = 0", "no answer"
 """What Prometheus and a health check say of any process that does not answer."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
 """Gauges that speak when they are 0."""
+RAISED = frozenset({"hotspots_topic_faults", "hotspots_redis_evicts"})
+"""Gauges that speak when they are above 0."""
 QUIET = frozenset(
     {
         "hotspots_records_total",
@@ -69,6 +72,7 @@ class Observer:
         self._lines: dict[str, int] = {}
         self._usual: set[str] = set()  # what logs said before the fault
         self._present: set[int] = set()
+        self._seen: list[Supervised] = []
         self._before: dict[int, dict[str, float]] = {}
         self._up: dict[int, set[str]] = {}
 
@@ -80,11 +84,8 @@ class Observer:
             self._lines[process.instance] = len(text)
             self._usual.update(loud(process, text))
             self._present.add(process.process.process.pid)
-        looks: list[Callable[[], None]] = [lambda each=each: self._look_at(each) for each in self._stage.workers]  # type: ignore[misc]
-        looks += [lambda: self._look_at(self._stage.webhook), self._look_at_page, self._look_at_logs]
-        for look in looks:
-            self._threads.append(threading.Thread(target=self._keep, args=(look,), daemon=True))
-            self._threads[-1].start()
+        for look in (self._look_at_newcomers, self._look_at_page, self._look_at_logs):
+            self._start(look)
 
     def words(self) -> list[Word]:
         """Return everything that was said, in order of time."""
@@ -104,6 +105,11 @@ class Observer:
         for thread in self._threads:
             thread.join()
 
+    def _start(self, look: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._keep, args=(look,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _keep(self, look: Callable[[], None]) -> None:
         while not self._stopping.is_set():
             look()
@@ -113,7 +119,16 @@ class Observer:
         with self._lock:
             self._words.setdefault((channel, plain(text)), self.elapsed_s())
 
+    def _look_at_newcomers(self) -> None:
+        """Begin to look at the processes that have come since, as Prometheus does."""
+        for process in (*self._stage.workers, self._stage.webhook):
+            if process not in self._seen:
+                self._seen.append(process)
+                self._start(partial(self._look_at, process))
+
     def _look_at(self, process: Supervised) -> None:
+        if process not in self._stage.processes:  # it was stopped for good
+            return
         pid = process.process.process.pid
         status, text = process.asked("/metrics")
         if status != 200:
@@ -194,6 +209,8 @@ def speaking(text: str, before: dict[str, float], was_up: Set[str] = DOWN) -> It
             state = sample.labels.get("state", "")
             if sample.name in was_up and sample.value == 0:
                 yield f"{sample.name} = 0"
+            elif sample.name in RAISED and sample.value > 0:
+                yield f"{sample.name} > 0"
             elif sample.name == "hotspots_feed_state" and sample.value == 1 and state not in USUAL_FEEDS:
                 yield f"hotspots_feed_state {state}"
     for name, value in counters(text).items():

@@ -42,6 +42,18 @@ the on-call tool are compared with the topic `alerts`.
 - *told*: the first thing that a metric, a health check, the console's page and the log say, and the time from the begin
   of the fault. A supervisor starts a process again one second after its end.
 
+What to know when you read it:
+
+- While Redis is away, `/readyz` of a worker stays 200: it reads and scans as ever, and its alerts wait in Kafka. A
+  restart would not help. The metric, the page and the rule HotspotsRedisAway report it.
+- Half-open connections to Redis cost 2 s: the worker then opens others and nothing waits, so its metric does not fall.
+  The page loses its connection for as long.
+- While leaders move, a transaction waits 25 s for Kafka before the worker says so; Kafka itself answers meanwhile. The
+  first word counts from the first kill, not from the moment at which a transaction begins to wait.
+- Where the topic `scans` is lost or partitions are added, no worker goes on. Those rows include the
+  [documented way back](how-to/recover.md#copy-the-inputs), `hotspots copy-inputs`.
+- A log that the former version has written is no row here: `tests/integration/worker/test_take_over.py` takes one over.
+
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 import time
@@ -27,12 +28,16 @@ RECOVERY_S = 240.0
 CHECK_S = 0.5
 
 
-@stamina.retry(on=LocalServiceError, attempts=3)
+def is_port_taken(error: Exception) -> bool:
+    """Return whether a server or a proxy did not start: another process can take a port that was free."""
+    return isinstance(error, LocalServiceError) or (isinstance(error, OSError) and error.errno == errno.EADDRINUSE)
+
+
+@stamina.retry(on=is_port_taken, attempts=3)
 def run(fault: Fault, form: Form) -> Row:
     """Inflict a fault on a stage of its own and return what became of it.
 
-    It begins again if a server does not start: another process can take a port that was free, or that of a server which
-    is away at the moment.
+    It begins again if a port was taken, also that of a server which was away at the moment.
     """
     with (
         tempfile.TemporaryDirectory(prefix="hotspots-fault-", ignore_cleanup_errors=True) as folder,

@@ -52,6 +52,7 @@ class Stage:
         self.folder = folder
         self.form = form
         self.kept: dict[Topic, list[ConsumerRecord]] = {}
+        self._topics: dict[str, Any] = {"partitions": 2}
         self._setting = fault.setting
         self._stack = ExitStack()
 
@@ -108,6 +109,15 @@ class Stage:
         found |= {(each.partition, each.offset, each.timestamp): each for each in self.site.read(topic)}
         return list(found.values())
 
+    def move(self, prefix: str, partitions: int) -> None:
+        """Go on with the topics of another prefix, as they are; processes read of it when they start."""
+        self._topics = {"topic_prefix": prefix, "partitions": partitions}
+        self.kept.clear()
+        self.write_configuration()
+        self.site.close()
+        self.site = Deployment(self.folder, self.text)
+        self.feed.site = self.site
+
     def hold(self, seconds: float) -> None:
         """Let the fault last."""
         time.sleep(seconds)
@@ -143,8 +153,8 @@ class Stage:
         tables: dict[str, dict[str, Any]] = {
             "kafka": {
                 "bootstrap": ",".join(each.bootstrap for each in self.brokers),
-                "partitions": 2,
                 "replication": replication,
+                **self._topics,
             },
             "redis": {"url": self.valkey.url},
             "metrics": {"port": 0},

@@ -75,7 +75,11 @@ class Supervised:
     def halt(self) -> None:
         """End the process in order and leave it ended until :meth:`resume`."""
         self._may_run.clear()
-        self.restart()
+        ends = len(self.ends)
+        while self.process.process.poll() is None:  # unless it has just ended by itself
+            self.process.process.terminate()
+            time.sleep(2 * CHECK_S)
+        del self.ends[ends:]  # it was wanted
 
     def resume(self) -> None:
         """Let the process run again."""

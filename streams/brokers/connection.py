@@ -12,6 +12,10 @@ from streams.configuration.tls import tls
 
 BOOTSTRAP_MS = 10_000
 """Time limit for a command to find Kafka, in milliseconds."""
+ANSWER_MS = 15_000
+"""Time limit for an answer to a process that must not fall silent, in milliseconds: so long does a connection last that
+is dead without a word. With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group is kept
+waiting for up to 13 s."""
 UNCOMMITTED: dict[str, object] = {"isolation_level": "read_uncommitted"}
 """Isolation for `incidents`: every reader must see the log that Faust's consumer sees."""
 MAX_REQUEST_BYTES = 16 * 2**20
@@ -64,23 +68,24 @@ def group_reader_arguments(kafka: KafkaSettings, group: str) -> dict[str, Any]:
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "session_timeout_ms": 10_000,
+        "request_timeout_ms": ANSWER_MS,
     }
 
 
 def group_admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """Arguments of an ``aiokafka.admin.AIOKafkaAdminClient``."""
-    return _connection(kafka)
+    return _connection(kafka) | {"request_timeout_ms": ANSWER_MS}
 
 
 def news_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """Arguments of an ``aiokafka.AIOKafkaConsumer`` that has no group and reads only new, committed records."""
     committed_news = {"isolation_level": "read_committed", "auto_offset_reset": "latest"}
-    return _connection(kafka) | committed_news | {"enable_auto_commit": False}
+    return _connection(kafka) | committed_news | {"enable_auto_commit": False, "request_timeout_ms": ANSWER_MS}
 
 
 def undelivered_writer_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     """Arguments of an ``aiokafka.AIOKafkaProducer`` whose records every replica in sync acknowledges."""
-    return _connection(kafka) | {"acks": "all", "enable_idempotence": True}
+    return _connection(kafka) | {"acks": "all", "enable_idempotence": True, "request_timeout_ms": ANSWER_MS}
 
 
 def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:

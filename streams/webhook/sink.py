@@ -85,6 +85,8 @@ class WebhookSink:
         self._late: dict[str, Late] = {}
         self._told: dict[TopicPartition, Told] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
+        self._untaken: dict[TopicPartition, int] = {}  # offset of the first record that was read and not yet taken
+        self._consumer: AIOKafkaConsumer | None = None  # of this session: a former one may still be stopping
         self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
@@ -114,18 +116,18 @@ class WebhookSink:
     async def _session(self) -> None:
         self._unsettle()
         self._failure = None
-        consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
+        consumer = self._consumer = AIOKafkaConsumer(**group_reader_arguments(self._kafka, self._group))
         producer = AIOKafkaProducer(**undelivered_writer_arguments(self._kafka))
         self._delivery = self._delivery_by(producer)
         self._scans = ScanReader(self._kafka)
         consumer.subscribe([self._kafka.topic("alerts")], listener=_Rebalance(self, consumer))
         async with AsyncExitStack() as closing:
             closing.callback(self._coverage.close)
-            closing.push_async_callback(_soon, producer.stop)
+            closing.push_async_callback(_stop, producer.stop)
             await producer.start()
-            closing.push_async_callback(_soon, self._scans.stop)
+            closing.push_async_callback(_stop, self._scans.stop)
             await self._scans.start()
-            closing.push_async_callback(_soon, consumer.stop)
+            closing.push_async_callback(_stop, consumer.stop)
             await consumer.start()
             closing.push_async_callback(self.let_go, consumer)
             while True:
@@ -148,8 +150,12 @@ class WebhookSink:
         else:
             consumer.pause(*owned)
         unsettled_s = self._unsettled_s
-        for partition, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)).items():
+        batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_IN_FLIGHT)
+        self._untaken = {partition: records[0].offset for partition, records in batches.items() if records}
+        for partition, records in batches.items():
             await self._take_covered(consumer, partition, records, unsettled_s)
+        if self._unsettled_s == unsettled_s:  # otherwise they are still needed: see let_go
+            self._untaken.clear()
         self._in_flight.check()
         self._moved_s = time.monotonic()
         if not self._is_settled:
@@ -194,6 +200,7 @@ class WebhookSink:
                 self._take(record)
             else:
                 log.warning("%s, offset %d: no scan record covers it, left out", partition, record.offset)
+            self._untaken[partition] = record.offset + 1
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
         """Return what is wrong with Kafka, if anything: a consumer without news waits for it in silence."""
@@ -250,7 +257,8 @@ class WebhookSink:
         done, lag = {}, 0
         for partition in consumer.assignment() & self._told.keys():
             held = [late.first for late in self._late.values() if late.at == partition]
-            position = min((await consumer.position(partition), *held))
+            position = await consumer.position(partition)
+            position = min((position, self._untaken.get(partition, position), *held))
             offset = self._in_flight.position(partition, position)
             done[partition] = offset, self._told[partition].metadata
             lag += max((consumer.last_stable_offset(partition) or 0) - offset, 0)
@@ -267,11 +275,13 @@ class WebhookSink:
         """
         consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
-            self._told = await begun(self._kafka, self._group, consumer, partitions)
+            told = await begun(self._kafka, self._group, consumer, partitions)
         except KafkaError as error:
-            self._failure = error
+            if self._consumer is consumer:
+                self._failure = error
         else:
-            self._is_settled = True
+            if self._consumer is consumer:
+                self._told, self._is_settled = told, True
 
     def _delivery_by(self, producer: AIOKafkaProducer) -> Delivery:
         undelivered = self._kafka.topic("undelivered")
@@ -282,20 +292,33 @@ class WebhookSink:
 
     async def let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Commit what is done and drop the rest: the partitions' next owner delivers it."""
+        if self._consumer is not consumer:
+            return
         self._unsettle()
-        with suppress(KafkaError):
-            await _soon(self._commit, consumer)
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._commit(consumer)
         await self._in_flight.cancel()
+        self._untaken.clear()
         self._late.clear()
         self._told.clear()
         self._committed.clear()
 
 
-async def _soon(work: Callable[..., Coroutine[None, None, None]], *arguments: object) -> None:
-    """Do the work, or give it up after ``LEAVE_S``: what is not committed is delivered again."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LEAVE_S):
-            await work(*arguments)
+_stopping: set[asyncio.Task[None]] = set()
+
+
+async def _stop(stop: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Stop a client, and wait for it no longer than ``LEAVE_S``.
+
+    It goes on in the background: a member of a group that is cut short would go on reporting to the group.
+    """
+    task = asyncio.create_task(stop())
+    _stopping.add(task)
+    task.add_done_callback(_stopping.discard)
+    await asyncio.wait({task}, timeout=LEAVE_S)
+    if task.done() and not task.cancelled():
+        task.result()
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped

@@ -54,6 +54,6 @@ def stamp_by(stage: Stage, configs: dict[str, str]) -> None:
 
 
 for what, seconds in SHIFTS.items():
-    fault(f"worker's clock {what}")(worker_is(seconds))
+    fault(f"worker's clock {what}", rule="HotspotsClockWrong")(worker_is(seconds))
 for what, seconds in SHIFTS.items():
-    fault(f"broker's clock {what}")(stamps_are(seconds))
+    fault(f"broker's clock {what}", rule="HotspotsClockWrong")(stamps_are(seconds))

@@ -9,17 +9,22 @@ import h3
 from kafka.admin import KafkaAdminClient
 
 from benchmarks.faults.fault import Inflict, fault
+from benchmarks.faults.recovery import copy_inputs
 from benchmarks.faults.stage import Stage
 from streams.brokers.connection import admin_arguments
 from tests.integration.worker_process import CENTRE
 
+MORE = 4
+"""Number of partitions after the change."""
 
-@fault("partitions added to the topic incidents", is_exact=False)
+
+@fault("partitions added to the topic incidents, inputs copied", rule="HotspotsTopicsFaulty", is_exact=False)
 def partitions_added(stage: Stage) -> None:
-    """Two become four; keys move to other partitions than before."""
+    """Two become four; keys move to other partitions than before, until the inputs are copied."""
     with closing(KafkaAdminClient(**admin_arguments(stage.site.kafka))) as admin:
-        admin.create_partitions({stage.site.kafka.topic("incidents"): 4})
+        admin.create_partitions({stage.site.kafka.topic("incidents"): MORE})
     stage.hold(stage.form.away_s)
+    copy_inputs(stage, MORE)
 
 
 def changed(**settings: Any) -> Inflict:

@@ -42,9 +42,9 @@ def kafka_half_open(stage: Stage) -> None:
     stage.hold(stage.form.away_s)
 
 
-@fault("connections to Redis half-open", rule="HotspotsRedisAway")
+@fault("connections to Redis half-open")
 def redis_half_open(stage: Stage) -> None:
-    """A firewall has forgotten the connections; new ones work."""
+    """A firewall has forgotten the connections; new ones work. The feeder opens one after 2 s, so no alert waits."""
     stage.redis_link.forget()
     stage.hold(stage.form.away_s)
 

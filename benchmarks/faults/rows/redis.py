@@ -63,15 +63,17 @@ def old_snapshot(stage: Stage) -> None:
     stage.hold(stage.form.away_s / 4)
 
 
-@fault("keys evicted from Redis, one by one", rule="HotspotsRedisLosesAlerts")
+@fault("keys evicted from Redis, one by one", rule="HotspotsRedisEvicts")
 def evicted(stage: Stage) -> None:
     """Half of the alerts' keys vanish, and the list of open ones; the stored offset stays."""
+    stage.redis.config_set("maxmemory-policy", "allkeys-lru")
     chance = random.Random(5)
     keys = sorted(stage.redis.keys(area_key(STEADY, "alert:*").replace("{", "[{]").replace("}", "[}]")))
     for key in [*chance.sample(keys, len(keys) // 2), area_key(STEADY, "open"), area_key(STEADY, "where")]:
         stage.redis.delete(key)
         stage.hold(0.1)
-    stage.hold(stage.form.away_s / 4)
+    stage.hold(stage.form.away_s / 2)
+    stage.redis.config_set("maxmemory-policy", "noeviction")
 
 
 @fault("Redis becomes a read-only replica for {away_s:.0f} s", rule="HotspotsRedisAway")

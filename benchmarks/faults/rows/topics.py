@@ -10,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.structs import OffsetAndMetadata
 
 from benchmarks.faults.fault import Inflict, fault
+from benchmarks.faults.recovery import copy_inputs
 from benchmarks.faults.stage import SESSION_S, Stage
 from streams.brokers.connection import admin_arguments
 from streams.brokers.topics import create_topics
@@ -29,7 +30,10 @@ GAP_S = 10.0
 
 
 def deleted(topic: Topic) -> Inflict:
-    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then restarts the worker."""
+    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then restarts the worker.
+
+    Without its scan records no worker goes on: the inputs are copied instead.
+    """
 
     def inflict(stage: Stage) -> None:
         stage.keep(topic)
@@ -38,7 +42,10 @@ def deleted(topic: Topic) -> Inflict:
         stage.hold(GAP_S)
         create_topics(stage.site.kafka, stage.site.configuration.longest_window_days)
         stage.hold(stage.form.away_s / 4)
-        stage.restart(stage.form.away_s / 4)
+        if topic == "scans":
+            copy_inputs(stage)
+        else:
+            stage.restart(stage.form.away_s / 4)
 
     return inflict
 
@@ -85,12 +92,16 @@ def positions(move: str) -> Inflict:
 
 
 for each in get_args(Topic):
-    fault(f"topic {each} deleted, created again after {GAP_S:g} s", costs=COSTS[each], is_exact=each != "incidents")(
-        deleted(each)
-    )
-HALVED: tuple[Topic, ...] = ("incidents", "alerts", "scans")
-for each in HALVED:
-    fault(f"topic {each} cut in half by retention")(cut(each))
+    back = f"created again after {GAP_S:g} s" + (", inputs copied" if each == "scans" else "")
+    fault(
+        f"topic {each} deleted, {back}",
+        rule="HotspotsTopicsFaulty",
+        costs=COSTS[each],
+        is_exact=each != "incidents",
+    )(deleted(each))
+HALVED: dict[Topic, str] = {"incidents": "HotspotsRecordsMissed", "alerts": "", "scans": ""}
+for each, rule in HALVED.items():
+    fault(f"topic {each} cut in half by retention", rule=rule)(cut(each))
 fault("group's offsets reset to the latest", rule="HotspotsNoWorker")(positions("latest"))
 fault("group's offsets reset to the earliest", rule="HotspotsNoWorker")(positions("earliest"))
 fault("group deleted", rule="HotspotsNoWorker")(positions("deleted"))

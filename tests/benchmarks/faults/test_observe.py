@@ -10,6 +10,8 @@ from streams.worker.declared_metrics import WORKER_METRICS
 BEFORE = """\
 # TYPE hotspots_kafka_up gauge
 hotspots_kafka_up 1.0
+# TYPE hotspots_topic_faults gauge
+hotspots_topic_faults 0.0
 # TYPE hotspots_feed_state gauge
 hotspots_feed_state{area="leeds",state="healthy"} 1.0
 hotspots_feed_state{area="leeds",state="kafka_away"} 0.0
@@ -25,6 +27,7 @@ hotspots_transactions_total{outcome="aborted"} 1.0
     ("quiet", "loud", "word"),
     [
         ("kafka_up 1.0", "kafka_up 0.0", "hotspots_kafka_up = 0"),
+        ("topic_faults 0.0", "topic_faults 2.0", "hotspots_topic_faults > 0"),
         ('"kafka_away"} 0.0', '"kafka_away"} 1.0', "hotspots_feed_state kafka_away"),
         ("} 2.0", "} 3.0", "hotspots_redis_feeder_rewinds_total grows"),
         ('"aborted"} 1.0', '"aborted"} 2.0', "hotspots_transactions_total grows"),
@@ -41,11 +44,12 @@ def test_what_is_as_before_and_what_grows_every_day_says_nothing() -> None:
     assert list(speaking(after, counters(BEFORE))) == []
 
 
-def test_counters_that_stay_silent_exist() -> None:
-    from benchmarks.faults.observe import DOWN, QUIET
+def test_metrics_that_are_named_exist() -> None:
+    from benchmarks.faults.observe import DOWN, QUIET, RAISED
 
     declared = {each.name for each in WORKER_METRICS}
     assert {name for name in QUIET if "webhook" not in name and "console" not in name} <= declared
+    assert declared >= RAISED
     assert {name for name in DOWN if "console" not in name} <= declared
 
 

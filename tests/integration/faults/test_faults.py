@@ -1,4 +1,7 @@
-"""The short form of ``make faults``: a few faults, for seconds each. The whole of it takes half an hour."""
+"""The short form of ``make faults``: a few faults, for seconds each, and most of a minute each to set the stage.
+
+Two of them are ordinary tests; the others run with ``make long``.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,19 @@ from benchmarks.faults.fault import SHORT
 from benchmarks.faults.register import FAULTS
 from benchmarks.faults.run import run
 
-CHOSEN = (
+QUICK = ("broker killed (SIGKILL), back after 10 s", "Redis flushed")
+LONG = (
     "worker killed at {kills} moments (SIGKILL)",
-    "broker killed (SIGKILL), back after 10 s",
     "Kafka cut off for {cut_s:.0f} s, both ways",
-    "Redis flushed",
+    "connections to Kafka half-open",
     "45 poison records",
+    "topic scans deleted, created again after 10 s, inputs copied",
+    "partitions added to the topic incidents, inputs copied",
 )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of clients in this process
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_nothing_is_lost_or_doubled(name: str) -> None:
     row = run(FAULTS[name], SHORT)
     assert row.verdict.is_clean, row

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from kafka.errors import KafkaError as CoverageError
 from prometheus_client import CollectorRegistry
 
 from streams.configuration.kafka import KafkaSettings
@@ -273,6 +275,45 @@ def test_what_was_read_before_partitions_moved_is_read_again(keeps: bool) -> Non
         assert len(session.sink._in_flight) == 0
 
     Desk().session(run)
+
+
+class Unanswered(Desk):
+    """A partition of three alerts, all read at once; Kafka does not say whether the second counts."""
+
+    def __init__(self) -> None:
+        super().__init__(*((event(name), NEWS) for name in "abc"))
+
+    def resume(self, *_: TopicPartition) -> None:
+        pass
+
+    async def getmany(self, **_: int) -> dict[TopicPartition, list[Any]]:
+        self._position = len(self.rows)
+        return {HERE: [message(HERE, offset, value, MADE.encode()) for offset, (value, _) in enumerate(self.rows)]}
+
+    def covers(self, _: int, offset: int) -> bool:
+        if offset == 1:
+            raise self.error
+        return True
+
+    error: BaseException = CoverageError("no answer")
+
+
+@pytest.mark.parametrize("error", [CoverageError("no answer"), asyncio.CancelledError()])
+def test_what_was_read_and_not_taken_is_not_committed(error: BaseException) -> None:
+    desk = Unanswered()
+    desk.error = error
+
+    async def run(session: Session) -> None:
+        session.sink._coverage = session.sink._consumer = desk  # type: ignore[assignment]
+        with pytest.raises((KafkaError, asyncio.CancelledError)):
+            await session.sink._round(desk)
+        while session.sink._in_flight:
+            await asyncio.sleep(0)
+        await session.sink.let_go(desk)
+        assert [name for name, *_ in desk.posted] == ["a"]
+        assert desk.committed[0] == 1
+
+    desk.session(run)
 
 
 async def _nothing(_: object) -> None:
