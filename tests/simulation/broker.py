@@ -135,6 +135,8 @@ class SimulatedBroker:
         self.logs: dict[TopicPartition, Log] = {}
         self.transactions: dict[str, Transaction] = {}
         self.groups: dict[str, Group] = {}
+        self.put_aside: dict[TopicPartition, Log] = {}  # of a topic that is lost
+        self.lost_until_s = float("-inf")
         self.skew_s = 0.0
         self.changes = 0  # grows with every record and every end of a transaction
         self.appended: list[Callable[[TopicPartition], None]] = []
@@ -171,15 +173,20 @@ class SimulatedBroker:
             if at not in self.logs:
                 self.logs[at] = Log(at)
 
-    def recreate(self, topic: str) -> None:
-        """Delete a topic and create it again, empty."""
-        numbers = self.partitions(topic)
-        self.identities[topic] = max(self.identities.values()) + 1
-        for number in numbers:
-            at = TopicPartition(topic, number)
-            self.logs[at] = Log(at)
-            for group in self.groups.values():
-                group.offsets.pop(at, None)
+    def lose(self, topic: str) -> None:
+        """End every transaction, put the logs of a topic aside, and create it again, empty."""
+        for transaction in self.transactions.values():
+            if transaction.is_ongoing:
+                self._abort(transaction)
+        self.put_aside = {at: log for at, log in self.logs.items() if at.topic == topic}
+        self.logs |= {at: Log(at) for at in self.put_aside}
+        self.lost_until_s = float("inf")
+
+    def put_back(self) -> None:
+        """Put the logs back that were put aside."""
+        self.logs |= self.put_aside
+        self.put_aside = {}
+        self.lost_until_s = self.scheduler.now_s
 
     def partitions(self, topic: str) -> list[int]:
         """Return the partitions of a topic."""
@@ -297,8 +304,11 @@ class SimulatedBroker:
         """Abort the transactions that take too long; their producers are fenced."""
         for transaction in self.transactions.values():
             if transaction.is_ongoing and self.scheduler.now_s - transaction.began_s > TRANSACTION_S:
-                transaction.epoch, transaction.renewed_from = transaction.epoch + 1, None
-                self._end(transaction, is_commit=False)
+                self._abort(transaction)
+
+    def _abort(self, transaction: Transaction) -> None:
+        transaction.epoch, transaction.renewed_from = transaction.epoch + 1, None
+        self._end(transaction, is_commit=False)
 
     def _transaction(self, transactional_id: str, epoch: int) -> Transaction:
         transaction = self.transactions.get(transactional_id)
@@ -362,9 +372,9 @@ class SimulatedBroker:
             self._assign(known)
 
     def assignment(self, group: str, member_id: str) -> tuple[int, list[int]] | None:
-        """Return generation and partitions of a member; None while the group is moving."""
-        known = self.groups[group]
-        if known.is_moving:
+        """Return generation and partitions of a member; None without a group, or while it is moving."""
+        known = self.groups.get(group)
+        if known is None or known.is_moving:
             return None
         return known.generation, known.assigned.get(member_id, [])
 

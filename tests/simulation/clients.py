@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from kafka import TopicPartition
@@ -25,14 +24,14 @@ from kafka.errors import (
 )
 
 from streams.brokers.broker import Broker
+from streams.brokers.reading import STALLED_S, Cancelled, StalledError
+from streams.brokers.transactional_producer import ANSWER_S
 from streams.configuration.kafka import KafkaSettings
 from tests.simulation.broker import SimulatedBroker, Stored
 from tests.simulation.scheduler import Process, Scheduler
 
 REQUEST_S = 30.0
 """Time limit for a request without its own, in seconds."""
-BLOCK_S = 60.0
-"""Time limit for a producer's coordinator to answer, in seconds."""
 RETRY_S = 0.1
 """Wait before a request that was not answered is sent again, in seconds."""
 
@@ -121,9 +120,13 @@ class SimulatedKafka(Broker):
         return SimulatedWriter(self, transactional_id)
 
     def topic_id(self, kafka: KafkaSettings, topic: str) -> str:
-        """Return the identity of a topic; no input topic is made again in a day."""
-        self.network.travel("describe", self.network.scheduler.now_s + REQUEST_S)
-        return f"id-of-{topic}"
+        """See :class:`~streams.brokers.broker.Broker`."""
+        return self.topic_ids(kafka, [topic])[topic]
+
+    def topic_ids(self, kafka: KafkaSettings, topics: Collection[str]) -> dict[str, str]:
+        """See :func:`~streams.brokers.topics.topic_ids`."""
+        self.network.travel("metadata", self.network.scheduler.now_s + REQUEST_S)
+        return {topic: str(self.server.identities.get(topic, "")) for topic in topics}
 
     def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
         """Return why a member lacks a partition, if it does."""
@@ -145,7 +148,12 @@ class SimulatedKafka(Broker):
         """See :class:`~streams.brokers.broker.Broker`."""
         offset = start
         while offset < end:
-            self.network.travel("fetch", self.network.scheduler.now_s + BLOCK_S)
+            if cancelled.is_set():
+                raise Cancelled
+            try:
+                self.network.travel("fetch", self.network.scheduler.now_s + STALLED_S)
+            except KafkaTimeoutError as error:
+                raise StalledError(f"{partition.topic}: nothing was read") from error
             records, offset = fetched(self.server, partition, offset, False, 5000)
             for record in records:
                 if record.offset < end:
@@ -170,8 +178,8 @@ PASSES_OVER = [True]
 """Whether the clients pass over what cannot be decoded, as :mod:`streams.brokers.batches` lets them."""
 
 
-RENEWS_EPOCHS = [find_spec("streams.brokers.transactional_producer") is not None]
-"""Whether a writer takes a new epoch for each transaction, as the one in use does."""
+RENEWS_EPOCHS = [True]
+"""Whether a writer takes a new epoch for each transaction, as :mod:`streams.brokers.transactional_producer` does."""
 
 
 class SimulatedReader:
@@ -311,7 +319,7 @@ class SimulatedWriter:
         def request() -> None:
             _, self._epoch = self._server.init_producer(self._id, former)
 
-        self._request("init", request, self._scheduler.now_s + BLOCK_S)
+        self._request("init", request, self._scheduler.now_s + ANSWER_S)
 
     def begin_transaction(self) -> None:
         if self._failure is not None:
@@ -335,7 +343,7 @@ class SimulatedWriter:
         return sent
 
     def flush(self, timeout: float | None = None) -> None:
-        deadline_s = self._scheduler.now_s + (BLOCK_S * 2 if timeout is None else timeout)
+        deadline_s = self._scheduler.now_s + (ANSWER_S if timeout is None else timeout)
         by: dict[TopicPartition, list[tuple[Any, SimulatedSent]]] = {}
         for at, record, sent in self._waiting:
             by.setdefault(at, []).append((record, sent))
@@ -365,10 +373,10 @@ class SimulatedWriter:
 
         self._request("produce", request, deadline_s)
 
-    def commit_transaction(self, timeout: float = 10**6) -> None:
+    def commit_transaction(self, timeout: float = ANSWER_S) -> None:
         if self._failure is not None:
             raise self._failure
-        self.flush()
+        self.flush(timeout)
         if self._failure is not None:
             raise self._failure
         if self._added:
@@ -379,7 +387,7 @@ class SimulatedWriter:
         if isinstance(self._failure, ProducerFencedError | InvalidProducerEpochError):
             raise self._failure
         if self._added:
-            self._end(False, 10**6)
+            self._end(False, ANSWER_S)
         self._failure = None
 
     def _end(self, is_commit: bool, timeout: float) -> None:

@@ -126,6 +126,8 @@ class World:
             self.scheduler.at(hour * 3600 + 3.5, lambda: self.scheduler.stir(is_fault=False))
 
         def listen() -> None:
+            self.server.expire_members()
+            self.server.expire_transactions()
             self.invariants.listen()
             self.scheduler.at(self.scheduler.now_s + LISTEN_S, listen)
 
@@ -146,10 +148,11 @@ class World:
         redis.away_until_s = redis.full_until_s = 0.0
         redis.lost_answers = 0
         redis.cut.clear()
-        redis.wrong_password.clear()
+        redis.wrong_password.update(dict.fromkeys(redis.wrong_password, self.scheduler.now_s))
         self.server.skew_s = 0.0
         for machine in self.machines.values():
             machine.skew_s = 0.0
+            machine.beat()
             if machine.process is not None:
                 machine.process.skew_s = 0.0
                 machine.process.frozen_until_s = 0.0

@@ -14,7 +14,6 @@ from streams.messages.response import ResponseMessage
 from tests.simulation import town
 from tests.simulation.broker import SESSION_S, TRANSACTION_S
 from tests.simulation.day import CALM_S, World, log
-from tests.simulation.known_faults import UNMENDED
 from tests.simulation.machine import Machine
 from tests.simulation.scheduler import Process
 
@@ -23,7 +22,7 @@ WRITES = ("add", "produce", "end", "init")
 
 
 class Fault(NamedTuple):
-    """A fault, and how often it is drawn in relation to the others; 0 if the day cannot go on without a person."""
+    """A fault, and how often it is drawn in relation to the others."""
 
     begin: Callable[[World, random.Random, float], None]
     weight: float
@@ -46,8 +45,8 @@ def plan(world: World, names: tuple[str, ...] | None = None) -> None:
     chance = world.chance
     if chance.random() < 0.5:
         world.at(world.begin_s + chance.uniform(0, 8) * 3600, world.machines["b"].start, "worker b joins")
-    known = {name: each for name, each in FAULTS.items() if (name not in UNMENDED if names is None else name in names)}
-    weights = [each.weight or float(names is not None) for each in known.values()]
+    known = {name: each for name, each in FAULTS.items() if names is None or name in names}
+    weights = [each.weight for each in known.values()]
     for _ in range(chance.randint(2, 7)):
         name = chance.choices(list(known), weights)[0]
         known[name].begin(world, chance, moment(world, chance))
@@ -372,7 +371,7 @@ def clock_wrong(world: World, chance: random.Random, at_s: float) -> None:
     world.at(at_s, stamp, f"the broker stamps a record wrongly by {min(off_s, 3500.0):g} s")
 
 
-@fault(0)
+@fault(0.3)
 def partitions_added(world: World, chance: random.Random, at_s: float) -> None:
     """Somebody adds a partition; a feed that counts them by itself sends a record there."""
 
@@ -386,25 +385,25 @@ def partitions_added(world: World, chance: random.Random, at_s: float) -> None:
     world.at(at_s, act, "a partition is added")
 
 
-@fault(0)
+@fault()
 def scans_lost(world: World, chance: random.Random, at_s: float) -> None:
-    """The topic ``scans`` is created again while no worker runs."""
-    wanted: list[Machine] = []
+    """The topic ``scans`` is created again while no worker runs, and later put back; meanwhile workers must refuse."""
+    seconds = chance.choice([60.0, 1200.0])
 
-    def stop() -> None:
-        wanted.extend(each for each in world.machines.values() if each.is_wanted)
+    def lose() -> None:
+        if world.server.put_aside:
+            return
+        wanted = [machine for machine in world.machines.values() if machine.is_wanted]
         for machine in world.machines.values():
             machine.kill(is_wanted=False)
         members_expire(world)
-
-    def lose() -> None:
-        world.server.recreate("scans")
-        world.invariants.scans_lost()
+        world.server.lose("scans")
         for machine in wanted:
             machine.start()
+        back_s = min(world.scheduler.now_s + seconds, world.end_s - CALM_S - 1)
+        world.at(back_s, world.server.put_back, "the topic scans is put back")
 
-    world.at(at_s, stop, "all workers are stopped")
-    world.at(at_s + 20, lose, "the topic scans is created again, and the workers started")
+    world.at(at_s, lose, "the topic scans is created again while no worker runs")
 
 
 @fault()
@@ -427,7 +426,7 @@ def wrong_password(world: World, chance: random.Random, at_s: float) -> None:
     """The second worker has a wrong password for Redis, and joins."""
 
     def act() -> None:
-        world.redis.wrong_password.add("b")
+        world.redis.wrong_password["b"] = world.end_s
         world.machines["b"].kill(is_wanted=False)
         world.machines["b"].start()
 

@@ -7,7 +7,6 @@ run of acknowledged offsets, past a gap before it; it does not wait for the hand
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import NamedTuple
 
 from kafka import TopicPartition
@@ -31,19 +30,6 @@ class Delivered(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
-
-
-class Acknowledgement:
-    """The delivery of a record, which counts only in the generation in which it was made."""
-
-    def __init__(self, group: SimulatedGroup, at: TopicPartition, offset: int) -> None:
-        self._group, self._at, self._offset = group, at, offset
-        self._generation = group.generation
-
-    def ack(self) -> None:
-        if self._generation == self._group.generation:
-            self._group.acknowledged.setdefault(self._at, set()).add(self._offset)
-            self._group.stir()
 
 
 class SimulatedGroup:
@@ -135,15 +121,10 @@ class SimulatedGroup:
             self._ends[at] = log.end
 
     async def _seek(self, member: Member) -> None:
-        """Read from where the member says, if it says so."""
-        begin = getattr(member, "begin", None)
-        if begin is None:
-            return
-        generation, committed = (
-            self.generation,
-            {at.partition: self._server.committed(self._name, at) for at in self._positions},
-        )
-        for number, offset in (await begin(committed)).items():
+        """Read from where the member says."""
+        generation = self.generation
+        committed = {at.partition: self._server.committed(self._name, at) for at in self._positions}
+        for number, offset in (await member.begin(committed)).items():
             if generation == self.generation:
                 self._positions[TopicPartition(TOPIC, number)] = offset
 
@@ -156,13 +137,10 @@ class SimulatedGroup:
                 records, following = fetched(self._server, at, self._positions[at], False, FETCH_RECORDS)
                 for each in records:
                     self._positions[at] = each.offset + 1
-                    message = Delivered(
-                        each.partition, each.offset, each.timestamp / 1000, each.key, each.value, each.headers
+                    arrival_s = each.timestamp / 1000
+                    await member.read(
+                        Delivered(each.partition, each.offset, arrival_s, each.key, each.value, each.headers)
                     )
-                    if len(inspect.signature(member.read).parameters) == 1:
-                        await member.read(message)  # type: ignore[call-arg]
-                    else:
-                        await member.read(message, Acknowledgement(self, at, each.offset))
                 self._positions[at] = max(self._positions[at], following)
 
     def _commit(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections import Counter, deque
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -14,12 +14,13 @@ from streams.areas.area import Area
 from streams.messages.records import Rejection
 from streams.messages.scan import ScanRecord
 from streams.redis_copy.keys import area_key
+from streams.worker.inbox import Inbox
 from tests.integration.redis_copy.fed_redis import model
 from tests.simulation import town
 from tests.simulation.broker import SimulatedBroker, Stored
-from tests.simulation.machine import Machine
+from tests.simulation.machine import REFUSED, Machine
 from tests.simulation.oracle import Oracle, WrongError
-from tests.simulation.redis_server import RedisWorld, Sorted
+from tests.simulation.redis_server import RedisWorld, Sorted, Stream
 from tests.simulation.scheduler import Scheduler
 
 SAID_S = 60.0
@@ -28,8 +29,12 @@ SCANNED_S = 60.0
 """Time within which a record is on record while nothing is wrong, in seconds."""
 KEPT_RECORDS = 300
 """Largest number of records on record that an inbox may keep in memory."""
+STEPS = 300_000
+"""Largest number of steps in a day; without a part that asks again and again there are some 10,000."""
 EXITS = {0, 3}
 """Exit codes that a worker may have: it was asked to leave; another has its partition."""
+LOST = "lost, it holds no scan record"
+"""What a worker says that refuses to start without the scan records that there were."""
 SPEAKING = {"catching_up", "kafka_away", "clock", "silent"}
 """States of a feed that say that the newest incidents are not, or may not be, in the alerts."""
 
@@ -69,6 +74,8 @@ class Invariants:
         Raises:
             WrongError: An invariant does not hold.
         """
+        if self._scheduler.steps > STEPS:
+            raise WrongError(f"{self._scheduler.last}: runs without rest")
         if self._scheduler.died:
             name, error = self._scheduler.died[0]
             raise WrongError(f"{name}: an error ends the thread: {type(error).__name__}: {error}") from error
@@ -77,7 +84,10 @@ class Invariants:
         self._changes = self._server.changes
         has_news = False
         for at in self._scans:
-            if self._server.log(at).stable != self._seen[at]:
+            if at in self._server.put_aside:
+                if self._server.log(at).records:
+                    raise WrongError(f"{at.topic}: a worker writes there, although its records are lost")
+            elif self._server.log(at).stable != self._seen[at]:
                 self._see_scans(at)
                 has_news = True
         for at in self._alerts:
@@ -128,11 +138,6 @@ class Invariants:
         """Note that a record has come into a partition that is not configured: it must be said."""
         self._astray_s = time_s
 
-    def scans_lost(self) -> None:
-        """Note that ``scans`` is empty: an undisturbed run begins again, or a worker refuses to start."""
-        for at in self._scans:
-            self._seen[at] = 0
-
     def listen(self) -> None:
         """Check that what is not on record in time is said, and that no process has ended for nothing.
 
@@ -154,13 +159,15 @@ class Invariants:
             raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
             owned = machine.worker.owned() if machine.is_running and machine.worker else []
-            if owned and machine.name in self._redis.wrong_password:
+            if owned and self._redis.refuses(machine.name, now_s):
                 since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
                 if now_s - since_s > 2 * SAID_S and machine.probes and not machine.probes.not_ready():
                     raise WrongError(f"{machine.name} owns partitions {owned}, is ready, and Redis refuses it")
-            for code, reason in machine.exits[self._known_exits[machine.name] :]:
+            for code, reason, at_s in machine.exits[self._known_exits[machine.name] :]:
                 self._known_exits[machine.name] += 1
-                if code not in EXITS:
+                is_right = reason == REFUSED and self._redis.refuses(machine.name, at_s)
+                is_right |= LOST in reason and at_s <= self._server.lost_until_s + SAID_S
+                if code not in EXITS and not is_right:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
                 for number, each in list(machine.worker._owned.items()):
@@ -262,7 +269,7 @@ class Invariants:
         held = {
             key.decode(): _readable(value)
             for key, value in self._redis.keys.items()
-            if not key.endswith((b":health", b":offset", b":usual", b":where"))
+            if not key.endswith((b":health", b":offset", b":usual", b":where", b":ledger", b":ledger:alerts"))
         }
         held = _plain(held)
         for key in sorted(right.keys() | held.keys()):
@@ -275,18 +282,16 @@ class Invariants:
                 raise WrongError(f"Redis: {name}: where and open hold different alerts")
 
 
-def _kept(inbox: Any) -> int:
+def _kept(inbox: Inbox) -> int:
     """The records that an inbox keeps in memory although they are on record."""
-    uncovered = getattr(inbox, "_uncovered", None)
-    kept = [each for each, _ in inbox._outstanding] if uncovered is None else itertools.chain(*uncovered.values())
-    return sum(inbox._covered.get(each.area, 0) > each.offset for each in kept)
+    return sum(inbox._covered.get(each.area, 0) > each.offset for each in chain(*inbox._uncovered.values()))
 
 
 def _readable(value: Any) -> Any:
     if isinstance(value, Sorted):
         return sorted(value.items(), key=lambda each: (each[1], each[0]))
-    if isinstance(value, list):
-        return [(f"{id_[0]}-{id_[1]}".encode(), entry) for id_, entry in value]
+    if isinstance(value, Stream):
+        return [(f"{id_[0]}-{id_[1]}".encode(), entry) for id_, entry in value.entries]
     return value
 
 

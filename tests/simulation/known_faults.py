@@ -1,17 +1,17 @@
-"""The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out.
-
-A mend is undone by patches. While the target of a patch does not exist, the mend is not in this tree: the fault is
-found without a patch, and ordinary days leave out what brings it out.
-"""
+"""The faults that the worker once had, each put back by undoing its mend, and the faults of a day that bring it out."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 from unittest.mock import patch
+
+from streams.redis_copy.contents import Comparison, RedisCopy
+from streams.worker.engine.believed_time import BelievedTime, Reading
+from streams.worker.inbox import Inbox
+
+COMPARE = RedisCopy.compare
 
 
 async def _committed(_worker: Any, _offsets: Any) -> dict[int, int]:
@@ -19,50 +19,39 @@ async def _committed(_worker: Any, _offsets: Any) -> dict[int, int]:
     return {}
 
 
-def _cover(inbox: Any, covered: Mapping[str | None, int]) -> None:
+def _cover(inbox: Inbox, covered: Mapping[str | None, int]) -> None:
     """Keep the records that are on record."""
     inbox._covered = covered
     inbox._acknowledge()
 
 
-def _machine_time(_believed: Any, worker_s: float, _monotonic_s: float) -> Any:
+def _compare_figures(copy: RedisCopy, area: str, first: int, end: int, topic: str, *_: int) -> Comparison:
+    """Compare an area's figures with its ledger, and no alert."""
+    return COMPARE(copy, area, first, end, topic, 0, 0)
+
+
+def _machine_time(_believed: BelievedTime, worker_s: float, _monotonic_s: float) -> Reading:
     """Believe the worker's clock."""
-    return pkgutil.resolve_name("streams.worker.engine.believed_time.Reading")(worker_s)
+    return Reading(worker_s)
 
 
 class Known(NamedTuple):
     """A known fault: ``drawn`` are the faults of a day, ``says`` is a pattern in the failure.
 
-    ``undone``: by the name of what the mend has brought, what stands in for it; ``module``: one that it has brought.
+    ``undone``: by the name of what the mend has brought, what stands in for it.
     """
 
     drawn: tuple[str, ...]
     says: str
     undone: Mapping[str, object]
-    module: str = ""
-
-    @property
-    def is_mended(self) -> bool:
-        """Whether the mend is in this tree, so that days with these faults pass."""
-        if self.module and find_spec(self.module) is None:
-            return False
-        return bool(self.undone) and all(map(_exists, self.undone))
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
         """Undo the mend."""
         with ExitStack() as patches:
-            for name, stand_in in self.undone.items() if self.is_mended else ():
+            for name, stand_in in self.undone.items():
                 patches.enter_context(patch(name, stand_in))
             yield
-
-
-def _exists(name: str) -> bool:
-    try:
-        pkgutil.resolve_name(name)
-    except (ImportError, AttributeError):
-        return False
-    return True
 
 
 KNOWN = {
@@ -74,7 +63,7 @@ KNOWN = {
         "nobody says so|not on record at the end",
         {
             "streams.worker.engine.believed_time.BelievedTime.read": _machine_time,
-            "streams.worker.engine.believed_time.BelievedTime.ahead_s": lambda *_: 0,
+            "streams.worker.engine.believed_time.BelievedTime.ahead_s": lambda *_, **__: 0,
             "streams.worker.engine.owned_area.OwnedArea.close_early": lambda *_: [],
         },
     ),
@@ -84,7 +73,7 @@ KNOWN = {
         {"streams.worker.consumer.Worker.begin": _committed},
     ),
     "lost scans taken for a new deployment": Known(
-        ("scans_lost",), "has the number 1", {"streams.worker.engine.standing_checks._trace_of_past": lambda *_: ""}
+        ("scans_lost",), "its records are lost", {"streams.worker.engine.standing_checks._trace_of_past": lambda *_: ""}
     ),
     "a worker that Kafka's absence ends": Known(
         ("broker_away", "disk_full", "cut"),
@@ -96,20 +85,22 @@ KNOWN = {
         "a new partition is not read",
         {"streams.worker.background.topic_watch.TopicWatch.fault": lambda _: None},
     ),
-    "keys of Redis that do not come back": Known(("keys_evicted",), "Redis:", {}),
+    "keys of Redis that do not come back": Known(
+        ("keys_evicted",),
+        "Redis:",
+        {"streams.redis_copy.contents.RedisCopy.compare": _compare_figures},
+    ),
     "memory behind an idle neighbour": Known(
         ("flood",),
         "in memory that are on record",
         {"streams.worker.inbox.Inbox.cover": _cover},
-        "detectors.window.corrections",
     ),
-    "a worker that Redis refuses": Known(("wrong_password",), "Redis refuses it", {}),
+    "a worker that Redis refuses": Known(
+        ("wrong_password",), "Redis refuses it", {"streams.worker.process._is_taken_by_redis": lambda *_: True}
+    ),
     "a transaction that tears": Known(
         ("late_copy",),
         "no scan record names it",
         {"tests.simulation.clients.RENEWS_EPOCHS": [False]},
-        "streams.brokers.transactional_producer",
     ),
 }
-UNMENDED = {name for known in KNOWN.values() if not known.is_mended for name in known.drawn}
-"""Faults that ordinary days leave out, because the worker of this tree does not survive them."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 from unittest.mock import patch
 
 from greenlet import GreenletExit
@@ -23,17 +23,33 @@ from streams.worker.consumer import Worker
 from tests.simulation.broker import SimulatedBroker
 from tests.simulation.clients import REQUEST_S, Network, SimulatedKafka
 from tests.simulation.group import SimulatedGroup
-from tests.simulation.redis_server import RedisWorld, from_url
+from tests.simulation.redis_client import clients_of
+from tests.simulation.redis_server import RedisWorld
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.threads import Loop
 
-HEARTBEAT_S = 120.0
-"""Interval between two heartbeats in Redis, in seconds: real ones would take most of the simulation's time."""
+HEARTBEAT_S = 3600.0
+"""Interval between two heartbeats in Redis, in seconds: real ones would take most of the simulation's time. Each of
+them compares all alerts, and so does one at the end of all faults."""
+REFUSED = "it has not started, because Redis refuses it"
 TOPICS: tuple[Topic, ...] = get_args(Topic)
-RESTART_S = 3.0
-"""Time after which a supervisor starts a process again, in seconds."""
+RESTART_S, LONGEST_RESTART_S = 3.0, 600.0
+"""Times after which a supervisor starts a process again, in seconds: the first, and the longest if it fails at once."""
+
+REAL_CLIENTS = (
+    "streams.brokers.broker.KafkaConsumer",
+    "streams.brokers.broker.TransactionalProducer",
+    "streams.brokers.broker.read_log",
+    "streams.brokers.groups.KafkaAdminClient",
+    "streams.brokers.topics.KafkaAdminClient",
+)
 
 log = logging.getLogger("simulation")
+
+
+def past_the_ports(*_: object, **__: object) -> None:
+    """Stands in for the clients of a real Kafka: they would stop the whole world."""
+    raise AssertionError("the worker asks Kafka past the ports")
 
 
 class Probes:
@@ -69,8 +85,16 @@ def here() -> Machine:
     return _machines[present.name]
 
 
+class Exit(NamedTuple):
+    """The end of a process by itself: its code, its reason, and when."""
+
+    code: int
+    reason: str
+    at_s: float
+
+
 class Machine:
-    """One worker's machine; its supervisor starts the worker again ``RESTART_S`` after it has ended."""
+    """One worker's machine; its supervisor starts the worker again after it has ended."""
 
     def __init__(self, scheduler: Scheduler, name: str, configuration: Configuration, areas: dict[str, Area]) -> None:
         self.scheduler, self.name = scheduler, name
@@ -79,10 +103,11 @@ class Machine:
         self.probes: Probes | None = None
         self.health: HealthSource = dict
         self.worker: Worker | None = None
+        self.feeder: RedisFeeder | None = None
         self.skew_s = 0.0
         self.is_wanted = False
-        self.exits: list[tuple[int, str]] = []  # exit codes and reasons
-        self.starts = 0
+        self.exits: list[Exit] = []
+        self._restart_s, self._started_s = RESTART_S, 0.0
         _machines[name] = self
 
     @property
@@ -98,7 +123,9 @@ class Machine:
     @property
     def reason(self) -> str:
         """The last thing that the worker reports as the reason of its end."""
-        failure = self.worker and self.worker._failure
+        if self.worker is None:
+            return REFUSED
+        failure = self.worker._failure
         return f"{type(failure).__name__}: {failure}" if failure else "no reason given"
 
     def start(self) -> None:
@@ -106,9 +133,9 @@ class Machine:
         self.is_wanted = True
         if self.is_running:
             return
-        self.starts += 1
+        self._started_s = self.scheduler.now_s
         started = self.process = Process(self.name, self.skew_s)
-        self.probes, self.worker, self.health = None, None, dict
+        self.probes, self.worker, self.feeder, self.health = None, None, None, dict
         self.scheduler.spawn(started, f"{self.name}/main", lambda: self._main(started))
 
     def _main(self, started: Process) -> None:
@@ -116,7 +143,8 @@ class Machine:
         code = 1
         try:
             log.info("%s: starting", self.name)
-            code = loop.run_until_complete(process._run(self.configuration, self.areas))
+            if process._is_taken_by_redis(self.configuration, self.areas):
+                code = loop.run_until_complete(process._run(self.configuration, self.areas))
         except GreenletExit:
             raise
         except Exception:
@@ -127,13 +155,21 @@ class Machine:
         if not ended.is_alive:
             return
         log.info("%s: exit code %d", self.name, code)
-        self.exits.append((code, self.reason))
+        self.exits.append(Exit(code, self.reason, self.scheduler.now_s))
         self.scheduler.kill(ended, code)
         self._restart()
 
     def _restart(self) -> None:
+        has_run = self.scheduler.now_s - self._started_s > LONGEST_RESTART_S
+        self._restart_s = RESTART_S if has_run else min(LONGEST_RESTART_S, 2 * self._restart_s)
         if self.is_wanted:
-            self.scheduler.at(self.scheduler.now_s + RESTART_S, lambda: self.start() if self.is_wanted else None)
+            self.scheduler.at(self.scheduler.now_s + self._restart_s, lambda: self.start() if self.is_wanted else None)
+
+    def beat(self) -> None:
+        """Let the feeder compare all alerts soon."""
+        if self.feeder is not None:
+            self.feeder._beat_at = 0.0
+            self.feeder._mended_s.clear()
 
     def kill(self, is_wanted: bool = True) -> None:
         """Kill the process; the supervisor starts it again if it is wanted."""
@@ -181,8 +217,10 @@ def machinery(
         return worker
 
     def new_feeder(*arguments: Any, **more: Any) -> RedisFeeder:
-        here().health = more["health"]
-        return RedisFeeder(*arguments, **more | {"heartbeat_s": HEARTBEAT_S})
+        machine = here()
+        machine.health = more["health"]
+        machine.feeder = RedisFeeder(*arguments, **more | {"heartbeat_s": HEARTBEAT_S})
+        return machine.feeder
 
     def end(seconds: float, code: int, tidy: Callable[[], object]) -> None:
         machine, ending = here(), here().process
@@ -190,9 +228,7 @@ def machinery(
         scheduler.at(scheduler.now_s + seconds, lambda: machine._ended(ending, code))
 
     with ExitStack() as patches:
-        for name in ("reader", "writer", "read", "unassigned"):
-            if not hasattr(KAFKA, name):
-                continue
+        for name in ("reader", "writer", "topic_id", "read", "unassigned"):
             patches.enter_context(patch.object(KAFKA, name, getattr(kafka, name)))
         patches.enter_context(patch.object(consumer, "FaustGroup", group))
         patches.enter_context(patch.object(consumer, "end_within", end))
@@ -202,9 +238,12 @@ def machinery(
         patches.enter_context(patch.object(process, "Recalibrator", Unwatched))
         patches.enter_context(patch.object(process, "report_to", lambda _: None))
         patches.enter_context(patch.object(process, "RedisFeeder", new_feeder))
-        if hasattr(process, "TopicWatch"):
-            patches.enter_context(patch("streams.worker.background.topic_watch.check_topics", check_topics))
-        patches.enter_context(patch("streams.redis_copy.contents.Redis", from_url(redis)))
+        patches.enter_context(patch("streams.worker.background.topic_watch.check_topics", check_topics))
+        patches.enter_context(patch("streams.worker.background.topic_watch.topic_ids", kafka.topic_ids))
+        for name in REAL_CLIENTS:
+            patches.enter_context(patch(name, past_the_ports))
+        patches.enter_context(patch("streams.worker.background.redis_feeder.ROUND", 1))
+        patches.enter_context(patch("streams.redis_copy.contents.Redis", clients_of(redis)))
         _scheduler.append(scheduler)
         try:
             yield kafka

@@ -110,8 +110,7 @@ class Oracle:
         start = self.last.next_offset if self.last else 0
         read = self._records(start, record.next_offset)
         entries = [(self._entry(each), each.offset, each.timestamp // 1000) for each in read]
-        corrections = getattr(record.checkpoint, "corrections", None)
-        return self.monitor.repeat(entries, record.tick_s, *([corrections] if corrections else [])), read
+        return self.monitor.repeat(entries, record.tick_s, record.checkpoint.corrections or ()), read
 
     def _next_tick(self, record: ScanRecord, where: str) -> tuple[ClosedTick, list[Stored]]:
         """The next tick of a watermark area, from as many records as close it."""

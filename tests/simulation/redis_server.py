@@ -1,36 +1,60 @@
-"""A simulated Redis: the commands that the feeder uses, and a twin of ``apply_change.lua``.
+"""A simulated Redis: the commands that the feeder and its scripts use, on contents that can be copied and lost.
 
-Contract tests hold the commands and the twin against a real server.
+Answers are as Redis sends them: numbers, bytes, lists, None. Keys do not expire: they outlive a simulated day by weeks.
+Contract tests hold the commands against a real server.
 """
 
 from __future__ import annotations
 
 import bisect
-import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from hashlib import sha1
 from typing import Any
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
+from tests.simulation.redis_scripts import run_script
 from tests.simulation.scheduler import Process
 from tests.simulation.threads import scheduler
 
-Hash = dict[bytes, bytes]
-Stream = list[tuple[tuple[int, int], Hash]]
-SortedSet = dict[bytes, float]
-Contents = dict[bytes, Any]
-"""By key: bytes, a hash, a stream (list) or a sorted set (a dict with numbers)."""
-
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+GROWING = frozenset({b"SET", b"HSET", b"XADD", b"XGROUP", b"ZADD", b"GEOADD"})
+"""Commands that a full Redis refuses."""
+WRITING = GROWING | {b"DEL", b"EXPIRE", b"HDEL", b"XTRIM", b"ZREM"}
 MERCATOR = 85.05112878
 """Largest latitude that a geo set takes, in degrees."""
+GEO_BITS = 26
+"""Bits of a longitude or latitude in the score of a geo set."""
+
+
+class Hash(dict[bytes, bytes]):
+    """A hash."""
 
 
 class Sorted(dict[bytes, float]):
     """A sorted set."""
+
+
+class Stream:
+    """A stream: its entries by id, the last id that it ever had, and its groups' last delivered ids."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[tuple[int, int], dict[bytes, bytes]]] = []
+        self.last = (0, 0)
+        self.groups: dict[bytes, bytes] = {}
+
+    def copy(self) -> Stream:
+        """Return a copy."""
+        made = Stream()
+        made.entries, made.last, made.groups = list(self.entries), self.last, dict(self.groups)
+        return made
+
+
+Contents = dict[bytes, Any]
+"""By key: bytes, a :class:`Hash`, a :class:`Stream` or a :class:`Sorted`."""
+KINDS = {bytes: b"string", Hash: b"hash", Stream: b"stream", Sorted: b"zset"}
 
 
 def raw(value: object) -> bytes:
@@ -40,38 +64,61 @@ def raw(value: object) -> bytes:
     return (repr(value) if isinstance(value, float) else str(value)).encode()
 
 
+def copied(contents: Mapping[bytes, Any]) -> Contents:
+    """Return a copy of contents."""
+    makers: dict[type, Callable[[Any], Any]] = {bytes: bytes, Hash: Hash, Sorted: Sorted, Stream: Stream.copy}
+    return {key: makers[type(value)](value) for key, value in contents.items()}
+
+
 class RedisWorld:
     """The server's contents and what is wrong with it now."""
 
     def __init__(self, contents: Contents | None = None) -> None:
-        self.keys: Contents = copy.deepcopy(contents or {})
+        self.keys: Contents = copied(contents or {})
+        self.scripts: dict[bytes, bytes] = {}  # sources by their digests
         self.away_until_s = 0.0
         self.full_until_s = 0.0
         self.cut: dict[str, float] = {}  # by process
-        self.wrong_password: set[str] = set()  # processes that it refuses
+        self.wrong_password: dict[str, float] = {}  # by process, until when it is refused
         self.lost_answers = 0  # how many of the next answers are lost
         self.published: list[tuple[bytes, bytes]] = []
+        self._commands = {
+            name.removeprefix("do_").upper().encode(): getattr(self, name) for name in dir(self) if name[:3] == "do_"
+        }
+        self._refuses = False  # whether the script or command that runs may not write, because memory is full
 
     def snapshot(self) -> Contents:
         """Return a copy of all contents."""
-        return copy.deepcopy(self.keys)
+        return copied(self.keys)
+
+    def refuses(self, process: str, at_s: float) -> bool:
+        """Return whether a process had, or has, a wrong password at a time."""
+        return at_s < self.wrong_password.get(process, 0.0)
 
     def check(self, process: Process) -> None:
         """Raise what a command of a process meets now."""
         now_s = scheduler().now_s
         if now_s < max(self.away_until_s, self.cut.get(process.name, 0.0)):
             raise RedisConnectionError("Error 111 connecting to Redis. Connection refused.")
-        if process.name in self.wrong_password:
+        if self.refuses(process.name, now_s):
             raise redis.AuthenticationError("WRONGPASS invalid username-password pair or user is disabled.")
-        if now_s < self.full_until_s:
-            raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
-    def call(self, name: str, *arguments: object) -> Any:
-        """Do one command, and return its raw answer."""
-        command: Callable[..., Any] | None = getattr(self, f"_{name.lower()}", None)
-        if command is None:
-            raise NotImplementedError(f"the simulated Redis has no command {name}")
-        return command(*(raw(each) for each in arguments))
+    def ask(self, name: str, *arguments: object) -> Any:
+        """Do a command of a client, and return its answer.
+
+        Raises:
+            ResponseError: Redis refuses it.
+        """
+        self._refuses = scheduler().now_s < self.full_until_s
+        return self.call(*name.encode().split(), *map(raw, arguments))
+
+    def call(self, name: bytes, *arguments: bytes) -> Any:
+        """Do a command, of a client or of a script that runs."""
+        if self._refuses:
+            if name in GROWING:
+                raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+            self._refuses = name not in WRITING  # a script that has written may write on
+        return self._commands[name](*arguments)
 
     def _typed(self, key: bytes, kind: type) -> Any:
         held = self.keys.get(key)
@@ -85,202 +132,173 @@ class RedisWorld:
             held = self.keys[key] = kind()
         return held
 
-    def _ping(self) -> bool:
-        return True
+    def _removed(self, key: bytes, kind: type, members: tuple[bytes, ...]) -> int:
+        held = self._typed(key, kind) or {}
+        number = sum(held.pop(member, None) is not None for member in members)
+        if number and not held:
+            del self.keys[key]
+        return number
 
-    def _get(self, key: bytes) -> bytes | None:
+    # Keys, strings, scripts
+
+    def do_ping(self) -> bytes:
+        return b"PONG"
+
+    def do_time(self) -> list[bytes]:
+        seconds, microseconds = divmod(int(scheduler().now_s * 1e6), 10**6)
+        return [raw(seconds), raw(microseconds)]
+
+    def do_info(self, *_: bytes) -> bytes:
+        return b"maxmemory_policy:noeviction\r\n"
+
+    def do_type(self, key: bytes) -> dict[bytes, bytes]:
+        return {b"ok": KINDS[type(self.keys[key])] if key in self.keys else b"none"}
+
+    def do_get(self, key: bytes) -> bytes | None:
         held: bytes | None = self._typed(key, bytes)
         return held
 
-    def _set(self, key: bytes, value: bytes, *_: bytes) -> bool:
-        self.keys[key] = value
-        return True
+    def do_strlen(self, key: bytes) -> int:
+        return len(self._typed(key, bytes) or b"")
 
-    def _del(self, *keys: bytes) -> int:
+    def do_set(self, key: bytes, value: bytes, *_: bytes) -> dict[bytes, bytes]:
+        self.keys[key] = value
+        return {b"ok": b"OK"}
+
+    def do_del(self, *keys: bytes) -> int:
         return sum(self.keys.pop(key, None) is not None for key in keys)
 
-    def _exists(self, *keys: bytes) -> int:
+    def do_exists(self, *keys: bytes) -> int:
         return sum(key in self.keys for key in keys)
 
-    def _expire(self, key: bytes, seconds: bytes) -> int:
+    def do_expire(self, key: bytes, _seconds: bytes) -> int:
         return int(key in self.keys)
 
-    def _hget(self, key: bytes, field: bytes) -> bytes | None:
-        held: Hash = self._typed(key, dict) or {}
+    def do_publish(self, channel: bytes, message: bytes) -> int:
+        self.published.append((channel, message))
+        return 0
+
+    def do_script(self, _load: bytes, source: bytes) -> bytes:
+        digest = sha1(source, usedforsecurity=False).hexdigest().encode()
+        self.scripts[digest] = source
+        return digest
+
+    def do_evalsha(self, digest: bytes, number: bytes, *arguments: bytes) -> Any:
+        if digest not in self.scripts:
+            raise NoScriptError("No matching script.")
+        keys = int(number)
+        return run_script(self.scripts[digest], arguments[:keys], arguments[keys:], self.call)
+
+    # Hashes
+
+    def do_hget(self, key: bytes, field: bytes) -> bytes | None:
+        held: Hash = self._typed(key, Hash) or Hash()
         return held.get(field)
 
-    def _hgetall(self, key: bytes) -> Hash:
-        return dict(self._typed(key, dict) or {})
+    def do_hmget(self, key: bytes, *fields: bytes) -> list[bytes | None]:
+        held: Hash = self._typed(key, Hash) or Hash()
+        return [held.get(field) for field in fields]
 
-    def _hset(self, key: bytes, *pairs: bytes) -> int:
-        held: Hash = self._made(key, dict)
+    def do_hgetall(self, key: bytes) -> list[bytes]:
+        return [part for pair in (self._typed(key, Hash) or {}).items() for part in pair]
+
+    def do_hscan(self, key: bytes, cursor: bytes, *options: bytes) -> list[Any]:
+        held: Hash = self._typed(key, Hash) or Hash()
+        number = int(options[1]) if options else 10
+        first, fields = int(cursor), sorted(held)
+        following = first + number if first + number < len(fields) else 0
+        return [raw(following), [part for field in fields[first : first + number] for part in (field, held[field])]]
+
+    def do_hlen(self, key: bytes) -> int:
+        return len(self._typed(key, Hash) or ())
+
+    def do_hstrlen(self, key: bytes, field: bytes) -> int:
+        return len(self.do_hget(key, field) or b"")
+
+    def do_hset(self, key: bytes, *pairs: bytes) -> int:
+        held: Hash = self._made(key, Hash)
         before = len(held)
         held.update(zip(pairs[::2], pairs[1::2], strict=True))
         return len(held) - before
 
-    def _xadd(self, key: bytes, id_: bytes, *pairs: bytes) -> bytes:
-        stream: Stream = self._made(key, list)
+    def do_hdel(self, key: bytes, *fields: bytes) -> int:
+        return self._removed(key, Hash, fields)
+
+    # Streams
+
+    def do_xadd(self, key: bytes, id_: bytes, *pairs: bytes) -> bytes:
         number, _, sequence = id_.partition(b"-")
-        made = int(number), int(sequence)
-        if stream and made <= stream[-1][0]:
+        made, held = (int(number), int(sequence)), self._typed(key, Stream)
+        if held is not None and made <= held.last:
             raise ResponseError("The ID specified in XADD is equal or smaller than the target stream top item")
-        stream.append((made, dict(zip(pairs[::2], pairs[1::2], strict=True))))
+        stream: Stream = self._made(key, Stream)
+        stream.entries.append((made, dict(zip(pairs[::2], pairs[1::2], strict=True))))
+        stream.last = made
         return id_
 
-    def _xtrim(self, key: bytes, _: bytes, lowest: bytes) -> int:
-        stream: Stream = self._typed(key, list) or []
-        first = bisect.bisect_left(stream, ((int(lowest), 0),))
-        del stream[:first]
+    def do_xlen(self, key: bytes) -> int:
+        stream: Stream | None = self._typed(key, Stream)
+        return len(stream.entries) if stream else 0
+
+    def do_xtrim(self, key: bytes, _minid: bytes, lowest: bytes) -> int:
+        stream: Stream | None = self._typed(key, Stream)
+        if stream is None:
+            return 0
+        first = bisect.bisect_left(stream.entries, ((int(lowest), 0),))
+        del stream.entries[:first]
         return first
 
-    def _zadd(self, key: bytes, score: bytes, member: bytes) -> int:
-        held = self._made(key, Sorted)
+    def do_xinfo(self, what: bytes, key: bytes) -> list[Any]:
+        stream: Stream | None = self._typed(key, Stream)
+        if stream is None:
+            raise ResponseError("no such key")
+        if what == b"STREAM":
+            return [b"length", len(stream.entries), b"last-generated-id", b"%d-%d" % stream.last]
+        return [[b"name", name, b"last-delivered-id", last] for name, last in stream.groups.items()]
+
+    def do_xpending(self, key: bytes, _group: bytes) -> list[Any]:
+        self._typed(key, Stream)
+        return [0, None, None, None]  # nobody reads here
+
+    def do_xgroup(
+        self, _create: bytes, key: bytes, name: bytes, position: bytes, _mkstream: bytes
+    ) -> dict[bytes, bytes]:
+        self._made(key, Stream).groups[name] = position
+        return {b"ok": b"OK"}
+
+    # Sorted sets
+
+    def do_zadd(self, key: bytes, score: bytes, member: bytes) -> int:
+        held: Sorted = self._made(key, Sorted)
         is_new = member not in held
         held[member] = float(score)
         return int(is_new)
 
-    def _zrem(self, key: bytes, member: bytes) -> int:
-        held = self._typed(key, Sorted)
-        if held is None or held.pop(member, None) is None:
-            return 0
-        if not held:
-            del self.keys[key]
-        return 1
+    def do_zrem(self, key: bytes, *members: bytes) -> int:
+        return self._removed(key, Sorted, members)
 
-    def _geoadd(self, key: bytes, longitude: bytes, latitude: bytes, member: bytes) -> int:
-        if abs(float(latitude)) > MERCATOR or not math.isfinite(float(longitude)):
-            raise ResponseError("ERR invalid longitude,latitude pair")
-        return self._zadd(key, raw(_place(float(longitude), float(latitude))), member)
+    def do_zscore(self, key: bytes, member: bytes) -> bytes | None:
+        held: Sorted = self._typed(key, Sorted) or Sorted()
+        score = held.get(member)
+        return None if score is None else raw(int(score) if score.is_integer() else score)
 
-    def _publish(self, channel: bytes, message: bytes) -> int:
-        self.published.append((channel, message))
-        return 0
+    def do_zcard(self, key: bytes) -> int:
+        return len(self._typed(key, Sorted) or ())
 
+    def do_zrange(self, key: bytes, _first: bytes, _last: bytes) -> list[bytes]:
+        """Return all members."""
+        held: Sorted = self._typed(key, Sorted) or Sorted()
+        return sorted(held, key=lambda member: (held[member], member))
 
-def _place(longitude: float, latitude: float) -> float:
-    """Return a score that differs from place to place; the real one is a geohash, which nobody reads here."""
-    return round((longitude + 180) * 1e5) * 1e8 + round((latitude + 90) * 1e5)
-
-
-def apply_change(world: RedisWorld, keys: Sequence[str], arguments: Sequence[object]) -> int:
-    """The twin of ``apply_change.lua``, line by line."""
-    offset_key, stream, alert, revisions, open_, where = (*keys, None, None, None, None)[:6]
-    expected, reached, first, expiry_s = (int(str(each)) for each in arguments[:4])
-
-    def whole(text: bytes | None) -> int:
-        return int(text) if text is not None and len(text) <= 16 and text.isdigit() else 0
-
-    def tried(*command: object) -> None:
-        try:
-            world.call(*command)  # type: ignore[arg-type]
-        except ResponseError:
-            return
-
-    stored = whole(world.call("GET", offset_key))
-    if stored < expected:
-        return stored
-
-    def apply() -> None:
-        is_open, urgency, longitude, latitude, speaks, *entry = arguments[4:]
-        id_, revision, event = entry[1], entry[3], entry[9]
-        if int(str(revision)) <= whole(world.call("HGET", alert, "revision")):
-            return
-        tried("XADD", stream, f"{reached}-0", *entry)
-        tried("XADD", revisions, f"{revision}-0", *entry)
-        world.call("HSET", alert, *entry)
-        if raw(is_open) == b"1":
-            world.call("ZADD", open_, urgency, id_)
-            tried("GEOADD", where, longitude, latitude, id_)
-        else:
-            world.call("ZREM", open_, id_)
-            world.call("ZREM", where, id_)
-        if raw(speaks) == b"1":
-            world.call("PUBLISH", stream, event)
-
-    if alert and stored < reached:
-        apply()
-    stored = max(stored, reached)
-    world.call("XTRIM", stream, "MINID", first + 1)
-    world.call("SET", offset_key, stored, "EX", expiry_s)
-    return stored
+    def do_geoadd(self, key: bytes, longitude: bytes, latitude: bytes, member: bytes) -> int:
+        east, north = float(longitude), float(latitude)
+        if not (abs(east) <= 180 and abs(north) <= MERCATOR):
+            raise ResponseError(f"invalid longitude,latitude pair {east:f},{north:f}")
+        return self.do_zadd(key, raw(_geohash(east, north)), member)
 
 
-SCRIPTS: dict[str, Callable[[RedisWorld, Sequence[str], Sequence[object]], object]] = {"apply_change": apply_change}
-"""The twins of the scripts, each known by a word of its source."""
-
-
-class SimulatedRedis:
-    """A client, as far as the feeder uses one."""
-
-    def __init__(self, world: RedisWorld) -> None:
-        self._world = world
-
-    def _do(self, command: Callable[[], Any]) -> Any:
-        world, process = self._world, scheduler().process
-        assert process is not None
-        scheduler().sleep(0.0005)
-        world.check(process)
-        answer = command()
-        if world.lost_answers:
-            world.lost_answers -= 1
-            raise redis.exceptions.TimeoutError("Timeout reading from socket")
-        return answer
-
-    def execute_command(self, name: str, *arguments: object) -> Any:
-        return self._do(lambda: self._world.call(name, *arguments))
-
-    def ping(self) -> Any:
-        return self.execute_command("PING")
-
-    def get(self, key: str) -> Any:
-        return self.execute_command("GET", key)
-
-    def set(self, key: str, value: object, ex: int | None = None) -> Any:
-        return self.execute_command("SET", key, value)
-
-    def hgetall(self, key: str) -> Any:
-        return self.execute_command("HGETALL", key)
-
-    def register_script(self, source: str) -> Callable[..., Any]:
-        ((twin,)) = [twin for word, twin in SCRIPTS.items() if word in source or word == "apply_change"]
-        return lambda keys, args: self._do(lambda: twin(self._world, keys, args))
-
-    def pipeline(self, transaction: bool = True) -> SimulatedPipeline:
-        return SimulatedPipeline(self, self._world)
-
-    def close(self) -> None: ...
-
-
-class SimulatedPipeline:
-    """Commands that are done at once, one after the other."""
-
-    def __init__(self, client: SimulatedRedis, world: RedisWorld) -> None:
-        self._client, self._world = client, world
-        self._commands: list[tuple[object, ...]] = []
-
-    def __enter__(self) -> SimulatedPipeline:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def hset(self, key: str, mapping: dict[Any, Any]) -> None:
-        self._commands.append(("HSET", key, *(part for pair in mapping.items() for part in pair)))
-
-    def expire(self, key: str, seconds: int) -> None:
-        self._commands.append(("EXPIRE", key, seconds))
-
-    def execute(self) -> list[Any]:
-        commands, self._commands = self._commands, []
-        result: list[Any] = self._client._do(lambda: [self._world.call(*each) for each in commands])  # type: ignore[arg-type]
-        return result
-
-
-def from_url(world: RedisWorld) -> type:
-    """Return what stands in for the class ``Redis``: its clients reach this world."""
-
-    class Clients:
-        @staticmethod
-        def from_url(*_: object, **__: object) -> SimulatedRedis:
-            return SimulatedRedis(world)
-
-    return Clients
+def _geohash(longitude: float, latitude: float) -> int:
+    """Return the score of a place in a geo set: the bits of both numbers by turns."""
+    east = int((longitude + 180) / 360 * 2**GEO_BITS)
+    north = int((latitude + MERCATOR) / (2 * MERCATOR) * 2**GEO_BITS)
+    return sum((east >> bit & 1) << 2 * bit + 1 | (north >> bit & 1) << 2 * bit for bit in range(GEO_BITS))

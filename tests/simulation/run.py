@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.simulation.day import Failure, World, past, simulate
 from tests.simulation.faults import plan
@@ -24,6 +24,8 @@ SHOWN = 60
 """Lines of the log that a failure shows; replaying the seed shows all."""
 ROOM = 2
 """Chunks that wait for each process."""
+SAY_S = 10.0
+"""Time between two lines of progress where there is no terminal, in seconds."""
 
 
 def day(seed: int, known: str) -> Failure | World:
@@ -71,7 +73,35 @@ def main(seeds: int, first: int, processes: int, known: str | None, seed: int | 
         number, what, lines = min(failures)
         console.print(*lines[-SHOWN:], sep="\n", markup=False)
         _report(console, what, number, known)
-    console.print(f"{seeds} days from seed {first} on, every invariant held, {time.monotonic() - started:.0f} s")
+    rate = seeds / (time.monotonic() - started)
+    console.print(f"{seeds} days from seed {first} on, every invariant held, {rate:.1f} days a second")
+
+
+class Shown:
+    """Shows how many days are done, and how many in a second: on a terminal by a bar, elsewhere by lines."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._progress.add_task("days", total=total)
+        self._console, self._total, self._done = console, total, 0
+        self._began_s = self._said_s = time.monotonic()
+
+    def __enter__(self) -> Shown:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self, days: int) -> None:
+        """Note that so many more days are done."""
+        self._done, now_s = min(self._done + days, self._total), time.monotonic()
+        rate = f"{self._done / (now_s - self._began_s):.1f} days a second"
+        self._progress.update(self._task, completed=self._done, description=rate)
+        if self._progress.disable and now_s - self._said_s >= SAY_S:
+            self._said_s = now_s
+            self._console.print(f"{self._done} of {self._total} days, {rate}")
 
 
 def _report(console: Console, what: str, seed: int, known: str | None) -> None:
@@ -83,20 +113,18 @@ def _report(console: Console, what: str, seed: int, known: str | None) -> None:
 
 def _run(console: Console, chunks: range, end: int, processes: int, known: str) -> list[tuple[int, str, list[str]]]:
     """Run all chunks, until a day fails; the seeds before it have passed or are run to their end."""
-    columns = TextColumn("days"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     failures: list[tuple[int, str, list[str]]] = []
     with (
-        Progress(*columns, console=console) as progress,
+        Shown(console, end - chunks.start) as shown,
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
     ):
-        task = progress.add_task("days", total=end - chunks.start)
         coming = iter(chunks)
         running = {pool.submit(days, each, min(each + CHUNK, end), known) for each in _first(coming, ROOM * processes)}
         while running:
             done = next(as_completed(running))
             running.remove(done)
             failures += done.result()
-            progress.advance(task, CHUNK)
+            shown.advance(CHUNK)
             if not failures:
                 running |= {pool.submit(days, each, min(each + CHUNK, end), known) for each in _first(coming, 1)}
     return failures

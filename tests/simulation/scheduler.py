@@ -78,6 +78,7 @@ class Scheduler:
         self.news = 0  # grows whenever a record arrives, or a fault begins or ends
         self.faults = 0  # grows whenever a fault begins or ends
         self.steps = 0
+        self.last = ""  # name of the fiber that ran last
         self.died: list[tuple[str, Exception]] = []  # threads that an error ended
         self._queue: list[tuple[float, int, Fiber | None, int, Callable[[], object] | None]] = []
         self._number = itertools.count()
@@ -143,6 +144,7 @@ class Scheduler:
                 self.now_s = max(self.now_s, time_s)
                 fiber.turn += 1
                 self._looking.pop(fiber, None)
+                self.last = fiber.name
                 fiber.switch()
             self.steps += 1
             after_step()

@@ -244,13 +244,10 @@ class Store:
         """Return the replies to the commands of a pipeline; for a key of another type, an error."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             ask(pipeline)
-            try:
-                replies: list[Any] = await pipeline.execute()
-            except ResponseError as error:
-                if not _is_wrong_type(error):
-                    raise
-                ask(pipeline)
-                replies = await pipeline.execute(raise_on_error=False)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception) and not _is_wrong_type(reply):
+                raise reply
         return replies
 
     async def _typed(self, kind: Unreadable, area: str, name: str, reading: Awaitable[Any]) -> Any:

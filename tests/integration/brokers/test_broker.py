@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+import tenacity
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from streams.brokers.clients import Reader
-from streams.brokers.connection import UNCOMMITTED
+from streams.brokers.connection import UNCOMMITTED, is_passing
 from streams.brokers.reading import records_between
 from streams.configuration.kafka import KafkaSettings
 from tests.simulation.sites import KafkaSite, SimulatedSite, Site
@@ -188,5 +189,31 @@ def test_a_stretch_of_the_log_is_read_whether_committed_or_not(on: On) -> None:
         take = lambda record: taken.append((record.offset, record.value))  # noqa: E731
         read_(bench.site.settings, bench.alerts, 1, 5, take, threading.Event())
         assert taken == [(2, b"b"), (4, b"c")]
+
+    on(work)
+
+
+def test_each_topic_has_an_identity_of_its_own(on: On) -> None:
+    def work(bench: Bench) -> None:
+        first, second, again = (
+            bench.site.broker.topic_id(bench.site.settings, each.topic)
+            for each in (bench.alerts, bench.scans, bench.alerts)
+        )
+        assert first and second
+        assert first == again != second
+
+    on(work)
+
+
+def test_a_group_that_nobody_has_joined_has_assigned_nothing(on: On) -> None:
+    def work(bench: Bench) -> None:
+        until_answered = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=tenacity.wait_fixed(0.5),
+            stop=tenacity.stop_after_delay(30),
+        )  # a new broker first makes the topic of the groups
+        why = until_answered(bench.site.broker.unassigned, bench.site.settings, "nobody", bench.alerts.topic, 0)
+        assert why is not None
+        assert f"has not assigned partition 0 of {bench.alerts.topic} to nobody" in why
 
     on(work)

@@ -20,10 +20,11 @@ from streams.local_services.kafka import LocalKafka
 from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import read_alert
 from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord
 from streams.redis_copy.keys import area_key
 from streams.worker.consumer import DONE
 from tests.integration.conftest import NewSite
-from tests.integration.webhook.test_webhook import open_desk, publish, webhook
+from tests.integration.webhook.test_webhook import open_desk, own_record, publish, webhook
 from tests.integration.worker.test_responses import FED, open_alert, response, responses_of
 from tests.integration.worker_process import HOTSPOTS, Row, Site, WorkerProcess, incidents
 from tests.streams.brokers.raw_batches import RawName
@@ -102,6 +103,7 @@ def test_every_codec_is_read_everywhere(codec: str, new_site: NewSite, valkey: L
         assert json.loads(exported[0])["headers"][0][0] == "??"
         assert read_alert(alerts[-1]).data.properties.state not in TERMINAL
         publish(site, event("news"))
+        own_record(site, PartitionRecord(next_alert=1_000_000))  # as if a worker had written it
         sink.until(lambda: ("news", "firing", "opened") in desk.accepted, "the webhook delivers")
         assert sink.stop() == DONE
 

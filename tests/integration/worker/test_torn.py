@@ -13,6 +13,7 @@ from streams.area_log.sources import KafkaLog
 from streams.areas.configured import configured_areas
 from streams.brokers.connection import consumer_arguments
 from streams.messages.records import partition_of
+from streams.messages.scan import PartitionRecord, encode, partition_key
 from streams.worker.consumer import DONE
 from streams.worker.engine.outgoing import OutgoingRecord
 from streams.worker.engine.publisher import Publisher
@@ -92,7 +93,8 @@ def test_a_partition_of_a_former_version_is_covered_as_far_as_it_goes(new_site: 
     site = new_site()
     topic = site.kafka.topic("alerts")
     publisher = Publisher(site.kafka, HOME)
-    (offset,) = publisher.commit([OutgoingRecord(topic, b"leeds", b"{}")])
+    own = OutgoingRecord(site.kafka.topic("scans"), partition_key(HOME), encode(PartitionRecord()))
+    offset, _ = publisher.commit([OutgoingRecord(topic, b"leeds", b"{}"), own])
     publisher.close()
     coverage = Coverage(site.kafka)
     assert coverage.covers(HOME, offset) is True
