@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from redis import Redis
+from redis import Redis, RedisError
 
 from streams.configuration.services import RedisSettings
+from streams.local_services.valkey import LocalValkey
 from streams.messages.alert import PROVENANCE_HEADER, read_alert
 from streams.redis_copy import contents as contents_
-from streams.redis_copy.contents import RedisCopy, RedisLost
+from streams.redis_copy.contents import RedisCopy, RedisLost, Refusal
 from streams.redis_copy.keys import area_key
 from tests.integration.redis_copy.fed_redis import HEALTH, contents, history
 from tests.simulation.invariants import _readable
@@ -108,3 +111,41 @@ def test_both_hold_the_same_after_the_same_changes(
         if not key.endswith((b":offset", b":health", b":ledger:alerts"))
     }
     assert held == mine
+
+
+def outcomes(copy: RedisCopy, set_full: Callable[[bool], object]) -> list[object]:
+    """What the calls give while Redis is full, and afterwards; an error by its name."""
+    first, *_ = changes(1, "leeds")
+    trial = ("refusal", (["leeds"],))
+    found: list[object] = []
+    for is_full, (name, arguments) in [(True, first), (True, ("offset", ("leeds",))), (True, trial), (False, first)]:
+        set_full(is_full)
+        try:
+            result = getattr(copy, name)(*arguments)
+        except RedisError as error:
+            result = type(error).__name__
+        found.append(result.is_final if isinstance(result, Refusal) else result)
+    return found
+
+
+def test_both_refuse_a_change_as_a_whole_while_they_are_full(
+    server: LocalValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Any = SimpleNamespace(now_s=lambda: NOW_S)
+    settings = RedisSettings(url=server.url)
+    with Redis.from_url(server.url) as client, closing(RedisCopy(settings, 3600, clock)) as copy:
+        real = outcomes(copy, lambda is_full: client.config_set("maxmemory", int(is_full)))
+    assert real == ["OutOfMemoryError", 0, False, 1]
+    world, scheduler = RedisWorld(), Scheduler(0, NOW_S)
+    monkeypatch.setattr(contents_, "Redis", clients_of(world))
+    simulated_: list[object] = []
+
+    def work() -> None:
+        copy = RedisCopy(settings, 3600, clock)
+        simulated_.extend(outcomes(copy, lambda is_full: setattr(world, "full_until_s", is_full * 2 * NOW_S)))
+
+    with simulated(scheduler):
+        scheduler.spawn(Process("test"), "test", work)
+        scheduler.run(NOW_S + 3600)
+    assert scheduler.died == []
+    assert simulated_ == real
