@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
 
+import tenacity
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -34,6 +35,8 @@ from streams.messages.scan import PartitionRecord, encode, partition_key
 INPUTS: tuple[Topic, ...] = ("incidents", "responses")
 COPIED: tuple[Topic, ...] = (*INPUTS, "settings")
 LINGER_MS = 20
+FORGOTTEN_S = 20.0
+"""Time limit for the group to forget a worker that has left, in seconds: twice the default session time-out."""
 
 
 class CopyError(Exception):
@@ -58,7 +61,7 @@ def copy_inputs(
         KafkaError: Kafka cannot be reached, or refuses.
     """
     with closing(KafkaAdminClient(**admin_arguments(source))) as admin:
-        if admin.describe_groups([source.group])[source.group]["members"]:
+        if _has_members(admin, source.group):
             raise CopyError(f"group {source.group}: a worker is running; stop the workers and the feeds first")
         present = set(admin.list_topics())
         for plan in topics(target, window_days).values():
@@ -74,6 +77,17 @@ def copy_inputs(
     _begin(target)
     stamp_arrivals(target, INPUTS)
     return copied
+
+
+@tenacity.retry(
+    stop=tenacity.stop_after_delay(FORGOTTEN_S),
+    wait=tenacity.wait_fixed(1.0),
+    retry=tenacity.retry_if_result(bool),
+    retry_error_callback=lambda _: True,
+)
+def _has_members(admin: KafkaAdminClient, group: str) -> bool:
+    """Return whether a group has members, also after the time in which it forgets those that have left."""
+    return bool(admin.describe_groups([group])[group]["members"])
 
 
 def _copy(

@@ -13,7 +13,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -126,10 +126,10 @@ class WireProxy:
         await asyncio.sleep(delay_s)
         with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
             reader, writer = await asyncio.open_connection(HOST, self._broker.behind)
-            writer.write(SIZE.pack(len(request.payload)) + request.payload)
-            async with asyncio.timeout(SETTLE_S):
-                await reader.readexactly(SIZE.size)
-            writer.close()
+            with closing(writer):
+                writer.write(SIZE.pack(len(request.payload)) + request.payload)
+                async with asyncio.timeout(SETTLE_S):
+                    await reader.readexactly(SIZE.size)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -141,6 +141,7 @@ class WireProxy:
         for task in left:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.sleep(0))  # what was closed ends now
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
@@ -149,7 +150,7 @@ class WireProxy:
             to_client.close()
             return
         answers = asyncio.create_task(_copy(broker, to_client))
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with closing(to_broker), closing(to_client), suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 (size,) = SIZE.unpack(await client.readexactly(SIZE.size))
                 request = Request.of(await client.readexactly(size))
@@ -160,8 +161,6 @@ class WireProxy:
                 to_broker.write(SIZE.pack(size) + request.payload)
                 await to_broker.drain()
         answers.cancel()
-        to_broker.close()
-        to_client.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

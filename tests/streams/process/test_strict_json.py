@@ -170,7 +170,7 @@ class _Redis:
             def hgetall(_, __: Any) -> None:
                 rows.append({b"written_at": self._fields[b"event"], self._fields[b"event"]: b"1"})
 
-            async def execute(_) -> list[Any]:
+            async def execute(_, raise_on_error: bool = True) -> list[Any]:
                 return rows
 
             async def __aenter__(self_) -> Any:
