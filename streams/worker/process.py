@@ -127,6 +127,7 @@ async def _run(configuration: Configuration, areas: Mapping[str, Area]) -> int:
         usual=worker.engine.usual,
         metrics=metrics,
         clock=clock,
+        leave=worker.leave,
     )
 
     def not_ready() -> str | None:

@@ -159,13 +159,15 @@ class Invariants:
             raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
             owned = machine.worker.owned() if machine.is_running and machine.worker else []
-            if owned and self._redis.refuses(machine.name, now_s):
+            if owned and self._redis.is_reachable(machine.name) and self._redis.refuses(machine.name, now_s):
                 since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
-                if now_s - since_s > 2 * SAID_S and machine.probes and not machine.probes.not_ready():
-                    raise WrongError(f"{machine.name} owns partitions {owned}, is ready, and Redis refuses it")
+                if now_s - since_s > 2 * SAID_S:
+                    raise WrongError(f"{machine.name} owns partitions {owned}, and Redis refuses it")
+            else:
+                self._unsaid_since_s.pop(machine.name, None)
             for code, reason, at_s in machine.exits[self._known_exits[machine.name] :]:
                 self._known_exits[machine.name] += 1
-                is_right = reason == REFUSED and self._redis.refuses(machine.name, at_s)
+                is_right = REFUSED in reason and self._redis.refuses(machine.name, at_s)
                 is_right |= LOST in reason and at_s <= self._server.lost_until_s + SAID_S
                 if code not in EXITS and not is_right:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")

@@ -96,7 +96,12 @@ KNOWN = {
         {"streams.worker.inbox.Inbox.cover": _cover},
     ),
     "a worker that Redis refuses": Known(
-        ("wrong_password",), "Redis refuses it", {"streams.worker.process._is_taken_by_redis": lambda *_: True}
+        ("wrong_password",),
+        "Redis refuses it",
+        {
+            "streams.worker.process._is_taken_by_redis": lambda *_: True,
+            "streams.worker.background.redis_feeder.RedisFeeder._prove": lambda _: None,
+        },
     ),
     "a transaction that tears": Known(
         ("late_copy",),

@@ -31,7 +31,7 @@ from tests.simulation.threads import Loop
 HEARTBEAT_S = 3600.0
 """Interval between two heartbeats in Redis, in seconds: real ones would take most of the simulation's time. Each of
 them compares all alerts, and so does one at the end of all faults."""
-REFUSED = "it has not started, because Redis refuses it"
+REFUSED = "refuses this worker"
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 RESTART_S, LONGEST_RESTART_S = 3.0, 600.0
 """Times after which a supervisor starts a process again, in seconds: the first, and the longest if it fails at once."""

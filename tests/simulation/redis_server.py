@@ -95,10 +95,14 @@ class RedisWorld:
         """Return whether a process had, or has, a wrong password at a time."""
         return at_s < self.wrong_password.get(process, 0.0)
 
+    def is_reachable(self, process: str) -> bool:
+        """Return whether a process can reach Redis now."""
+        return scheduler().now_s >= max(self.away_until_s, self.cut.get(process, 0.0))
+
     def check(self, process: Process) -> None:
         """Raise what a command of a process meets now."""
         now_s = scheduler().now_s
-        if now_s < max(self.away_until_s, self.cut.get(process.name, 0.0)):
+        if not self.is_reachable(process.name):
             raise RedisConnectionError("Error 111 connecting to Redis. Connection refused.")
         if self.refuses(process.name, now_s):
             raise redis.AuthenticationError("WRONGPASS invalid username-password pair or user is disabled.")

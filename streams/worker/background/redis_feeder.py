@@ -62,7 +62,8 @@ class RedisFeeder(BackgroundThread):
     """A thread that copies the alerts of the configured areas to Redis.
 
     Several feeders may run at once: the first to come applies a change. The worker that owns an area also writes the
-    area's heartbeat, from ``health``, and what is ``usual`` there when that has changed.
+    area's heartbeat, from ``health``, and what is ``usual`` there when that has changed. ``leave`` is called with one
+    line if Redis, at its first answer, refuses the areas for good: it was away when the worker started.
     """
 
     def __init__(
@@ -78,8 +79,12 @@ class RedisFeeder(BackgroundThread):
         heartbeat_s: float = 10.0,
         clock: Clock = MACHINE,
         broker: Broker = KAFKA,
+        leave: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__("redis-feeder")
+        self._url = redis.url
+        self._leave = leave
+        self._is_proven = False  # whether Redis has taken the areas once
         self._kafka = kafka
         self._topic = kafka.topic("alerts")
         self._broker = broker
@@ -129,6 +134,8 @@ class RedisFeeder(BackgroundThread):
             self._beat_at = self._clock.monotonic_s() + self._heartbeat_s
             self._measure(consumer)
         try:
+            if not self._is_proven:
+                self._prove()
             if not self._is_placed:
                 self._place(consumer)
                 self._is_placed = True
@@ -153,6 +160,14 @@ class RedisFeeder(BackgroundThread):
             self._metrics.redis_up(False)
             self._is_placed = False
             self._stopping.wait(PAUSE_S)
+
+    def _prove(self) -> None:
+        """Leave if Redis refuses the areas for good. A password that is changed later ends no worker that serves."""
+        refusal = self._copy.refusal(self._areas)
+        self._is_proven = refusal is None
+        if refusal is not None and refusal.is_final:
+            advice = "correct [redis], or its user's rights"
+            self._leave(f"Redis at {self._url} refuses this worker: {refusal.text}; {advice}")
 
     def _place(self, consumer: Reader) -> None:
         """Seek to the offsets that Redis holds."""

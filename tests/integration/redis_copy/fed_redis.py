@@ -125,6 +125,7 @@ class Feeding:
     def __init__(self, configuration: Configuration, heartbeat_s: float = 0.2) -> None:
         self.registry = CollectorRegistry()
         self.usual = {"leeds": USUAL}
+        self.leaving: list[str] = []
         self.feeder = RedisFeeder(
             configuration.kafka,
             configuration.redis,
@@ -134,6 +135,7 @@ class Feeding:
             usual=lambda: self.usual,
             metrics=Metrics(self.registry),
             heartbeat_s=heartbeat_s,
+            leave=self.leaving.append,
         )
 
     def figure(self, name: str, **labels: str) -> float | None:

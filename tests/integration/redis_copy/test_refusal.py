@@ -1,4 +1,4 @@
-"""What Redis answers to a worker before it joins: refused for good, not able at the moment, or taken."""
+"""What Redis answers to a worker, before it joins or later: refused for good, not able at the moment, or taken."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from redis import Redis
 
+from streams.configuration.load import Configuration
 from streams.configuration.services import RedisSettings
 from streams.configuration.sources import Secret
 from streams.local_services.valkey import LocalValkey
 from streams.redis_copy.contents import RedisCopy, Refusal
+from tests.integration.redis_copy.fed_redis import feeding, wait_for
 
 LOGIN = {"username": "worker", "password": Secret("right")}
 RIGHTS = ("ACL", "SETUSER", "worker", "reset", "on", ">right")
@@ -128,3 +131,23 @@ def test_what_passes_by_itself_is_no_refusal(admin: Any, away: Callable[[Any], N
     found = answer(admin)
     assert found is not None
     assert not found.is_final
+
+
+def test_a_feeder_that_redis_refuses_at_its_first_answer_asks_to_leave(configuration: Configuration) -> None:
+    wrong = RedisSettings(url=configuration.redis.url, username="worker", password=Secret("wrong"))
+    with feeding(msgspec.structs.replace(configuration, redis=wrong)) as running:
+        wait_for(lambda: bool(running.leaving), "the feeder asks to leave")
+    assert re.search("refuses this worker: .*; correct \\[redis\\]", running.leaving[0])
+
+
+def test_a_feeder_that_has_served_stays_when_the_password_changes(
+    configuration: Configuration, valkey_client: Any
+) -> None:
+    with feeding(configuration) as running:
+        wait_for(lambda: running.figure("redis_up") == 1.0, "Redis takes alerts")
+        valkey_client.config_set("requirepass", "new")
+        valkey_client.client_kill_filter(_type="normal", skipme=True)
+        wait_for(lambda: running.figure("redis_up") == 0.0, "Redis refuses")
+        valkey_client.config_set("requirepass", "")
+        wait_for(lambda: running.figure("redis_up") == 1.0, "Redis takes alerts again")
+    assert running.leaving == []
