@@ -33,7 +33,16 @@ class _Collection(msgspec.Struct, tag="FeatureCollection", tag_field="type"):
 
 
 _layer = StrictDecoder[_Collection | _Feature](_Collection | _Feature)
-UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, shapely.errors.ShapelyError)
+UNUSABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    shapely.errors.ShapelyError,
+)
 """Errors of a file whose geometry is none; shapely raises what Python does on the way."""
 
 
