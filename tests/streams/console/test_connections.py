@@ -20,8 +20,8 @@ from streams.console.users import password_line
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving
 
 CROWD = 1_005
-AT_ONCE_S = 1.0
-"""Time limit for an HTTP response, whatever other clients do."""
+AT_ONCE_S = 5.0
+"""Time limit for an answer on a busy machine, in seconds: a quarter of the time after which an idle connection closes."""
 LATE_S = 3.0
 """Tolerance for a busy machine."""
 PASSWORD = "a long password"
