@@ -21,7 +21,7 @@ from tests.streams.console.site import Client, Feed, alert, configured, new_area
 
 CROWD = 1_005
 AT_ONCE_S = 5.0
-"""Time limit for an answer on a busy machine, in seconds: a quarter of the time after which an idle connection closes."""
+"""Time limit for an answer on a busy machine, in seconds, below that after which an idle connection is closed."""
 LATE_S = 3.0
 """Tolerance for a busy machine."""
 PASSWORD = "a long password"
