@@ -20,7 +20,7 @@ from streams.console.users import password_line
 from tests.streams.console.site import Client, Feed, alert, configured, new_area, serving
 
 CROWD = 1_005
-AT_ONCE_S = 5.0
+AT_ONCE_S = 4.0
 """Time limit for an answer on a busy machine, in seconds, below that after which an idle connection is closed."""
 LATE_S = 3.0
 """Tolerance for a busy machine."""
@@ -95,7 +95,7 @@ def assert_served(client: Client) -> None:
 def test_a_crowd_that_sends_nothing_shuts_nobody_out_and_is_closed(
     signed_in: Client, monkeypatch: pytest.MonkeyPatch, sent: bytes, addresses: int
 ) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(connections, "PATIENCE_S", 5.0)
     with opening(signed_in) as opened:
         crowd = [opened(sent, f"127.0.1.{1 + number % addresses}") for number in range(CROWD)]
         signed_in.get("/healthz")  # after the requests of the crowd, of which each takes a millisecond
@@ -104,7 +104,7 @@ def test_a_crowd_that_sends_nothing_shuts_nobody_out_and_is_closed(
             assert open_of(crowd) <= 200
         began = time.monotonic()
         while open_of(crowd):
-            assert time.monotonic() - began < 3.0 + LATE_S
+            assert time.monotonic() - began < 5.0 + LATE_S
             time.sleep(0.1)
         assert_served(signed_in)
 
