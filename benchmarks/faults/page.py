@@ -11,7 +11,7 @@ from benchmarks.faults.observe import Channel
 from benchmarks.faults.row import Row
 
 SAID_S = 60.0
-"""Time within which the operator must be told of a fault, in seconds."""
+"""Time limit for a fault to be reported, in seconds."""
 SPEAKING: tuple[Channel, ...] = ("metric", "health", "page")
 """Channels of which one must speak in time; a log is read only by those who know already."""
 TITLES = {
@@ -91,7 +91,7 @@ def line(fault: Fault, row: Row) -> str:
 
 
 def shortcomings(fault: Fault, row: Row) -> list[str]:
-    """Return what a fault cost, or who was not told of it in time."""
+    """Return what a fault cost, and whether it was reported too late."""
     if row.failure:
         return [f"not run: {escaped(row.failure)}"]
     found = row.verdict

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 async def begun(
     kafka: KafkaSettings, group: str, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]
 ) -> dict[TopicPartition, Told]:
-    """Return what the tool was told of each partition, by what the group has committed.
+    """Return which alerts of each partition the tool knows, by what the group has committed.
 
     A partition that the group has never read begins at its end: nobody is rung for what is long over.
 
