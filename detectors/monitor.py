@@ -24,7 +24,8 @@ from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.calibration.result import Calibration
 from detectors.clusters.cluster import Figures
-from detectors.clusters.scorer import RecentCases, Scorer
+from detectors.clusters.recent_cases import RecentCases
+from detectors.clusters.scorer import Scorer
 from detectors.results import Checkpoint, ClosedTick, ResponseResult
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import Entry, Refusal, TickMark

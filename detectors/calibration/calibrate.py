@@ -1,7 +1,7 @@
 """Finds the scores at which the tiers of an area begin, from its history and a budget.
 
 Null histories are drawn in blocks. Each block is drawn from another area that the history may come from. The first
-third of the blocks gives the score, the second the thresholds, the last the rate.
+third of the blocks gives the score of the permutation scan, the second the thresholds, the last the rate.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ STEP = 7
 PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
 """How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
-LOWEST = 0.0
-"""Lower bound for the score at which alerts open, whatever the budget. Most scans reach this score by chance."""
 MARGIN = 0.5
 """How far below the opening score of the first block clusters of all blocks are kept, as a score."""
 HIGHEST = 1e4
@@ -123,11 +121,13 @@ def calibrate(
     stratum = scanning.stratum(past.first_bucket + past.buckets, buckets)
     with ThreadPoolExecutor(threads) as executor:
         parts = Parts(executor, nulls, buckets, blocks, step)
-        margins = _fit_margins(parts.map(0, lambda null: scanning.maxima(null, stratum, STEP)))
+        margins = []
+        if scanning.has_margins:
+            margins = _fit_margins(parts.map(0, lambda null: scanning.maxima(null, stratum, STEP)))
         wanted = budget * PER_BUDGET[WATCH]
         ease = scanning.settings.ease_below
-        first = scanning.clusters(nulls(blocks, buckets), stratum, margins, LOWEST - ease)
-        lowest = max(_opening_score(scanning, [first], wanted, LOWEST) - MARGIN, LOWEST) - ease
+        first = scanning.clusters(nulls(blocks, buckets), stratum, margins, scanning.lowest - ease)
+        lowest = max(_opening_score(scanning, [first], wanted, scanning.lowest) - MARGIN, scanning.lowest) - ease
         solved = parts.map(1, lambda null: scanning.clusters(null, stratum, margins, lowest))
         watch = _opening_score(scanning, solved, wanted, lowest + ease)
         by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,7 +24,14 @@ Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scanning:
-    """What the scans of an area need: its settings, its locations in metres, (L, 3), and their neighbours."""
+    """What the scans of an area need: its settings, its locations in metres, (L, 3), and their neighbours.
+
+    ``lowest``: lower bound for the score at which alerts open, whatever the budget. Most scans reach it by chance.
+    ``has_margins``: whether the score depends on the load of the stream, by margins that are learnt first.
+    """
+
+    lowest: ClassVar[float] = 0.0
+    has_margins: ClassVar[bool] = True
 
     settings: AreaSettings
     points: NDArray[np.float64]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +12,9 @@ from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.margins import load
 from detectors.calibration.result import Calibration
-from detectors.clusters.artefacts import Artefacts, DenyList, Members, Zone, artefacts
-from detectors.clusters.cluster import Cluster, Figures
+from detectors.clusters.cluster import Cluster
+from detectors.clusters.description import Description, reported
+from detectors.clusters.recent_cases import RecentCases
 from detectors.kernels.ratio import TIE, log_likelihood_ratio
 from detectors.models.expected import Expected
 from detectors.models.nulls import PermutationNull
@@ -26,40 +25,10 @@ from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells
 from detectors.scan.significance import Chance, Gumbel, Nominal, Tier
 from detectors.window.completeness import Delays
-from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
+from detectors.window.sliding import SlidingWindow
 
 MARGIN = 2.0
 """How far below the tier ``watch`` a score still leads to fresh replications, since the last ones can be old."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class RecentCases:
-    """The scanned incidents within the longest duration.
-
-    ``row``: row in the window's columns, (cases,).
-    ``location``, ``category``: indices, (cases,).
-    ``age``: buckets before the current one, (cases,).
-    """
-
-    row: NDArray[np.int32]
-    location: NDArray[np.int32]
-    age: NDArray[np.int32]
-    category: NDArray[np.int8]
-
-    @classmethod
-    def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
-        """Return the incidents of a window within its last ``longest`` buckets."""
-        row = window.rows(window.now - longest + 1, window.now)
-        columns = window.columns
-        row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
-        return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
-
-    def of_stream(self, stream: int) -> RecentCases:
-        """Return the incidents of one stream; ``ALL`` has all of them."""
-        if stream == ALL:
-            return self
-        mine = self.category == stream
-        return RecentCases(self.row[mine], self.location[mine], self.age[mine], self.category[mine])
 
 
 class NullMaximum(msgspec.Struct, frozen=True):
@@ -88,7 +57,7 @@ class Scorer:
         self.nulls = dict(nulls)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations = np.array(settings.durations_h, np.int32)
-        self._deny_list = DenyList.of(settings.deny_list)
+        self._description = Description(locations, near, settings, calibration)
         self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
         self._bucket: int | None = None
         self._calibration = calibration
@@ -138,6 +107,34 @@ class Scorer:
             if gumbel.score(cylinder.llr) >= weakest_score
         ]
 
+    def _cluster(
+        self,
+        window: SlidingWindow,
+        cases: RecentCases,
+        stream: int,
+        cylinder: Cylinder,
+        total: float,
+        gumbel: Gumbel,
+        delays: Delays | None,
+    ) -> Cluster:
+        zone = self._near.zone(cylinder.centre, cylinder.size)
+        rows = cases.row[np.isin(cases.location, zone) & (cases.age < cylinder.duration)]
+        score = trigger_score = gumbel.score(cylinder.llr)
+        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, rows)
+        if triggering < cylinder.observed:
+            trigger_score = gumbel.score(log_likelihood_ratio(triggering, cylinder.expected, total, 0.0))
+        return self._description.cluster(
+            window,
+            stream,
+            cylinder,
+            rows,
+            start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
+            score=score,
+            trigger_score=trigger_score,
+            interval_days=self._chance.interval_days(score),
+            delays=delays,
+        )
+
     def _replicated_best(
         self,
         window: SlidingWindow,
@@ -182,82 +179,6 @@ class Scorer:
             (self._settings.seed, stream, window.now),
         )
         return Gumbel.fit(maxima)
-
-    def _cluster(
-        self,
-        window: SlidingWindow,
-        cases: RecentCases,
-        stream: int,
-        cylinder: Cylinder,
-        total: float,
-        gumbel: Gumbel,
-        delays: Delays | None,
-    ) -> Cluster:
-        zone = self._near.zone(cylinder.centre, cylinder.size)
-        inside = np.isin(cases.location, zone) & (cases.age < cylinder.duration)
-        score = gumbel.score(cylinder.llr)
-        rows = cases.row[inside]
-        reported = cylinder.observed - int(window.columns.discovered[rows].sum())
-        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported
-        trigger_llr = log_likelihood_ratio(triggering, cylinder.expected, total, 0.0)
-        start_s = (window.now - cylinder.duration + 1) * BUCKET_S
-        category, number = np.unique(cases.category[inside], return_counts=True)
-        figures = Figures(
-            centre=self._locations.ids[cylinder.centre],
-            longitude=float(self._locations.longitude[cylinder.centre]),
-            latitude=float(self._locations.latitude[cylinder.centre]),
-            radius_m=self._near.radius(cylinder.centre, cylinder.size),
-            locations=tuple(self._locations.ids[location] for location in zone),
-            duration_h=cylinder.duration,
-            start_s=start_s,
-            observed=cylinder.observed,
-            expected=cylinder.expected,
-            llr=cylinder.llr,
-            score=score,
-            recurrence_interval_days=self._chance.interval_days(score),
-            breakdown={STREAMS[which].value: int(n) for which, n in zip(category, number, strict=True)},
-            interval_times=int(window.columns.interval[rows].sum()),
-            reported=reported,
-            trigger_score=score if triggering == cylinder.observed else gumbel.score(trigger_llr),
-            calibration=self._calibration.digest if self._calibration else "",
-            budget_per_week=self._calibration.budget if self._calibration else None,
-            artefacts=self._artefacts(window, stream, cylinder, zone, rows),
-            completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
-        )
-        return Cluster(figures, tuple(window.ids(rows)))
-
-    def _artefacts(
-        self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]
-    ) -> Artefacts:
-        """Return the artefacts of a cylinder whose members are in these ``rows`` of the window."""
-        columns, near, centre = window.columns, self._near, cylinder.centre
-        longitude_e7, latitude_e7 = columns.longitude_e7[rows], columns.latitude_e7[rows]
-        has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that names only its location has none
-        if not has_point.all():
-            location = columns.location[rows[~has_point]]
-            longitude_e7[~has_point] = np.rint(self._locations.longitude[location] * 1e7)
-            latitude_e7[~has_point] = np.rint(self._locations.latitude[location] * 1e7)
-        members = Members(
-            longitude_e7,
-            latitude_e7,
-            has_point,
-            columns.occurred_s[rows],
-            columns.category[rows],
-            columns.interval[rows],
-        )
-        # Locations divide the ground between them, so one alone is as wide as the distance to its nearest neighbour.
-        has_next = cylinder.size < near.size[centre]
-        next_m = near.radius(centre, cylinder.size + 1) if has_next else self._settings.max_radius_m
-
-        def cases_at(longitude_e7: int, latitude_e7: int) -> int:
-            there = window.rows_at(longitude_e7, latitude_e7)
-            category = columns.category[there]
-            is_mine = category < OTHER if stream == ALL else category == stream
-            in_zone = (columns.location[there][:, None] == zone).any(axis=1)  # numpy.isin takes four times as long
-            return int(np.count_nonzero(is_mine & in_zone))
-
-        width_m = max(2.0 * near.radius(centre, cylinder.size), next_m)
-        return artefacts(members, Zone(width_m, int(window.by_stratum[stream][zone].sum()), cases_at), self._deny_list)
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:

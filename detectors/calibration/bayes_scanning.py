@@ -1,0 +1,87 @@
+"""All Bayesian scans of a history, as the Monitor makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.area.strata import BUCKET_S, SCHEMES
+from detectors.calibration.margins import Margins
+from detectors.calibration.past import CATEGORIES, Past
+from detectors.calibration.scanning import Scanning
+from detectors.kernels.bayes import Events, Scans, Span, scan_span
+from detectors.kernels.null_alerts import Clusters, Windows, members_of, reported_windows
+from detectors.models.cluster_prior import cluster_prior
+from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BayesScanning(Scanning):
+    """What the Bayesian scans of an area need. The streams are the four categories."""
+
+    lowest: ClassVar[float] = -10.0
+    has_margins: ClassVar[bool] = False
+
+    @cached_property
+    def around(self) -> Neighbourhood:
+        """The neighbourhood of each location."""
+        return Neighbourhood.of(self.points)
+
+    def clusters(
+        self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
+    ) -> list[Clusters]:
+        """For each stream return the clusters that reach a score, in every scan from the first full window on."""
+        streams = list(past.streams())[:CATEGORIES]
+        durations_s = BUCKET_S * np.array(self.settings.durations_h, np.int64)
+        prior, longest_s = cluster_prior(self.settings), int(durations_s[-1])
+        found: list[list[tuple[Scans, int]]] = [[] for _ in streams]
+        strong = [np.zeros(0, np.int32) for _ in streams]
+        for begin in range(self.window - 1, past.buckets, RENEWAL_H):
+            rates = self.rates(past, stratum, begin)
+            begin_s, end_s = begin * BUCKET_S, min(begin + RENEWAL_H, past.buckets) * BUCKET_S
+            span = Span(begin_s, end_s, stratum, durations_s, score)
+            every_second = past.second[slice(*np.searchsorted(past.second, (begin_s - longest_s, end_s)))]
+            for category, numbers in enumerate(streams):
+                second = past.second[numbers]
+                first, last = np.searchsorted(second, (begin_s - longest_s, end_s))
+                events = Events(second[first:last], past.location[numbers[first:last]], every_second)
+                usual, level = rates.usual(category), rates.level(category)
+                scans = scan_span(events, span, self.near.rows, usual, level, prior, strong[category])
+                strong[category] = scans.strong
+                found[category].append((scans, int(first)))
+        return [
+            self._joined(past, numbers, scans, durations_s) for numbers, scans in zip(streams, found, strict=True)
+        ]
+
+    def rates(self, past: Past, stratum: NDArray[np.int32], bucket: int) -> Rates:
+        """Return the usual rates as the window shows them when a bucket begins."""
+        first = bucket - self.window + 1
+        inside = slice(*np.searchsorted(past.second, (first * BUCKET_S, bucket * BUCKET_S)))
+        of_bucket = past.bucket[inside]
+        cases = np.zeros((CATEGORIES, len(self.points), SCHEMES[self.settings.strata].count), np.int32)
+        np.add.at(cases, (past.category[inside], past.location[inside], stratum[of_bucket]), 1)
+        in_bucket = np.bincount(of_bucket - first, minlength=self.window - 1)
+        return Rates.of(cases, in_bucket, stratum[first:bucket], self.around)
+
+    def _joined(
+        self, past: Past, numbers: NDArray[np.int64], parts: Sequence[tuple[Scans, int]], durations_s: NDArray[np.int64]
+    ) -> Clusters:
+        """Return the clusters of a stream's scans, given for each part of the history."""
+        tick_s = np.concatenate([each.tick_s for each, _ in parts])
+        had = np.concatenate([each.had + before for each, before in parts])
+        number = np.concatenate([np.diff(each.first) for each, _ in parts])
+        score, centre, size, column = (
+            np.concatenate([getattr(each, name) for each, _ in parts]) for name in ("score", "centre", "size", "column")
+        )
+        first, rows = np.concatenate(([0], np.cumsum(number))), self.near.rows
+        kept = reported_windows(first, centre, score, size, rows, self.settings.max_clusters)
+        scan = np.repeat(np.arange(len(tick_s)), number)[kept]
+        windows = Windows(had[scan], tick_s[scan], durations_s[column[kept]], centre[kept], size[kept])
+        begins, member = members_of(past.second[numbers], past.location[numbers], windows, rows)
+        first = np.searchsorted(scan, np.arange(len(tick_s) + 1))
+        return Clusters(tick_s, first, score[kept], centre[kept], begins, member)

@@ -1,0 +1,330 @@
+"""The Bayesian scan around one location: the averaged Bayes factor of the cylinders that contain one of its cases.
+
+For ``n`` cases where a negative binomial number with mean ``mu`` and shape ``alpha`` is usual, the Bayes factor of a
+relative risk ``r`` is ``r^n ((alpha + mu) / (alpha + r mu))^(n + alpha)``. It is averaged over relative risks, and its
+weighted sum over durations, radii and centres is the score (Chan 2009; Neill, Moore and Cooper 2006).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.kernels.ratio import Counts, Floats, Offsets, Rows, compiled
+
+BUCKET_S = 3600
+"""Length of a bucket in seconds."""
+
+
+class Prior(NamedTuple):
+    """The prior of clusters.
+
+    ``radius``: radii of zones in metres, rising, (R,).
+    ``of_radius``: weight of each radius, (R,).
+    ``of_duration``: weight of each duration, (D,).
+    ``risk``: relative risks that are equally likely, (K,).
+    ``min_cases``: least number of cases of the strongest cylinder.
+    """
+
+    radius: Floats
+    of_radius: Floats
+    of_duration: Floats
+    risk: Floats
+    min_cases: int
+
+
+class Usual(NamedTuple):
+    """The usual rates of a stream.
+
+    ``rate``: cases an hour by location and stratum, (L, S).
+    ``shape``: gamma shape of the rate of each location, (L,).
+    ``of_place``: prior weight of each centre, (L,).
+    """
+
+    rate: Floats
+    shape: Floats
+    of_place: Floats
+
+
+class Level(NamedTuple):
+    """How the level of an area is followed.
+
+    ``rate_of_all``, ``rate``: usual cases an hour of all categories and of the stream, by stratum, (S,).
+    ``cases``: number of cases at which the observed and the usual level count the same.
+    """
+
+    rate_of_all: Floats
+    rate: Floats
+    cases: float
+
+
+class Scratch(NamedTuple):
+    """Room for the expected cases of locations, and the number of the scan for which each row holds.
+
+    ``mean``: by location and duration, (L, D).
+    ``scan``: (L,).
+    """
+
+    mean: Floats
+    scan: Offsets
+
+
+@compiled
+def _averaged(observed: int, mean: float, shape: float, risk: Floats) -> float:
+    """Return the Bayes factor, averaged over the relative risks."""
+    total = 0.0
+    for each in risk:
+        total += math.exp(
+            observed * math.log(each) + (observed + shape) * math.log((shape + mean) / (shape + each * mean))
+        )
+    return total / len(risk)
+
+
+@compiled
+def score_at(
+    anchor: int, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, scratch: Scratch, scan: int
+) -> tuple[float, int, int, int]:
+    """Return the score of a location and its strongest cylinder: (score, centre, number of locations, duration column).
+
+    ``counts``: cases of the stream by location and duration, (L, D), durations rising.
+    ``hours``: hours of each stratum within each duration, times the level of the area, (S, D).
+    ``scan``: a number that no earlier call with other ``hours`` had.
+
+    The score is minus infinity if no cylinder has enough cases.
+    """
+    durations, strata, radii = counts.shape[1], hours.shape[0], len(prior.radius)
+    total, strongest = 0.0, 0.0
+    centre_of, size_of, column_of = -1, 0, 0
+    inside = np.zeros(durations, np.int64)
+    mean, squares = np.zeros(durations), np.zeros(durations)
+    farthest = prior.radius[radii - 1]
+    for position in range(rows.start[anchor], rows.start[anchor + 1]):
+        away = rows.distance[position]
+        if away > farthest:
+            break
+        centre = rows.neighbour[position]
+        begin, end = rows.start[centre], rows.start[centre + 1]
+        reach = 0
+        for place in range(begin, end):
+            if rows.distance[place] > farthest:
+                break
+            reach += counts[rows.neighbour[place], durations - 1]
+        if reach < 2:
+            continue
+        inside[:] = 0
+        mean[:] = 0.0
+        squares[:] = 0.0
+        place = begin
+        for ring in range(radii):
+            while place < end and rows.distance[place] <= prior.radius[ring]:
+                location = rows.neighbour[place]
+                if scratch.scan[location] != scan:
+                    scratch.scan[location] = scan
+                    for column in range(durations):
+                        usually = 0.0
+                        for stratum in range(strata):
+                            usually += usual.rate[location, stratum] * hours[stratum, column]
+                        scratch.mean[location, column] = usually
+                for column in range(durations):
+                    inside[column] += counts[location, column]
+                    usually = scratch.mean[location, column]
+                    mean[column] += usually
+                    squares[column] += usually * usually / usual.shape[location]
+                place += 1
+            if away > prior.radius[ring]:
+                continue
+            weight = prior.of_radius[ring] * usual.of_place[centre]
+            for column in range(durations):
+                if inside[column] < 2 or counts[anchor, column] == 0:
+                    continue
+                shape = mean[column] * mean[column] / squares[column]
+                factor = weight * prior.of_duration[column] * _averaged(inside[column], mean[column], shape, prior.risk)
+                total += factor
+                if inside[column] >= prior.min_cases and factor > strongest:
+                    strongest = factor
+                    centre_of, size_of, column_of = centre, place - begin, column
+    if centre_of < 0:
+        return -math.inf, -1, 0, 0
+    return math.log(total), centre_of, size_of, column_of
+
+
+@compiled
+def hours_within(now_s: int, durations_s: Offsets, first_bucket: int, stratum: Counts, strata: int) -> Floats:
+    """Return the hours of each stratum within each duration that ends now, (S, D).
+
+    ``stratum``: of each bucket from ``first_bucket`` on, (buckets,).
+    """
+    hours = np.zeros((strata, len(durations_s)))
+    for column in range(len(durations_s)):
+        at = now_s - durations_s[column]
+        while at < now_s:
+            bucket = at // BUCKET_S
+            until = min((bucket + 1) * BUCKET_S, now_s)
+            hours[stratum[bucket - first_bucket], column] += (until - at) / BUCKET_S
+            at = until
+    return hours
+
+
+@compiled
+def at_level(hours: Floats, every_case: Offsets, case: Offsets, level: Level) -> Floats:
+    """Return hours times the present level of the area and of the stream within each duration, (S, D).
+
+    ``every_case``, ``case``: cases of all categories and of the stream within each duration, (D,).
+    """
+    strata, durations = hours.shape
+    result = np.empty((strata, durations))
+    for column in range(durations):
+        usual_of_all, usual = 0.0, 0.0
+        for stratum in range(strata):
+            usual_of_all += level.rate_of_all[stratum] * hours[stratum, column]
+            usual += level.rate[stratum] * hours[stratum, column]
+        of_all = (level.cases + every_case[column]) / (level.cases + usual_of_all)
+        factor = of_all * (level.cases + case[column]) / (level.cases + of_all * usual)
+        for stratum in range(strata):
+            result[stratum, column] = factor * hours[stratum, column]
+    return result
+
+
+@compiled
+def scores_at(
+    anchors: Counts, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, scratch: Scratch, scan: int
+) -> tuple[Floats, Counts]:
+    """Return the score, (n,), and the strongest cylinder, (n, 3), of each anchor; see :func:`score_at`."""
+    score, window = np.empty(len(anchors)), np.empty((len(anchors), 3), np.int32)
+    for which in range(len(anchors)):
+        score[which], centre, size, column = score_at(anchors[which], rows, counts, usual, hours, prior, scratch, scan)
+        window[which, 0], window[which, 1], window[which, 2] = centre, size, column
+    return score, window
+
+
+class Events(NamedTuple):
+    """A stream's incidents in order of time: second, (n,), and location, (n,).
+
+    ``every_second``: second of each incident of all categories, (m,).
+    """
+
+    second: Offsets
+    location: Counts
+    every_second: Offsets
+
+
+class Span(NamedTuple):
+    """A time with the same usual rates, ``begin_s`` to before ``end_s``, and how it is scanned.
+
+    ``stratum``: of each bucket from the first one of the history on, (buckets,).
+    ``durations_s``: rising, (D,).
+    ``lowest``: lowest score of a window that is kept.
+    """
+
+    begin_s: int
+    end_s: int
+    stratum: Counts
+    durations_s: Offsets
+    lowest: float
+
+
+class Scans(NamedTuple):
+    """The scans of a span and the windows that stand out in them.
+
+    ``tick_s``: second of each scan, (scans,).
+    ``had``: events that had come by then, (scans,).
+    ``first``: windows of scan ``i`` are ``first[i]:first[i + 1]``, (scans + 1,).
+    ``score``, ``centre``, ``size``, ``column``: of each window, (windows,).
+    ``strong``: locations whose score was at least the lowest in the last scan, (strong,).
+    """
+
+    tick_s: Offsets
+    had: Counts
+    first: Offsets
+    score: Floats
+    centre: Counts
+    size: Counts
+    column: Counts
+    strong: Counts
+
+
+@compiled
+def _forget(
+    second: Offsets, oldest: Offsets, came: int, now_s: int, durations_s: Offsets, location: Counts, counts: Counts
+) -> None:
+    """Move ``oldest``, the first event within each duration, and take the others from ``counts`` if it has rows."""
+    for column in range(len(durations_s)):
+        while oldest[column] < came and second[oldest[column]] <= now_s - durations_s[column]:
+            if len(counts) > 0:
+                counts[location[oldest[column]], column] -= 1
+            oldest[column] += 1
+
+
+@compiled
+def _with(strong: Counts, location: int) -> Counts:
+    """Return the locations to look at: the strong ones, and one more if it is none of them and not negative."""
+    if location < 0:
+        return strong
+    for each in strong:
+        if each == location:
+            return strong
+    anchors = np.empty(len(strong) + 1, np.int32)
+    anchors[: len(strong)] = strong
+    anchors[len(strong)] = location
+    return anchors
+
+
+@compiled
+def scan_span(
+    events: Events, span: Span, rows: Rows, usual: Usual, level: Level, prior: Prior, strong: Counts
+) -> Scans:
+    """Scan a stream at every hour and after every event of a span, as the Monitor does.
+
+    Only the location of the event and the strong ones are looked at. ``strong``: those of the scan before the span.
+    """
+    second, location, every_second = events
+    locations, strata = usual.rate.shape
+    durations = len(span.durations_s)
+    counts, nothing = np.zeros((locations, durations), np.int32), np.zeros((0, durations), np.int32)
+    oldest, every_oldest = np.zeros(durations, np.int64), np.zeros(durations, np.int64)
+    scratch = Scratch(np.zeros((locations, durations)), np.full(locations, -1, np.int64))
+    came = np.searchsorted(second, span.begin_s)
+    for event in range(came):
+        counts[location[event]] += 1
+    every_came = 0
+    most = (span.end_s - span.begin_s) // BUCKET_S + 2 + len(second) - came
+    tick_s, had, first = np.zeros(most, np.int64), np.zeros(most, np.int32), np.zeros(most + 1, np.int64)
+    score, window = np.zeros(256), np.zeros((256, 3), np.int32)
+    scan, found, hour_s = 0, 0, -(-span.begin_s // BUCKET_S) * BUCKET_S
+    while True:
+        event_s = second[came] if came < len(second) else span.end_s
+        now_s, touched = min(hour_s, event_s), -1
+        if now_s >= span.end_s:
+            break
+        if hour_s <= event_s:
+            hour_s += BUCKET_S
+        else:
+            touched = location[came]
+            counts[touched] += 1
+            came += 1
+        while every_came < len(every_second) and every_second[every_came] <= now_s:
+            every_came += 1
+        _forget(second, oldest, came, now_s, span.durations_s, location, counts)
+        _forget(every_second, every_oldest, every_came, now_s, span.durations_s, location, nothing)
+        anchors = _with(strong, touched)
+        if len(anchors) == 0:
+            continue
+        hours = hours_within(now_s, span.durations_s, 0, span.stratum, strata)
+        hours = at_level(hours, every_came - every_oldest, came - oldest, level)
+        scored, windows = scores_at(anchors, rows, counts, usual, hours, prior, scratch, scan)
+        is_strong = scored >= span.lowest
+        strong = anchors[is_strong]
+        while found + len(strong) > len(score):
+            score, window = np.concatenate((score, score)), np.concatenate((window, window))
+        score[found : found + len(strong)] = scored[is_strong]
+        window[found : found + len(strong)] = windows[is_strong]
+        found += len(strong)
+        tick_s[scan], had[scan] = now_s, came
+        scan += 1
+        first[scan] = found
+    columns = window[:found].T.copy()
+    return Scans(
+        tick_s[:scan], had[:scan], first[: scan + 1], score[:found], columns[0], columns[1], columns[2], strong
+    )

@@ -1,0 +1,30 @@
+"""The prior of clusters for the Bayesian scan: how large, how old and how strong they are before a case is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.area.settings import AreaSettings
+from detectors.kernels.bayes import Prior
+
+RADIUS = (0.02, 0.28, 0.47, 0.6, 0.8)
+"""Radii of zones, as shares of the largest one: a single location, and four rings of about equal steps."""
+OF_RADIUS = (0.10, 0.32, 0.12, 0.28, 0.18)
+"""Weight of each radius."""
+MEAN_AGE_H = 39.0
+"""Mean age of a cluster in hours, as a mean of lifetimes from 6 to 72 hours that are seen at a random moment."""
+RISK = (2.0, 4.0, 8.0, 16.0, 40.0)
+"""Relative risks. The wide range lets a cluster be found by its second and third case."""
+
+
+def cluster_prior(settings: AreaSettings) -> Prior:
+    """Return the prior for an area's durations and largest radius. A duration stands for the ages since the next one."""
+    ends = np.array(settings.durations_h, np.float64)
+    begins = np.concatenate(([0.0], ends[:-1]))
+    return Prior(
+        radius=settings.max_radius_m * np.array(RADIUS),
+        of_radius=np.array(OF_RADIUS),
+        of_duration=np.exp(-begins / MEAN_AGE_H) - np.exp(-ends / MEAN_AGE_H),
+        risk=np.array(RISK),
+        min_cases=settings.min_cases,
+    )

@@ -1,0 +1,161 @@
+"""Usual rates of every location, category and stratum, shrunk towards those of the neighbourhood.
+
+A location's rate is a gamma variable around the kernel mean of its neighbours, without its own cases. Its shares of the
+categories and of the strata are Dirichlet variables around those of its neighbourhood. How far each is shrunk is fitted
+to the counts by maximum likelihood (empirical Bayes: Clayton and Kaldor 1987; Minka 2000).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+from scipy.special import gammaln
+
+from detectors.kernels.bayes import Level, Usual
+
+SMOOTHING_M = 400.0
+"""Standard deviation of the Gaussian that weights neighbours, in metres."""
+FARTHEST = 3.0
+"""Distance beyond which neighbours do not count, in standard deviations."""
+AREA_SHARE = 0.05
+"""Weight of the area's mean in what is likely at a location, so that no rate is zero."""
+AREA_CASES = 5.0
+"""Number of the area's cases that are added to those of a neighbourhood when its shares are worked out."""
+RENEWAL_H = 168
+"""Time after which the rates are renewed, in hours."""
+LEVEL_CASES = 10.0
+"""Number of cases at which the observed and the usual level of an area count the same."""
+HOUR_CASES = 20.0
+"""Number of cases of a category at which its own shares of the strata and those of all categories count the same."""
+
+_Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Neighbourhood:
+    """The weights by which locations count in each other's neighbourhood, each row sums to 1 or is empty, (L, L)."""
+
+    weight: csr_array
+    is_alone: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, points: _Floats) -> Neighbourhood:
+        """Return the weights of locations in metres, (L, 3). A location has no weight in its own neighbourhood."""
+        tree = cKDTree(points)
+        pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
+        others = pairs.row != pairs.col
+        row, col = pairs.row[others], pairs.col[others]
+        close = np.exp(-0.5 * (pairs.data[others] / SMOOTHING_M) ** 2)
+        total = np.bincount(row, weights=close, minlength=len(points))
+        weight = csr_array((close / total[row], (row, col)), shape=(len(points), len(points)))
+        return cls(weight, total == 0)
+
+    def mean(self, cases: _Floats) -> _Floats:
+        """Return the mean of the neighbours' cases, which are (L, n); the area's mean where there is no neighbour."""
+        around = np.asarray(self.weight @ cases)
+        around[self.is_alone] = cases.mean(axis=0)
+        return around
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rates:
+    """Usual rates of an area.
+
+    ``rate``: cases an hour by category, location and stratum, (C, L, S).
+    ``shape``: gamma shape of each category's rate at each location, (C, L).
+    ``place``: share of each location in all cases, (L,).
+    """
+
+    rate: _Floats
+    shape: _Floats
+    place: _Floats
+
+    def usual(self, category: int) -> Usual:
+        """Return the usual rates of a category. Half of the prior weight follows the cases, half is the same anywhere."""
+        return Usual(self.rate[category], self.shape[category], self.place + 1 / len(self.place))
+
+    def level(self, category: int) -> Level:
+        """Return how the level of the area is followed for a category."""
+        return Level(self.rate.sum(axis=(0, 1)), self.rate[category].sum(axis=0), LEVEL_CASES)
+
+    @property
+    def a_day(self) -> float:
+        """Usual cases a day, as a mean over the strata."""
+        return float(self.rate.sum(axis=(0, 1)).mean() * 24)
+
+    @classmethod
+    def of(
+        cls, cases: NDArray[np.int32], in_bucket: NDArray[np.int32], stratum: NDArray[np.int32], around: Neighbourhood
+    ) -> Rates:
+        """Return the rates that counts show.
+
+        ``cases``: by category, location and stratum, (C, L, S), at least one of them.
+        ``in_bucket``, ``stratum``: number of cases and stratum of each bucket, (buckets,). As the oldest case alone
+            shows little, time counts from the bucket by whose end over 1 % of the cases have occurred.
+        """
+        until = np.cumsum(in_bucket)
+        hours = np.bincount(stratum[int(np.argmax(until * 100 > until[-1])) :], minlength=cases.shape[2])
+        number = cases.astype(np.float64)
+        of_category, of_stratum = number.sum(axis=2).T, number.sum(axis=0)
+        total = of_category.sum(axis=1)
+        likely = around.mean(total[:, None])[:, 0]
+        likely = (1 - AREA_SHARE) * likely + AREA_SHARE * total.mean()
+        likely *= total.sum() / likely.sum()
+        shape = _gamma_shape(total, likely)
+        rate = (shape + total) / (shape / likely + 1) / hours.sum()
+        mix, mix_cases = _shares(of_category, around)
+        clock, _ = _shares(of_stratum, around)
+        # How much each stratum differs for each category from all of them together.
+        of_both, all_strata = number.sum(axis=1), of_stratum.sum(axis=0)
+        usual = (all_strata + 0.5) / (all_strata + 0.5).sum()
+        tilt = (of_both + HOUR_CASES * usual) / (of_both.sum(axis=1, keepdims=True) + HOUR_CASES) / usual
+        by_both = clock[None] * tilt[:, None]
+        by_both /= by_both.sum(axis=2, keepdims=True)
+        per_hour = hours.sum() / np.maximum(hours, 1) * (hours > 0)
+        share = mix.T  # (C, L)
+        spread = 1 / (shape + total) + (1 - share) / (share * (mix_cases + total + 1))
+        return cls((rate * share)[:, :, None] * by_both * per_hour, 1 / spread, rate / rate.sum())
+
+
+def _shares(cases: _Floats, around: Neighbourhood) -> tuple[_Floats, float]:
+    """Return each location's shrunk shares, (L, n), and the number of cases at which own and prior shares count alike.
+
+    ``cases``: by location and kind, (L, n).
+    """
+    area = (cases.sum(axis=0) + 0.5) / (cases.sum(axis=0) + 0.5).sum()
+    # The mean is for one neighbour; the weights of some hundred add up to about the cases of fifty.
+    nearby = 50 * around.mean(cases)
+    prior = (nearby + AREA_CASES * area) / (nearby.sum(axis=1, keepdims=True) + AREA_CASES)
+    strength = _concentration(cases, prior)
+    return (cases + strength * prior) / (cases.sum(axis=1, keepdims=True) + strength), strength
+
+
+def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
+    """Return the shape of the gamma rates, from the negative binomial likelihood of the counts."""
+
+    def loss(log_shape: float) -> float:
+        shape = np.exp(log_shape)
+        each = gammaln(shape + cases) - gammaln(shape) + shape * np.log(shape / (shape + likely))
+        return float(-(each + cases * np.log(likely / (shape + likely))).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
+
+
+def _concentration(cases: _Floats, prior: _Floats) -> float:
+    """Return the strength of the prior shares in cases, from the Dirichlet-multinomial likelihood of the counts."""
+    has_some = cases.sum(axis=1) > 0
+    own, prior = cases[has_some], prior[has_some]
+    number = own.sum(axis=1)
+
+    def loss(log_strength: float) -> float:
+        strength = np.exp(log_strength)
+        expected = strength * prior
+        each = (gammaln(expected + own) - gammaln(expected)).sum(axis=1)
+        return float(-(each + gammaln(strength) - gammaln(strength + number)).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 8), method="bounded").x))
