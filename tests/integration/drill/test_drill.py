@@ -104,7 +104,7 @@ def test_a_drill_passes_every_station_and_leaves_nothing_open(chain: Chain) -> N
     assert {each.category for each in alerts} == {"disorder", "all"}
     assert len({each.id for each in alerts}) == 4
     running["webhook"].until(
-        lambda: [status for _, status, _ in chain.desk.accepted].count("resolved") == 4, "the ends are told"
+        lambda: [status for _, status, _ in chain.desk.accepted].count("resolved") == 4, "the ends are sent"
     )
     assert sum(record.key == chain.real.encode() for record in chain.site.read("incidents")) == len(real)
     assert running["worker"].stop() == 0
