@@ -1,4 +1,4 @@
-"""The scorer: finds the clusters of a stream with their members and scores, and tells how rare they are."""
+"""The scorer: finds the clusters of a stream, with their members, their scores and how rare they are."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RecentCases:
         return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Return the incidents of one stream; ``ALL`` has all of them."""
+        """Return the incidents of one stream; the stream ``ALL`` has all of them."""
         if stream == ALL:
             return self
         mine = self.category == stream
@@ -72,9 +72,9 @@ class NullMaximum(msgspec.Struct, frozen=True):
 class Scorer:
     """Scans one stream of the window at a time and scores its clusters.
 
-    With a calibration, the score depends on the load of the stream. Without one it rests on replications, which
-    ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster scored
-    by the last ones comes within ``MARGIN`` of the tier ``watch``.
+    With a calibration, the score depends on the load of the stream. Without a calibration it depends on replications,
+    which ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster
+    scored by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Scorer:
         """Return the stream's clusters with ``weakest_score`` or more, best first.
 
         ``touched``: the locations whose incidents of the stream have changed since its last scan, (n,).
-        ``delays``: reporting delays, from which completeness is learnt.
+        ``delays``: the reporting delays from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -261,5 +261,5 @@ class Scorer:
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:
-    """Return the LLR of a score, a little lowered, so that ties are ranked as in a full scan."""
+    """Return the LLR of a score, slightly lowered, so that ties are ranked as in a full scan."""
     return 0.0 if gumbel is None else max(0.0, gumbel.llr(lowest_score) - 1000 * TIE)

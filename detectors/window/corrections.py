@@ -1,4 +1,4 @@
-"""Corrections of the log's arrival stamps, for the time in which the clock that made them was wrong."""
+"""Corrections of the log's arrival stamps, for the time when the clock behind them was wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ Correction = tuple[int, int]
 class Corrections:
     """The corrections of an area's stamps, in the order of their offsets; none at first.
 
-    A checkpoint holds those that a restart needs: judged again, each record must find the clock that it found before.
+    A checkpoint holds the corrections that a restart needs. After it, each record must be judged by the same clock as
+    before.
     """
 
     def __init__(self, known: tuple[Correction, ...] = ()) -> None:

@@ -13,7 +13,7 @@ around the area is wrong."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """How many alerts a week chance may open, and how many it opened on null histories.
+    """The budget of alerts a week that chance may open, and the rate that it opened on null histories.
 
     ``made_s``: when the calibration was made, in seconds since 1970.
     ``budget``: alerts a week that are allowed.
@@ -28,10 +28,10 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
-    """By how many seconds the clocks around an area on a wall clock are ahead of the time; behind if negative.
+    """By how many seconds the clocks of an area on a wall clock are ahead of the believed time; behind if negative.
 
-    ``area_ahead_s``: its own, by its closed ticks; 0 if they are not ahead. ``is_wrong``: one is off by too much, or an
-    arrival was stamped ahead of the time a moment ago.
+    ``area_ahead_s``: the area's own clock, by its closed ticks; 0 if they are not ahead. ``is_wrong``: whether a clock
+        is off by too much, or a recent stamp was ahead of the believed time.
     """
 
     area_ahead_s: float

@@ -116,7 +116,7 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     if file.places != places_hash(area.locations):
         faults.append("other locations")
     if file.id != file.calibration.digest:
-        faults.append("its id does not fit its content")
+        faults.append("its id must be the hash of its content")
     if len(file.calibration.margins) != len(STREAMS):
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
     return faults
