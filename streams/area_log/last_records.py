@@ -45,12 +45,12 @@ class Standing(NamedTuple):
 
     @property
     def is_new(self) -> bool:
-        """Whether the partition has no record in ``scans``."""
+        """Whether nothing of the partition is recorded yet."""
         return self.own.previous < 0 and not self.own.scans
 
     @property
     def read_from(self) -> int:
-        """The offset of ``incidents`` below which every record is on record."""
+        """The offset of ``incidents`` below which a scan record covers every record."""
         if self.own.read_from is not None:
             return self.own.read_from
         return min((each.next_offset for each in self.scans.values()), default=self.own.next_offset)

@@ -23,14 +23,14 @@ MAX_REQUEST_BYTES = 16 * 2**20
 
 
 def error_text(error: KafkaError, kafka: KafkaSettings) -> str:
-    """Return the text of a Kafka error; if Kafka cannot be reached, with what to do."""
+    """Return the text of a Kafka error. If Kafka cannot be reached, the text also states what to do."""
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
         return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"
     return str(error)
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether an error of either client passes by itself, once Kafka can be reached and is well."""
+    """Return whether an error of either client is temporary: it ends once Kafka can be reached and works."""
     missing = UnknownTopicOrPartitionError, aiokafka.errors.UnknownTopicOrPartitionError
     is_retriable = getattr(error, "retriable", False) or isinstance(error, aiokafka.errors.KafkaTimeoutError)
     return is_retriable and not isinstance(error, missing)
@@ -78,7 +78,7 @@ def group_admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def news_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Arguments of an ``aiokafka.AIOKafkaConsumer`` that has no group and reads only new, committed records."""
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` without a group: only new, committed records."""
     committed_news = {"isolation_level": "read_committed", "auto_offset_reset": "latest"}
     return _connection(kafka) | committed_news | {"enable_auto_commit": False, "request_timeout_ms": ANSWER_MS}
 

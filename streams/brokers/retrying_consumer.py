@@ -1,4 +1,4 @@
-"""A consumer that outlives its broker: every failure of Kafka is logged and waited out."""
+"""A consumer that survives outages: it logs every failure of Kafka and waits until the failure is over."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAUSE_S = 1.0
 
 
 class RetryingConsumer:
-    """A reader that is closed and opened again whenever Kafka fails.
+    """A reader that is closed, and opened again, whenever Kafka fails.
 
     ``fault`` and ``recovery`` are the two lines for ``log``: the first failure, at ``level``, and the first success
     after it. ``failed`` is called after every failure.

@@ -1,4 +1,4 @@
-"""What all commands share: options, failure, progress on standard error, results on standard output."""
+"""Common parts of all commands: options, failure, progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fail(message: object) -> NoReturn:
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """Return a time of the command line. A time without an offset is in UTC."""
+    """Return a time given on the command line. A time without an offset is in UTC."""
     if text is None:
         return None
     try:
@@ -80,7 +80,7 @@ def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[Callable[[], object]]:
-    """Show the number of steps so far, where the total is unknown; yield a function to call at each step."""
+    """Show the number of steps so far if the total is unknown; yield a function to call at each step."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

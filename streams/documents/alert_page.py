@@ -1,4 +1,4 @@
-"""The page ``docs/alerts.md``: the life of an alert, drawn and written from the tracker's table of transitions."""
+"""The page ``docs/alerts.md``: the life of an alert, generated from the tracker's table of transitions."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def silent(line: str) -> None:
 
 
 def prepare(progress: Callable[[str], None] = silent, version: str = KAFKA_VERSION) -> Path:
-    """Return the folder of Kafka's jars; fetch them first (46 jars, 45 MB) if the cache does not hold them.
+    """Return the folder of Kafka's jars. If the cache lacks them, fetch them first (46 jars, 45 MB).
 
     The cache is the folder in the environment variable HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
     a line for each jar. Raises LocalServiceError if the jars cannot be fetched.

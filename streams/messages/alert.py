@@ -1,9 +1,9 @@
-"""An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, in JSON and UTF-8.
+"""A published alert: a GeoJSON Feature in a CloudEvents 1.0 envelope, in JSON and UTF-8.
 
 The bytes depend only on the alert, the area's settings and the configuration hash. So replay, backtest and live running
 can be compared byte for byte. Figures are rounded to six digits, coordinates to 0.1 m. An unknown field is absent,
-never ``null``. What differs from run to run (version, host, offsets, latency) is in :class:`Provenance`, a header of
-the record.
+never ``null``. Whatever differs from run to run (version, host, offsets, latency) is in :class:`Provenance`, a header
+of the record.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
 
 
 class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The last response of each kind to an alert. The fields of a kind that nobody has given are absent."""
+    """The last response of each kind to an alert. Without a response of a kind, its fields are absent."""
 
     acknowledged_by: str | UnsetType = UNSET
     acknowledged_at: Annotated[
@@ -184,7 +184,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
-    """GeoJSON Feature (RFC 7946); its id is the alert's."""
+    """GeoJSON Feature (RFC 7946). Its id is the id of the alert."""
 
     id: str
     geometry: Point
@@ -205,7 +205,7 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that published an event or a scan record.
+    """Describes the run that published an event or a scan record.
 
     These fields can differ between two runs over the same records.
     """
@@ -319,16 +319,16 @@ def read_alert(value: bytes | None) -> AlertEvent:
     """Return the event in a record of the topic ``alerts`` or in an entry in Redis. Unknown fields are ignored.
 
     Raises:
-        msgspec.DecodeError: It is not such an event; the text names the field.
+        msgspec.DecodeError: The record is not such an event; the text names the field.
     """
     return _alert.decode(value)
 
 
 def is_delayed(provenance: bytes | None) -> bool:
-    """Return whether a revision or a scan record was published long after its tick; False without a provenance.
+    """Return whether a revision or a scan record was published long after its tick; False without provenance.
 
     Raises:
-        msgspec.DecodeError: It is not a provenance.
+        msgspec.DecodeError: The header is not a provenance.
     """
     return bool(provenance) and _provenance.decode(provenance).delayed
 

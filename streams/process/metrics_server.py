@@ -23,7 +23,7 @@ MAX_CONNECTIONS = 50
 
 
 class _Server(ThreadingWSGIServer):
-    """A server whose connections end in time, so that idle clients take neither its threads nor its files."""
+    """A server that ends connections in time, so that idle clients use up neither its threads nor its files."""
 
     request_queue_size = 1024
 
@@ -49,7 +49,7 @@ class _Server(ThreadingWSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a connection that broke."""
+        """Log nothing about a broken connection."""
 
     def _end(self, number: int) -> None:
         """End the oldest connections: their threads wake and close them."""

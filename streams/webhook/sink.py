@@ -1,10 +1,10 @@
 """From the topic ``alerts`` to an on-call tool: every change that matters, at least once, in order for each alert.
 
 The sink reads Kafka and not Redis: Kafka is the truth, and a consumer group keeps the position. While the tool or this
-process is away, alerts wait there for as long as the topic and the group's offsets are kept (7 days by Kafka's default,
-after which the group begins at news). The group's offset is committed when everything below it was delivered, passed
-over, or written to ``alerts.undelivered``; a crash between delivery and commit delivers again. An alert that is tried
-again holds back only its own later changes.
+process is away, alerts wait in Kafka for as long as the topic and the group's offsets are kept (7 days by default;
+after that, the group begins at the end). The group's offset is committed when everything below it was delivered, passed
+over, or written to ``alerts.undelivered``. After a crash between delivery and commit, a record is delivered again. An
+alert that is tried again delays only its own later changes.
 
 The alert of a delayed revision waits until the worker has caught up, and is then delivered once, if it is still open.
 Its first delayed record holds the offset back. The offset's metadata names the open alerts that the tool knows
@@ -95,7 +95,7 @@ class WebhookSink:
         self._asked_s = 0.0
 
     def not_ready(self) -> str | None:
-        """Return why nothing is read at present; None while alerts are read."""
+        """Return why no alerts are read at the moment; None while they are read."""
         return self._away
 
     def stalled(self) -> str | None:

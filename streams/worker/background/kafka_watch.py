@@ -1,4 +1,4 @@
-"""Detects that Kafka does not answer. A worker's clients wait for it in silence, or report it only in their logs."""
+"""Detects that Kafka does not answer. The worker's clients only wait for it, or report it only in their logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class KafkaWatch(BackgroundThread):
     """A thread that asks Kafka every ``ASK_S`` for the end offsets of the ``owned`` partitions, or of all if none.
 
-    The worker's clients do not depend on it: they wait for Kafka and go on when it is back.
+    The worker's clients do not depend on this thread: they wait for Kafka and continue when it is back.
     """
 
     def __init__(

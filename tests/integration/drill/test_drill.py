@@ -127,7 +127,7 @@ def test_an_on_call_tool_that_refuses_is_named(chain: Chain) -> None:
     chain.desk.answers = defaultdict(lambda: deque([Answer(400)] * 9))
     code, result, _ = chain.drill("--no-console")
     assert (code, result["stopped_at"]) == (1, "webhook")
-    assert "the on-call tool did not take it" in result["reason"]
+    assert "the on-call tool did not accept the notification" in result["reason"]
 
 
 def test_a_real_area_is_refused(chain: Chain) -> None:
