@@ -32,7 +32,7 @@ RepeatKernel = Literal["disc", "exponential", "power_law"]
 LONGEST_DELAY_S = 86_400
 SPACING_M = 1_000.0
 SPACING_S = 3 * 86_400
-"""Least distance between two clusters, in metres or in seconds: either is enough."""
+"""Smallest distance between two clusters, in metres or in seconds: one of the two is enough."""
 _ATTEMPTS = 100
 
 _Floats = NDArray[np.float64]

@@ -96,7 +96,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = 
     (AlertState.EASING, Event.TAKEN): (AlertState.EASING, Reason.TAKEN),
     (AlertState.EASING, Event.NOTED): (AlertState.EASING, Reason.OUTCOME_NOTED),
 }
-"""The next state and the reason of the revision. A reason of None means that nothing is new: no revision is made."""
+"""The next state and the reason of the revision. A reason of None means that there is no revision."""
 
 TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
 

@@ -19,7 +19,7 @@ from detectors.scan.significance import TIERS, Chance, Nominal, Tier
 from detectors.window.zone_profile import ZoneProfile
 
 EVENT_OF: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
-"""The event that each response brings to its alert."""
+"""The event of each action of a response."""
 
 
 class Followed(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from detectors.area.incident import Incident
 
 EARTH_RADIUS_M = 6_367_000.0
-"""Radius of the sphere on which distances are measured, in metres; SaTScan's (docs/method.md section 3)."""
+"""Radius of the sphere on which distances are measured, in metres, as in SaTScan (docs/method.md section 3)."""
 
 
 def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:

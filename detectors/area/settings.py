@@ -51,7 +51,7 @@ CATEGORY_MAP: dict[str, Category] = {
     "violence-and-sexual-offences": Category.VIOLENCE,
     "violent-crime": Category.VIOLENCE,
 }
-"""A source's category word -> category. All words of data.police.uk, of its service and its files, are built in."""
+"""Category word of a source -> category. All words in the service and the files of data.police.uk are built in."""
 
 
 @functools.lru_cache(maxsize=4096)

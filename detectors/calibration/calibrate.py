@@ -35,9 +35,9 @@ PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT
 """How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
 LOWEST = 0.0
-"""Lower bound for the score at which alerts open, whatever the budget. Most scans reach this score by chance."""
+"""Lower bound for the score at which alerts open, for any budget. Most scans reach this score by chance."""
 MARGIN = 0.5
-"""How far below the opening score of the first block clusters of all blocks are kept, as a score."""
+"""Difference in score from the opening score of the first block, down to which clusters of all blocks are kept."""
 HIGHEST = 1e4
 """Upper bound for the score at which alerts open."""
 NO_CLUSTER = "history: chance brings hardly any cluster; there are too few incidents or too few locations"

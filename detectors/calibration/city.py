@@ -26,9 +26,9 @@ FARTHEST = 3.0
 CITY_SHARE = 0.05
 """Weight of the area's mean in a location's prior, so that no rate is zero."""
 HOUR_CASES = 20.0
-"""Number of cases that an hour of the week needs for its own mean to count as much as its stratum's."""
+"""Number of cases at which the mean of an hour of the week counts as much as the mean of its stratum."""
 SWING = 0.2
-"""Share by which null histories rise and fall over a year, so that the score knows levels that the past lacks."""
+"""Share by which null histories rise and fall over a year, so that the score covers levels that the past lacks."""
 YEAR_H = 365.25 * 24
 BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
 """Strata of one hour of the week each."""

@@ -16,9 +16,9 @@ from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of
 from detectors.scan.significance import Gumbel
 
 CENSORED = 0.5
-"""LLR up to which a maximum is only known to be small. A stream with hardly any cases has no window at all."""
+"""LLR below which a maximum counts as censored. A stream with hardly any cases has no window at all."""
 FEWEST_MAXIMA = 50
-"""Least number of maxima above ``CENSORED`` that a fit needs."""
+"""Smallest number of maxima above ``CENSORED`` for a fit."""
 SHRINKAGE = 1e-4
 """Penalty on the square of every coefficient. It gives no weight to loads that hardly vary."""
 

@@ -29,7 +29,7 @@ from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
 MARGIN = 2.0
-"""How far below the tier ``watch`` a score still leads to fresh replications, since the last ones can be old."""
+"""Difference in score below the tier ``watch`` within which new replications are made, since the last can be old."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

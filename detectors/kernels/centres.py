@@ -10,7 +10,7 @@ from detectors.kernels import ratio
 from detectors.kernels.ratio import HAIR, LANES, Cases, Counts, Flags, Floats, Offsets, Rows, compiled
 
 VAST = 1e280
-"""Number of cases that stands for an infinite total, in formulas in which infinity gives NaN."""
+"""Number of cases used for an infinite total in formulas in which infinity gives NaN."""
 
 
 @compiled

@@ -15,10 +15,10 @@ import numpy as np
 from detectors.kernels.ratio import HAIR, LANES, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
 SLACK = 0.05
-"""How far below the floor, as an LLR, a centre's windows can be for the centre to be searched after every incident."""
+"""Difference in LLR below the floor within which a centre is searched after every incident."""
 
 LARGEST = 64
-"""Largest number of cases for which the limit of the expected count is worked out in advance."""
+"""Largest number of cases for which the limit of the expected count is computed in advance."""
 
 ROOT_STEPS = 50
 """Upper bound for the steps of Newton's method. Each step nearly doubles the number of correct digits."""

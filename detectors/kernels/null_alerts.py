@@ -79,8 +79,8 @@ _WHOLE = ("opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "cen
 _ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 
-``quiet_s`` is the time since when it has no cluster, ``age`` its rank among the alerts that are not over. Alerts are
-records, because a compiled function takes one array of records faster than an array for each field.
+``quiet_s`` is the time since which the alert has had no cluster, ``age`` its rank among the alerts that have not ended.
+Alerts are records, because a compiled function takes one array of records faster than an array for each field.
 """
 _Records = NDArray[np.void]
 _Record = Any

@@ -19,10 +19,10 @@ from detectors.models.expected import Expected
 from detectors.scan.cylinders import Best, best_windows
 
 SLACK = 2.0
-"""How far below the floor, as an LLR, a scan looks, so that its bounds save later scans of the same centres."""
+"""Difference in LLR below the floor down to which a scan searches. Its bounds then save later scans of centres."""
 
 MANY = 64
-"""If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be anyway."""
+"""If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be scanned anyway."""
 
 NO_PLACE = np.zeros(0, np.int64)
 

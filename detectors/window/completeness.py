@@ -20,7 +20,7 @@ from detectors.kernels.window import arrived
 from detectors.window.sliding import ALL, SlidingWindow
 
 NEEDED = 100
-"""Least number of delays for a result. With fewer, the standard error of a share can be above .05."""
+"""Smallest number of delays for a result. With fewer, the standard error of a share can be above .05."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

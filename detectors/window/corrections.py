@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 Correction = tuple[int, int]
-"""An offset, and by how many seconds the stamps from there on are ahead of the time; behind it if negative."""
+"""An offset, and by how many seconds the stamps from there on are ahead of the time (behind if negative)."""
 
 
 class Corrections:

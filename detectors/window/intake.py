@@ -14,10 +14,10 @@ from detectors.window.corrections import Correction, Corrections
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
 
 OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
-"""The seven things that can become of a record, in the words of :class:`Accounts`."""
+"""The seven outcomes of a record, as :class:`Accounts` names them."""
 
 Refused = tuple[int, Refusal]
-"""The offset of a record that cannot be taken, and why."""
+"""The offset of a refused record, and the refusal."""
 
 
 class Accounts(msgspec.Struct):

@@ -13,7 +13,7 @@ from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.window.sliding import ALL, SlidingWindow
 
 LONGEST_H = 168
-"""Longest silence that is looked for, in hours. An area with too few incidents in this time is never silent."""
+"""Longest silence that is detected, in hours. An area with too few incidents in this time is never silent."""
 
 
 def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:

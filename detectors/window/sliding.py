@@ -26,11 +26,11 @@ ALL = 4
 OTHER = 5
 """Index of the category of incidents that are kept by id but not scanned."""
 UNMAPPED = 6
-"""Index of the category of a word that the settings do not know. Its incidents are kept like those of ``OTHER``."""
+"""Index for category words that the settings do not know. Its incidents are kept like those of ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
 MISSING, ELSEWHERE = -2, -3
-"""Location of a version that names none, and of one outside the area. Such a version takes that of the version held."""
+"""Location of a version without one, and of one outside the area. Both get the location of the version held."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)

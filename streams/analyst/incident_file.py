@@ -30,7 +30,7 @@ from streams.analyst.deliveries import FileRow, RefusedDelivery, without_truncat
 from streams.messages.incident import TICK_HEADER
 
 NEAR_M = 50_000.0
-"""Largest distance from the median coordinate, in metres: rows at (0, 0) or in other states are no part of the city."""
+"""Largest distance from the median coordinate, in metres: rows at (0, 0) or in other states are not in the city."""
 
 _ALIASES = {"seen_at": "reported_at", "op": "status"}
 _STATUS = {"snapshot": "active", "insert": "active", "update": "active", "delete": "cancelled"}

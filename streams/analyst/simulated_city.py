@@ -19,7 +19,7 @@ from detectors.simulation import City, InjectedCluster, Injection, Simulated
 from streams.process.strict_json import StrictDecoder
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
-"""Begin of simulated time, a Monday."""
+"""Beginning of simulated time, a Monday."""
 
 HISTORY_DAYS = 84
 RESOLUTION = 9

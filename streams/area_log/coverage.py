@@ -22,7 +22,7 @@ from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, decode_partition, partition_key
 
 FORMER_S = 1.0
-"""Time for which a record of a former version, which does not say what it covers, counts as the last one, in seconds.
+"""Time for which a record of an earlier version, which lacks ``next_alert``, counts as the last one, in seconds.
 """
 
 

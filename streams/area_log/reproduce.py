@@ -24,7 +24,7 @@ from streams.messages.scan import Ids, ScanRecord, encode, scan_record
 from streams.process.strict_json import StrictDecoder
 
 SHOWN = 200
-"""Largest number of characters shown of a figure."""
+"""Largest number of characters of a figure that are shown."""
 
 
 class Difference(msgspec.Struct, frozen=True):

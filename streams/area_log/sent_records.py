@@ -21,7 +21,7 @@ from streams.messages.scan import ScanRecord
 from streams.process.strict_json import StrictDecoder
 
 POLL_S = 0.5
-"""Interval between two looks at the scan records, in seconds."""
+"""Interval between two reads of the scan records, in seconds."""
 
 Offsets = Mapping[int, set[int]]
 """Offsets in the topic ``incidents``, by partition."""

@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away", "clock"]
-"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock
-around the area is wrong."""
+"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock of
+the area, its worker or its broker is wrong."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):

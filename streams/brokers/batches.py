@@ -29,7 +29,7 @@ id and epoch, sequence, number of records. The records follow."""
 LENGTH = struct.Struct(">qi")
 """The part of the head that the length does not count: base offset and length."""
 MAGIC_AT = 16
-"""Position of the byte that states the format of a batch. Those before 2 have no headers and are left to the client."""
+"""Position of the byte that states the format of a batch. Formats before 2 have no headers; the client reads them."""
 CODEC = 0x07
 """The bits of the attributes that name the codec."""
 READABLE = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")

@@ -84,7 +84,7 @@ DECODERS: dict[int, Callable[[bytes], bytes]] = {
     3: lz4_decode,
     4: zstd_decode,
 }
-"""By the number of the codec in the attributes of a batch."""
+"""The functions by the number of the codec in the attributes of a batch."""
 
 
 def _install() -> None:

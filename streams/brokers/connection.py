@@ -13,11 +13,10 @@ from streams.configuration.tls import tls
 BOOTSTRAP_MS = 10_000
 """Time limit for a command to find Kafka, in milliseconds."""
 ANSWER_MS = 15_000
-"""Time limit for an answer to a process that must not fall silent, in milliseconds: so long does a connection last that
-is dead without a word. With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group is kept
-waiting for up to 13 s."""
+"""Time limit for Kafka's answer to a long-running process, in milliseconds: a dead connection is given up after it.
+With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group waits for up to 13 s."""
 UNCOMMITTED: dict[str, object] = {"isolation_level": "read_uncommitted"}
-"""Isolation for `incidents`: every reader must see the log that Faust's consumer sees."""
+"""Isolation for `incidents`: every reader must see the same log as Faust's consumer."""
 MAX_REQUEST_BYTES = 16 * 2**20
 """Size limit for a record, in bytes: a scan record holds all open alerts, a settings record all locations."""
 

@@ -28,7 +28,7 @@ STALLED_S = 60.0
 POLL_MS = 500
 """Longest wait for records, in milliseconds."""
 FIRST_STEP, LONGEST_STEP = 64, 1024
-"""Number of offsets of the first and the longest step backwards; each step is twice as long as the one before."""
+"""Number of offsets in the first and in the longest step backwards. Each step is twice as long as the previous one."""
 
 
 def read_log(

@@ -16,16 +16,16 @@ from streams.brokers.connection import ANSWER_MS
 from streams.configuration.kafka import KafkaSettings
 
 TIMEOUT_MS = 5000
-"""Time limit for a short question to Kafka, in milliseconds."""
+"""Time limit for a short request to Kafka, in milliseconds."""
 RECONNECT_MS = 1000
-"""Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for as
-long after Kafka has come back."""
+"""Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for 30
+s after Kafka has come back."""
 TIMEOUTS: dict[str, object] = {
     "bootstrap_timeout_ms": TIMEOUT_MS,
     "reconnect_backoff_max_ms": RECONNECT_MS,
     "request_timeout_ms": ANSWER_MS,
 }
-"""Arguments of a reader that must not wait for Kafka for long."""
+"""Arguments of a reader that waits for Kafka only briefly."""
 PAUSE_S = 1.0
 """Wait before a failed consumer is opened again, in seconds."""
 

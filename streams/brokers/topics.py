@@ -19,9 +19,9 @@ REJECTED_RETENTION_MS = 7 * DAY_MS
 MARGIN_DAYS = 7
 """Retention beyond two windows, in days, for an outage."""
 KEPT_TIMES = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
-"""Settings of a topic whose records keep the time that they come with, even if a clock that was ahead gave it."""
+"""Settings of a topic whose records keep their senders' times, even times from a clock that was ahead."""
 BOUNDS = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
-"""Settings of a topic that have a bound; the others must be equal."""
+"""Settings of a topic that have a bound. The other settings must be equal."""
 
 
 class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):

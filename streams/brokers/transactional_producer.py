@@ -14,7 +14,7 @@ ANSWER_S = 25.0
 """Time limit for Kafka to answer, in seconds. It is below the 30 s after which the library turns a missing answer into
 an error without a type, and below the 60 s after which Kafka ends a transaction."""
 POLL_S = 0.001
-"""Time between two looks at whether a new epoch has come, in seconds."""
+"""Interval between two checks whether a new epoch has come, in seconds."""
 
 
 class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library is untyped

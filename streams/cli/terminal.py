@@ -29,9 +29,9 @@ TABLE_WIDTH = 160
 """Width of a table outside a terminal, in characters."""
 
 config_option = click.option("--config", type=EXISTING_FILE, help="Configuration file (default: the environment only).")
-area_option = click.option("--area", help="Area of the configuration; needed if it has several.")
+area_option = click.option("--area", help="Area of the configuration; required if there are several.")
 from_option = click.option("--from", "from_", type=str, metavar="TIME", help="RFC 3339; a date alone is midnight UTC.")
-to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows from then on are left out.")
+to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows at or after this time are left out.")
 
 speed_option = click.option(
     "--speed",
@@ -47,7 +47,7 @@ wait_option = click.option(
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="Seconds without news until the wait for what became of the records ends; 0: do not wait.",
+    help="Seconds without change after which the wait for the records' outcomes ends; 0: do not wait.",
 )
 
 

@@ -15,9 +15,9 @@ from uvicorn.protocols.utils import get_remote_addr
 from streams.console.metrics import Closed
 
 PATIENCE_S = 20.0
-"""Time limit for a client to send a request, and to take what it is sent, in seconds."""
+"""Time limit for a client to send a request, and to read what the server sends, in seconds."""
 MAX_CONNECTIONS = 1000
-"""Largest number of connections; fewer where the process can open less than twice as many files."""
+"""Largest number of connections; fewer if the process can open fewer than twice as many files."""
 
 
 class Connections:

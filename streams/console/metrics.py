@@ -12,7 +12,7 @@ ResponseOutcome = Literal["accepted", "refused"]
 """Outcomes of sending a response to Kafka."""
 
 Closed = Literal["slow", "displaced", "refused"]
-"""Why a connection was closed early: its client was too slow, it gave way to a newcomer, or none could give way."""
+"""Why a connection was closed early: slow client, displaced by a new connection, or no other could be displaced."""
 
 Unreadable = Literal["alert", "change", "heartbeat", "usual"]
 """Kinds of values in Redis: an alert, an entry of a Redis stream of changes, a heartbeat, the usual intensity."""

@@ -28,7 +28,7 @@ class Problem(msgspec.Struct, frozen=True):
 class ShownProperties(AlertProperties, frozen=True, kw_only=True):
     """The properties of the alert's event, and the properties that the console adds."""
 
-    delayed: Annotated[bool, Meta(description="published long after its tick: not news, do not sound")]
+    delayed: Annotated[bool, Meta(description="published long after its tick: no news, so do not sound")]
     recurrence_interval: Annotated[str, Meta(description="recurrence_interval_days as text, such as 90 days")]
     place: Annotated[str | UnsetType, Meta(description="nearest street and beat in the operator's layers")] = UNSET
 
@@ -79,7 +79,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     alert: ShownAlert
     explanation: Annotated[str, Meta(description="in plain English")]
-    cells: Annotated[Cells, Meta(description="the locations of its zone")]
+    cells: Annotated[Cells, Meta(description="the locations of the alert's zone")]
     related: Annotated[
         list[str], Meta(description="ids of alerts that it split from, merged into or shares incidents with")
     ]

@@ -30,9 +30,9 @@ class Source(ABC):
     title: str
     cells: tuple[str, ...]
     baseline_days: int
-    """Days of history after which alerts can open. They are reached at the end of the history."""
+    """Days of history after which alerts can open; the history of the demo is that long."""
     is_invented: bool
-    """Whether its streets and beats must be invented too."""
+    """Whether streets and beats must be invented too."""
     speed: float
     """Hours of city time per second."""
 

@@ -17,7 +17,7 @@ BACKGROUND = 90
 """Number of incidents in the ``BACKGROUND_H`` hours before the cluster."""
 CLUSTER = 14
 QUIET_H = 12
-"""Hours after the cluster in which nothing comes, so that its alert ends."""
+"""Hours after the cluster without an incident, so that its alert ends."""
 
 
 class Invented(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from streams.drill.stations import SignIn, Stations
 from streams.messages.scan import ScanRecord
 
 POLL_S = 0.1
-"""Interval between two looks at a station, in seconds."""
+"""Interval between two checks of a station, in seconds."""
 
 T = TypeVar("T")
 

@@ -45,7 +45,7 @@ class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
     at: Annotated[datetime, Meta(tz=True, description="when, by the sender's clock")]
     outcome: Annotated[
         response.Outcome | UnsetType,
-        Meta(description="what came of the alert; given with the action outcome, and with no other"),
+        Meta(description="what became of the alert; only with the action outcome"),
     ] = UNSET
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from streams.process.strict_json import StrictDecoder
 NO_DIGEST = ""
 
 Raw = tuple[bytes | None, ...]
-"""An input record as digests cover it: key, value, arrival and tick header. :func:`raw` makes it."""
+"""The parts of an input record that digests cover: key, value, arrival and tick header. :func:`raw` makes it."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

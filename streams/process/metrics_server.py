@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 """Time limit for a connection, from its first byte to its last, in seconds."""
 MAX_CONNECTIONS = 50
-"""Largest number of connections, each of which has a thread. A newcomer displaces the oldest."""
+"""Largest number of connections, each of which has a thread. A new connection displaces the oldest one."""
 
 
 class _Server(ThreadingWSGIServer):

@@ -40,7 +40,7 @@ TIMEOUT_S = 2.0
 
 PASSING = (BusyLoadingError, ClusterDownError, MasterDownError, OutOfMemoryError, TryAgainError)
 PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")
-"""Errors that pass without a change of the configuration, or by more memory or disk: as types, or by the first word."""
+"""Temporary errors, and errors that more memory or disk ends, without a new configuration: types, or first words."""
 
 
 class RedisLost(Exception):

@@ -30,7 +30,7 @@ from streams.messages.alert import Latitude, Longitude
 from streams.process.strict_json import StrictDecoder
 
 SPEAKING_TIERS = TIERS[TIERS.index(Tier.ALERT) :]
-"""Tiers whose revisions go to the channel and sound on the console's page, unless they are delayed."""
+"""Tiers whose revisions go to the channel and sound on the console's page, except delayed revisions."""
 
 
 class Point(msgspec.Struct):

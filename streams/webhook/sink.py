@@ -48,15 +48,15 @@ POLL_MS = 500
 PAUSE_S = 1.0
 """Wait before a failed session begins again, in seconds."""
 SETTLE_S = 0.1
-"""Time between two looks at whether partitions are assigned, or a revision covered, in seconds."""
+"""Interval between two checks whether partitions are assigned, or a revision is covered, in seconds."""
 STALLED_S = 120.0
 """Time limit without progress, in seconds."""
 UNSETTLED_S = 60.0
 """Time limit for the assignment of partitions, in seconds."""
 ASK_S = 5.0
-"""Interval between two questions to Kafka, and time limit for each and for a commit, in seconds."""
+"""Interval between two requests to Kafka, and time limit for each and for a commit, in seconds."""
 LEAVE_S = 5.0
-"""Time limit for each of the three steps of leaving, in seconds, for when Kafka is away."""
+"""Time limit for each of the three steps of leaving, in seconds, in case Kafka is away."""
 MAX_IN_FLIGHT = 1000
 """Largest number of notifications that wait in memory; the others wait in Kafka."""
 

@@ -43,7 +43,7 @@ from streams.worker.metrics import Metrics
 DONE, FAILED, FENCED = 0, 1, 3
 """Exit codes: drained; something failed; another worker has the partition or the instance id."""
 OBSERVE_S = 0.5
-"""Time between two looks at how far each partition is read, in seconds."""
+"""Interval between two checks how far each partition is read, in seconds."""
 DRAIN_S = 20.0
 """Time limit for the engine to put the last ticks on record, in seconds."""
 LEAVE_S = 20.0
@@ -53,7 +53,7 @@ SUSPEND_S = 3.0
 REBUILDS = 4
 """Largest number of partitions that are rebuilt at a time."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
-"""Waits between two attempts to rebuild a partition while Kafka is away, in seconds: the first, and the longest."""
+"""First and longest wait between two attempts to rebuild a partition while Kafka is away, in seconds."""
 SAME_GENERATION = 3
 """Largest number of assignments within one generation of the group. With more, another worker keeps joining under our
 instance id."""
@@ -86,7 +86,7 @@ EXPECTED = (
 """Failures that need no traceback."""
 
 WAITED_OUT = (AbortedError, UnassignedError)
-"""Failures of a rebuild after which it is tried again, beside those of Kafka that pass by themselves."""
+"""Failures of a rebuild after which it is tried again, besides temporary failures of Kafka."""
 
 
 class Owned:

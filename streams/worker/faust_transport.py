@@ -33,7 +33,7 @@ FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
 METADATA_MS = 20_000
 """Time after which the consumer asks again which topics and partitions there are, in milliseconds. With the client's
-own 5 minutes, a topic that is created again stays unread for as long."""
+own 5 minutes, a topic that is created again stays unread for 5 minutes."""
 
 Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
 

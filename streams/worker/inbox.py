@@ -20,14 +20,14 @@ from streams.messages.records import Headers
 from streams.process.clock import MACHINE, Clock
 
 SETTLED_S = 1.0
-"""Time without a record after which a consumer at the end of the log has brought everything, in seconds."""
+"""Time without a record after which a consumer at the end of the log has delivered everything, in seconds."""
 LIMIT_BYTES = 64 * 2**20
 """Largest total size of the waiting records, in bytes."""
 BURST = 10_000
 """Largest number of records that are acknowledged at a time."""
 PAUSE_S = 0.05
-"""Time between two such bursts, in seconds. What was held back can be millions of records: all at once, they would hold
-up the event loop, and Faust would keep each of their offsets until its next commit."""
+"""Interval between two such bursts, in seconds. Millions of records can have been held back. All at once, they would
+block the event loop, and Faust would keep each of their offsets until its next commit."""
 
 
 class Record(NamedTuple):

@@ -24,7 +24,7 @@ HEALTH_S = 5.0
 PAUSE_S = 0.5
 """Pause between attempts to read Redis after a failure, in seconds."""
 QUEUE = 500
-"""Largest number of events that wait for a viewer. One that falls further behind is disconnected and resumes."""
+"""Largest number of events that wait for a viewer. A viewer that falls further behind is disconnected and resumes."""
 
 log = logging.getLogger(__name__)
 

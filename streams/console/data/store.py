@@ -23,7 +23,7 @@ from streams.redis_copy.keys import area_key, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
-"""Longest wait of one read for news, in milliseconds. The console notices a lost connection after about this time."""
+"""Longest wait of one read for changes, in milliseconds. The console notices a lost connection after about as long."""
 BATCH = 200
 MAX_CHANGES = 5000
 """Largest number of an area's latest changes that one request reads."""
@@ -36,7 +36,7 @@ Scalar = bool | int | float | str | None
 Flat = Scalar | list[Scalar] | dict[str, Scalar]
 Nested = Scalar | list[Flat] | dict[str, Flat]
 Property = Scalar | list[Nested] | dict[str, Nested]
-"""A property of an alert, also one of a newer worker: JSON of few levels."""
+"""A property of an alert, even one that only newer workers write: JSON of few levels."""
 
 
 class _Feature(msgspec.Struct):

@@ -43,7 +43,7 @@ UNUSABLE = (
     RecursionError,
     shapely.errors.ShapelyError,
 )
-"""Errors of a file whose geometry is none; shapely raises what Python does on the way."""
+"""Errors of a file with an invalid geometry. Shapely also raises Python's own errors."""
 
 
 class Layer(NamedTuple):

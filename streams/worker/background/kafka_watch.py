@@ -15,7 +15,7 @@ from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
 ASK_S = 2.0
-"""Interval between two questions to Kafka, in seconds."""
+"""Interval between two requests to Kafka, in seconds."""
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,13 @@ from streams.process.clock import MACHINE, Clock
 from streams.worker.metrics import Metrics
 
 WINDOWS = 2
-"""Past that a calibration learns from, in windows; the log keeps as much."""
+"""Length of the past from which a calibration learns, in windows. The log is kept for as long."""
 SHORTEST = 0.9
-"""Lower bound for the length of that past, as a share of the past behind the calibration in use."""
+"""Lower bound for the length of that past, as a share of the past of the calibration in use."""
 ASK_S = 60.0
-"""Interval between two looks for areas that are due, in seconds."""
+"""Interval between two checks for areas that are due, in seconds."""
 AGAIN_S = 7200.0
-"""Wait before an area is calibrated again, in seconds: longer than the hour after which a new calibration holds."""
+"""Wait before an area is calibrated again, in seconds: longer than the hour after which a new calibration is in use."""
 NICENESS = 19
 """Niceness of the process that calibrates: detection goes first."""
 

@@ -37,16 +37,16 @@ from streams.redis_copy.contents import RedisCopy, RedisLost
 from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
-"""Time that a key of Redis outlives the records it was made from, in seconds."""
+"""Time for which a key of Redis outlives the records from which it was made, in seconds."""
 POLL_MS = 500
 """Longest wait for records, in milliseconds."""
 PAUSE_S = 1.0
 """Wait before Redis is tried again, in seconds."""
 UNCOVERED_S = 0.05
-"""Wait before a revision that no scan record covers is looked at again, in seconds."""
+"""Wait before a revision that no scan record covers is checked again, in seconds."""
 ROUND = 6
-"""Number of heartbeats in which every alert of an area is compared once, and in which the area is mended at most once:
-where Redis evicts all the time, the feeder must not do nothing but read again."""
+"""Number of heartbeats in which every alert of an area is compared once, and the area is repaired at most once.
+Otherwise, if Redis evicts all the time, the feeder would only read again."""
 SLICE = 100
 """Number of alerts that one call of Redis compares; it takes about 1 ms."""
 

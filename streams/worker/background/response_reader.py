@@ -21,9 +21,9 @@ from streams.process.background_thread import BackgroundThread
 from streams.worker.engine.partition import Partition
 
 POLL_MS = 500
-"""Longest wait for records, or for the engine before the next look at whether to stop, in milliseconds."""
+"""Longest wait for records, or for the engine before the next check whether to stop, in milliseconds."""
 POLL_RECORDS = 200
-"""Largest number of responses that are handed over at once."""
+"""Largest number of responses that are passed on at once."""
 
 log = logging.getLogger(__name__)
 

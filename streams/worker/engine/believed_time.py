@@ -12,14 +12,14 @@ from statistics import median_low
 from typing import NamedTuple
 
 CLOCKS_S = 30.0
-"""Largest difference of two clocks that counts as none, in seconds: Kafka can take so long to stamp a record."""
+"""Largest difference of two clocks that is ignored, in seconds: Kafka can take that long to stamp a record."""
 OWN_AHEAD_S = 300.0
-"""How far the records' own times must be past a clock that is behind, in seconds: a source's clock may be ahead by as
-much (``max_ahead_s``)."""
+"""Time by which the records' own times must be past a clock for it to count as behind, in seconds. A source's clock can
+be ahead by as much (``max_ahead_s``)."""
 ASK_S = 10.0
-"""Time between two looks at the broker's clock while it differs from the worker's, in seconds."""
+"""Interval between two readings of the broker's clock while it differs from the worker's, in seconds."""
 STAMPS, OWN_TIMES = 3, 16
-"""Number of stamps, and of records' own times, that are compared: a single wrong stamp moves no clock."""
+"""Number of stamps, and of records' own times, that are compared, so that a single wrong stamp moves no clock."""
 
 
 class Reading(NamedTuple):

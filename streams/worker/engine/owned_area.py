@@ -23,11 +23,11 @@ from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
 QUIET_S = 2
-"""Wall clock: time after which a tick that has ended closes without a later record, in seconds."""
+"""Time after which an ended tick of a wall clock closes without a later record, in seconds."""
 MERGE_S = 2.0
-"""Behind on the wall clock: time over which records are gathered into one tick, in seconds."""
+"""Time over which an area on a wall clock that is behind gathers records into one tick, in seconds."""
 USUAL_S = 10.0
-"""Shortest time between two counts of what is usual, in seconds: in a replay, hours pass within it."""
+"""Shortest time between two counts of the usual figures, in seconds. In a replay, hours pass within it."""
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from streams.worker.engine.believed_time import CLOCKS_S, BelievedTime, Reading
 from streams.worker.engine.owned_area import OwnedArea
 
 LEAP_S = 60.0
-"""Time for which a clock is called wrong after a single stamp that was off, in seconds. Further ones within it are not
-logged."""
+"""Time for which a clock is reported as wrong after a single wrong stamp, in seconds. More such stamps in that time are
+not logged."""
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from streams.configuration.kafka import KafkaSettings, Topic
 from streams.messages.scan import PartitionRecord
 
 INPUTS: tuple[Topic, ...] = ("incidents", "responses")
-"""The topics whose identity is on record: what was read of a former topic says nothing about a new one."""
+"""The topics whose identity is recorded, because positions in an earlier topic mean nothing in a new one."""
 ANOTHER = "is not the topic that was read before"
-"""What is wrong with a topic whose identity is not the one on record."""
+"""The fault of a topic whose identity is not the recorded one."""
 
 log = logging.getLogger(__name__)
 

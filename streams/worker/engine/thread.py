@@ -32,12 +32,13 @@ STEP_S = 0.2
 STEP_RECORDS = 5000
 """Largest number of records in a step."""
 STEP_TICKS = 200
-"""Number of results, of ticks and responses, that wait for a commit at which a step ends."""
+"""Number of waiting results (of ticks and responses) at which a step ends with a commit."""
 IDLE_S = 0.1
-"""Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
+"""Interval between two checks for records while idle, in seconds: a wake-up for each costs more than the record."""
 ABORTS = 3
-"""Number of aborted transactions of a partition at which the engine fails. A commit between them begins the count
-again, and so does a rebuild that had to wait for Kafka. One that Kafka could not write at the time does not count."""
+"""Number of aborted transactions of a partition at which the engine fails. A commit between them starts the count
+again, and so does a rebuild that had to wait for Kafka. A transaction that Kafka could not write at the time does not
+count."""
 
 log = logging.getLogger(__name__)
 
