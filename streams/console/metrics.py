@@ -21,7 +21,7 @@ VIEWERS = Gauge("hotspots_console_viewers", "Open event streams: one for each pa
 REDIS_UP = Gauge("hotspots_console_redis_up", "1 while the console can read the alerts in Redis, else 0.", ())
 CLOSED = Counter(
     "hotspots_console_connections_closed_total",
-    "Connections closed early, by reason: slow (the client kept the console waiting), displaced by a newcomer, or "
+    "Connections closed early, by reason: slow (the client kept the console waiting), displaced by a new one, or "
     "refused because every other one was in use.",
     ("reason",),
 )

@@ -87,7 +87,7 @@ class WebhookSink:
         self._known: dict[TopicPartition, KnownAlerts] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._untaken: dict[TopicPartition, int] = {}  # offset of the first record that was read and not yet taken
-        self._consumer: AIOKafkaConsumer | None = None  # of this session: a former one may still be stopping
+        self._consumer: AIOKafkaConsumer | None = None  # of this session: an earlier one may still be stopping
         self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"

@@ -94,7 +94,7 @@ def _with_alerts(
     """Return the partition's position, with the revisions that lack a scan record. All their writers have ended."""
     consumer.assign([alerts])
     first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
-    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
+    if own.next_alert is None or end < own.next_alert:  # an earlier version wrote them, or the topic is new
         return structs.replace(own, next_alert=end, torn=())
     found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
     if not (torn := [record.offset for record in found]):
