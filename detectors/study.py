@@ -199,7 +199,7 @@ def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
 def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.float64]:
     """Return the totals with which the spans within ``begin`` to ``end`` are compared.
 
-    Rows are a span's begin, columns its length less one.
+    Rows are a span's first interval, columns its length less one.
     """
     totals = np.zeros((end - begin, longest))
     for first in range(begin, end):

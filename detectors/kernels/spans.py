@@ -21,8 +21,8 @@ class Search(NamedTuple):
     """The cases with which windows are compared, and the windows that count.
 
     ``expected``: by location and interval, (L, T).
-    ``totals``: all cases, by a span's begin and its length less one, (T, longest).
-    ``first_end``: the least end of a window that counts.
+    ``totals``: all cases, by a span's first interval and its length less one, (T, longest).
+    ``first_end``: the lowest end of a window that counts.
     """
 
     expected: Floats
@@ -35,7 +35,7 @@ class Search(NamedTuple):
 class _Best(NamedTuple):
     """The best window of every span, or empty arrays.
 
-    ``llr``, ``size``: its LLR and number of locations, by the span's begin and length less one, (T, longest).
+    ``llr``, ``size``: its LLR and number of locations, by first interval and length less one, (T, longest).
     """
 
     llr: Floats

@@ -257,7 +257,7 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ({"cases": "location_id,date\na,2020-01-01\n"}, "cases.csv: has no case within the study"),
         ({"places": "location_id,x_km\na,1\n"}, "places.csv: line 1: needs the columns latitude and longitude, x_km"),
         ({"places": "location_id,x,y\na,1,nan\n"}, "places.csv: line 2: y = 'nan': must be a number"),
-        ({"places": "location_id,x,y\na,1,1\na,2,2\n"}, "places.csv: line 3: location_id 'a': an earlier line has it at another"),
+        ({"places": "location_id,x,y\na,1,1\na,2,2\n"}, "places.csv: line 3: location_id 'a': an earlier line"),
         (
             {"places": "location_id,longitude,latitude\na,1,91\n"},
             "places.csv: line 2: longitude, latitude = (1.0, 91.0)",
