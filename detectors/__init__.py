@@ -1,1 +1,1 @@
-"""The statistics of hot spots. The package is pure: it does no input or output, asks no clock, has no global state."""
+"""The statistics of hot spots. Pure: no input or output, no clock, no global state."""

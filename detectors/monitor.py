@@ -1,8 +1,8 @@
-"""The Monitor of one area: records in, revisions of alerts out. Pure and deterministic; it never asks a clock.
+"""The Monitor of one area: records in, revisions of alerts out. Pure and deterministic: it reads no clock.
 
-A record is judged when it comes, waits until its tick closes, and then enters the window together with the others of
-its tick. A scan follows if something changed. The Monitor does no input or output: worker, replay, backtest and
-calibration drive the same object.
+A record is judged when it arrives, waits until its tick closes, and then enters the window together with the other
+records of the tick. A scan follows if something changed. The Monitor does no input or output: worker, replay, backtest
+and calibration drive the same object.
 """
 
 from __future__ import annotations
@@ -122,15 +122,15 @@ class Monitor:
     ) -> list[ClosedTick]:
         """Take the next record of the area; return the ticks that it closed.
 
-        ``stamp_s``: when the record reached the log, as the log has it. ``ahead_s`` (wall clock): by how much the
+        ``stamp_s``: when the record reached the log, by the stamp in the log. ``ahead_s`` (wall clock): by how much the
         stamp is ahead of the time. ``merge`` (wall clock): extend the open tick to this record instead of closing it,
-        for a driver that has fallen behind; never across a boundary.
+        for a caller that has fallen behind; never across a boundary.
 
         Raises:
             ValueError: The offset was taken before.
         """
         if offset < self.expected_next:
-            raise ValueError(f"offset {offset}: already read; the next is {self.expected_next}")
+            raise ValueError(f"offset {offset}: was already taken; must be {self.expected_next} or higher")
         before_s = self.clock_s
         judged, clock_s = self._intake.judge(entry, offset, stamp_s - ahead_s)
         closed: list[ClosedTick] = []
@@ -163,7 +163,7 @@ class Monitor:
         return self._close(tick_s)
 
     def advance(self, time_s: int) -> list[ClosedTick]:
-        """Wall clock: time has reached a moment; return the ticks that this closed."""
+        """Advance a wall clock to a moment; return the ticks that this closed."""
         return self._reach(time_s // self.settings.tick_s * self.settings.tick_s)
 
     def flush(self) -> list[ClosedTick]:
@@ -173,10 +173,11 @@ class Monitor:
     # Responses and calibrations
 
     def respond(self, response: Response | Refusal, offset: int) -> ResponseResult | None:
-        """Let a response take effect at the last closed tick; None if there is none yet, and so no open alert.
+        """Apply a response at the last closed tick; None if no tick is closed yet, so that there is no open alert.
 
-        Nothing is scanned, no waiting record is applied and no clock moves: incidents are found at the same ticks
-        with and without responses. ``offset``: of the response, in its separate log. The result contains a refusal.
+        Nothing is scanned, no waiting record is applied and no clock moves: incidents are found at the same ticks with
+        and without responses. ``offset``: offset of the response in its own log. If the response is refused, the result
+        contains the refusal.
         """
         if self._last is None:
             return None
@@ -214,7 +215,7 @@ class Monitor:
     # Closing a tick
 
     def _tick(self, time_s: int) -> int:
-        """The tick of a moment: never before the open one, always after the closed ones."""
+        """Return the tick of a moment: never before the open tick, always after the closed ticks."""
         tick_s = time_s // self.settings.tick_s * self.settings.tick_s
         if self._open_s is not None:
             return max(tick_s, self._open_s)
@@ -223,7 +224,7 @@ class Monitor:
     def _reach(self, tick_s: int) -> list[ClosedTick]:
         """Close the open tick if it lies before this one, and pass each boundary in between.
 
-        The open tick lies after the present one if that was closed early, by a flush.
+        The open tick can lie after this one, if a flush has closed this one early.
         """
         closed = []
         if self._open_s is not None:

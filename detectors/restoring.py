@@ -1,4 +1,4 @@
-"""How a Monitor begins with the past: from a checkpoint, or with a window that is filled already."""
+"""Makes a Monitor that begins with the past: from a checkpoint, or with a filled window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detectors.window.intake import Intake
 
 
 class Restoring:
-    """A Monitor in the making: :meth:`refill` its window, then take the finished :meth:`monitor`.
+    """A Monitor in preparation: call :meth:`refill` for each record of the past, then :meth:`monitor`.
 
     From a ``checkpoint``, refill every record of the area from ``checkpoint.lowest_offset`` to before
     ``checkpoint.next_offset``, in order. Without a checkpoint the Monitor is new, and any records can fill its window.
@@ -44,7 +44,7 @@ class Restoring:
     def refill(self, entry: Entry, offset: int, stamp_s: int) -> None:
         """Put a record of the past into the window. This closes no tick, scans nothing and makes no revision.
 
-        ``stamp_s``: when it reached the log, as the log has it, in seconds since 1970.
+        ``stamp_s``: when the record reached the log, by the stamp in the log, in seconds since 1970.
         """
         self._intake.refill(entry, offset, stamp_s)
 

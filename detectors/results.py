@@ -18,14 +18,15 @@ from detectors.window.intake import Accounts, Refused
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a Monitor needs to continue, except the records of its window.
 
-    ``format``: version of this structure. A later program converts what an earlier one wrote.
+    ``format``: version of this structure. A later program converts checkpoints of an earlier one.
     ``clock_s``: time on the area's clock, in seconds since 1970.
     ``closed_s``, ``bucket``: the last closed tick, in seconds since 1970, and its bucket.
-    ``lowest_offset``, ``lowest_clock_s``: offset of the first record to read again, and the area's clock when it came.
+    ``lowest_offset``, ``lowest_clock_s``: offset of the first record to read again, and the area's clock when the
+        record arrived.
     ``next_offset``: offset of the first record not yet taken.
-    ``heard_s``: the last tick with a record, None before the first.
+    ``heard_s``: the last tick with a record; None before the first.
     ``nulls``: the replicated null distribution by stream index.
-    ``corrections``: of the arrival stamps from ``lowest_offset`` on; absent if all are right.
+    ``corrections``: corrections of the arrival stamps from ``lowest_offset`` on; absent if all stamps are right.
     """
 
     format: Literal[2] = 2
@@ -46,7 +47,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a closed tick or a response: new revisions of alerts, and the checkpoint after it.
 
-    ``is_silent``: whether nothing has come for so long that the feed may be dead.
+    ``is_silent``: whether no record has arrived for so long that the feed may be dead.
     ``calibration``: digest of the calibration in use, empty for none.
     """
 

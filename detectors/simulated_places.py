@@ -45,7 +45,7 @@ _CLOCKS = np.stack(
 
 
 class Places:
-    """Places around a middle, which is a longitude and latitude in degrees.
+    """Places around a middle, given as longitude and latitude in degrees.
 
     ``weight``: how busy each place is, (n,).
     ``mix``: the place's shares of the categories, (n, 4).

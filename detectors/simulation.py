@@ -32,7 +32,7 @@ RepeatKernel = Literal["disc", "exponential", "power_law"]
 LONGEST_DELAY_S = 86_400
 SPACING_M = 1_000.0
 SPACING_S = 3 * 86_400
-"""Least distance between two clusters, in metres or in seconds: either is enough."""
+"""Smallest distance between two clusters, in metres or in seconds: one of the two is enough."""
 _ATTEMPTS = 100
 
 _Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ class InjectedCluster:
     """The truth about one injected cluster.
 
     ``start_s``, ``end_s``: when it begins and ends (exclusive), in seconds since 1970 UTC.
-    ``third_s``: time of its third incident. Delays count from here, since nothing could be known before.
+    ``third_s``: time of its third incident. Delays count from there, since nobody can see a cluster before.
     ``members``: ids of the injected incidents, in byte order.
     """
 
@@ -206,7 +206,7 @@ class City:
         ]
 
     def _clusters(self, first_s: int, end_s: int) -> Iterator[tuple[InjectedCluster, list[Incident]]]:
-        """Draw at most one cluster in each slot of 1 / per_day days, where the city is busy enough for it."""
+        """Draw at most one cluster in each slot of 1 / per_day days, if the city is busy enough for it."""
         rng, injection, points = self._generator(4), self.injection, self._places.points
         slot_s = 86_400 / injection.per_day
         placed: list[tuple[int, int]] = []  # (centre, end)

@@ -51,7 +51,7 @@ class Model(Protocol):
         """Return the expected cases of each interval of a time span, (L, end - begin)."""
 
     def total(self, begin: int, end: int) -> float:
-        """Return the number of cases with which a window of a time span is compared; infinity if with none."""
+        """Return the number of cases with which a window of a time span is compared; infinity if there are none."""
 
     def null(self, first: int) -> Null:
         """Return the null of the cases in the intervals from ``first`` on."""
@@ -81,8 +81,8 @@ class Question:
     """The options of a scan.
 
     ``max_duration``: longest time span, in intervals.
-    ``adjust_from``: the interval in which surveillance began. A prospective scan then allows for the analyses made
-        since.
+    ``adjust_from``: the interval in which surveillance began. A prospective scan then allows for all analyses since
+        then.
     ``early_stop``: whether to stop replicating once one replication in twenty is above the top cluster.
     """
 
@@ -199,7 +199,7 @@ def _now(model: Model, cases: StudyCases, longest: int) -> Expected:
 def _totals(model: Model, begin: int, end: int, longest: int) -> NDArray[np.float64]:
     """Return the totals with which the spans within ``begin`` to ``end`` are compared.
 
-    Rows are a span's begin, columns its length less one.
+    Rows are a span's first interval, columns its length less one.
     """
     totals = np.zeros((end - begin, longest))
     for first in range(begin, end):
@@ -256,7 +256,7 @@ def _replicated(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _ByChance:
-    """What the replications give: their maxima, the fitted Gumbel, and whether they stopped early.
+    """The result of the replications: their maxima, the fitted Gumbel, and whether they stopped early.
 
     ``top``: the LLR of the top cluster.
     """
@@ -304,8 +304,8 @@ def _cluster(
 def _listed(clusters: list[StudyCluster], by_chance: _ByChance) -> list[StudyCluster]:
     """Return the top cluster and all above the limit; without replications, the first few.
 
-    SaTScan leaves out what lies below every simulated maximum (docs/method.md section 4.6). So its list depends on the
-    lowest of them, which changes with the seed. Here the tail of the fitted Gumbel decides as well, and lists hardly
+    SaTScan leaves out clusters below every simulated maximum (docs/method.md section 4.6). So its list depends on the
+    lowest maximum, which changes with the seed. Here the tail of the fitted Gumbel decides as well, and lists hardly
     differ between two seeds.
     """
     if by_chance.fitted is None:

@@ -20,7 +20,7 @@ from benchmarks.faults.run import run
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".cache" / "faults"
 """The measured rows, one file each, so that one of them can be measured again."""
-COUNTS = ("lost", "doubled", "wrong", "not_shown", "not_told", "unseen")
+COUNTS = ("lost", "doubled", "wrong", "not_shown", "not_notified", "undetected")
 
 
 @click.command()
@@ -59,7 +59,7 @@ def is_chosen(fault: Fault, only: tuple[str, ...]) -> bool:
 
 
 def measured(fault: Fault, form: Form) -> Row:
-    """Run one row; a row that cannot be run at all says why."""
+    """Run one row. A row that cannot be run at all gives the reason."""
     try:
         return run(fault, form)
     except Exception as error:  # noqa: BLE001 (the other rows go on)

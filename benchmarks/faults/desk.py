@@ -35,8 +35,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Accept a notification."""
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         for alert in body["alerts"]:
-            told = self.server.fired if body["status"] == "firing" else self.server.resolved
-            told[alert["labels"]["alert_id"]] += 1
+            count = self.server.fired if body["status"] == "firing" else self.server.resolved
+            count[alert["labels"]["alert_id"]] += 1
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -1,4 +1,4 @@
-"""What the operator is told during a fault, and when: by metrics, health checks, the console's page and the log."""
+"""Which reports an operator gets during a fault, and when: from metrics, health checks, the console's page, the log."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from benchmarks.faults.supervisor import Supervised
 Channel = Literal["metric", "health", "page", "log"]
 CHANNELS: tuple[Channel, ...] = ("metric", "health", "page", "log")
 LONGEST = 110
-"""Length limit for a word, in characters."""
+"""Length limit for a report, in characters."""
 LOOK_S = 0.5
 """Time between two looks, in seconds."""
 LOUD = ("warning", "error", "critical")
 """Levels of log lines that count, of the monitor's own loggers: those of the client libraries are hints."""
 USUAL_FEEDS = ("healthy", "learning", "silent")
-"""States of a feed that say nothing of a fault; the feed of a row pauses."""
+"""States of a feed that do not report a fault: the feed of a row pauses."""
 DOWN_METRIC, NO_ANSWER = "up = 0", "no answer"
-"""What Prometheus and a health check say of any process that does not answer."""
+"""What Prometheus and a health check report for any process that does not answer."""
 DOWN = frozenset({"hotspots_kafka_up", "hotspots_redis_up", "hotspots_console_redis_up"})
-"""Gauges that speak when they are 0."""
+"""Gauges that report a fault when they are 0."""
 RAISED = frozenset({"hotspots_topic_faults", "hotspots_redis_evicts"})
-"""Gauges that speak when they are above 0."""
+"""Gauges that report a fault when they are above 0."""
 QUIET = frozenset(
     {
         "hotspots_records_total",
@@ -48,7 +48,7 @@ QUIET = frozenset(
         "hotspots_console_answers_total",
     }
 )
-"""Counters that grow from day to day; each other counter of the monitor speaks when it grows."""
+"""Counters that always grow. Every other counter of the monitor reports a fault when it grows."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class Observer:
         self._up: dict[int, set[str]] = {}
 
     def begin(self) -> None:
-        """The fault begins now: what is said from here on counts."""
+        """Note that the fault begins now. Reports count from here on."""
         self._began_s = time.monotonic()
         for process in self._stage.processes:
             text = process.log
@@ -194,7 +194,7 @@ def problems_on_page(console: Supervised) -> list[str]:
 
 
 def counters(text: str) -> dict[str, float]:
-    """Return the samples of the counters that speak when they grow."""
+    """Return the samples of the counters that report a fault when they grow."""
     return {
         name: value
         for name, value in _samples(text)

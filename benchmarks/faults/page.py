@@ -10,10 +10,10 @@ from benchmarks.faults.fault import FAMILIES, FAULTS, FULL, Fault
 from benchmarks.faults.observe import Channel
 from benchmarks.faults.row import Row
 
-SAID_S = 60.0
-"""Time limit for a fault to be reported, in seconds."""
+REPORTED_S = 60.0
+"""Time limit for the report of a fault, in seconds."""
 SPEAKING: tuple[Channel, ...] = ("metric", "health", "page")
-"""Channels of which one must speak in time; a log is read only by those who know already."""
+"""The channels of which one must report a fault in time. People read a log only once they know of a fault."""
 TITLES = {
     "worker": "Workers",
     "broker": "Brokers",
@@ -29,7 +29,7 @@ HEAD = """\
 # Reliability
 
 What happens to incidents and alerts when something fails, measured on real Kafka and Valkey by `make faults`. Each row
-has servers and processes of its own: a broker (three where leaders move), Redis, a worker, the console, the webhook and
+has its own servers and processes: a broker (three where leaders move), Redis, a worker, the console, the webhook and
 an on-call tool. Two areas are fed before, during and after the fault. Then everything that was written is compared with
 what a Monitor makes of the same records without any fault (area on a watermark clock, byte for byte), or derived again
 from the log (area on a wall clock). The chain of digests and the accounts of every record are verified, and Redis and
@@ -39,20 +39,20 @@ the on-call tool are compared with the topic `alerts`.
   accounts for it.
 - *well again*: time from the end of the fault until every incident is on record, every process ready, and Redis
   complete.
-- *told*: the first thing that a metric, a health check, the console's page and the log say, and the time from the begin
-  of the fault. A supervisor starts a process again one second after its end.
+- *reported*: the first report by a metric, a health check, the console's page and the log, and its time after the
+  beginning of the fault. A supervisor starts a process again one second after its end.
 
-What to know when you read it:
+How to read the tables:
 
-- While Redis is away, `/readyz` of a worker stays 200: it reads and scans as ever, and its alerts wait in Kafka. A
-  restart would not help. The metric, the page and the rule HotspotsRedisAway report it.
+- While Redis is away, `/readyz` of a worker stays 200: the worker reads and scans as usual, and its alerts wait in
+  Kafka. A restart would not help. The metric, the page and the rule HotspotsRedisAway report it.
 - Half-open connections to Redis cost 2 s: the worker then opens others and nothing waits, so its metric does not fall.
   The page loses its connection for as long.
-- While leaders move, a transaction waits 25 s for Kafka before the worker says so; Kafka itself answers meanwhile. The
-  first word counts from the first kill, not from the moment at which a transaction begins to wait.
+- While leaders move, a transaction waits 25 s for Kafka before the worker reports it; Kafka itself answers meanwhile.
+  The time of the report counts from the first kill, not from the moment when a transaction begins to wait.
 - Where the topic `scans` is lost or partitions are added, no worker goes on. Those rows include the
   [documented way back](how-to/recover.md#copy-the-inputs), `hotspots copy-inputs`.
-- A log that the former version has written is no row here: `tests/integration/worker/test_take_over.py` takes one over.
+- A log of an earlier version has no row here: `tests/integration/worker/test_take_over.py` takes one over.
 
 """
 
@@ -62,7 +62,7 @@ def page(rows: Sequence[Row]) -> str:
     by_name = {row.name: row for row in rows}
     known = [(fault, row) for fault in FAULTS.values() if (row := by_name.get(fault.name))]
     short = [(fault, row, why) for fault, row in known if (why := shortcomings(fault, row))]
-    text = HEAD + f"{len(known)} faults, {len(known) - len(short)} survived with nothing lost, doubled or left unsaid."
+    text = HEAD + f"{len(known)} faults, {len(known) - len(short)} survived: nothing lost, doubled or unreported."
     text += " Those that fall short:\n\n" if short else "\n"
     text += "".join(f"- {row.title}: {'; '.join(why)}\n" for _, row, why in short)
     missing = [each.name.format(**FULL._asdict()) for each in FAULTS.values() if each.name not in by_name]
@@ -71,7 +71,7 @@ def page(rows: Sequence[Row]) -> str:
     for family in FAMILIES:
         mine = [(fault, row) for fault, row in known if row.family == family]
         if mine:
-            text += f"\n## {TITLES[family]}\n\n| fault | lost | doubled | well again | told | alert rule |\n"
+            text += f"\n## {TITLES[family]}\n\n| fault | lost | doubled | well again | reported | alert rule |\n"
             text += "| --- | ---: | ---: | ---: | --- | --- |\n"
             text += "".join(line(fault, row) for fault, row in mine)
     times = sorted(row.measured_at for row in rows)
@@ -84,10 +84,10 @@ def line(fault: Fault, row: Row) -> str:
     if row.failure:
         return f"| {row.title} | | | | not run: {escaped(row.failure)} | |\n"
     again = "not within 4 min" if row.recovered_s is None else f"{row.recovered_s:.0f} s"
-    told = "<br>".join(f"{each.channel}: {escaped(each.text)}, {each.after_s:.0f} s" for each in row.firsts())
+    reported = "<br>".join(f"{each.channel}: {escaped(each.text)}, {each.after_s:.0f} s" for each in row.firsts())
     rule = f"[{fault.rule}](runbooks/{fault.rule}.md)" if fault.rule else "none"
     found = row.verdict
-    return f"| {row.title} | {found.lost} | {found.doubled} | {again} | {told or 'nothing'} | {rule} |\n"
+    return f"| {row.title} | {found.lost} | {found.doubled} | {again} | {reported or 'nothing'} | {rule} |\n"
 
 
 def shortcomings(fault: Fault, row: Row) -> list[str]:
@@ -100,20 +100,20 @@ def shortcomings(fault: Fault, row: Row) -> list[str]:
         (found.doubled, "doubled"),
         (found.wrong, "not as in an undisturbed run"),
         (found.not_shown, "not in Redis as in Kafka"),
-        (found.unseen, "bursts without an alert"),
-        (found.not_told, "alerts that the on-call tool was not told of"),
+        (found.undetected, "bursts without an alert"),
+        (found.not_notified, "alerts of which the on-call tool was not notified"),
     )
     why = [f"{number} {what}" for number, what in counts if number]
     why += [f"costs {fault.costs}"] if why and fault.costs else []
     why += ["not well again within 4 minutes"] if row.recovered_s is None else []
-    is_due = bool(fault.rule) and row.lasted_s > SAID_S / 2
-    is_said = any(word.channel in SPEAKING and word.after_s <= SAID_S for word in row.words)
-    why += [f"no word within {SAID_S:.0f} s"] if is_due and not is_said else []
+    is_due = bool(fault.rule) and row.lasted_s > REPORTED_S / 2
+    is_reported = any(word.channel in SPEAKING and word.after_s <= REPORTED_S for word in row.words)
+    why += [f"not reported within {REPORTED_S:.0f} s"] if is_due and not is_reported else []
     return why + [escaped(each) for each in found.notes[:2]]
 
 
 def escaped(text: str) -> str:
-    """Return a text that stays in its cell and is not taken for Markdown."""
+    """Return a text that stays in its table cell and that Markdown does not format."""
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'").split())
 
 

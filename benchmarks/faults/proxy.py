@@ -28,7 +28,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._link = asyncio.Event()
-        self._forgotten = asyncio.Event()  # what is told to those whose link has been forgotten: never set
+        self._forgotten = asyncio.Event()  # what connections on a forgotten link wait for: never set
         self._alive: set[asyncio.Task[None]] = set()
         self._dead: set[asyncio.Task[None]] = set()
 

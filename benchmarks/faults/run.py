@@ -17,7 +17,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from benchmarks.faults.observe import Observer, problems_on_page
 from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
-from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision, untold
+from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision, unnotified
 from streams.local_services.kafka_jars import LocalServiceError
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
@@ -115,7 +115,7 @@ def unsettled(stage: Stage) -> str:
         return "Redis is not as Kafka"
     if not is_on_page(stage):
         return "the console does not show the open alerts of Kafka"
-    waiting_calls = sum(untold(area, values, stage.desk.fired) for area, values in written(stage).items())
+    waiting_calls = sum(unnotified(area, values, stage.desk.fired) for area, values in written(stage).items())
     return f"{waiting_calls} alerts have not rung" if waiting_calls else ""
 
 

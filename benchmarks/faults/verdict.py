@@ -31,9 +31,9 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     ``lost`` and ``doubled``: revisions of alerts, and incidents that no scan record accounts for, or that two do.
     ``wrong``: revisions that are not those of an undisturbed run, or cannot be derived from the log, and breaks in the
-    chain of digests. ``not_shown``: revisions that Redis lacks, has twice or does not have in order. ``not_told``:
-    alerts that the on-call tool was never told of. ``unseen``: bursts that opened no alert. ``revisions``: how many
-    there are.
+    chain of digests. ``not_shown``: revisions that Redis lacks, has twice or does not have in order. ``not_notified``:
+    alerts of which the on-call tool was never notified. ``undetected``: bursts that opened no alert. ``revisions``: how
+    many revisions there are.
     """
 
     revisions: int = 0
@@ -41,14 +41,14 @@ class Verdict(msgspec.Struct, kw_only=True):
     doubled: int = 0
     wrong: int = 0
     not_shown: int = 0
-    not_told: int = 0
-    unseen: int = 0
+    not_notified: int = 0
+    undetected: int = 0
     notes: list[str] = []
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is lost, doubled, wrong or missing in a copy."""
-        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_told or self.unseen)
+        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_notified or self.undetected)
 
 
 def judge(
@@ -77,8 +77,8 @@ def judge(
             verdict.wrong += 1
             verdict.notes.append(f"{area}: {error}")
         verdict.not_shown += missing_in_redis(redis, area, written[area])
-        verdict.not_told += untold(area, written[area], fired)
-        verdict.unseen += not any(speaks(value) for value in written[area])
+        verdict.not_notified += unnotified(area, written[area], fired)
+        verdict.undetected += not any(speaks(value) for value in written[area])
     return verdict
 
 
@@ -98,7 +98,7 @@ def undisturbed(site: Deployment, inputs: Sequence[ConsumerRecord]) -> list[byte
 
 
 def compare(verdict: Verdict, written: Iterable[bytes], expected: Iterable[bytes]) -> None:
-    """Count the revisions that are missing, there twice, or other ones than expected."""
+    """Count the revisions that are missing, that exist twice, or that differ from the expected ones."""
     right = {revision(value): value for value in expected}
     found = Counter(map(revision, written))
     values = {revision(value): value for value in written}
@@ -114,7 +114,7 @@ def revision(value: bytes) -> tuple[str, int]:
 
 
 def _account(verdict: Verdict, site: Deployment, area: str, inputs: Sequence[ConsumerRecord]) -> None:
-    """Hold the area's last accounts against its records, and the chain against its digests."""
+    """Compare the area's last accounts with its records, and verify its chain of digests."""
     log = KafkaLog(site.kafka, area, MAX_RECORD_BYTES)
     found = audit(log, lambda: None)
     verdict.wrong += len(found.breaks)
@@ -146,7 +146,7 @@ def _derive(verdict: Verdict, site: Deployment, area: str, written: Sequence[byt
 
 
 def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes]) -> int:
-    """Return how many revisions of the area Redis lacks or has too often, and how many alerts it has as of before."""
+    """Return how many revisions of the area Redis lacks or has twice, plus the alerts whose revision there is old."""
     entries: Any = redis.xrange(area_key(area, "alerts"))
     stream = [fields[b"event"] for _, fields in entries]
     last = {revision(value)[0]: value for value in written}
@@ -171,8 +171,8 @@ def is_open(value: bytes) -> bool:
     return read_alert(value).data.properties.state not in TERMINAL
 
 
-def untold(area: str, written: Sequence[bytes], fired: Counter[str]) -> int:
-    """Return how many alerts have not rung that must: all that are open, of the steady area also those that ended."""
+def unnotified(area: str, written: Sequence[bytes], fired: Counter[str]) -> int:
+    """Return the number of alerts that should have rung and did not. Ended alerts count in the steady area only."""
     last = {revision(value)[0]: value for value in written}
     speaking = {revision(value)[0] for value in written if speaks(value)}
     return len({name for name in speaking if area == STEADY or is_open(last[name])} - fired.keys())

@@ -1,1 +1,1 @@
-"""Alerts: clusters with an identity and a life. They know neither records nor clocks."""
+"""Alerts: clusters with an identity and a life. Knows neither records nor clocks."""

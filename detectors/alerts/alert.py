@@ -1,4 +1,4 @@
-"""An alert as the Monitor makes it: one revision with everything known at its tick."""
+"""One revision of an alert, with everything known at its tick."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     ``tier``: the highest tier so far.
     ``opened_s``, ``ended_s``: seconds since 1970 UTC; ``ended_s`` is None while the alert is open.
-    ``alerted_s``: the tick at which the alert first reached ``Tier.ALERT``, None before, in seconds since 1970 UTC.
+    ``alerted_s``: the tick at which the alert first reached ``Tier.ALERT``, in seconds since 1970 UTC; None before
+        that.
     ``tick_s``: the tick of this revision, in seconds since 1970 UTC.
     ``split_from``, ``merged_into``: ids of other alerts, empty for none.
-    ``figures``, ``members``: from its cluster. While the alert eases, after a response and at its end, they stay as
-        they were in the previous revision.
-    ``new_members``: members that no earlier revision has.
+    ``figures``, ``members``: those of its cluster. They are the same as in the previous revision while the alert eases,
+        after a response, and at the alert's end.
+    ``new_members``: members that are in no earlier revision.
     """
 
     id: str
@@ -51,7 +52,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alert_id(area: str, stream: Stream, opened_s: int, centre: str, members: Iterable[str]) -> str:
-    """Return the id of an alert: the first 128 bits, in hex, of the SHA-256 of what identifies it.
+    """Return the id of an alert: the first 128 bits, in hex, of the SHA-256 over these arguments.
 
     >>> alert_id("leeds", Stream.VIOLENCE, 0, "8a195da49b9ffff", ["a", "b"])
     '7b9ecedb0c90e088613cf1fae9d50314'

@@ -1,7 +1,7 @@
-"""The life of an alert as one table: (state, event) -> (state, reason). Nothing else changes a state.
+"""The life of an alert as a table: (state, event) -> (state, reason). States change only by this table.
 
-The table has hysteresis, so that a cluster near the threshold does not flicker. An alert opens at a high score, lives
-on at a somewhat lower one, and ends only after a quiet time. Every alert gets a last revision, ``ended`` or
+The table has hysteresis, so that a cluster near the threshold does not flicker. An alert opens at a high score, stays
+open at a somewhat lower one, and ends only after a quiet time. Every alert gets a last revision, ``ended`` or
 ``withdrawn``.
 """
 
@@ -96,7 +96,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = 
     (AlertState.EASING, Event.TAKEN): (AlertState.EASING, Reason.TAKEN),
     (AlertState.EASING, Event.NOTED): (AlertState.EASING, Reason.OUTCOME_NOTED),
 }
-"""The next state and the reason of the revision. A reason of None means that nothing is new: no revision is made."""
+"""The next state and the reason of the revision. A reason of None means that there is no revision."""
 
 TERMINAL = (AlertState.ENDED, AlertState.WITHDRAWN)
 
@@ -106,7 +106,7 @@ class ForbiddenEvent(ValueError):
 
 
 def step(state: AlertState, event: Event) -> tuple[AlertState, Reason | None]:
-    """Return the next state and the reason of the revision, None for no revision.
+    """Return the next state and the reason of the revision; None if there is no revision.
 
     Raises:
         ForbiddenEvent: The table has no such transition; the message names state and event.

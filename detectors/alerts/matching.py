@@ -25,9 +25,9 @@ class Kinship:
     def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
         """Match ``alerts`` (id and all members shown so far, oldest first) and ``clusters``, best first.
 
-        A cluster continues the alert with which it shares most members; in a tie, the older one. An alert takes one
-        cluster. If another cluster shares members with an alert but they are fewer than half of its own, it has split
-        off and is new; otherwise it counts as part of that alert.
+        A cluster continues the alert with which it shares the most members; in a tie, the older alert. Only one cluster
+        continues an alert. Another cluster that shares members with the alert is new if these are fewer than half of
+        its own members: it has split off. Otherwise it counts as part of the alert.
         """
         shared = [
             (len({*members}.intersection(cluster.members)), age, position)

@@ -12,7 +12,7 @@ from detectors.scan.significance import Tier
 
 
 class Notice(enum.StrEnum):
-    """The news of a revision for a control room. ``SILENT`` is none: the revision only keeps the figures up to date."""
+    """What a revision reports to a control room. ``SILENT`` means nothing: it only keeps the figures up to date."""
 
     SILENT = ""
     OPENED = "opened"
@@ -25,7 +25,7 @@ class Notice(enum.StrEnum):
 
 
 class NoticeFigures(msgspec.Struct, frozen=True):
-    """The figures of a cluster at a tick, by which notices are compared.
+    """The figures of a cluster at a tick. The next notice is compared with them.
 
     ``tier``: the tier of the cluster at that tick, None below ``watch``.
     """
@@ -49,8 +49,8 @@ def notice(
     """Return the notice of a revision.
 
     ``has_risen``: whether the alert reaches its highest tier so far.
-    ``has_news``: whether it has relocated members, or members that no notice has shown.
-    ``last``: the figures at the last notice, None before the first.
+    ``has_news``: whether members have moved, or have been in no notice so far.
+    ``last``: the figures at the last notice; None before the first notice.
     ``is_muted``: whether to send no reminders.
     """
     if last is None:
@@ -72,7 +72,7 @@ def notice(
 
 
 def is_due(tick_s: int, last: NoticeFigures, settings: RepeatSettings, is_muted: bool = False) -> bool:
-    """Whether the last notice is old enough for a reminder; never if ``is_muted``."""
+    """Whether the last notice is so old that a reminder is due; never if ``is_muted``."""
     return not is_muted and 0 < settings.reminder_h * 3600 <= tick_s - last.tick_s
 
 

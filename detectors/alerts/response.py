@@ -1,6 +1,6 @@
 """Responses to an alert: people acknowledge it, take it, or note its outcome.
 
-An alert keeps the last of each. None of them changes a state, a tier or a score.
+An alert keeps the last response of each kind. Responses change no state, tier or score.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last response of each kind: who gave it, and when, in seconds since 1970 UTC. Empty and 0 if nobody did."""
+    """The last response of each kind: user, and time in seconds since 1970 UTC. Empty and 0 for none."""
 
     acknowledged_by: str = ""
     acknowledged_s: int = 0
@@ -39,7 +39,7 @@ class Responses(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_s: int = 0
 
     def after(self, response: Response) -> Responses:
-        """Return these responses with one more; the same object if the same user gave the same one before."""
+        """Return these responses with one more; the same object if the user had already given this response."""
         by, at_s = response.user, response.at_s
         match response.action:
             case "acknowledge":

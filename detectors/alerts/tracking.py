@@ -1,4 +1,4 @@
-"""The tracker: keeps the alerts of an area from scan to scan, by the incidents that clusters share."""
+"""The tracker: follows the alerts of an area from scan to scan, by the incidents that they share with clusters."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from detectors.scan.significance import TIERS, Chance, Nominal, Tier
 from detectors.window.zone_profile import ZoneProfile
 
 EVENT_OF: dict[Action, Event] = {"acknowledge": Event.ACKNOWLEDGED, "take": Event.TAKEN, "outcome": Event.NOTED}
-"""The event that each response brings to its alert."""
+"""The event of each action of a response."""
 
 
 class Followed(msgspec.Struct, frozen=True):
     """An open alert and what the tracker remembers of it.
 
     ``shown``: all members that its revisions have shown.
-    ``quiet_since_s``: the first tick without a strong cluster that shares its members; None while there is one.
+    ``quiet_since_s``: the first tick without a strong cluster that shares members with it; None while there is one.
     ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
     """
@@ -39,7 +39,7 @@ class Followed(msgspec.Struct, frozen=True):
 
 
 class CoolDown(msgspec.Struct, frozen=True):
-    """The cool-down after an alert's end: until ``until_s``, nothing opens near this point in its stream."""
+    """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point."""
 
     stream: Stream
     longitude: float
@@ -48,13 +48,13 @@ class CoolDown(msgspec.Struct, frozen=True):
 
 
 class NoSuchAlert(ValueError):
-    """A response to an alert that is not open. It changes nothing."""
+    """The alert of a response is not open. Nothing was changed."""
 
 
 class TrackerState(msgspec.Struct, frozen=True):
     """What the tracker remembers between scans.
 
-    ``reconfigured``: the streams not yet scanned since the settings changed.
+    ``reconfigured``: the streams that have not been scanned since the settings changed.
     """
 
     followed: tuple[Followed, ...] = ()
@@ -88,7 +88,7 @@ class Tracker:
             self._reconfigured |= {followed.alert.stream for followed in state.followed}
 
     def use(self, chance: Chance) -> None:
-        """Take how rare scores are from another calibration."""
+        """Use another calibration from now on."""
         self._chance = chance
         self._open_at = chance.score_of(Tier.WATCH)
 
@@ -122,7 +122,7 @@ class Tracker:
         ``clusters``: those with a score of :attr:`weakest_score` or more, best first.
         ``standing``: the members of the stream's open alerts that are still in the window.
         ``is_silent``: whether the feed is silent; while it is, no quiet time passes.
-        ``look_back``: gives the profile of a zone. It is called only for new revisions.
+        ``look_back``: returns the profile of a zone. It is called only for new revisions.
         """
         self._cool_downs = [each for each in self._cool_downs if each.until_s > tick_s]
         mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
@@ -139,7 +139,7 @@ class Tracker:
         return changes
 
     def respond(self, response: Response, tick_s: int) -> Alert | None:
-        """Return the revision that a response makes, None if it changes nothing. The revision has no notice.
+        """Return the revision after a response; None if the response changes nothing. The revision has no notice.
 
         Raises:
             NoSuchAlert: The alert is not open.
@@ -264,7 +264,7 @@ class Tracker:
     def _event(
         self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str], is_silent: bool
     ) -> tuple[Event, int | None]:
-        """Return the event that a scan brings to an open alert, and since when the alert is quiet."""
+        """Return the event of a scan for an open alert, and the tick since which the alert is quiet."""
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
             tier, has_grown = self._tier(cluster.figures), bool(_new_members(followed, cluster))
@@ -300,7 +300,7 @@ def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:
 
 
 def _has_moved(alert: Alert, cluster: Cluster) -> bool:
-    """Return whether members of the last revision are in a cluster that has none of its locations."""
+    """Return whether a cluster has members of the last revision but none of its locations."""
     is_elsewhere = {*alert.figures.locations}.isdisjoint(cluster.figures.locations)
     return is_elsewhere and not {*alert.members}.isdisjoint(cluster.members)
 

@@ -1,1 +1,1 @@
-"""An area as data: incidents, locations, neighbours, settings, strata. Knows neither windows nor scans."""
+"""The data of an area: incidents, locations, neighbours, settings, strata. Knows neither windows nor scans."""

@@ -1,6 +1,6 @@
 """The frozen locations of an area: H3 cells or entries of a ``places_file``, found by coordinates or id.
 
-They are ordered by id and never change, so an index means the same location as long as the configuration is the same.
+They are in order of id and never change. So an index means the same location until the configuration changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from detectors.area.incident import Incident
 
 EARTH_RADIUS_M = 6_367_000.0
-"""Radius of the sphere on which distances are measured, in metres; SaTScan's (docs/method.md section 3)."""
+"""Radius of the sphere on which distances are measured, in metres, as in SaTScan (docs/method.md section 3)."""
 
 
 def to_sphere(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ class Locations:
     ``ids``: in rising order, L of them.
     ``longitude``, ``latitude``: of each location's centre, in degrees, (L,).
     ``resolution``: the H3 resolution; None if the locations are entries of a ``places_file``.
-    ``max_distance_m``: how far from the nearest place an incident can be and still belong to it.
+    ``max_distance_m``: longest distance at which an incident belongs to its nearest place.
     """
 
     ids: tuple[str, ...]
@@ -51,17 +51,17 @@ class Locations:
 
     @classmethod
     def from_cells(cls, cells: Iterable[str]) -> Locations:
-        """Return the locations of H3 cells in hexadecimal, all of one resolution.
+        """Return the locations of H3 cells. The cells are hexadecimal texts, all of the same resolution.
 
         Raises:
-            ValueError: No cell is given, one is not an H3 cell, or resolutions differ.
+            ValueError: There is no cell, a text is not an H3 cell, or the cells have different resolutions.
         """
         given = set(cells)
         if not given:
-            raise ValueError("cells: none given; an area needs at least one H3 cell")
+            raise ValueError("cells: missing; an area needs at least one H3 cell")
         wrong = min((cell for cell in given if not h3.is_valid_cell(_cell_number(cell))), default=None)
         if wrong is not None:
-            raise ValueError(f"cells: {wrong!r} is not an H3 cell such as '8a195da49b9ffff'")
+            raise ValueError(f"cells: {wrong!r} must be an H3 cell such as '8a195da49b9ffff'")
         ids = tuple(sorted({h3.int_to_str(_cell_number(cell)) for cell in given}))
         numbers = [_cell_number(cell) for cell in ids]
         resolutions = {h3.get_resolution(number) for number in numbers}
@@ -76,7 +76,7 @@ class Locations:
         """Return the H3 cells whose centres lie in a GeoJSON Polygon or MultiPolygon.
 
         Raises:
-            ValueError: The polygon holds no centre of a cell of this resolution.
+            ValueError: No cell of this resolution has its centre in the polygon.
         """
         return cls.from_cells(h3.int_to_str(cell) for cell in h3.geo_to_cells(geometry, resolution))
 
@@ -87,10 +87,10 @@ class Locations:
         """Return the locations of the entries of a ``places_file``, in degrees WGS 84.
 
         Raises:
-            ValueError: No place is given, or two have the same id.
+            ValueError: There is no place, or two places have the same id.
         """
         if not ids:
-            raise ValueError("places: none given; an area needs at least one")
+            raise ValueError("places: missing; an area needs at least one place")
         if len(set(ids)) != len(ids):
             raise ValueError("places: an id is given twice; each place needs its own")
         order = sorted(range(len(ids)), key=lambda position: ids[position])
@@ -135,7 +135,7 @@ class Locations:
         return np.array([bisect_left(self.ids, each) for each in ids], np.int64)
 
     def locate(self, incident: Incident) -> int | None:
-        """Return the index of the incident's location, None if it lies outside the area."""
+        """Return the index of the incident's location; None if the incident lies outside the area."""
         if incident.location is not None:
             return self._index.get(incident.location if self._tree is not None else _cell_number(incident.location))
         if incident.longitude is None or incident.latitude is None:

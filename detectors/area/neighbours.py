@@ -55,7 +55,7 @@ def neighbours(
     Both limits are inclusive. Neighbours are in order of straight distance. At exactly equal distances smaller
     coordinates come first (x, then y, then z), then the smaller index (docs/method.md section 3). A centre comes before
     other locations at its own coordinates. A zone ends before the first location that would take its mass above the
-    limit. Without a radius, a row ends with the last circle that such a zone can have.
+    limit. Without a radius, a row ends with the circle of the largest such zone.
     """
     locations, axes = points.shape
     tree = cKDTree(points)

@@ -21,7 +21,7 @@ PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Stream(enum.StrEnum):
-    """A stream, which is scanned: one of the four categories, or all of them together."""
+    """What is scanned: one of the four categories, or all of them together."""
 
     VIOLENCE = "violence"
     PROPERTY = "property"
@@ -51,12 +51,12 @@ CATEGORY_MAP: dict[str, Category] = {
     "violence-and-sexual-offences": Category.VIOLENCE,
     "violent-crime": Category.VIOLENCE,
 }
-"""A source's category word -> category. All words of data.police.uk, of its service and its files, are built in."""
+"""Category word of a source -> category. All words in the service and the files of data.police.uk are built in."""
 
 
 @functools.lru_cache(maxsize=4096)
 def word_of(category: str) -> str:
-    """Return a category word as it is looked up. Case, spaces, underscores and hyphens make no difference.
+    """Return the form in which a category word is looked up. Case, spaces, underscores and hyphens do not matter.
 
     >>> word_of("Criminal damage_and arson")
     'criminal-damage-and-arson'
@@ -80,7 +80,7 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When an open alert sends another notice: which changes are too small for one, and when a reminder is due."""
+    """When an open alert sends another notice: which changes are large enough, and when a reminder is due."""
 
     same_risk: Annotated[float, msgspec.Meta(ge=1)] = 1.5
     same_area: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
@@ -88,7 +88,7 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place whose coordinates mean little: a police station, a hospital, the default point for a missing address.
+    """A place with misleading coordinates: a police station, a hospital, the default point for missing addresses.
 
     ``longitude`` and ``latitude`` are in degrees WGS 84. Alerts report how many of their incidents lie within
     ``radius_m``.
@@ -151,7 +151,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def category_map(self) -> dict[str, Category]:
-        """Every known word (:func:`word_of`) -> category. The operator's words replace the built-in ones."""
+        """Every known word (:func:`word_of`) -> category. Words of the operator replace built-in words."""
         return CATEGORY_MAP | {word_of(word): category for word, category in self.categories.items()}
 
     def digest(self, locations: Locations) -> str:

@@ -1,8 +1,8 @@
 """Time in buckets of one hour, and the stratum (block of hours of the week) of each bucket.
 
 Buckets are half-open hours of UTC, numbered from 1970. A location is compared with its own past in the same stratum.
-The stratum depends on the local time at which the bucket starts. So the two hours that an autumn clock shows twice
-belong to the same stratum.
+The stratum depends on the local time at which the bucket starts. So when clocks go back in autumn, both passes of the
+repeated hour belong to the same stratum.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HOURS_OF_WEEK = 168
 
 
 def bucket_of(time_s: int) -> int:
-    """Return the number of the bucket that holds a moment, given in seconds since 1970 UTC."""
+    """Return the number of the bucket in which a moment lies, in seconds since 1970 UTC."""
     return time_s // BUCKET_S
 
 
@@ -34,7 +34,7 @@ def hour_of_week(bucket: int, zone: ZoneInfo) -> int:
 class Blocks:
     """A division of the local week into blocks of ``hours`` hours, separate for each class of weekdays.
 
-    ``start_hour``: when the operational day begins. The early hours of Sunday belong to Saturday night.
+    ``start_hour``: hour at which the operational day begins, so that the early hours of Sunday belong to Saturday.
     ``weekday_class``: the class of Monday to Sunday, numbered from 0.
     """
 

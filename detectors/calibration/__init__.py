@@ -1,1 +1,1 @@
-"""How a false-alert rate is kept: null histories go through the same scans and tracker, and the alerts are counted."""
+"""Keeps a rate of false alerts: null histories go through the same scans and tracker, and alerts are counted."""

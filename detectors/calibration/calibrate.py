@@ -1,7 +1,7 @@
 """Finds the scores at which the tiers of an area begin, from its history and a budget.
 
-Null histories are drawn in blocks. Each block is drawn from another area that the history may come from. The first
-third of the blocks gives the score of the permutation scan, the second the thresholds, the last the rate.
+Null histories are drawn in blocks. Each block is drawn from a different area that could have produced the history. The
+first third of the blocks gives the score of the permutation scan, the second the thresholds, the last the rate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT
 """How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
 MARGIN = 0.5
-"""How far below the opening score of the first block clusters of all blocks are kept, as a score."""
+"""Difference in score from the opening score of the first block, down to which clusters of all blocks are kept."""
 HIGHEST = 1e4
 """Upper bound for the score at which alerts open."""
 NO_CLUSTER = "history: chance brings hardly any cluster; there are too few incidents or too few locations"
@@ -45,7 +45,7 @@ Result = TypeVar("Result")
 
 
 class Nulls:
-    """Null histories of an area; each is fixed by the seed and its number.
+    """Null histories of an area. Seed and number determine each of them.
 
     ``points``: the locations in metres, (L, 3).
     ``with_repeats``: whether chance includes ordinary near repeats.
@@ -70,7 +70,7 @@ class Nulls:
                 self.city = CityModel(past, points, blocks, zone, is_first)
 
     def __call__(self, number: int, buckets: int) -> Past:
-        """Return one null history, which begins where the past ends."""
+        """Return one null history. It begins where the past ends."""
         generator = np.random.default_rng([self._seed, number])
         drawn = self.city.draw(generator)
         repeats = self.repeats if self._knox is None else self._knox.estimate(generator)
@@ -81,7 +81,7 @@ class Nulls:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Parts:
-    """The three parts of the null histories, worked on by several threads.
+    """The three parts of the null histories. Several threads work on them.
 
     ``buckets``: length of a block.
     ``blocks``: number of blocks in each part.
@@ -95,7 +95,7 @@ class Parts:
     step: Callable[[], object]
 
     def map(self, part: int, work: Callable[[Past], Result]) -> list[Result]:
-        """Return the result of the work on each block of a part, in order."""
+        """Apply a function to each block of a part, and return the results in order."""
 
         def one(number: int) -> Result:
             result = work(self.nulls(number, self.buckets))
@@ -114,7 +114,7 @@ def calibrate(
     any thread. The result does not depend on the number of threads.
 
     Raises:
-        ValueError: Chance brings too few clusters, or fewer alerts than the budget allows.
+        ValueError: Null histories have too few clusters, or fewer alerts than the budget allows.
     """
     blocks = blocks_of(weeks) // 3
     buckets = scanning.window - 1 + BLOCK_WEEKS * WEEK
@@ -158,7 +158,7 @@ def blocks_of(weeks: int) -> int:
 
 
 def opened_by_week(lives: Lives, scanning: Scanning, weeks: int) -> NDArray[np.int64]:
-    """Return how many alerts reached the dated tier in each week since the window was full, (weeks,)."""
+    """Return how many alerts reached the tier of ``lives`` in each week since the window was full, (weeks,)."""
     hour = lives.reached_s[lives.reached_s >= 0] // BUCKET_S - (scanning.window - 1)
     return np.bincount(hour // WEEK, minlength=weeks)[:weeks]
 
@@ -166,7 +166,7 @@ def opened_by_week(lives: Lives, scanning: Scanning, weeks: int) -> NDArray[np.i
 def _fit_margins(maxima: Sequence[Sequence[Maxima]]) -> list[Margins]:
     """Return the margins of each stream, from its loads and largest LLRs in each block.
 
-    A stream with hardly any cluster gets the margins of the stream *all*.
+    A stream with hardly any clusters has the margins of the stream *all*.
 
     Raises:
         ValueError: Even *all* has too few clusters.
@@ -188,7 +188,7 @@ def _lives(scanning: Scanning, block: Sequence[Clusters], watch: float, tier_at:
 
 
 def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Clusters]], wanted: float, least: float) -> float:
-    """Return the lowest score, ``least`` or more, at which no more than ``wanted`` alerts open a week."""
+    """Return the lowest score, at least ``least``, at which at most ``wanted`` alerts open a week."""
 
     def too_many(score: float) -> float:
         opened = sum(len(_lives(scanning, block, score).opened_s) for block in blocks)

@@ -1,4 +1,4 @@
-"""An area without clusters, as far as its history shows it: a posterior from which null histories are drawn.
+"""A model of an area without clusters, learnt from its history: a posterior from which null histories are drawn.
 
 Each location has a gamma rate around its neighbours' rate, a Dirichlet mix of categories and a Dirichlet clock over the
 strata. The hyperparameters are fitted to the history by maximum likelihood (empirical Bayes: Clayton and Kaldor 1987;
@@ -26,9 +26,9 @@ FARTHEST = 3.0
 CITY_SHARE = 0.05
 """Weight of the area's mean in a location's prior, so that no rate is zero."""
 HOUR_CASES = 20.0
-"""Number of cases that an hour of the week needs for its own mean to count as much as its stratum's."""
+"""Number of cases at which the mean of an hour of the week counts as much as the mean of its stratum."""
 SWING = 0.2
-"""Share by which null histories rise and fall over a year, so that the score knows levels that the past lacks."""
+"""Share by which null histories rise and fall over a year, so that the score covers levels that the past lacks."""
 YEAR_H = 365.25 * 24
 BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
 """Strata of one hour of the week each."""
@@ -38,7 +38,7 @@ _Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
-    """One area that the history may come from.
+    """One area that could have produced the history.
 
     ``rate``: cases per bucket of each location, (L,).
     ``mix``: shares of the categories, (L, 4).
@@ -54,8 +54,8 @@ class CityModel:
     """The posterior of an area.
 
     ``points``: the locations in metres, (L, 3).
-    ``weight``: how much each incident of the past counts, (n,), by default 1. One that followed another reveals little
-        about its location.
+    ``weight``: how much each incident of the past counts, (n,), by default 1. An incident that followed another reveals
+        little about its location.
     ``stratum``: the stratum of each bucket of the past, (buckets,).
 
     Raises:
@@ -66,7 +66,7 @@ class CityModel:
         self, past: Past, points: _Floats, blocks: Blocks, zone: ZoneInfo, weight: _Floats | None = None
     ) -> None:
         if past.buckets < BY_HOUR.count:
-            raise ValueError(f"history: {past.buckets / 24:.1f} days; at least a week is needed, and 26 are better")
+            raise ValueError(f"history: {past.buckets / 24:.1f} days; must be at least 7 days; 26 weeks are better")
         if not len(past):
             raise ValueError("history: no incident of the four categories within the area")
         self._blocks, self._zone, self._buckets = blocks, zone, past.buckets
@@ -138,7 +138,7 @@ class CityModel:
 
 
 def _around(cases: _Floats, points: _Floats) -> _Floats:
-    """Return the cases that its neighbours, without its own cases, make likely for each location, (L,)."""
+    """Return the cases that are likely at each location, by the cases of its neighbours alone, (L,)."""
     tree = cKDTree(points)
     pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
     others = pairs.row != pairs.col
@@ -169,7 +169,7 @@ def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
 
 
 def _concentration(cases: _Floats, share: _Floats) -> float:
-    """Return the number of cases at which a location's shares and the area's count the same (Dirichlet-multinomial)."""
+    """Return the number of cases at which a location's shares weigh as much as the area's (Dirichlet-multinomial)."""
     own = cases[cases.sum(axis=1) > 0]
     number = own.sum(axis=1)
 
@@ -202,7 +202,7 @@ def _dirichlet(generator: np.random.Generator, weight: _Floats) -> _Floats:
 
 
 def _pick(generator: np.random.Generator, weight: _Floats) -> NDArray[np.int64]:
-    """Draw a column of each row, with probability in proportion to its weight."""
+    """Draw a column of each row, with a probability in proportion to its weight."""
     until = weight.cumsum(axis=1)
     return np.asarray((generator.random(len(weight))[:, None] * until[:, -1:] >= until[:, :-1]).sum(axis=1))
 

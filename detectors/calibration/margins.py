@@ -1,8 +1,8 @@
 """The distribution of the largest LLR under the null, given how busy a stream is at the moment (its load).
 
 The null maximum of a scan is close to a Gumbel variable (Abrams, Kulldorff and Kleinman 2010). Its location and scale
-depend on the cases in the last hours and in the window. They are learnt once, on null histories. Then a score takes
-microseconds and no replications while incidents come in.
+depend on the cases in the last hours and in the window. They are learnt once, from null histories. A live scan then
+needs no replications: a score takes microseconds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from detectors.kernels.history import LEAST_SCALE, MARGIN_HOURS, Null, gumbel_of
 from detectors.scan.significance import Gumbel
 
 CENSORED = 0.5
-"""LLR up to which a maximum is only known to be small. A stream with hardly any cases has no window at all."""
+"""LLR below which a maximum counts as censored. A stream with hardly any cases has no window at all."""
 FEWEST_MAXIMA = 50
-"""Least number of maxima above ``CENSORED`` that a fit needs."""
+"""Smallest number of maxima above ``CENSORED`` for a fit."""
 SHRINKAGE = 1e-4
 """Penalty on the square of every coefficient. It gives no weight to loads that hardly vary."""
 
@@ -37,8 +37,8 @@ def load(in_bucket: NDArray[np.int32]) -> NDArray[np.float64]:
 class Margins(msgspec.Struct, frozen=True):
     """The Gumbel location and the logarithm of its scale, as polynomials of a stream's loads.
 
-    ``low``, ``high``: range to which loads are clipped, the range in the fit, (loads,).
-    ``location``, ``scale``: a constant, then for each load the factors of it and of its square.
+    ``low``, ``high``: the range of the fitted loads, to which other loads are clipped, (loads,).
+    ``location``, ``scale``: a constant, then the coefficients of each load and of its square.
 
     Loads are those of :func:`detectors.kernels.history.load_of`.
     """
@@ -50,7 +50,7 @@ class Margins(msgspec.Struct, frozen=True):
 
     @classmethod
     def flat(cls) -> Margins:
-        """Return margins under which the score is the LLR itself, for scans before anything is learnt."""
+        """Return margins under which the score is the LLR itself, for the scans from which margins are learnt."""
         nothing = (0.0,) * (1 + 2 * LOADS)
         return cls((0.0,) * LOADS, (0.0,) * LOADS, nothing, nothing)
 
@@ -76,7 +76,7 @@ class Margins(msgspec.Struct, frozen=True):
 
     @property
     def null(self) -> Null:
-        """The same numbers as arrays for the kernels."""
+        """The same numbers, as arrays for the kernels."""
         return Null(np.array(self.low), np.array(self.high), np.array(self.location), np.array(self.scale))
 
     def gumbel(self, load: NDArray[np.float64]) -> Gumbel:

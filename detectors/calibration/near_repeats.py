@@ -1,8 +1,8 @@
-"""Near repeats: how often an incident is soon followed by another of its kind nearby, in the past and by chance.
+"""Near repeats: how often another incident of the same kind soon follows nearby, in the past and by chance.
 
-A Knox table (Knox 1964; Johnson et al. 2007) counts pairs by distance and lag. Pairs of siblings, cousins, and
-grandparents with grandchildren are taken out. Expected pairs come from pairs some weeks apart, which share location,
-clock and drift; shuffled times would not. There is no parametric form: a wrong one opens twice the alerts that it
+A Knox table (Knox 1964; Johnson et al. 2007) counts pairs by distance and lag. Pairs of siblings, of cousins, and of
+grandparents and grandchildren are subtracted. Expected pairs come from pairs some weeks apart, which share location,
+clock and drift; shuffled times would not. No parametric form is assumed: a wrong one opens twice as many alerts as it
 promises.
 """
 
@@ -46,7 +46,7 @@ _Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Repeats:
-    """Near repeats: a number of followers, and where and when they fall.
+    """Near repeats: the number of followers, and their distances and lags.
 
     ``rate``: mean number of followers of an incident of each category, (4,).
     ``by_ring``, ``by_lag``: shares of the followers by ring and by lag.
@@ -70,7 +70,8 @@ class Knox:
 
     The expected number comes from pairs about a whole number of weeks apart, which share locations, clocks and drift.
     Many pairs at busy locations are due to chance, so pairs at quiet ones weigh more. If the locations of a pair have
-    ``n`` and ``m`` incidents of the category, its weight is ``1 / (n + 1) + 1 / (m + 1)``, about signal over variance.
+    ``n`` and ``m`` incidents of the category, its weight is ``1 / (n + 1) + 1 / (m + 1)``, roughly the signal over the
+    variance.
 
     Raises:
         ValueError: The history is too short.
@@ -80,7 +81,7 @@ class Knox:
         weeks = past.buckets * BUCKET_S // WEEK_S
         if weeks < FIRST_WEEKS + 4:
             raise ValueError(
-                f"history: {weeks} weeks; near repeats need at least {FIRST_WEEKS + 4} "
+                f"history: {weeks} weeks; near repeats need at least {FIRST_WEEKS + 4} weeks "
                 "(--no-near-repeats leaves them out)"
             )
         self.around = around = Surroundings(points, np.bincount(past.location, minlength=len(points)))
@@ -134,7 +135,7 @@ class Knox:
 def _shrunk(fitted: _Floats, informed: _Floats) -> _Floats:
     """Return the rates ``fitted / informed``, shrunk to their mean, which is itself shrunk to 0.
 
-    The variance of a rate is ``1 / informed``. The less is known of a rate, the more it is shrunk (James and Stein
+    The variance of a rate is ``1 / informed``. The less is known about a rate, the more it is shrunk (James and Stein
     1961).
     """
     whole = informed.sum()
@@ -164,7 +165,7 @@ def _without_relatives(
     locations: _Floats,
     generator: np.random.Generator,
 ) -> Repeats:
-    """Return the near repeats that lead to these ``pairs`` per incident, relatives' pairs included."""
+    """Return the near repeats that lead to these ``pairs`` per incident, pairs of relatives included."""
     wanted = float(pairs @ cases / max(cases.sum(), 1.0)) * np.outer(by_ring, by_lag)
     if not wanted.sum():
         return Repeats.none()
@@ -212,13 +213,13 @@ def _draw_steps(number: int, ring: _Floats, lag: _Floats, generator: np.random.G
 
 
 class Surroundings:
-    """The locations in each ring around each location, where followers fall.
+    """The locations in each ring around each location, at which followers occur.
 
     ``points``: the locations in metres, (L, 3).
     ``cases``: incidents of the past at each location, (L,).
 
-    Followers fall where there are opportunities, and the past shows these in part. So the chance of a location is in
-    proportion to the square root of its cases plus one.
+    Followers occur where there are opportunities, and past cases partly show where these are. So the probability of a
+    location is in proportion to the square root of its cases plus one.
     """
 
     def __init__(self, points: _Floats, cases: NDArray[np.int64]) -> None:

@@ -1,4 +1,4 @@
-"""A history of an area, real or null: incidents as columns."""
+"""A history of an area, real or null, as columns of incidents."""
 
 from __future__ import annotations
 

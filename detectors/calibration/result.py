@@ -1,4 +1,4 @@
-"""The result of a calibration: the score, where the tiers begin, and how often chance alone reaches a score."""
+"""The result of a calibration: the score, the tiers, and how often chance alone reaches a score."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Everything that scoring and the promise depend on. Rates are alerts a week over all streams, by chance alone.
+    """Everything that scores and the promise depend on. Rates are alerts a week over all streams, by chance alone.
 
     ``scores``: tier -> the score at which it begins.
     ``margins``: of each stream, in the order of ``STREAMS``.
     ``curve``: pairs of a score and the rate of alerts that reach it, in rising order of score.
     ``decay``: how fast the rate falls beyond the curve: by a factor of e for each ``1 / decay`` of score.
     ``rate``, ``rate_low``, ``rate_high``: rate of the tier ``alert`` with its 95 % interval, measured on null histories
-        from which nothing was learnt.
+        that were used for nothing else.
     ``dispersion``: variance over mean of the weekly number of these alerts.
     """
 
@@ -108,7 +108,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def rate_of(self, score: float) -> float:
-        """Return how many alerts a week reach a score by chance. It falls exponentially beyond the strongest seen."""
+        """Return how many alerts a week reach a score by chance. The rate falls exponentially beyond the curve."""
         scores, rates = zip(*self.curve, strict=True)
         if score > scores[-1]:
             return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)

@@ -1,4 +1,4 @@
-"""All scans of a history, as the Monitor makes them, and the alerts that the tracker makes of their clusters."""
+"""All scans of a history as the Monitor makes them, and the alerts to which their clusters lead."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scanning:
-    """What the scans of an area need: its settings, its locations in metres, (L, 3), and their neighbours.
+    """The input of an area's scans: its settings, its locations in metres, (L, 3), and their neighbours.
 
-    ``lowest``: lower bound for the score at which alerts open, whatever the budget. Most scans reach it by chance.
+    ``lowest``: lower bound for the score at which alerts open, for any budget. Most scans reach this score by chance.
     ``has_margins``: whether the score depends on the load of the stream, by margins that are learnt first.
     """
 
@@ -47,7 +47,7 @@ class Scanning:
         return SCHEMES[self.settings.strata].of_buckets(first_bucket, buckets, ZoneInfo(self.settings.timezone))
 
     def maxima(self, past: Past, stratum: NDArray[np.int32], step: int) -> list[Maxima]:
-        """Return each stream's loads and largest LLRs, of the scans at the beginning of every ``step``-th bucket."""
+        """Return each stream's loads and largest LLRs in the scans at the beginning of every ``step``-th bucket."""
         flat, result = Margins.flat(), []
         for numbers in past.streams():
             found = self._scan(past, numbers, stratum, flat, 0.0, step, True)
@@ -59,7 +59,7 @@ class Scanning:
     def clusters(
         self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
     ) -> list[Clusters]:
-        """For each stream return the clusters that reach a score, in every scan from the first full window on.
+        """Return for each stream the clusters that reach a score, in every scan from the first full window on.
 
         ``step``: if given, only the beginning of every ``step``-th bucket is scanned. Otherwise all scans of the
         Monitor are made.

@@ -1,1 +1,1 @@
-"""Clusters of one scan, scored and checked for artefacts. Knows no earlier scans."""
+"""The clusters of one scan, scored and checked for artefacts. Knows no earlier scans."""

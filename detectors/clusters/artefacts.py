@@ -1,20 +1,20 @@
-"""Artefacts: what, apart from a hot spot, may explain a cluster. They label and score; they never hide.
+"""Artefacts: other explanations of a cluster than a hot spot. They are labels with a score, and hide nothing.
 
 There are four kinds. Each explains a number of members; its score is their share of all members.
 
 - *geocoding stack*: members at one exact coordinate. There are at least ``STACK_MEMBERS`` of them, and they are at
   least ``STACK_SHARE`` of all members. This is improbable (below ``STACK_CHANCE``), given how many of the stream's
   incidents in the zone lie at the coordinate over the whole window. The probability is that of the one-sided exact test
-  of Fisher (1935), a hypergeometric tail. A coordinate that always has such a share is no stack.
+  of Fisher (1935), a hypergeometric tail. A coordinate that always has such a share is not a stack.
 - *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
   ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. All linked members, directly or through others, are
-  one event; the members beyond one for each event are explained. A member with the end of an interval as its time is
-  linked to none.
+  one event; all members of an event except one are explained. A member whose time is the end of an interval is linked
+  to none.
 - *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
-- *venue*: one premises with several addresses. At least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of
+- *venue*: one site with several addresses. At least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of
   one of them, the zone is at least twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of the members.
 
-So no cluster is both a stack and a venue, but ten calls about one fight can be a stack as well.
+So no cluster is both a stack and a venue. Ten calls about one fight can be duplicate calls and a stack.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Artefact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Artefacts(msgspec.Struct, frozen=True):
-    """The artefacts of one cluster, the one that explains most first."""
+    """The artefacts of one cluster, in falling order of the members that they explain."""
 
     found: tuple[Artefact, ...] = ()
 
@@ -105,8 +105,8 @@ class Zone:
 
     ``width_m``: width in metres.
     ``cases``: number of the stream's incidents in it over the whole window, members included.
-    ``cases_at``: gives how many of these have exactly a longitude and latitude, in units of 1e-7 degrees. It is called
-        only if a stack is possible.
+    ``cases_at``: returns how many of these have exactly this longitude and latitude, in units of 1e-7 degrees. It is
+        called only if a stack is possible.
     """
 
     width_m: float
@@ -156,7 +156,7 @@ def artefacts(members: Members, zone: Zone, deny_list: DenyList) -> Artefacts:
 
 
 def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: Zone) -> int:
-    """Return the number of members at coordinates with an improbable share. Two coordinates can have half each."""
+    """Return the number of members at coordinates with an improbable share: one coordinate, or two with half each."""
     return sum(
         number
         for (longitude_e7, latitude_e7, has_point), number in at_coordinate.items()
@@ -167,9 +167,9 @@ def _stacked(at_coordinate: Counter[tuple[int, int, bool]], members: int, zone: 
 
 
 def chance_of(number: int, drawn: int, marked: int, cases: int) -> float:
-    """Return the probability that ``number`` or more of ``drawn`` cases are marked ones.
+    """Return the probability that ``number`` or more of ``drawn`` cases are marked.
 
-    They are drawn from ``cases`` cases without replacement, of which ``marked`` are marked.
+    The cases are drawn without replacement from ``cases`` cases, and ``marked`` of these are marked.
     """
     unmarked = cases - marked
     whole = _log_choose(cases, drawn)

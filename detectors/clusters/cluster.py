@@ -16,12 +16,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ``interval_times``: number of members whose time is the end of an interval.
     ``reported``: number of members that were reported, not discovered by patrols.
     ``trigger_score``: the score that opens an alert and raises its tier. It is the score of the reported incidents
-        alone, unless discovered ones may trigger. Patrols find most where they look, so what they find must not send
-        them (Ensign et al. 2018; Lum and Isaac 2016).
-    ``calibration``: digest of the calibration behind score and interval, empty for none.
+        alone, unless discovered incidents may trigger. Patrols find most where they look. So their finds must not
+        decide where they are sent (Ensign et al. 2018; Lum and Isaac 2016).
+    ``calibration``: digest of the calibration from which score and interval come; empty for none.
     ``budget_per_week``: the budget of that calibration.
     ``artefacts``: labels of the cylinder; they change nothing.
-    ``completeness``: share of the stream's reports from the cylinder's hours that has usually arrived by now; None if
+    ``completeness``: share of the stream's reports about the cylinder's hours that has usually arrived by now; None if
         unknown.
     """
 

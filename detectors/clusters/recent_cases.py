@@ -33,7 +33,7 @@ class RecentCases:
         return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Return the incidents of one stream; ``ALL`` has all of them."""
+        """Return the incidents of one stream; the stream ``ALL`` has all of them."""
         if stream == ALL:
             return self
         mine = self.category == stream

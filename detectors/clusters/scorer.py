@@ -1,4 +1,4 @@
-"""The scorer: finds the clusters of a stream with their members and scores, and tells how rare they are."""
+"""The scorer: finds the clusters of a stream, with their members, their scores and how rare they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from detectors.window.completeness import Delays
 from detectors.window.sliding import SlidingWindow
 
 MARGIN = 2.0
-"""How far below the tier ``watch`` a score still leads to fresh replications, since the last ones can be old."""
+"""Difference in score below the tier ``watch`` within which new replications are made, since the last can be old."""
 
 
 class NullMaximum(msgspec.Struct, frozen=True):
@@ -41,9 +41,9 @@ class NullMaximum(msgspec.Struct, frozen=True):
 class Scorer:
     """Scans one stream of the window at a time and scores its clusters.
 
-    With a calibration, the score depends on the load of the stream. Without one it rests on replications, which
-    ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster scored
-    by the last ones comes within ``MARGIN`` of the tier ``watch``.
+    With a calibration, the score depends on the load of the stream. Without a calibration it depends on replications,
+    which ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster
+    scored by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Scorer:
         """Return the stream's clusters with ``weakest_score`` or more, best first.
 
         ``touched``: the locations whose incidents of the stream have changed since its last scan, (n,).
-        ``delays``: reporting delays, from which completeness is learnt.
+        ``delays``: the reporting delays from which completeness is learnt.
         """
         rescan = self._rescans[stream]
         cases = recent.of_stream(stream)
@@ -182,5 +182,5 @@ class Scorer:
 
 
 def _floor(gumbel: Gumbel | None, lowest_score: float) -> float:
-    """Return the LLR of a score, a little lowered, so that ties are ranked as in a full scan."""
+    """Return the LLR of a score, slightly lowered, so that ties are ranked as in a full scan."""
     return 0.0 if gumbel is None else max(0.0, gumbel.llr(lowest_score) - 1000 * TIE)

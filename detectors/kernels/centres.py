@@ -10,7 +10,7 @@ from detectors.kernels import ratio
 from detectors.kernels.ratio import HAIR, LANES, Cases, Counts, Flags, Floats, Offsets, Rows, compiled
 
 VAST = 1e280
-"""Number of cases that stands for an infinite total, in formulas in which infinity gives NaN."""
+"""Number of cases used for an infinite total in formulas in which infinity gives NaN."""
 
 
 @compiled
@@ -20,8 +20,8 @@ def _best_of_centre(
     """Return the best window around one centre above a floor: (LLR, number of locations, duration column).
 
     In a tie the fewest locations win, then the shortest window (docs/method.md section 4.1). ``inside`` and ``usual``
-    are work space of length D. Only windows to which a location with cases was just added are looked at. Without cases
-    the expected count rises and the observed one does not, so such a window is never the best.
+    are work space of length D. Only windows to which a location with cases was just added are examined. If the location
+    has no cases, the expected count rises and the observed count does not, so such a window is never the best.
     """
     counts, expected, totals = cases
     durations = len(inside)
@@ -56,7 +56,7 @@ def _best_of_centre(
 
 @compiled
 def near_any(locations: Offsets, rows: Rows) -> Flags:
-    """Which centres have one of these locations within reach, (L,): being a neighbour is mutual."""
+    """Return which centres have one of these locations within reach, (L,). Neighbours are mutual."""
     is_near = np.zeros(len(rows.size), np.bool_)
     for location in locations:
         for at in range(rows.start[location], rows.start[location + 1]):
@@ -66,7 +66,7 @@ def near_any(locations: Offsets, rows: Rows) -> Flags:
 
 @compiled
 def cases_within(centres: Counts, rows: Rows, cases: Counts) -> Floats:
-    """The cases within reach of each of some centres, from the cases of each location, (L,)."""
+    """Return the cases within reach of each of these centres, from the cases of each location, (L,)."""
     within = np.zeros(len(centres))
     for number, centre in enumerate(centres):
         for at in range(rows.start[centre], rows.start[centre + 1]):
@@ -76,7 +76,7 @@ def cases_within(centres: Counts, rows: Rows, cases: Counts) -> Floats:
 
 @compiled
 def hopeful_centres(centres: Counts, rows: Rows, cases: Cases, min_cases: int, floor: float) -> Flags:
-    """Return those ``centres`` that could have a window with an LLR above ``floor``. Some of them have none.
+    """Return the ``centres`` that can have a window with an LLR above ``floor``. Some of them have no such window.
 
     It uses the bound of :func:`_best_of_centre`, for up to ``LANES`` durations at once. All sums and comparisons of a
     step are written out, one for each lane. So they become vector instructions, which take a third of the time of a
@@ -162,7 +162,7 @@ def best_per_centre(
 def without_overlap(
     order: Offsets, centre: Counts, zone: Counts, begin: Counts, end: Counts, rows: Rows, most: int
 ) -> Offsets:
-    """Go down a list of windows and keep each that overlaps none kept before (docs/method.md section 4.4).
+    """Go down a list of windows and keep each that overlaps no kept window (docs/method.md section 4.4).
 
     Two windows overlap if their circles (:func:`detectors.kernels.ratio.circle_of`) share a location and no whole
     interval lies between their time spans. A time span is ``begin`` to before ``end``.

@@ -2,7 +2,7 @@
 
 Counts are kept from scan to scan. When a bucket begins, the kernel searches every centre with enough recent cases
 around it. After an incident it searches only the centres near the incident, and those whose windows were close to the
-floor. Other windows hardly gain: a case elsewhere adds little to their LLR or lowers it.
+floor. The LLR of other windows hardly rises: a case elsewhere adds little to it or lowers it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from detectors.kernels.ratio import HAIR, LANES, Counts, Floats, Offsets, Rows, compiled, log_likelihood_ratio
 
 SLACK = 0.05
-"""How far below the floor, as an LLR, a centre's windows can be for the centre to be searched after every incident."""
+"""Difference in LLR below the floor within which a centre is searched after every incident."""
 
 LARGEST = 64
-"""Largest number of cases for which the limit of the expected count is worked out in advance."""
+"""Largest number of cases for which the limit of the expected count is computed in advance."""
 
 ROOT_STEPS = 50
 """Upper bound for the steps of Newton's method. Each step nearly doubles the number of correct digits."""
@@ -48,7 +48,7 @@ class Rules(NamedTuple):
     """How scans are made.
 
     ``first``, ``step``: a scan is made when each ``step``-th bucket from ``first`` on begins.
-    ``only_boundaries``: whether there are no other scans. Otherwise there is one after each event too.
+    ``only_boundaries``: whether these are the only scans. Otherwise there is also one after each event.
     ``window``, ``durations``: in buckets; durations rise, and there are at most ``LANES``.
     ``score``: the lowest score of a window.
     """
@@ -82,7 +82,7 @@ class Found(NamedTuple):
     ``scan``: number of each window's scan, (found,).
     ``centre``, ``llr``, ``size``, ``column``: each window's centre, LLR, number of locations, duration column,
         (found,).
-    ``had``: events that had come when each scan was made, (scans,).
+    ``had``: number of events that had arrived before each scan, (scans,).
     ``bucket``, ``floor``: of each scan, (scans,).
     ``load``: loads of each scan, (scans, LOADS).
     """
@@ -193,7 +193,7 @@ def gumbel_of(load: Floats, null: Null) -> tuple[float, float]:
 
 @compiled
 def _usual_of(location: int, by_stratum: Counts, share: Floats, usual: Floats) -> None:
-    """Work out the expected cases of one location within ``LANES`` durations. It is written out for speed.
+    """Compute the expected cases of one location within ``LANES`` durations. The loop is written out for speed.
 
     ``share`` is (S, LANES), and ``usual``, which takes the result, (L, LANES). Strata are added in rising order.
     """
@@ -288,7 +288,7 @@ def _best_of_centre(row: Counts, counts: Counts, usual: Floats, bar: _Bar, durat
 
 @compiled
 def _schedule(events: Events, rules: Rules) -> tuple[Counts, Counts, Counts]:
-    """Return the scans in their order: bucket, events that had come, and location, each (scans,).
+    """Return the scans in their order: bucket, number of events that had arrived, and location, each (scans,).
 
     The location is that of the event that leads to the scan, or -1 if a bucket begins.
     """
@@ -342,7 +342,7 @@ def _add_events(tally: _Tally, events: Events, rows: Rows, first: int, last: int
 
 @compiled
 def _drop_events(tally: _Tally, events: Events, rows: Rows, bucket: int, had: int) -> None:
-    """Remove those of the first ``had`` events that a duration or the window, ending with a bucket, no longer holds."""
+    """Remove, of the first ``had`` events, those too old for a duration or for the window that ends with a bucket."""
     for column in range(LANES + 1):
         while tally.oldest[column] < had:
             then = events.bucket[tally.oldest[column]]
@@ -373,7 +373,7 @@ def _find_limits(guess: Floats, bar: _Bar, most: int) -> None:
 
 @compiled
 def _find_usual(usual: _Usual, tally: _Tally, rows: Rows, centres: Counts, scan: int) -> None:
-    """Work out what is expected around some centres, or everywhere at once if the centres are many."""
+    """Compute the expected cases around these centres, or everywhere if there are many centres."""
     for stratum in range(len(tally.in_stratum)):
         for column in range(LANES):
             cases = tally.in_stratum[stratum]
@@ -404,7 +404,7 @@ def _centres_in_question(at_most: Floats, low: float, reach: Counts, min_cases: 
 
 @compiled
 def scan_history(events: Events, rows: Rows, rules: Rules, null: Null, hours: Counts) -> Found:
-    """Return what every scan of a stream finds. ``hours``: the spans of time of the loads, as in :func:`load_of`."""
+    """Return the findings of every scan of a stream. ``hours``: the time spans of the loads, as in :func:`load_of`."""
     start, size, neighbour, _ = rows
     locations, min_cases, durations = len(size), rules.min_cases, len(rules.durations)
     bucket, had, touched = _schedule(events, rules)

@@ -15,8 +15,8 @@ def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Float
     ``case_stratum``: strata of the recent cases, in rising order.
     ``draws``: uniforms in [0, 1), one per case.
 
-    Within each stratum the locations are shuffled over the times, so its recent cases get a sample of them without
-    replacement. The pool is restored at the end.
+    Within each stratum the locations are shuffled over the times. So the recent cases of a stratum get a sample of its
+    locations without replacement. The pool is restored at the end.
     """
     first = np.empty(len(places), np.int64)
     chosen = np.empty(len(places), np.int64)
@@ -36,7 +36,7 @@ def redraw(pool: Counts, pool_start: Offsets, case_stratum: Counts, draws: Float
 
 @compiled
 def guide(cumulative: Floats) -> Counts:
-    """Return where a search in rows of rising sums can begin (Chen and Asau 1974).
+    """Return where a search in rows of cumulative sums can begin (Chen and Asau 1974).
 
     ``cumulative``: (intervals, L); the last column is the row's total, which is divided into L equal steps. The result
     has the same shape: the first location whose sum exceeds each step.

@@ -1,4 +1,4 @@
-"""Makes alerts from the windows of many scans: which windows are reported, what their members are, how alerts live.
+"""Makes alerts from the windows of many scans: the reported windows, their members, and the lives of the alerts.
 
 The rules are those of :mod:`detectors.scan.cylinders` and :mod:`detectors.alerts.tracking`, except those that do not
 change the number of alerts. One simplification hardly changes it: a higher tier or a reminder without new members does
@@ -35,7 +35,7 @@ class Clusters(NamedTuple):
 class Windows(NamedTuple):
     """Windows, each array (windows,).
 
-    ``had``, ``bucket``: events that had come when the window's scan was made, and the bucket of the scan.
+    ``had``, ``bucket``: number of events that had arrived before the window's scan, and the bucket of the scan.
     ``duration``: in buckets.
     ``centre``, ``size``: the centre and the number of locations.
     """
@@ -50,7 +50,7 @@ class Windows(NamedTuple):
 class Lifecycle(NamedTuple):
     """When alerts open, end and cool down, as scores, seconds and metres.
 
-    ``tier_at``: the score of the tier for which ``Lives`` says when it was reached.
+    ``tier_at``: the score of a tier; ``Lives`` states when an alert reached it.
     """
 
     open_at: float
@@ -79,8 +79,8 @@ _WHOLE = ("opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "cen
 _ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 
-``quiet_s`` is the time since when it has no cluster, ``age`` its rank among the alerts that are not over. Alerts are
-records, because a compiled function takes one array of records faster than an array for each field.
+``quiet_s`` is the time since which the alert has had no cluster, ``age`` its rank among the alerts that have not ended.
+Alerts are records, because a compiled function takes one array of records faster than an array for each field.
 """
 _Records = NDArray[np.void]
 _Record = Any
@@ -192,7 +192,7 @@ def _link_members(links: _Links, member: Counts, alert: int) -> int:
 def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offsets) -> int:
     """Count the events that each alert has, and return the number of events that at least one alert has.
 
-    ``shared`` takes the counts, by age of the alerts that are not over.
+    ``shared`` receives the counts, in order of age of the alerts that have not ended.
     """
     head, alert_of, after = links.head, links.alert, links.after
     known = 0
@@ -265,7 +265,7 @@ def _is_merged(taker: Offsets, shared: Offsets, members: int) -> bool:
 
 @compiled
 def _still_living(alerts: _Records, living: Offsets) -> int:
-    """Move the living alerts that are not over to the front, and return their number."""
+    """Move the alerts that have not ended to the front, and return their number."""
     left = 0
     for alert in living:
         if not alerts[alert]["is_over"]:

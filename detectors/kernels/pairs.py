@@ -75,9 +75,9 @@ def pairs_periods_apart(
 ) -> Floats:
     """Sum pairs about a whole number of periods apart, by distance and by the difference from that number.
 
-    The result estimates that of :func:`pairs_by_lag` as it would be if no incident led to another: locations and hours
-    of pairs whole periods apart are the same. It is the mean over ``first`` to ``last`` periods. ``second`` is in order
-    of time, within 0 to ``long_s``. A pair counts less the more often its lag fits into that time.
+    The result estimates that of :func:`pairs_by_lag` as it would be if no incident led to another: pairs that are whole
+    periods apart have the same locations and hours. It is the mean over ``first`` to ``last`` periods. ``second`` is in
+    order of time, within 0 to ``long_s``. The more often a pair's lag fits into that time, the less the pair counts.
     """
     table = np.zeros((2, len(within_m), len(within_s)))
     square_within = within_m * within_m

@@ -50,7 +50,7 @@ class Cases(NamedTuple):
     """Observed and expected cases.
 
     ``counts``, ``expected``: by location and duration, (L, D).
-    ``totals``: all cases that windows of each duration are compared with, (D,).
+    ``totals``: all cases with which windows of each duration are compared, (D,).
     """
 
     counts: Counts

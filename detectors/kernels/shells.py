@@ -55,7 +55,7 @@ class Packed(NamedTuple):
     ``guard``: the word with every lane's guard set.
     ``expected``: expected cases by location, (L, D).
     ``before``: expected cases in the zone before each shell, (shells, D).
-    ``totals``: all cases that windows of each duration are compared with, (D,).
+    ``totals``: all cases with which windows of each duration are compared, (D,).
     """
 
     bits: int
@@ -155,7 +155,8 @@ def expected_before(of: Offsets, first: Offsets, member: Counts, expected: Float
 
 @compiled
 def _largest_means(total: float, min_cases: int, floor: float) -> Floats:
-    """Return the largest expected count, or a hair more, at which each number of cases has an LLR above the floor."""
+    """Return the largest expected count, rounded up, at which each number of cases has an LLR above the
+    floor."""
     means = np.zeros(EXACT + 1)
     for cases in range(min_cases, EXACT + 1):
         low, high = means[cases - 1], float(min(cases, total))

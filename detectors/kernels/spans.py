@@ -18,11 +18,11 @@ _ROUNDING = 1e-12
 
 
 class Search(NamedTuple):
-    """What windows are compared with, and which of them count.
+    """The cases with which windows are compared, and the windows that count.
 
     ``expected``: by location and interval, (L, T).
-    ``totals``: all cases, by a span's begin and its length less one, (T, longest).
-    ``first_end``: the least end of a window that counts.
+    ``totals``: all cases, by a span's first interval and its length less one, (T, longest).
+    ``first_end``: the lowest end of a window that counts.
     """
 
     expected: Floats
@@ -35,7 +35,7 @@ class Search(NamedTuple):
 class _Best(NamedTuple):
     """The best window of every span, or empty arrays.
 
-    ``llr``, ``size``: its LLR and number of locations, by the span's begin and length less one, (T, longest).
+    ``llr``, ``size``: its LLR and number of locations, by first interval and length less one, (T, longest).
     """
 
     llr: Floats
@@ -127,7 +127,7 @@ def _of_centre(
 def largest_of_spans(start: Offsets, location: Counts, interval: Counts, rows: Rows, search: Search) -> Floats:
     """Return the largest LLR of every replication over all spans, (replications,); 0 if none is high.
 
-    Replication ``r`` has the cases ``start[r]`` to before ``start[r + 1]``, with their ``location`` and ``interval``.
+    Replication ``r`` has the cases from ``start[r]`` to before ``start[r + 1]`` of ``location`` and ``interval``.
     """
     locations, intervals = search.expected.shape
     work = _WorkSpace(np.zeros(intervals, np.int32), np.zeros(intervals))

@@ -39,15 +39,15 @@ def arrived(
     longest_s: int,
     age_s: int,
 ) -> tuple[int, int]:
-    """Return the number of incidents with a usable reporting delay, and for how long the reports had been there.
+    """Return the number of incidents with a usable reporting delay, and the total time that their reports have existed.
 
-    The second is a sum over these incidents: the seconds within their first ``age_s`` after the report had come.
+    The total is a sum over these incidents: the seconds between the report and the age ``age_s`` of the incident.
     Incidents are in columns, (rows,):
 
     ``delay_s``: seconds from occurrence to report, negative if unknown.
-    ``location``: negative for an incident that does not stand.
+    ``location``: negative for an incident that does not count.
 
-    A delay is usable if it is shorter than ``longest_s`` and its incident stands, is of category ``lowest`` to
+    A delay is usable if it is shorter than ``longest_s`` and its incident counts, is of category ``lowest`` to
     ``highest``, and lies in bucket ``latest`` or earlier. There are no branches, and the bounds have the columns'
     types, so that this becomes vector instructions. The sum is of whole numbers, so the order of the rows does not
     matter.
@@ -83,7 +83,7 @@ def in_zone(
     """Return the cases in a zone per bucket, for ``number`` buckets from ``first`` on, (number,).
 
     A case counts if ``is_in_zone``, (L,), has its location and its category is ``lowest`` to ``highest``. The location
-    is negative for a case that does not stand.
+    is negative for a case that does not count.
     """
     counts = np.zeros(number, np.int32)
     for case in range(len(bucket)):

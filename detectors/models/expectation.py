@@ -1,11 +1,11 @@
-"""Expectation-based Poisson (Neill 2009): each window against its own baseline, so that a surge of the area shows.
+"""Expectation-based Poisson (Neill 2009): each window has its own baseline, so that a surge of the whole area shows.
 
 The baseline is the usual number of a location's cases in a stratum, from the history before the windows. Its prior is
 gamma, around what the area, the location and its neighbours make likely, and is updated with the location's own cases
-in that stratum (empirical Bayes, Clayton and Kaldor 1987). So thin locations follow their neighbours, and busy ones
-themselves.
+in that stratum (empirical Bayes, Clayton and Kaldor 1987). So locations with few cases follow their neighbours, and
+busy locations follow their own cases.
 
-Reports that have not come yet lower the observed cases and not the baseline. Where their delays are known, the usual
+Reports that have not arrived yet lower the observed cases but not the baseline. Where their delays are known, the usual
 cases of an interval are multiplied by its completeness, the share that has usually arrived.
 """
 

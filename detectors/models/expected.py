@@ -14,7 +14,7 @@ class Expected:
 
     ``counts``: observed per location and duration, int32, shape (L, D).
     ``expected``: the same under the null, float64.
-    ``totals``: all cases, observed or expected, that a window of each duration is compared with, float64, shape (D,).
+    ``totals``: all cases, observed or expected, with which a window of each duration is compared, float64, shape (D,).
         They are infinite for an expectation-based model.
     ``durations``: in buckets, rising, int32, shape (D,). Each ends now and includes the partly filled bucket.
     """

@@ -27,7 +27,7 @@ class Null(Protocol):
     """A way to draw recent cases by chance."""
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator. It is complete before the next generator is taken."""
+        """Draw one replication from each generator. A replication is complete before the next generator is used."""
 
 
 class PermutationNull:
@@ -36,7 +36,7 @@ class PermutationNull:
     ``location``, ``stratum``: of all cases, (N,).
     ``age``, ``recent_stratum``: of the recent cases, (K,).
 
-    Only recent cases are drawn: those of each stratum get a sample of its locations without replacement.
+    Only recent cases are drawn. The recent cases of a stratum get a sample of its locations without replacement.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PermutationNull:
         self._age, self._stratum = age[order], recent_stratum[order]
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator. It is complete before the next generator is taken."""
+        """Draw one replication from each generator. A replication is complete before the next generator is used."""
         cases = len(self._age)
         drawn: list[NDArray[np.int32]] = []
         pool = self._pool.copy()  # the kernel writes to the pool, and threads draw at the same time
@@ -68,8 +68,8 @@ class PoissonNull:
     """A number of cases for every interval, and a location for each case in proportion to the expected cases.
 
     ``expected``: of the recent intervals, in order of time, (L, recent).
-    ``numbers``: draws the number of cases of each recent interval. It is fixed by the data, multinomial or Poisson,
-        depending on the model.
+    ``numbers``: draws the number of cases of each recent interval. The model decides whether these numbers are those of
+        the data, multinomial or Poisson.
     """
 
     def __init__(self, expected: NDArray[np.float64], numbers: Numbers) -> None:
@@ -78,7 +78,7 @@ class PoissonNull:
         self._numbers = numbers
 
     def draw(self, generators: Iterable[np.random.Generator]) -> Drawn:
-        """Draw one replication from each generator. It is complete before the next generator is taken."""
+        """Draw one replication from each generator. A replication is complete before the next generator is used."""
         locations, intervals = [], []
         recent = np.arange(len(self._cumulative), dtype=np.int32)
         for generator in generators:

@@ -3,8 +3,8 @@
 A location's cases are spread over time like those of the whole area. Its expected cases within a duration are ``mu[l,
 d] = sum over s of n[l, s] D[d, s] / T[s]``. Here ``n`` is the number of the location's cases in stratum ``s`` over the
 window, ``D`` that of the area's within the duration and ``T`` that of the area's over the window. With one stratum this
-is the plain model. Only cases enter. So a location that is always busy and a surge of the whole area cancel out, and
-the partly filled bucket needs no correction.
+is the plain model. The model uses only cases. So a location that is always busy and a surge of the whole area cancel
+out, and the partly filled bucket needs no correction.
 """
 
 from __future__ import annotations

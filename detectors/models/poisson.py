@@ -64,7 +64,7 @@ def standardised(
             time[census.location] += person_time(census, edges)
         whole = time.sum()
         if not whole > 0:
-            raise ValueError(f"group {group} has {cases} cases and no population")
+            raise ValueError(f"class {group}: has {cases} cases but no population")
         time *= cases / whole
         if expected is None:
             expected = time
@@ -77,8 +77,8 @@ class PoissonModel:
     """The Poisson model: cases fall in proportion to ``expected``, (L, T), whose sum is the number of cases.
 
     With ``is_stratified`` every interval is separate. Its expected cases are scaled to its observed ones,
-    ``in_interval``, (T,). A window is compared with the cases of its time span, and chance keeps the number of cases of
-    each interval.
+    ``in_interval``, (T,). A window is compared with the cases of its time span, and replications keep the number of
+    cases of each interval.
     """
 
     def __init__(

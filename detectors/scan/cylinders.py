@@ -13,7 +13,7 @@ from detectors.kernels.ratio import LANES, TIE, Cases
 from detectors.models.expected import Expected
 
 FEW = 16
-"""If fewer than one centre in ``FEW`` is asked for, all of them are scanned: ruling out some would take longer."""
+"""If fewer than one centre in ``FEW`` is requested, all of these are scanned: ruling out some would take longer."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,9 +43,9 @@ def largest_by_chance(
     min_risk: float = 0.0,
     threads: int = 1,
 ) -> Maxima:
-    """Return the largest LLR of each replication, float64, shape (replications,); 0 where no window is high.
+    """Return the largest LLR of each replication, float64, shape (replications,); 0 if no window is high.
 
-    Replication ``k`` has its own random numbers (:func:`generators`), so the number of threads changes nothing.
+    Replication ``k`` has its own random numbers (:func:`generators`), so the result does not depend on the threads.
     """
     largest = LargestNow(model, near, shells, min_cases, min_risk)
     return np.concatenate([np.empty(0), *in_batches(null, largest, replications, seed, threads)])
@@ -72,8 +72,8 @@ def in_batches(
 def generators(seed: Sequence[int], numbers: Iterable[int]) -> Iterator[np.random.Generator]:
     """Yield the generator of each of these replications, ``PCG64DXSM(seed).jumped(number)``.
 
-    A generator is valid until the next one is taken: it is one generator that is moved, because making another takes
-    longer than a small replication.
+    A generator is valid until the next one is taken. There is only one generator, which is moved, because making a new
+    one takes longer than a small replication.
     """
     bits = np.random.PCG64DXSM(seed)
     begin, generator = bits.state, np.random.Generator(bits)

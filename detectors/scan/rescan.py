@@ -19,10 +19,10 @@ from detectors.models.expected import Expected
 from detectors.scan.cylinders import Best, best_windows
 
 SLACK = 2.0
-"""How far below the floor, as an LLR, a scan looks, so that its bounds save later scans of the same centres."""
+"""Difference in LLR below the floor down to which a scan searches. Its bounds then save later scans of centres."""
 
 MANY = 64
-"""If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be anyway."""
+"""If more than one location in ``MANY`` is touched, all centres are scanned: most of them would be scanned anyway."""
 
 NO_PLACE = np.zeros(0, np.int64)
 
@@ -44,10 +44,10 @@ class Rescan:
     def best(self, model: Expected, share: NDArray[np.float64], touched: NDArray[np.int64], floor: float) -> Best:
         """Return the best window of every centre that has one with an LLR above ``floor``, 0 or more.
 
-        ``share``: what all locations' expected cases share, (S, D). Expected cases are the sum over strata of a factor
-            of the location times ``share``. In the permutation model it is the share of each stratum's cases that falls
-            into each duration. With a constant weight or usual rate as the location's factor, it is the area's cases or
-            the hours of each stratum.
+        ``share``: the factor that is common to all locations, (S, D). Expected cases are the sum over strata of a
+            location's own factor times ``share``. In the permutation model it is the share of each stratum's cases that
+            falls into each duration. With a constant weight or usual rate as the location's factor, it is the area's
+            cases or the hours of each stratum.
         ``touched``: the locations that gained or lost cases of any age since the last call, (n,).
         """
         total = float(model.totals[0])
@@ -77,8 +77,8 @@ class Rescan:
     ) -> NDArray[np.float64]:
         """Return the bounds, raised by what the new shares and total can have added to a window of each centre.
 
-        Expected cases that shrink by a factor g add at most n log(1/g) to the LLR of n cases. Each case less in the
-        total N adds at most (n / (N - n))^2 while N is over twice n, and nothing where N is infinite.
+        If expected cases shrink by a factor g, the LLR of n cases rises by at most n log(1/g). Each case removed from
+        the total N adds at most (n / (N - n))^2 while N is over twice n, and nothing where N is infinite.
         """
         had = self._share > 0
         least = float(np.min(share[had] / self._share[had], initial=1.0))

@@ -1,8 +1,8 @@
 """Turns an LLR into a score, and a score into how often chance alone reaches it.
 
-Without a calibration, the score is the LLR standardised by the Gumbel location and scale of replicated maxima. Its
-rarity is then the nominal recurrence interval, for one scan an hour. This counts scans, not alerts: only a calibration
-keeps a promised rate.
+Without a calibration, the score is the LLR standardised by the Gumbel location and scale of replicated maxima. The
+nominal recurrence interval then states how rare it is, for one scan an hour. The interval counts scans, not alerts:
+only a calibration keeps a promised rate.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The sliding window: which incidents count, and when. Knows neither expected counts nor scans."""
+"""The sliding window: which incidents count, and from when to when. Knows neither expected counts nor scans."""

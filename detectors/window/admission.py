@@ -22,16 +22,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TickMark(msgspec.Struct, frozen=True):
-    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970). It may be far ahead of the clock.
+    """A tick record: the area's time has reached ``tick_s`` (seconds since 1970), which may be far ahead of the clock.
 
-    On a watermark clock it closes every tick before that time, the tick that it belongs to included.
+    On a watermark clock it closes every tick before that time, including the tick that it belongs to.
     """
 
     tick_s: int
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a record cannot be taken: a reason from a fixed list, and a ``detail`` that tells what would be right."""
+    """Why a record is refused: a reason from a fixed list, and a ``detail`` that states what would be right."""
 
     reason: str
     detail: str
@@ -110,7 +110,7 @@ class Admission:
         return ELSEWHERE if location is None else location
 
     def _watermark(self, incident: Incident, occurred_s: int | None, clock_s: int | None) -> int | Refusal | None:
-        """Return the clock after an incident's own time, or a refusal if that is further ahead than a feed can be."""
+        """Return the clock after an incident's own time, or a refusal if that time is further ahead than is allowed."""
         stamp_s = occurred_s if incident.reported_at is None else _seconds(incident.reported_at)
         if stamp_s is None:
             return clock_s

@@ -27,7 +27,7 @@ _TYPES = {
 
 
 class Cells:
-    """The columns as memory views. They are for single cells, which numpy takes twice as long to read or write."""
+    """The columns as memory views. They are for access to single cells, for which numpy takes twice as long."""
 
     occurred_s: memoryview
     offset: memoryview

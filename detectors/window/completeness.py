@@ -1,10 +1,10 @@
-"""Completeness: the share of the reports from a time that has usually arrived by now.
+"""Completeness: the share of the reports about a time that has usually arrived by now.
 
-Of recent incidents only those with short delays are known yet: their delays are truncated on the right. Truncated
-delays show only how delays up to the longest that was waited for are spread, F(a) / F(longest) (Lagakos, Barraj and De
+Of recent incidents only those with short delays are known so far: their delays are truncated on the right. Truncated
+delays only show how delays up to the longest possible one are distributed, F(a) / F(longest) (Lagakos, Barraj and De
 Gruttola 1988, "Nonparametric analysis of truncated survival data", Biometrika 75). So delays are learnt from old
-incidents alone, and only delays shorter than the age of the youngest of these. Such a delay has passed for each of
-them, so the plain share is unbiased. Slower reports are not waited for. The product-limit estimator of that paper would
+incidents alone, and only delays shorter than the age of the youngest of these. For each of these incidents such a delay
+is over, so the plain share is unbiased. Slower reports are ignored. The product-limit estimator of that paper would
 learn from recent incidents as well, but sort all of them for every scan.
 """
 
@@ -20,7 +20,7 @@ from detectors.kernels.window import arrived
 from detectors.window.sliding import ALL, SlidingWindow
 
 NEEDED = 100
-"""Least number of delays for a result. With fewer, the standard error of a share can be above .05."""
+"""Smallest number of delays for a result. With fewer, the standard error of a share can be above .05."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,9 +29,9 @@ class Delays:
 
     ``delay_s``: seconds from occurrence to report, -1 for unknown, int32.
     ``bucket``: bucket of the occurrence, int32.
-    ``location``: negative for an incident that does not stand, int32.
+    ``location``: negative for an incident that does not count, int32.
     ``category``: int8.
-    ``latest``: the last bucket whose incidents are learnt from.
+    ``latest``: the last bucket from whose incidents delays are learnt.
     ``longest_s``: only shorter delays are learnt; every incident learnt from is at least this old.
     """
 
@@ -47,7 +47,7 @@ class Delays:
     def of(cls, window: SlidingWindow, begins: int, now_s: int) -> Delays:
         """Return the delays in a window whose incidents begin in bucket ``begins``.
 
-        The older half of the incidents' time is learnt from.
+        Delays are learnt from the older half of that time.
         """
         longest_s = (now_s - begins * BUCKET_S) // 2
         columns = window.columns

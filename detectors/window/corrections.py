@@ -1,17 +1,18 @@
-"""Corrections of the log's arrival stamps, for the time in which the clock that made them was wrong."""
+"""Corrections of the log's arrival stamps, for the time when the clock behind them was wrong."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 
 Correction = tuple[int, int]
-"""An offset, and by how many seconds the stamps from there on are ahead of the time; behind it if negative."""
+"""An offset, and by how many seconds the stamps from there on are ahead of the time (behind if negative)."""
 
 
 class Corrections:
     """The corrections of an area's stamps, in the order of their offsets; none at first.
 
-    A checkpoint holds those that a restart needs: judged again, each record must find the clock that it found before.
+    A checkpoint holds the corrections that a restart needs. After it, each record must be judged by the same clock as
+    before.
     """
 
     def __init__(self, known: tuple[Correction, ...] = ()) -> None:

@@ -14,14 +14,14 @@ from detectors.window.corrections import Correction, Corrections
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
 
 OUTCOMES = ("added", "replaced", "removed", "duplicate", "outside", "rejected", "ticks")
-"""The seven things that can become of a record, in the words of :class:`Accounts`."""
+"""The seven outcomes of a record, as :class:`Accounts` names them."""
 
 Refused = tuple[int, Refusal]
-"""The offset of a record that cannot be taken, and why."""
+"""The offset of a refused record, and the refusal."""
 
 
 class Accounts(msgspec.Struct):
-    """What became of the records: ``read`` is the sum of the seven numbers after it.
+    """The accounts: what became of the records. ``read`` is the sum of the seven numbers after it.
 
     ``unmapped`` is not part of the sum. It counts incidents whose category the settings do not know.
     """
@@ -43,7 +43,7 @@ class Intake:
     ``clock_s``: the area's clock, in seconds since 1970, None before the first record.
     ``expected_next``: the offset after the last record that was taken.
     ``applied_next``: the offset after the last record that entered the window or was refused.
-    ``corrections``: of the log's arrival stamps, from which a wall clock shows the time.
+    ``corrections``: corrections of the log's arrival stamps, which a wall clock shows.
     """
 
     def __init__(self, settings: AreaSettings, locations: Locations, corrections: tuple[Correction, ...] = ()) -> None:
@@ -63,7 +63,7 @@ class Intake:
         self._waiting: list[tuple[int, Judged]] = []
 
     def judge(self, entry: Entry, offset: int, arrival_s: int) -> tuple[Judged, int | None]:
-        """Return a record as it would be taken now, and the area's clock after it. Nothing changes."""
+        """Return the judgement on a record as of now, and the area's clock after it. Nothing changes."""
         return self._admission.judge(entry, offset, arrival_s, self.clock_s)
 
     def take(self, judged: Judged, offset: int, clock_s: int | None) -> None:
@@ -73,7 +73,7 @@ class Intake:
         self.clock_s = clock_s
 
     def refill(self, entry: Entry, offset: int, stamp_s: int) -> None:
-        """Put a record of the past into the window at once, without a tick."""
+        """Put a past record into the window at once, without a tick."""
         judged, clock_s = self.judge(entry, offset, stamp_s - self.corrections.at(offset))
         self.take(judged, offset, clock_s)
         # A tick record does not advance the window: its tick may lie in the bucket before the time that it announces.
@@ -93,7 +93,7 @@ class Intake:
 
     @property
     def has_news(self) -> bool:
-        """Whether any record waits that is not a tick record."""
+        """Whether any record other than a tick record waits."""
         return any(not isinstance(judged, TickMark) for _, judged in self._waiting)
 
     def apply(self) -> list[Refused]:

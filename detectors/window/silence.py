@@ -1,4 +1,4 @@
-"""Silence of a feed: how long nothing has come, compared with what usually comes at these hours.
+"""Silence of a feed: how long no record has arrived, compared with how many usually arrive at these hours.
 
 "No data" must not look like "no alerts": while a feed is silent, no alert ends.
 """
@@ -13,14 +13,14 @@ from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.window.sliding import ALL, SlidingWindow
 
 LONGEST_H = 168
-"""Longest silence that is looked for, in hours. An area with too few incidents in this time is never silent."""
+"""Longest silence that is detected, in hours. An area with too few incidents in this time is never silent."""
 
 
 def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
     """Return when an area becomes silent unless a record comes, in seconds since 1970; None if never.
 
     ``heard_s``: when the last record came, in seconds since 1970.
-    ``gaps``: how many incidents must be expected since then for a silence.
+    ``gaps``: the number of expected incidents since then at which the silence begins.
 
     The expected number of an hour is the mean of the window's past hours of the same stratum. If incidents were a
     Poisson process, one record in ``exp(gaps)`` would be followed by such a silence: 1 in 403 for 6.

@@ -26,11 +26,11 @@ ALL = 4
 OTHER = 5
 """Index of the category of incidents that are kept by id but not scanned."""
 UNMAPPED = 6
-"""Index of the category of a word that the settings do not know. Its incidents are kept like those of ``OTHER``."""
+"""Index for category words that the settings do not know. Its incidents are kept like those of ``OTHER``."""
 NOWHERE = -1
 """Location of a cancelled incident."""
 MISSING, ELSEWHERE = -2, -3
-"""Location of a version that names none, and of one outside the area. Such a version takes that of the version held."""
+"""Location of a version without one, and of one outside the area. Both get the location of the version held."""
 
 _E7 = 10_000_000
 _NEVER = -(2**62)
@@ -52,7 +52,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
     ``occurred_s``: seconds since 1970; None only for a cancellation without a time.
     ``category``: 0 to 3, ``OTHER`` or ``UNMAPPED``.
-    ``location``: an index, ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` for a cancellation.
+    ``location``: index of a location, or ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` (a cancellation).
     ``offset``: offset in the log.
     ``clock_s``: the area's clock after the version, None if it was not set yet.
     ``is_interval``: whether ``occurred_s`` is the end of an interval.
@@ -109,7 +109,7 @@ class SlidingWindow:
         return len(self._row_of)
 
     def __contains__(self, incident_id: str) -> bool:
-        """Return whether an incident stands in the window: it is there and was not cancelled."""
+        """Return whether an incident counts: it is in the window and was not cancelled."""
         row = self._row_of.get(incident_id)
         return row is not None and self.columns.at.location[row] != NOWHERE
 
@@ -169,7 +169,8 @@ class SlidingWindow:
 
         A version with a lower revision than the one held changes nothing (``DUPLICATE``). Without revisions the later
         arrival counts. A version older than the window is ``OUTSIDE``; it removes an earlier version of its id from the
-        window. A version without a usable location takes that of the version held; if none stands, it is ``UNPLACED``.
+        window. A version without a usable location takes the location of the version held; if that version does not
+        count, the new one is ``UNPLACED``.
         """
         row = self._row_of.get(version.id)
         if version.location < NOWHERE:
@@ -177,9 +178,9 @@ class SlidingWindow:
         return self._put(row, version)
 
     def _put_where_held(self, row: int | None, version: Version) -> Outcome:
-        """Take a version with the location of the one held. From the offset of that one on, the log is still needed.
+        """Take a version with the location of the version held, whose record in the log is then still needed.
 
-        If the one held does not stand, its id still remembers the latest revision.
+        If the version held does not count, the latest revision of its id is still remembered.
         """
         if row is None:
             return Outcome.UNPLACED
@@ -274,9 +275,9 @@ class SlidingWindow:
     def _until(self, bucket: int, version: Version) -> int:
         """Return the last bucket in which a version's id is needed.
 
-        Without a revision number, that is the version's own bucket. With one, an earlier revision could still arrive.
-        It was reported by now, so it occurred hardly later than now, and the id is needed as long as such a time is in
-        the window.
+        Without a revision number, that is the version's own bucket. With a revision number, an earlier revision can
+        still arrive. Such a revision has already been reported, so it occurred hardly later than now. The id is needed
+        as long as that time is in the window.
         """
         return bucket if version.revision is None else self._now + self._ahead
 
@@ -384,7 +385,7 @@ class SlidingWindow:
         return self._blocks.of_bucket(bucket, self._zone)
 
     def baseline_begins(self) -> int | None:
-        """Return the first bucket by whose end over 1 % of the counted incidents have occurred; None without incidents.
+        """Return the first bucket up to which over 1 % of the counted incidents occurred; None without incidents.
 
         The oldest incident alone shows little, because a feed that began yesterday can report one from last month.
         """
@@ -392,7 +393,7 @@ class SlidingWindow:
         return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
 
     def lowest(self) -> tuple[int, int] | None:
-        """Return (offset, clock) of the earliest record that is still needed, None if no id is remembered."""
+        """Return (offset, clock) of the earliest record that is still needed; None if no id is remembered."""
         if not self._row_of:
             return None
         row = int(np.argmin(self.columns.offset[: len(self._ids)]))

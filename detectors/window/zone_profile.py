@@ -1,4 +1,4 @@
-"""The profile of a zone, for people to see beside an alert. It has no effect on scores."""
+"""The profile of a zone, which people see beside an alert. It has no effect on scores."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ redis = Redis.from_url(url, decode_responses=True)
 try:
     redis.xgroup_create(stream, group, id="$", mkstream=True)  # the group begins with new entries
 except ResponseError as error:
-    if "BUSYGROUP" not in str(error):  # the group exists already
+    if "BUSYGROUP" not in str(error):  # the group already exists
         raise
 after = "0"  # first the entries that this consumer took and never acknowledged, then new ones
 while True:

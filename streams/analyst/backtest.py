@@ -1,7 +1,7 @@
 """The Monitor over a file, without a broker: which alerts would it have opened?
 
-Rows take the same way as records from Kafka and are decoded from the same bytes, so that replaying the file into a
-worker gives the same alerts byte for byte.
+Rows take the same path as records from Kafka and are decoded from the same bytes. So a replay of the file into a worker
+gives the same alerts, byte for byte.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streams.messages.incident import decode
 
 
 class AlertSummary(msgspec.Struct, frozen=True):
-    """One alert of a backtest: its last state, and the figures of its strongest revision; times in the area's zone.
+    """One alert of a backtest: its last state and the figures of its strongest revision. Times are in the area's zone.
 
     ``alerted_at``: when it first reached the tier ``alert``.
     """
@@ -55,9 +55,9 @@ class Summary(msgspec.Struct, frozen=True):
 
 @dataclasses.dataclass(frozen=True)
 class Backtest:
-    """The finished run: its summary, incidents of an unknown category, every published event in order.
+    """A finished run: its summary, its incidents of an unknown category, and every published event in order.
 
-    ``refused``: by reason the number of rows, and what was wrong with the first one. ``missing_days``: days of history
+    ``refused``: by reason, the number of rows and the fault of the first one. ``missing_days``: days of history
     that the window lacks before its first scan, 0 after it. ``begins_late``: no row is as late as ``from_s``.
     """
 

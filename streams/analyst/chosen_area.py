@@ -1,4 +1,4 @@
-"""The area that a command on a file of incidents runs, and the configuration that a worker would run it with."""
+"""The area of a command on a file of incidents, and the configuration with which a worker would run it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def chosen_table(
 
 
 def chosen_area(name: str, table: AreaTable, incidents: IncidentFile, *, is_calibrated: bool = False) -> Area:
-    """Return the area of a table; where the table names no locations, they are the occupied cells of the file.
+    """Return the area of a table. If the table names no locations, they are the occupied cells of the file.
 
     Raises:
         ConfigurationError: There are no locations, or their file cannot be used.
-        CalibrationError: The calibration to use cannot be read, or was made for something else.
+        CalibrationError: The calibration cannot be read, or does not fit the area.
     """
     if table.cells_file or table.boundary_file or table.places_file:
         locations = locations_of(table)
@@ -58,7 +58,7 @@ def chosen_area(name: str, table: AreaTable, incidents: IncidentFile, *, is_cali
 
 
 def only_area(tables: Mapping[str, AreaTable], name: str | None) -> str:
-    """Return the name of the area that is meant: the one given, else the only one.
+    """Return the name of the area: the given one, or else the only configured one.
 
     Raises:
         ConfigurationError: The area is not configured, or no name is given and there are several areas.
@@ -68,7 +68,7 @@ def only_area(tables: Mapping[str, AreaTable], name: str | None) -> str:
         raise ConfigurationError(f"area: missing; must be one of {known}")
     name = name or next(iter(tables))
     if name not in tables:
-        raise ConfigurationError(f"area {name!r}: not configured; there is {known}")
+        raise ConfigurationError(f"area {name!r}: not configured; must be one of {known}")
     return name
 
 

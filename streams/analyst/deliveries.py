@@ -32,7 +32,7 @@ class RefusedDelivery(msgspec.Struct, frozen=True):
 class FileRow(msgspec.Struct, frozen=True, gc=False):
     """One row of a file: its time, its record, and the incident in it (None if decoding will reject it).
 
-    ``dated``: whether the row has a time; else it gets the time of the row before it.
+    ``dated``: whether the row has its own time; otherwise it has the time of the row before it.
     """
 
     time_s: float

@@ -1,4 +1,4 @@
-"""How many rows of a replay an area would take: how many are valid, lie in the area, and lie in its time."""
+"""How many rows of a replay an area would take: how many are valid, in the area and within its window."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ AHEAD = ("future", "clock_jump")
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of the rows in an area with an empty window; ``taken`` and the four that follow add up to ``rows``.
+    """The forecast for rows in an area with an empty window. ``taken`` and the four numbers after it sum to ``rows``.
 
-    ``clock``: the time on the area's clock before them; None if it has none yet.
+    ``clock``: the time on the area's clock before the rows; None if the clock has no time yet.
     """
 
     rows: int
@@ -55,7 +55,7 @@ def forecast(
 ) -> Forecast:
     """Return what becomes of the rows if they are sent at once, at the time ``now``.
 
-    ``checkpoint``: the area's last one; None if it has none.
+    ``checkpoint``: the area's last checkpoint; None if there is none.
     """
     intake = Intake(settings, locations)
     if checkpoint is not None:

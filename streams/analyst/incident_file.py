@@ -30,7 +30,7 @@ from streams.analyst.deliveries import FileRow, RefusedDelivery, without_truncat
 from streams.messages.incident import TICK_HEADER
 
 NEAR_M = 50_000.0
-"""Largest distance from the median coordinate, in metres: rows at (0, 0) or in other states are no part of the city."""
+"""Largest distance from the median coordinate, in metres: rows at (0, 0) or in other states are not in the city."""
 
 _ALIASES = {"seen_at": "reported_at", "op": "status"}
 _STATUS = {"snapshot": "active", "insert": "active", "update": "active", "delete": "cancelled"}
@@ -47,13 +47,13 @@ _decoder = msgspec.json.Decoder(Incident)
 
 
 class IncidentFileError(Exception):
-    """The file cannot be read as incidents; the message is one line with the file and the fault."""
+    """The file cannot be read as incidents. The message is one line with the file and the fault."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One record for the topic ``incidents``: an incident, or a tick (empty value, header ``tick``).
 
-    ``time_s``: seconds since 1970 UTC; rows are sorted and paced by it.
+    ``time_s``: seconds since 1970 UTC, by which rows are sorted and paced.
     """
 
     key: bytes
@@ -95,7 +95,7 @@ class IncidentFile:
         except UnicodeDecodeError as error:
             raise IncidentFileError(f"{path}: not UTF-8 text ({error.reason})") from None
         except csv.Error as error:
-            raise IncidentFileError(f"{path}: line {reader.line_num} is not CSV ({error})") from None
+            raise IncidentFileError(f"{path}: line {reader.line_num}: must be CSV ({error})") from None
         except gzip.BadGzipFile:
             raise IncidentFileError(f"{path}: not gzip data, although the name ends in .gz") from None
         except (EOFError, zlib.error):
@@ -145,10 +145,10 @@ class IncidentFile:
     ) -> Iterator[Row]:
         """Yield the records of the rows in [``from_``, ``to``), with tick records of the area's clock between them.
 
-        A tick record goes into each real gap: a jump of more than ``settings.max_jump_days``, followed by at least
-        ten rows and 1 % of the file. A jump that fewer rows follow is a wrong date; the area's clock refuses it.
-        Rows that are not incidents do not move the clock, so a long run of them is a gap too. A last tick record
-        closes the last tick.
+        A tick record goes into each real gap: a jump of more than ``settings.max_jump_days``, followed by at least ten
+        rows and 1 % of the file. A jump that fewer rows follow is a wrong date; the area's clock refuses it. Rows that
+        are not incidents do not move the clock, so many of them in a row are a gap too. A last tick record closes the
+        last tick.
         """
         key, jump_s = area.encode(), settings.max_jump_days * 86_400
         begin = 0 if from_ is None else self._position(from_)
@@ -205,7 +205,7 @@ def _columns(path: Path, header: list[str]) -> list[tuple[int, str]]:
 
 
 def _record(columns: list[tuple[int, str]], row: list[str]) -> _Record:
-    """Return a row as an incident record. Wrong numbers and unknown words stay as text, for decoding to reject."""
+    """Return a row as an incident record. Wrong numbers and unknown words stay text, so that decoding rejects them."""
     record: _Record = {}
     for position, field in columns:
         text = row[position].strip() if position < len(row) else ""
@@ -229,7 +229,7 @@ def _number(text: str, kind: type[float] | type[int]) -> str | float | msgspec.R
 
 
 def _entries(records: Iterable[_Record]) -> list[FileRow]:
-    """Return the records with their times, sorted; empty without a usable time. Rows before the first one get it."""
+    """Return the records with their times, sorted. Rows before the first time get that time; without any, no rows."""
     decoded = [_decoded(record) for record in records]
     time_s = next((time_s for time_s, *_ in decoded if time_s is not None), None)
     if time_s is None:
@@ -265,5 +265,5 @@ def _moment(text: object) -> datetime | None:
 
 
 def tick_row(key: bytes, tick_s: int) -> Row:
-    """Return the record that announces to an area, the key, a tick (seconds since 1970 UTC)."""
+    """Return the record that announces a tick (seconds since 1970 UTC) to an area, whose name is the key."""
     return Row(key, b"", tick_s, ((TICK_HEADER, datetime.fromtimestamp(tick_s, UTC).isoformat().encode()),))

@@ -19,7 +19,7 @@ BLOCKED_MS = 20_000
 
 
 class FeedError(Exception):
-    """Records could not be delivered; the message is one line."""
+    """Records could not be delivered. The message is one line."""
 
 
 class _Pace:
@@ -53,10 +53,10 @@ def feed(
 ) -> int:
     """Send rows in order and wait until Kafka has acknowledged all; returns their number.
 
-    ``speed``: times recorded time; 0 is as fast as Kafka takes them. Rows before ``live_from_s`` (seconds since
-    1970 UTC), the history of a live feed, are sent at once; the time across a tick record is skipped.
-    ``on_sent`` is called after each row is handed to the producer, ``on_written`` with the partition and the offset
-    of each that Kafka has acknowledged, in another thread.
+    ``speed``: times recorded time; 0 is as fast as Kafka takes them. Rows before ``live_from_s`` (seconds since 1970
+    UTC), the history of a live feed, are sent at once; the time before a tick record is skipped. ``on_sent`` is called
+    after each row is handed to the producer. ``on_written`` is called in another thread, with the partition and the
+    offset of each record that Kafka has acknowledged.
 
     Raises:
         FeedError: A record could not be delivered, or the topic does not exist.

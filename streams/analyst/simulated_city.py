@@ -1,7 +1,7 @@
 """The city of `hotspots simulate` and the demo: how busy it is, and how strong its hidden clusters are.
 
-Within a week about half of the clusters are found; most weeks have no false alert. The clusters have a relative risk of
-at most 10 and a radius of at most 300 m.
+In a week, about half of the clusters are found, and most weeks have no false alert. The clusters have a relative risk
+of at most 10 and a radius of at most 300 m.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detectors.simulation import City, InjectedCluster, Injection, Simulated
 from streams.process.strict_json import StrictDecoder
 
 BEGIN = datetime(2025, 3, 3, tzinfo=UTC)
-"""Begin of simulated time, a Monday."""
+"""Beginning of simulated time, a Monday."""
 
 HISTORY_DAYS = 84
 RESOLUTION = 9
@@ -31,7 +31,7 @@ INJECTION = Injection(per_day=1.5, relative_risk=(8.0, 10.0), radius_m=(150.0, 3
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """The city of a seed: ``history_days`` without clusters, then ``days`` with or without them."""
+    """The simulated city of a seed: ``history_days`` without clusters, then ``days`` with or without clusters."""
 
     seed: int
     days: float

@@ -1,4 +1,4 @@
-"""The command ``audit``: verify that the log of an area has not been changed."""
+"""The command ``audit``: verifies that the log of an area has not been changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.area_log.records import AreaLog
 
 
 class Break(msgspec.Struct, frozen=True):
-    """A break of the chain: the scan record's offset and tick, and what is wrong."""
+    """A break of the chain: offset and tick of the scan record, and the fault."""
 
     offset: int
     tick: datetime
@@ -23,9 +23,9 @@ class Audit(msgspec.Struct, frozen=True):
     """The records that were verified, from the first tick to the last, and where the chain breaks.
 
     ``scans``: number of scan records.
-    ``given``: how many of these, the first ones, cannot be verified because retention removed what they rest on.
+    ``given``: number of these, at the beginning, that cannot be verified because retention removed their input.
     ``inputs``: number of records of incidents and responses.
-    ``left_out``: number of records in the topic ``scans`` that are no scan records.
+    ``left_out``: number of records in the topic ``scans`` that are not scan records.
     """
 
     area: str

@@ -30,8 +30,8 @@ class Link(NamedTuple):
     """A scan record with the input records of its tick, or with its response.
 
     ``value``: bytes of the scan record.
-    ``fault``: why its digest is wrong, empty if it is right.
-    ``is_given``: whether it cannot be verified, because retention removed what it rests on.
+    ``fault``: why its digest is wrong; empty if the digest is right.
+    ``is_given``: whether it cannot be verified, because retention removed its input.
     """
 
     offset: int
@@ -65,10 +65,10 @@ def inputs(log: AreaLog, start: int) -> Iterator[Input]:
 
 
 def responses(log: AreaLog, start: int) -> Iterator[ResponseInput]:
-    """Yield the area's responses from an offset on. A log that was exported before the topic existed has none.
+    """Yield the area's responses from an offset on. A log exported before the topic existed has none.
 
     Raises:
-        LogError: They cannot be read.
+        LogError: The responses cannot be read.
     """
     if "responses" in log.manifest.begins:
         for record in log.read("responses", start):
@@ -82,8 +82,8 @@ def links(
 ) -> Iterator[Link]:
     """Yield the scan records after ``previous``, each verified.
 
-    ``previous``: offset and scan record, None to begin with the first. ``left_out`` is called for every record that is
-    no scan record. After a break the chain continues from the digest that the record itself has.
+    ``previous``: offset and scan record; None to begin with the first one. ``left_out`` is called for every record that
+        is not a scan record. After a break the chain continues from the record's own digest.
 
     Raises:
         LogError: A scan record is of another version, or the log lacks input records.

@@ -1,4 +1,4 @@
-"""The contents of an area's log: decodes its records, finds one alert, exports everything."""
+"""Decodes the records of an area's log, finds one alert, exports everything."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export(log: AreaLog, folder: Path, step: Callable[[], object]) -> dict[LogTo
         OSError: It cannot be written.
     """
     if folder.exists():
-        raise LogError(f"{folder}: exists already; must be a new folder")
+        raise LogError(f"{folder}: already exists; must be a new folder")
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(log.manifest), indent=1) + b"\n")
     written = dict.fromkeys(TOPICS, 0)
@@ -69,7 +69,7 @@ def alert_of(record: LogRecord) -> AlertEvent:
     """Return the revision in a record of ``alerts``.
 
     Raises:
-        LogError: The record holds something else.
+        LogError: The record has other content.
     """
     return decoded(record, "alerts", "alert", read_alert)
 
@@ -78,16 +78,16 @@ def scan_of(record: LogRecord) -> ScanRecord:
     """Return the scan record in a record of ``scans``.
 
     Raises:
-        LogError: The record holds something else.
+        LogError: The record has other content.
     """
     return decoded(record, "scans", "scan record", decode_scan)
 
 
 def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[bytes], T]) -> T:
-    """Return the value of a record of a topic, decoded by ``decode``. An error calls it ``what``.
+    """Return the value of a record of a topic, decoded by ``decode``. ``what``: name of the content in errors.
 
     Raises:
-        LogError: The record holds something else.
+        LogError: The record has other content.
     """
     try:
         return decode(record.value or b"")
@@ -98,10 +98,10 @@ def decoded(record: LogRecord, topic: LogTopic, what: str, decode: Callable[[byt
 def own(
     records: Iterable[LogRecord], read: Callable[[LogRecord], T], left_out: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[LogRecord, T]]:
-    """Yield records with what ``read`` makes of them; one that is not ours is logged and left out.
+    """Yield each record with the result of ``read``. A record of another program is logged and left out.
 
     Raises:
-        LogError: A record is ours, of a version that this program cannot read.
+        LogError: A record is the monitor's own, but of a version that this program cannot read.
     """
     for record in records:
         try:

@@ -1,7 +1,7 @@
-"""The command ``copy-inputs``: new topics from which a worker derives everything again.
+"""The command ``copy-inputs``: makes new topics, from which a worker derives everything again.
 
-Incidents and responses are copied in order of arrival, with their times of arrival, each to the partition that its area
-has there. The number of partitions can differ. A worker then begins without scan records and applies them tick by tick.
+Incidents and responses are copied in order of arrival, with their times of arrival, each to the new partition of its
+area. The number of partitions can differ. A worker then begins without scan records and applies them tick by tick.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORGOTTEN_S = 20.0
 
 
 class CopyError(Exception):
-    """The topics cannot be copied; the message is one line."""
+    """The topics cannot be copied. The message is one line."""
 
 
 def copy_inputs(
@@ -53,8 +53,8 @@ def copy_inputs(
 ) -> Counter[Topic]:
     """Create the topics of ``target``, copy the inputs of ``source``, and return the number of records by topic.
 
-    ``step`` is called at each record. Until the end the new topics keep the time that a record comes with, and a worker
-    refuses them.
+    ``step`` is called at each record. Until the end the new topics keep the times that the copied records have, and a
+    worker refuses the topics.
 
     Raises:
         CopyError: A worker runs, a topic of ``target`` exists, or records came while the topics were copied.
@@ -66,14 +66,14 @@ def copy_inputs(
         present = set(admin.list_topics())
         for plan in topics(target, window_days).values():
             if plan.name in present:
-                raise CopyError(f"{plan.name}: exists already; give a prefix without topics")
+                raise CopyError(f"{plan.name}: already exists; give a prefix that has no topics")
     create_topics(target, window_days, keep_times=INPUTS)
     copied = Counter[Topic]()
     ends = _ends(source)
     for topic in COPIED:
         copied[topic] = _copy(topic, source, target, ends, areas, max_record_bytes, step)
     if late := sorted({log.topic for log, end in _ends(source).items() if ends.get(log) != end}):
-        raise CopyError(f"{', '.join(late)}: records came meanwhile; stop the feeds and copy to another prefix")
+        raise CopyError(f"{', '.join(late)}: records arrived meanwhile; stop the feeds and copy to another prefix")
     _begin(target)
     stamp_arrivals(target, INPUTS)
     return copied
@@ -86,7 +86,7 @@ def copy_inputs(
     retry_error_callback=lambda _: True,
 )
 def _has_members(admin: KafkaAdminClient, group: str) -> bool:
-    """Return whether a group has members, also after the time in which it forgets those that have left."""
+    """Return whether a group still has members after the time in which Kafka forgets those that have left."""
     return bool(admin.describe_groups([group])[group]["members"])
 
 
@@ -130,7 +130,7 @@ def _copy(
 
 
 def _ends(kafka: KafkaSettings) -> dict[TopicPartition, int]:
-    """The offset after the last record of each partition that the topics really have."""
+    """Return the offset after the last record of each partition that the topics really have."""
     with closing(_consumer(kafka)) as consumer:
         logs = []
         for topic in map(kafka.topic, COPIED):
@@ -152,7 +152,7 @@ def _records(consumer: KafkaConsumer, log: TopicPartition, end: int) -> Iterator
 
 
 def _area(topic: Topic, record: Any, areas: Collection[str], max_record_bytes: int) -> bytes:
-    """The area of a record, whatever partition it lies in; its key if it belongs to none."""
+    """Return the area of a record, whatever its partition; the record's key if it belongs to no area."""
     key: bytes = record.key or b""
     if topic == "settings":
         return key.partition(b":")[0]

@@ -1,7 +1,7 @@
 """Which revisions count: those that a committed scan record covers.
 
-A transaction that Kafka has torn can leave revisions in ``alerts`` whose scan record was never written. Each
-partition's own record, which ends a transaction, says how far ``alerts`` is covered.
+A torn transaction can leave revisions in ``alerts`` whose scan record was never written. The partition record, which
+ends each transaction, states up to which offset ``alerts`` is covered.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from streams.configuration.kafka import KafkaSettings
 from streams.messages.scan import PartitionRecord, decode_partition, partition_key
 
 FORMER_S = 1.0
-"""Time for which a record of a former version, which does not say what it covers, counts as the last one, in seconds.
+"""Time for which a record of an earlier version, which lacks ``next_alert``, counts as the last one, in seconds.
 """
 
 
 def last_partition_record(
     consumer: Reader, kafka: KafkaSettings, partition: int, limit_s: float = STALLED_S
 ) -> PartitionRecord:
-    """Return a partition's own last committed record, or an empty one. The consumer's assignment changes.
+    """Return the last committed partition record, or an empty one. The consumer's assignment changes.
 
-    ``limit_s``: time limit for each question to Kafka, and without progress, in seconds.
+    ``limit_s``: time limit for each request to Kafka, and for a wait without progress, in seconds.
 
     Raises:
-        KafkaError: Kafka cannot be reached, refuses, or gave no record in time.
+        KafkaError: Kafka cannot be reached, refuses, or did not deliver a record in time.
     """
     scans = TopicPartition(kafka.topic("scans"), partition)
     for record in records_from_end(consumer, scans, threading.Event(), limit_s):
@@ -54,7 +54,7 @@ def covers(own: PartitionRecord, offset: int) -> bool | None:
 
 
 class Coverage:
-    """A reader of partitions' own records, which asks Kafka only about revisions that are new to it."""
+    """A reader of partition records. It asks Kafka only about revisions that it does not know."""
 
     def __init__(self, kafka: KafkaSettings, broker: Broker = KAFKA) -> None:
         self._kafka = kafka
@@ -85,7 +85,7 @@ class Coverage:
             raise
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
+        """Close the connection; the next request opens another."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 class Standing(NamedTuple):
     """How far a partition is processed.
 
-    ``own``: the partition's own record, brought up to date.
-    ``scans``: the last scan record of each of its areas that has one.
+    ``own``: the partition record, brought up to date.
+    ``scans``: the last scan record of each area of the partition that has one.
     """
 
     own: PartitionRecord
@@ -45,12 +45,12 @@ class Standing(NamedTuple):
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing is on record."""
+        """Whether nothing of the partition is recorded yet."""
         return self.own.previous < 0 and not self.own.scans
 
     @property
     def read_from(self) -> int:
-        """The offset of ``incidents`` below which every record is on record."""
+        """The offset of ``incidents`` below which a scan record covers every record."""
         if self.own.read_from is not None:
             return self.own.read_from
         return min((each.next_offset for each in self.scans.values()), default=self.own.next_offset)
@@ -62,12 +62,12 @@ def last_records(
     """Return how far a partition is processed, by its last committed records.
 
     It reads backwards from the end to the beginning of the last transaction. The last record of that transaction is the
-    partition's own. It names where the transaction begins, and the offsets of older scan records, which are then
+    partition record. It states where the transaction begins, and the offsets of older scan records, which are then
     fetched. ``consumer`` reads committed records and has no group; its assignment changes.
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        KafkaError: Kafka cannot be reached, refuses, or gave no record for a long time.
+        KafkaError: Kafka cannot be reached, refuses, or delivered no record for a long time.
         LogError: A scan record was written by another version, or is missing.
     """
     scans_log = TopicPartition(kafka.topic("scans"), partition)
@@ -102,10 +102,10 @@ def last_records(
 
 
 def _read(record: Any, decode: Callable[[bytes], T]) -> T | None:
-    """Return what a record holds; None if it is not one of ours.
+    """Return the content of a record; None if another program wrote it.
 
     Raises:
-        LogError: It is one of ours, of a version that this program cannot read.
+        LogError: The record is the monitor's own, but of a version that this program cannot read.
     """
     where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
     try:

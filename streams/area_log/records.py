@@ -12,7 +12,7 @@ TOPICS: tuple[LogTopic, ...] = ("incidents", "responses", "scans", "settings", "
 
 
 class LogError(Exception):
-    """The log cannot be read, or does not hold what is needed. The message is one line."""
+    """The log cannot be read, or lacks what is needed. The message is one line."""
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
@@ -26,9 +26,9 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The description of an area's log for a reader: where it lies, and how to recognise its records.
+    """The description of an area's log for a reader: where the log is, and how to recognise its records.
 
-    ``begins``, ``ends``: by topic, the first offset that the log still has, and the offset after its last.
+    ``begins``, ``ends``: by topic, the first offset that the log still has, and the offset after the last one.
 
     The offsets of ``scans`` were read first. So the log holds everything that its scan records name, even while a
     worker runs.

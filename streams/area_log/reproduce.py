@@ -1,9 +1,9 @@
-"""The command ``reproduce``: derive every figure of an alert again, from the log alone.
+"""The command ``reproduce``: derives every figure of an alert again, from the log alone.
 
-It starts at the last scan record before the alert. It repeats the recorded ticks and responses with their input
-records, and with the settings and the calibration that the scan records name. The alert's revisions must come out byte
-for byte as they were written, and the scan records, which contain the tracker's state, field by field. The chain of
-digests is verified over the whole window before the alert.
+The command starts at the last scan record before the alert. It repeats the recorded ticks and responses with their
+input records, and with the settings and the calibration that the scan records name. The alert's revisions must be the
+same as in the log, byte for byte. The scan records, which contain the tracker's state, must be the same field by field.
+The chain of digests is verified over the whole window before the alert.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from streams.messages.scan import Ids, ScanRecord, encode, scan_record
 from streams.process.strict_json import StrictDecoder
 
 SHOWN = 200
-"""Largest number of characters shown of a figure."""
+"""Largest number of characters of a figure that are shown."""
 
 
 class Difference(msgspec.Struct, frozen=True):
     """A figure that differs from the log.
 
-    ``where``: the record that has it.
-    ``field``: its name.
+    ``where``: the record with the figure.
+    ``field``: the figure's name.
     ``on_record``, ``derived``: the recorded and the derived value.
     """
 
@@ -42,7 +42,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True):
-    """The alerts that were derived again, how many revisions and scan records that took, and what differs."""
+    """The alerts that were derived again, the number of their revisions and scan records, and the differences."""
 
     alerts: list[str]
     revisions: int
@@ -51,7 +51,7 @@ class Reproduction(msgspec.Struct, frozen=True):
 
 
 class _Outline(msgspec.Struct, frozen=True):
-    """The fields of a scan record that tell whether an alert rests on it."""
+    """The fields of a scan record that show whether an alert depends on it."""
 
     next_offsets: dict[str, int]
     lowest_offset: int
@@ -59,10 +59,10 @@ class _Outline(msgspec.Struct, frozen=True):
 
 
 class _Span(NamedTuple):
-    """The scan records that an alert, or every alert, rests on.
+    """The scan records on which an alert, or every alert, depends.
 
     ``named``: every revision that scan records name.
-    ``given``: the offset and record after which digests are verified, None to verify all.
+    ``given``: the offset and record after which digests are verified; None to verify all.
     ``before``: the scan record before the first one that is repeated.
     ``first``, ``last``: offsets of the first and the last record that is repeated.
     """
@@ -78,7 +78,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
     """Derive all revisions of an alert again, or of every alert. ``step`` is called at each scan record.
 
     Raises:
-        LogError: The log does not know the alert, or does not reach back to what it rests on.
+        LogError: The log does not have the alert, or begins after records on which the alert depends.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     span = _span(log, alert)
@@ -93,7 +93,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
         if link.offset > span.last:
             break
         if link.is_given:
-            raise LogError("the log begins too late: retention has removed records that the alert depends on")
+            raise LogError("the log begins too late: retention has removed records on which the alert depends")
         step()
         where = f"scan record at offset {link.offset}"
         if link.fault:
@@ -113,7 +113,7 @@ def reproduce(log: AreaLog, alert: str | None, step: Callable[[], object]) -> Re
 
 
 def _span(log: AreaLog, alert: str | None) -> _Span:
-    """Return the scan records that an alert, or every alert, rests on."""
+    """Return the scan records on which an alert, or every alert, depends."""
     offsets: list[int] = []
     outlines: list[_Outline] = []
     decoder = StrictDecoder[_Outline](_Outline)
@@ -156,7 +156,7 @@ def _published(log: AreaLog, named: Container[str]) -> list[tuple[str, bytes]]:
 
 
 class _RepeatedMonitor:
-    """A Monitor that repeats what is on record, with the settings and the calibration that each scan record names."""
+    """A Monitor that repeats recorded ticks and responses, with the settings and calibration of each scan record."""
 
     def __init__(self, log: AreaLog, before: ScanRecord | None) -> None:
         self._log = log
@@ -191,7 +191,7 @@ def _repeated(monitor: Monitor, link: Link) -> ClosedTick | ResponseResult:
     """Return the result of a link's tick or response, derived again.
 
     Raises:
-        LogError: A response has a scan record before any tick has one.
+        LogError: The first scan record belongs to a response, not to a tick.
     """
     if link.response is None:
         entries = [(each.entry, each.record.offset, each.record.timestamp_ms // 1000) for each in link.inputs]
@@ -206,7 +206,7 @@ def written(log: AreaLog, ids: Ids) -> Area:
     """Return the area with a configuration and a calibration from the topic ``settings``.
 
     Raises:
-        LogError: They are not on record, or do not have the hashes that they should.
+        LogError: They are not in the topic, or have other hashes.
     """
     calibration = settings_on_record(log, ids.calibration) if ids.calibration else None
     try:
@@ -214,15 +214,15 @@ def written(log: AreaLog, ids: Ids) -> Area:
     except (ValueError, LookupError, TypeError) as error:
         raise LogError(f"settings: {log.manifest.area}:{ids.configuration}: cannot be read ({error})") from None
     if watched.ids != ids:
-        raise LogError(f"settings: the record {log.manifest.area}:{ids.configuration} does not have that hash")
+        raise LogError(f"settings: the record {log.manifest.area}:{ids.configuration} does not have this hash")
     return watched
 
 
 def _fields(link: Link, derived: ScanRecord) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the fields of a scan record and of its checkpoint, as recorded and as derived.
 
-    The digest covers the bytes on record. So it is not compared if this version would write the record in other bytes.
-    The chain of digests is verified in any case.
+    The digest covers the recorded bytes. So it is not compared if this version would write other bytes. The chain of
+    digests is verified in any case.
     """
     is_former = encode(link.record) != link.value
     both: list[dict[str, Any]] = [msgspec.to_builtins(each) for each in (link.record, derived)]

@@ -1,4 +1,4 @@
-"""What became of records that were sent to an area, by the accounts in its scan records and the dead letters."""
+"""What became of the records sent to an area, by the accounts in its scan records and by the dead letters."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from streams.messages.scan import ScanRecord
 from streams.process.strict_json import StrictDecoder
 
 POLL_S = 0.5
-"""Interval between two looks at the scan records, in seconds."""
+"""Interval between two reads of the scan records, in seconds."""
 
 Offsets = Mapping[int, set[int]]
 """Offsets in the topic ``incidents``, by partition."""
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of ``sent`` records, and of ``others`` that other senders sent to the area meanwhile.
+    """What became of ``sent`` records, and of ``others``: records that other senders sent meanwhile.
 
-    ``added`` to ``ticks`` count both, so they add up to ``sent - waiting + others``. ``reasons``: of those sent that
-    were rejected. ``waiting``: no scan record covers them yet, from the offset ``waits_from`` on.
+    The fields from ``added`` to ``ticks`` count both, so they add up to ``sent - waiting + others``. ``reasons``:
+    number of rejected ones among ``sent``, by reason. ``waiting``: number of records that no scan record covers yet,
+    from the offset ``waits_from`` on.
     """
 
     sent: int
@@ -49,12 +50,12 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def taken(self) -> int:
-        """Number of records that changed the window or were there already."""
+        """Number of records that changed the window or were already in it."""
         return self.added + self.replaced + self.removed + self.duplicate
 
 
 class SentRecords:
-    """Follows an area's accounts from now on; close it at the end.
+    """Follows an area's accounts from now on. Close it at the end.
 
     Raises:
         KafkaError: Kafka cannot be reached, or a topic is missing.

@@ -16,7 +16,7 @@ _calibration = StrictDecoder[WrittenCalibration](WrittenCalibration)
 
 
 def settings_on_record(log: AreaLog, id_: str) -> bytes:
-    """Return the value of the settings record whose key is the area and this hash.
+    """Return the value of the settings record with this key (the area and a hash).
 
     Raises:
         LogError: There is no such record.

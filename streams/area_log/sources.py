@@ -23,7 +23,7 @@ MANIFEST = "manifest.json"
 
 
 class KafkaLog:
-    """The log in Kafka. Only committed records are read, except in ``incidents``; of ``alerts``, those that count.
+    """The log in Kafka. Only committed records are read, except in ``incidents``; in ``alerts``, only those that count.
 
     Raises:
         LogError: A topic does not exist, or its number of partitions is not the configured one.
@@ -81,7 +81,7 @@ class ExportedLog:
     """A folder that ``export`` wrote: a manifest, and a file for each topic with one line of JSON per record.
 
     Raises:
-        LogError: The folder does not exist, or holds something else.
+        LogError: The folder does not exist, or has other content.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,7 +90,7 @@ class ExportedLog:
         try:
             self.manifest = StrictDecoder[Manifest](Manifest).decode((folder / MANIFEST).read_bytes())
         except (OSError, msgspec.DecodeError) as error:
-            raise LogError(f"{folder / MANIFEST}: not the manifest of an exported log ({error})") from None
+            raise LogError(f"{folder / MANIFEST}: must be the manifest of an exported log ({error})") from None
 
     def read(self, topic: LogTopic, start: int = 0) -> Iterator[LogRecord]:
         """See :class:`AreaLog`."""
@@ -106,4 +106,4 @@ class ExportedLog:
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from None
         except msgspec.DecodeError as error:
-            raise LogError(f"{path}: line {number} is not a record ({error})") from None
+            raise LogError(f"{path}: line {number}: must be a record in JSON ({error})") from None

@@ -1,1 +1,1 @@
-"""An area as a Monitor watches it: settings, locations, calibration, health. Knows nothing of Kafka."""
+"""An area with everything that its Monitor reads: settings, locations, calibration, health. Knows nothing of Kafka."""

@@ -1,4 +1,4 @@
-"""An area as a Monitor watches it, built once from the configuration and the area's files."""
+"""An area with everything that its Monitor reads, built once from the configuration and the area's files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Area:
 
     @classmethod
     def of(cls, name: str, settings: AreaSettings, locations: Locations, *, is_exercise: bool = False) -> Area:
-        """Return an area without a calibration; ``is_exercise``: its alerts are exercises, which its hash covers."""
+        """Return an area without a calibration. ``is_exercise``: its alerts are exercises, and the hash covers this."""
         near = neighbours(locations.points, settings.max_radius_m)
         digest = settings.digest(locations)
         if is_exercise:
@@ -66,7 +66,7 @@ class Area:
         """Return a configured area, by default with the calibration from its file.
 
         Raises:
-            CalibrationError: The calibration file cannot be read, or was made for something else.
+            CalibrationError: The calibration file cannot be read, or does not fit the area.
         """
         area = cls.of(name, table.settings, locations, is_exercise=table.exercise)
         if table.calibration_file and is_calibrated:
@@ -81,7 +81,7 @@ class Area:
         """Return the area of two settings records that :meth:`written_in_full` made.
 
         Raises:
-            ValueError: The values are not of such records.
+            ValueError: The values are not those of such records.
         """
         known = StrictDecoder[WrittenConfiguration](WrittenConfiguration).decode(configuration)
         locations = Locations.from_written(known.locations)
@@ -90,7 +90,7 @@ class Area:
             return area
         made = StrictDecoder[WrittenCalibration](WrittenCalibration).decode(calibration).calibration
         if made.id != made.calibration.digest:
-            raise ValueError(f"calibration {made.id}: its id does not fit its content")
+            raise ValueError(f"calibration {made.id}: its id must be the hash of its content")
         return replace(area, calibration_file=made)
 
     @property
@@ -118,7 +118,7 @@ class Area:
         return Ids(self.configuration_id, self.calibration_file.id if self.calibration_file else "")
 
     def restoring(self, record: ScanRecord | None) -> Restoring:
-        """Return a Monitor in the making, which begins at the checkpoint of a scan record if one is given."""
+        """Return a Monitor in preparation. It begins at the checkpoint of a scan record if one is given."""
         return Restoring(
             self.name,
             self.settings,
@@ -134,7 +134,7 @@ class Area:
         return self.restoring(None).monitor()
 
     def written_in_full(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the key (area and hash) and value (JSON) of its settings records, the configuration first."""
+        """Yield key (area and hash) and value (JSON) of the area's settings records, the configuration first."""
         ids = self.ids
         configuration = WrittenConfiguration(
             self.name, ids.configuration, self.settings, self.locations.written(), self.is_exercise
@@ -145,6 +145,6 @@ class Area:
             yield f"{self.name}:{ids.calibration}".encode(), msgspec.json.encode(calibration)
 
     def event(self, alert: Alert) -> bytes:
-        """Return the event of one revision that its Monitor made."""
+        """Return the event of one revision that the area's Monitor made."""
         status: AlertStatus = "exercise" if self.is_exercise else "actual"
         return alert_event(alert, self.settings, self.configuration_id, status)

@@ -1,4 +1,4 @@
-"""The areas of a configuration, and everything wrong with it that keeps a worker from watching them."""
+"""The areas of a configuration, and every fault in it that keeps a worker from watching them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def configured_areas(tables: Mapping[str, AreaTable]) -> dict[str, Area]:
 
 
 def faults_of(path: Path | None, environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with a configuration and the files that it names, one line for each fault."""
+    """Return the faults of a configuration and of the files that it names, one line for each."""
     try:
         configuration = load(path, environ)
     except ConfigurationError as error:

@@ -8,12 +8,12 @@ from typing import Literal
 import msgspec
 
 FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away", "clock"]
-"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock
-around the area is wrong."""
+"""State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock of
+the area, its worker or its broker is wrong."""
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """How many alerts a week chance may open, and how many it opened on null histories.
+    """The budget of alerts a week that chance may open, and the rate that it opened on null histories.
 
     ``made_s``: when the calibration was made, in seconds since 1970.
     ``budget``: alerts a week that are allowed.
@@ -28,10 +28,10 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
-    """By how many seconds the clocks around an area on a wall clock are ahead of the time; behind if negative.
+    """By how many seconds the clocks of an area on a wall clock are ahead of the believed time; behind if negative.
 
-    ``area_ahead_s``: its own, by its closed ticks; 0 if they are not ahead. ``is_wrong``: one is off by too much, or an
-    arrival was stamped ahead of the time a moment ago.
+    ``area_ahead_s``: the area's own clock, by its closed ticks; 0 if they are not ahead. ``is_wrong``: whether a clock
+        is off by too much, or a recent stamp was ahead of the believed time.
     """
 
     area_ahead_s: float

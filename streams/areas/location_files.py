@@ -117,7 +117,7 @@ def read_places(path: Path, max_distance_m: float) -> Locations:
         ids, longitudes, latitudes = [], [], []
         for row in rows:
             if not row["id"]:
-                raise ValueError(f"line {rows.line_num}, id: missing; each place needs its own")
+                raise ValueError(f"line {rows.line_num}, id: missing; each place needs its own id")
             ids.append(row["id"])
             longitudes.append(_degrees(row["longitude"], 180, f"line {rows.line_num}, longitude"))
             latitudes.append(_degrees(row["latitude"], 90, f"line {rows.line_num}, latitude"))

@@ -1,4 +1,4 @@
-"""Kafka: connections, topics, reading part of a partition. Knows nothing of what records mean."""
+"""Kafka: connections, topics, reading part of a partition. Does not know the meaning of records."""
 
 from __future__ import annotations
 

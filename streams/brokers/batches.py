@@ -1,9 +1,9 @@
-"""Reads batches that the Kafka clients refuse, in every consumer of this process.
+"""Makes every consumer of this process read, or pass over, batches that the Kafka clients refuse.
 
-A client raises at a batch that it cannot read, and comes back to it for ever. Here it goes on from there, through
-:class:`_Batches`: the batch is read without compression and with the header keys made ASCII. If that fails as well, or
-the checksum stays wrong, the client sees a batch without records and reads on after it. One line names the offsets,
-and the functions given to :func:`report_to` count them. A fetch without such a batch is read as before.
+A client raises an error at a batch that it cannot read, and tries the same batch for ever. :class:`_Batches`
+decompresses such a batch and makes its header keys ASCII. If the client still cannot read it, or if the checksum stays
+wrong, the client gets a batch without records and reads on after it. A line in the log names the offsets, and the
+functions given to :func:`report_to` count them. A fetch without such a batch is read as usual.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ id and epoch, sequence, number of records. The records follow."""
 LENGTH = struct.Struct(">qi")
 """The part of the head that the length does not count: base offset and length."""
 MAGIC_AT = 16
-"""Position of the byte that states the format of a batch. Those before 2 have no headers and are left to the client."""
+"""Position of the byte that states the format of a batch. Formats before 2 have no headers; the client reads them."""
 CODEC = 0x07
 """The bits of the attributes that name the codec."""
 READABLE = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")
@@ -43,12 +43,12 @@ _counts: list[Callable[[str, int], None]] = []
 
 
 def report_to(count: Callable[[str, int], None]) -> None:
-    """Call ``count`` with topic and number of offsets whenever offsets are passed over, in the thread that reads."""
+    """Have ``count`` called with topic and number of offsets when offsets are passed over, in the reading thread."""
     _counts.append(count)
 
 
 def mended(batch: bytes) -> bytes:
-    """Return a batch without compression and checksum, in which "?" replaces what is not UTF-8 in header keys.
+    """Return a batch without compression and checksum. In header keys, "?" replaces bytes that are not UTF-8.
 
     Raises:
         Exception: The batch cannot be decompressed or parsed; each codec has its own errors.
@@ -131,7 +131,7 @@ class _Batches:
         return iter(())
 
     def _without_checksum(self, batch: Any, data: bytes) -> Any:
-        """Return what the client sees of a batch whose checksum is wrong: nothing, and at first it fetches again."""
+        """Return what the client gets for a batch with a wrong checksum: no records, and at first it fetches again."""
         at = self._topic, self._partition, self._position
         _fetches[at] += 1
         if _fetches[at] < FETCHES:
@@ -146,7 +146,7 @@ class _Batches:
         return _Gap(following)
 
     def _confirmed(self, data: bytes) -> int | None:
-        """Return the offset after a batch whose head can be wrong as well, if the next batch or itself confirms it."""
+        """Return the offset after a batch with a doubtful head, if the next batch or the head confirms it."""
         batch = self._peek()
         if batch is not None and batch.validate_crc() and batch.base_offset > self._position:
             return int(batch.base_offset)
@@ -166,7 +166,7 @@ class _Batches:
         return self._parser(bytes(self._data[self._at : end])).next_batch() if end else None
 
     def _end(self) -> int:
-        """Return where the next batch ends; 0 if it is not whole or of a former format."""
+        """Return where the next batch ends; 0 if the batch is cut short or of an old format."""
         if len(self._data) - self._at < HEAD.size or self._data[self._at + MAGIC_AT] < 2:
             return 0
         end = self._at + LENGTH.size + int(LENGTH.unpack_from(self._data, self._at)[1])
@@ -239,7 +239,7 @@ _parse = aiokafka_fetcher.MemoryRecords
 
 
 class _Kept:
-    """The library's parser of a fetch, beside the bytes, which it does not show."""
+    """The library's parser of a fetch, with the bytes, which the parser does not show."""
 
     def __init__(self, data: bytes) -> None:
         self.data, parser = data, _parse(data)

@@ -1,6 +1,6 @@
-"""The broker behind a port: all that the worker and the readers of an area's log ask of Kafka.
+"""The interface of the broker: everything that the worker and the readers of an area's log need from Kafka.
 
-``KAFKA`` is the real one, the only one in use; a test can hand in another.
+``KAFKA`` is the real broker. Tests can pass another one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.configuration.kafka import KafkaSettings
 
 
 class Broker:
-    """Kafka; a test can hand in another."""
+    """Kafka. Tests can pass another broker."""
 
     def reader(self, kafka: KafkaSettings, **arguments: object) -> Reader:
         """Return a reader of committed records, unless ``arguments`` of a ``KafkaConsumer`` say otherwise.
@@ -58,7 +58,7 @@ class Broker:
         read_log(kafka, partition.topic, partition.partition, start, end, take, cancelled)
 
     def unassigned(self, kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
-        """Return why a member lacks a partition, if it does: see :func:`~streams.brokers.groups.unassigned`."""
+        """Return why a member lacks a partition, None if it has it: see :func:`~streams.brokers.groups.unassigned`."""
         return unassigned(kafka, instance, topic, partition)
 
 

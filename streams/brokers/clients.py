@@ -1,4 +1,4 @@
-"""What the worker and the readers of an area's log use of Kafka's clients; they raise the errors of kafka-python."""
+"""The parts of Kafka's clients that the worker and the readers of a log use. Errors are those of kafka-python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kafka import TopicPartition
 
 
 class Reader(Protocol):
-    """A consumer without a group, as far as it is used. A ``timeout_ms`` is a time limit for the broker to answer."""
+    """A consumer without a group: the methods that are used. ``timeout_ms``: time limit for the broker's answer."""
 
     def topics(self) -> set[str]:
         """Return the names of all topics."""
@@ -27,7 +27,7 @@ class Reader(Protocol):
         """Read a partition from an offset on."""
 
     def position(self, partition: TopicPartition, timeout_ms: float | None = None) -> int | None:
-        """Return the offset of the next record; None if it is not known in time."""
+        """Return the offset of the next record; None if Kafka does not give it in time."""
 
     def poll(self, timeout_ms: float = 0, max_records: int | None = None) -> Mapping[TopicPartition, Sequence[Any]]:
         """Return the next records of the partitions, after waiting for them up to ``timeout_ms``."""
@@ -50,17 +50,17 @@ class Reader(Protocol):
 
 
 class Sent(Protocol):
-    """A record on its way."""
+    """A record that was sent."""
 
     def get(self, timeout: float) -> Any:
-        """Return its metadata, ``offset`` among them, once the broker has it."""
+        """Wait until the broker has the record, and return its metadata, such as ``offset``."""
 
 
 class Writer(Protocol):
-    """A transactional producer, as far as it is used. Each of its transactions has an epoch of its own."""
+    """A transactional producer: the methods that are used. Each of its transactions has its own epoch."""
 
     def init_transactions(self) -> None:
-        """Fence every other writer with this transactional id, and end the transaction that it left."""
+        """Fence every other writer with this transactional id, and end the transaction that such a writer left open."""
 
     def begin_transaction(self) -> None:
         """Begin a transaction."""

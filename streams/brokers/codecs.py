@@ -38,7 +38,7 @@ def _bounded(data: bytes) -> bytes:
 
 
 def gzip_decode(payload: bytes) -> bytes:
-    """Return the records of a batch; raises TooLargeError, or the library's own errors, as those below do."""
+    """Return the records of a batch. Like the functions below, raises TooLargeError or the library's own errors."""
     with gzip.GzipFile(fileobj=io.BytesIO(payload)) as file:
         return _bounded(file.read(MAX_BYTES + 1))
 
@@ -67,7 +67,7 @@ def lz4_decode(payload: bytes) -> bytes:
     frame = LZ4FrameDecompressor()
     data = _bounded(frame.decompress(payload, MAX_BYTES + 1))
     if not frame.eof:
-        raise EOFError("the frame is not whole")
+        raise EOFError("the frame is cut short")
     return bytes(data)
 
 
@@ -84,11 +84,11 @@ DECODERS: dict[int, Callable[[bytes], bytes]] = {
     3: lz4_decode,
     4: zstd_decode,
 }
-"""By the number of the codec in the attributes of a batch."""
+"""The functions by the number of the codec in the attributes of a batch."""
 
 
 def _install() -> None:
-    """Have both clients decompress through the functions here, which they know by the same names."""
+    """Make both clients decompress with these functions, which have the same names in the clients."""
     new, old = "DefaultRecordBatch", "LegacyRecordBatch"
     for client in (kafka.record, aiokafka.record):
         for parser in (getattr(client.default_records, new), getattr(client.legacy_records, old)):

@@ -13,24 +13,23 @@ from streams.configuration.tls import tls
 BOOTSTRAP_MS = 10_000
 """Time limit for a command to find Kafka, in milliseconds."""
 ANSWER_MS = 15_000
-"""Time limit for an answer to a process that must not fall silent, in milliseconds: so long does a connection last that
-is dead without a word. With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group is kept
-waiting for up to 13 s."""
+"""Time limit for Kafka's answer to a long-running process, in milliseconds: a dead connection is given up after it.
+With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group waits for up to 13 s."""
 UNCOMMITTED: dict[str, object] = {"isolation_level": "read_uncommitted"}
-"""Isolation for `incidents`: every reader must see the log that Faust's consumer sees."""
+"""Isolation for `incidents`: every reader must see the same log as Faust's consumer."""
 MAX_REQUEST_BYTES = 16 * 2**20
 """Size limit for a record, in bytes: a scan record holds all open alerts, a settings record all locations."""
 
 
 def error_text(error: KafkaError, kafka: KafkaSettings) -> str:
-    """Return the text of a Kafka error; if Kafka cannot be reached, with what to do."""
+    """Return the text of a Kafka error. If Kafka cannot be reached, the text also states what to do."""
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError):
         return f"no Kafka at {kafka.bootstrap} ({error}): start it, or set kafka.bootstrap"
     return str(error)
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether an error of either client passes by itself, once Kafka can be reached and is well."""
+    """Return whether an error of either client is temporary: it ends once Kafka can be reached and works."""
     missing = UnknownTopicOrPartitionError, aiokafka.errors.UnknownTopicOrPartitionError
     is_retriable = getattr(error, "retriable", False) or isinstance(error, aiokafka.errors.KafkaTimeoutError)
     return is_retriable and not isinstance(error, missing)
@@ -78,7 +77,7 @@ def group_admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def news_reader_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Arguments of an ``aiokafka.AIOKafkaConsumer`` that has no group and reads only new, committed records."""
+    """Arguments of an ``aiokafka.AIOKafkaConsumer`` without a group: only new, committed records."""
     committed_news = {"isolation_level": "read_committed", "auto_offset_reset": "latest"}
     return _connection(kafka) | committed_news | {"enable_auto_commit": False, "request_timeout_ms": ANSWER_MS}
 

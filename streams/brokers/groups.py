@@ -1,4 +1,4 @@
-"""What a consumer group knows of its members."""
+"""Asks a consumer group about its members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.configuration.kafka import KafkaSettings
 def unassigned(kafka: KafkaSettings, instance: str, topic: str, partition: int) -> str | None:
     """Return why the group has not assigned a partition to a member, in one line; None if it has.
 
-    While it moves partitions, none is assigned.
+    While the group moves partitions, no partition is assigned.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.

@@ -28,7 +28,7 @@ STALLED_S = 60.0
 POLL_MS = 500
 """Longest wait for records, in milliseconds."""
 FIRST_STEP, LONGEST_STEP = 64, 1024
-"""Number of offsets of the first and the longest step backwards; each step is twice as long as the one before."""
+"""Number of offsets in the first and in the longest step backwards. Each step is twice as long as the previous one."""
 
 
 def read_log(
@@ -46,7 +46,7 @@ def read_log(
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        StalledError: Kafka gave no record for ``STALLED_S``.
+        StalledError: Kafka delivered no record for ``STALLED_S`` seconds.
         aiokafka.errors.KafkaError: Kafka cannot be reached, or refuses.
     """
     if start < end:
@@ -58,11 +58,11 @@ class Cancelled(Exception):
 
 
 class StalledError(RetriableError):  # type: ignore[misc]  # the library is untyped
-    """Kafka has records but delivers none. It passes by itself, like an outage."""
+    """Kafka has records but delivers none. Like an outage, this ends by itself."""
 
 
 class Progress:
-    """Ends the reading of ``what`` when it is cancelled, or makes no progress for ``limit_s`` seconds."""
+    """Ends a read when it is cancelled, or makes no progress for ``limit_s`` seconds. ``what``: its name in errors."""
 
     def __init__(
         self, what: str, cancelled: threading.Event, limit_s: float = STALLED_S, clock: Clock = MACHINE
@@ -76,7 +76,7 @@ class Progress:
 
         Raises:
             Cancelled: The reading was cancelled.
-            StalledError: It has been at this offset for too long.
+            StalledError: The reading has been at this offset for too long.
         """
         now_s = self._clock.monotonic_s()
         if position != self._position:
@@ -117,11 +117,11 @@ async def _read(
 def records_between(
     consumer: Reader, log: TopicPartition, start: int, end: int, cancelled: threading.Event, limit_s: float = STALLED_S
 ) -> Iterator[Any]:
-    """Yield the records from offset ``start`` to before ``end`` that the consumer sees; moves its position.
+    """Yield the records that the consumer sees from offset ``start`` to before ``end``. Its position changes.
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        StalledError: Kafka gave no record for ``limit_s`` seconds.
+        StalledError: Kafka delivered no record for ``limit_s`` seconds.
     """
     consumer.seek(log, start)
     progress = Progress(f"{log.topic}, partition {log.partition}", cancelled, limit_s)
@@ -135,13 +135,13 @@ def records_between(
 def records_from_end(
     consumer: Reader, log: TopicPartition, cancelled: threading.Event, limit_s: float = STALLED_S
 ) -> Iterator[Any]:
-    """Yield the records of a log that the consumer sees, the last one first; its assignment changes.
+    """Yield the records that the consumer sees in a log, the last one first. Its assignment changes.
 
-    ``limit_s``: time limit for each question to Kafka, and without progress, in seconds.
+    ``limit_s``: time limit for each request to Kafka, and for a wait without progress, in seconds.
 
     Raises:
         Cancelled: ``cancelled`` is set.
-        StalledError: Kafka gave no record for ``limit_s``.
+        StalledError: Kafka delivered no record for ``limit_s`` seconds.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     consumer.assign([log])

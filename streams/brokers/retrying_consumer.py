@@ -1,4 +1,4 @@
-"""A consumer that outlives its broker: every failure of Kafka is logged and waited out."""
+"""A consumer that survives outages: it logs every failure of Kafka and waits until the failure is over."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from streams.brokers.connection import ANSWER_MS
 from streams.configuration.kafka import KafkaSettings
 
 TIMEOUT_MS = 5000
-"""Time limit for a short question to Kafka, in milliseconds."""
+"""Time limit for a short request to Kafka, in milliseconds."""
 RECONNECT_MS = 1000
-"""Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for as
-long after Kafka has come back."""
+"""Longest wait between two attempts to connect, in milliseconds. With the client's own 30 s, records would wait for 30
+s after Kafka has come back."""
 TIMEOUTS: dict[str, object] = {
     "bootstrap_timeout_ms": TIMEOUT_MS,
     "reconnect_backoff_max_ms": RECONNECT_MS,
     "request_timeout_ms": ANSWER_MS,
 }
-"""Arguments of a reader that must not wait for Kafka for long."""
+"""Arguments of a reader that waits for Kafka only briefly."""
 PAUSE_S = 1.0
 """Wait before a failed consumer is opened again, in seconds."""
 
 
 class RetryingConsumer:
-    """A reader that is closed and opened again whenever Kafka fails.
+    """A reader that is closed, and opened again, whenever Kafka fails.
 
     ``fault`` and ``recovery`` are the two lines for ``log``: the first failure, at ``level``, and the first success
     after it. ``failed`` is called after every failure.

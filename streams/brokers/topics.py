@@ -1,4 +1,4 @@
-"""The topics and their retention: what they must be, creation, checks."""
+"""The topics: their required settings, their creation, and checks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ REJECTED_RETENTION_MS = 7 * DAY_MS
 MARGIN_DAYS = 7
 """Retention beyond two windows, in days, for an outage."""
 KEPT_TIMES = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
-"""Settings of a topic whose records keep the time that they come with, even if a clock that was ahead gave it."""
+"""Settings of a topic whose records keep their senders' times, even times from a clock that was ahead."""
 BOUNDS = ("retention.ms", "min.compaction.lag.ms", "max.message.bytes")
-"""Settings of a topic that have a bound; the others must be equal."""
+"""Settings of a topic that have a bound. The other settings must be equal."""
 
 
 class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retention_ms(window_days: int) -> int:
-    """Return the time for which records are needed, in milliseconds: two of the longest windows, and a margin."""
+    """Return how long records are needed, in milliseconds: twice the longest window, and a margin."""
     return (2 * window_days + MARGIN_DAYS) * DAY_MS
 
 
@@ -88,7 +88,7 @@ def topics(kafka: KafkaSettings, window_days: int) -> dict[Topic, TopicPlan]:
 def create_topics(kafka: KafkaSettings, window_days: int, keep_times: Collection[Topic] = ()) -> list[str]:
     """Create the missing topics and return their names; existing topics stay as they are.
 
-    Records of the topics in ``keep_times`` keep the time that they come with, until :func:`stamp_arrivals`.
+    Records of the topics in ``keep_times`` keep the times that their senders give, until :func:`stamp_arrivals`.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.
@@ -124,7 +124,7 @@ def stamp_arrivals(kafka: KafkaSettings, names: Collection[Topic]) -> None:
 
 
 def topic_ids(kafka: KafkaSettings, names: Collection[str]) -> dict[str, str]:
-    """Return the identities of topics, which those of the same names made later do not have; empty if unknown.
+    """Return the identities of topics; empty if unknown. A new topic of the same name has another identity.
 
     Raises:
         KafkaError: Kafka cannot be reached, or refuses.

@@ -14,15 +14,15 @@ ANSWER_S = 25.0
 """Time limit for Kafka to answer, in seconds. It is below the 30 s after which the library turns a missing answer into
 an error without a type, and below the 60 s after which Kafka ends a transaction."""
 POLL_S = 0.001
-"""Time between two looks at whether a new epoch has come, in seconds."""
+"""Interval between two checks whether a new epoch has come, in seconds."""
 
 
 class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library is untyped
-    """A producer that has a new epoch for every transaction, and that waits no longer than ``ANSWER_S``.
+    """A producer with a new epoch for every transaction. It waits for Kafka no longer than ``ANSWER_S`` seconds.
 
-    Kafka refuses requests of a former epoch. Within one epoch, a late ``EndTxn`` of an earlier transaction would end a
-    later one half-way. The library can take a new epoch (KIP-360), but does so only after errors, and it waits without
-    limit for a commit. Both need its private names.
+    Kafka refuses requests of an earlier epoch. Within one epoch, a late ``EndTxn`` of one transaction would end the
+    next one half-way. The library can take a new epoch (KIP-360), but does so only after errors, and it waits without
+    limit for a commit. Both changes need private names of the library.
     """
 
     def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
@@ -35,7 +35,7 @@ class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library
         )
 
     def begin_transaction(self) -> None:
-        """Begin a transaction, in an epoch of its own."""
+        """Begin a transaction in a new epoch."""
         deadline_s = time.monotonic() + ANSWER_S
         while self._transaction_manager.is_bumping_epoch():
             if time.monotonic() > deadline_s:
@@ -58,17 +58,17 @@ class TransactionalProducer(KafkaProducer):  # type: ignore[misc]  # the library
         self._renew_epoch()
 
     def _renew_epoch(self) -> None:
-        """Ask for the epoch of the next transaction, which waits for it."""
+        """Ask Kafka for the epoch of the next transaction. That transaction waits for the answer."""
         self._transaction_manager.bump_producer_id_and_epoch()
         self._sender.wakeup()
 
     def _cause(self, error: KafkaError) -> KafkaError:
-        """Return the error that has ended the transaction; what the library raises can hide it."""
+        """Return the error that ended the transaction. The error that the library raises can hide it."""
         last = self._transaction_manager.last_error
         return last if isinstance(last, KafkaError) else error
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
-        """Close the producer, and send nothing more; the library itself sets ``null_logger``."""
+        """Close the producer and send nothing more. The library itself sets ``null_logger``."""
         try:
             super().close(timeout, null_logger)
         except KafkaTimeoutError:

@@ -1,1 +1,1 @@
-"""A calibration as a file, and how one is made. Knows nothing of its callers."""
+"""Makes calibrations, and reads and writes them as files. Knows nothing of its callers."""

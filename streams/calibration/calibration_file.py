@@ -1,4 +1,4 @@
-"""A calibration as a file, and the check that it fits an area."""
+"""The file of a calibration, and the check whether it fits an area."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class CalibrationError(ValueError):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """The past that a calibration was learnt from."""
+    """The past from which a calibration was learnt."""
 
     begins_at: datetime
     ends_at: datetime
@@ -92,7 +92,7 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
     """Return the calibration of a file, for an area.
 
     Raises:
-        CalibrationError: The file cannot be read, or was made for another area, other settings or other locations.
+        CalibrationError: The file cannot be read, or belongs to another area, other settings or other locations.
     """
     try:
         file = StrictDecoder[CalibrationFile](CalibrationFile).decode(path.read_bytes())
@@ -100,7 +100,7 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
     faults = misfits(file, area)
     if faults:
-        raise CalibrationError(f"{path}: made for something else, calibrate again: {'; '.join(faults)}")
+        raise CalibrationError(f"{path}: does not fit the area, calibrate again: {'; '.join(faults)}")
     return file
 
 
@@ -116,7 +116,7 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     if file.places != places_hash(area.locations):
         faults.append("other locations")
     if file.id != file.calibration.digest:
-        faults.append("its id does not fit its content")
+        faults.append("its id must be the hash of its content")
     if len(file.calibration.margins) != len(STREAMS):
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
     return faults

@@ -26,7 +26,7 @@ STRATA_OF_NONE = "operational"
 
 
 class NullHistories(NamedTuple):
-    """The null histories of a calibration: how many weeks, from which seed, of which kind, and on how many threads."""
+    """The null histories of a calibration: number of weeks, seed, kind, and number of threads."""
 
     weeks: int
     seed: int = 0
@@ -40,7 +40,7 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
     A version without a location of the area keeps the location of the version before it, as in the window.
 
     Raises:
-        CalibrationError: There is no such incident.
+        CalibrationError: No incident occurred in that time.
     """
     last: dict[str, tuple[Incident, int | None]] = {}
     for incident in incidents:
@@ -82,11 +82,11 @@ def make(
     """Calibrate an area on its past, for ``budget`` alerts a week. ``step`` is called after each block of weeks.
 
     Raises:
-        CalibrationError: The settings or the past do not allow it.
+        CalibrationError: The settings or the past allow no calibration.
     """
     settings, points = area.settings, area.locations.points
     if len(settings.durations_h) > LANES:
-        raise CalibrationError(f"durations_h: {len(settings.durations_h)} of them; at most {LANES} for a calibration")
+        raise CalibrationError(f"durations_h: has {len(settings.durations_h)}; a calibration takes at most {LANES}")
     if settings.tick_s > LONGEST_TICK_S:
         raise CalibrationError(
             f"tick_s = {settings.tick_s}: must be at most {LONGEST_TICK_S}; null histories are scanned after every "

@@ -28,7 +28,7 @@ def check(path: Path) -> None:
 
 
 def draw(calibration: Calibration, path: Path) -> None:
-    """Draw the rate against the score, in the format of the file's ending. Raises OSError if it cannot."""
+    """Draw the rate against the score, in the format of the file's ending. Raises OSError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The command ``hotspots``: options, progress, printed results. Knows nothing of how they are computed."""
+"""The command ``hotspots``: options, progress, printed results. Does not compute results itself."""
 
 from __future__ import annotations
 

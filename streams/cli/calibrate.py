@@ -37,11 +37,11 @@ MANY_FOLLOWERS = 0.15
 @from_option
 @to_option
 @click.option("--budget", help="Alerts that chance may open, such as '2 per week' (default: the area's).")
-@click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Of null histories.")
+@click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Weeks of null histories.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the null histories.")
-@click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of what chance includes.")
-@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
-@click.option("--output", type=FILE, required=True, help="The calibration, JSON.")
+@click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of chance.")
+@click.option("--threads", type=click.IntRange(min=1), help="Number of threads (default: one per processor).")
+@click.option("--output", type=FILE, required=True, help="File for the calibration, JSON.")
 @click.option(
     "--picture", type=FILE, help="Draw how often chance reaches each score (SVG or PNG; needs the extra plots)."
 )

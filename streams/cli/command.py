@@ -1,4 +1,4 @@
-"""The group ``hotspots``, which collects the commands. Each command imports what it needs when it runs."""
+"""The group ``hotspots``, which collects the commands. A command does its imports when it runs."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from streams.cli.terminal import EXISTING_FILE, config_option, fail, print_json
     type=click.FloatRange(min=1),
     default=60.0,
     show_default=True,
-    help="Seconds for each station.",
+    help="Time limit for each station, in seconds.",
 )
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def drill(

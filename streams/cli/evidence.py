@@ -32,7 +32,7 @@ output_option = click.option("--output", type=click.Choice(["text", "json"]), de
 
 @contextmanager
 def _opened(config: Path | None, area: str | None, folder: Path | None) -> Iterator[AreaLog]:
-    """Give the area's log to the block. An error while reading it there ends the command with one clear line."""
+    """Open the area's log for a block. An error while the block reads it ends the command with one clear line."""
     from kafka.errors import KafkaError
 
     from streams.analyst.chosen_area import only_area

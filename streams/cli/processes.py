@@ -24,7 +24,7 @@ def _needs_extra() -> None:
 
 @click.command()
 @config_option
-@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one (default: from the configuration).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0: any free one (default: from the configuration).")
 @click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def console(config: Path | None, port: int | None, log_format: Literal["text", "json"]) -> None:
     """Serve the control room's web page and the HTTP API."""
@@ -123,7 +123,9 @@ def topics(config: Path | None, check: bool) -> None:
 @click.command("copy-inputs")
 @config_option
 @click.option("--to-prefix", default="new-", show_default=True, help="kafka.topic_prefix of the new topics.")
-@click.option("--partitions", type=click.IntRange(1, 10_000), help="Of the new topics (default: kafka.partitions).")
+@click.option(
+    "--partitions", type=click.IntRange(1, 10_000), help="Partitions of the new topics (default: kafka.partitions)."
+)
 def copy_inputs(config: Path | None, to_prefix: str, partitions: int | None) -> None:
     """Copy incidents and responses into new topics, from which a worker derives everything again."""
     import msgspec

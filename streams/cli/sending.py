@@ -1,4 +1,4 @@
-"""Sending rows to an area with a progress bar, until their end or Ctrl-C, and showing what becomes of them."""
+"""Sends rows to an area with a progress bar, until the last row or Ctrl-C, and shows what became of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUTCOMES = {
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What was expected of the rows, how many records were sent, and what became of them; None: not waited for."""
+    """The forecast for the rows, the number of records sent, and what became of them (None: not waited for)."""
 
     expected: Forecast
     sent: int
@@ -41,7 +41,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_good(self) -> bool:
-        """Whether every record is accounted for, and the area took at least one, if there was any to take."""
+        """Whether every record is accounted for, and the area took at least one (if it could take any)."""
         return self.fate is None or (not self.fate.waiting and (self.fate.taken > 0 or not self.expected.rows))
 
 
@@ -56,15 +56,15 @@ def deliver(
 ) -> Delivery:
     """Send rows of one area (as :func:`~streams.analyst.replay.feed`) until their end, Ctrl-C or SIGTERM.
 
-    States on standard error what is expected. A tick record closes the last tick at the end, even if that comes early,
-    or if the area's clock is past the rows. Then waits for the area's accounts, until nothing changes for ``wait_s``
-    seconds, 0 for not at all. Call it from the main thread.
+    Prints the forecast on standard error. At the end, a tick record closes the last tick, even if the rows were
+    interrupted or the area's clock is past them. Then waits for the area's accounts until nothing changes for
+    ``wait_s`` seconds (0: does not wait). Call it from the main thread.
 
     Raises:
         ConfigurationError: The area has no locations, or their file cannot be used.
         FeedError: A record could not be delivered, or the topic does not exist.
         KafkaError: The scan records cannot be read.
-        LogError: They were written by another version.
+        LogError: The scan records were written by another version.
     """
     table, kafka = configuration.areas[area], configuration.kafka
     with closing(SentRecords(kafka, area)) as records:
@@ -122,7 +122,7 @@ def _send(
 
 
 def _closed(rows: Sequence[Row], tick_s: int, first_s: int) -> Sequence[Row]:
-    """Return the rows, the last one, a tick record, late enough for an area whose clock shows ``first_s``."""
+    """Return the rows with the last one, a tick record, late enough for an area whose clock shows ``first_s``."""
     return [*rows[:-1], _closing_tick(rows[-1], tick_s, first_s)] if rows and rows[-1].time_s <= first_s else rows
 
 

@@ -29,27 +29,34 @@ DATE = click.DateTime(["%Y-%m-%d"])
 @click.option("--locations", type=EXISTING_FILE, required=True, help="CSV: location_id and coordinates.")
 @click.option("--population", type=EXISTING_FILE, help="CSV: location_id, population or expected_weight.")
 @click.option("--model", type=click.Choice(["permutation", "poisson", "eb-poisson"]), required=True)
-@click.option("--retrospective", is_flag=True, help="Clusters that ended before the study did, too.")
+@click.option("--retrospective", is_flag=True, help="Also find clusters that ended before the study.")
 @click.option("--time-stratified", is_flag=True, help="Poisson: compare locations only within each interval.")
 @click.option("--from", "from_", type=DATE, required=True, help="First day of the study.")
-@click.option("--to", type=DATE, required=True, help="Its last day.")
+@click.option("--to", type=DATE, required=True, help="Last day of the study.")
 @click.option("--interval", type=click.Choice(["day", "year", "hour"]), default="day", show_default=True)
-@click.option("--max-radius", type=click.FloatRange(min=0), metavar="KM", help="Of a cluster (default: no limit).")
+@click.option(
+    "--max-radius", type=click.FloatRange(min=0), metavar="KM", help="Largest radius of a cluster (default: no limit)."
+)
 @click.option(
     "--max-share",
     type=click.FloatRange(min=0, max=0.5, min_open=True),
     default=0.5,
     show_default=True,
-    help="Of all cases, or of all expected, within a cluster's locations over the whole study.",
+    help="Largest share of all cases, observed or expected, in a cluster's locations over the study.",
 )
-@click.option("--max-duration", type=click.IntRange(min=1), metavar="N", help="Intervals (default: half the study).")
+@click.option(
+    "--max-duration",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Intervals of the longest cluster (default: half the study).",
+)
 @click.option("--min-cases", type=click.IntRange(min=2), default=2, show_default=True)
-@click.option("--min-risk", type=click.FloatRange(min=0), default=0.0, help="Least relative risk of a cluster.")
+@click.option("--min-risk", type=click.FloatRange(min=0), default=0.0, help="Smallest relative risk of a cluster.")
 @click.option("--replications", type=click.IntRange(min=0, max=1_000_000), default=999, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the replications.")
 @click.option("--adjust-from", type=DATE, help="Adjust for the analyses of every interval since this day.")
 @click.option("--early-stop", is_flag=True, help="Stop once one in twenty replications is above the top cluster.")
-@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
+@click.option("--threads", type=click.IntRange(min=1), help="Number of threads (default: one per processor).")
 @click.option("--output", type=click.Choice(["json", "geojson", "table"]), default="table", show_default=True)
 def scan(
     cases: Path,

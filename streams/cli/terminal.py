@@ -1,4 +1,4 @@
-"""What all commands share: options, failure, progress on standard error, results on standard output."""
+"""Common parts of all commands: options, failure, progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TABLE_WIDTH = 160
 """Width of a table outside a terminal, in characters."""
 
 config_option = click.option("--config", type=EXISTING_FILE, help="Configuration file (default: the environment only).")
-area_option = click.option("--area", help="Area of the configuration; needed if it has several.")
+area_option = click.option("--area", help="Area of the configuration; required if there are several.")
 from_option = click.option("--from", "from_", type=str, metavar="TIME", help="RFC 3339; a date alone is midnight UTC.")
-to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows from then on are left out.")
+to_option = click.option("--to", type=str, metavar="TIME", help="RFC 3339; rows at or after this time are left out.")
 
 speed_option = click.option(
     "--speed",
@@ -47,7 +47,7 @@ wait_option = click.option(
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="Seconds without news until the wait for what became of the records ends; 0: do not wait.",
+    help="Seconds without change after which the wait for the records' outcomes ends; 0: do not wait.",
 )
 
 
@@ -58,7 +58,7 @@ def fail(message: object) -> NoReturn:
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """Return a time of the command line. A time without an offset is in UTC."""
+    """Return a time given on the command line. A time without an offset is in UTC."""
     if text is None:
         return None
     try:
@@ -80,7 +80,7 @@ def progress(what: str, total: int) -> Iterator[Callable[..., object]]:
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[Callable[[], object]]:
-    """Show the number of steps so far, where the total is unknown; yield a function to call at each step."""
+    """Show the number of steps so far if the total is unknown; yield a function to call at each step."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

@@ -1,1 +1,1 @@
-"""TOML and environment make one frozen Configuration. Knows nothing of how it is used."""
+"""Reads TOML and environment into one frozen Configuration. Does not know how the settings are used."""

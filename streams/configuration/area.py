@@ -58,7 +58,7 @@ class AreaTable(AreaSettings, frozen=True, kw_only=True):
         return AreaSettings(**{name: getattr(self, name) for name in AreaSettings.__struct_fields__})
 
     def digest(self, locations: Locations) -> str:
-        """Return the configuration hash, over :attr:`settings` and the locations, not over names of files."""
+        """Return the configuration hash: over :attr:`settings` and the locations, but not over file names."""
         return self.settings.digest(locations)
 
 

@@ -1,4 +1,4 @@
-"""All settings: one TOML file and the environment make one frozen Configuration.
+"""Reads all settings from one TOML file and the environment into one frozen Configuration.
 
 The settings types hold the defaults, so no file is needed to start.
 """

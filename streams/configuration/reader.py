@@ -23,11 +23,11 @@ MAX_SHOWN = 60
 
 
 class ConfigurationError(ValueError):
-    """The configuration cannot be used; its text holds one line for each fault."""
+    """The configuration cannot be used. The text has one line for each fault."""
 
 
 def matching(pattern: str, description: str) -> msgspec.Meta:
-    """Return the constraint that a whole text matches a pattern. Messages show the description."""
+    """Return the constraint that a whole text must match a pattern. Messages show its description."""
     return msgspec.Meta(pattern=rf"^{pattern}\Z", description=description)
 
 
@@ -173,7 +173,7 @@ def _shown(where: str, value: Any) -> str:
 def describe(accepted: inspect.Type, given: Any = None) -> str:
     """Return the description of a type, such as ``a number above 0`` or ``a whole number from 1 to 3600``.
 
-    If ``given`` is already such a number, the description has only the bounds: ``above 0``.
+    If ``given`` is a number of this type, the description has only the bounds: ``above 0``.
     """
     match accepted:
         case inspect.Metadata(extra_json_schema={"description": str(words)}):
@@ -202,7 +202,7 @@ def describe(accepted: inspect.Type, given: Any = None) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return a default or a bound as an operator would write it: ``500``, not ``500.0``."""
+    """Return a default or a bound in the form that an operator would write: ``500``, not ``500.0``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

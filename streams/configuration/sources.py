@@ -40,7 +40,7 @@ class Override(NamedTuple):
     """A value from the environment.
 
     ``variable``: name of the variable.
-    ``text``: its text, which is TOML if it parses as TOML.
+    ``text``: text of the variable, which is TOML if it parses as TOML.
     """
 
     variable: str
@@ -77,11 +77,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def add_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay the variables ``HOTSPOTS_SECTION__KEY`` over the tables. Missing tables are created.
+    """Override values of the tables with the variables ``HOTSPOTS_SECTION__KEY``. Missing tables are created.
 
-    Each part of a variable's name is matched to a table or key. Case makes no difference, and ``_`` also stands for
-    ``-`` and ``.``. A part without a match is taken in lower case. Names without ``__`` belong to other programs, and
-    an empty value means not set.
+    Each part of a variable's name is matched to a table or key. Case does not matter, and ``_`` also matches ``-`` and
+    ``.``. A part without a match is used in lower case. Names without ``__`` belong to other programs. A variable with
+    an empty value counts as not set.
     """
     for variable in sorted(environ):
         *sections, key = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")
@@ -106,6 +106,6 @@ def given(value: Any) -> Any:
 
 
 def _named(part: str, table: Iterable[str]) -> str:
-    """Return the key of the table that a part of a variable's name means."""
+    """Return the key of the table that matches a part of a variable's name."""
     plain_part = part.casefold()
     return next((key for key in table if re.sub(r"[-.]", "_", key).casefold() == plain_part), part.lower())

@@ -86,7 +86,7 @@ async def _refused(_: Request, error: Exception) -> Json:
 
 
 async def _invalid(_: Request, error: Exception) -> Json:
-    """Return where the fault is, without the value: it can be a password."""
+    """Return the place of the fault but not the value, which can be a password."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     return Json(Problem("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)), 422)
 

@@ -1,4 +1,4 @@
-"""The server's connections: time limits for clients that keep it waiting, and room for a newcomer."""
+"""The server's connections: time limits for clients that keep it waiting, and room for new connections."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from uvicorn.protocols.utils import get_remote_addr
 from streams.console.metrics import Closed
 
 PATIENCE_S = 20.0
-"""Time limit for a client to send a request, and to take what it is sent, in seconds."""
+"""Time limit for a client to send a request, and to read what the server sends, in seconds."""
 MAX_CONNECTIONS = 1000
-"""Largest number of connections; fewer where the process can open less than twice as many files."""
+"""Largest number of connections; fewer if the process can open fewer than twice as many files."""
 
 
 class Connections:
-    """All connections of a server. A newcomer displaces the one that has kept the server waiting longest.
+    """All connections of a server. A new connection displaces the one that has kept the server waiting longest.
 
-    ``per_address``: largest number from one address that is not in ``exempt``. ``closed`` is called with the reason
-    for each connection that is closed early.
+    ``per_address``: largest number of connections from one address, except addresses in ``exempt``. ``closed`` is
+        called with the reason for each connection that is closed early.
     """
 
     def __init__(self, per_address: int, exempt: Collection[str], closed: Callable[[Closed], None]) -> None:
@@ -35,7 +35,7 @@ class Connections:
         self._of: defaultdict[str, set[Connection]] = defaultdict(set)
 
     def add(self, newcomer: Connection) -> None:
-        """Add a connection, or close it if none can give way."""
+        """Add a connection, or close it if it can displace no other."""
         own = self._of[newcomer.address]
         is_crowded = newcomer.address not in self._exempt and len(own) >= self._per_address
         if is_crowded or sum(map(len, self._of.values())) >= self._most:
@@ -48,7 +48,7 @@ class Connections:
         self._of[newcomer.address].add(newcomer)
 
     def close(self, connection: Connection, reason: Closed) -> None:
-        """Close a connection at once, whatever it still has to send."""
+        """Close a connection at once, even if it still has something to send."""
         self.remove(connection)
         connection.transport.abort()
         self._closed(reason)
@@ -66,7 +66,7 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn's that notes since when its client keeps the server waiting."""
+    """A connection of uvicorn that notes since when its client has kept the server waiting."""
 
     all: Connections
 
@@ -114,12 +114,12 @@ class Connection(H11Protocol):
         self._go_on_if_served()
 
     def pause_writing(self) -> None:
-        """Wait until the client takes what it is sent."""
+        """Note that the client does not read what the server sends."""
         super().pause_writing()
         self._wait()
 
     def resume_writing(self) -> None:
-        """Go on: the client has taken it."""
+        """Note that the client reads again."""
         super().resume_writing()
         self._go_on_if_served()
 
@@ -142,7 +142,7 @@ class Connection(H11Protocol):
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop that tells a connection of TLS before the handshake. This needs a private name of the library."""
+    """An event loop that informs a connection about TLS before the handshake. It needs a private name of uvicorn."""
 
     def _make_ssl_transport(
         self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: asyncio.Future[None], **named: Any

@@ -45,7 +45,7 @@ class Console:
         self.responder = Responder(configuration.kafka)
 
     def shown(self, change: Change) -> dict[str, Any]:
-        """Return a revision as the API shows it."""
+        """Return a revision in the form that the API shows."""
         alert = change.alert
         properties = change.properties | {
             "recurrence_interval": interval_words(alert.properties.recurrence_interval_days)

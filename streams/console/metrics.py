@@ -12,7 +12,7 @@ ResponseOutcome = Literal["accepted", "refused"]
 """Outcomes of sending a response to Kafka."""
 
 Closed = Literal["slow", "displaced", "refused"]
-"""Why a connection was closed early: its client was too slow, it gave way to a newcomer, or none could give way."""
+"""Why a connection was closed early: slow client, displaced by a new connection, or no other could be displaced."""
 
 Unreadable = Literal["alert", "change", "heartbeat", "usual"]
 """Kinds of values in Redis: an alert, an entry of a Redis stream of changes, a heartbeat, the usual intensity."""
@@ -21,7 +21,7 @@ VIEWERS = Gauge("hotspots_console_viewers", "Open event streams: one for each pa
 REDIS_UP = Gauge("hotspots_console_redis_up", "1 while the console can read the alerts in Redis, else 0.", ())
 CLOSED = Counter(
     "hotspots_console_connections_closed_total",
-    "Connections closed early, by reason: slow (the client kept the console waiting), displaced by a newcomer, or "
+    "Connections closed early, by reason: slow (the client kept the console waiting), displaced by a new one, or "
     "refused because every other one was in use.",
     ("reason",),
 )

@@ -26,9 +26,9 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ShownProperties(AlertProperties, frozen=True, kw_only=True):
-    """The properties of the alert's event, and those that the console adds."""
+    """The properties of the alert's event, and the properties that the console adds."""
 
-    delayed: Annotated[bool, Meta(description="published long after its tick: not news, do not sound")]
+    delayed: Annotated[bool, Meta(description="published long after its tick: no news, so do not sound")]
     recurrence_interval: Annotated[str, Meta(description="recurrence_interval_days as text, such as 90 days")]
     place: Annotated[str | UnsetType, Meta(description="nearest street and beat in the operator's layers")] = UNSET
 
@@ -42,7 +42,7 @@ class ShownAlert(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class ShownAlerts(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
-    """Alerts, or revisions of one."""
+    """Alerts in their latest revision, or all revisions of one alert."""
 
     features: list[ShownAlert]
 
@@ -54,7 +54,7 @@ class Polygon(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
 
 
 class CellProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One location; from ``/api/usual`` with its number of incidents."""
+    """The properties of a location; ``/api/usual`` adds the number of incidents."""
 
     id: str
     count: Annotated[int | UnsetType, Meta(description="incidents in the window")] = UNSET
@@ -69,7 +69,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Fea
 
 
 class Cells(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
-    """Locations."""
+    """The locations of an area."""
 
     features: list[Cell]
 
@@ -79,14 +79,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     alert: ShownAlert
     explanation: Annotated[str, Meta(description="in plain English")]
-    cells: Annotated[Cells, Meta(description="the locations of its zone")]
+    cells: Annotated[Cells, Meta(description="the locations of the alert's zone")]
     related: Annotated[
         list[str], Meta(description="ids of alerts that it split from, merged into or shares incidents with")
     ]
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """The shift list: the latest revision of each alert. One that opened and ended since is in both lists."""
+    """The shift list: the latest revision of each alert. An alert that opened and ended since then is in both lists."""
 
     since: datetime
     opened: list[ShownAlert]
@@ -103,7 +103,7 @@ class LayerName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """The user, and what the page needs to begin; without a sign-in no areas and no layers."""
+    """The user, and the data with which the page begins; without a sign-in, no areas and no layers."""
 
     user: str
     role: Role
@@ -123,7 +123,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The health of an area; what is not known is absent."""
+    """The health of an area. Unknown fields are absent."""
 
     area: str
     worker: Annotated[Literal["alive", "dead"], Meta(description="dead: no heartbeat for 30 s")]
@@ -147,7 +147,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """The response is in Kafka; its effect comes with a revision of the alert."""
+    """The response is in Kafka. A later revision of the alert shows its effect."""
 
     id: Annotated[str, Meta(description="of the record of the topic responses")]
 
@@ -176,7 +176,8 @@ def components() -> dict[str, Any]:
 
 
 def documented(kind: type[msgspec.Struct] | None, status: int, **problems: str) -> dict[int | str, dict[str, Any]]:
-    """Return a route's HTTP responses for OpenAPI: its own, and problems such as ``_404="there is no such alert"``.
+    """Return a route's HTTP responses for OpenAPI: its own, and problems such as ``_404="there is no such
+    alert"``.
 
     400 and 422 are added, which every route can return.
     """

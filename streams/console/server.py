@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Log the address once the server listens; with port 0 it is not known before."""
+        """Log the address once the server listens. With port 0 the address is not known earlier."""
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]

@@ -40,7 +40,7 @@ class User(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """A mark that changes with the password, which ends the sessions of the old one."""
+        """A mark that changes with the password, so that sessions of the old password end."""
         return hashlib.sha256(self.hash.encode()).hexdigest()[:16]
 
 
@@ -101,9 +101,9 @@ def _user(fields: list[str]) -> User | None:
 class Passwords:
     """Checks passwords one at a time, because each check costs memory and time.
 
-    Attempts for one user from one address take turns, and a wrong one costs a pause. Guesses from another address
-    therefore lock nobody out, unless they come from many addresses. The result does not reveal whether a user exists.
-    Behind a reverse proxy everyone has its address.
+    Attempts for one user from one address take turns, and a wrong password costs a pause. So guesses from other
+    addresses lock nobody out, unless the addresses are many. The result does not reveal whether a user exists. Behind a
+    reverse proxy, all users have the proxy's address.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -117,7 +117,7 @@ class Passwords:
         """Return the user, or None for a wrong password. An unknown name takes as long as a known one.
 
         Raises:
-            Busy: Too many sign-ins are waiting: of this user from this address, from this address, or in total.
+            Busy: Too many sign-ins wait: for this user from this address, from this address, or in total.
         """
         who = address, name
         waiting = self._waiting

@@ -1,1 +1,1 @@
-"""Everything on one machine, and a summary. Knows nothing of the inside of the processes that it runs."""
+"""Runs everything on one machine, and prints a summary. Knows nothing of the inside of the processes."""

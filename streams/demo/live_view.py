@@ -1,6 +1,6 @@
 """The demo's view while it runs. It shows what a client sees, from Redis and from the metrics endpoint.
 
-On a terminal it is a live picture (rich), elsewhere a line every few seconds.
+On a terminal the view is a live picture (rich), elsewhere a line every few seconds.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Alerts(msgspec.Struct, frozen=True):
     """The alerts of one area in Redis.
 
     ``open``: the open alerts, rarest first.
-    ``ended``: the last ended ones, latest first.
+    ``ended``: the last ended alerts, latest first.
     """
 
     open: list[AlertFeature] = []
@@ -131,7 +131,7 @@ class LiveView:
             self._redis.close()
 
     def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
-        """Set the addresses of the parts. From now on the view reads Redis and the metrics."""
+        """Set the addresses of the processes. From now on the view reads Redis and the metrics."""
         self._addresses = {
             "Kafka": kafka,
             "Redis": redis_url,
@@ -201,7 +201,7 @@ class LiveView:
 
 
 def _worth(alerts: Alerts) -> int:
-    """Return how full a picture is: first by its alerts of the highest tiers, then by its ended alerts."""
+    """Return how much a picture shows: first by its alerts of the highest tiers, then by its ended alerts."""
     return sum(1 << 2 * TIERS.index(each.properties.tier) for each in alerts.open) * 10 + len(alerts.ended)
 
 

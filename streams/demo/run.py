@@ -2,7 +2,8 @@
 
 Kafka, Valkey, the worker, the console and the feed are child processes. They use loopback and free ports, and keep all
 their files in one temporary folder. The area has a watermark clock: months of history are loaded at full speed, then
-city time runs at the source's speed. The summary is checked against the log: every record sent is accounted for once.
+city time runs at the source's speed. The summary is checked against the log: each record that was sent must be
+accounted for once.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def run(
 
     Raises:
         DemoError: A part failed, or the accounts do not balance.
-        KeyboardInterrupt: It was ended before it was ready, or a second time.
+        KeyboardInterrupt: The demo was interrupted before it was ready, or a second time.
     """
     with ExitStack() as stack:
         for number in _ending():
@@ -190,14 +191,14 @@ class _Demo:
             child.check()
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
-        """Wait until ``done``. The deadline starts again whenever the worker has recorded something."""
+        """Wait until ``done``. The deadline is extended whenever the worker has recorded something."""
         reached, deadline = self._scans.reached, time.monotonic() + deadline_s
         while not done():
             self.check()
             if self._scans.reached > reached:
                 reached, deadline = self._scans.reached, time.monotonic() + deadline_s
             if time.monotonic() > deadline:
-                raise DemoError(f"not within {deadline_s:g} s: {what}")
+                raise DemoError(f"{what}: did not happen within {deadline_s:g} s")
             time.sleep(0.05)
 
     def _show(self, left_s: float | None) -> None:

@@ -30,9 +30,9 @@ class Source(ABC):
     title: str
     cells: tuple[str, ...]
     baseline_days: int
-    """Days of history after which alerts can open. They are reached at the end of the history."""
+    """Days of history after which alerts can open; the history of the demo is that long."""
     is_invented: bool
-    """Whether its streets and beats must be invented too."""
+    """Whether streets and beats must be invented too."""
     speed: float
     """Hours of city time per second."""
 
@@ -112,8 +112,8 @@ class SimulatedCity(Source):
 class RecordedCity(Source):
     """The last incidents of a CSV file, after a history as long as the simulated city's.
 
-    It shows at most the last third of the file. Rows before the history are not sent, since they would have left the
-    window again.
+    It shows at most the last third of the file. Earlier rows are not sent, because they would already have left the
+    window.
 
     Raises:
         IncidentFileError: The file cannot be read as incidents.
@@ -152,7 +152,7 @@ class RecordedCity(Source):
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:
-    """Return the moment, or an earlier one that follows no gap. Only gaps within a part are announced."""
+    """Return the moment, or an earlier moment that does not follow a gap. Only gaps within a part are announced."""
     position = bisect.bisect_left(times, moment_s)
     while position > 1 and times[position] - times[position - 1] > GAP_S:
         position -= 1

@@ -27,7 +27,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the records, and which alerts and clusters there were.
 
     ``opened``, ``ended``: alerts that reached the tier ``alert``, and how many of these ended.
-    ``watched``: alerts that stayed below it.
+    ``watched``: alerts that stayed below the tier ``alert``.
     ``injected``, ``found``: injected clusters, and how many of these were found.
     ``delay_s``: median time from the third incident of a found cluster to its alert, in seconds of city time.
     """
@@ -52,7 +52,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class ScanLog:
     """The topic ``scans`` as read so far.
 
-    ``last``: its last record.
+    ``last``: the topic's last record.
     ``revisions``: names of all revisions: alert id, a full stop, the revision.
     ``alerts``: revisions of open alerts, by name.
     """

@@ -1,4 +1,4 @@
-"""The page ``docs/alerts.md``: the life of an alert, drawn and written from the tracker's table of transitions."""
+"""The page ``docs/alerts.md``: the life of an alert, generated from the tracker's table of transitions."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ ends and silences no alert, and changes neither its score nor its tier.
   nine. A time that is the end of an interval does not count.
 - `{ArtefactKind.DENIED}`: incidents within `radius_m` of an entry of the area's `deny_list`. The entry's name is in
   `place`, and each such entry is one artefact.
-- `{ArtefactKind.VENUE}`: one premises with several coordinates. At least {VENUE_SHARE:.0%} of all lie within
+- `{ArtefactKind.VENUE}`: one site with several coordinates. At least {VENUE_SHARE:.0%} of all lie within
   {VENUE_M:g} m of one of them, no coordinate has half, and the zone is at least {4 * VENUE_M:g} m wide.
 
 Incidents that name only their `location` count at its centre, except in a stack.

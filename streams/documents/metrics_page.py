@@ -18,7 +18,7 @@ PREFACE = f"""\
 The worker serves its metrics in Prometheus' text format under `/metrics`, by default on 127.0.0.1:9108 (section
 `[metrics]` of the configuration). On the same port `/healthz` returns 200 while the worker makes progress, and
 `/readyz` returns 200 when it has caught up and Kafka answers. Otherwise both return 503 with the reason. While Kafka is
-away the worker waits for it, so `/healthz` stays at 200. While Redis is away both do: incidents are scanned as ever,
+away the worker waits for it, so `/healthz` stays at 200. While Redis is away both do: incidents are scanned as usual,
 and alerts wait in Kafka (`hotspots_redis_up`).
 
 Every label has few values. `area` is a configured area, `topic` a topic of Kafka; `category` is a stream (`violence`,

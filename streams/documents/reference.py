@@ -38,7 +38,7 @@ def pages(main: click.Group, annotated: str) -> dict[str, str]:
 
 
 def configuration_page(annotated: str) -> str:
-    """Return the page of every key: accepted values and default from the types, the meaning from the comment."""
+    """Return the page of every key: values and default come from the types, the meaning from the comment."""
     lines = [
         "# Configuration",
         "",

@@ -1,3 +1,3 @@
-"""The drill: a cluster of invented incidents through every process. Knows what each of them shows, not how it works."""
+"""The drill: sends a cluster of invented incidents through every process. Knows what each process shows, not how."""
 
 from __future__ import annotations

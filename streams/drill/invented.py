@@ -17,11 +17,11 @@ BACKGROUND = 90
 """Number of incidents in the ``BACKGROUND_H`` hours before the cluster."""
 CLUSTER = 14
 QUIET_H = 12
-"""Hours after the cluster in which nothing comes, so that its alert ends."""
+"""Hours after the cluster without an incident, so that its alert ends."""
 
 
 class Invented(msgspec.Struct, frozen=True):
-    """The rows of a drill, each part with a tick record at its end. ``ids``: of the incidents of the cluster."""
+    """The rows of a drill, each part with a tick record at its end. ``ids``: the ids of the cluster's incidents."""
 
     background: list[Row]
     cluster: list[Row]
@@ -30,9 +30,9 @@ class Invented(msgspec.Struct, frozen=True):
 
 
 def invented(area: str, locations: Locations, now_s: float, clock_s: int | None) -> Invented:
-    """Return the rows of a drill that ends at ``now_s``, or begins at the area's clock if that is later.
+    """Return the rows of a drill that ends at ``now_s``, or that begins at the area's clock if that is later.
 
-    ``clock_s``: the area's clock, None if it has none yet; both in seconds since 1970.
+    ``clock_s``: the area's clock; None if it has no time yet. Both are in seconds since 1970.
     """
     drill, key = uuid.uuid4().hex[:12], area.encode()
     chance = random.Random(drill)  # noqa: S311 (places and times, no secrets)

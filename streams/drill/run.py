@@ -23,13 +23,13 @@ from streams.drill.stations import SignIn, Stations
 from streams.messages.scan import ScanRecord
 
 POLL_S = 0.1
-"""Interval between two looks at a station, in seconds."""
+"""Interval between two checks of a station, in seconds."""
 
 T = TypeVar("T")
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A station that the drill has passed, the seconds since the cluster was sent, and what is there."""
+    """A station that the drill has passed: its name, the seconds since the cluster was sent, and a detail."""
 
     station: str
     seconds: float
@@ -37,7 +37,7 @@ class Passed(msgspec.Struct, frozen=True):
 
 
 class Stopped(Exception):
-    """The drill stopped at ``station``; the message states why."""
+    """The drill stopped at ``station``. The message gives the reason."""
 
     def __init__(self, station: str, reason: str) -> None:
         super().__init__(f"stopped at {station}: {reason}")
@@ -52,8 +52,8 @@ def drill(
     ``console_url``: address of the console; empty to leave it out. The webhook is left out if it has no ``url``.
 
     Raises:
-        Stopped: A station was not passed.
-        ConfigurationError: The area is not one for exercises, or cannot be used.
+        Stopped: The drill stopped at a station.
+        ConfigurationError: The area is not for exercises, or cannot be used.
         FeedError: Kafka did not take a record.
         KafkaError: Kafka cannot be reached, or a topic is missing.
     """
@@ -100,7 +100,7 @@ class _Drill:
         if self._configuration.webhook.url:
             self._until("webhook", "it is not delivered", lambda: stations.webhook_passed(alert))
             if reason := stations.undelivered():
-                raise Stopped("webhook", f"the on-call tool did not take it ({reason})")
+                raise Stopped("webhook", f"the on-call tool did not accept the notification ({reason})")
             yield self._passed("webhook", "the on-call tool has taken it")
         self._send(rows.quiet)
         self._until("end", "its alerts have not ended", lambda: stations.has_ended(rows.ids))
@@ -122,7 +122,7 @@ class _Drill:
         return record if record is not None and record.next_offset > offset else None
 
     def _until(self, station: str, lack: str, ask: Callable[[], T | None]) -> T:
-        """Return the first true result of ``ask``; raise with what is lacking if there is none in time."""
+        """Return the first true result of ``ask``. If there is none in time, raise Stopped with the reason."""
         ends_s = time.monotonic() + self._limit_s
         while True:
             reason = lack

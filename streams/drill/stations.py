@@ -1,4 +1,4 @@
-"""What a drill looks for at each process: scan records, alerts, Redis, the console and the webhook's group."""
+"""The stations of a drill: scan records, alerts, Redis, the console and the webhook's group."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _session = StrictDecoder[_Session](_Session)
 
 
 class Stations:
-    """Everything that a drill in an area reads, from now on; close it at the end.
+    """Everything that a drill in an area reads from now on. Close it at the end.
 
     Raises:
         KafkaError: Kafka cannot be reached, or a topic is missing.
@@ -94,9 +94,9 @@ class Stations:
         return standing.scans.get(self._area)
 
     def published(self, ids: frozenset[str]) -> list[Published]:
-        """Return the alerts that have most of the incidents with these ids, of each stream one, in the latest revision.
+        """Return the alerts that have over half of the incidents with these ids, each in its latest revision.
 
-        The alert that was published first comes first.
+        There can be one for each stream. They are in the order in which they were first published.
         """
         found: dict[str, Published] = {}
         for offset, key, value in self._news("alerts"):
@@ -115,11 +115,11 @@ class Stations:
         return revision is not None and revision.isdigit() and int(revision) >= published.alert.revision
 
     def page_status(self, published: Published) -> str | None:
-        """Return the status with which the console shows the alert; None if it does not yet.
+        """Return the status with which the console shows the alert; None if it does not show the alert yet.
 
         Raises:
             httpx.HTTPError: The console cannot be reached, or refuses.
-            msgspec.DecodeError: What answers is no console.
+            msgspec.DecodeError: The server at that address is not a console.
         """
         settings = self._configuration.console
         headers = {settings.proxy_user_header: "drill"} if settings.login == "proxy" else {}
@@ -141,7 +141,7 @@ class Stations:
         return committed is not None and committed > published.offset
 
     def undelivered(self) -> str | None:
-        """Return why the webhook gave up a revision of the area; None if it gave up none."""
+        """Return why the webhook gave up a revision of the area; None if it gave up no revision."""
         for _, key, value in self._news("undelivered"):
             if key == self._area.encode():
                 with suppress(msgspec.DecodeError):  # a stranger's record

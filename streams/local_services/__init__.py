@@ -1,1 +1,1 @@
-"""Kafka and Valkey as child processes. Knows nothing of who uses them."""
+"""Kafka and Valkey as child processes. Knows nothing of its callers."""

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 KAFKA_VERSION = "4.3.1"
-"""The version that the demo, the tests and the compose file run."""
+"""The version in the demo, the tests and the compose file."""
 OLDEST_KAFKA_VERSION = "3.9.1"
 """The oldest version that is tested."""
 _LOGGING = "org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"
-"""What binds Kafka's logging to log4j: without it the broker's log stays empty."""
+"""The jars that bind Kafka's logging to log4j. Without them the broker's log stays empty."""
 
 
 class LocalServiceError(RuntimeError):
@@ -25,7 +25,7 @@ def silent(line: str) -> None:
 
 
 def prepare(progress: Callable[[str], None] = silent, version: str = KAFKA_VERSION) -> Path:
-    """Return the folder of Kafka's jars; fetch them first (46 jars, 45 MB) if the cache does not hold them.
+    """Return the folder of Kafka's jars. If the cache lacks them, fetch them first (46 jars, 45 MB).
 
     The cache is the folder in the environment variable HOTSPOTS_CACHE, else ~/.cache/hotspot-monitor. `progress` gets
     a line for each jar. Raises LocalServiceError if the jars cannot be fetched.

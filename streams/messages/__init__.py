@@ -1,1 +1,1 @@
-"""The content of every record, and how it is worded for people. Knows nothing of where records come from."""
+"""The content of every record, and its wording for people. Does not know where records come from."""

@@ -1,9 +1,9 @@
-"""An alert as it is published: a GeoJSON Feature in a CloudEvents 1.0 envelope, in JSON and UTF-8.
+"""A published alert: a GeoJSON Feature in a CloudEvents 1.0 envelope, in JSON and UTF-8.
 
 The bytes depend only on the alert, the area's settings and the configuration hash. So replay, backtest and live running
 can be compared byte for byte. Figures are rounded to six digits, coordinates to 0.1 m. An unknown field is absent,
-never ``null``. What differs from run to run (version, host, offsets, latency) is in :class:`Provenance`, a header of
-the record.
+never ``null``. Whatever differs from run to run (version, host, offsets, latency) is in :class:`Provenance`, a header
+of the record.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
 
 
 class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The last response of each kind to an alert. The fields of a kind that nobody has given are absent."""
+    """The last response of each kind to an alert. Without a response of a kind, its fields are absent."""
 
     acknowledged_by: str | UnsetType = UNSET
     acknowledged_at: Annotated[
@@ -91,13 +91,13 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     Times are RFC 3339 in UTC; those whose name ends in ``_local`` are in the area's own time zone.
     """
 
-    id: Annotated[str, Meta(description="of the alert, the same in all its revisions")]
+    id: Annotated[str, Meta(description="id of the alert, the same in all its revisions")]
     revision: Annotated[int, Meta(ge=1, le=2**53, description="1 for the first; only grows")]
     state: AlertState
-    tier: Annotated[Tier, Meta(description="how rare it is; the highest reached so far")]
+    tier: Annotated[Tier, Meta(description="how rare the alert is; the highest tier so far")]
     reason: Annotated[str, Meta(description="why this revision was made")]
     notice: Annotated[
-        Notice, Meta(description="what it tells a control room; empty: nothing that matters, so do not sound")
+        Notice, Meta(description="what the revision reports to a control room; empty: nothing important, do not sound")
     ]
     status: Annotated[AlertStatus, Meta(description="exercise: a drill; nothing has happened")]
     category: Annotated[Stream, Meta(description="the stream that was scanned; all: the four categories together")]
@@ -107,7 +107,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Annotated[Time, Meta(description="tick of this revision; the cylinder ends here")]
     updated_at_local: Time
     alerted_at: Annotated[Time | UnsetType, Meta(description="tick at which the tier alert was first reached")] = UNSET
-    ended_at: Annotated[Time | UnsetType, Meta(description="tick at which it ended or was withdrawn")] = UNSET
+    ended_at: Annotated[Time | UnsetType, Meta(description="tick at which the alert ended or was withdrawn")] = UNSET
     split_from: Annotated[str | UnsetType, Meta(description="id of the alert that it has split from")] = UNSET
     merged_into: Annotated[str | UnsetType, Meta(description="id of the alert that its cluster now belongs to")] = UNSET
     window_start: Annotated[Time, Meta(description="start of the cylinder")]
@@ -116,7 +116,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     radius_m: Annotated[float, Meta(description="metres from the centre to the farthest location of the zone")]
     cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's locations, nearest to the centre first")]
     observed: Annotated[Count, Meta(description="incidents in the cylinder")]
-    expected: Annotated[float, Meta(description="incidents that its own past makes likely")]
+    expected: Annotated[float, Meta(description="incidents that the past of the zone makes likely")]
     relative_risk: Annotated[
         float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
     ] = UNSET
@@ -137,7 +137,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         str | UnsetType, Meta(description="hash of the calibration behind score and interval; absent without one")
     ] = UNSET
     members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
-    new_members: Annotated[tuple[str, ...], Meta(description="those that no earlier revision had")]
+    new_members: Annotated[tuple[str, ...], Meta(description="members that no earlier revision had")]
     breakdown: Annotated[dict[str, Count], Meta(description="members by category")]
     interval_times: Annotated[Count, Meta(description="members whose time is the end of an interval")]
     reported: Annotated[Count, Meta(description="members that were reported; patrols discovered the others")]
@@ -146,7 +146,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     ]
     artefacts: Annotated[
         tuple[Artefact, ...],
-        Meta(description="what, apart from a hot spot, may explain members, the strongest first; empty: nothing"),
+        Meta(description="other explanations of members than a hot spot, the strongest first; empty: none"),
     ] = ()
     artefact_score: Annotated[
         float, Meta(description="the largest share of the members that one of the artefacts explains, 0 to 1")
@@ -170,8 +170,8 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     response: Annotated[AlertResponse | UnsetType, Meta(description="absent before the first response")] = UNSET
-    model: Annotated[str, Meta(description="of the expected count")]
-    seed: Annotated[int, Meta(description="of the replications")]
+    model: Annotated[str, Meta(description="model of the expected count")]
+    seed: Annotated[int, Meta(description="seed of the replications")]
     configuration: Annotated[str, Meta(description="hash of the settings and locations of the Monitor")]
     tick_s: Annotated[
         int, Meta(ge=EARLIEST_S, le=LATEST_S, description="tick of this revision in seconds since 1970 UTC")
@@ -184,7 +184,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
-    """GeoJSON Feature (RFC 7946); its id is the alert's."""
+    """GeoJSON Feature (RFC 7946). Its id is the id of the alert."""
 
     id: str
     geometry: Point
@@ -205,17 +205,17 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that published an event or a scan record.
+    """Describes the run that published an event or a scan record.
 
     These fields can differ between two runs over the same records.
     """
 
-    version: Annotated[str, Meta(description="of hotspot-monitor")]
+    version: Annotated[str, Meta(description="version of hotspot-monitor")]
     host: str
-    partition: Annotated[int, Meta(description="of the topic incidents")]
-    next_offset: Annotated[int, Meta(description="first offset of it that the scan did not cover")]
+    partition: Annotated[int, Meta(description="partition of the topic incidents")]
+    next_offset: Annotated[int, Meta(description="first offset of that partition that the scan did not cover")]
     latency_s: Annotated[
-        float, Meta(description="seconds to publication, from the tick, or of a revision from the response's arrival")
+        float, Meta(description="seconds from the tick to publication; after a response, from the response's arrival")
     ]
     delayed: Annotated[bool, Meta(description="published over 60 s after its tick on a wall clock: do not sound")]
 
@@ -319,16 +319,16 @@ def read_alert(value: bytes | None) -> AlertEvent:
     """Return the event in a record of the topic ``alerts`` or in an entry in Redis. Unknown fields are ignored.
 
     Raises:
-        msgspec.DecodeError: It is not such an event; the text names the field.
+        msgspec.DecodeError: The record is not such an event; the text names the field.
     """
     return _alert.decode(value)
 
 
 def is_delayed(provenance: bytes | None) -> bool:
-    """Return whether a revision or a scan record was published long after its tick; False without a provenance.
+    """Return whether a revision or a scan record was published long after its tick; False without provenance.
 
     Raises:
-        msgspec.DecodeError: It is not a provenance.
+        msgspec.DecodeError: The header is not a provenance.
     """
     return bool(provenance) and _provenance.decode(provenance).delayed
 

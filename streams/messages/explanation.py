@@ -49,7 +49,7 @@ FIGURES = (
 
 
 def paragraph(feature: AlertFeature, place: str = "") -> str:
-    """Return the revision in one paragraph. ``place``: a name for where it is, such as "near High Street"."""
+    """Return the revision in one paragraph. ``place``: a name of its place, such as "near High Street"."""
     alert = feature.properties
     what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
     if alert.state is AlertState.WITHDRAWN:

@@ -1,4 +1,4 @@
-"""Scan records whose checkpoint has format 1. In it an alert's figures were fields of the alert itself."""
+"""Scan records whose checkpoint has format 1, in which an alert's figures were fields of the alert itself."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _any = StrictDecoder[Any](Any)
 
 
 def as_format_2(value: bytes) -> bytes:
-    """Return a scan record with a checkpoint of format 2; if it has one already, the same bytes.
+    """Return a scan record with a checkpoint of format 2. If the record has that format already, return the same bytes.
 
     Raises:
-        msgspec.DecodeError: It is not a scan record.
+        msgspec.DecodeError: The bytes are not a scan record.
     """
     if _record.decode(value).checkpoint.format != 1:
         return value

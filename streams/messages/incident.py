@@ -1,7 +1,7 @@
-"""Decodes records of the topic ``incidents``: to an incident, a tick mark, or a refusal. It never raises.
+"""Decodes records of the topic ``incidents`` to an incident, a tick mark or a refusal, and never raises an error.
 
-A record can hold data that must not be kept, so a refusal repeats nothing of it: the detail names only a field and a
-rule.
+A record can hold data that must not be kept. So a refusal repeats nothing from the record: its detail names only a
+field and a rule.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _tick(headers: Headers, area: str | None) -> TickMark | Refusal:
 
 
 def _invalid(error: msgspec.ValidationError) -> Refusal:
-    """Return the refusal of JSON that is no incident. Its text is ours, since the library's can quote the value."""
+    """Return the refusal of JSON that is not an incident. Its text is our own: the library's can quote the value."""
     if isinstance(error.__cause__, ValueError):  # raised by Incident itself
         return Refusal("wrong_type", str(error.__cause__))
     text = str(error)

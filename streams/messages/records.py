@@ -1,4 +1,4 @@
-"""What the records of every topic share: partitions, headers, dead letters."""
+"""Common parts of the records of every topic: partitions, headers, dead letters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Headers = Iterable[tuple[str, bytes | None]] | None
 
 @functools.lru_cache(maxsize=4096)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition to which Kafka's own partitioner (murmur2) sends this key."""
+    """Return the partition to which Kafka's default partitioner (murmur2) sends this key."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
@@ -36,7 +36,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter: a refused record in the topic ``incidents.rejected``, whose retention is short.
 
     ``value_bytes`` and ``value_sha256`` describe the whole value. ``key`` and ``value`` are the original bytes in
-    base64, each cut to a limit. They are absent if only the hash is kept.
+    base64, each cut to a limit. Both are absent if only the hash is kept.
     """
 
     reason: str

@@ -1,6 +1,6 @@
-"""Records of the topic ``responses``, and their decoding to a response, or to a refusal with its reason.
+"""Decodes records of the topic ``responses`` to a response, or to a refusal with a reason.
 
-As with incidents, decoding never raises, and a refusal repeats nothing of the record.
+As with incidents, decoding never raises an error, and a refusal repeats nothing from the record.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ResponseMessage(msgspec.Struct, frozen=True, kw_only=True):
     at: Annotated[datetime, Meta(tz=True, description="when, by the sender's clock")]
     outcome: Annotated[
         response.Outcome | UnsetType,
-        Meta(description="what came of the alert; given with the action outcome, and with no other"),
+        Meta(description="what became of the alert; only with the action outcome"),
     ] = UNSET
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class ResponseRecord(NamedTuple):
 
 
 def response_record(record: Any, partitions: int, areas: Container[str]) -> ResponseRecord:
-    """Return a record of the topic ``responses``, as a consumer has it, decoded by :func:`decode_response`."""
+    """Return a record of the topic ``responses`` from a consumer, decoded by :func:`decode_response`."""
     area, content = decode_response(record.key, record.value, record.partition, partitions, areas)
     arrival_s = record.timestamp / 1000
     return ResponseRecord(record.offset, arrival_s, area, content, record.key, record.value, record.headers)

@@ -1,8 +1,8 @@
 """The topic ``scans``: one record for every closed tick and every response, each with a digest over the earlier ones.
 
-To restart an area, a worker needs only the area's last record and its incidents. Each transaction ends with a record of
-the partition, whose key is ``#`` and the partition's number. That record gives the offset of every area's last record,
-and that of the partition's own last record before the transaction. So a restart reads little of a long log. The record
+To restart an area, a worker needs only the area's last record and its incidents. Each transaction ends with a record
+whose key is ``#`` and the partition's number. That record, the partition record, gives the offset of every area's last
+record, and the offset of the previous partition record. So a restart reads little of a long log. The partition record
 also counts the rejected records of no area.
 """
 
@@ -25,7 +25,7 @@ from streams.process.strict_json import StrictDecoder
 NO_DIGEST = ""
 
 Raw = tuple[bytes | None, ...]
-"""An input record as digests cover it: key, value, arrival and tick header. :func:`raw` makes it."""
+"""The parts of an input record that digests cover: key, value, arrival and tick header. :func:`raw` makes it."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +33,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``number``: counts the area's records from 1.
     ``next_offsets``: by input topic, the first offset that is not covered; ``responses`` is absent before the first
-        one.
+        response.
     ``revisions``: names of the new revisions: alert id, a full stop, the revision.
     ``configuration``, ``calibration``: hashes of what the Monitor used, the second empty without a calibration. The
         topic ``settings`` holds both in full.
@@ -57,7 +57,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if "incidents" not in self.next_offsets:
-            raise ValueError("next_offsets: lacks incidents, the offset up to which they are covered")
+            raise ValueError("next_offsets: must have incidents, the first offset that is not covered")
 
     @property
     def next_offset(self) -> int:
@@ -91,7 +91,7 @@ _outline = StrictDecoder[_Outline](_Outline)
 
 
 def is_of_another_version(value: bytes | None) -> bool:
-    """Return whether bytes that are no scan record of this version look like one of another."""
+    """Return whether bytes that are not a scan record of this version look like one of another version."""
     try:
         _outline.decode(value)
     except msgspec.DecodeError:
@@ -107,16 +107,16 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``next_response``: offset of the first record of the topic ``responses``, of any area, that has not yet taken
         effect.
     ``scans``: by area, the offset of its last scan record before this transaction.
-    ``previous``: the offset of the partition's own last record, -1 for none.
-    ``read_from``: offset of the first record of ``incidents``, of any area or none, that is not on record; None from a
-        version that did not note it.
-    ``copied``: the records below this offset were copied from a former topic.
+    ``previous``: the offset of the previous partition record, -1 for none.
+    ``read_from``: offset of the first record of ``incidents``, of any area or none, that no scan record covers; None
+        from a version that did not note this.
+    ``copied``: the records below this offset were copied from an earlier topic.
     ``next_alert``: the offset in ``alerts`` after the last revision that a scan record covers; None from a version that
-        did not note it.
-    ``torn``: the stretches of ``alerts`` below it whose revisions no scan record covers, each as the first offset and
-        the one after the last.
-    ``topics``: the identities in Kafka of ``incidents`` and ``responses``, which a topic of the same name made later
-        does not have; an identity that is unknown is absent.
+        did not note this.
+    ``torn``: the stretches of ``alerts`` below ``next_alert`` whose revisions no scan record covers, each with its
+        first offset and the offset after its last.
+    ``topics``: Kafka's identities of the topics ``incidents`` and ``responses``. A new topic of the same name has
+        another identity. An unknown identity is absent.
     """
 
     next_offset: int = 0
@@ -139,7 +139,7 @@ _partition_record = StrictDecoder[PartitionRecord](PartitionRecord)
 def scan_record(
     area: str, ids: Ids, result: ClosedTick | ResponseResult, previous: ScanRecord | None, inputs: Iterable[Raw]
 ) -> ScanRecord:
-    """Return the record of a closed tick or of a response, chained to the area's ``previous`` one (None for the first).
+    """Return the record of a closed tick or of a response, chained to the area's ``previous`` record (None: the first).
 
     ``inputs``: each input record of the tick, or the response, as :func:`raw` returns it.
     """
@@ -170,7 +170,7 @@ def scan_record(
 def chained_digest(previous: str, inputs: Iterable[Raw], undigested: bytes) -> str:
     """Return the SHA-256 in hex over the previous digest, each input record, and the scan record without its digest.
 
-    Each part of an input comes after its length in 8 bytes. For an absent part there are 8 bytes of 255.
+    Each part of an input follows its length in 8 bytes. An absent part is 8 bytes of 255.
     """
     digest = hashlib.sha256(bytes.fromhex(previous))
     for each in inputs:
@@ -200,10 +200,10 @@ def encode(record: ScanRecord | PartitionRecord) -> bytes:
 
 
 def decode_scan(value: bytes) -> ScanRecord:
-    """Return an area's scan record. If its checkpoint has a former format, it is converted.
+    """Return an area's scan record. A checkpoint of an earlier format is converted.
 
     Raises:
-        msgspec.DecodeError: It is not such a record.
+        msgspec.DecodeError: The bytes are not such a record.
     """
     return _scan_record.decode(as_format_2(value))
 
@@ -212,11 +212,11 @@ def decode_partition(value: bytes) -> PartitionRecord:
     """Return a partition's record.
 
     Raises:
-        msgspec.DecodeError: It is not such a record.
+        msgspec.DecodeError: The bytes are not such a record.
     """
     return _partition_record.decode(value)
 
 
 def partition_key(partition: int) -> bytes:
-    """Return the key of a partition's own record. No area's name begins with ``#``."""
+    """Return the key of the partition record. No area's name begins with ``#``."""
     return f"#{partition}".encode()

@@ -11,7 +11,7 @@ from streams.calibration.calibration_file import CalibrationFile
 
 
 class WrittenConfiguration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The settings record of a Monitor's configuration; ``id`` is its hash. ``exercise``: its alerts are exercises."""
+    """The settings record of a Monitor's configuration. ``id``: its hash. ``exercise``: alerts are exercises."""
 
     area: str
     id: str

@@ -31,7 +31,7 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, monitor: Monitor) -> Usual | None:
-        """Return an area's figures now, None before its first incident. Call it from the Monitor's own thread."""
+        """Return an area's figures as of now; None before its first incident. Call it from the Monitor's own thread."""
         window, locations = monitor.window, monitor.locations
         begins = window.baseline_begins() if window.has_time else None
         if begins is None:

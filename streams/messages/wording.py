@@ -71,8 +71,8 @@ MATERIAL = (Notice.ESCALATED, Notice.TIER, Notice.AREA, Notice.RISK)
 class ResponseTerms(NamedTuple):
     """The names that a response has in an alert.
 
-    ``reason``: reason of the revision that it makes.
-    ``field``: prefix of its fields, such as ``taken`` of ``taken_by``.
+    ``reason``: reason of the revision that shows the response.
+    ``field``: prefix of the response's fields, such as ``taken`` in ``taken_by``.
     """
 
     reason: Reason
@@ -101,7 +101,7 @@ ARTEFACTS = {
 
 
 class FeedWords(NamedTuple):
-    """Words for the state of an area's feed. The page fills in what stands in braces.
+    """Words for the state of an area's feed. The page replaces the names in braces.
 
     ``level``: how bad the state is.
     ``short``: text for a label.
@@ -143,7 +143,7 @@ FEEDS = {
 
 
 def figure_words(figure: float) -> str:
-    """Return a figure with two significant digits, or whole; never with an exponent."""
+    """Return a figure with two significant digits or as a whole number; never with an exponent."""
     return f"{figure:,.0f}" if figure >= 99.5 else f"{figure:.2g}" if figure >= 1e-4 else "hardly any"
 
 

@@ -1,1 +1,1 @@
-"""What long-running processes share: logs, threads, watchdog, metrics. Knows nothing of hot spots."""
+"""Common parts of long-running processes: logs, threads, watchdog, metrics. Knows nothing of hot spots."""

@@ -19,11 +19,11 @@ class BackgroundThread(ABC):
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread. What it needs may not be there yet."""
+        """Start the thread. The services that it needs can still be unavailable."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, and return when its work is finished or given up."""
+        """Stop the thread, and return once its work is finished or given up."""
         self._stopping.set()
         self._thread.join()
 

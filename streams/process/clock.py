@@ -1,4 +1,4 @@
-"""The machine's clock, the only one that a worker asks for the time. Metrics measure durations on their own."""
+"""The machine's clock. It is the only source of the time in a worker; metrics measure durations themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clock:
 
 
 class BelievedClock(Clock):
-    """A clock that shows ``time_s()``: what is believed of the time, where the machine's clock may be wrong."""
+    """A clock that shows the believed time, ``time_s()``, because the machine's clock can be wrong."""
 
     def __init__(self, time_s: Callable[[], float]) -> None:
         self._time_s = time_s

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (RFC 3339, UTC), level, logger and message, and the error if there is one."""
+    """One JSON object per line: time (RFC 3339, UTC), level, logger, message, and the error if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -46,7 +46,7 @@ class NoFlood(logging.Filter):
     """A filter that passes a repeated warning or error only once in ``REPEATED_AFTER_S``, with the number held back.
 
     Without it, the clients would write hundreds of lines a second while Kafka is away. A repetition has the same text;
-    in libraries' records, the same text before formatting.
+    for records of libraries, the same text before formatting.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ def _log_unraisable(ignored: sys.UnraisableHookArgs) -> None:
 
 
 def set_up_logging(log_format: LogFormat) -> None:
-    """Log our own information, the libraries' warnings, and what Python itself would write to standard error."""
+    """Log our own messages, the libraries' warnings, and what Python itself would write to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(NoFlood())
     if log_format == "json":

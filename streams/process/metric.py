@@ -1,4 +1,4 @@
-"""Metrics: how they are declared, and the ones that a process counts and sets."""
+"""Metrics: their declarations, and the registered metrics that a process counts and sets."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 """Time limit for a connection, from its first byte to its last, in seconds."""
 MAX_CONNECTIONS = 50
-"""Largest number of connections, each of which has a thread. A newcomer displaces the oldest."""
+"""Largest number of connections, each of which has a thread. A new connection displaces the oldest one."""
 
 
 class _Server(ThreadingWSGIServer):
-    """A server whose connections end in time, so that idle clients take neither its threads nor its files."""
+    """A server that ends connections in time, so that idle clients use up neither its threads nor its files."""
 
     request_queue_size = 1024
 
@@ -49,7 +49,7 @@ class _Server(ThreadingWSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a connection that broke."""
+        """Log nothing about a broken connection."""
 
     def _end(self, number: int) -> None:
         """End the oldest connections: their threads wake and close them."""

@@ -1,4 +1,4 @@
-"""JSON from outside. It is decoded to one strict type, or refused with one kind of error."""
+"""Decodes JSON from outside to one strict type, or refuses it with one kind of error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StrictDecoder(Generic[T]):
         """Return what the bytes hold; None counts as empty.
 
         Raises:
-            msgspec.DecodeError: They are not such JSON.
+            msgspec.DecodeError: The bytes are not JSON of this type.
         """
         try:
             decoded: T = self._decode(value or b"")

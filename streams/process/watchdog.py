@@ -1,4 +1,4 @@
-"""Ends a process whose parts have died quietly, so that its supervisor starts it again."""
+"""Ends a process if a part of it has stalled without an error, so that its supervisor starts it again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def end_within(seconds: float, code: int, tidy: Callable[[], object]) -> None:
     """Let the process end on its own. After ``seconds``, call ``tidy`` and end it at once with exit code ``code``."""
 
     def end() -> None:
-        log.warning("did not end within %g s; killed, and everything on record is kept", seconds)
+        log.warning("did not end within %g s and is killed; everything on record is kept", seconds)
         tidy()
         logging.shutdown()
         os._exit(code)

@@ -40,18 +40,19 @@ TIMEOUT_S = 2.0
 
 PASSING = (BusyLoadingError, ClusterDownError, MasterDownError, OutOfMemoryError, TryAgainError)
 PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS")
-"""Errors that pass without a change of the configuration, or by more memory or disk: as types, or by the first word."""
+"""Temporary errors, and errors that more memory or disk ends, without a new configuration: types, or first words."""
 
 
 class RedisLost(Exception):
-    """Redis holds less of an area than before, or another topic. Nothing was changed."""
+    """Redis holds less of an area than before, or the alerts of another topic. Nothing was changed."""
 
 
 class Comparison(NamedTuple):
-    """What a comparison of an area in Redis with its ledger has found, and where the next one goes on.
+    """The result of a comparison of an area in Redis with its ledger, and where the next comparison continues.
 
     ``outcome``: "mended" if some alerts were forgotten, "lost" if all were, "replaced" if Redis held another topic.
-    ``stored``: the offset from which to read. ``lost``: number of alerts that differed, of ``alerts`` in the ledger.
+    ``stored``: the offset from which to read. ``lost``: number of alerts that differed. ``alerts``: number of alerts in
+        the ledger.
     """
 
     outcome: Literal["kept", "mended", "lost", "replaced"]
@@ -62,7 +63,7 @@ class Comparison(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why Redis does not take alerts; ``is_final`` if it never will without a change of the configuration."""
+    """Why Redis does not take alerts. ``is_final``: only a change of the configuration can help."""
 
     text: str
     is_final: bool
@@ -76,7 +77,7 @@ def _is_final(error: RedisError) -> bool:
 
 
 class RedisCopy:
-    """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses it."""
+    """The areas' alerts in Redis. Every call raises redis.RedisError if Redis is away or refuses the call."""
 
     def __init__(self, settings: RedisSettings, expiry_s: int, clock: Clock = MACHINE) -> None:
         self._redis = Redis.from_url(
@@ -106,7 +107,7 @@ class RedisCopy:
         return None
 
     def _try(self, key: str) -> None:
-        """Do once everything that the feeder does, and leave nothing behind."""
+        """Try everything that the feeder does once, and leave nothing behind."""
         self._trial([key], [key])
         with self._redis.pipeline() as pipeline:
             pipeline.set(key, "1", ex=1)
@@ -117,7 +118,7 @@ class RedisCopy:
         self.time()
 
     def time(self) -> datetime:
-        """Return the time by the clock of Redis, which all that read and write there share."""
+        """Return the time by the clock of Redis, which all its readers and writers share."""
         seconds, microseconds = self._redis.time()
         return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
@@ -136,12 +137,12 @@ class RedisCopy:
     ) -> int:
         """Apply ``record``, if given, store the offset ``reached``, and return the stored offset.
 
-        ``expected`` is the offset that Redis last had, ``first`` the offset of the oldest record in the topic,
-        ``topic`` the topic's identity, if it is known. The returned offset is above ``reached`` if another feeder is
-        ahead.
+        ``expected`` is the offset that Redis had last, ``first`` the offset of the oldest record in the topic,
+        ``topic`` the topic's identity if it is known. If another feeder is ahead, the returned offset is above
+        ``reached``.
 
         Raises:
-            RedisLost: The stored offset is below ``expected``, or the ledger is lost or of another topic.
+            RedisLost: The stored offset is below ``expected``, the ledger is lost, or it is that of another topic.
             msgspec.DecodeError: The record is not the event of an alert.
         """
         keys = [area_key(area, name) for name in ("offset", "alerts", "ledger", "ledger:alerts")]
@@ -166,8 +167,9 @@ class RedisCopy:
     def compare(self, area: str, first: int, end: int | None, topic: str, cursor: int, slice_: int) -> Comparison:
         """Compare about ``slice_`` alerts from ``cursor`` on, and the area's figures, with its ledger.
 
-        What differs is forgotten, so that it comes again when the records from the stored offset on are read. The topic
-        with the identity ``topic`` begins at offset ``first``, and no offset above ``end`` was ever stored from it.
+        Alerts that differ are removed from the ledger, so that they are written again when the records from the stored
+        offset on are read. The topic with the identity ``topic`` begins at offset ``first``. No offset above ``end``
+        was ever stored for it.
         """
         names = ("offset", "alerts", "ledger", "ledger:alerts", "open", "where")
         keys = [area_key(area, name) for name in names]

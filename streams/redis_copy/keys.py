@@ -1,4 +1,4 @@
-"""The keys of Redis, how a client signs in, and the few fields of an alert's event by which Redis is arranged.
+"""The keys of Redis, the sign-in of a client, and the few fields of an alert's event that the layout needs.
 
 The keys of an area share the hash tag ``{area}``, so that one script can change them all on a cluster::
 
@@ -30,7 +30,7 @@ from streams.messages.alert import Latitude, Longitude
 from streams.process.strict_json import StrictDecoder
 
 SPEAKING_TIERS = TIERS[TIERS.index(Tier.ALERT) :]
-"""Tiers whose revisions go to the channel and sound on the console's page, unless they are delayed."""
+"""Tiers whose revisions go to the channel and sound on the console's page, except delayed revisions."""
 
 
 class Point(msgspec.Struct):
@@ -50,7 +50,7 @@ class Properties(msgspec.Struct):
 
 
 class Glance(msgspec.Struct):
-    """A revision at a glance: faster to decode than the whole event."""
+    """The few fields of a revision that Redis needs: faster to decode than the whole event."""
 
     id: str
     geometry: Point
@@ -83,6 +83,6 @@ def glance(event: bytes | None) -> Glance:
     """Decode the few fields of an alert's event.
 
     Raises:
-        msgspec.DecodeError: It is not an alert's event.
+        msgspec.DecodeError: The value is not an alert's event.
     """
     return _event.decode(event).data

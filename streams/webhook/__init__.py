@@ -1,1 +1,1 @@
-"""Alerts to on-call tools. Knows nothing of Redis."""
+"""Sends alerts to on-call tools. Knows nothing of Redis."""

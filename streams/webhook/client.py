@@ -1,6 +1,6 @@
 """Posts one notification to an on-call tool until it is accepted, refused or given up.
 
-An address may hold a secret in its path, so no message of ours names more than its host.
+An address can hold a secret in its path, so our messages name only its host.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ class UndeliverableError(Exception):
 
 
 class _NoCookies(CookieJar):
-    """A jar that takes nothing: some dates of cookies are an error in the library."""
+    """A cookie jar that stays empty: some dates in cookies lead to an error in the library."""
 
     def extract_cookies(self, *_: Any) -> None:
         """Ignore the cookies of a tool."""
 
 
 async def _stay(response: httpx.Response) -> None:
-    """Forget where a tool redirects to, which the library would read although it does not follow."""
+    """Remove the target of a redirect, which the library would parse although it does not follow it."""
     response.headers.pop("Location", None)
 
 
 class WebhookClient:
-    """A client for the address of the settings; an asynchronous context manager.
+    """A client for the address in the settings; an asynchronous context manager.
 
     Raises:
         ConfigurationError: The file ``ssl_cafile`` cannot be used.
@@ -141,7 +141,7 @@ class WebhookClient:
 
 
 def retry_after_s(header: str, now: datetime) -> float | None:
-    """Return the seconds to wait by a header ``Retry-After`` (RFC 9110): a number or a date; None if it is neither."""
+    """Return the seconds to wait by the header ``Retry-After`` (RFC 9110), a number or a date; None for other text."""
     if header.isascii() and header.isdecimal():
         return float(header)
     for form in HTTP_DATES:

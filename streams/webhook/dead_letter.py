@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from streams.webhook.notification import Notification
 
 UndeliveredReason = Literal["refused", "throttled", "server_error", "timeout", "unreachable", "unreadable"]
-"""HTTP 3xx or 4xx, 429, 5xx, no answer in time, no connection; or a record that is not an alert of ours."""
+"""HTTP 3xx or 4xx, 429, 5xx, no answer in time, no connection; or a record that is not an alert of the monitor."""
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):

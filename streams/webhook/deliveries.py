@@ -1,4 +1,4 @@
-"""Concurrent work, in order for each key, and how far each partition is done without a gap."""
+"""Concurrent work, in order for each key; and the offset up to which each partition is done without a gap."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InFlight:
         task.add_done_callback(done)
 
     def position(self, partition: TopicPartition, begun: int) -> int:
-        """Return the offset below which all is done; every record below ``begun`` was begun or passed over."""
+        """Return the offset below which all work is done. Every record below ``begun`` was begun or passed over."""
         return min((*self._of[partition], begun))
 
     def check(self) -> None:
@@ -46,7 +46,7 @@ class InFlight:
                     task.result()
 
     async def cancel(self) -> None:
-        """Cancel and forget what is not done."""
+        """Cancel and forget the tasks that are not done."""
         tasks = [task for of_partition in self._of.values() for task in of_partition.values()]
         self._of.clear()
         for task in tasks:

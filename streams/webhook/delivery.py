@@ -1,4 +1,4 @@
-"""One delivery: a notification to the on-call tool, or what it refuses to ``alerts.undelivered``."""
+"""One delivery: a notification goes to the on-call tool, or, if the tool refuses it, to ``alerts.undelivered``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from streams.configuration.services import WebhookSettings
 from streams.messages.alert import AlertFeature
 from streams.webhook.client import UndeliverableError, WebhookClient
 from streams.webhook.dead_letter import Undelivered
+from streams.webhook.known_alerts import KnownAlerts
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.notification import Notification, notification
-from streams.webhook.told import Told
 
 log = logging.getLogger(__name__)
 
 
 class Delivery:
-    """What delivers, or gives up, one record at a time. ``undelivered``: the topic for what is given up."""
+    """Delivers one record at a time, or gives it up. ``undelivered``: the topic for records that are given up."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Delivery:
         self._metrics = metrics
 
     async def deliver(
-        self, record: ConsumerRecord, feature: AlertFeature, told: Told, *, found_late: bool = False
+        self, record: ConsumerRecord, feature: AlertFeature, known: KnownAlerts, *, found_late: bool = False
     ) -> None:
-        """Post a revision, and note in ``told`` what the tool knows. The end of an alert unknown to it is left out."""
+        """Post a revision, and note in ``known`` what the tool knows. The end of an unknown alert is left out."""
         alert = feature.properties
         is_over = alert.state in TERMINAL
-        if is_over and not told.has(alert):
+        if is_over and not known.has(alert):
             return
         notified = notification(feature, self._settings.receiver, self._settings.console_url, found_late=found_late)
         try:
@@ -56,9 +56,9 @@ class Delivery:
         else:
             self._metrics.delivered(notified.status)
         if is_over:
-            told.remove(alert)
+            known.remove(alert)
         else:
-            told.add(alert, time.time())  # also if it may have arrived although nothing came back
+            known.add(alert, time.time())  # also after a time-out: the notification may have arrived
 
     async def give_up(self, record: ConsumerRecord, unreadable: str) -> None:
         """Write a record that is no alert to ``alerts.undelivered``."""

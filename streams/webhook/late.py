@@ -1,4 +1,4 @@
-"""Alerts that were found while the worker catches up: they wait until it has, and are told once if still open."""
+"""Alerts found while the worker catches up. They wait until it has caught up, and are sent once if still open."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from streams.messages.alert import PROVENANCE_HEADER, AlertFeature, is_delayed
 from streams.process.strict_json import StrictDecoder
 
 LONGEST_S = 3600.0
-"""Longest wait for an area to catch up, in seconds: its worker may be gone, and the alert is open."""
+"""Longest wait for an area to catch up, in seconds. Its worker may be gone while the alert is open."""
 
 
 class Late:
-    """A late alert: its last delayed record, and the offset of the first, below which alone all can be done.
+    """A late alert: its last delayed record, and the offset of its first one. The group's offset stays at ``first``.
 
-    ``upto``: the end of the topic when its area had caught up; None before. An end below it must be seen first.
+    ``upto``: the end of the topic when the area had caught up; None before. The topic is read up to there before the
+        alert is sent, because the alert may have ended.
     """
 
     def __init__(self, record: ConsumerRecord, feature: AlertFeature, first: int) -> None:
@@ -36,7 +37,7 @@ class Late:
         return TopicPartition(self.record.topic, self.record.partition)
 
     def is_due(self, current: Mapping[str, int]) -> bool:
-        """Return whether its area has caught up, or takes too long; ``current`` as :class:`ScanReader` has it."""
+        """Return whether its area has caught up, or has taken too long. ``current``: see :class:`ScanReader`."""
         alert = self.feature.properties
         is_current = current.get(alert.area, alert.tick_s - 1) >= alert.tick_s
         return is_current or time.monotonic() - self._since_s > LONGEST_S
@@ -54,7 +55,7 @@ class ScanReader:
     """A reader of the newest scan records.
 
     ``current``: by area, the last tick whose scan record was written in time, as its provenance says. Ticks are
-    compared with ticks, never one clock with another. A worker of a former version gives no provenance.
+    compared with ticks, never one clock with another. A worker of an earlier version writes no provenance.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -71,7 +72,7 @@ class ScanReader:
         await self._consumer.stop()
 
     async def read(self, partitions: set[int]) -> None:
-        """Read what is new in these partitions; of a partition that was not read before, what comes from now on."""
+        """Read the new records of these partitions. A partition that was not read before begins at its end."""
         wanted = {TopicPartition(self._topic, number) for number in partitions}
         if wanted != self._consumer.assignment():
             self._consumer.unsubscribe()
@@ -87,7 +88,7 @@ class ScanReader:
         try:
             tick = _tick.decode(record.value)
             is_late = is_delayed(provenance := dict(record.headers).get(PROVENANCE_HEADER))
-        except msgspec.DecodeError:  # the partition's own record
+        except msgspec.DecodeError:  # the partition record
             return
         if provenance and not is_late:
             self.current[tick.area] = tick.tick_s

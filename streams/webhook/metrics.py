@@ -67,7 +67,7 @@ class WebhookMetrics(ProcessMetrics):
         self.of(DEAD_LETTERS).labels(reason).inc()
 
     def unreadable(self, topic: str, offsets: int) -> None:
-        """Count offsets of a topic that were passed over, or none of them to show the counter."""
+        """Count offsets of a topic that were passed over; with 0, only show the counter."""
         self.of(UNREADABLE).labels(topic).inc(offsets)
 
     def lag(self, records: int) -> None:

@@ -65,9 +65,10 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename={"external_
 
 
 def is_notified(alert: AlertProperties, from_tier: Tier) -> bool:
-    """Return whether on-call tools are notified of this revision: it has a notice, or is the end, and is rare enough.
+    """Return whether on-call tools are notified of a revision: it has a notice or is the end, and its tier is enough.
 
-    ``tier`` is the highest that was reached, so the last revision alone shows whether there can be something to end.
+    ``tier`` is the highest tier that the alert reached. So the last revision alone shows whether tools can know the
+    alert.
     """
     return TIERS.index(alert.tier) >= TIERS.index(from_tier) and (alert.state in TERMINAL or bool(alert.notice))
 
@@ -75,7 +76,7 @@ def is_notified(alert: AlertProperties, from_tier: Tier) -> bool:
 def notification(
     feature: AlertFeature, receiver: str, console_url: str = "", *, found_late: bool = False
 ) -> Notification:
-    """Return the notification of a revision; ``console_url``: the console for people, empty if there is none."""
+    """Return the notification of a revision; ``console_url``: address of the console; empty without one."""
     alert = feature.properties
     status: Status = "resolved" if alert.state in TERMINAL else "firing"
     group = {"alert_id": alert.id, "alertname": ALERT_NAME, "area": alert.area}

@@ -1,14 +1,15 @@
 """From the topic ``alerts`` to an on-call tool: every change that matters, at least once, in order for each alert.
 
 The sink reads Kafka and not Redis: Kafka is the truth, and a consumer group keeps the position. While the tool or this
-process is away, alerts wait there for as long as the topic and the group's offsets are kept (7 days by Kafka's default,
-after which the group begins at news). The group's offset is committed when everything below it was delivered, passed
-over, or written to ``alerts.undelivered``; a crash between delivery and commit delivers again. An alert that is tried
-again holds back only its own later changes.
+process is away, alerts wait in Kafka for as long as the topic and the group's offsets are kept (7 days by default;
+after that, the group begins at the end). The group's offset is committed when everything below it was delivered, passed
+over, or written to ``alerts.undelivered``. After a crash between delivery and commit, a record is delivered again. An
+alert that is tried again delays only its own later changes.
 
 The alert of a delayed revision waits until the worker has caught up, and is then delivered once, if it is still open.
 Its first delayed record holds the offset back. The offset's metadata names the open alerts that the tool knows
-(:class:`~streams.webhook.told.Told`), and the end of another alert is not delivered. A restart forgets neither.
+(:class:`~streams.webhook.known_alerts.KnownAlerts`). The end of any other alert is not delivered. A restart loses
+neither the waiting alerts nor this list.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ from streams.webhook.client import WebhookClient
 from streams.webhook.deliveries import InFlight
 from streams.webhook.delivery import Delivery
 from streams.webhook.group_position import begun
+from streams.webhook.known_alerts import KnownAlerts
 from streams.webhook.late import Late, ScanReader
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.notification import is_notified
-from streams.webhook.told import Told
 
 DONE, FAILED = 0, 1
 POLL_MS = 500
@@ -47,15 +48,15 @@ POLL_MS = 500
 PAUSE_S = 1.0
 """Wait before a failed session begins again, in seconds."""
 SETTLE_S = 0.1
-"""Time between two looks at whether partitions are assigned, or a revision covered, in seconds."""
+"""Interval between two checks whether partitions are assigned, or a revision is covered, in seconds."""
 STALLED_S = 120.0
 """Time limit without progress, in seconds."""
 UNSETTLED_S = 60.0
 """Time limit for the assignment of partitions, in seconds."""
 ASK_S = 5.0
-"""Interval between two questions to Kafka, and time limit for each and for a commit, in seconds."""
+"""Interval between two requests to Kafka, and time limit for each and for a commit, in seconds."""
 LEAVE_S = 5.0
-"""Time limit for each of the three steps of leaving, in seconds, for when Kafka is away."""
+"""Time limit for each of the three steps of leaving, in seconds, in case Kafka is away."""
 MAX_IN_FLIGHT = 1000
 """Largest number of notifications that wait in memory; the others wait in Kafka."""
 
@@ -83,10 +84,10 @@ class WebhookSink:
         self._coverage = Coverage(kafka)
         self._in_flight = InFlight()
         self._late: dict[str, Late] = {}
-        self._told: dict[TopicPartition, Told] = {}
+        self._known: dict[TopicPartition, KnownAlerts] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._untaken: dict[TopicPartition, int] = {}  # offset of the first record that was read and not yet taken
-        self._consumer: AIOKafkaConsumer | None = None  # of this session: a former one may still be stopping
+        self._consumer: AIOKafkaConsumer | None = None  # of this session: an earlier one may still be stopping
         self._unsettle()
         self._failure: KafkaError | None = None
         self._away: str | None = "not connected to Kafka yet"
@@ -94,11 +95,11 @@ class WebhookSink:
         self._asked_s = 0.0
 
     def not_ready(self) -> str | None:
-        """Return why nothing is read at present; None while alerts are read."""
+        """Return why no alerts are read at the moment; None while they are read."""
         return self._away
 
     def stalled(self) -> str | None:
-        """Return for how long the loop has made no progress, if that is too long; else None."""
+        """Return how long the loop has made no progress, if that is too long; else None."""
         seconds = time.monotonic() - self._moved_s
         return f"no progress for {seconds:.0f} s" if seconds > STALLED_S else None
 
@@ -162,7 +163,7 @@ class WebhookSink:
             return
         try:
             async with asyncio.timeout(ASK_S):
-                await self._tell_late(consumer)
+                await self._deliver_late(consumer)
                 await self._commit(consumer)
         except TimeoutError:
             self._away = self._missed()
@@ -203,7 +204,7 @@ class WebhookSink:
             self._untaken[partition] = record.offset + 1
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> str | None:
-        """Return what is wrong with Kafka, if anything: a consumer without news waits for it in silence."""
+        """Return what is wrong with Kafka, if anything. A consumer does not report that Kafka is away: it waits."""
         try:
             async with asyncio.timeout(ASK_S):
                 await consumer.end_offsets(consumer.assignment())
@@ -231,13 +232,13 @@ class WebhookSink:
             return
         late = self._late.pop(alert.id, None)
         if alert.state in TERMINAL or not is_late:
-            deliver = partial(self._delivery.deliver, record, feature, self._told[partition])
+            deliver = partial(self._delivery.deliver, record, feature, self._known[partition])
             self._in_flight.begin(partition, record.offset, alert.id, deliver)
-        elif alert.notice is not Notice.REMINDER or not self._told[partition].has(alert):
+        elif alert.notice is not Notice.REMINDER or not self._known[partition].has(alert):
             self._late[alert.id] = Late(record, feature, record.offset if late is None else late.first)
 
-    async def _tell_late(self, consumer: AIOKafkaConsumer) -> None:
-        """Begin the delivery of late alerts whose area has caught up, once no end of theirs waits in the topic."""
+    async def _deliver_late(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin the delivery of late alerts whose area has caught up, once the topic is read up to that moment."""
         await self._scans.read({late.record.partition for late in self._late.values()})
         new = {late.at for late in self._late.values() if late.upto is None and late.is_due(self._scans.current)}
         ends = await consumer.end_offsets(new) if new else {}
@@ -247,20 +248,20 @@ class WebhookSink:
             if late.upto is not None and await consumer.position(late.at) >= late.upto:
                 if not self._is_settled or self._late.pop(alert, None) is not late:
                     return  # the partitions have been moved meanwhile
-                told = self._told[late.at]
-                deliver = partial(self._delivery.deliver, late.record, late.feature, told, found_late=True)
+                known = self._known[late.at]
+                deliver = partial(self._delivery.deliver, late.record, late.feature, known, found_late=True)
                 self._in_flight.begin(late.at, late.first, alert, deliver)
         self._metrics.late(len(self._late))
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        """Commit how far all is done, where that has changed."""
+        """Commit each offset below which everything is done, if it has changed."""
         done, lag = {}, 0
-        for partition in consumer.assignment() & self._told.keys():
+        for partition in consumer.assignment() & self._known.keys():
             held = [late.first for late in self._late.values() if late.at == partition]
             position = await consumer.position(partition)
             position = min((position, self._untaken.get(partition, position), *held))
             offset = self._in_flight.position(partition, position)
-            done[partition] = offset, self._told[partition].metadata
+            done[partition] = offset, self._known[partition].metadata
             lag += max((consumer.last_stable_offset(partition) or 0) - offset, 0)
         news = {partition: mark for partition, mark in done.items() if self._committed.get(partition) != mark}
         if news:
@@ -269,19 +270,19 @@ class WebhookSink:
         self._metrics.lag(lag)
 
     async def begin(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """Begin to read partitions, once it is known where. Until then nothing is read.
+        """Begin to read partitions, once their offsets are known. Until then nothing is read.
 
         A refusal by Kafka ends the session: the library would only log it and go on.
         """
         consumer.pause(*partitions)  # a read that already waits must not bring their records
         try:
-            told = await begun(self._kafka, self._group, consumer, partitions)
+            known = await begun(self._kafka, self._group, consumer, partitions)
         except KafkaError as error:
             if self._consumer is consumer:
                 self._failure = error
         else:
             if self._consumer is consumer:
-                self._told, self._is_settled = told, True
+                self._known, self._is_settled = known, True
 
     def _delivery_by(self, producer: AIOKafkaProducer) -> Delivery:
         undelivered = self._kafka.topic("undelivered")
@@ -301,7 +302,7 @@ class WebhookSink:
         await self._in_flight.cancel()
         self._untaken.clear()
         self._late.clear()
-        self._told.clear()
+        self._known.clear()
         self._committed.clear()
 
 
@@ -311,7 +312,7 @@ _stopping: set[asyncio.Task[None]] = set()
 async def _stop(stop: Callable[[], Coroutine[None, None, None]]) -> None:
     """Stop a client, and wait for it no longer than ``LEAVE_S``.
 
-    It goes on in the background: a member of a group that is cut short would go on reporting to the group.
+    The client then stops in the background. If it were cancelled, it would go on reporting to its group.
     """
     task = asyncio.create_task(stop())
     _stopping.add(task)

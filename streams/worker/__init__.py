@@ -1,1 +1,1 @@
-"""One worker process. Knows nothing of how Redis is laid out."""
+"""One worker process. Does not know the layout of Redis."""

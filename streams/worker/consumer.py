@@ -1,7 +1,7 @@
 """The worker: a consumer group delivers records and acknowledges them, the engine scans and writes.
 
-The group does not wait for the handler of an assignment. So the handler returns at once, and each new partition is
-rebuilt in a task while records fill its inbox.
+The group does not wait for the handler of an assignment. So the handler returns at once, and a task rebuilds each new
+partition while records fill its inbox.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from streams.worker.metrics import Metrics
 DONE, FAILED, FENCED = 0, 1, 3
 """Exit codes: drained; something failed; another worker has the partition or the instance id."""
 OBSERVE_S = 0.5
-"""Time between two looks at how far each partition is read, in seconds."""
+"""Interval between two checks how far each partition is read, in seconds."""
 DRAIN_S = 20.0
 """Time limit for the engine to put the last ticks on record, in seconds."""
 LEAVE_S = 20.0
@@ -53,7 +53,7 @@ SUSPEND_S = 3.0
 REBUILDS = 4
 """Largest number of partitions that are rebuilt at a time."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
-"""Waits between two attempts to rebuild a partition while Kafka is away, in seconds: the first, and the longest."""
+"""First and longest wait between two attempts to rebuild a partition while Kafka is away, in seconds."""
 SAME_GENERATION = 3
 """Largest number of assignments within one generation of the group. With more, another worker keeps joining under our
 instance id."""
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaveError(Exception):
-    """The worker must not go on; the text gives the reason in one line."""
+    """The worker must stop. The text gives the reason in one line."""
 
 
 class UnassignedError(Exception):
@@ -86,11 +86,11 @@ EXPECTED = (
 """Failures that need no traceback."""
 
 WAITED_OUT = (AbortedError, UnassignedError)
-"""Failures of a rebuild after which it is tried again, beside those of Kafka that pass by themselves."""
+"""Failures of a rebuild after which it is tried again, besides temporary failures of Kafka."""
 
 
 class Owned:
-    """A partition that is ours: its inbox, and the event that stops its rebuild."""
+    """A partition that this worker owns: its inbox, and the event that stops its rebuild."""
 
     def __init__(self, number: int, inbox: Inbox, moved_s: float) -> None:
         self.number = number
@@ -149,7 +149,7 @@ class Worker:
         return f"partitions {waiting} have not caught up yet" if waiting else None
 
     def stalled(self, is_kafka_away: bool) -> str | None:
-        """Return what has made no progress for too long; None if everything has. What waits for Kafka may wait."""
+        """Return which part has made no progress for too long; None if all have. A wait for Kafka does not count."""
         limit_s, now_s = self._settings.watchdog_s, self._clock.monotonic_s()
         if is_kafka_away:
             self._away_s = now_s
@@ -164,7 +164,7 @@ class Worker:
         return None
 
     def leave(self, reason: str) -> None:
-        """Leave: the worker must not go on."""
+        """Leave, because the worker must stop."""
         self._fail_soon(LeaveError(reason))
 
     # From start to end
@@ -190,15 +190,15 @@ class Worker:
         return code
 
     async def _leave(self, group: Group) -> int:
-        """Stop reading; unless something failed, close the open ticks and put them on record; leave the group."""
+        """Stop reading. Unless there was a failure, close the open ticks and put them on record. Leave the group."""
         self._is_draining = True
         for owned in self._owned.values():
             owned.lost.set()
         code = DONE
         if self._failure is None:
-            log.info("leaving: putting on record what is read")
+            log.info("leaving: what was read is put on record")
             if not await self._loop.run_in_executor(None, self.engine.drain, DRAIN_S):
-                log.error("leaving before the last tick is on record: it takes over %s s; it is read again", DRAIN_S)
+                log.error("leaving before the last tick is on record, which takes over %s s; it is read again", DRAIN_S)
         if self._failure is not None:
             code = FENCED if isinstance(self._failure, FencedError | SharedIdError) else FAILED
         end_within(LEAVE_S, code, group.discard)
@@ -241,7 +241,7 @@ class Worker:
         self._loop.call_soon_threadsafe(inbox.cover, covered)
 
     async def _observe(self, group: Group) -> None:
-        """Observe how far each partition is read."""
+        """Note how far each partition is read."""
         while True:
             self._beat_s = self._clock.monotonic_s()
             # One full inbox blocks the group, and so every partition.
@@ -262,7 +262,7 @@ class Worker:
     # Partitions
 
     async def begin(self, committed: Mapping[int, int | None]) -> Mapping[int, int]:
-        """Return where each partition is read from, as the scan records say."""
+        """Return the offset from which each partition is read, by the scan records."""
         known = {number: offset for number, offset in committed.items() if number < self._kafka.partitions}
         if not known:
             return {}
@@ -278,11 +278,11 @@ class Worker:
             stopping.set()
 
     async def revoked(self) -> None:
-        """At the start of a rebalance: let the engine finish its transaction before another worker takes over."""
+        """Start of a rebalance: let the engine finish its transaction before another worker takes over."""
         await self._loop.run_in_executor(None, self.engine.suspend, SUSPEND_S)
 
     async def assigned(self, numbers: Collection[int], generation: int) -> None:
-        """After a rebalance: let go of the partitions that are lost, and rebuild the new ones."""
+        """End of a rebalance: give up the lost partitions, and rebuild the new ones."""
         self._expect_new_generation(generation)
         numbers = {number for number in numbers if number < self._kafka.partitions}  # others were added by somebody
         for number in self._owned.keys() - numbers:
@@ -313,7 +313,8 @@ class Worker:
     def _rebuild_again(self, inbox: Inbox, aborts: int) -> None:
         """After an aborted transaction: go back to what is on record, and take the later records again.
 
-        The first in a row is followed at once; while Kafka cannot write, the others wait.
+        After the first aborted transaction in a row, this happens at once; after others it waits, because Kafka cannot
+        write.
         """
         owned = next((each for each in self._owned.values() if each.inbox is inbox), None)
         if owned is not None:
@@ -345,12 +346,12 @@ class Worker:
             self.responses.follow(partition)
 
     def _rebuilt_in_the_end(self, owned: Owned) -> tuple[Partition, bool]:
-        """Rebuild a partition, again and again for as long as Kafka is away; return whether that was necessary."""
+        """Rebuild a partition, and try again while Kafka is away; return whether it had to be tried again."""
 
         def say(failed: tenacity.RetryCallState) -> None:
             if failed.attempt_number == 1:
                 error = failed.outcome and failed.outcome.exception()
-                log.warning("partition %d cannot be rebuilt at present, will try again: %s", owned.number, error)
+                log.warning("partition %d cannot be rebuilt at the moment, will try again: %s", owned.number, error)
 
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, WAITED_OUT) or is_passing(error)),
@@ -366,7 +367,7 @@ class Worker:
         """Take over a partition, and rebuild its areas as their scan records left them.
 
         After a cut connection or a pause of this process, another worker can have the partition, and Faust may not know
-        yet. To open it would end that worker, so the group is asked before.
+        yet. To open the partition would end that worker, so the group is asked first.
         """
         if owned.lost.is_set():
             raise Cancelled

@@ -42,7 +42,7 @@ MERGED_TICKS = Counter(
 )
 CORRECTED = Counter(
     "hotspots_corrected_stamps_total",
-    "Records of an area whose arrival was stamped by a wrong clock, and counts as it was believed to be.",
+    "Records of an area whose arrival was stamped by a wrong clock, and was corrected to the believed time.",
 )
 SCANS = Counter("hotspots_scans_total", "Scans, by the stream scanned.", ("area", "category"))
 SCAN_SECONDS = Histogram(
@@ -140,7 +140,7 @@ DRIVEN: tuple[Metric[Any], ...] = (
     CONFIGURATIONS,
     RECALIBRATIONS,
 )
-"""Metrics that the worker's parts drive."""
+"""Metrics that the worker's parts count and set."""
 
 OPEN_ALERTS = Gauge("hotspots_open_alerts", "Alerts that have not ended.", ("area", "category", "tier", "state"))
 LAG = Gauge(

@@ -1,4 +1,4 @@
-"""The consumer group by Faust, which reads and acknowledges records.
+"""The consumer group, with Faust, which reads and acknowledges records.
 
 Faust does not wait for the handler of an assignment. Records are acknowledged by hand.
 """
@@ -31,7 +31,7 @@ class GroupError(Exception):
 
 
 class FaustGroup:
-    """The group of a worker, which joins it as ``instance``."""
+    """The group of a worker. The worker joins it as ``instance``."""
 
     def __init__(self, kafka: KafkaSettings, settings: WorkerSettings, instance: str) -> None:
         self._name = kafka.group
@@ -89,7 +89,7 @@ class FaustGroup:
         return None if position is None or end_offset is None else (position, end_offset)
 
     def acknowledge(self, number: int, offset: int) -> None:
-        """See :class:`~streams.worker.group.Group`. Faust's own message, which holds the record, is not kept for it."""
+        """See :class:`~streams.worker.group.Group`. Does not keep Faust's own message, which holds the record."""
         tp = TP(self._topic, number)
         nothing: dict[str, Any] = {"headers": None, "key": None, "value": None, "checksum": None}
         self.app.consumer.ack(Message(tp.topic, number, offset, 0.0, 0, **nothing, tp=tp))

@@ -1,4 +1,4 @@
-"""The Faust app of a worker. Its consumer begins where the caller says, fetches often, and makes no tasks for a record.
+"""The Faust app of a worker. Its consumer begins at given offsets, fetches often, and makes no tasks per record.
 
 After every rebalance Faust reads each partition from the offset that the group has committed. Anyone can set that
 offset, so it only proposes where to begin; the scan records decide.
@@ -33,7 +33,7 @@ FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
 METADATA_MS = 20_000
 """Time after which the consumer asks again which topics and partitions there are, in milliseconds. With the client's
-own 5 minutes, a topic that is created again stays unread for as long."""
+own 5 minutes, a topic that is created again stays unread for 5 minutes."""
 
 Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
 
@@ -59,7 +59,7 @@ class _Consumer(aiokafka.Consumer):
         return starts
 
     async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
-        """Return what is done first. A record that can be passed on without waiting goes before a rebalance."""
+        """Return the result that is ready first. A record that can be passed on at once precedes a rebalance."""
         is_free = not (self._stopped.is_set() or self._crashed.is_set() or self.suspend_flow.is_set())
         if len(waited) == 2 and timeout is None and is_free:
             passing, rebalance = waited
@@ -101,8 +101,8 @@ async def _as_committed(committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
 class PromptTransport(aiokafka.Transport):
     """Faust's transport with a consumer whose fetches wait at most ``FETCH_WAIT_MS`` and whose records do not race.
 
-    ``begin`` gets the committed offset of each partition, None without one, and returns where to read from; by default
-    the same.
+    ``begin`` gets the committed offset of each partition (None without one) and returns the offset to read from; by
+    default, the same offset.
     """
 
     Consumer = _Consumer
@@ -110,7 +110,7 @@ class PromptTransport(aiokafka.Transport):
 
 
 def faust_app(kafka: KafkaSettings, settings: WorkerSettings, instance: str, folder: str, begin: Begin) -> faust.App:
-    """Return an app without topics and agents that joins the group as ``instance``; ``folder`` is for its files.
+    """Return an app without topics and agents. It joins the group as ``instance`` and keeps its files in ``folder``.
 
     ``begin``: see :class:`PromptTransport`.
     """

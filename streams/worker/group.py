@@ -1,6 +1,6 @@
-"""The consumer group behind a port: what the worker asks of the group, and what the group tells its member.
+"""The interface of the consumer group: what the worker calls, and what the group calls in its member.
 
-Faust is the one in use (:class:`~streams.worker.faust_group.FaustGroup`); a test can hand in another.
+In use is Faust (:class:`~streams.worker.faust_group.FaustGroup`). Tests can pass another group.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from streams.messages.records import Headers
 
 
 class Message(Protocol):
-    """A record as the group delivers it; ``timestamp``: its arrival in seconds since 1970."""
+    """A record that the group delivers. ``timestamp``: its arrival in seconds since 1970."""
 
     @property
     def partition(self) -> int:
@@ -43,16 +43,16 @@ class Member(Protocol):
     """The member of a group. Everything is called in the event loop's thread."""
 
     async def begin(self, committed: Mapping[int, int | None]) -> Mapping[int, int]:
-        """Return by partition the offset to read from; the group has ``committed`` one, or None, which does not count.
+        """Return, by partition, the offset to read from. ``committed``: the group's committed offset, None without.
 
-        Called after every rebalance, before a record of it is delivered.
+        Called after every rebalance, before the first record is delivered.
         """
 
     async def revoked(self) -> None:
-        """A rebalance begins; the partitions stay ours until it returns."""
+        """A rebalance begins. The partitions stay ours until this returns."""
 
     async def assigned(self, numbers: Collection[int], generation: int) -> None:
-        """A rebalance has ended, and these partitions are ours; the group does not wait before it delivers."""
+        """A rebalance has ended, and these partitions are ours. The group delivers records without waiting for this."""
 
     async def read(self, message: Message) -> None:
         """Take the next record, and acknowledge its offset some time later."""
@@ -62,16 +62,16 @@ class Group(Protocol):
     """A member's connection to its group."""
 
     async def run(self, member: Member) -> None:
-        """Join, and deliver records until the group ends, which is an error; its reason is in the exception."""
+        """Join, and deliver records until the group ends. That is an error, and the exception has the reason."""
 
     async def reached(self, number: int) -> tuple[int, int] | None:
-        """Return up to which offset a partition is read, and where it ends; None while that is not known."""
+        """Return the offset up to which a partition is read, and its end; None while they are not known."""
 
     def acknowledge(self, number: int, offset: int) -> None:
-        """Have a record of a partition committed, after all below it."""
+        """Acknowledge a record of a partition. The group commits it after all records below it."""
 
     async def leave(self, *, acknowledged: bool) -> None:
-        """Leave the group, first having ``acknowledged`` records committed."""
+        """Commit the ``acknowledged`` records, and leave the group."""
 
     def discard(self) -> None:
         """Remove the group's files, also while it hangs."""

@@ -1,9 +1,10 @@
 """The records of one partition between Kafka and the engine, and their acknowledgement in offset order.
 
-After a rebalance Faust can deliver records again, from the committed offset; and it commits past gaps in what was
-acknowledged. So the inbox remembers every delivered offset, gives the engine no record twice, and acknowledges a record
-only after all records below it. Of a record that is on record, only the offset is remembered, as part of a run: an area
-whose tick stays open holds back the acknowledgement of its neighbours, but not their records.
+After a rebalance Faust can deliver records again, from the committed offset. Faust also commits past gaps in the
+acknowledged offsets. So the inbox remembers every delivered offset, gives the engine no record twice, and acknowledges
+a record only after all records below it. If a scan record covers a record, only its offset is remembered, as part of a
+run. So an area whose tick stays open delays the acknowledgement of its neighbours' records, but does not keep these
+records in memory.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from streams.messages.records import Headers
 from streams.process.clock import MACHINE, Clock
 
 SETTLED_S = 1.0
-"""Time without a record after which a consumer at the end of the log has brought everything, in seconds."""
+"""Time without a record after which a consumer at the end of the log has delivered everything, in seconds."""
 LIMIT_BYTES = 64 * 2**20
 """Largest total size of the waiting records, in bytes."""
 BURST = 10_000
 """Largest number of records that are acknowledged at a time."""
 PAUSE_S = 0.05
-"""Time between two such bursts, in seconds. What was held back can be millions of records: all at once, they would hold
-up the event loop, and Faust would keep each of their offsets until its next commit."""
+"""Interval between two such bursts, in seconds. Millions of records can have been held back. All at once, they would
+block the event loop, and Faust would keep each of their offsets until its next commit."""
 
 
 class Record(NamedTuple):
-    """A decoded record of the topic ``incidents``; ``area`` is None for one of no area of the partition."""
+    """A decoded record of the topic ``incidents``. ``area``: None if the record belongs to no area of the partition."""
 
     offset: int
     arrival_s: float
@@ -45,7 +46,7 @@ class Inbox:
     """The waiting records of one owned partition. Everything except :attr:`waiting` belongs to the event loop's thread.
 
     ``waiting`` holds at most ``limit`` records and about ``limit_bytes`` bytes. The engine takes records with
-    :meth:`next`, and then calls :meth:`drained`. ``acknowledge`` is called with each offset that may be acknowledged.
+    :meth:`next`, and then calls :meth:`drained`. ``acknowledge`` is called with each offset that can be acknowledged.
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class Inbox:
     def observe(self, position: int, end_offset: int, is_held: bool) -> None:
         """Note how far the consumer has read, where the log ends, and whether a full inbox holds records back.
 
-        The log can end in marks of transactions, which are not records. Then a consumer at the end that has brought
-        nothing for a while has brought everything.
+        The log can end in marks of transactions, which are not records. So if a consumer at the end has delivered
+        nothing for a while, it has delivered everything.
         """
         self.end_offset = end_offset
         is_settled = position >= end_offset and not is_held and self._clock.monotonic_s() - self._taken_s > SETTLED_S
@@ -128,14 +129,14 @@ class Inbox:
         self._acknowledge()
 
     def put_back(self) -> None:
-        """Give the engine every record again that is not covered, in order; it must not be taking records now."""
+        """Give the engine again every record that is not covered, in order. Meanwhile it must not take records."""
         self.waiting.clear()
         self.waiting.extend(heapq.merge(*self._uncovered.values(), key=lambda record: record.offset))
         self._bytes_in, self._bytes_out = sum(map(_length, self.waiting)), 0
         self._next_offset = self._outstanding[-1].stop if self._outstanding else 0
 
     def close(self) -> None:
-        """Let go of the partition: no more records are taken or acknowledged."""
+        """Give up the partition: no more records are taken or acknowledged."""
         self.is_closed = True
         self._forget()
         self._room.set()

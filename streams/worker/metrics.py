@@ -1,8 +1,8 @@
 """The worker's metrics for Prometheus.
 
 The worker's parts drive counters and histograms through :class:`Metrics`. State (open alerts, lag, last record) is
-computed at each scrape from the engine's snapshot, so that an alert that has ended vanishes and does not linger at its
-last value.
+computed at each scrape from the engine's snapshot. So an alert that has ended disappears, and does not stay at its last
+value.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Metrics(ProcessMetrics):
         GCCollector(registry=registry)
 
     def observe(self, open_alerts: Callable[[], Iterable[Alert]], health: HealthSource) -> None:
-        """Compute the state from these two at every scrape; the serving thread calls them."""
+        """Have the state computed from these two functions at every scrape, in the thread that serves."""
         self._registry.register(_StateCollector(open_alerts, health))
 
     def tick_committed(self, area: str, before: Accounts, closed: ClosedTick, scan_s: float) -> None:
@@ -87,11 +87,11 @@ class Metrics(ProcessMetrics):
         self.of(declared.REJECTED).labels(area, reason).inc()
 
     def unreadable(self, topic: str, offsets: int) -> None:
-        """Count offsets of a topic that were passed over, or none of them to show the counter."""
+        """Count offsets of a topic that were passed over; with 0, only show the counter."""
         self.of(declared.UNREADABLE).labels(topic).inc(offsets)
 
     def missed(self, topic: str, offsets: int) -> None:
-        """Count offsets of a topic that were never read, or none of them to show the counter."""
+        """Count offsets of a topic that were never read; with 0, only show the counter."""
         self.of(declared.MISSED).labels(topic).inc(offsets)
 
     def topic_faults(self, number: int) -> None:
@@ -142,11 +142,11 @@ class Metrics(ProcessMetrics):
         self.of(declared.FEEDER_LEFT_OUT).labels(area).inc()
 
     def redis_evicts(self, evicts: float) -> None:
-        """Show whether Redis can evict alerts: 1 or 0, NaN if it does not say."""
+        """Show whether Redis can evict alerts: 1 or 0, NaN if unknown."""
         self.of(declared.REDIS_EVICTS).set(evicts)
 
     def configuration_changed(self, area: str) -> None:
-        """Count a take-over of the area with another configuration than the one on record."""
+        """Count a take-over of the area with another configuration than the recorded one."""
         self.of(declared.CONFIGURATIONS).labels(area).inc()
 
     def recalibrated(self, area: str, outcome: RecalibrationOutcome) -> None:

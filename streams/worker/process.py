@@ -58,7 +58,7 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
             return FAILED
         for name, area in areas.items():
             if area.calibration is None:
-                log.warning("area %s has no calibration: its tiers count scans and promise no rate of alerts", name)
+                log.warning("area %s has no calibration: its tiers are nominal and promise no rate of alerts", name)
         compile_kernels()
         gc.collect()
         gc.freeze()  # objects of the start stay; no later collection needs to look at them
@@ -74,9 +74,9 @@ def run_worker(configuration: Configuration, log_format: LogFormat = "text") -> 
 
 
 def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) -> bool:
-    """Return whether Redis takes the areas' alerts, or is only away; log why not.
+    """Return whether Redis takes the areas' alerts or is only away. If it does not take them, log the reason.
 
-    A worker that Redis refuses must not join the group: it would take areas from workers that can serve them.
+    A worker that Redis refuses must not join the group. It would take areas from workers that Redis accepts.
     """
     url = configuration.redis.url
     with closing(RedisCopy(configuration.redis, expiry_s=1)) as copy:
@@ -86,7 +86,9 @@ def _is_taken_by_redis(configuration: Configuration, areas: Mapping[str, Area]) 
     if refusal.is_final:
         log.critical("Redis at %s refuses this worker: %s; correct [redis], or its user's rights", url, refusal.text)
     else:
-        log.warning("Redis at %s takes no alerts now, which wait in Kafka; starting without it: %s", url, refusal.text)
+        log.warning(
+            "Redis at %s takes no alerts now, so they wait in Kafka; starting without Redis: %s", url, refusal.text
+        )
     return not refusal.is_final
 
 

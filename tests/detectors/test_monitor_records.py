@@ -92,5 +92,5 @@ def test_what_comes_before_any_time_is_refilled_when_time_begins() -> None:
 def test_an_offset_is_taken_once() -> None:
     monitor = Monitor("leeds", area("wall"), LOCATIONS)
     monitor.put(incident(1, BEGIN), 5, 0)
-    with pytest.raises(ValueError, match="offset 5: already read; the next is 6"):
+    with pytest.raises(ValueError, match="offset 5: was already taken; must be 6 or higher"):
         monitor.put(incident(1, BEGIN), 5, 0)

@@ -1,4 +1,4 @@
-"""Changes of what the monitor is told: partitions, settings, boundary, budget."""
+"""Changes of the configuration: partitions, settings, boundary, budget."""
 
 from __future__ import annotations
 

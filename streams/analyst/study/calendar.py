@@ -17,7 +17,7 @@ DAYS = {"hour": 1 / 24, "day": 1.0, "year": 365.25}
 
 @dataclasses.dataclass(frozen=True)
 class Calendar:
-    """The intervals of a study. They are cut backwards from its end, and what is left over joins the first.
+    """The intervals of a study. They are cut backwards from its end, and the remainder belongs to the first interval.
 
     ``edges``: beginning of each interval, and the end of the last, in days since 0001-01-01, (intervals + 1,).
     """
@@ -65,7 +65,7 @@ class Calendar:
         return self._written(self.edges[interval + 1] - (DAYS["hour"] if self.unit == "hour" else 1))
 
     def strata(self) -> NDArray[np.int32]:
-        """Return a stratum for each interval, (intervals,): its hour of the week, its weekday, or 0 if it is a year."""
+        """Return a stratum for each interval, (intervals,): its hour of the week, its weekday, or 0 for a year."""
         if self.unit == "year":
             return np.zeros(self.intervals, np.int32)
         per_week = 168 if self.unit == "hour" else 7
@@ -81,7 +81,7 @@ class Calendar:
 def moment(text: str) -> float:
     """Return a year, a day or a local time as days since 0001-01-01.
 
-    A year stands for its 1 July (docs/method.md section 2).
+    A year means its 1 July (docs/method.md section 2).
 
     Raises:
         ValueError: The text is not a year, a day or a time.
@@ -100,7 +100,7 @@ def delay_s(occurred: str, reported: str) -> int:
     """
     before, after = datetime.fromisoformat(occurred), datetime.fromisoformat(reported)
     if (before.tzinfo is None) != (after.tzinfo is None):
-        raise ValueError("both or neither must have a UTC offset")
+        raise ValueError("both times must have a UTC offset, or neither")
     return max(0, int((after - before).total_seconds()))
 
 

@@ -37,11 +37,11 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Places:
-    """The locations of a study, in byte order of their names. Ids at one point are one location.
+    """The locations of a study, in byte order of their names. All ids at one point are the same location.
 
     ``ids``: the ids of each location, its name first.
     ``points``: in kilometres, on a plane, (L, 2), or on the sphere, (L, 3).
-    ``coordinates``: the two coordinates of each location as in the file, whose columns are ``columns``.
+    ``coordinates``: the two coordinates of each location, from the file's columns ``columns``.
     ``index``: id -> index of its location.
     """
 
@@ -53,7 +53,7 @@ class Places:
 
     @property
     def is_sphere(self) -> bool:
-        """Whether the locations lie on the sphere, so that distances are chords."""
+        """Whether the locations lie on a sphere, so that distances are chords."""
         return self.columns == COORDINATES[0]
 
     def radius_km(self, distance: float) -> float:
@@ -101,11 +101,11 @@ def read_places(path: Path) -> Places:
     for row in rows:
         name, point = row.fields[id_at], (_number(path, row, x_at, pair[0]), _number(path, row, y_at, pair[1]))
         if pair == COORDINATES[0] and not (abs(point[0]) <= 180 and abs(point[1]) <= 90):
-            raise StudyError(f"{path}: line {row.line}: longitude, latitude = {point}: must be in degrees")
+            raise StudyError(f"{path}: line {row.line}: longitude, latitude = {point}: must be degrees")
         if where.setdefault(name, point) != point:
-            raise StudyError(f"{path}: line {row.line}: location_id {name!r}: given before at another point")
+            raise StudyError(f"{path}: line {row.line}: location_id {name!r}: an earlier line has it at another point")
     if not where:
-        raise StudyError(f"{path}: holds no location")
+        raise StudyError(f"{path}: has no rows; must have at least one location")
     names_at: dict[tuple[float, float], list[str]] = {}
     for name in sorted(where, key=str.encode):
         names_at.setdefault(where[name], []).append(name)
@@ -138,7 +138,7 @@ def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool
             found = places.index.get(row.fields[id_at])
             if found is None:
                 name = row.fields[id_at]
-                raise StudyError(f"{path}: line {row.line}: location_id {name!r}: is not one of the locations")
+                raise StudyError(f"{path}: line {row.line}: location_id {name!r}: must be one of the locations")
             return found
     else:
         time_at, *at = _columns(path, header, ("occurred_at", *places.columns))
@@ -176,7 +176,7 @@ def read_cases(path: Path, places: Places, calendar: Calendar, with_delays: bool
         entries.append((place, interval, group, min(delay, LONGEST_DELAY_S)))
         counts.append(count)
     if not sum(counts):
-        raise StudyError(f"{path}: no case lies within the study")
+        raise StudyError(f"{path}: has no case within the study")
     columns = np.repeat(np.array(entries, np.int32), counts, axis=0).T.copy()
     return Cases(columns[0], columns[1], columns[2], covariates, groups, outside, columns[3], reported_until)
 
@@ -204,7 +204,8 @@ def read_population(path: Path, places: Places, cases: Cases) -> list[Census]:
     for row in rows:
         place = places.index.get(row.fields[id_at])
         if place is None:
-            raise StudyError(f"{path}: line {row.line}: location_id {row.fields[id_at]!r}: is not one of the locations")
+            where = f"{path}: line {row.line}: location_id {row.fields[id_at]!r}"
+            raise StudyError(f"{where}: must be one of the locations")
         people = _number(path, row, value_at, value)
         if people < 0:
             raise StudyError(f"{path}: line {row.line}: {value} = {people:g}: must not be negative")
@@ -238,14 +239,14 @@ def _read(path: Path) -> tuple[list[str], Iterator[Row]]:
                 if fields:
                     yield Row(reader.line_num, fields)
         except csv.Error as error:
-            raise StudyError(f"{path}: line {reader.line_num}: is not CSV ({error})") from None
+            raise StudyError(f"{path}: line {reader.line_num}: must be CSV ({error})") from None
 
     try:
         header = next(reader, [])
     except csv.Error as error:
-        raise StudyError(f"{path}: line 1: is not CSV ({error})") from None
+        raise StudyError(f"{path}: line 1: must be CSV ({error})") from None
     if len(set(header)) != len(header):
-        raise StudyError(f"{path}: line 1: a column is named twice")
+        raise StudyError(f"{path}: line 1: two columns have the same name")
     return header, rows()
 
 

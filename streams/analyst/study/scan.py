@@ -42,7 +42,7 @@ MAX_PAIRS = 200_000_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """The options of the command. ``max_duration`` is in intervals."""
+    """The options of the command. ``max_duration`` is a number of intervals."""
 
     cases: Path
     locations: Path
@@ -162,9 +162,9 @@ def _question(request: Request, calendar: Calendar) -> Question:
     adjust_from = None
     if request.adjust_from is not None:
         if request.question.is_retrospective:
-            raise StudyError("--adjust-from: a retrospective scan takes all earlier ends into account already")
+            raise StudyError("--adjust-from: must be left out; a retrospective scan allows for all earlier ends")
         if request.max_radius_km is None:
-            raise StudyError("--adjust-from: needs --max-radius, since no share can limit the earlier windows")
+            raise StudyError("--adjust-from: needs --max-radius, because a share cannot limit the earlier windows")
         adjust_from = calendar.interval(moment(request.adjust_from.isoformat()))
         if adjust_from is None:
             raise StudyError(f"--adjust-from {request.adjust_from}: must lie between --from and --to")
@@ -174,7 +174,7 @@ def _question(request: Request, calendar: Calendar) -> Question:
 def _neighbours(request: Request, places: Places, mass: Any) -> Neighbours:
     radius = math.inf if request.max_radius_km is None else request.max_radius_km
     if math.isinf(radius) and len(places.ids) ** 2 > MAX_PAIRS:
-        raise StudyError(f"--max-radius: needed for {len(places.ids)} locations, or every two are neighbours")
+        raise StudyError(f"--max-radius: missing; with {len(places.ids)} locations a limit is needed")
     if mass is None:
         return neighbours(places.points, radius)
     return neighbours(places.points, radius, mass, request.max_share * float(mass.sum()))
@@ -216,7 +216,7 @@ def _expectation(cases: Cases, calendar: Calendar, near: Neighbours, question: Q
 def _completeness(cases: Cases, calendar: Calendar) -> NDArray[np.float64]:
     """Return each interval's completeness, 1 where it is unknown.
 
-    It is as of the study's end, or as of the last report if that is later.
+    The completeness is that at the study's end, or at the last report if that is later.
     """
     edges_s = [round(86_400 * edge) for edge in calendar.edges]
     now_s = max(edges_s[-1], round(86_400 * cases.reported_until))
@@ -256,7 +256,7 @@ def _cluster(study: Study, found: StudyCluster) -> Cluster:
 
 
 def _recurrence_days(study: Study, found: StudyCluster) -> float | None:
-    """Return how often chance gives a prospective scan such a cluster (docs/method.md section 5)."""
+    """Return the recurrence interval of a cluster of a prospective scan, in days (docs/method.md section 5)."""
     if study.question.is_retrospective or found.p_value_scan is None:
         return None
     begun = study.question.adjust_from

@@ -37,7 +37,7 @@ async def found(served: Console, alert: str) -> Change:
 
 
 async def latest_changes(served: Console, area: str, since_s: float = float("-inf")) -> dict[str, list[Change]]:
-    """Return the changes since a tick by alert, the latest first; the alert that changed last comes first."""
+    """Return the changes since a tick by alert, latest first. The alert that changed last comes first."""
     changes: dict[str, list[Change]] = {}
     async for change in served.store.changes(area, since_s):
         changes.setdefault(change.alert.id, []).append(change)
@@ -48,7 +48,7 @@ async def latest_changes(served: Console, area: str, since_s: float = float("-in
     "/alerts", response_class=Json, responses=documented(ShownAlerts, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
 )
 async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()]) -> Any:
-    """Return alerts in their latest revision: open ones, the highest tier first, then ended ones, the latest first.
+    """Return alerts in their latest revision: open alerts, highest tier first, then ended alerts, latest first.
 
     Ended alerts come from an area's last 5,000 changes.
     """

@@ -69,7 +69,7 @@ async def stream(
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(max_length=8192)] = None,
 ) -> CountedStream:
-    """Send what is new from now on, or after the event with the given id. Ends after an hour; resume it then."""
+    """Send all events from now on, or after the event with the given id. Ends after an hour; resume it then."""
     areas = frozenset(chosen(query.area, served.store.areas))
     given = last_event_id or query.last_event_id
     try:

@@ -27,12 +27,12 @@ async def usual(served: Served, _: Viewer, query: Annotated[OneAreaQuery, Query(
         raise HTTPException(404, "there are several areas: add area=")
     found = await served.store.usual(areas[0])
     if found is None:
-        raise HTTPException(404, "not known yet: the worker writes it once it has caught up")
+        raise HTTPException(404, "not known yet; the worker writes these figures once it has caught up")
     try:
         return Json(await served.usual[areas[0]].encoded(found))
     except msgspec.DecodeError as error:
         served.store.leave_out("usual", areas[0], "usual", error)
-        raise HTTPException(503, "what Redis holds as usual cannot be read") from None
+        raise HTTPException(503, "the usual intensity in Redis cannot be read") from None
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def usual(served: Served, _: Viewer, query: Annotated[OneAreaQuery, Query(
     },
 )
 async def layer(served: Served, _: Viewer, name: LayerName) -> Response:
-    """Return a layer, as in the operator's file."""
+    """Return a layer as it is in the operator's file."""
     found = served.layers.get(name)
     if found is None:
         raise HTTPException(404, "there is no such layer")

@@ -42,7 +42,7 @@ AlertId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="id of an al
 
 
 class AlertQuery(BaseModel):
-    """Filters for alerts: an alert must match every filter, each by any of its values."""
+    """Filters for alerts. An alert must match at least one value of every filter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -96,7 +96,7 @@ class StreamQuery(AreaQuery):
 
 
 def chosen(given: list[str], areas: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the requested areas, or all if none was requested; 404 for an unknown one."""
+    """Return the requested areas, or all areas if none was requested. An unknown area leads to 404."""
     for area in given:
         if area not in areas:
             raise HTTPException(404, f"there is no area {area!r}")

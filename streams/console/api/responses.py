@@ -1,4 +1,4 @@
-"""Routes for responses: each becomes a record of the topic ``responses``, and its effect a revision."""
+"""Routes for responses. A response becomes a record of the topic ``responses``; its effect is a revision."""
 
 from __future__ import annotations
 

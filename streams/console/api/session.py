@@ -46,12 +46,12 @@ def console(request: Request) -> Console:
 
 
 def address_of(request: Request) -> str:
-    """Return the address that sends the request; behind a reverse proxy that of the proxy."""
+    """Return the address that sends the request; behind a reverse proxy, the address of the proxy."""
     return request.client.host if request.client else ""
 
 
 def identity(request: Request) -> Identity | None:
-    """Return who sends the request; None without a sign-in."""
+    """Return the user who sends the request; None without a sign-in."""
     served = console(request)
     settings = served.settings
     if settings.login == "none":
@@ -65,7 +65,7 @@ def identity(request: Request) -> Identity | None:
 
 
 def _begun(request: Request, served: Console) -> Identity | None:
-    """Return the user of a session whose password has not changed since the sign-in."""
+    """Return the user of a session, if the password has not changed since the sign-in."""
     user = served.passwords.users.get(request.session.get("user", "")) if served.passwords else None
     if user is None or not secrets.compare_digest(user.mark, str(request.session.get("mark", ""))):
         return None
@@ -73,7 +73,7 @@ def _begun(request: Request, served: Console) -> Identity | None:
 
 
 def viewer(request: Request, _: Annotated[str | None, Security(_cookie)] = None) -> Identity:
-    """Return any user who is signed in; else 401."""
+    """Return the user if signed in; otherwise 401."""
     found = identity(request)
     if found is None:
         raise HTTPException(401, "sign in first")
@@ -101,7 +101,7 @@ def own_page(
 
 
 def operator(who: Annotated[Identity, Depends(viewer)], _: Annotated[None, Depends(own_page)]) -> Identity:
-    """Return a user who can respond, from the console's own page; else 401 or 403."""
+    """Return the user if it can respond and uses the console's own page; otherwise 401 or 403."""
     if who.role != "operator":
         raise HTTPException(403, "a viewer can look but not respond")
     return who

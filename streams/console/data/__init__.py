@@ -1,1 +1,1 @@
-"""Redis and Kafka as the console sees them. Knows nothing of routes."""
+"""The console's access to Redis and Kafka. Knows nothing of routes."""

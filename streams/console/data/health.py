@@ -1,6 +1,6 @@
-"""The health of the areas, from their heartbeats in Redis. A quiet area, a silent feed and a dead worker differ.
+"""The health of the areas, from heartbeats in Redis. Tells a quiet area, a silent feed and a dead worker apart.
 
-Whether a worker lives is judged by the clock of Redis alone: those of the worker and of this machine can be wrong.
+Only the clock of Redis decides whether a worker is alive: the clocks of worker and console can be wrong.
 """
 
 from __future__ import annotations

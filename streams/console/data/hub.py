@@ -1,7 +1,7 @@
 """One reader of the Redis streams of changes for all viewers: each change is read and encoded once.
 
-The id of each event holds a viewer's position in every area. After an interruption the viewer continues there: the
-changes that it missed are read for it alone, and nothing comes twice.
+The id of each event holds a viewer's position in every area. After an interruption the viewer continues from there. The
+changes that it missed are read for it alone, and no change comes twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEALTH_S = 5.0
 PAUSE_S = 0.5
 """Pause between attempts to read Redis after a failure, in seconds."""
 QUEUE = 500
-"""Largest number of events that wait for a viewer. One that falls further behind is disconnected and resumes."""
+"""Largest number of events that wait for a viewer. A viewer that falls further behind is disconnected and resumes."""
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ class Subscriber:
 
 
 class Hub:
-    """Follows the Redis streams of changes of all areas; ``shown`` turns a change into what viewers see.
+    """Follows the Redis streams of changes of all areas. ``shown`` turns a change into the form that viewers see.
 
-    It calls ``failed``, which can be set, when it can no longer follow and viewers would get nothing.
+    It calls ``failed`` (an attribute that can be set) when it can no longer follow, so that viewers would get nothing.
     """
 
     def __init__(self, store: Store, shown: Callable[[Change], dict[str, Any]]) -> None:
@@ -82,7 +82,7 @@ class Hub:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it follows Redis or waits for it. If not, it never will again."""
+        """Whether the hub follows Redis or waits for it. Once this is False, it stays so."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     def start(self) -> None:
@@ -98,7 +98,7 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def events(self, areas: frozenset[str], resumed: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
-        """Yield the events for a viewer of these areas: health at once, with the position to resume from, then news.
+        """Yield the events for a viewer of these areas: first health, with the position to resume from, then changes.
 
         ``resumed``: the last entry of each area that the viewer has seen; None for new changes only.
         """
@@ -138,7 +138,7 @@ class Hub:
     async def _missed(
         self, subscriber: Subscriber, seen: Mapping[str, str]
     ) -> AsyncIterator[tuple[bytes, dict[str, str]]]:
-        """Yield the changes between what the viewer has seen and what its queue holds, each with the new position."""
+        """Yield the changes between the last that the viewer has seen and the first in its queue, with positions."""
         positions = dict(subscriber.joined or {}) | dict(seen)
         for area in sorted(subscriber.areas & seen.keys()):
             async for entry in self._store.between(area, seen[area], (subscriber.joined or {})[area]):
@@ -209,7 +209,7 @@ class Hub:
             await self._restart_where_shorter(self._positions or {})
 
     async def _restart_where_shorter(self, positions: dict[str, str]) -> None:
-        """Restart areas whose Redis stream ends before their position: the topic or Redis was created again."""
+        """Restart areas whose Redis stream ends before their position, because the topic or Redis was created again."""
         known = dict(positions)
         last = await self._store.positions()
         for area, entry in known.items():
@@ -224,7 +224,7 @@ class Hub:
 
 
 def _goes_on() -> bool:
-    """Return whether this task is not cancelled. A cancelled read of Redis can return as if it had not been."""
+    """Return whether this task is not cancelled. A cancelled read of Redis can return as if it were not cancelled."""
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
 
@@ -242,7 +242,7 @@ def read(event_id: str) -> dict[str, str]:
     """Return the positions that :func:`written` wrote.
 
     Raises:
-        ValueError: It is not the id of an event.
+        ValueError: The text is not the id of an event.
     """
     positions = {}
     for part in event_id.split(","):

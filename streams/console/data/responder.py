@@ -27,7 +27,7 @@ class NotAccepted(Exception):
 
 
 class Responder:
-    """A sender of responses, one after the other in its thread; the first response connects it to Kafka."""
+    """Sends responses one after the other, in its own thread. It connects to Kafka at the first response."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
@@ -37,10 +37,10 @@ class Responder:
         self._waiting = 0
 
     async def send(self, area: str, response: ResponseMessage) -> None:
-        """Send a response, and wait until every replica in sync has it.
+        """Send a response, and wait until every replica in sync has stored it.
 
         Raises:
-            NotAccepted: Kafka did not accept it within ``TIMEOUT_S``, or too many wait.
+            NotAccepted: Kafka did not accept the response within ``TIMEOUT_S`` seconds, or too many responses wait.
         """
         if self._waiting >= MAX_WAITING:
             raise NotAccepted

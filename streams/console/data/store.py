@@ -23,7 +23,7 @@ from streams.redis_copy.keys import area_key, redis_arguments
 
 TIMEOUT_S = 2.0
 BLOCK_MS = 1000
-"""Longest wait of one read for news, in milliseconds. The console notices a lost connection after about this time."""
+"""Longest wait of one read for changes, in milliseconds. The console notices a lost connection after about as long."""
 BATCH = 200
 MAX_CHANGES = 5000
 """Largest number of an area's latest changes that one request reads."""
@@ -36,7 +36,7 @@ Scalar = bool | int | float | str | None
 Flat = Scalar | list[Scalar] | dict[str, Scalar]
 Nested = Scalar | list[Flat] | dict[str, Flat]
 Property = Scalar | list[Nested] | dict[str, Nested]
-"""A property of an alert, also one of a newer worker: JSON of few levels."""
+"""A property of an alert, even one that only newer workers write: JSON of few levels."""
 
 
 class _Feature(msgspec.Struct):
@@ -69,10 +69,10 @@ class Entry(NamedTuple):
 
 
 def read_change(area: str, event: bytes | None, provenance: bytes | None) -> Change:
-    """Return the revision in the fields of an entry or a hash.
+    """Return the revision that the fields of an entry or a hash hold.
 
     Raises:
-        msgspec.DecodeError: They are not a revision.
+        msgspec.DecodeError: The fields are not a revision.
     """
     alert = read_alert(event).data
     properties = _event.decode(event).data.properties
@@ -80,10 +80,10 @@ def read_change(area: str, event: bytes | None, provenance: bytes | None) -> Cha
 
 
 def read_heartbeat(area: str, fields: Mapping[bytes, bytes]) -> AreaHealth:
-    """Return the health of an area in the fields of its heartbeat; its worker counts as alive.
+    """Return the health of an area from the fields of its heartbeat. The worker counts as alive.
 
     Raises:
-        ValueError: They are not a heartbeat.
+        ValueError: The fields are not a heartbeat.
     """
     known = {name.decode(): value.decode() for name, value in fields.items() if value}
     return msgspec.convert({**known, "area": area, "worker": "alive", "unreadable": 0}, AreaHealth, strict=False)
@@ -97,8 +97,7 @@ class Store:
     """Reads Redis and never writes. Every method raises ``redis.RedisError`` while Redis is unavailable.
 
     A value that cannot be read, or a key of another type, is left out, logged, and passed to ``count``.
-    :attr:`unreadable` has by area the alerts and entries that could not be read since the open alerts were last asked
-    for.
+    :attr:`unreadable` has, by area, the alerts and entries that could not be read since the last :meth:`open_alerts`.
     """
 
     def __init__(
@@ -125,13 +124,13 @@ class Store:
         await self._waiting.aclose()
 
     async def open_alerts(self, area: str) -> list[Change]:
-        """Return the latest revision of each open alert, the rarest first."""
+        """Return the latest revision of each open alert, rarest first."""
         self.unreadable[area].clear()
         ids = await self._typed("alert", area, "open", self._redis.zrevrange(area_key(area, "open"), 0, -1))
         return await self._latest((area, each.decode(errors="replace")) for each in ids)
 
     async def find(self, alert: str) -> Change | None:
-        """Return the latest revision of an alert of any area; None if there is none."""
+        """Return the latest revision of an alert in any area; None if there is no such alert."""
         found = await self._latest((area, alert) for area in self.areas)
         return found[0] if found else None
 
@@ -175,7 +174,7 @@ class Store:
             end = f"({entries[-1][0].decode()}"
 
     async def positions(self) -> dict[str, str]:
-        """Return the id of the last change of each area; ``0-0`` without any."""
+        """Return the id of the last change of each area; ``0-0`` for none."""
 
         def ask(pipeline: Any) -> None:
             for area in self.areas:
@@ -217,7 +216,7 @@ class Store:
             after = entries[-1][0].decode()
 
     async def heartbeats(self) -> tuple[datetime, dict[str, AreaHealth | None]]:
-        """Return the time by the clock of Redis, and each area's heartbeat; None without a readable one."""
+        """Return the time by the clock of Redis, and each area's heartbeat; None for a missing or unreadable one."""
 
         def ask(pipeline: Any) -> None:
             pipeline.time()
@@ -251,7 +250,7 @@ class Store:
         return replies
 
     async def _typed(self, kind: Unreadable, area: str, name: str, reading: Awaitable[Any]) -> Any:
-        """Return what is read from a key; nothing if the key is of another type."""
+        """Return the result of a read; nothing if the key is of another type."""
         try:
             return await reading
         except ResponseError as error:

@@ -1,4 +1,4 @@
-"""Who holds the open event streams, so that no user and no address holds all of them."""
+"""Counts the open event streams by user and by address, so that nobody can hold all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_VIEWERS = 500
 
 
 class TooManyViewers(Exception):
-    """No further event stream can be opened; the message states why."""
+    """No further event stream can be opened. The message gives the reason."""
 
 
 class Viewers:
@@ -29,14 +29,14 @@ class Viewers:
         """Count one event stream for as long as the context is open.
 
         Raises:
-            TooManyViewers: The user, the address or the console has as many as it can have.
+            TooManyViewers: The user, the address or the console has its largest number of event streams.
         """
         if self._of_user.total() >= MAX_VIEWERS:
             raise TooManyViewers("there are too many viewers")
         if self._of_user[user] >= self._per_user:
-            raise TooManyViewers(f"{user} has {self._per_user} pages open, as many as one user can: close one")
+            raise TooManyViewers(f"{user} has {self._per_user} pages open, the most for one user: close one")
         if address not in self._exempt and self._of_address[address] >= self._per_address:
-            raise TooManyViewers(f"{self._per_address} pages are open at {address}, as many as can be: close one")
+            raise TooManyViewers(f"{self._per_address} pages are open at {address}, the most for an address: close one")
         counted = ((self._of_user, user), (self._of_address, address))
         for counter, key in counted:
             counter[key] += 1

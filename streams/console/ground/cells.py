@@ -27,7 +27,7 @@ def outlines(ids: Iterable[str], places: Mapping[str, tuple[float, float]]) -> C
 
 
 def usual_cells(usual: Usual, places: Mapping[str, tuple[float, float]]) -> Cells:
-    """Return how many incidents each location has had, if any."""
+    """Return how many incidents each location with incidents has had."""
     known = places if isinstance(usual.places, UnsetType) else usual.places
     weeks = usual.days / WEEK_DAYS
     counted = (

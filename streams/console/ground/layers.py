@@ -43,7 +43,7 @@ UNUSABLE = (
     RecursionError,
     shapely.errors.ShapelyError,
 )
-"""Errors of a file whose geometry is none; shapely raises what Python does on the way."""
+"""Errors of a file with an invalid geometry. Shapely also raises Python's own errors."""
 
 
 class Layer(NamedTuple):
@@ -58,7 +58,7 @@ class Layer(NamedTuple):
 
 
 class Layers:
-    """All layers; those of streets and beats name points."""
+    """All layers. Layers of streets and beats give names to points."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = {layer.name: layer for layer in layers}
@@ -73,14 +73,14 @@ class Layers:
         return self._layers.get(name)
 
     def place(self, longitude: float, latitude: float) -> str:
-        """Return a name such as "near High Street, beat 12", from the nearest street and the beat, or nothing."""
+        """Return a name such as "near High Street, beat 12", by the nearest street and the beat, or empty."""
         street = self._streets.nearest(longitude, latitude)
         beat = self._beats.around(longitude, latitude)
         return ", ".join([f"near {street}"] * bool(street) + [f"beat {beat}"] * bool(beat))
 
 
 class _Named:
-    """Named shapes in metres, on a plane that is accurate around them."""
+    """Named shapes in metres, on a plane that is accurate near them."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         named = [

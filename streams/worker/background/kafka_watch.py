@@ -1,4 +1,4 @@
-"""Detects that Kafka does not answer. A worker's clients wait for it in silence, or report it only in their logs."""
+"""Detects that Kafka does not answer. The worker's clients only wait for it, or report it only in their logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.process.background_thread import BackgroundThread
 from streams.worker.metrics import Metrics
 
 ASK_S = 2.0
-"""Interval between two questions to Kafka, in seconds."""
+"""Interval between two requests to Kafka, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class KafkaWatch(BackgroundThread):
     """A thread that asks Kafka every ``ASK_S`` for the end offsets of the ``owned`` partitions, or of all if none.
 
-    The worker's clients do not depend on it: they wait for Kafka and go on when it is back.
+    The worker's clients do not depend on this thread: they wait for Kafka and continue when it is back.
     """
 
     def __init__(

@@ -25,13 +25,13 @@ from streams.process.clock import MACHINE, Clock
 from streams.worker.metrics import Metrics
 
 WINDOWS = 2
-"""Past that a calibration learns from, in windows; the log keeps as much."""
+"""Length of the past from which a calibration learns, in windows. The log is kept for as long."""
 SHORTEST = 0.9
-"""Lower bound for the length of that past, as a share of the past behind the calibration in use."""
+"""Lower bound for the length of that past, as a share of the past of the calibration in use."""
 ASK_S = 60.0
-"""Interval between two looks for areas that are due, in seconds."""
+"""Interval between two checks for areas that are due, in seconds."""
 AGAIN_S = 7200.0
-"""Wait before an area is calibrated again, in seconds: longer than the hour after which a new calibration holds."""
+"""Wait before an area is calibrated again, in seconds: longer than the hour after which a new calibration is in use."""
 NICENESS = 19
 """Niceness of the process that calibrates: detection goes first."""
 
@@ -41,7 +41,8 @@ log = logging.getLogger(__name__)
 def is_due(now: datetime, at: str, zone: ZoneInfo, made_at: datetime | None) -> bool:
     """Return whether the zone's clock has shown ``at`` (HH:MM) since the last calibration.
 
-    Without a calibration, one is due only within the hour after that time: a worker does not start with it.
+    Without a calibration, one is due only within the hour after that time, so that a worker does not calibrate at its
+    start.
     """
     local = now.astimezone(zone)
     hour, minute = map(int, at.split(":"))
@@ -57,7 +58,7 @@ def recalibrated(
     """Return a calibration of an area from the last windows of its log, with the day as its seed.
 
     Raises:
-        CalibrationError: The past does not allow one.
+        CalibrationError: The past allows no calibration.
         LogError, KafkaError: The log cannot be read.
     """
     source = KafkaLog(kafka, area.name, max_record_bytes)
@@ -68,11 +69,11 @@ def recalibrated(
 
 
 def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime:
-    """Return the time from which the log holds the area's incidents; one in a hundred may be older and late."""
+    """Return the time from which the log holds the area's incidents. One in a hundred can be older and late."""
     earliest = now - timedelta(days=WINDOWS * area.settings.window_days)
     times = sorted(each.occurred for each in incidents if each.occurred and earliest <= each.occurred < now)
     if not times:
-        raise CalibrationError("the log holds no incident of the last windows")
+        raise CalibrationError("the log has no incident of the last two windows")
     begin = times[len(times) // 100]
     if area.calibration_file is not None:
         history = area.calibration_file.history
@@ -88,7 +89,7 @@ def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime
 def _run(
     kafka: KafkaSettings, max_record_bytes: int, area: Area, nightly: Nightly, now: datetime, results: Connection
 ) -> None:
-    """Send the calibration, or the reason why there is none; this is the process beside the worker."""
+    """Make the calibration in the process beside the worker; send it, or the reason why there is none."""
     os.nice(NICENESS)
     try:
         results.send(recalibrated(kafka, max_record_bytes, area, nightly, now))
@@ -97,9 +98,9 @@ def _run(
 
 
 class Recalibrator(BackgroundThread):
-    """A thread that has each of the ``watched`` areas calibrated when it is due, one at a time.
+    """A thread that starts the calibration of each ``watched`` area when it is due, one area at a time.
 
-    It calls ``made`` with each new calibration.
+    The thread calls ``made`` with each new calibration.
     """
 
     def __init__(
@@ -151,10 +152,10 @@ class Recalibrator(BackgroundThread):
             self._made(area.name, result)
         elif not self._stopping.is_set():
             self._metrics.recalibrated(area.name, "failed")
-            log.warning("area %s is unchanged, no calibration could be made: %s", area.name, result)
+            log.warning("area %s keeps its calibration, a new one could not be made: %s", area.name, result)
 
     def _calibrate(self, area: Area, nightly: Nightly, now: datetime) -> CalibrationFile | str:
-        """Return what the process beside the worker sends."""
+        """Return the message from the process beside the worker."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         arguments = (self._kafka, self._max_record_bytes, area, nightly, now, there)

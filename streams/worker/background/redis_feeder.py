@@ -1,12 +1,12 @@
 """Copies the topic ``alerts`` to Redis, where control rooms and other programs read it.
 
-Kafka is the truth and Redis a copy, so the feeder stores nothing elsewhere: Redis holds an area's offset beside the
-area's data, written by the same script in the same step (``apply_change.lua``). The feeder starts a partition at the
-smallest stored offset of the configured areas in it, because reading a record twice changes nothing and skipping one
-loses it. An area that Redis does not know has offset 0. The feeder starts again in this way whenever Redis was away, or
-holds less than before: after a flush, a restored backup or a failover it reads the same records again, and the contents
-are what they were. So that single keys that were evicted, deleted or altered come back as well, the feeder compares an
-area with its ledger at every heartbeat (``compare.lua``); the offset goes back to the first record of what differs.
+Kafka is the truth and Redis a copy, so the feeder stores nothing elsewhere. Redis holds an area's offset beside the
+area's data; one script writes both in one step (``apply_change.lua``). The feeder starts a partition at the smallest
+stored offset of its configured areas: to read a record twice changes nothing, to skip one loses it. An area that Redis
+does not know has offset 0. The feeder starts again in this way whenever Redis was away or holds less than before. After
+a flush, a restored backup or a failover it reads the same records again, and the contents are the same as before.
+Single keys that were evicted, deleted or altered come back as well: at every heartbeat the feeder compares an area with
+its ledger (``compare.lua``), and the offset goes back to the first record of the alerts that differ.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from streams.redis_copy.contents import RedisCopy, RedisLost
 from streams.worker.metrics import Metrics
 
 EXPIRY_MARGIN_S = 7 * 86_400
-"""Time that a key of Redis outlives the records it was made from, in seconds."""
+"""Time for which a key of Redis outlives the records from which it was made, in seconds."""
 POLL_MS = 500
 """Longest wait for records, in milliseconds."""
 PAUSE_S = 1.0
 """Wait before Redis is tried again, in seconds."""
 UNCOVERED_S = 0.05
-"""Wait before a revision that no scan record covers is looked at again, in seconds."""
+"""Wait before a revision that no scan record covers is checked again, in seconds."""
 ROUND = 6
-"""Number of heartbeats in which every alert of an area is compared once, and in which the area is mended at most once:
-where Redis evicts all the time, the feeder must not do nothing but read again."""
+"""Number of heartbeats in which every alert of an area is compared once, and the area is repaired at most once.
+Otherwise, if Redis evicts all the time, the feeder would only read again."""
 SLICE = 100
 """Number of alerts that one call of Redis compares; it takes about 1 ms."""
 
@@ -61,9 +61,9 @@ log = logging.getLogger(__name__)
 class RedisFeeder(BackgroundThread):
     """A thread that copies the alerts of the configured areas to Redis.
 
-    Several feeders may run at once: the first to come applies a change. The worker that owns an area also writes the
-    area's heartbeat, from ``health``, and what is ``usual`` there when that has changed. ``leave`` is called with one
-    line if Redis, at its first answer, refuses the areas for good: it was away when the worker started.
+    Several feeders can run at once: the first one applies a change. The worker that owns an area also writes the area's
+    heartbeat, from ``health``, and the ``usual`` figures when they have changed. If Redis was away when the worker
+    started, and refuses the areas for good at its first answer, ``leave`` is called with one line.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class RedisFeeder(BackgroundThread):
             self._stopping.wait(PAUSE_S)
 
     def _prove(self) -> None:
-        """Leave if Redis refuses the areas for good. A password that is changed later ends no worker that serves."""
+        """Leave if Redis refuses the areas for good. A later change of the password does not end a running worker."""
         refusal = self._copy.refusal(self._areas)
         self._is_proven = refusal is None
         if refusal is not None and refusal.is_final:
@@ -184,7 +184,7 @@ class RedisFeeder(BackgroundThread):
             consumer.seek(partition, start)
 
     def _apply(self, record: ConsumerRecord) -> bool:
-        """Bring a record to Redis; return False if it must wait until a scan record covers it."""
+        """Apply a record to Redis; return False if it must wait until a scan record covers it."""
         area = (record.key or b"").decode(errors="replace")
         is_at_home = self._partition.get(area) == (record.topic, record.partition)
         if not is_at_home or record.offset < self._stored[area]:
@@ -215,9 +215,10 @@ class RedisFeeder(BackgroundThread):
         self._stored[area] = self._copy.advance(area, self._stored[area], reached, first, record, self._topic_id)
 
     def _beat(self, consumer: Reader) -> None:
-        """Write the heartbeats, and notice whether Redis still holds what it did.
+        """Write the heartbeats, and check whether Redis still holds everything.
 
-        An area without news advances to the partition's position; otherwise it would hold back the next start.
+        An area without new records advances to the partition's position. Otherwise the next start would read from
+        further back.
         """
         written_at, now = self._copy.time(), self._clock.now()
         for area, health in self._health().items():
@@ -239,7 +240,7 @@ class RedisFeeder(BackgroundThread):
         self._metrics.redis_up(True)
 
     def _compare(self, area: str) -> None:
-        """Compare the figures of an area, and its next few alerts, with its ledger, and mend it."""
+        """Compare the figures of an area, and its next few alerts, with its ledger, and repair what differs."""
         now_s, first = self._clock.monotonic_s(), self._first.get(self._partition[area], 0)
         if now_s < self._mended_s.get(area, float("-inf")) + ROUND * self._heartbeat_s:
             return
@@ -266,20 +267,20 @@ class RedisFeeder(BackgroundThread):
         if policy != self._policy:
             self._metrics.redis_evicts({"noeviction": 0.0, "unknown": float("nan")}.get(policy, 1.0))
             if policy == "unknown":
-                log.warning("Redis does not show its maxmemory-policy; it must be noeviction, or alerts can vanish")
+                log.warning("the maxmemory-policy of Redis cannot be read; it must be noeviction, or alerts can vanish")
             elif policy != "noeviction":
                 log.error("Redis has maxmemory-policy %s and can evict alerts: it must be noeviction", policy)
         self._policy = policy
 
     def _measure(self, consumer: Reader) -> None:
-        """Measure how much the topic holds, and how much of it is not in Redis."""
+        """Measure how many records the topic holds, and how many of them are not in Redis."""
         partitions = consumer.assignment()
         try:
             self._first = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT_MS)
             ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT_MS)
             self._topic_id = self._broker.topic_id(self._kafka, self._topic)
         except KafkaError as error:
-            log.warning("the offsets of the topic alerts are unknown at the moment: %s", error)
+            log.warning("the offsets of the topic alerts cannot be read at the moment: %s", error)
             return
         self._ahead.clear()
         for area, partition in self._partition.items():

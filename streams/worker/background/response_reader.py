@@ -1,7 +1,7 @@
-"""Reads the topic ``responses`` of the owned partitions and hands it to the engine.
+"""Reads the topic ``responses`` of the owned partitions and passes the responses to the engine.
 
 Reading begins where the partition's last transaction ended, so nothing is acknowledged here. The partition's next owner
-reads again what was handed over and not put on record.
+reads again what was passed on but not put on record.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from streams.process.background_thread import BackgroundThread
 from streams.worker.engine.partition import Partition
 
 POLL_MS = 500
-"""Longest wait for records, or for the engine before the next look at whether to stop, in milliseconds."""
+"""Longest wait for records, or for the engine before the next check whether to stop, in milliseconds."""
 POLL_RECORDS = 200
-"""Largest number of responses that are handed over at once."""
+"""Largest number of responses that are passed on at once."""
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 class ResponseReader(BackgroundThread):
     """A thread with one consumer for all followed partitions.
 
-    ``respond`` gets a partition, its new responses in order, and what to call when they are processed. A rebuilt
-    partition is another object, so the two are not mistaken for each other.
+    ``respond`` is called with a partition, its new responses in order, and a function to call when they are processed.
+    A rebuilt partition is a new object, so it is not mistaken for the old one.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class ResponseReader(BackgroundThread):
         self._reading: dict[int, Partition] = {}  # the assignment of the open consumer
 
     def follow(self, partition: Partition) -> None:
-        """Read a partition from where it stands; always called from the same thread."""
+        """Read a partition from its recorded position. Always called from the same thread."""
         self._followed = self._followed | {partition.number: partition}
 
     def leave(self, number: int) -> None:
-        """Stop reading a partition; called from the thread that calls :meth:`follow`."""
+        """Stop reading a partition. Called from the thread that calls :meth:`follow`."""
         self._followed = {known: partition for known, partition in self._followed.items() if known != number}
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Checks the topics while a worker runs, and the offsets that it reads."""
+"""Checks the topics, and the offsets that are read, while a worker runs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class TopicWatch(BackgroundThread):
-    """A thread that repeats the checks of the start, and asks Kafka about the ``gaps`` in what was read.
+    """A thread that repeats the checks of the start, and asks Kafka about the ``gaps`` in the offsets that were read.
 
-    ``leave`` is called with one line if a topic ends before the ``positions`` up to which it was read, or is not the
-    one that was read.
+    ``leave`` is called with one line if a topic ends before the ``positions`` up to which it was read, or was created
+    again.
 
-    A gap that holds marks of transactions only, or a batch that cannot be read, is no loss or is reported by the
-    reader. Between two batches the client goes on where the former one ends; so there only retention loses records.
+    A gap that holds only marks of transactions is no loss, and the reader reports a batch that cannot be read. Between
+    two batches the client continues where the first one ends. So there only retention can lose records.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class TopicWatch(BackgroundThread):
         self._metrics.topic_faults(len(faults))
 
     def _compare(self, consumer: Reader, positions: Sequence[Position]) -> None:
-        """Leave if a topic was created again: the client would drop its records without a word."""
+        """Leave if a topic was created again: the client would drop its records without an error."""
         names = {each.topic: self._kafka.topic(each.topic) for each in positions}
         present = topic_ids(self._kafka, list(names.values())) if names else {}
         read = {TopicPartition(names[each.topic], each.partition): each for each in positions}

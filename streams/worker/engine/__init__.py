@@ -1,1 +1,1 @@
-"""The thread that owns the Monitors. It does not know the threads beside it."""
+"""The thread that owns the Monitors. Knows nothing of the threads beside it."""

@@ -1,8 +1,8 @@
-"""The time that a partition believes: compared from the worker's clock, the broker's, and the records' own times.
+"""The believed time of a partition, from the worker's clock, the broker's clock and the records' own times.
 
-Two clocks that differ cannot both be right. The earlier one is believed, since an hour that was closed too early cannot
-be opened again, unless records occurred, or were reported, well after it: then it is behind. So neither clock alone can
-bring an area ahead of the time.
+Two clocks that differ cannot both be right. The earlier one is believed, because an hour that was closed too early
+cannot be opened again. But if records occurred, or were reported, well after the earlier clock's time, that clock is
+behind, and the later one is believed. So no single clock can bring an area ahead of the time.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from statistics import median_low
 from typing import NamedTuple
 
 CLOCKS_S = 30.0
-"""Largest difference of two clocks that counts as none, in seconds: Kafka can take so long to stamp a record."""
+"""Largest difference of two clocks that is ignored, in seconds: Kafka can take that long to stamp a record."""
 OWN_AHEAD_S = 300.0
-"""How far the records' own times must be past a clock that is behind, in seconds: a source's clock may be ahead by as
-much (``max_ahead_s``)."""
+"""Time by which the records' own times must be past a clock for it to count as behind, in seconds. A source's clock can
+be ahead by as much (``max_ahead_s``)."""
 ASK_S = 10.0
-"""Time between two looks at the broker's clock while it differs from the worker's, in seconds."""
+"""Interval between two readings of the broker's clock while it differs from the worker's, in seconds."""
 STAMPS, OWN_TIMES = 3, 16
-"""Number of stamps, and of records' own times, that are compared: a single wrong stamp moves no clock."""
+"""Number of stamps, and of records' own times, that are compared, so that a single wrong stamp moves no clock."""
 
 
 class Reading(NamedTuple):
@@ -36,10 +36,10 @@ class Reading(NamedTuple):
 
 
 class BelievedTime:
-    """What one partition knows of the time. All times are in seconds; ``monotonic_s`` never goes back.
+    """The state of one partition's believed time. All times are in seconds; ``monotonic_s`` never goes back.
 
-    The broker's clock is known from the stamps of records that the worker itself wrote, since those of records that it
-    reads may be old. Until there is one, the worker's clock is believed.
+    The broker's clock is known from the stamps of records that the worker itself has written, because a record that it
+    reads can be old. Before the first such stamp, the worker's clock is believed.
     """
 
     def __init__(self) -> None:
@@ -67,27 +67,29 @@ class BelievedTime:
     def occurred(self, own_s: float, stamp_s: float, worker_s: float, monotonic_s: float) -> None:
         """Note the time that a record itself has.
 
-        No record comes before its own time. So it counts up to the record's stamp; and beyond that, up to the worker's
-        clock, if it is nearer to that: then the stamp is behind, and not the source ahead.
+        No record arrives before its own time. So that time counts up to the record's stamp. A later time counts up to
+        the worker's clock if it is nearer to that clock than to the stamp: then the stamp is behind, and the source is
+        not ahead.
         """
         reach_s = max(stamp_s, worker_s) if own_s - stamp_s > worker_s - own_s else stamp_s
         self._own.append(min(own_s, reach_s) - monotonic_s)
 
     def asks(self, reading: Reading, monotonic_s: float) -> bool:
-        """Return whether the broker's clock should be looked at again, by writing a record."""
+        """Return whether the broker's clock should be read again, by writing a record."""
         return reading.is_doubtful and monotonic_s - self._asked_s >= ASK_S
 
     def asked(self, monotonic_s: float) -> None:
-        """Note that the broker's clock is looked at."""
+        """Note that the broker's clock is being read."""
         self._asked_s = monotonic_s
 
     def ahead_s(self, stamp_s: float, own_s: float | None, reading: Reading, is_current: bool) -> int:
-        """Return by how many seconds a stamp is ahead of the time, or behind if negative; 0 for what counts as none.
+        """Return by how many seconds a stamp is ahead of the time, or behind if negative; 0 for a small difference.
 
-        ``own_s``: the record's own time. ``is_current``: whether records come as they are read. Then a stamp is off as
-        the broker's clock is. A record of a backlog can be older than that, so its stamp may also be right: of the two
-        arrivals that its own time and the present allow, the earlier one is believed, and neighbours are read alike.
-        A stamp that nothing explains, ahead of the time or to before the record's own, is brought to the present.
+        ``own_s``: the record's own time. ``is_current``: whether records are read as they arrive. Then a stamp is off
+            by as much as the broker's clock. A record of a backlog can be older than the fault of that clock, so its
+            stamp can also be right. Of the two arrivals that the record's own time and the present allow, the earlier
+            one is believed, and neighbouring records are read alike. A stamp without such an explanation, ahead of the
+            time or before the record's own time, is replaced by the present.
         """
         skew = reading.broker_ahead_s
         if abs(skew - self._skew) > CLOCKS_S:

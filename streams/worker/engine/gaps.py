@@ -1,4 +1,4 @@
-"""Gaps in the offsets of the records that were read, kept until it is known what they held."""
+"""Gaps in the offsets of the records that were read. They are kept until their content is known."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 
 class Gap(NamedTuple):
-    """Offsets of a partition that no record came with: the first, and the one after the last.
+    """Offsets of a partition without a record: the first offset, and the one after the last.
 
-    ``is_at_start``: they are where reading began.
+    ``is_at_start``: whether the gap is where reading began.
     """
 
     partition: int
@@ -25,11 +25,11 @@ class Gap(NamedTuple):
 
 
 class Gaps:
-    """The unexplained gaps of a worker's partitions; any thread. A partition that moves or is rebuilt keeps its own.
+    """The unexplained gaps of a worker's partitions, for any thread. A moved or rebuilt partition keeps its gaps.
 
-    A feed that writes in transactions leaves a gap for each, of one offset. So of those behind the start only the
-    lowest of each partition is kept, which shows whether retention can have removed any of them, and the largest, which
-    is then what it has removed.
+    A feed that writes in transactions leaves a gap of one offset for each. So of the gaps after the start, only two are
+    kept for each partition. The lowest shows whether retention can have removed records; the largest is then what it
+    removed.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Gaps:
             self._largest[gap.partition] = max(self._largest.get(gap.partition, gap), gap, key=lambda each: each.size)
 
     def take(self) -> list[Gap]:
-        """Return the gaps that are kept, and forget them: those at a start, and then the largest before the lowest."""
+        """Return the kept gaps, and forget them: first those at a start, then the largest, then the lowest."""
         with self._lock:
             taken = sorted(self._kept) + [
                 each
@@ -59,6 +59,6 @@ class Gaps:
         return taken
 
     def put_back(self, gaps: Iterable[Gap]) -> None:
-        """Keep gaps again that could not be explained."""
+        """Keep again the gaps that could not be explained."""
         for gap in gaps:
             self.note(gap)

@@ -1,4 +1,4 @@
-"""The records that the engine writes, by what they report."""
+"""Makes the records that the engine writes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OutgoingRecord(NamedTuple):
 
 
 class Outgoing:
-    """Makes the records of one partition, by what they report."""
+    """Makes the records of one partition, with a method for each kind of content."""
 
     def __init__(self, kafka: KafkaSettings, worker: WorkerSettings, partition: int) -> None:
         self._kafka = kafka
@@ -60,7 +60,7 @@ class Outgoing:
         return [OutgoingRecord(self._kafka.topic("settings"), *each) for each in area.written_in_full()]
 
     def partition(self, record: PartitionRecord) -> OutgoingRecord:
-        """Return the partition's own record."""
+        """Return the partition record."""
         return OutgoingRecord(self._kafka.topic("scans"), scan.partition_key(self._partition), scan.encode(record))
 
     def _provenance(self, area: Area, next_offset: int, since_s: float, now_s: float) -> tuple[tuple[str, bytes], ...]:

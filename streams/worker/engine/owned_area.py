@@ -1,4 +1,4 @@
-"""An area of an owned partition: its Monitor, and the records that are not yet on record."""
+"""An area of an owned partition: its Monitor, and the records that no scan record covers yet."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
 QUIET_S = 2
-"""Wall clock: time after which a tick that has ended closes without a later record, in seconds."""
+"""Time after which an ended tick of a wall clock closes without a later record, in seconds."""
 MERGE_S = 2.0
-"""Behind on the wall clock: time over which records are gathered into one tick, in seconds."""
+"""Time over which an area on a wall clock that is behind gathers records into one tick, in seconds."""
 USUAL_S = 10.0
-"""Shortest time between two counts of what is usual, in seconds: in a replay, hours pass within it."""
+"""Shortest time between two counts of the usual figures, in seconds. In a replay, hours pass within it."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 class DoneTick(NamedTuple):
     """A closed tick that waits for its transaction, with its input records and its scan record.
 
-    ``arrived_s``: when the last record of the area came.
+    ``arrived_s``: when the last record of the area arrived.
     """
 
     area: OwnedArea
@@ -58,7 +58,7 @@ class DoneResponse(NamedTuple):
 
 
 class OwnedArea:
-    """An area of an owned partition: its Monitor, and the records without a scan record so far."""
+    """An area of an owned partition: its Monitor, and the records that no scan record covers yet."""
 
     def __init__(self, watched: Area, monitor: Monitor, last: ScanRecord | None) -> None:
         self.watched = watched
@@ -96,7 +96,7 @@ class OwnedArea:
     def put(
         self, record: Record, ahead_s: int, now_s: float, metrics: Metrics, *, may_merge: bool = True
     ) -> list[DoneTick]:
-        """Take the area's next record, whose stamp is ``ahead_s`` ahead of the time; return the ticks it closed."""
+        """Take the area's next record; return the ticks that it closed. ``ahead_s``: how far its stamp is ahead."""
         arrival_s = record.arrival_s - ahead_s
         merge = may_merge and self.is_behind(arrival_s, now_s) and 0 <= now_s - self._open_since_s < MERGE_S
         self._records.append(record)
@@ -114,7 +114,7 @@ class OwnedArea:
         return done
 
     def advance(self, time_s: int) -> list[DoneTick]:
-        """Time has reached a moment; return the ticks that this closed. Only a wall clock follows."""
+        """Advance a wall clock to a moment; return the ticks that this closed. A watermark clock does not change."""
         clock_s = self.monitor.clock_s
         if not self.is_wall or clock_s is None or time_s <= clock_s:
             return []
@@ -122,10 +122,10 @@ class OwnedArea:
         return self._done(self.monitor.advance(time_s), started)
 
     def close_early(self, now_s: float, monotonic_s: float) -> list[DoneTick]:
-        """Wall clock ahead of the time: close the open tick without waiting until the time has come to it.
+        """Close the open tick of a wall clock that is ahead, without waiting until the believed time reaches it.
 
-        It stays open for two ticks. So an area that a wrong clock has brought ahead is scanned on, and the time, which
-        passes twice as fast as its ticks, comes up to it. No tick is taken back.
+        The tick stays open for two ticks. So an area that a wrong clock has brought ahead is still scanned, and the
+        believed time, which passes twice as fast as the area's ticks, catches up. No tick is taken back.
         """
         open_s = self.monitor.open_s if self.is_wall else None
         if open_s is None or open_s <= now_s:
@@ -147,14 +147,14 @@ class OwnedArea:
         return self._done(self.monitor.flush(), started) if self.is_wall else []
 
     def respond(self, response: ResponseRecord) -> DoneResponse | None:
-        """Let a response take effect; None if no tick is closed yet, and so no alert is open."""
+        """Apply a response; None if no tick is closed yet, so that no alert is open."""
         result = self.monitor.respond(response.content, response.offset)
         if result is None:
             return None
         return DoneResponse(self, self.watched, result, response, self._scan_record(result, [response]))
 
     def recalibrate(self, calibration: CalibrationFile) -> Area:
-        """Use another calibration from the next boundary on; return the area as it is watched then."""
+        """Use another calibration from the next boundary on; return the area with it."""
         self._coming = replace(self.watched, calibration_file=calibration)
         self.monitor.recalibrate(calibration.calibration)
         return self._coming
@@ -180,14 +180,14 @@ class OwnedArea:
         return self._last
 
     def see_usual(self, monotonic_s: float) -> None:
-        """Count again what is usual: once in each hour of the area's clock, at most every ``USUAL_S``."""
+        """Count the usual figures again: once in each hour of the area's clock, at most every ``USUAL_S`` seconds."""
         window = self.monitor.window
         if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
             return
         self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
 
     def tick_committed(self, done: DoneTick, now_s: float, metrics: Metrics) -> None:
-        """A closed tick is on record."""
+        """Note that a closed tick is on record."""
         name, tick = self.watched.name, done.result
         metrics.tick_committed(name, self._accounts, tick, done.scan_s)
         if done.records and done.arrived_s is not None:
@@ -202,7 +202,7 @@ class OwnedArea:
             log.warning("area %s: a record was rejected: %s", name, refusal.reason)
 
     def response_committed(self, done: DoneResponse, metrics: Metrics) -> None:
-        """A response is on record."""
+        """Note that a response is on record."""
         metrics.response_committed(self.watched.name, done.response.content, done.result)
         self._show(done.result)
         if done.result.refusal:

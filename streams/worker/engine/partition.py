@@ -1,6 +1,6 @@
 """One owned partition: its areas' Monitors, and the transaction that puts closed ticks and responses on record.
 
-Everything here runs in the engine's thread, or before the partition is handed to it.
+Everything here runs in the engine's thread, or before the engine gets the partition.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 
 
 class Position(NamedTuple):
-    """Up to which offset a partition of an input topic is read.
+    """The offset up to which a partition of an input topic is read.
 
-    ``topic_id``: the topic's identity as it is on record; empty if it is unknown.
+    ``topic_id``: the recorded identity of the topic; empty if it is unknown.
     """
 
     topic: Topic
@@ -55,7 +55,7 @@ class Position(NamedTuple):
 class Partition:
     """One owned partition, from its rebuild until it is lost.
 
-    ``next_offset``: the offset after the last record taken. ``gaps`` gets the offsets that no record came with.
+    ``next_offset``: the offset after the last record taken. ``gaps`` receives the offsets without a record.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Partition:
 
     @property
     def time(self) -> Reading:
-        """The time that is believed, as last looked at."""
+        """The believed time when the clocks were last compared."""
         return self._clocks.time
 
     def positions(self) -> list[Position]:
@@ -116,15 +116,15 @@ class Partition:
         ]
 
     def look(self, worker_s: float) -> float:
-        """Compare the clocks, of which the worker's shows ``worker_s``; return the time that is believed."""
+        """Compare the clocks; return the believed time. ``worker_s``: the worker's clock."""
         return self._clocks.look(worker_s)
 
     def ask(self) -> None:
-        """Look at the broker's clock, by the stamp of a record that is written soon; only wall clocks need it."""
+        """Read the broker's clock, by the stamp of a record that is written soon. Only wall clocks need it."""
         self._is_own_due |= any(area.is_wall for area in self.areas.values())
 
     def clocks(self, area: OwnedArea, worker_s: float) -> Clocks | None:
-        """Return by how much the clocks around an area are off (any thread); None on a watermark clock."""
+        """Return by how much the clocks of an area are off (any thread); None on a watermark clock."""
         return self._clocks.around(area, worker_s)
 
     def put(self, record: Record, worker_s: float) -> None:
@@ -164,7 +164,7 @@ class Partition:
     def respond(self, response: ResponseRecord) -> None:
         """Take the next response, of any area, unless a committed transaction covers it.
 
-        While the incidents are copies, it waits for those that came before it.
+        While the incidents are copies, the response waits for the incidents that came before it.
         """
         if response.offset < self.next_response or (self._early and response.offset <= self._early[-1].offset):
             return
@@ -173,7 +173,7 @@ class Partition:
             self._respond_until(math.inf)
 
     def _respond_until(self, time_s: float) -> None:
-        """Let the responses take effect that came before a time, each once the ticks before it are closed."""
+        """Apply the responses that arrived before a time, each once the ticks before it are closed."""
         while self._early and self._early[0].arrival_s <= time_s:
             response = self._early.popleft()
             if self.next_offset < self._own.copied:
@@ -190,7 +190,7 @@ class Partition:
         self._refused_responses.append((response, refusal))
 
     def quiet(self, worker_s: float) -> None:
-        """Advance the wall clocks: nothing is left to read."""
+        """Advance the wall clocks, because nothing is left to read."""
         self._advance(self._clocks.at_end(worker_s))
 
     def _advance(self, time_s: float) -> None:
@@ -204,7 +204,7 @@ class Partition:
             self._done += area.close_early(now_s, monotonic_s)
 
     def recalibrate(self, area: str, calibration: CalibrationFile) -> None:
-        """Use another calibration in an area from its next boundary on; it is put on record before."""
+        """Use another calibration in an area from its next boundary on. It is put on record first."""
         self._settings += self._messages.settings(self.areas[area].recalibrate(calibration))
 
     def flush(self) -> None:
@@ -224,7 +224,7 @@ class Partition:
         )
 
     def commit(self, worker_s: float) -> None:
-        """Put everything that is done on record, in one transaction; afterwards :attr:`covered` is up to date.
+        """Put everything that is done on record in one transaction. Afterwards :attr:`covered` is up to date.
 
         Raises:
             FencedError: The partition has another owner.
@@ -281,12 +281,12 @@ class Partition:
         self.covered[None] = own.next_offset
 
     def _read_from(self) -> int:
-        """The first offset that is not on record once everything that is done is."""
+        """Return the first offset that will not be on record after the next transaction."""
         waiting = (area.first_waiting for area in self.areas.values())
         return min((self.next_offset, *(offset for offset in waiting if offset is not None)))
 
     def _messages_of(self, done: DoneTick | DoneResponse, now_s: float) -> list[OutgoingRecord]:
-        """The messages of a closed tick or a response; the scan record comes last."""
+        """Return the messages of a closed tick or a response, the scan record last."""
         if isinstance(done, DoneTick):
             messages = self._messages.alerts(done.watched, done.result, done.result.tick_s, now_s)
             records = {record.offset: record for record in done.records} if done.result.refusals else {}
@@ -301,12 +301,12 @@ class Partition:
         return messages
 
     def close(self) -> None:
-        """Let go of the partition."""
+        """Give up the partition."""
         self._publisher.close()
 
 
 def _own_s(record: Record) -> float | None:
-    """When an incident was reported, or else occurred."""
+    """Return when an incident was reported; without that time, when it occurred."""
     entry = record.entry
     own = (entry.reported_at or entry.occurred) if isinstance(entry, Incident) else None
     return None if own is None else own.timestamp()
@@ -317,7 +317,7 @@ def _refusal(record: Record) -> Refusal:
 
 
 def _with_alerts(own: PartitionRecord, first: int, last: int) -> PartitionRecord:
-    """The own record after a transaction with revisions; what was torn in a former topic ``alerts`` is forgotten."""
+    """Return the partition record after a transaction with revisions, without torn ones of an earlier topic."""
     is_same_topic = own.next_alert is None or first >= own.next_alert
     return msgspec.structs.replace(own, next_alert=last + 1, torn=own.torn if is_same_topic else ())
 

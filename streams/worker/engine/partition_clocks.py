@@ -1,4 +1,4 @@
-"""The clocks of one partition: the time that it believes, how its records' stamps are read, and what is said of it."""
+"""The clocks of one partition: its believed time, the correction of its records' stamps, and reports about both."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from streams.worker.engine.believed_time import CLOCKS_S, BelievedTime, Reading
 from streams.worker.engine.owned_area import OwnedArea
 
 LEAP_S = 60.0
-"""Time for which a clock is called wrong after a single stamp that was off, in seconds. Further ones within it are not
-logged."""
+"""Time for which a clock is reported as wrong after a single wrong stamp, in seconds. More such stamps in that time are
+not logged."""
 
 log = logging.getLogger(__name__)
 
 
 class PartitionClocks:
-    """The worker's clock, the broker's and the records' own times. Everything but :meth:`around` is the engine's.
+    """The worker's clock, the broker's and the records' own times. Only the engine calls methods except :meth:`around`.
 
-    ``time``: the time as last compared.
+    ``time``: the believed time when the clocks were last compared.
     """
 
     def __init__(self, partition: int, clock: Clock) -> None:
@@ -30,7 +30,7 @@ class PartitionClocks:
         self.time = Reading(clock.now_s())
 
     def look(self, worker_s: float) -> float:
-        """Compare the clocks, of which the worker's shows ``worker_s``; return the time that is believed."""
+        """Compare the clocks; return the believed time. ``worker_s``: the worker's clock."""
         was_doubtful = self.time.is_doubtful
         self.time = self._believed.read(worker_s, self._clock.monotonic_s())
         if self.time.is_doubtful and not was_doubtful:
@@ -41,14 +41,14 @@ class PartitionClocks:
         return self.time.now_s
 
     def at_end(self, worker_s: float) -> float:
-        """Note that nothing is left to read, so what comes now has just arrived; return the time that is believed."""
+        """Note that nothing is left to read, so that new records have just arrived; return the believed time."""
         self._current_s = self._clock.monotonic_s()
         return self.look(worker_s)
 
     def ahead_s(self, stamp_s: float, own_s: float | None, worker_s: float) -> int:
-        """Return by how many seconds a record's stamp is ahead of the time; a leap is logged.
+        """Return by how many seconds a record's stamp is ahead of the time. A leap of the stamps is logged.
 
-        ``own_s``: the time of the record itself, None if it has none or its area has no wall clock.
+        ``own_s``: the record's own time; None if it has none, or if its area has no wall clock.
         """
         monotonic_s = self._clock.monotonic_s()
         if own_s is not None:
@@ -69,15 +69,15 @@ class PartitionClocks:
         self._believed.stamped(stamp_s, self._clock.monotonic_s())
 
     def asks(self) -> bool:
-        """Return whether the broker's clock should be looked at again, by writing a record."""
+        """Return whether the broker's clock should be read again, by writing a record."""
         return self._believed.asks(self.time, self._clock.monotonic_s())
 
     def asked(self) -> None:
-        """Note that the broker's clock is looked at."""
+        """Note that the broker's clock is being read."""
         self._believed.asked(self._clock.monotonic_s())
 
     def around(self, area: OwnedArea, worker_s: float) -> Clocks | None:
-        """Return by how much the clocks around an area are off (any thread); None on a watermark clock."""
+        """Return by how much the clocks of an area are off (any thread); None on a watermark clock."""
         if not area.is_wall:
             return None
         time, since_leap_s = self.time, self._clock.monotonic_s() - self._leapt_s

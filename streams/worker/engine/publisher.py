@@ -35,9 +35,9 @@ class FencedError(Exception):
 
 
 class AbortedError(Exception):
-    """The transaction may not be committed. The partition must be rebuilt from what is on record.
+    """The transaction was aborted, or its outcome is unknown. The partition must be rebuilt from its records.
 
-    ``is_passing``: whether Kafka could not write it at the time, which passes by itself.
+    ``is_passing``: whether the cause is temporary: Kafka could not write at the time.
     """
 
     def __init__(self, text: str, *, is_passing: bool = False) -> None:
@@ -46,7 +46,7 @@ class AbortedError(Exception):
 
 
 class RefusedError(Exception):
-    """Kafka refuses the transaction, and would refuse it again."""
+    """Kafka refuses the transaction, and would refuse it every time."""
 
 
 class Publisher:
@@ -74,12 +74,12 @@ class Publisher:
     ) -> list[int]:
         """Write all messages in one transaction; return their offsets when it is committed.
 
-        ``closing`` makes the last message from the offsets of the others, which Kafka then has before.
+        ``closing`` makes the last message from the offsets of the others, which Kafka then has already.
 
         Raises:
             FencedError: The partition has another owner.
             RefusedError: Kafka refuses a message.
-            AbortedError: The transaction may not be committed; the publisher must not be used again.
+            AbortedError: It was aborted, or its outcome is unknown. The publisher must not be used again.
         """
         deadline_s = time.monotonic() + COMMIT_S
         sent: list[Sent] = []
@@ -103,7 +103,7 @@ class Publisher:
         )
 
     def _failure(self, error: KafkaError, messages: Sequence[OutgoingRecord], sent: Sequence[Sent]) -> Exception:
-        """Return what an error means: of all that are known, the one that says most."""
+        """Return the meaning of an error: of all known errors, the most specific one."""
         errors = list(map(_error, sent))
         known = [error, *filter(None, errors)]
         self._is_fenced |= any(isinstance(each, FENCED) for each in known)
@@ -120,7 +120,7 @@ class Publisher:
         return AbortedError(f"partition {self._partition}: {error}", is_passing=any(map(is_passing, known)))
 
     def close(self) -> None:
-        """Release the partition; the next owner aborts a transaction that is not committed."""
+        """Release the partition. Its next owner aborts a transaction that is not committed."""
         self._producer.close(timeout=1)
 
 

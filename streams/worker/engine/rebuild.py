@@ -41,15 +41,15 @@ log = logging.getLogger(__name__)
 class Restored:
     """A rebuilt partition.
 
-    ``watched``: its areas, with the settings and calibrations in use.
-    ``coming``: calibrations that hold from the next boundary on.
+    ``watched``: the partition's areas, with the settings and calibrations in use.
+    ``coming``: calibrations to use from the next boundary on.
     ``last``: each area's last scan record, if it has one.
-    ``own``, ``is_changed``: the partition's own record, and whether it says more than the one on record.
+    ``own``, ``is_changed``: the partition record, and whether it must be written because it has changed.
     ``unwritten``: areas whose settings the topic ``settings`` lacks.
     ``changed``: areas whose last scan record names other settings.
     ``read_from``: the offset from which the partition is read.
     ``missed``: the number of records before it that retention removed unread.
-    ``early``: the responses that came between incidents that are copies and are not yet on record.
+    ``early``: the responses that came between copied incidents and are not yet on record.
     """
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def start_offsets(
 ) -> dict[int, int]:
     """Return the offset of ``incidents`` from which each partition in ``committed`` must be read; waits for Kafka.
 
-    The group's committed offset counts only where scan records of a former version do not say it. ``stopping`` ends
+    The group's committed offset counts only if scan records of an earlier version lack that offset. ``stopping`` ends
     the wait, and is set in the end.
 
     Raises:
@@ -108,12 +108,12 @@ def rebuild(
     max_record_bytes: int,
     broker: Broker = KAFKA,
 ) -> Restored:
-    """The areas of one partition as their last scan records left them.
+    """Rebuild the areas of one partition as their last scan records left them.
 
     Raises:
-        RebuildError: the log cannot be read, or lacks what is on record, or the scan records were lost.
+        RebuildError: The log cannot be read or lacks recorded offsets, or the scan records were lost.
         Cancelled: ``cancelled`` was set meanwhile.
-        KafkaError: Kafka cannot be reached, refuses, or gave no record for a long time.
+        KafkaError: Kafka cannot be reached, refuses, or delivered no record for a long time.
     """
     started = time.perf_counter()
     here = {name: area for name, area in areas.items() if partition_of(name.encode(), kafka.partitions) == partition}
@@ -193,8 +193,8 @@ def as_calibrated(
 ) -> tuple[Area, CalibrationFile | None]:
     """Return an area as its last scan record left it, and the calibration to use from its next boundary on, if any.
 
-    For an area that is calibrated every night, the later of the configured and the recorded calibration holds, if it
-    fits; one that no scan record has named yet is still to come.
+    For an area that is calibrated every night, the later one of the configured and the recorded calibration is used, if
+    it fits. A calibration that no scan record names yet is used from the next boundary on.
     """
     if area.nightly is None:
         return area, None
@@ -224,7 +224,7 @@ def _is_later(made: CalibrationFile, known: CalibrationFile | None) -> bool:
 
 
 def _span(incidents: TopicPartition, first: int, last: Mapping[str, ScanRecord]) -> tuple[int, int]:
-    """The offsets that any area needs, of those that the log still has: the first, and the one after the last."""
+    """Return the offsets that the areas need and the log still has: the first, and the one after the last."""
     start = min(record.lowest_offset for record in last.values())
     end = max(record.next_offset for record in last.values())
     if first > start:
@@ -268,7 +268,7 @@ def _refill(
         broker.read(kafka, incidents, *span, take, cancelled)
     except aiokafka.errors.KafkaError as error:
         if is_passing(error):
-            raise StalledError(f"{where}: cannot be read at present ({error})") from error
+            raise StalledError(f"{where}: cannot be read at the moment ({error})") from error
         raise RebuildError(f"{where}: cannot be read ({error})") from error
     except asyncio.CancelledError as error:
         raise StalledError(f"{where}: the client has ended its own reading") from error

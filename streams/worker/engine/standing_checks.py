@@ -1,4 +1,4 @@
-"""The checks before a partition is taken over: that its topics are those, and hold what, its own record says."""
+"""The checks before a partition is taken over: whether its topics fit the partition record."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from streams.configuration.kafka import KafkaSettings, Topic
 from streams.messages.scan import PartitionRecord
 
 INPUTS: tuple[Topic, ...] = ("incidents", "responses")
-"""The topics whose identity is on record: what was read of a former topic says nothing about a new one."""
+"""The topics whose identity is recorded, because positions in an earlier topic mean nothing in a new one."""
 ANOTHER = "is not the topic that was read before"
-"""What is wrong with a topic whose identity is not the one on record."""
+"""The fault of a topic whose identity is not the recorded one."""
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class RebuildError(Exception):
 
 
 def created_again(topic: str, partition: int, problem: str) -> str:
-    """Return the line for a topic that is not the one that was read or written before."""
+    """Return the line for a topic that was created again since it was read or written."""
     return f"{topic}, partition {partition}: {problem}; the topic was created again. {ADVICE}"
 
 
@@ -42,12 +42,12 @@ def checked(
     cancelled: threading.Event,
     broker: Broker,
 ) -> PartitionRecord:
-    """Return a partition's own record, brought up to date with what its topics hold.
+    """Return the partition record, brought up to date with the contents of the topics.
 
     Raises:
         RebuildError: The scan records were lost, or a topic was created again.
         Cancelled: ``cancelled`` was set meanwhile.
-        StalledError: Kafka gave no record for a long time.
+        StalledError: Kafka delivered no record for a long time.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     own = standing.own
@@ -76,7 +76,7 @@ def is_another(recorded: str, present: str) -> bool:
 def _trace_of_past(
     kafka: KafkaSettings, consumer: Reader, partition: int, cancelled: threading.Event, broker: Broker
 ) -> str | None:
-    """Return what shows that a partition without scan records had some; None if it is new."""
+    """Return the evidence that a partition without scan records once had some; None if the partition is new."""
     incidents, alerts = (TopicPartition(kafka.topic(topic), partition) for topic in ("incidents", "alerts"))
     with closing(broker.reader(kafka, group_id=kafka.group)) as group:
         if committed := group.committed(incidents):
@@ -91,10 +91,10 @@ def _trace_of_past(
 def _with_alerts(
     consumer: Reader, alerts: TopicPartition, own: PartitionRecord, cancelled: threading.Event
 ) -> PartitionRecord:
-    """Return where the partition stands, and which revisions lack a scan record, all of whose writers have ended."""
+    """Return the partition's position, with the revisions that lack a scan record. All their writers have ended."""
     consumer.assign([alerts])
     first, end = consumer.beginning_offsets([alerts])[alerts], consumer.end_offsets([alerts])[alerts]
-    if own.next_alert is None or end < own.next_alert:  # a former version has written them, or the topic is a new one
+    if own.next_alert is None or end < own.next_alert:  # an earlier version wrote them, or the topic is new
         return structs.replace(own, next_alert=end, torn=())
     found = records_between(consumer, alerts, max(first, own.next_alert), end, cancelled)
     if not (torn := [record.offset for record in found]):
@@ -114,7 +114,7 @@ def first_offset(kafka: KafkaSettings, incidents: TopicPartition, standing: Stan
     """Return the first offset that the log still has.
 
     Raises:
-        RebuildError: The log ends before what is on record.
+        RebuildError: The log ends before recorded offsets.
     """
     with closing(broker.reader(kafka, **UNCOMMITTED)) as consumer:
         first = int(consumer.beginning_offsets([incidents])[incidents])

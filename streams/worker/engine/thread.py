@@ -1,7 +1,7 @@
-"""The one thread that owns every Monitor of a worker: records in, one transaction a step out.
+"""The one thread that owns every Monitor of a worker: it takes records, and makes one transaction per step.
 
-Nothing else touches a Monitor. The worker decides what is read, which partitions are owned and how records are
-acknowledged; it calls the engine through the methods here.
+Nothing else uses a Monitor. The worker decides what is read, which partitions are owned and how records are
+acknowledged, and calls the methods of the engine.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ STEP_S = 0.2
 STEP_RECORDS = 5000
 """Largest number of records in a step."""
 STEP_TICKS = 200
-"""Number of results, of ticks and responses, that wait for a commit at which a step ends."""
+"""Number of waiting results (of ticks and responses) at which a step ends with a commit."""
 IDLE_S = 0.1
-"""Time between two looks for records while idle, in seconds: a wake-up for each would cost more than the record."""
+"""Interval between two checks for records while idle, in seconds: a wake-up for each costs more than the record."""
 ABORTS = 3
-"""Number of aborted transactions of a partition at which the engine fails. A commit between them begins the count
-again, and so does a rebuild that had to wait for Kafka. One that Kafka could not write at the time does not count."""
+"""Number of aborted transactions of a partition at which the engine fails. A commit between them starts the count
+again, and so does a rebuild that had to wait for Kafka. A transaction that Kafka could not write at the time does not
+count."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Running:
 
 @dataclass
 class Aborts:
-    """The transactions of a partition that were aborted in a row, and how many of them count."""
+    """The number of a partition's transactions that were aborted in a row, and how many of them count."""
 
     in_a_row: int = 0
     counting: int = 0
@@ -97,12 +98,12 @@ class Engine:
         self._thread.start()
 
     def wake(self) -> None:
-        """Wake the thread: there is something to do at once."""
+        """Wake the thread, because there is something to do at once."""
         if not self._wake.is_set():
             self._wake.set()
 
     def adopt(self, partition: Partition, inbox: Inbox, has_waited: bool = False) -> None:
-        """Work on a partition that is rebuilt; ``has_waited``: for Kafka, so the aborts before it do not count."""
+        """Work on a rebuilt partition. ``has_waited``: the rebuild waited for Kafka, so earlier aborts do not count."""
         self._command(lambda: self._adopt(partition, inbox, has_waited))
 
     def forget(self, number: int) -> None:
@@ -114,11 +115,11 @@ class Engine:
         self._command(lambda: self._recalibrate(area, calibration))
 
     def respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
-        """Let responses take effect, unless the partition was lost or rebuilt since; then call ``taken``."""
+        """Apply responses and then call ``taken``, unless the partition was lost or rebuilt since then."""
         self._command(lambda: self._respond(partition, responses, taken))
 
     def suspend(self, deadline_s: float) -> None:
-        """Begin no step while partitions move; return when the present one is finished, or at the deadline."""
+        """Begin no step while partitions move. Return when the current step is finished, or at the deadline."""
         self._is_suspended = True
         if self._stepping.acquire(timeout=deadline_s):
             self._stepping.release()
@@ -169,12 +170,12 @@ class Engine:
         )
 
     def time_s(self) -> float:
-        """Return the time that the partitions believe; without one, that of the worker's clock."""
+        """Return the believed time of the partitions; without a partition, the time of the worker's clock."""
         ahead_s = [each.partition.time.worker_ahead_s for each in self._now()]
         return self._clock.now_s() - (median_low(ahead_s) if ahead_s else 0.0)
 
     def usual(self) -> dict[str, Usual]:
-        """Return what is usual in each owned area, as last counted; only for areas that have caught up."""
+        """Return the usual figures of each owned area, as last counted; only for areas that have caught up."""
         areas = [area for each in self._shown() for area in each.partition.areas.items()]
         return {name: area.usual for name, area in areas if area.usual is not None}
 
@@ -209,7 +210,7 @@ class Engine:
             self._failed(error)
 
     def _round(self) -> bool:
-        """One step of each partition; return whether there is more to do at once."""
+        """Do one step of each partition; return whether there is more to do at once."""
         is_busy = False
         for each in self._now():
             with self._stepping:
@@ -220,7 +221,7 @@ class Engine:
         return is_busy
 
     def _begin(self, each: Running) -> bool:
-        """Look at the broker's clock before a record comes, or an hour passes by a wrong clock."""
+        """Read the broker's clock before a record arrives, or before a wrong clock closes an hour."""
         each.is_begun = True
         each.partition.ask()
         self._commit(each)
@@ -298,7 +299,7 @@ class Engine:
         for each in owning:
             each.partition.recalibrate(area, calibration)
         if not owning:
-            log.warning("area %s is not ready; its new calibration is dropped and will be made again", area)
+            log.warning("area %s is not ready; its new calibration is dropped, and another will be made", area)
 
     def _respond(self, partition: Partition, responses: Sequence[ResponseRecord], taken: Callable[[], None]) -> None:
         running = self._running.get(partition.number)
@@ -324,7 +325,7 @@ class Engine:
 
 
 def _feed(area: OwnedArea, clocks: Clocks | None, worker_s: float) -> FeedState:
-    """The feed of an area that has caught up: a wall clock shows a silence before the next tick does."""
+    """Return the feed's state of an area that has caught up. On a wall clock, a silence shows before the next tick."""
     if clocks is not None and clocks.is_wrong:
         return "clock"
     silent_from_s = area.monitor.silent_from_s

@@ -1,4 +1,4 @@
-"""The page states what a fault cost and what was not said in time, and nothing of a fault that cost nothing."""
+"""The page states what a fault cost and what was not reported in time; a fault that cost nothing has no shortcoming."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_a_fault_that_cost_nothing_has_a_line_and_no_shortcoming() -> None:
         (changed(verdict=Verdict(doubled=1)), "1 doubled"),
         (changed(verdict=Verdict(wrong=3)), "3 not as in an undisturbed run"),
         (changed(verdict=Verdict(not_shown=1)), "1 not in Redis as in Kafka"),
-        (changed(verdict=Verdict(not_told=1)), "1 alerts that the on-call tool was not told of"),
+        (changed(verdict=Verdict(not_notified=1)), "1 alerts of which the on-call tool was not notified"),
         (changed(recovered_s=None), "not well again within 4 minutes"),
-        (changed(words=[]), "no word within 60 s"),
-        (changed(words=[Word("log", "in time", 1.0), Word("metric", "late", 61.0)]), "no word within 60 s"),
+        (changed(words=[]), "not reported within 60 s"),
+        (changed(words=[Word("log", "in time", 1.0), Word("metric", "late", 61.0)]), "not reported within 60 s"),
         (Row.failed(FAULT, FULL, "no room"), "not run: no room"),
     ],
 )
@@ -62,5 +62,5 @@ def test_what_falls_short_is_stated(row: Row, why: str) -> None:
     assert f"- broker frozen for 60 s (SIGSTOP): {why}\n" in page([row])
 
 
-def test_a_fault_that_is_over_soon_needs_no_word() -> None:
+def test_a_fault_that_is_over_soon_needs_no_report() -> None:
     assert shortcomings(FAULT, changed(lasted_s=5.0, words=[])) == []

@@ -66,7 +66,7 @@ def test_no_unknown_id_raises(location: str):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ([], "none given"),
+        ([], "cells: missing"),
         ([CELLS[0], "leeds"], "'leeds' is not an H3 cell"),
         (["-1"], "'-1' is not an H3 cell"),
         (["f" * 17], "is not an H3 cell"),
@@ -97,7 +97,7 @@ def test_a_polygon_gives_the_cells_whose_centres_lie_in_it():
 
 def test_a_polygon_smaller_than_a_cell_is_refused():
     ring = [[0.0, 0.0], [1e-7, 0.0], [1e-7, 1e-7], [0.0, 0.0]]
-    with pytest.raises(ValueError, match="none given"):
+    with pytest.raises(ValueError, match="missing"):
         Locations.from_polygon({"type": "Polygon", "coordinates": [ring]}, 5)
 
 
@@ -110,7 +110,7 @@ def test_places_are_ordered_as_bytes_and_keep_their_coordinates():
     assert locations.resolution is None
 
 
-@pytest.mark.parametrize(("ids", "message"), [([], "none given"), (["a", "b", "a"], "given twice")])
+@pytest.mark.parametrize(("ids", "message"), [([], "places: missing"), (["a", "b", "a"], "given twice")])
 def test_invalid_places_are_refused(ids: list[str], message: str):
     with pytest.raises(ValueError, match=message):
         Locations.from_places(ids, [float(n) for n in range(len(ids))], [0.0] * len(ids), 50.0)

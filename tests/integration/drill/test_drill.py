@@ -104,7 +104,7 @@ def test_a_drill_passes_every_station_and_leaves_nothing_open(chain: Chain) -> N
     assert {each.category for each in alerts} == {"disorder", "all"}
     assert len({each.id for each in alerts}) == 4
     running["webhook"].until(
-        lambda: [status for _, status, _ in chain.desk.accepted].count("resolved") == 4, "the ends are told"
+        lambda: [status for _, status, _ in chain.desk.accepted].count("resolved") == 4, "the ends are sent"
     )
     assert sum(record.key == chain.real.encode() for record in chain.site.read("incidents")) == len(real)
     assert running["worker"].stop() == 0
@@ -127,7 +127,7 @@ def test_an_on_call_tool_that_refuses_is_named(chain: Chain) -> None:
     chain.desk.answers = defaultdict(lambda: deque([Answer(400)] * 9))
     code, result, _ = chain.drill("--no-console")
     assert (code, result["stopped_at"]) == (1, "webhook")
-    assert "the on-call tool did not take it" in result["reason"]
+    assert "the on-call tool did not accept the notification" in result["reason"]
 
 
 def test_a_real_area_is_refused(chain: Chain) -> None:

@@ -27,18 +27,18 @@ def is_committed(site: Site, offset: int) -> bool:
         return bool(consumer.committed(at) == offset)
 
 
-def test_an_alert_is_told_within_a_minute_after_the_connections_were_forgotten(tmp_path: Path) -> None:
+def test_an_alert_is_sent_within_a_minute_after_the_connections_were_forgotten(tmp_path: Path) -> None:
     with ProxiedKafka(tmp_path / "kafka") as kafka, Proxy(kafka.behind, kafka.proxied) as link, open_desk() as desk:
         site = Site(tmp_path, kafka.through, "half-open")
         with webhook(site, desk.server_port) as process:
             process.until(process.is_ready, "it reads alerts")
             own_record(site, PartitionRecord(next_alert=1))
             publish(site, event("before"))
-            process.until(lambda: is_committed(site, 1), "the first is told")
+            process.until(lambda: is_committed(site, 1), "the first is sent")
             link.forget()
             own_record(site, PartitionRecord(next_alert=2))
             publish(site, event("after"))
-            process.until(lambda: "after" in desk.asked, "the second is told", SOON_S)
+            process.until(lambda: "after" in desk.asked, "the second is sent", SOON_S)
             process.until(lambda: is_committed(site, 2), "both are done", SOON_S)
             assert process.stop() == 0
         site.close()

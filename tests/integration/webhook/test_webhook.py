@@ -217,7 +217,7 @@ def test_an_end_is_delivered_after_a_restart_and_nothing_is_lost_while_the_desk_
         assert process.stop() == 0
 
 
-def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_is_resolved(new_site: NewSite) -> None:
+def test_what_is_open_when_the_worker_has_caught_up_is_sent_once_and_only_that_is_resolved(new_site: NewSite) -> None:
     site = new_site("leeds")
     with open_desk() as desk:
         with webhook(site, desk.server_port) as process:
@@ -233,17 +233,17 @@ def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_i
             publish(site, event("open", 2, notice="escalated"), ended("over"), delayed=True)
             process.until(lambda: counted(process).get("late_alerts") == 1, "one has ended")
 
-            def told() -> bool:
+            def sent() -> bool:
                 scan(site, 1)  # a worker writes one each second
                 return ("open", "firing", "escalated") in desk.accepted
 
-            process.until(told, "the other is told once the worker has caught up")
+            process.until(sent, "the other is sent once the worker has caught up")
             process.until(lambda: "lag_records" not in counted(process), "nothing waits")
             assert process.stop() == 0
         with webhook(site, desk.server_port) as process:
             process.until(process.is_ready, "it reads alerts")
             publish(site, ended("open", 3))
-            process.until(lambda: ("open", "resolved", "ended") in desk.accepted, "its end is told")
+            process.until(lambda: ("open", "resolved", "ended") in desk.accepted, "its end is sent")
             assert process.stop() == 0
         of_late = [each for each in desk.accepted if each[0] in ("open", "over")]
         assert desk.found_late == ["open"]
@@ -251,13 +251,13 @@ def test_what_is_open_when_the_worker_has_caught_up_is_told_once_and_only_that_i
         assert {each for each in desk.accepted if each[0] == "news"} == {("news", "firing", "opened")}
 
 
-def test_a_revision_is_told_once_a_scan_record_covers_it_and_a_torn_one_never(new_site: NewSite) -> None:
+def test_a_revision_is_sent_once_a_scan_record_covers_it_and_a_torn_one_never(new_site: NewSite) -> None:
     site = new_site("leeds")
     with open_desk() as desk, webhook(site, desk.server_port) as process:
         process.until(process.is_ready, "it reads alerts")
         own_record(site, PartitionRecord(next_alert=1))
         publish(site, event("covered"), event("torn"), event("later"))
-        process.until(lambda: desk.asked and counted(process).get("lag_records") == 2, "one is told, two wait")
+        process.until(lambda: desk.asked and counted(process).get("lag_records") == 2, "one is sent, two wait")
         assert desk.asked == ["covered"]
         own_record(site, PartitionRecord(next_alert=3, torn=((1, 2),)))
         process.until(lambda: "lag_records" not in counted(process), "nothing waits")

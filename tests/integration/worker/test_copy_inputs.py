@@ -129,7 +129,7 @@ def test_a_worker_derives_everything_again_from_copied_inputs(new_site: NewSite,
     assert done.returncode == 0, done.stderr
     assert f"copied {160 * 2} incidents, 2 responses" in done.stdout
     again = copy_inputs(site, prefix, 3)
-    assert again.returncode == 2 and "exists already" in again.stderr
+    assert again.returncode == 2 and "already exists" in again.stderr
     with closing(moved(site, prefix, 3)) as there, WorkerProcess(there, instance="w3") as worker:
         worker.until(lambda: len(there.alerts()) >= alerts.total(), "every revision is there again")
         worker.until(worker.is_ready, "ready")
@@ -160,7 +160,7 @@ def test_an_incident_that_comes_while_other_topics_are_copied_is_noticed(new_sit
             site.produce(rows[-1:])
 
     topic = re.escape(site.kafka.topic("incidents"))
-    with pytest.raises(CopyError, match=f"^{topic}: records came meanwhile"):
+    with pytest.raises(CopyError, match=f"^{topic}: records arrived meanwhile"):
         copy(site.kafka, target, {"leeds"}, site.configuration.longest_window_days, 65_536, step)
     assert len(steps) == len(rows)
     with closing(KafkaConsumer(**consumer_arguments(target))) as consumer:

@@ -90,7 +90,7 @@ def test_a_broker_that_freezes_in_a_transaction_is_waited_for(tmp_path: Path) ->
                     worker.until(lambda: lines("rebuilt in") == 2, "both partitions are rebuilt")
                 worker.until(lambda: "does not answer" in worker.asked("/readyz")[1], "Kafka is missed")
                 worker.until(lambda: lines("transaction aborted, rebuilding"), "it is given up", COMMIT_S + 20)
-                worker.until(lambda: lines("cannot be rebuilt at present"), "the rebuild waits")
+                worker.until(lambda: lines("cannot be rebuilt at the moment"), "the rebuild waits")
                 assert worker.asked("/healthz") == (200, "ok\n")
                 assert worker.asked("/readyz")[0] == 503
                 assert 'hotspots_feed_state{area="leeds",state="kafka_away"} 1.0' in worker.asked("/metrics")[1]
@@ -99,7 +99,7 @@ def test_a_broker_that_freezes_in_a_transaction_is_waited_for(tmp_path: Path) ->
             site.produce(rows[160:])
             worker.until(site.is_covered, "every record is on record", RECOVERY_S)
             worker.until(worker.is_ready, "ready again")
-            assert lines("does not answer") == lines("answers again") == lines("cannot be rebuilt at present") == 1
+            assert lines("does not answer") == lines("answers again") == lines("cannot be rebuilt at the moment") == 1
             assert worker.stop() == DONE
         site.check()
         site.close()

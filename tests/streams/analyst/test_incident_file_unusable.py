@@ -32,7 +32,7 @@ def check(path: Path, content: bytes, message: str) -> None:
         (b"id,occurred_at,longitude\n", "no column latitude (or location)"),
         (b"id,occurred_at,longitude,latitude\na,2024-03-01,-1.5,53.8\n", "no row has a time with an offset"),
         (b"id,occurred_at,longitude,latitude\n\xff\xfe\n", "not UTF-8 text (invalid start byte)"),
-        (b"id,occurred_at,longitude,latitude\n" + b"x" * 140_000, "line 2 is not CSV (field larger than field limit"),
+        (b"id,occurred_at,longitude,latitude\n" + b"x" * 140_000, "line 2: must be CSV (field larger than field limit"),
         (gzip.compress(b"id", mtime=0), "not UTF-8 text"),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_folder_without_a_manifest_is_an_error(folder: Path, content: bytes | 
     (folder / MANIFEST).unlink()
     if content is not None:
         (folder / MANIFEST).write_bytes(content)
-    with pytest.raises(LogError, match=r"manifest\.json: not the manifest of an exported log "):
+    with pytest.raises(LogError, match=r"manifest\.json: must be the manifest of an exported log "):
         ExportedLog(folder)
 
 
@@ -53,7 +53,7 @@ def test_a_missing_file_and_a_bad_line_are_named(folder: Path) -> None:
         file.write(b"{}\n")
     read = log.read("scans")
     assert [next(read) for _ in RECORDS] == RECORDS
-    with pytest.raises(LogError, match=r"scans\.jsonl: line 4 is not a record "):
+    with pytest.raises(LogError, match=r"scans\.jsonl: line 4: must be a record in JSON "):
         next(read)
     (folder / "alerts.jsonl").unlink()
     with pytest.raises(LogError, match=r"alerts\.jsonl: No such file"):

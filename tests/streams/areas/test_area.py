@@ -80,7 +80,7 @@ def test_a_calibration_whose_id_does_not_fit_its_content_is_refused() -> None:
     configuration, made = (value for _, value in area.written_in_full())
     known = msgspec.json.decode(made, type=WrittenCalibration)
     other = msgspec.structs.replace(known, calibration=msgspec.structs.replace(known.calibration, id="f" * 64))
-    with pytest.raises(ValueError, match="its id does not fit its content"):
+    with pytest.raises(ValueError, match="its id must be the hash of its content"):
         Area.from_written(configuration, msgspec.json.encode(other))
     with pytest.raises(ValueError, match="truncated"):
         Area.from_written(b"{", None)

@@ -65,7 +65,7 @@ class TestLocations:
             ("id,longitude,latitude\na,1\n", "line 2, latitude = None: must be a number"),
             ("id,longitude,latitude\n,1,2\n", "line 2, id: missing"),
             ("id,longitude,latitude\na,1,1\na,2,2\n", "an id is given twice"),
-            ("id,longitude,latitude\n", "none given"),
+            ("id,longitude,latitude\n", "places: missing"),
         ],
     )
     def test_a_fault_in_the_places_is_one_line(self, tmp_path: Path, text: str, problem: str) -> None:

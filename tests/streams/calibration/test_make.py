@@ -152,7 +152,7 @@ def test_one_of_other_locations_or_changed_by_hand_is_refused(folder: Path) -> N
     content = json.loads((folder / "calibration.json").read_text())
     content["calibration"]["scores"]["alert"] += 0.5
     (folder / "changed.json").write_text(json.dumps(content))
-    with pytest.raises(CalibrationError, match="its id does not fit its content"):
+    with pytest.raises(CalibrationError, match="its id must be the hash of its content"):
         read(folder / "changed.json", Area.of("leeds", settings, Locations.from_cells(cells)))
     (folder / "none.json").write_text("{}")
     refused = hotspots(
@@ -176,7 +176,7 @@ def test_what_cannot_be_calibrated_says_why(folder: Path) -> None:
         (("--budget", "two a week"), "must be such as '2 per week'"),
         (("--budget", "0 per week"), "must be above 0"),
         (("--to", "2024-01-29"), "near repeats need at least 8"),
-        (("--to", "2023-01-29"), "at least a week is needed"),
+        (("--to", "2023-01-29"), "must be at least 7 days"),
     ):
         refused = hotspots(*arguments, *more)
         assert refused.exit_code == 2, refused.output

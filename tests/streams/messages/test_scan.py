@@ -70,7 +70,7 @@ def test_a_scan_record_is_read_back_whole(closed: ClosedTick) -> None:
 def test_a_scan_record_without_its_place_in_the_log_is_none() -> None:
     """A byte of the topic's name has changed: it must not be found missing only when it is needed."""
     value = encode(scan_record("leeds", IDS, TICKS[0], None, []))
-    with pytest.raises(msgspec.ValidationError, match="next_offsets: lacks incidents"):
+    with pytest.raises(msgspec.ValidationError, match="next_offsets: must have incidents"):
         decode_scan(value.replace(b'"incidents"', b'"hncidents"'))
 
 

@@ -48,9 +48,9 @@ from streams.messages.response import ResponseMessage, decode_response
 from streams.messages.usual import Usual
 from streams.redis_copy.contents import RedisCopy
 from streams.webhook.client import UndeliverableError, WebhookClient, retry_after_s
+from streams.webhook.known_alerts import KnownAlerts
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.notification import notification
-from streams.webhook.told import Told
 from tests.streams.area_log.recorded import calibration, town
 from tests.streams.console.site import configured
 from tests.streams.messages.alert_events import ended, event
@@ -65,7 +65,7 @@ TOWN = town()
 
 @settings(max_examples=600)
 @given(EVENTS, st.one_of(st.none(), st.just(PROVENANCE), mutated(PROVENANCE)))
-def test_what_is_read_as_an_alert_can_be_told_shown_and_explained(value: bytes, provenance: bytes | None) -> None:
+def test_what_is_read_as_an_alert_can_be_sent_shown_and_explained(value: bytes, provenance: bytes | None) -> None:
     with suppress(msgspec.DecodeError):
         feature = read_alert(value).data
         is_delayed(provenance)
@@ -357,8 +357,8 @@ def test_nothing_that_a_tool_sends_ends_the_webhook(status: int, headers: list[t
 
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"told [0-9]{0,20} ([0-9a-f]{16},){0,3}")))
 def test_any_metadata_of_an_offset_is_read(metadata: str) -> None:
-    told = Told.read(metadata, NOW.timestamp())
-    assert Told.read(told.metadata, 0).metadata == told.metadata
+    known = KnownAlerts.read(metadata, NOW.timestamp())
+    assert KnownAlerts.read(known.metadata, 0).metadata == known.metadata
 
 
 BODIES = {

@@ -1,4 +1,4 @@
-"""Alerts found late, without a server: told once the worker has caught up, across restarts, and ended only then."""
+"""Alerts found late, without a server: sent once the worker has caught up, across restarts, and ended only then."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WebhookSettings
 from streams.messages.alert import PROVENANCE_HEADER, Provenance
 from streams.webhook.client import UndeliverableError
+from streams.webhook.known_alerts import MAX_KNOWN, KnownAlerts
 from streams.webhook.late import ScanReader
 from streams.webhook.metrics import WebhookMetrics
 from streams.webhook.sink import WebhookSink
-from streams.webhook.told import MAX_TOLD, Told
 from tests.streams.brokers.kept_log import kept
 from tests.streams.messages.alert_events import OPENED_S, ended, event
 
@@ -43,7 +43,7 @@ class Desk:
 
     def __init__(self, *rows: Row) -> None:
         self.rows = list(rows)
-        self.committed: tuple[int, str] = (0, Told().metadata)
+        self.committed: tuple[int, str] = (0, KnownAlerts().metadata)
         self.posted: list[tuple[str, str, bool]] = []  # name, status, found late
         self.refuses = False
         self._position = 0
@@ -95,7 +95,7 @@ class Session:
         self.sink._delivery = self.sink._delivery_by(desk)
         self.sink._is_settled = True
         offset, metadata = desk.committed
-        self.sink._told = {HERE: Told.read(metadata, 2_000_000_000)}
+        self.sink._known = {HERE: KnownAlerts.read(metadata, 2_000_000_000)}
         self.current: dict[str, int] = {}
         self.sink._scans = SimpleNamespace(read=self._read, current=self.current)  # type: ignore[assignment]
         desk._position = offset
@@ -112,7 +112,7 @@ class Session:
             self.desk._position = offset + 1
         if caught_up:
             self.current["leeds"] = OPENED_S + 60 * self.desk._position
-        await self.sink._tell_late(self.desk)
+        await self.sink._deliver_late(self.desk)
         while self.sink._in_flight:
             self.sink._in_flight.check()
             await asyncio.sleep(0)
@@ -123,7 +123,7 @@ LATE, NEWS = True, False
 OPENED, RISEN, ENDED = (event("a", tier="alert"), LATE), (event("a", 2, notice="escalated"), LATE), ended("a", 3)
 
 
-def test_what_is_open_when_the_worker_has_caught_up_is_told_once() -> None:
+def test_what_is_open_when_the_worker_has_caught_up_is_sent_once() -> None:
     desk = Desk(OPENED, RISEN)
 
     async def run(session: Session) -> None:
@@ -140,7 +140,7 @@ def test_what_is_open_when_the_worker_has_caught_up_is_told_once() -> None:
     desk.session(run)
 
 
-def test_what_has_ended_by_then_is_not_told_at_all() -> None:
+def test_what_has_ended_by_then_is_not_sent_at_all() -> None:
     desk = Desk(OPENED, (ENDED, LATE))
 
     async def run(session: Session) -> None:
@@ -148,13 +148,13 @@ def test_what_has_ended_by_then_is_not_told_at_all() -> None:
         await session.go_on(upto=1, caught_up=True)  # its end is in the topic already, and not read yet
         assert desk.posted == []
         await session.go_on()
-        assert (desk.posted, desk.committed) == ([], (2, Told().metadata))
+        assert (desk.posted, desk.committed) == ([], (2, KnownAlerts().metadata))
 
     desk.session(run)
 
 
 @pytest.mark.parametrize("is_late", [LATE, NEWS])
-def test_an_end_of_what_was_never_told_is_not_told(is_late: bool) -> None:
+def test_an_end_of_what_was_never_sent_is_not_sent(is_late: bool) -> None:
     desk = Desk((ENDED, is_late), (event("b"), NEWS))
 
     async def run(session: Session) -> None:
@@ -164,7 +164,7 @@ def test_an_end_of_what_was_never_told_is_not_told(is_late: bool) -> None:
     desk.session(run)
 
 
-def test_a_refused_alert_counts_as_not_told() -> None:
+def test_a_refused_alert_counts_as_unknown() -> None:
     desk = Desk((event("a"), NEWS))
 
     async def run(session: Session) -> None:
@@ -178,7 +178,7 @@ def test_a_refused_alert_counts_as_not_told() -> None:
     desk.session(run)
 
 
-def test_a_restart_forgets_neither_what_waits_nor_what_was_told() -> None:
+def test_a_restart_forgets_neither_what_waits_nor_what_was_sent() -> None:
     desk = Desk(OPENED, (event("b"), NEWS))
 
     async def before(session: Session) -> None:
@@ -197,7 +197,7 @@ def test_a_restart_forgets_neither_what_waits_nor_what_was_told() -> None:
 
     for session in (before, after, last):
         desk.session(session)
-    assert desk.committed[1] == Told().metadata
+    assert desk.committed[1] == KnownAlerts().metadata
 
 
 def test_a_notice_on_time_tells_a_late_alert() -> None:
@@ -211,7 +211,7 @@ def test_a_notice_on_time_tells_a_late_alert() -> None:
     desk.session(run)
 
 
-def test_a_group_of_a_version_without_the_list_ends_what_it_may_have_told() -> None:
+def test_a_group_of_a_version_without_the_list_ends_what_it_may_have_sent() -> None:
     desk = Desk((ENDED, NEWS))
     desk.committed = (0, "")
 
@@ -223,20 +223,20 @@ def test_a_group_of_a_version_without_the_list_ends_what_it_may_have_told() -> N
 
 
 def test_an_offset_that_another_program_has_set_is_known() -> None:
-    assert Told.is_kept(Told().metadata) and Told.is_kept(Told(5, ("0" * 16,)).metadata)
-    assert not any(map(Told.is_kept, ("", "told", "told 5", "mirrored")))
+    assert KnownAlerts.is_kept(KnownAlerts().metadata) and KnownAlerts.is_kept(KnownAlerts(5, ("0" * 16,)).metadata)
+    assert not any(map(KnownAlerts.is_kept, ("", "told", "told 5", "mirrored")))
 
 
-def test_the_list_of_what_was_told_fits_into_the_metadata() -> None:
-    desk = Desk(*((event(f"{number}"), NEWS) for number in range(2 * MAX_TOLD)))
+def test_the_list_of_what_was_sent_fits_into_the_metadata() -> None:
+    desk = Desk(*((event(f"{number}"), NEWS) for number in range(2 * MAX_KNOWN)))
 
     async def run(session: Session) -> None:
         await session.go_on()
-        desk.rows += [(ended(f"{number}"), NEWS) for number in range(2 * MAX_TOLD)]
+        desk.rows += [(ended(f"{number}"), NEWS) for number in range(2 * MAX_KNOWN)]
         await session.go_on()
 
     desk.session(run)
-    assert len(desk.posted) == 4 * MAX_TOLD
+    assert len(desk.posted) == 4 * MAX_KNOWN
     assert len(desk.committed[1].encode()) <= 4096
 
 
@@ -259,7 +259,7 @@ class Moving:
         """As the coverage does: it takes long enough for a rebalance."""
         if partition == HERE.partition:
             self.sink._unsettle()
-            self.sink._told = {HERE: Told(), THERE: Told()} if self.keeps else {HERE: Told()}
+            self.sink._known = {HERE: KnownAlerts(), THERE: KnownAlerts()} if self.keeps else {HERE: KnownAlerts()}
             self.sink._is_settled = True
         return True
 
@@ -270,7 +270,7 @@ def test_what_was_read_before_partitions_moved_is_read_again(keeps: bool) -> Non
         moving: Any = Moving(session.sink, keeps)
         session.sink._coverage = moving
         session.sink._ask = _nothing  # type: ignore[assignment, method-assign]
-        session.sink._tell_late = session.sink._commit = _nothing  # type: ignore[assignment, method-assign]
+        session.sink._deliver_late = session.sink._commit = _nothing  # type: ignore[assignment, method-assign]
         await session.sink._round(moving)
         assert len(session.sink._in_flight) == 0
 

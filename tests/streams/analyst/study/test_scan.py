@@ -245,7 +245,7 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ),
         (
             {"cases": "location_id,date\nz,2025-01-01\n"},
-            "cases.csv: line 2: location_id 'z': is not one of the locations",
+            "cases.csv: line 2: location_id 'z': must be one of the locations",
         ),
         (
             {"cases": "location_id,date\na,1st\n"},
@@ -253,16 +253,16 @@ def test_p_values_are_uniform_when_nothing_is_there(tmp_path: Path, model: str) 
         ),
         ({"cases": "location_id,date,count\na,2025-01-01,-1\n"}, "cases.csv: line 2: count = '-1': must be a whole"),
         ({"cases": "location_id,date\na\n"}, "cases.csv: line 2: 1 fields; must be 2, as in line 1"),
-        ({"cases": 'location_id,date\n"a'}, "cases.csv: line 2: is not CSV (unexpected end of data)"),
-        ({"cases": "location_id,date\na,2020-01-01\n"}, "cases.csv: no case lies within the study"),
+        ({"cases": 'location_id,date\n"a'}, "cases.csv: line 2: must be CSV (unexpected end of data)"),
+        ({"cases": "location_id,date\na,2020-01-01\n"}, "cases.csv: has no case within the study"),
         ({"places": "location_id,x_km\na,1\n"}, "places.csv: line 1: needs the columns latitude and longitude, x_km"),
         ({"places": "location_id,x,y\na,1,nan\n"}, "places.csv: line 2: y = 'nan': must be a number"),
-        ({"places": "location_id,x,y\na,1,1\na,2,2\n"}, "places.csv: line 3: location_id 'a': given before at another"),
+        ({"places": "location_id,x,y\na,1,1\na,2,2\n"}, "places.csv: line 3: location_id 'a': an earlier line"),
         (
             {"places": "location_id,longitude,latitude\na,1,91\n"},
             "places.csv: line 2: longitude, latitude = (1.0, 91.0)",
         ),
-        ({"places": "location_id,x,y\n"}, "places.csv: holds no location"),
+        ({"places": "location_id,x,y\n"}, "places.csv: has no rows; must have at least one location"),
         ({"model": "poisson"}, "--population: missing; the Poisson model needs it"),
         (
             {"model": "poisson", "population": "location_id\na\n"},

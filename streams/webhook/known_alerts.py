@@ -6,16 +6,17 @@ import re
 
 from streams.messages.alert import AlertProperties
 
-MAX_TOLD = 200
-"""Largest number of alerts of a partition that are kept by id: Kafka allows 4096 bytes."""
+MAX_KNOWN = 200
+"""Largest number of alerts of a partition that are kept by id: Kafka allows 4096 bytes of metadata."""
 
+# "told" is part of the format: groups have committed it.
 _METADATA = re.compile(r"told (\d{1,12}) ((?:[0-9a-f]{16},)*)")
 
 
-class Told:
-    """The open alerts of one partition whose firing the tool has, by fingerprint.
+class KnownAlerts:
+    """The open alerts of one partition of which the tool was notified, by fingerprint.
 
-    Alerts opened before ``since_s`` count as told: a version before this one kept no list, or the list was too long.
+    Alerts opened before ``since_s`` count as known: an earlier version kept no list, or the list was too long.
     """
 
     def __init__(self, since_s: int = 0, known: tuple[str, ...] = ()) -> None:
@@ -23,14 +24,14 @@ class Told:
         self._known = dict.fromkeys(known)
 
     @classmethod
-    def read(cls, metadata: str, now_s: float) -> Told:
-        """Return what :attr:`metadata` holds; of other text, that all alerts so far count as told."""
+    def read(cls, metadata: str, now_s: float) -> KnownAlerts:
+        """Return what :attr:`metadata` holds; for any other text, all alerts so far count as known."""
         found = _METADATA.fullmatch(metadata)
         return cls(int(found[1]), tuple(found[2].split(",")[:-1])) if found else cls(int(now_s))
 
     @staticmethod
     def is_kept(metadata: str) -> bool:
-        """Return whether :attr:`metadata` was committed, or another text, or none."""
+        """Return whether a committed text is one that :attr:`metadata` gave; False for any other text, and for none."""
         return bool(_METADATA.fullmatch(metadata))
 
     @property
@@ -45,7 +46,7 @@ class Told:
     def add(self, alert: AlertProperties, now_s: float) -> None:
         """Note that the tool knows the alert."""
         self._known[alert.id[:16]] = None
-        if len(self._known) > MAX_TOLD:
+        if len(self._known) > MAX_KNOWN:
             self._since_s = int(now_s)
             self._known.clear()
 
