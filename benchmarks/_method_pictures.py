@@ -19,7 +19,7 @@ from detectors.alerts.alert import Alert
 from detectors.area.locations import Locations
 from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.area.strata import BUCKET_S
-from detectors.clusters.scorer import RecentCases
+from detectors.clusters.recent_cases import RecentCases
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.models.expected import Expected
 from detectors.models.nulls import PermutationNull

@@ -23,9 +23,9 @@ from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.calibration.result import Calibration
+from detectors.clusters.bayes_scorer import BayesScorer, RatesMark
 from detectors.clusters.cluster import Figures
-from detectors.clusters.recent_cases import RecentCases
-from detectors.clusters.scorer import Scorer
+from detectors.clusters.scorer import NullMaximum, Scorer
 from detectors.results import Checkpoint, ClosedTick, ResponseResult
 from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import Entry, Refusal, TickMark
@@ -57,6 +57,7 @@ class Monitor:
         calibration: Calibration | None = None,
         *,
         intake: Intake | None = None,
+        scorer: BayesScorer | None = None,
         checkpoint: Checkpoint | None = None,
         is_reconfigured: bool = False,
     ) -> None:
@@ -69,9 +70,13 @@ class Monitor:
         self._calibration = calibration
         self._coming: Calibration | None = None
         state = checkpoint.tracker if checkpoint else None
-        self._tracker = Tracker(area, settings, state, is_reconfigured, calibration)
         nulls = checkpoint.nulls if checkpoint and not is_reconfigured else {}
-        self._scorer = Scorer(locations, self.near, settings, nulls, calibration)
+        self._scorer: Scorer | BayesScorer
+        if settings.is_bayesian:
+            self._scorer = scorer or BayesScorer(locations, self.near, settings, calibration)
+        else:
+            self._scorer = Scorer(locations, self.near, settings, nulls, calibration)
+        self._tracker = Tracker(area, settings, state, is_reconfigured, self._scorer.chance)
         self._open_s: int | None = None
         self._last = checkpoint
         self.silent_from_s = self._silent_from(checkpoint.heard_s) if checkpoint else None
@@ -189,7 +194,7 @@ class Monitor:
                 change = self._tracker.respond(response, self._last.closed_s)
             except NoSuchAlert:
                 refusal = NO_SUCH_ALERT
-        self._last = msgspec.structs.replace(self._last, tracker=self._tracker.state, nulls=dict(self._scorer.nulls))
+        self._last = msgspec.structs.replace(self._last, tracker=self._tracker.state, nulls=self._nulls)
         return ResponseResult(
             changes=(change,) if change else (),
             is_silent=self._is_silent(self._last.closed_s),
@@ -210,7 +215,7 @@ class Monitor:
     def _use(self, calibration: Calibration) -> None:
         self._calibration, self._coming = calibration, None
         self._tracker.use(calibration)
-        self._scorer = Scorer(self.locations, self.near, self.settings, self._scorer.nulls, calibration)
+        self._scorer = self._scorer.with_calibration(calibration)
 
     # Closing a tick
 
@@ -281,13 +286,18 @@ class Monitor:
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
-        recent = RecentCases.of(self.window, self.settings.durations_h[-1])
+        streams = [each for each in streams if each in self._scorer.streams]
+        if held:
+            if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window.now):
+                self._scorer.renew(self.window, self._mark(tick_s))
+                self._tracker.use(self._scorer.chance)
+            self._scorer.begin(self.window, tick_s)
         delays = None if begins is None else Delays.of(self.window, begins, tick_s + self.settings.tick_s)
         changes: list[Alert] = []
         for stream in streams:
             weakest = self._tracker.weakest_score
             clusters = (
-                self._scorer.clusters(self.window, recent, stream, weakest, touched.get(stream, NO_PLACE), delays)
+                self._scorer.clusters(self.window, stream, weakest, touched.get(stream, NO_PLACE), delays)
                 if held
                 else []
             )
@@ -305,6 +315,9 @@ class Monitor:
         intake = self._intake
         clock_s = tick_s if intake.clock_s is None else intake.clock_s
         lowest_offset, lowest_clock_s = self.window.lowest() or (intake.applied_next, clock_s)
+        bayes = self._scorer.state if isinstance(self._scorer, BayesScorer) else None
+        if bayes is not None and bayes.rates.lowest_offset < lowest_offset:
+            lowest_offset, lowest_clock_s = bayes.rates.lowest_offset, bayes.rates.lowest_clock_s
         # Those of the tick's own records too, needed or not: the tick is repeated from this checkpoint.
         needed_from = min(lowest_offset, self._last.next_offset if self._last else 0)
         return Checkpoint(
@@ -318,6 +331,23 @@ class Monitor:
             scans=self.scans,
             accounts=msgspec.structs.replace(self.accounts),
             tracker=self._tracker.state,
-            nulls=dict(self._scorer.nulls),
+            nulls=self._nulls,
             corrections=intake.corrections.since(needed_from) or msgspec.UNSET,
+            bayes=bayes or msgspec.UNSET,
+        )
+
+    @property
+    def _nulls(self) -> dict[int, NullMaximum]:
+        return {} if isinstance(self._scorer, BayesScorer) else dict(self._scorer.nulls)
+
+    def _mark(self, tick_s: int) -> RatesMark:
+        """Return the present moment, at which the window shows the usual rates."""
+        intake = self._intake
+        clock_s = tick_s if intake.clock_s is None else intake.clock_s
+        lowest_offset, lowest_clock_s = self.window.lowest() or (intake.applied_next, clock_s)
+        return RatesMark(
+            bucket=self.window.now,
+            next_offset=intake.applied_next,
+            lowest_offset=lowest_offset,
+            lowest_clock_s=lowest_clock_s,
         )

@@ -9,6 +9,7 @@ import msgspec
 from detectors.alerts.alert import Alert
 from detectors.alerts.tracking import TrackerState
 from detectors.area.settings import Stream
+from detectors.clusters.bayes_scorer import BayesState
 from detectors.clusters.scorer import NullMaximum
 from detectors.window.admission import Refusal
 from detectors.window.corrections import Correction
@@ -27,6 +28,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``heard_s``: the last tick with a record; None before the first.
     ``nulls``: the replicated null distribution by stream index.
     ``corrections``: corrections of the arrival stamps from ``lowest_offset`` on; absent if all stamps are right.
+    ``bayes``: state of the Bayesian scan; absent without one.
     """
 
     format: Literal[2] = 2
@@ -42,6 +44,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     tracker: TrackerState
     nulls: dict[int, NullMaximum]
     corrections: tuple[Correction, ...] | msgspec.UnsetType = msgspec.UNSET
+    bayes: BayesState | msgspec.UnsetType = msgspec.UNSET
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,14 +33,23 @@ class BayesScanning(Scanning):
         return Neighbourhood.of(self.points)
 
     def clusters(
-        self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
+        self,
+        past: Past,
+        stratum: NDArray[np.int32],
+        margins: Sequence[Margins],  # noqa: ARG002 (the score needs none)
+        score: float,
+        step: int | None = None,  # noqa: ARG002 (all scans are made)
     ) -> list[Clusters]:
         """For each stream return the clusters that reach a score, in every scan from the first full window on."""
         streams = list(past.streams())[:CATEGORIES]
         durations_s = BUCKET_S * np.array(self.settings.durations_h, np.int64)
         prior, longest_s = cluster_prior(self.settings), int(durations_s[-1])
         found: list[list[tuple[Scans, int]]] = [[] for _ in streams]
-        strong = [np.zeros(0, np.int32) for _ in streams]
+        # The first scan looks everywhere, as a Monitor's first one does.
+        begin_s = (self.window - 1) * BUCKET_S
+        first, last = np.searchsorted(past.second, (begin_s - longest_s, begin_s))
+        of_category, location = past.category[first:last], past.location[first:last]
+        strong = [np.unique(location[of_category == category]) for category in range(CATEGORIES)]
         for begin in range(self.window - 1, past.buckets, RENEWAL_H):
             rates = self.rates(past, stratum, begin)
             begin_s, end_s = begin * BUCKET_S, min(begin + RENEWAL_H, past.buckets) * BUCKET_S
@@ -54,9 +63,7 @@ class BayesScanning(Scanning):
                 scans = scan_span(events, span, self.near.rows, usual, level, prior, strong[category])
                 strong[category] = scans.strong
                 found[category].append((scans, int(first)))
-        return [
-            self._joined(past, numbers, scans, durations_s) for numbers, scans in zip(streams, found, strict=True)
-        ]
+        return [self._joined(past, numbers, scans, durations_s) for numbers, scans in zip(streams, found, strict=True)]
 
     def rates(self, past: Past, stratum: NDArray[np.int32], bucket: int) -> Rates:
         """Return the usual rates as the window shows them when a bucket begins."""
@@ -65,7 +72,7 @@ class BayesScanning(Scanning):
         of_bucket = past.bucket[inside]
         cases = np.zeros((CATEGORIES, len(self.points), SCHEMES[self.settings.strata].count), np.int32)
         np.add.at(cases, (past.category[inside], past.location[inside], stratum[of_bucket]), 1)
-        in_bucket = np.bincount(of_bucket - first, minlength=self.window - 1)
+        in_bucket = np.bincount(of_bucket - first, minlength=self.window - 1).astype(np.int32)
         return Rates.of(cases, in_bucket, stratum[first:bucket], self.around)
 
     def _joined(

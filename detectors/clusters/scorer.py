@@ -25,7 +25,7 @@ from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells
 from detectors.scan.significance import Chance, Gumbel, Nominal, Tier
 from detectors.window.completeness import Delays
-from detectors.window.sliding import SlidingWindow
+from detectors.window.sliding import ALL, SlidingWindow
 
 MARGIN = 2.0
 """Difference in score below the tier ``watch`` within which new replications are made, since the last can be old."""
@@ -46,6 +46,8 @@ class Scorer:
     scored by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
 
+    streams = tuple(range(ALL + 1))
+
     def __init__(
         self,
         locations: Locations,
@@ -61,18 +63,26 @@ class Scorer:
         self._rescans = [Rescan(near, settings.min_cases) for _ in STREAMS]
         self._bucket: int | None = None
         self._calibration = calibration
-        self._chance: Chance = calibration or Nominal(settings.tiers)
-        self._fresh_from = self._chance.score_of(Tier.WATCH) - MARGIN
+        self.chance: Chance = calibration or Nominal(settings.tiers)
+        self._fresh_from = self.chance.score_of(Tier.WATCH) - MARGIN
+        self._recent: RecentCases | None = None
 
     def forget(self) -> None:
         """Forget earlier scans, because the window has changed without a scan."""
         for rescan in self._rescans:
             rescan.forget()
 
+    def with_calibration(self, calibration: Calibration) -> Scorer:
+        """Return a scorer that continues from here with another calibration."""
+        return Scorer(self._locations, self._near, self._settings, self.nulls, calibration)
+
+    def begin(self, window: SlidingWindow, _: int) -> None:
+        """Begin the scans of a tick, in a window that does not change meanwhile. They end with the current bucket."""
+        self._recent = RecentCases.of(window, self._settings.durations_h[-1])
+
     def clusters(
         self,
         window: SlidingWindow,
-        recent: RecentCases,
         stream: int,
         weakest_score: float,
         touched: NDArray[np.int64],
@@ -84,7 +94,9 @@ class Scorer:
         ``delays``: the reporting delays from which completeness is learnt.
         """
         rescan = self._rescans[stream]
-        cases = recent.of_stream(stream)
+        if self._recent is None:
+            return []
+        cases = self._recent.of_stream(stream)
         if len(cases.row) < self._settings.min_cases:
             rescan.forget()
             return []
@@ -131,7 +143,7 @@ class Scorer:
             start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
             score=score,
             trigger_score=trigger_score,
-            interval_days=self._chance.interval_days(score),
+            interval_days=self.chance.interval_days(score),
             delays=delays,
         )
 

@@ -285,7 +285,7 @@ def scan_span(
     counts, nothing = np.zeros((locations, durations), np.int32), np.zeros((0, durations), np.int32)
     oldest, every_oldest = np.zeros(durations, np.int64), np.zeros(durations, np.int64)
     scratch = Scratch(np.zeros((locations, durations)), np.full(locations, -1, np.int64))
-    came = np.searchsorted(second, span.begin_s)
+    came = int(np.searchsorted(second, span.begin_s))
     for event in range(came):
         counts[location[event]] += 1
     every_came = 0
@@ -309,18 +309,17 @@ def scan_span(
         _forget(second, oldest, came, now_s, span.durations_s, location, counts)
         _forget(every_second, every_oldest, every_came, now_s, span.durations_s, location, nothing)
         anchors = _with(strong, touched)
-        if len(anchors) == 0:
-            continue
-        hours = hours_within(now_s, span.durations_s, 0, span.stratum, strata)
-        hours = at_level(hours, every_came - every_oldest, came - oldest, level)
-        scored, windows = scores_at(anchors, rows, counts, usual, hours, prior, scratch, scan)
-        is_strong = scored >= span.lowest
-        strong = anchors[is_strong]
-        while found + len(strong) > len(score):
-            score, window = np.concatenate((score, score)), np.concatenate((window, window))
-        score[found : found + len(strong)] = scored[is_strong]
-        window[found : found + len(strong)] = windows[is_strong]
-        found += len(strong)
+        if len(anchors) > 0:
+            hours = hours_within(now_s, span.durations_s, 0, span.stratum, strata)
+            hours = at_level(hours, every_came - every_oldest, came - oldest, level)
+            scored, windows = scores_at(anchors, rows, counts, usual, hours, prior, scratch, scan)
+            is_strong = scored >= span.lowest
+            strong = anchors[is_strong]
+            while found + len(strong) > len(score):
+                score, window = np.concatenate((score, score)), np.concatenate((window, window))
+            score[found : found + len(strong)] = scored[is_strong]
+            window[found : found + len(strong)] = windows[is_strong]
+            found += len(strong)
         tick_s[scan], had[scan] = now_s, came
         scan += 1
         first[scan] = found

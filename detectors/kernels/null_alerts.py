@@ -41,8 +41,8 @@ class Windows(NamedTuple):
     """
 
     had: Counts
-    bucket: Counts
-    duration: Counts
+    end: Counts | Offsets
+    duration: Counts | Offsets
     centre: Counts
     size: Counts
 
@@ -149,8 +149,8 @@ def reported_windows(first: Offsets, centre: Counts, llr: Floats, size: Counts, 
 
 
 @compiled
-def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -> tuple[Offsets, Counts]:
-    """Return the events in each window, as (begins, member), from the bucket and location of each event, (events,)."""
+def members_of(time: Counts | Offsets, location: Counts, windows: Windows, rows: Rows) -> tuple[Offsets, Counts]:
+    """Return the events in each window, as (begins, member), from the time and location of each event, (events,)."""
     zone_of = np.full(len(rows.start) - 1, -1, np.int64)
     begins = np.zeros(len(windows.centre) + 1, np.int64)
     member = np.empty(max(1024, 8 * len(windows.centre)), np.int32)
@@ -159,8 +159,8 @@ def members_of(bucket: Counts, location: Counts, windows: Windows, rows: Rows) -
         first = rows.start[windows.centre[which]]
         for position in range(first, first + windows.size[which]):
             zone_of[rows.neighbour[position]] = which
-        event, before = windows.had[which] - 1, windows.bucket[which] - windows.duration[which]
-        while event >= 0 and bucket[event] > before:
+        event, before = windows.had[which] - 1, windows.end[which] - windows.duration[which]
+        while event >= 0 and time[event] > before:
             if zone_of[location[event]] == which:
                 if number == len(member):
                     member = np.concatenate((member, member))

@@ -18,7 +18,7 @@ RISK = (2.0, 4.0, 8.0, 16.0, 40.0)
 
 
 def cluster_prior(settings: AreaSettings) -> Prior:
-    """Return the prior for an area's durations and largest radius. A duration stands for the ages since the next one."""
+    """Return the prior for an area's durations and largest radius. A duration covers the ages above the one before."""
     ends = np.array(settings.durations_h, np.float64)
     begins = np.concatenate(([0.0], ends[:-1]))
     return Prior(

@@ -30,6 +30,8 @@ RENEWAL_H = 168
 """Time after which the rates are renewed, in hours."""
 LEVEL_CASES = 10.0
 """Number of cases at which the observed and the usual level of an area count the same."""
+DIGITS = 9
+"""Decimal digits of weights, so that every machine has the same."""
 HOUR_CASES = 20.0
 """Number of cases of a category at which its own shares of the strata and those of all categories count the same."""
 
@@ -50,7 +52,7 @@ class Neighbourhood:
         pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
         others = pairs.row != pairs.col
         row, col = pairs.row[others], pairs.col[others]
-        close = np.exp(-0.5 * (pairs.data[others] / SMOOTHING_M) ** 2)
+        close = np.round(np.exp(-0.5 * (pairs.data[others] / SMOOTHING_M) ** 2), DIGITS)
         total = np.bincount(row, weights=close, minlength=len(points))
         weight = csr_array((close / total[row], (row, col)), shape=(len(points), len(points)))
         return cls(weight, total == 0)
@@ -76,7 +78,7 @@ class Rates:
     place: _Floats
 
     def usual(self, category: int) -> Usual:
-        """Return the usual rates of a category. Half of the prior weight follows the cases, half is the same anywhere."""
+        """Return the usual rates of a category. Half of the prior weight follows the cases, half is even."""
         return Usual(self.rate[category], self.shape[category], self.place + 1 / len(self.place))
 
     def level(self, category: int) -> Level:
@@ -143,7 +145,7 @@ def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
         each = gammaln(shape + cases) - gammaln(shape) + shape * np.log(shape / (shape + likely))
         return float(-(each + cases * np.log(likely / (shape + likely))).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
+    return _rounded(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
 
 
 def _concentration(cases: _Floats, prior: _Floats) -> float:
@@ -158,4 +160,9 @@ def _concentration(cases: _Floats, prior: _Floats) -> float:
         each = (gammaln(expected + own) - gammaln(expected)).sum(axis=1)
         return float(-(each + gammaln(strength) - gammaln(strength + number)).sum())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-2, 8), method="bounded").x))
+    return _rounded(np.exp(minimize_scalar(loss, bounds=(-2, 8), method="bounded").x))
+
+
+def _rounded(value: float) -> float:
+    """Return a fitted number with three digits, so that every machine finds the same."""
+    return float(f"{value:.3g}")

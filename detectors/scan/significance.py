@@ -84,6 +84,11 @@ def tier_of(interval_days: float, tiers: TierSettings) -> Tier | None:
     return reached
 
 
+ODDS_A_DAY = 270.0
+"""Days times incidents a day between alerts that reach a Bayesian score of 0 by chance, as a mean of three simulated
+cities (157 to 441)."""
+
+
 class Chance(Protocol):
     """How rare scores are, and the score at which each tier begins."""
 
@@ -113,3 +118,28 @@ class Nominal(msgspec.Struct, frozen=True):
     def interval_days(self, score: float) -> float:
         """See :class:`Chance`."""
         return recurrence_interval_days(score)
+
+
+class NominalOdds(msgspec.Struct, frozen=True):
+    """Intervals and tiers of the Bayesian scan without a calibration.
+
+    The score is the logarithm of posterior odds, so chance reaches it in proportion to its negative exponential and to
+    the number of incidents. How often exactly, only a calibration tells.
+
+    ``a_day``: usual incidents a day.
+    """
+
+    tiers: TierSettings
+    a_day: float
+
+    def score_of(self, tier: Tier) -> float:
+        """See :class:`Chance`."""
+        return math.log(getattr(self.tiers, tier) * self.a_day / ODDS_A_DAY)
+
+    def tier(self, score: float) -> Tier | None:
+        """See :class:`Chance`."""
+        return tier_of(self.interval_days(score), self.tiers)
+
+    def interval_days(self, score: float) -> float:
+        """See :class:`Chance`."""
+        return ODDS_A_DAY * math.exp(min(score, 700.0)) / self.a_day

@@ -172,7 +172,7 @@ def test_another_configuration_finds_out_anew_what_chance_does() -> None:
     for is_reconfigured in (False, True):
         restoring = Restoring("leeds", wider, LOCATIONS, checkpoint=checkpoint, is_reconfigured=is_reconfigured)
         restored = restoring.monitor()
-        assert (restored._scorer.nulls == checkpoint.nulls) is not is_reconfigured
+        assert (restored._nulls == checkpoint.nulls) is not is_reconfigured
 
 
 def test_an_alert_states_how_complete_the_reports_of_its_time_usually_are() -> None:

@@ -18,7 +18,8 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS
 from detectors.clusters.cluster import Cluster
-from detectors.clusters.scorer import RecentCases, Scorer
+from detectors.clusters.recent_cases import RecentCases
+from detectors.clusters.scorer import Scorer
 from detectors.models.permutation import permutation, share_of_duration
 from detectors.monitor import Monitor
 from detectors.results import ClosedTick
@@ -134,9 +135,9 @@ def usual(window: SlidingWindow, stream: int) -> tuple[np.ndarray[Any, Any], ...
 def scan(monitor: Monitor, weakest_score: float) -> dict[str, list[Cluster]]:
     """The clusters of each stream, by a scan that knows of none before."""
     window = monitor.window
-    recent = RecentCases.of(window, SETTINGS.durations_h[-1])
     scorer = Scorer(LOCATIONS, NEAR, monitor.settings, {})
-    return {STREAMS[each]: scorer.clusters(window, recent, each, weakest_score, NO_PLACE) for each in range(ALL + 1)}
+    scorer.begin(window, window.now * 3600)
+    return {STREAMS[each]: scorer.clusters(window, each, weakest_score, NO_PLACE) for each in range(ALL + 1)}
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)

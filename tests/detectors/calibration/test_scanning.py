@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, RepeatSettings
 from detectors.area.strata import BUCKET_S
+from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.margins import LOADS, Margins
 from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
@@ -71,9 +73,11 @@ def calibration(watch: float) -> Calibration:
     )
 
 
-def alerts_of_monitor(town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, int, int | None]]:
+def alerts_of_monitor(
+    settings: AreaSettings, town: Past, locations: Locations, chance: Calibration
+) -> set[tuple[str, int, int | None]]:
     """Return (stream, opened, reached the tier alert) of each alert."""
-    restoring = Restoring("town", SETTINGS, locations, calibration=chance)
+    restoring = Restoring("town", settings, locations, calibration=chance)
     alerts: dict[str, tuple[str, int, int | None]] = {}
 
     def incident(number: int) -> Incident:
@@ -108,20 +112,33 @@ def alerts_of_monitor(town: Past, locations: Locations, chance: Calibration) -> 
     return {(name, opened - first_s, None if at is None else at - first_s) for name, opened, at in alerts.values()}
 
 
+def check(scanning: Scanning, town: Past, locations: Locations, chance: Calibration) -> None:
+    """Check that both make the same alerts."""
+    stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores[Tier.WATCH] - SETTINGS.ease_below
+    alerts = set()
+    for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=False):
+        lives = scanning.lives(clusters, chance.scores[Tier.WATCH], chance.scores[Tier.ALERT])
+        reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
+        alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
+    assert alerts == alerts_of_monitor(scanning.settings, town, locations, chance)
+    assert len(alerts) > 10
+    assert any(at is not None for _, _, at in alerts)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_history_is_scanned_and_tracked_as_by_the_monitor(seed: int):
     generator = np.random.default_rng(seed)
     locations = places(60 + 40 * seed, generator)
     town = past(locations, 600 + 150 * seed, generator)
     near = neighbours(locations.points, SETTINGS.max_radius_m)
-    scanning = Scanning(SETTINGS, locations.points, near)
-    chance = calibration(watch=1.0 + 0.4 * (seed % 3))
-    stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores[Tier.WATCH] - SETTINGS.ease_below
-    alerts = set()
-    for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=True):
-        lives = scanning.lives(clusters, chance.scores[Tier.WATCH], chance.scores[Tier.ALERT])
-        reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
-        alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
-    assert alerts == alerts_of_monitor(town, locations, chance)
-    assert len(alerts) > 10
-    assert any(at is not None for _, _, at in alerts)
+    check(Scanning(SETTINGS, locations.points, near), town, locations, calibration(watch=1.0 + 0.4 * (seed % 3)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_history_is_scanned_by_bayes_factors_as_by_the_monitor(seed: int):
+    generator = np.random.default_rng(seed)
+    locations = places(60 + 40 * seed, generator)
+    town = past(locations, 600 + 150 * seed, generator)
+    settings = msgspec.structs.replace(SETTINGS, statistic="bayes")
+    near = neighbours(locations.points, SETTINGS.max_radius_m)
+    check(BayesScanning(settings, locations.points, near), town, locations, calibration(watch=-2.0 + 0.4 * (seed % 3)))

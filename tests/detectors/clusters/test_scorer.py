@@ -15,10 +15,11 @@ from detectors.area.incident import Origin
 from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace
-from detectors.area.strata import SCHEMES
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.clusters.artefacts import ArtefactKind
 from detectors.clusters.cluster import Cluster
-from detectors.clusters.scorer import NullMaximum, RecentCases, Scorer
+from detectors.clusters.recent_cases import RecentCases
+from detectors.clusters.scorer import NullMaximum, Scorer
 from detectors.scan.rescan import NO_PLACE
 from detectors.scan.significance import Gumbel, recurrence_interval_days, score_for_interval
 from detectors.window.sliding import ALL, NOWHERE, OTHER, UNMAPPED, SlidingWindow, Version
@@ -99,7 +100,7 @@ def scanned(kept: Kept, stream: int) -> list[tuple[Version, int]]:
 def test_a_cluster_is_a_plain_recount_of_the_window(kept: Kept, stream: int):
     window = window_of(kept)
     scorer = Scorer(LOCATIONS, NEAR, SETTINGS, {})
-    found = scorer.clusters(window, RecentCases.of(window, 12), stream, ANY, NO_PLACE)
+    found = clusters(scorer, window, ANY, stream)
     cases = scanned(kept, stream)
     if sum(age < 12 for _, age in cases) < SETTINGS.min_cases:
         assert found == []
@@ -156,7 +157,8 @@ def crowd(size: int, category: int = 0) -> Kept:
 
 
 def clusters(scorer: Scorer, window: SlidingWindow, weakest: float = ANY, stream: int = 0) -> list[Cluster]:
-    return scorer.clusters(window, RecentCases.of(window, 12), stream, weakest, NO_PLACE)
+    scorer.begin(window, window.now * BUCKET_S)
+    return scorer.clusters(window, stream, weakest, NO_PLACE)
 
 
 def test_only_clusters_of_the_weakest_score_or_more():

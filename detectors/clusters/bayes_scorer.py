@@ -1,0 +1,252 @@
+"""The Bayesian scorer: scores the cylinders around the locations of new incidents by averaged Bayes factors."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.area.locations import Locations
+from detectors.area.neighbours import Neighbours
+from detectors.area.settings import AreaSettings
+from detectors.area.strata import BUCKET_S
+from detectors.calibration.result import Calibration
+from detectors.clusters.cluster import Cluster
+from detectors.clusters.description import Description, reported
+from detectors.clusters.recent_cases import RecentCases
+from detectors.kernels.bayes import Scratch, Usual, at_level, hours_within, scores_at
+from detectors.kernels.ratio import log_likelihood_ratio
+from detectors.models.cluster_prior import cluster_prior
+from detectors.models.expected import Expected
+from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
+from detectors.scan.cylinders import Best, Cylinder, apart
+from detectors.scan.significance import Chance, NominalOdds
+from detectors.window.completeness import Delays
+from detectors.window.sliding import ALL, SlidingWindow
+
+NO_SCORE = -99.0
+"""Score of a location without enough cases."""
+
+
+class RatesMark(msgspec.Struct, frozen=True, kw_only=True):
+    """The moment at which the usual rates were made, from which they can be made again.
+
+    ``bucket``: the window's current bucket at that moment.
+    ``next_offset``: offset of the first record that was not yet in the window.
+    ``lowest_offset``, ``lowest_clock_s``: offset of the first record to read again, and the area's clock when it came.
+    """
+
+    bucket: int
+    next_offset: int
+    lowest_offset: int
+    lowest_clock_s: int
+
+
+class BayesState(msgspec.Struct, frozen=True):
+    """Everything that the Bayesian scorer needs to continue, except the records of its window.
+
+    ``strong``: by category, the locations whose last score could keep an alert alive.
+    """
+
+    rates: RatesMark
+    strong: tuple[tuple[int, ...], ...]
+
+
+def rates_of(window: SlidingWindow, around: Neighbourhood) -> Rates:
+    """Return the usual rates that the whole buckets of a window show, those before the current one."""
+    cases = window.by_stratum[:ALL].copy()
+    current = RecentCases.of(window, 1)
+    stratum = np.full(len(current.row), window.stratum_of(window.now))
+    np.subtract.at(cases, (current.category, current.location, stratum), 1)
+    whole = window.first, window.now - 1
+    return Rates.of(cases, window.totals(*whole)[ALL], window.strata(*whole), around)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Moment:
+    """The part of a tick's scans that all streams share.
+
+    ``hours``: of each stratum within each duration, (S, D).
+    ``within``: cases of all categories within each duration, (D,).
+    """
+
+    tick_s: int
+    rates: Rates
+    cases: RecentCases
+    hours: NDArray[np.float64]
+    within: NDArray[np.int64]
+
+
+class BayesScorer:
+    """Scores the clusters of one category at a time, at the locations whose cases have changed and the strong ones.
+
+    The usual rates are renewed at the first boundary a week after the last time.
+    """
+
+    streams = tuple(range(ALL))
+
+    def __init__(
+        self,
+        locations: Locations,
+        near: Neighbours,
+        settings: AreaSettings,
+        calibration: Calibration | None,
+        around: Neighbourhood | None = None,
+        rates: Rates | None = None,
+        state: BayesState | None = None,
+    ) -> None:
+        self.around = around or Neighbourhood.of(locations.points)
+        self._locations, self._near, self._settings = locations, near, settings
+        self._durations_s = BUCKET_S * np.array(settings.durations_h, np.int64)
+        self._prior = cluster_prior(settings)
+        self._description = Description(locations, near, settings, calibration)
+        self._calibration, self.rates = calibration, rates
+        self._mark = state.rates if state else None
+        self._strong = list(state.strong) if state else [() for _ in self.streams]
+        shape = len(locations), len(settings.durations_h)
+        self._scratch = Scratch(np.zeros(shape), np.full(len(locations), -1, np.int64))
+        self._scan = 0
+        self._moment: _Moment | None = None
+
+    @property
+    def state(self) -> BayesState | None:
+        """Everything needed to continue from here; None without rates."""
+        return None if self._mark is None else BayesState(self._mark, tuple(self._strong))
+
+    @property
+    def chance(self) -> Chance:
+        """How rare scores are."""
+        a_day = self.rates.a_day if self.rates else 1.0
+        return self._calibration or NominalOdds(self._settings.tiers, a_day)
+
+    def with_calibration(self, calibration: Calibration) -> BayesScorer:
+        """Return a scorer that continues from here with another calibration."""
+        return BayesScorer(
+            self._locations, self._near, self._settings, calibration, self.around, self.rates, self.state
+        )
+
+    def forget(self) -> None:
+        """Forget what stood out, because the window holds too little."""
+        self._strong = [() for _ in self.streams]
+
+    def is_due(self, bucket: int) -> bool:
+        """Return whether the rates must be renewed before a scan in a bucket."""
+        return self._mark is None or bucket >= self._mark.bucket + RENEWAL_H
+
+    def renew(self, window: SlidingWindow, mark: RatesMark) -> None:
+        """Make the usual rates from a window."""
+        self.rates, self._mark = rates_of(window, self.around), mark
+
+    def begin(self, window: SlidingWindow, tick_s: int) -> None:
+        """Begin the scans of a tick, the end of all cylinders, in a window that does not change meanwhile.
+
+        ``tick_s``: in seconds since 1970.
+        """
+        self._moment = None
+        if self.rates is None:
+            return
+        longest_h = self._settings.durations_h[-1]
+        cases = RecentCases.of(window, longest_h + 1)  # a duration that ends within a bucket begins within one
+        ages_s = tick_s - window.columns.occurred_s[cases.row]
+        within = (ages_s[:, None] < self._durations_s).sum(axis=0, dtype=np.int64)
+        first = window.now - longest_h
+        strata = window.strata(first, window.now)
+        hours = hours_within(tick_s, self._durations_s, first, strata, self.rates.rate.shape[2])
+        self._moment = _Moment(tick_s, self.rates, cases, hours, within)
+
+    def clusters(
+        self,
+        window: SlidingWindow,
+        stream: int,
+        weakest_score: float,
+        touched: NDArray[np.int64],
+        delays: Delays | None = None,
+    ) -> list[Cluster]:
+        """Return the stream's clusters with ``weakest_score`` or more, best first.
+
+        ``touched``: the locations whose incidents of the stream have changed since its last scan, (n,).
+        """
+        strong, now = self._strong[stream], self._moment
+        anchors = np.array([*strong, *(each for each in touched.tolist() if each not in strong)], np.int32)
+        if now is None or not len(anchors):
+            return []
+        mine = now.cases.of_stream(stream)
+        ages_s = now.tick_s - window.columns.occurred_s[mine.row]
+        counts = self._counted(mine, ages_s)
+        hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), now.rates.level(stream))
+        usual = now.rates.usual(stream)
+        score, cylinder = self._scored(usual, anchors, counts, hours)
+        is_strong = score >= weakest_score
+        self._strong[stream] = tuple(anchors[is_strong].tolist())
+        if not is_strong.any():
+            return []
+        anchors, score, cylinder = anchors[is_strong], score[is_strong], cylinder[is_strong]
+        best = Best(cylinder[:, 0], score, cylinder[:, 1], cylinder[:, 2])
+        durations = np.array(self._settings.durations_h, np.int32)
+        model = Expected(counts, self._scratch.mean.copy(), np.full(len(durations), np.inf), durations)
+        discovered = window.columns.discovered[mine.row]
+        clusters = []
+        for each in apart(best, model, self._near, self._settings.max_clusters):
+            is_in = np.isin(mine.location, self._near.zone(each.centre, each.size))
+            rows = mine.row[is_in & (ages_s < each.duration * BUCKET_S)]
+            trigger_score = each.llr
+            if not self._settings.discovered_may_trigger and reported(window, rows) < len(rows):
+                anchor = anchors[(cylinder[:, 0] == each.centre) & (score == each.llr)][:1]
+                alone = self._counted(mine, ages_s, ~discovered)
+                trigger_score = float(self._scored(usual, anchor, alone, hours)[0][0])
+            clusters.append(self._cluster(window, stream, each, rows, now.tick_s, trigger_score, delays))
+        return clusters
+
+    def _counted(
+        self, cases: RecentCases, ages_s: NDArray[np.int64], which: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int32]:
+        """Return the number of cases by location and duration, (L, D)."""
+        counts = np.zeros((len(self._locations), len(self._durations_s)), np.int32)
+        is_in = ages_s[:, None] < self._durations_s
+        if which is not None:
+            is_in &= which[:, None]
+        np.add.at(counts, cases.location, is_in.astype(np.int32))
+        return counts
+
+    def _scored(
+        self, usual: Usual, anchors: NDArray[np.int32], counts: NDArray[np.int32], hours: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        self._scan += 1
+        score, cylinder = scores_at(
+            anchors,
+            self._near.rows,
+            counts,
+            usual,
+            hours,
+            self._prior,
+            self._scratch,
+            self._scan,
+        )
+        return np.maximum(score, NO_SCORE), cylinder
+
+    def _cluster(
+        self,
+        window: SlidingWindow,
+        stream: int,
+        cylinder: Cylinder,
+        rows: NDArray[np.int32],
+        tick_s: int,
+        trigger_score: float,
+        delays: Delays | None,
+    ) -> Cluster:
+        score = cylinder.llr
+        llr = log_likelihood_ratio(cylinder.observed, cylinder.expected, math.inf, 0.0)
+        return self._description.cluster(
+            window,
+            stream,
+            dataclasses.replace(cylinder, llr=llr),
+            rows,
+            start_s=tick_s - cylinder.duration * BUCKET_S,
+            score=score,
+            trigger_score=trigger_score,
+            interval_days=self.chance.interval_days(score),
+            delays=delays,
+        )
