@@ -288,7 +288,7 @@ class Monitor:
         self.scans += 1
         streams = [each for each in streams if each in self._scorer.streams]
         if held:
-            if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window.now):
+            if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window):
                 self._scorer.renew(self.window, self._mark(tick_s))
                 self._tracker.use(self._scorer.chance)
             self._scorer.begin(self.window, tick_s)

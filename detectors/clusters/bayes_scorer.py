@@ -132,9 +132,10 @@ class BayesScorer:
         """Forget what stood out, because the window holds too little."""
         self._strong = [() for _ in self.streams]
 
-    def is_due(self, bucket: int) -> bool:
-        """Return whether the rates must be renewed before a scan in a bucket."""
-        return self._mark is None or bucket >= self._mark.bucket + RENEWAL_H
+    def is_due(self, window: SlidingWindow) -> bool:
+        """Return whether the rates must be renewed from a window before it is scanned."""
+        is_old = self._mark is None or window.now >= self._mark.bucket + RENEWAL_H
+        return is_old and bool(window.totals(window.first, window.now - 1)[ALL].any())
 
     def renew(self, window: SlidingWindow, mark: RatesMark) -> None:
         """Make the usual rates from a window."""

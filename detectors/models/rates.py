@@ -118,10 +118,11 @@ class Rates:
         tilt = (of_both + HOUR_CASES * usual) / (of_both.sum(axis=1, keepdims=True) + HOUR_CASES) / usual
         by_both = clock[None] * tilt[:, None]
         by_both /= by_both.sum(axis=2, keepdims=True)
-        per_hour = hours.sum() / np.maximum(hours, 1) * (hours > 0)
+        # A stratum that had no hour yet gets the mean rate.
+        of_hour = np.where(hours > 0, by_both * (hours.sum() / np.maximum(hours, 1)), 1.0)
         share = mix.T  # (C, L)
         spread = 1 / (shape + total) + (1 - share) / (share * (mix_cases + total + 1))
-        return cls((rate * share)[:, :, None] * by_both * per_hour, 1 / spread, rate / rate.sum())
+        return cls((rate * share)[:, :, None] * of_hour, 1 / spread, rate / rate.sum())
 
 
 def _shares(cases: _Floats, around: Neighbourhood) -> tuple[_Floats, float]:

@@ -29,10 +29,11 @@ AWAY = (10.0, 10.0)
 KINDS = ["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "away", "lost"]
 
 
-def area(clock: str) -> AreaSettings:
+def area(clock: str, statistic: str = "permutation") -> AreaSettings:
     """A tiny window and low tiers, so that a few records open, ease and end alerts."""
     return AreaSettings(
         clock=clock,  # type: ignore[arg-type]
+        statistic=statistic,  # type: ignore[arg-type]
         window_days=2,
         min_baseline_days=0,
         durations_h=(1, 2, 6, 12),
@@ -177,10 +178,10 @@ def repeated(
     return again
 
 
-def resumed(ticks: list[Result], feed: list[Record], clock: str) -> Monitor:
+def resumed(ticks: list[Result], feed: list[Record], clock: str, statistic: str = "permutation") -> Monitor:
     """A Monitor rebuilt from the last of some ticks, the checkpoint having been written and read."""
     checkpoint = msgspec.json.decode(msgspec.json.encode(ticks[-1].checkpoint), type=Checkpoint)
-    restoring = Restoring("leeds", area(clock), LOCATIONS, checkpoint=checkpoint)
+    restoring = Restoring("leeds", area(clock, statistic), LOCATIONS, checkpoint=checkpoint)
     for offset in range(checkpoint.lowest_offset, checkpoint.next_offset):
         restoring.refill(feed[offset].entry, offset, feed[offset].stamp_s)
     return restoring.monitor()

@@ -36,25 +36,26 @@ from tests.detectors.monitor_driver import (
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "24"))
 
 
+@pytest.mark.parametrize("statistic", ["permutation", "bayes"])
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(feed=records(), data=st.data())
 def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
-    clock: str, feed: list[Record], data: st.DataObject
+    clock: str, statistic: str, feed: list[Record], data: st.DataObject
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completeness, "NEEDED", 1)  # so few records are enough for completeness
         given_responses = data.draw(responses(feed, clock))
-        ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, given_responses)
+        ticks = drive(Monitor("leeds", area(clock, statistic), LOCATIONS), feed, 0, given_responses)
         if not ticks:
             return
         cut = data.draw(st.integers(1, len(ticks)))
-        again = resumed(ticks[:cut], feed, clock)
+        again = resumed(ticks[:cut], feed, clock, statistic)
         # A response before the first tick is on no record of the area; the driver remembers that it was refused.
         to_come = {tick.offset for tick in ticks[cut:] if isinstance(tick, ResponseResult)}
         done = {number for number in range(len(given_responses)) if number not in to_come}
         went_on = drive(again, feed, again.expected_next, given_responses, done)
-        made_again = repeated(resumed(ticks[:cut], feed, clock), feed, ticks[cut:], given_responses)
+        made_again = repeated(resumed(ticks[:cut], feed, clock, statistic), feed, ticks[cut:], given_responses)
     # A wall clock passes boundaries when the driver advances it, and a new driver starts later.
     known = {tick.tick_s for tick in ticks[:cut]}
     following = [msgspec.json.encode(tick) for tick in ticks[cut:]]
@@ -63,10 +64,13 @@ def test_going_on_from_a_checkpoint_and_repeating_ticks_is_running_on(
     assert [msgspec.json.encode(tick) for tick in made_again] == following
 
 
+@pytest.mark.parametrize("statistic", ["permutation", "bayes"])
 @pytest.mark.parametrize("clock", ["watermark", "wall"])
 @settings(max_examples=EXAMPLES // 4, deadline=None)
 @given(feed=records(), data=st.data())
-def test_after_any_responses_incidents_are_found_as_before(clock: str, feed: list[Record], data: st.DataObject) -> None:
+def test_after_any_responses_incidents_are_found_as_before(
+    clock: str, statistic: str, feed: list[Record], data: st.DataObject
+) -> None:
     """The same ticks, scans and clusters; responses only add revisions and stop reminders."""
 
     def found(tick: ClosedTick) -> tuple[object, ...]:
@@ -77,8 +81,8 @@ def test_after_any_responses_incidents_are_found_as_before(clock: str, feed: lis
         ]
         return tick.tick_s, tick.next_offset, tick.streams, tick.refusals, tick.accounts, alerts
 
-    without_responses = ticks_of(drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0))
-    ticks = drive(Monitor("leeds", area(clock), LOCATIONS), feed, 0, data.draw(responses(feed, clock)))
+    without_responses = ticks_of(drive(Monitor("leeds", area(clock, statistic), LOCATIONS), feed, 0))
+    ticks = drive(Monitor("leeds", area(clock, statistic), LOCATIONS), feed, 0, data.draw(responses(feed, clock)))
     assert list(map(found, ticks_of(ticks))) == list(map(found, without_responses))
     closed_s = None
     for tick in ticks:
