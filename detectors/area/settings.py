@@ -110,7 +110,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_jump_days: PositiveInt = 7
     window_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 91
     min_baseline_days: Annotated[int, msgspec.Meta(ge=0)] = 28
-    statistic: Literal["permutation", "bayes"] | msgspec.UnsetType = msgspec.UNSET
+    statistic: Literal["permutation", "bayes"] = "permutation"
     durations_h: tuple[PositiveInt, ...] = (2, 4, 8, 12, 24, 48, 96, 168)
     strata: Literal["none", "operational", "friday_saturday", "each_weekend_day"] = "operational"
     max_radius_m: Annotated[float, msgspec.Meta(gt=0, le=20_000)] = 500.0
@@ -152,8 +152,13 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def is_bayesian(self) -> bool:
-        """Whether the Bayesian scan is used. By default it is the permutation scan."""
+        """Whether the area is scanned by Bayes factors."""
         return self.statistic == "bayes"
+
+    @property
+    def needed_days(self) -> int:
+        """How long an incident is needed, in days. Usual rates rest on a window that ended up to a week ago."""
+        return self.window_days + 7 * self.is_bayesian
 
     @property
     def category_map(self) -> dict[str, Category]:
@@ -163,4 +168,6 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def digest(self, locations: Locations) -> str:
         """Return the configuration hash: SHA-256 in hex over the settings and the frozen locations."""
         encoded = msgspec.json.encode((self, locations.written()), order="deterministic")
+        # Earlier versions had no such key, and their logs name the hash without it.
+        encoded = encoded.replace(b'"statistic":"permutation",', b"", 1)
         return hashlib.sha256(encoded).hexdigest()

@@ -19,6 +19,7 @@ MATTERS = (
     "timezone",
     "tick_s",
     "window_days",
+    "statistic",
     "durations_h",
     "strata",
     "max_radius_m",
@@ -117,7 +118,7 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
         faults.append("other locations")
     if file.id != file.calibration.digest:
         faults.append("its id must be the hash of its content")
-    if len(file.calibration.margins) != len(STREAMS):
+    if len(file.calibration.margins) != len(STREAMS) and not file.settings.is_bayesian:
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
     return faults
 

@@ -13,6 +13,7 @@ import numpy as np
 from detectors.area.incident import Category, Incident, Status
 from detectors.area.settings import STREAMS, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
+from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
@@ -95,7 +96,8 @@ def make(
     started = time.monotonic()
     blocks = SCHEMES[settings.strata if settings.strata != "none" else STRATA_OF_NONE]
     try:
-        scanning = Scanning(settings, points, area.neighbours)
+        kind = BayesScanning if settings.is_bayesian else Scanning
+        scanning = kind(settings, points, area.neighbours)
         simulated = Nulls(past, points, blocks, ZoneInfo(settings.timezone), nulls.seed, nulls.with_near_repeats)
         calibration = calibrate(past, scanning, simulated, budget, nulls.weeks, nulls.threads, step)
     except ValueError as error:

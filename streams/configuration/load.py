@@ -42,8 +42,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def longest_window_days(self) -> int:
-        """The longest window of any area, in days."""
-        return max(area.window_days for area in self.areas.values())
+        """The longest time for which any area needs its incidents, in days."""
+        return max(area.needed_days for area in self.areas.values())
 
     @property
     def webhook_group(self) -> str:
