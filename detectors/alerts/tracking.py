@@ -29,6 +29,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``quiet_since_s``: the first tick without a strong cluster that shares members with it; None while there is one.
     ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
+    ``strongest``: the highest score so far; None from a version that did not note it.
     """
 
     alert: Alert
@@ -36,15 +37,21 @@ class Followed(msgspec.Struct, frozen=True):
     quiet_since_s: int | None
     last_notice: NoticeFigures
     unnoticed: tuple[str, ...] = ()
+    strongest: float | None = None
 
 
 class CoolDown(msgspec.Struct, frozen=True):
-    """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point."""
+    """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point.
+
+    Under the Bayesian scan a cluster opens all the same if its score is above ``strongest``, the highest score of the
+    alert that ended (None from a version that did not note it). Otherwise a weak alert would hide a real hot spot.
+    """
 
     stream: Stream
     longitude: float
     latitude: float
     until_s: int
+    strongest: float | None = None
 
 
 class NoSuchAlert(ValueError):
@@ -196,7 +203,7 @@ class Tracker:
             new_members=cluster.members,
             zone_profile=look_back(figures),
         )
-        self._followed[alert.id] = Followed(alert, alert.members, None, now)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, strongest=figures.score)
         return alert
 
     def _follow(
@@ -244,15 +251,18 @@ class Tracker:
             )
             if given:
                 last_notice, unnoticed = now, ()
+        strongest = followed.strongest
+        if cluster is not None:
+            strongest = cluster.figures.score if strongest is None else max(strongest, cluster.figures.score)
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
                 until_s = tick_s + round(self._settings.cool_down_h * 3600)
                 at = alert.figures.longitude, alert.figures.latitude
-                self._cool_downs.append(CoolDown(alert.stream, *at, until_s))
+                self._cool_downs.append(CoolDown(alert.stream, *at, until_s, strongest))
         else:
             shown = _union(followed.shown, alert.members)
-            self._followed[alert.id] = Followed(alert, shown, quiet_since_s, last_notice, unnoticed)
+            self._followed[alert.id] = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest)
         return alert if reason else None
 
     def _tier(self, figures: Figures) -> Tier | None:
@@ -288,6 +298,8 @@ class Tracker:
 
     def _is_cooling(self, stream: Stream, figures: Figures) -> bool:
         mine = [each for each in self._cool_downs if each.stream == stream]
+        if self._settings.is_bayesian:
+            mine = [each for each in mine if each.strongest is None or each.strongest >= figures.score]
         if not mine:
             return False
         here = to_sphere(np.array([figures.longitude]), np.array([figures.latitude]))

@@ -80,6 +80,7 @@ class Scanning:
             cool_down_s=settings.cool_down_h * 3600.0,
             cool_down_m=settings.cool_down_m,
             tier_at=tier_at,
+            stronger_opens=settings.is_bayesian,
         )
         return live(clusters, self.points, rules)
 

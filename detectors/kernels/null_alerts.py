@@ -51,6 +51,7 @@ class Lifecycle(NamedTuple):
     """When alerts open, end and cool down, as scores, seconds and metres.
 
     ``tier_at``: the score of a tier; ``Lives`` states when an alert reached it.
+    ``stronger_opens``: whether a cluster opens near an alert that cools down if that one was never as strong.
     """
 
     open_at: float
@@ -59,6 +60,7 @@ class Lifecycle(NamedTuple):
     cool_down_s: float
     cool_down_m: float
     tier_at: float
+    stronger_opens: bool = False
 
 
 class Lives(NamedTuple):
@@ -240,9 +242,11 @@ def _follow(alert: _Record, added: int, cluster: int, centre: int, score: float,
 
 
 @compiled
-def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int, within_m: float) -> bool:
-    """Return whether an alert that cools down lies within a distance of a centre."""
+def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int, within_m: float, score: float) -> bool:
+    """Return whether an alert that cools down, and was at least as strong as a score, lies near a centre."""
     for alert in cooling:
+        if alerts[alert]["strongest"] < score:
+            continue
         square = 0.0
         for axis in range(points.shape[1]):
             square += (points[alerts[alert]["centre"], axis] - points[centre, axis]) ** 2
@@ -326,7 +330,8 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
             is_new = taker[cluster - first] < 0 and 2 * known[cluster - first] < len(member)
             if not is_new or scores[cluster] < rules.open_at:
                 continue
-            if not _is_cooling(alerts, cooling[cold:cool], points, centre, rules.cool_down_m):
+            strong = scores[cluster] if rules.stronger_opens else -np.inf
+            if not _is_cooling(alerts, cooling[cold:cool], points, centre, rules.cool_down_m, strong):
                 _open(alerts[opened], alive, tick_s)
                 added = _link_members(links, member, opened)
                 _follow(alerts[opened], added, cluster, centre, scores[cluster], tick_s, rules.tier_at)

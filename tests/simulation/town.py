@@ -28,6 +28,8 @@ PAST_DAYS = 7
 CATEGORIES = ("violence", "property", "drugs")
 CLOCKS: dict[str, Literal["wall", "watermark"]] = {"leeds": "wall", "york": "watermark", "hull": "wall"}
 """The areas and their clocks; two share a partition."""
+BAYESIAN = ("york", "hull")
+"""The areas that are scanned by Bayes factors, one on each clock."""
 DAILY = {"leeds": 20, "york": 16, "hull": 5}
 """Incidents of a day."""
 
@@ -42,10 +44,11 @@ class Sending(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def settings(clock: Literal["wall", "watermark"]) -> AreaSettings:
+def settings(area: str) -> AreaSettings:
     """Return settings with a window of a week, under which a burst opens an alert and an hour's quiet ends it."""
     return AreaSettings(
-        clock=clock,
+        clock=CLOCKS[area],
+        statistic="bayes" if area in BAYESIAN else "permutation",
         window_days=7,
         min_baseline_days=3,
         durations_h=(3,),
@@ -59,7 +62,7 @@ def settings(clock: Literal["wall", "watermark"]) -> AreaSettings:
 
 def areas() -> dict[str, Area]:
     """Return the areas."""
-    return {name: Area.of(name, settings(clock), Locations.from_cells(CELLS)) for name, clock in CLOCKS.items()}
+    return {name: Area.of(name, settings(name), Locations.from_cells(CELLS)) for name in CLOCKS}
 
 
 def configuration(instance: str, redis_url: str) -> Configuration:
@@ -69,7 +72,7 @@ def configuration(instance: str, redis_url: str) -> Configuration:
         redis=RedisSettings(url=redis_url),
         worker=WorkerSettings(instance_id=instance),
         webhook=WebhookSettings(url="http://tool.example/hook"),
-        areas={name: AreaTable(**msgspec.structs.asdict(settings(clock))) for name, clock in CLOCKS.items()},
+        areas={name: AreaTable(**msgspec.structs.asdict(settings(name))) for name in CLOCKS},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from detectors.alerts.alert import Alert, alert_id
@@ -129,6 +130,19 @@ def test_a_place_cools_down_within_its_stream_and_radius_and_for_its_time():
     assert seen([tracker.update(Stream.ALL, 31 * HOUR - 1, [cluster("ghi", ALERT, 2)], EVERYONE)])[0][0][1] == "opened"
     again = tracker.update(Stream.ALL, 31 * HOUR, [cluster("def", ALERT, 1), cluster("ghi", ALERT, 2)], EVERYONE)
     assert [(change.members, change.reason) for change in again] == [(("d", "e", "f"), "opened")]
+
+
+def test_under_the_bayesian_scan_a_stronger_cluster_opens_where_a_weaker_alert_ended():
+    bayesian = msgspec.structs.replace(SETTINGS, statistic="bayes")
+    for settings, opens in ((SETTINGS, False), (bayesian, True)):
+        tracker = Tracker("leeds", settings)
+        tracker.update(Stream.DRUGS, 0, [cluster("abc", ALERT)], EVERYONE)
+        tracker.update(Stream.DRUGS, HOUR, [cluster("abc", WATCH)], EVERYONE)
+        tracker.update(Stream.DRUGS, 2 * HOUR, [], EVERYONE)
+        (ended,) = tracker.update(Stream.DRUGS, 8 * HOUR, [], EVERYONE)
+        assert ended.state == AlertState.ENDED
+        assert tracker.update(Stream.DRUGS, 9 * HOUR, [cluster("def", ALERT, 1)], EVERYONE) == []
+        assert bool(tracker.update(Stream.DRUGS, 9 * HOUR, [cluster("def", URGENT, 1)], EVERYONE)) is opens
 
 
 def test_a_cluster_goes_to_the_alert_it_shares_most_with_and_the_older_at_a_tie():
