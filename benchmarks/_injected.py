@@ -44,6 +44,12 @@ class Injected(NamedTuple):
     clusters: list[Cluster]
 
 
+class _Drawn(NamedTuple):
+    cluster: Cluster
+    second: NDArray[np.int64]
+    location: NDArray[np.int64]
+
+
 def inject(past: Past, points: NDArray[np.float64], begin_s: int, per_day: float, seed: int) -> Injected:
     """Return a stream with clusters from ``begin_s`` on, at most one in each slot of 1 / ``per_day`` days.
 
@@ -51,51 +57,59 @@ def inject(past: Past, points: NDArray[np.float64], begin_s: int, per_day: float
     """
     chance, tree = np.random.default_rng(seed), cKDTree(points)
     end_s = past.buckets * BUCKET_S
-    a_day = len(past) / (end_s / 86_400)
     number = np.bincount(past.location * CATEGORIES + past.category, minlength=len(points) * CATEGORIES)
     usual = number.reshape(len(points), CATEGORIES) / end_s
-    del a_day
-    clusters: list[Cluster] = []
-    columns: list[tuple[NDArray[np.int64], NDArray[np.int64], int]] = []
+    drawn: list[_Drawn] = []
     placed: list[tuple[NDArray[np.float64], int]] = []
     slot_s = 86_400 / per_day
     for slot in range(int((end_s - begin_s) // slot_s)):
         for _ in range(ATTEMPTS):
             start_s = int(begin_s + slot * slot_s + chance.uniform(0, slot_s / 2))
             over_s = start_s + int(3600 * chance.uniform(*HOURS))
-            middle = points[past.location[chance.integers(len(past))]]
+            incident = chance.integers(len(past))  # clusters form where much happens
+            middle, category = points[past.location[incident]], int(past.category[chance.integers(len(past))])
             is_free = all(np.linalg.norm(middle - at) >= APART_M or start_s >= until_s for at, until_s in placed)
             if over_s > end_s or not is_free:
                 continue
-            radius_m, category = chance.uniform(*RADIUS_M), int(chance.choice(CATEGORIES, p=_mix(past)))
-            zone = np.array(tree.query_ball_point(middle, radius_m, return_sorted=True))
-            weight = usual[zone, category]
-            if chance.random() < 0.5:
-                cases = int(chance.poisson((chance.uniform(*RISK) - 1) * weight.sum() * (over_s - start_s)))
-            else:
-                cases = int(chance.integers(CASES[0], CASES[1] + 1))
-            is_at_addresses = bool(chance.random() < 0.5)
-            if cases < 3 or (is_at_addresses and weight.sum() == 0):
-                continue
-            share = weight / weight.sum() if is_at_addresses else None
-            where = chance.choice(zone, cases, p=share)
-            when = np.sort(chance.integers(start_s, over_s, cases))
-            clusters.append(Cluster(category, is_at_addresses, cases, start_s, over_s, int(when[2])))
-            columns.append((when, where, category))
-            placed.append((middle, over_s + APART_S))
-            break
-    second = np.concatenate([past.second, *(when for when, _, _ in columns)])
-    location = np.concatenate([past.location, *(where for _, where, _ in columns)])
-    category_of = np.concatenate([past.category, *(np.full(len(when), kind) for when, _, kind in columns)])
+            zone = np.array(tree.query_ball_point(middle, chance.uniform(*RADIUS_M), return_sorted=True))
+            one = _cluster(chance, zone, usual[zone, category], category, start_s, over_s)
+            if one is not None:
+                drawn.append(one)
+                placed.append((middle, over_s + APART_S))
+                break
+    return _with_clusters(past, drawn)
+
+
+def _cluster(
+    chance: np.random.Generator,
+    zone: NDArray[np.int64],
+    usual: NDArray[np.float64],
+    category: int,
+    start_s: int,
+    over_s: int,
+) -> _Drawn | None:
+    """Draw a cluster in a zone; None if it would be too weak. ``usual``: cases a second of each location, (n,)."""
+    if chance.random() < 0.5:
+        cases = int(chance.poisson((chance.uniform(*RISK) - 1) * usual.sum() * (over_s - start_s)))
+    else:
+        cases = int(chance.integers(CASES[0], CASES[1] + 1))
+    is_at_addresses = bool(chance.random() < 0.5)
+    if cases < CASES[0] or (is_at_addresses and usual.sum() == 0):
+        return None
+    location = chance.choice(zone, cases, p=usual / usual.sum() if is_at_addresses else None)
+    second = np.sort(chance.integers(start_s, over_s, cases))
+    return _Drawn(Cluster(category, is_at_addresses, cases, start_s, over_s, int(second[2])), second, location)
+
+
+def _with_clusters(past: Past, drawn: list[_Drawn]) -> Injected:
+    second = np.concatenate([past.second, *(each.second for each in drawn)])
+    location = np.concatenate([past.location, *(each.location for each in drawn)])
+    category = np.concatenate(
+        [past.category, *(np.full(len(each.second), each.cluster.category, np.int8) for each in drawn)]
+    )
     cluster_of = np.concatenate(
-        [np.full(len(past), -1), *(np.full(len(when), each) for each, (when, _, _) in enumerate(columns))]
+        [np.full(len(past), -1), *(np.full(len(each.second), number) for number, each in enumerate(drawn))]
     )
     order = np.argsort(second, kind="stable")
-    return Injected(
-        Past.of(past.first_bucket, past.buckets, second, location, category_of), cluster_of[order], clusters
-    )
-
-
-def _mix(past: Past) -> NDArray[np.float64]:
-    number = np.bincount(past.category, minlength=CATEGORIES)
-    return number / number.sum()
+    whole = Past.of(past.first_bucket, past.buckets, second, location, category)
+    return Injected(whole, cluster_of[order], [each.cluster for each in drawn])
