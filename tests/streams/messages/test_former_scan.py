@@ -103,7 +103,7 @@ def test_a_tracker_stays_reconfigured_and_keeps_its_cool_downs() -> None:
     cool_down = {"stream": "all", "longitude": -1.5, "latitude": 53.8, "until_s": 60}
     state = converted({"cool_downs": [cool_down], "reconfigured": ["all", "violence"]})
     assert (state.followed, state.reconfigured) == ((), ("all", "violence"))
-    assert [plain(each) for each in state.cool_downs] == [cool_down]
+    assert [plain(each) for each in state.cool_downs] == [cool_down | {"strongest": None}]
 
 
 @pytest.mark.parametrize(

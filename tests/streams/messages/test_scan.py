@@ -83,13 +83,18 @@ def in_format_1(record: ScanRecord) -> bytes:
         alert |= alert.pop("figures") | alert.pop("zone_profile")
         each |= {"told": each.pop("shown"), "said": notice | {"tier": notice["tier"] or ""}}
         each["unsaid"] = each.pop("unnoticed")
+        del each["strongest"]
     return msgspec.json.encode(fields)
 
 
 def test_a_checkpoint_of_the_former_format_is_converted() -> None:
     records = [scan_record("leeds", IDS, closed, None, []) for closed in TICKS]
     assert any(record.checkpoint.tracker.followed for record in records)
-    assert [decode_scan(in_format_1(record)) for record in records] == records
+    for record in records:
+        expected = msgspec.to_builtins(record)
+        for each in expected["checkpoint"]["tracker"]["followed"]:
+            each["strongest"] = None  # which the former version did not note
+        assert msgspec.to_builtins(decode_scan(in_format_1(record))) == expected
 
 
 @pytest.mark.parametrize(
