@@ -10,10 +10,11 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -26,6 +27,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES
+from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import Nulls, calibrate, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
@@ -47,6 +49,8 @@ WEEK_H = 168
 NULL_WEEKS = 624
 BUDGETS = (1.0, 2.0, 7.0)
 SETTINGS = AreaSettings()
+Statistic = Literal["permutation", "bayes"]
+SCANNINGS: dict[Statistic, type[Scanning]] = {"permutation": Scanning, "bayes": BayesScanning}
 KERNELS: tuple[RepeatKernel, ...] = ("disc", "exponential", "power_law")
 
 
@@ -60,6 +64,7 @@ class Case(NamedTuple):
     kernel: RepeatKernel = "disc"
     level: float = 1.0
     places: tuple[tuple[str, float], ...] = ()
+    statistic: Statistic = "permutation"
 
     def city(self, level: float = 1.0, injection: Injection | None = None) -> City:
         """Return the city at a level of incidents, with clusters if ``injection`` is given."""
@@ -105,11 +110,12 @@ class Site:
     scanning: Scanning
 
     @classmethod
-    def of(cls, city: City) -> Site:
+    def of(cls, city: City, statistic: Statistic = "permutation") -> Site:
         """Return the site of a city, at the default resolution."""
         locations = Locations.from_cells(city.cells())
         near = neighbours(locations.points, SETTINGS.max_radius_m)
-        return cls(locations, Scanning(SETTINGS, locations.points, near))
+        settings = msgspec.structs.replace(SETTINGS, statistic=statistic)
+        return cls(locations, SCANNINGS[statistic](settings, locations.points, near))
 
     def past(self, incidents: Sequence[Incident], begin: datetime, weeks: float) -> Past:
         """Return incidents as columns."""
@@ -127,7 +133,7 @@ class Site:
 def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Calibration]:
     """Return a case's site, its history and the calibration from that, without the level of later weeks."""
     city = case.city()
-    site = Site.of(city)
+    site = Site.of(city, case.statistic)
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     history = site.past(city.simulate(BEGIN, end, inject=False).incidents, BEGIN, HISTORY_WEEKS)
     nulls = Nulls(history, site.locations.points, SCHEMES[SETTINGS.strata], ZoneInfo("UTC"), case.seed, True)
@@ -199,7 +205,8 @@ def parts(seeds: Sequence[int]) -> Iterator[tuple[str, float, list[tuple[Case, f
 @click.option("--seeds", default=len(SEEDS), show_default=True, help="Number of cities, up to five.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--only", help="Only parts whose name contains this text.")
-def main(seeds: int, threads: int, only: str | None) -> None:
+@click.option("--statistic", type=click.Choice(get_args(Statistic)), default="permutation", show_default=True)
+def main(seeds: int, threads: int, only: str | None, statistic: Statistic) -> None:
     """Measure and print a table in Markdown; fails if the promise is not kept."""
     missed = []
     rows = []
@@ -208,7 +215,7 @@ def main(seeds: int, threads: int, only: str | None) -> None:
         task = bar.add_task("honest", total=sum(len(cases) for _, _, cases in chosen))
         for what, limit, cases in chosen:
             results = []
-            for case, budget in cases:
+            for case, budget in [(each._replace(statistic=statistic), budget) for each, budget in cases]:
                 bar.update(task, description=f"{what}, seed {case.seed}")
                 results.append(measure(case, budget, threads))
                 if (case, budget) == SHOWN:
@@ -224,7 +231,7 @@ def main(seeds: int, threads: int, only: str | None) -> None:
                 f"| {what} | {pooled.ratio:.2f} ± {pooled.error:.2f} | {1 - limit:.2f} to {1 + limit:.2f} | "
                 f"{dispersion:.2f} | {each} |"
             )
-        if only is None:
+        if only is None and statistic == "permutation":
             task = bar.add_task("without calibration", total=None)
             result = without_calibration(SEEDS[0], lambda: bar.advance(task))
             rows.append(
