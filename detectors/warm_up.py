@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from detectors.area.locations import Locations, cell_of
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
 from detectors.area.strata import BUCKET_S
+from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.margins import LOADS, Margins, load
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
@@ -24,10 +26,21 @@ LONGITUDE, LATITUDE = -1.55, 53.8
 
 
 def compile_kernels() -> int:
-    """Run a small Monitor through every step and return the number of revisions that it made (more than 0)."""
+    """Run small Monitors through every step and return the number of revisions that they made (more than 0)."""
+    return min(_compile_monitor("permutation"), _compile_monitor("bayes"))
+
+
+def _compile_monitor(statistic: Literal["permutation", "bayes"]) -> int:
     near_by = DeniedPlace(name="here", longitude=LONGITUDE, latitude=LATITUDE)
     tiers = TierSettings(watch=0.05)
-    settings = AreaSettings(clock="watermark", min_baseline_days=0, replications=99, tiers=tiers, deny_list=(near_by,))
+    settings = AreaSettings(
+        clock="watermark",
+        statistic=statistic,
+        min_baseline_days=0,
+        replications=99,
+        tiers=tiers,
+        deny_list=(near_by,),
+    )
     load(np.zeros(settings.window_days * 24, np.int32))
     Margins.flat().gumbel(np.zeros(LOADS))
     longitudes = LONGITUDE, LONGITUDE + 0.1  # few incidents at the second, later many at the first
@@ -50,18 +63,25 @@ def compile_kernels() -> int:
 
 
 def compile_calibration() -> int:
-    """Scan and track a small history as a calibration does, and return the number of alerts (more than 0)."""
-    settings = AreaSettings(window_days=14)
+    """Scan and track a small history as calibrations do, and return the number of alerts (more than 0)."""
     points = np.array([[0.0, 0.0], [200.0, 0.0], [3000.0, 0.0]])
     hours, burst = 20 * 24, 15 * 24 * BUCKET_S
     second = np.concatenate((np.arange(hours) * BUCKET_S + 1, burst + np.arange(12) * 600))
     location = np.concatenate((1 + np.arange(hours) % 2, np.zeros(12)))
     past = Past.of(0, hours, second, location.astype(np.int32), np.zeros(len(second), np.int8))
-    scanning = Scanning(settings, points, neighbours(points, settings.max_radius_m))
+    settings = AreaSettings(window_days=14)
+    near = neighbours(points, settings.max_radius_m)
+    scanning = Scanning(settings, points, near)
     stratum = scanning.stratum(0, hours)
     scanning.maxima(past, stratum, hours)
-    clusters = scanning.clusters(past, stratum, [Margins.flat()] * len(STREAMS), 1.0)
-    return sum(len(scanning.lives(each, 2.0, 3.0).opened_s) for each in clusters)
+    opened = []
+    for one, margins, score in (
+        (scanning, [Margins.flat()] * len(STREAMS), 1.0),
+        (BayesScanning(settings, points, near), [], -9.0),
+    ):
+        clusters = one.clusters(past, stratum, margins, score)
+        opened.append(sum(len(one.lives(each, score + 1.0, score + 2.0).opened_s) for each in clusters))
+    return min(opened)
 
 
 def compile_scan() -> int:
