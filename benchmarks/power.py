@@ -36,7 +36,7 @@ PER_DAY = 1.0
 WATCH_RATIO = 10.0
 """Alerts that open for each one that reaches the tier ``alert``."""
 BAYESIAN = msgspec.structs.replace(SETTINGS, statistic="bayes")
-LOWEST = -9.0
+LOWEST = -7.0
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
 RULE_S = 86_400

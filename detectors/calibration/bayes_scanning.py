@@ -24,7 +24,7 @@ from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
 class BayesScanning(Scanning):
     """What the Bayesian scans of an area need. The streams are the four categories."""
 
-    lowest: ClassVar[float] = -10.0
+    lowest: ClassVar[float] = -6.0
     has_margins: ClassVar[bool] = False
 
     @cached_property
@@ -59,7 +59,7 @@ class BayesScanning(Scanning):
                 second = past.second[numbers]
                 first, last = np.searchsorted(second, (begin_s - longest_s, end_s))
                 events = Events(second[first:last], past.location[numbers[first:last]], every_second)
-                usual, level = rates.usual(category), rates.level(category)
+                usual, level = rates.usual(category, self.near.rows, prior), rates.level(category)
                 scans = scan_span(events, span, self.near.rows, usual, level, prior, strong[category])
                 strong[category] = scans.strong
                 found[category].append((scans, int(first)))

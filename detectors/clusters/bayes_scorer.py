@@ -17,12 +17,12 @@ from detectors.calibration.result import Calibration
 from detectors.clusters.cluster import Cluster
 from detectors.clusters.description import Description, reported
 from detectors.clusters.recent_cases import RecentCases
-from detectors.kernels.bayes import Scratch, Usual, at_level, hours_within, scores_at
+from detectors.kernels.bayes import Usual, at_level, hours_within, scores_at
+from detectors.kernels.centres import without_overlap
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.models.cluster_prior import cluster_prior
-from detectors.models.expected import Expected
 from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
-from detectors.scan.cylinders import Best, Cylinder, apart
+from detectors.scan.cylinders import Cylinder, ranked
 from detectors.scan.significance import Chance, NominalOdds
 from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, SlidingWindow
@@ -103,13 +103,12 @@ class BayesScorer:
         self._durations_s = BUCKET_S * np.array(settings.durations_h, np.int64)
         self._prior = cluster_prior(settings)
         self._description = Description(locations, near, settings, calibration)
-        self._calibration, self.rates = calibration, rates
+        self._calibration = calibration
         self._mark = state.rates if state else None
         self._strong = list(state.strong) if state else [() for _ in self.streams]
-        shape = len(locations), len(settings.durations_h)
-        self._scratch = Scratch(np.zeros(shape), np.full(len(locations), -1, np.int64))
-        self._scan = 0
+        self._usual: list[Usual] = []
         self._moment: _Moment | None = None
+        self._use(rates)
 
     @property
     def state(self) -> BayesState | None:
@@ -139,7 +138,13 @@ class BayesScorer:
 
     def renew(self, window: SlidingWindow, mark: RatesMark) -> None:
         """Make the usual rates from a window."""
-        self.rates, self._mark = rates_of(window, self.around), mark
+        self._mark = mark
+        self._use(rates_of(window, self.around))
+
+    def _use(self, rates: Rates | None) -> None:
+        self.rates = rates
+        if rates is not None:
+            self._usual = [rates.usual(each, self._near.rows, self._prior) for each in self.streams]
 
     def begin(self, window: SlidingWindow, tick_s: int) -> None:
         """Begin the scans of a tick, the end of all cylinders, in a window that does not change meanwhile.
@@ -155,7 +160,7 @@ class BayesScorer:
         within = (ages_s[:, None] < self._durations_s).sum(axis=0, dtype=np.int64)
         first = window.now - longest_h
         strata = window.strata(first, window.now)
-        hours = hours_within(tick_s, self._durations_s, first, strata, self.rates.rate.shape[2])
+        hours = hours_within(tick_s, self._durations_s, first, strata, window.by_stratum.shape[2])
         self._moment = _Moment(tick_s, self.rates, cases, hours, within)
 
     def clusters(
@@ -178,27 +183,49 @@ class BayesScorer:
         ages_s = now.tick_s - window.columns.occurred_s[mine.row]
         counts = self._counted(mine, ages_s)
         hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), now.rates.level(stream))
-        usual = now.rates.usual(stream)
-        score, cylinder = self._scored(usual, anchors, counts, hours)
+        score, found = scores_at(anchors, self._near.rows, counts, self._usual[stream], hours, self._prior)
         is_strong = score >= weakest_score
         self._strong[stream] = tuple(anchors[is_strong].tolist())
-        if not is_strong.any():
-            return []
-        anchors, score, cylinder = anchors[is_strong], score[is_strong], cylinder[is_strong]
-        best = Best(cylinder[:, 0], score, cylinder[:, 1], cylinder[:, 2])
-        durations = np.array(self._settings.durations_h, np.int32)
-        model = Expected(counts, self._scratch.mean.copy(), np.full(len(durations), np.inf), durations)
+        order = ranked(score[is_strong], found.size[is_strong], found.centre[is_strong])
+        above = np.flatnonzero(is_strong)
+        ends = np.zeros(len(score), np.int32)  # all cylinders end now
+        kept = without_overlap(
+            above[order], found.centre, found.size, ends, ends, self._near.rows, self._settings.max_clusters
+        )
         discovered = window.columns.discovered[mine.row]
         clusters = []
-        for each in apart(best, model, self._near, self._settings.max_clusters):
-            is_in = np.isin(mine.location, self._near.zone(each.centre, each.size))
-            rows = mine.row[is_in & (ages_s < each.duration * BUCKET_S)]
-            trigger_score = each.llr
+        for which in kept.tolist():
+            zone = self._near.zone(int(found.centre[which]), int(found.size[which]))
+            duration = self._settings.durations_h[found.column[which]]
+            rows = mine.row[np.isin(mine.location, zone) & (ages_s < duration * BUCKET_S)]
+            trigger_score = float(score[which])
             if not self._settings.discovered_may_trigger and reported(window, rows) < len(rows):
-                anchor = anchors[(cylinder[:, 0] == each.centre) & (score == each.llr)][:1]
                 alone = self._counted(mine, ages_s, ~discovered)
-                trigger_score = float(self._scored(usual, anchor, alone, hours)[0][0])
-            clusters.append(self._cluster(window, stream, each, rows, now.tick_s, trigger_score, delays))
+                at = anchors[which : which + 1]
+                scored, _ = scores_at(at, self._near.rows, alone, self._usual[stream], hours, self._prior)
+                trigger_score = max(NO_SCORE, float(scored[0]))
+            observed, expected = int(found.observed[which]), float(found.expected[which])
+            cylinder = Cylinder(
+                centre=int(found.centre[which]),
+                size=int(found.size[which]),
+                duration=duration,
+                observed=observed,
+                expected=expected,
+                llr=log_likelihood_ratio(observed, expected, math.inf, 0.0),
+            )
+            clusters.append(
+                self._description.cluster(
+                    window,
+                    stream,
+                    cylinder,
+                    rows,
+                    start_s=now.tick_s - duration * BUCKET_S,
+                    score=float(score[which]),
+                    trigger_score=trigger_score,
+                    interval_days=self.chance.interval_days(float(score[which])),
+                    delays=delays,
+                )
+            )
         return clusters
 
     def _counted(
@@ -211,43 +238,3 @@ class BayesScorer:
             is_in &= which[:, None]
         np.add.at(counts, cases.location, is_in.astype(np.int32))
         return counts
-
-    def _scored(
-        self, usual: Usual, anchors: NDArray[np.int32], counts: NDArray[np.int32], hours: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        self._scan += 1
-        score, cylinder = scores_at(
-            anchors,
-            self._near.rows,
-            counts,
-            usual,
-            hours,
-            self._prior,
-            self._scratch,
-            self._scan,
-        )
-        return np.maximum(score, NO_SCORE), cylinder
-
-    def _cluster(
-        self,
-        window: SlidingWindow,
-        stream: int,
-        cylinder: Cylinder,
-        rows: NDArray[np.int32],
-        tick_s: int,
-        trigger_score: float,
-        delays: Delays | None,
-    ) -> Cluster:
-        score = cylinder.llr
-        llr = log_likelihood_ratio(cylinder.observed, cylinder.expected, math.inf, 0.0)
-        return self._description.cluster(
-            window,
-            stream,
-            dataclasses.replace(cylinder, llr=llr),
-            rows,
-            start_s=tick_s - cylinder.duration * BUCKET_S,
-            score=score,
-            trigger_score=trigger_score,
-            interval_days=self.chance.interval_days(score),
-            delays=delays,
-        )

@@ -36,13 +36,15 @@ class Prior(NamedTuple):
 
 
 class Usual(NamedTuple):
-    """The usual rates of a stream.
+    """The usual rates of a stream in every zone, a centre and one of the radii.
 
-    ``rate``: cases an hour by location and stratum, (L, S).
-    ``shape``: gamma shape of the rate of each location, (L,).
+    ``size``: number of locations, (L, R).
+    ``rate``: cases an hour by stratum, (L, R, S).
+    ``shape``: gamma shape of the rate, (L, R).
     ``of_place``: prior weight of each centre, (L,).
     """
 
+    size: Counts
     rate: Floats
     shape: Floats
     of_place: Floats
@@ -60,15 +62,45 @@ class Level(NamedTuple):
     cases: float
 
 
-class Scratch(NamedTuple):
-    """Room for the expected cases of locations, and the number of the scan for which each row holds.
+@compiled
+def usual_of_zones(rows: Rows, radius: Floats, rate: Floats, shape: Floats, of_place: Floats) -> Usual:
+    """Return the usual rates of all zones from those of the locations.
 
-    ``mean``: by location and duration, (L, D).
-    ``scan``: (L,).
+    ``rate``: cases an hour by location and stratum, (L, S). ``shape``: gamma shape of each location's rate, (L,).
+
+    The rate of a zone is a sum of gamma variables; its shape is that of the gamma variable with the same mean and
+    variance, strata taken together.
+    """
+    locations, strata, radii = rate.shape[0], rate.shape[1], len(radius)
+    size, by_stratum = np.zeros((locations, radii), np.int32), np.zeros((locations, radii, strata))
+    of_zone = np.zeros((locations, radii))
+    for centre in range(locations):
+        inside, mean, variance = np.zeros(strata), 0.0, 0.0
+        place, end = rows.start[centre], rows.start[centre + 1]
+        for ring in range(radii):
+            while place < end and rows.distance[place] <= radius[ring]:
+                location = rows.neighbour[place]
+                here = rate[location].sum()
+                inside += rate[location]
+                mean += here
+                variance += here * here / shape[location]
+                place += 1
+            size[centre, ring] = place - rows.start[centre]
+            by_stratum[centre, ring] = inside
+            of_zone[centre, ring] = mean * mean / variance
+    return Usual(size, by_stratum, of_zone, of_place)
+
+
+class Cylinders(NamedTuple):
+    """The strongest cylinder of each of some locations, (n,): number of cases, expected number, centre, number of
+    locations, duration column. The centre is -1 if there is none.
     """
 
-    mean: Floats
-    scan: Offsets
+    observed: Counts
+    expected: Floats
+    centre: Counts
+    size: Counts
+    column: Counts
 
 
 @compiled
@@ -76,78 +108,77 @@ def _averaged(observed: int, mean: float, shape: float, risk: Floats) -> float:
     """Return the Bayes factor, averaged over the relative risks."""
     total = 0.0
     for each in risk:
-        total += math.exp(
-            observed * math.log(each) + (observed + shape) * math.log((shape + mean) / (shape + each * mean))
-        )
+        usual_part = (observed + shape) * math.log((shape + mean) / (shape + each * mean))
+        total += math.exp(observed * math.log(each) + usual_part)
     return total / len(risk)
 
 
 @compiled
-def score_at(
-    anchor: int, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, scratch: Scratch, scan: int
-) -> tuple[float, int, int, int]:
-    """Return the score of a location and its strongest cylinder: (score, centre, number of locations, duration column).
-
-    ``counts``: cases of the stream by location and duration, (L, D), durations rising.
-    ``hours``: hours of each stratum within each duration, times the level of the area, (S, D).
-    ``scan``: a number that no earlier call with other ``hours`` had.
-
-    The score is minus infinity if no cylinder has enough cases.
-    """
+def _score(
+    anchor: int, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, found: Cylinders, which: int
+) -> float:
+    """Return the score of a location, minus infinity without enough cases; see :func:`scores_at`."""
     durations, strata, radii = counts.shape[1], hours.shape[0], len(prior.radius)
     total, strongest = 0.0, 0.0
-    centre_of, size_of, column_of = -1, 0, 0
     inside = np.zeros(durations, np.int64)
-    mean, squares = np.zeros(durations), np.zeros(durations)
-    farthest = prior.radius[radii - 1]
+    found.centre[which] = -1
     for position in range(rows.start[anchor], rows.start[anchor + 1]):
         away = rows.distance[position]
-        if away > farthest:
+        if away > prior.radius[radii - 1]:
             break
         centre = rows.neighbour[position]
-        begin, end = rows.start[centre], rows.start[centre + 1]
-        reach = 0
-        for place in range(begin, end):
-            if rows.distance[place] > farthest:
-                break
-            reach += counts[rows.neighbour[place], durations - 1]
-        if reach < 2:
-            continue
         inside[:] = 0
-        mean[:] = 0.0
-        squares[:] = 0.0
-        place = begin
+        place = rows.start[centre]
         for ring in range(radii):
-            while place < end and rows.distance[place] <= prior.radius[ring]:
+            end = rows.start[centre] + usual.size[centre, ring]
+            while place < end:
                 location = rows.neighbour[place]
-                if scratch.scan[location] != scan:
-                    scratch.scan[location] = scan
+                if counts[location, durations - 1] > 0:
                     for column in range(durations):
-                        usually = 0.0
-                        for stratum in range(strata):
-                            usually += usual.rate[location, stratum] * hours[stratum, column]
-                        scratch.mean[location, column] = usually
-                for column in range(durations):
-                    inside[column] += counts[location, column]
-                    usually = scratch.mean[location, column]
-                    mean[column] += usually
-                    squares[column] += usually * usually / usual.shape[location]
+                        inside[column] += counts[location, column]
                 place += 1
-            if away > prior.radius[ring]:
+            if away > prior.radius[ring] or inside[durations - 1] < 2:
                 continue
-            weight = prior.of_radius[ring] * usual.of_place[centre]
+            weight, shape = prior.of_radius[ring] * usual.of_place[centre], usual.shape[centre, ring]
             for column in range(durations):
                 if inside[column] < 2 or counts[anchor, column] == 0:
                     continue
-                shape = mean[column] * mean[column] / squares[column]
-                factor = weight * prior.of_duration[column] * _averaged(inside[column], mean[column], shape, prior.risk)
+                mean = 0.0
+                for stratum in range(strata):
+                    mean += usual.rate[centre, ring, stratum] * hours[stratum, column]
+                factor = weight * prior.of_duration[column] * _averaged(inside[column], mean, shape, prior.risk)
                 total += factor
                 if inside[column] >= prior.min_cases and factor > strongest:
                     strongest = factor
-                    centre_of, size_of, column_of = centre, place - begin, column
-    if centre_of < 0:
-        return -math.inf, -1, 0, 0
-    return math.log(total), centre_of, size_of, column_of
+                    found.observed[which], found.expected[which] = inside[column], mean
+                    found.centre[which], found.size[which] = centre, usual.size[centre, ring]
+                    found.column[which] = column
+    return math.log(total) if strongest > 0.0 else -math.inf
+
+
+@compiled
+def scores_at(
+    anchors: Counts, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior
+) -> tuple[Floats, Cylinders]:
+    """Return the score, (n,), and the strongest cylinder of some locations.
+
+    ``counts``: cases of the stream by location and duration, (L, D), durations rising.
+    ``hours``: hours of each stratum within each duration, times the level of the area, (S, D).
+
+    The score is minus infinity if no cylinder has enough cases.
+    """
+    number = len(anchors)
+    found = Cylinders(
+        np.zeros(number, np.int32),
+        np.zeros(number),
+        np.zeros(number, np.int32),
+        np.zeros(number, np.int32),
+        np.zeros(number, np.int32),
+    )
+    score = np.empty(number)
+    for which in range(number):
+        score[which] = _score(anchors[which], rows, counts, usual, hours, prior, found, which)
+    return score, found
 
 
 @compiled
@@ -185,18 +216,6 @@ def at_level(hours: Floats, every_case: Offsets, case: Offsets, level: Level) ->
         for stratum in range(strata):
             result[stratum, column] = factor * hours[stratum, column]
     return result
-
-
-@compiled
-def scores_at(
-    anchors: Counts, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, scratch: Scratch, scan: int
-) -> tuple[Floats, Counts]:
-    """Return the score, (n,), and the strongest cylinder, (n, 3), of each anchor; see :func:`score_at`."""
-    score, window = np.empty(len(anchors)), np.empty((len(anchors), 3), np.int32)
-    for which in range(len(anchors)):
-        score[which], centre, size, column = score_at(anchors[which], rows, counts, usual, hours, prior, scratch, scan)
-        window[which, 0], window[which, 1], window[which, 2] = centre, size, column
-    return score, window
 
 
 class Events(NamedTuple):
@@ -280,11 +299,10 @@ def scan_span(
     Only the location of the event and the strong ones are looked at. ``strong``: those of the scan before the span.
     """
     second, location, every_second = events
-    locations, strata = usual.rate.shape
+    locations, _, strata = usual.rate.shape
     durations = len(span.durations_s)
     counts, nothing = np.zeros((locations, durations), np.int32), np.zeros((0, durations), np.int32)
     oldest, every_oldest = np.zeros(durations, np.int64), np.zeros(durations, np.int64)
-    scratch = Scratch(np.zeros((locations, durations)), np.full(locations, -1, np.int64))
     came = int(np.searchsorted(second, span.begin_s))
     for event in range(came):
         counts[location[event]] += 1
@@ -312,13 +330,15 @@ def scan_span(
         if len(anchors) > 0:
             hours = hours_within(now_s, span.durations_s, 0, span.stratum, strata)
             hours = at_level(hours, every_came - every_oldest, came - oldest, level)
-            scored, windows = scores_at(anchors, rows, counts, usual, hours, prior, scratch, scan)
+            scored, cylinders = scores_at(anchors, rows, counts, usual, hours, prior)
             is_strong = scored >= span.lowest
             strong = anchors[is_strong]
             while found + len(strong) > len(score):
                 score, window = np.concatenate((score, score)), np.concatenate((window, window))
             score[found : found + len(strong)] = scored[is_strong]
-            window[found : found + len(strong)] = windows[is_strong]
+            window[found : found + len(strong), 0] = cylinders.centre[is_strong]
+            window[found : found + len(strong), 1] = cylinders.size[is_strong]
+            window[found : found + len(strong), 2] = cylinders.column[is_strong]
             found += len(strong)
         tick_s[scan], had[scan] = now_s, came
         scan += 1

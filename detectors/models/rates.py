@@ -16,7 +16,8 @@ from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
-from detectors.kernels.bayes import Level, Usual
+from detectors.kernels.bayes import Level, Prior, Usual, usual_of_zones
+from detectors.kernels.ratio import Rows
 
 SMOOTHING_M = 400.0
 """Standard deviation of the Gaussian that weights neighbours, in metres."""
@@ -77,9 +78,10 @@ class Rates:
     shape: _Floats
     place: _Floats
 
-    def usual(self, category: int) -> Usual:
-        """Return the usual rates of a category. Half of the prior weight follows the cases, half is even."""
-        return Usual(self.rate[category], self.shape[category], self.place + 1 / len(self.place))
+    def usual(self, category: int, near: Rows, prior: Prior) -> Usual:
+        """Return the usual rates of a category in every zone. Half of the prior weight of places is even."""
+        of_place = self.place + 1 / len(self.place)
+        return usual_of_zones(near, prior.radius, self.rate[category], self.shape[category], of_place)
 
     def level(self, category: int) -> Level:
         """Return how the level of the area is followed for a category."""

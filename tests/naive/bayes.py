@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.kernels.bayes import Prior, Usual
+from detectors.kernels.bayes import Prior
 
 
 def bayes_factor(observed: int, mean: float, shape: float, risk: float) -> float:
@@ -28,7 +28,9 @@ def score_at(
     distance: NDArray[np.float64],
     cases: Sequence[tuple[int, int]],
     durations_s: Sequence[int],
-    usual: Usual,
+    rate: NDArray[np.float64],
+    shape: NDArray[np.float64],
+    of_place: NDArray[np.float64],
     hours: NDArray[np.float64],
     prior: Prior,
 ) -> float:
@@ -36,6 +38,7 @@ def score_at(
 
     ``distance``: between all locations, (L, L).
     ``cases``: location and age in seconds of each case.
+    ``rate``, ``shape``, ``of_place``: of each location, (L, S), (L,) and (L,).
     """
     total, has_enough = 0.0, False
     for centre in range(len(distance)):
@@ -47,11 +50,11 @@ def score_at(
                 inside = [location for location, age_s in cases if age_s < duration_s and location in zone]
                 if len(inside) < 2 or anchor not in inside:
                     continue
-                means = usual.rate[zone] @ hours[:, column]
-                mean = float(means.sum())
-                shape = mean**2 / float((means**2 / usual.shape[zone]).sum())
-                factors = [bayes_factor(len(inside), mean, shape, float(risk)) for risk in prior.risk]
-                weight = float(of_radius * prior.of_duration[column] * usual.of_place[centre])
+                mean = float((rate[zone] @ hours[:, column]).sum())
+                means = rate[zone].sum(axis=1)
+                of_zone = float(means.sum() ** 2 / (means**2 / shape[zone]).sum())
+                factors = [bayes_factor(len(inside), mean, of_zone, float(risk)) for risk in prior.risk]
+                weight = float(of_radius * prior.of_duration[column] * of_place[centre])
                 total += weight * sum(factors) / len(factors)
                 has_enough |= len(inside) >= prior.min_cases
     return math.log(total) if has_enough else -math.inf

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import AreaSettings
-from detectors.kernels.bayes import Level, Scratch, Usual, at_level, hours_within, scores_at
+from detectors.kernels.bayes import Level, at_level, hours_within, scores_at, usual_of_zones
 from detectors.models.cluster_prior import cluster_prior
 from tests.naive import bayes as naive
 
@@ -18,16 +18,14 @@ DURATIONS_S = 3600 * np.array(SETTINGS.durations_h, np.int64)
 LOCATIONS, STRATA = 40, 3
 
 
-def usual(generator: np.random.Generator) -> Usual:
-    rate = generator.gamma(0.5, 0.02, (LOCATIONS, STRATA)) + 1e-6
-    return Usual(rate, generator.uniform(0.2, 5.0, LOCATIONS), generator.uniform(0.01, 0.1, LOCATIONS))
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_a_score_is_the_sum_over_all_cylinders_with_a_case_there(seed: int):
     generator = np.random.default_rng(seed)
     points = np.column_stack((generator.uniform(0, 900, (LOCATIONS, 2)), np.zeros(LOCATIONS)))
-    near, known, prior = neighbours(points, 400.0), usual(generator), cluster_prior(SETTINGS)
+    near, prior = neighbours(points, 400.0), cluster_prior(SETTINGS)
+    rate = generator.gamma(0.5, 0.02, (LOCATIONS, STRATA)) + 1e-6
+    shape, of_place = generator.uniform(0.2, 5.0, LOCATIONS), generator.uniform(0.01, 0.1, LOCATIONS)
+    usual = usual_of_zones(near.rows, prior.radius, rate, shape, of_place)
     cases = [
         (int(location), int(age))
         for location, age in zip(
@@ -38,21 +36,20 @@ def test_a_score_is_the_sum_over_all_cylinders_with_a_case_there(seed: int):
     for location, age_s in cases:
         counts[location] += age_s < DURATIONS_S
     hours = hours_within(7_000_000, DURATIONS_S, 1700, generator.integers(0, STRATA, 400).astype(np.int32), STRATA)
-    scratch = Scratch(np.zeros(counts.shape), np.full(LOCATIONS, -1, np.int64))
     anchors = np.arange(LOCATIONS, dtype=np.int32)
-    score, cylinder = scores_at(anchors, near.rows, counts, known, hours, prior, scratch, 1)
+    score, found = scores_at(anchors, near.rows, counts, usual, hours, prior)
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)
     expected = [
-        naive.score_at(anchor, distance, cases, DURATIONS_S.tolist(), known, hours, prior)
+        naive.score_at(anchor, distance, cases, DURATIONS_S.tolist(), rate, shape, of_place, hours, prior)
         for anchor in range(LOCATIONS)
     ]
     assert score == pytest.approx(expected, rel=1e-9)
     assert np.isfinite(score).sum() >= 5
     for anchor in np.flatnonzero(np.isfinite(score)):
-        centre, size, column = cylinder[anchor]
-        zone = near.zone(int(centre), int(size))
+        zone, column = near.zone(int(found.centre[anchor]), int(found.size[anchor])), found.column[anchor]
         assert anchor in zone and counts[anchor, column] > 0
-        assert counts[zone, column].sum() >= prior.min_cases
+        assert counts[zone, column].sum() == found.observed[anchor] >= prior.min_cases
+        assert (rate[zone] @ hours[:, column]).sum() == pytest.approx(found.expected[anchor])
 
 
 def test_hours_are_those_of_the_clock_to_the_second():
