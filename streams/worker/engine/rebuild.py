@@ -271,4 +271,7 @@ def _refill(
             raise StalledError(f"{where}: cannot be read at the moment ({error})") from error
         raise RebuildError(f"{where}: cannot be read ({error})") from error
     except asyncio.CancelledError as error:
-        raise StalledError(f"{where}: the client has ended its own reading") from error
+        raise StalledError(
+            f"{where}: cannot be read at the moment (the Kafka client broke off the read by itself); "
+            f"if no line 'partition {partition} rebuilt' follows, check that Kafka answers"
+        ) from error

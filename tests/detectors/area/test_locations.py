@@ -67,9 +67,9 @@ def test_no_unknown_id_raises(location: str):
     ("cells", "message"),
     [
         ([], "cells: missing"),
-        ([CELLS[0], "leeds"], "'leeds' is not an H3 cell"),
-        (["-1"], "'-1' is not an H3 cell"),
-        (["f" * 17], "is not an H3 cell"),
+        ([CELLS[0], "leeds"], "'leeds' must be an H3 cell"),
+        (["-1"], "'-1' must be an H3 cell"),
+        (["f" * 17], "must be an H3 cell"),
         ([CELLS[0], h3.cell_to_parent(CELLS[0], 9)], r"resolutions \[9, 10\] are mixed"),
     ],
 )

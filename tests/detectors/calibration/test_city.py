@@ -113,7 +113,7 @@ def test_an_empty_or_short_history_is_refused():
     nothing = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8)
     with pytest.raises(ValueError, match="no incident"):
         CityModel(Past.of(0, BUCKETS, *nothing), POINTS, BLOCKS, UTC)
-    with pytest.raises(ValueError, match=r"2.0 days; at least a week"):
+    with pytest.raises(ValueError, match=r"2.0 days; must be at least 7 days"):
         CityModel(Past.of(0, 48, *nothing), POINTS, BLOCKS, UTC)
 
 

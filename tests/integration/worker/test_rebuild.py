@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import random
 import threading
@@ -18,8 +19,9 @@ from streams.area_log.last_records import last_records
 from streams.area_log.records import LogError
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
-from streams.brokers.connection import admin_arguments, consumer_arguments
-from streams.brokers.reading import FIRST_STEP, Cancelled
+from streams.brokers.broker import Broker
+from streams.brokers.connection import admin_arguments, consumer_arguments, is_passing
+from streams.brokers.reading import FIRST_STEP, Cancelled, StalledError
 from streams.calibration.calibration_file import places_hash
 from streams.configuration.kafka import Topic
 from streams.messages import scan
@@ -204,6 +206,22 @@ def test_a_log_that_ends_before_what_is_on_record_is_refused(new_site: NewSite) 
     write_scans(site, home, [beyond])
     with pytest.raises(RebuildError, match="ends at offset 33, but is on record up to 1000"):
         rebuild(site.kafka, configured_areas(site.configuration.areas), home, threading.Event(), MAX_BYTES)
+
+
+def test_a_read_that_the_client_breaks_off_is_tried_again(new_site: NewSite) -> None:
+    class BreakingOff(Broker):
+        def read(self, *_: object) -> None:
+            raise asyncio.CancelledError
+
+    site = new_site("leeds")
+    home = partition_of(b"leeds", 2)
+    site.produce([*incidents("leeds", 32, 1), tick("leeds", END)])
+    write_scans(site, home, site.expected()[1]["leeds"][-1:])
+    areas = configured_areas(site.configuration.areas)
+    problem = f"incidents, partition {home}: cannot be read .*'partition {home} rebuilt'.* check that Kafka"
+    with pytest.raises(StalledError, match=problem) as raised:
+        rebuild(site.kafka, areas, home, threading.Event(), MAX_BYTES, BreakingOff())
+    assert is_passing(raised.value)
 
 
 def test_responses_that_are_fewer_than_took_effect_are_refused(new_site: NewSite) -> None:
