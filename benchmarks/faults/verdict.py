@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -62,9 +62,7 @@ def judge(
 ) -> Verdict:
     """Compare ``alerts`` and everything else that was written with ``inputs``, the records of ``incidents``."""
     verdict = Verdict()
-    written: dict[str, list[bytes]] = defaultdict(list)
-    for record in alerts:
-        written[(record.key or b"").decode()].append(record.value)
+    written, present = by_area(alerts), by_area(site.read("alerts"))
     verdict.revisions = sum(map(len, written.values()))
     for area in (STEADY, LIVE):
         try:
@@ -76,10 +74,18 @@ def judge(
         except LogError as error:
             verdict.wrong += 1
             verdict.notes.append(f"{area}: {error}")
-        verdict.not_shown += missing_in_redis(redis, area, written[area])
+        verdict.not_shown += missing_in_redis(redis, area, written[area], present[area])
         verdict.not_notified += unnotified(area, written[area], fired)
         verdict.undetected += not any(speaks(value) for value in written[area])
     return verdict
+
+
+def by_area(alerts: Iterable[ConsumerRecord]) -> dict[str, list[bytes]]:
+    """Return the values of records of the topic ``alerts`` by area."""
+    found: dict[str, list[bytes]] = {STEADY: [], LIVE: []}
+    for record in alerts:
+        found[(record.key or b"").decode()].append(record.value)
+    return found
 
 
 def undisturbed(site: Deployment, inputs: Sequence[ConsumerRecord]) -> list[bytes]:
@@ -134,23 +140,26 @@ def _accounts(site: Deployment, area: str) -> int:
 
 def _derive(verdict: Verdict, site: Deployment, area: str, written: Sequence[bytes]) -> None:
     """Derive every revision of the area again; each alert must have each of its revisions once."""
-    result = reproduce(KafkaLog(site.kafka, area, MAX_RECORD_BYTES), None, lambda: None)
-    verdict.wrong += len(result.differences)
-    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:1]]
     found = Counter(map(revision, written))
     verdict.doubled += sum(number - 1 for number in found.values())
     last: dict[str, int] = {}
     for name, number in found:
         last[name] = max(number, last.get(name, 0))
     verdict.lost += sum(last.values()) - len(found)
+    result = reproduce(KafkaLog(site.kafka, area, MAX_RECORD_BYTES), None, lambda: None)
+    verdict.wrong += len(result.differences)
+    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:1]]
 
 
-def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes]) -> int:
-    """Return how many revisions of the area Redis lacks or has twice, plus the alerts whose revision there is old."""
+def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes], present: Sequence[bytes]) -> int:
+    """Return how many revisions of the area Redis lacks or has twice, plus the alerts whose revision there is old.
+
+    ``present``: the revisions that are still in the topic. The Redis stream keeps what the topic keeps.
+    """
     entries: Any = redis.xrange(area_key(area, "alerts"))
     stream = [fields[b"event"] for _, fields in entries]
     last = {revision(value)[0]: value for value in written}
-    missing = (Counter(written) - Counter(stream)).total() + (Counter(stream) - Counter(written)).total()
+    missing = (Counter(present) - Counter(stream)).total() + (Counter(stream) - Counter(present)).total()
     for name, value in last.items():
         missing += redis.hget(area_key(area, f"alert:{name}"), "event") != value
         missing += redis.xlen(area_key(area, f"alert:{name}:revisions")) != revision(value)[1]
