@@ -100,6 +100,7 @@ def shortcomings(fault: Fault, row: Row) -> list[str]:
         (found.lost, "lost"),
         (found.doubled, "doubled"),
         (found.wrong, "not as in an undisturbed run"),
+        (found.underivable, "alerts that cannot be derived again"),
         (found.not_shown, "not in Redis as in Kafka"),
         (found.undetected, "bursts without an alert"),
         (found.not_notified, "alerts of which the on-call tool was not notified"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from detectors.alerts.lifecycle import TERMINAL
 from streams.area_log.audit import audit
 from streams.area_log.records import LogError
-from streams.area_log.reproduce import reproduce
+from streams.area_log.reproduce import Reproduction, reproduce
 from streams.area_log.sources import KafkaLog
 from streams.areas.configured import configured_areas
 from streams.messages.alert import read_alert
@@ -30,16 +30,17 @@ class Verdict(msgspec.Struct, kw_only=True):
     """What became of the incidents of a row.
 
     ``lost`` and ``doubled``: revisions of alerts, and incidents that no scan record accounts for, or that two do.
-    ``wrong``: revisions that are not those of an undisturbed run, or cannot be derived from the log, and breaks in the
-    chain of digests. ``not_shown``: revisions that Redis lacks, has twice or does not have in order. ``not_notified``:
-    alerts of which the on-call tool was never notified. ``undetected``: bursts that opened no alert. ``revisions``: how
-    many revisions there are.
+    ``wrong``: revisions that are not those of an undisturbed run, or that the log does not give again, and breaks in
+    the chain of digests. ``underivable``: alerts of which the log lacks the evidence. ``not_shown``: revisions that
+    Redis lacks, has twice or does not have in order. ``not_notified``: alerts of which the on-call tool was never
+    notified. ``undetected``: bursts that opened no alert. ``revisions``: how many revisions there are.
     """
 
     revisions: int = 0
     lost: int = 0
     doubled: int = 0
     wrong: int = 0
+    underivable: int = 0
     not_shown: int = 0
     not_notified: int = 0
     undetected: int = 0
@@ -48,7 +49,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     @property
     def is_clean(self) -> bool:
         """Whether nothing is lost, doubled, wrong or missing in a copy."""
-        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_notified or self.undetected)
+        is_right = not (self.lost or self.doubled or self.wrong or self.underivable or self.undetected)
+        return is_right and not (self.not_shown or self.not_notified)
 
 
 def judge(
@@ -146,9 +148,26 @@ def _derive(verdict: Verdict, site: Deployment, area: str, written: Sequence[byt
     for name, number in found:
         last[name] = max(number, last.get(name, 0))
     verdict.lost += sum(last.values()) - len(found)
-    result = reproduce(KafkaLog(site.kafka, area, MAX_RECORD_BYTES), None, lambda: None)
-    verdict.wrong += len(result.differences)
-    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:1]]
+    log = KafkaLog(site.kafka, area, MAX_RECORD_BYTES)
+    try:
+        derived = [reproduce(log, None, lambda: None)]
+    except LogError as error:
+        if not last:
+            raise
+        verdict.notes.append(f"{area}: {error}")
+        derived = list(_derived_singly(verdict, log, last))
+    differences = [difference for each in derived for difference in each.differences]
+    verdict.wrong += len(differences)
+    verdict.notes += [f"{each.where}: {each.field}" for each in differences[:1]]
+
+
+def _derived_singly(verdict: Verdict, log: KafkaLog, alerts: Iterable[str]) -> Iterator[Reproduction]:
+    """Derive each alert again of which the log has the evidence, and count the others."""
+    for alert in alerts:
+        try:
+            yield reproduce(log, alert, lambda: None)
+        except LogError:
+            verdict.underivable += 1
 
 
 def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes], present: Sequence[bytes]) -> int:

@@ -113,7 +113,7 @@ for each in get_args(Topic):
 fault(
     "topic incidents cut in half by retention, sent again",
     rule="HotspotsRecordsMissed",
-    costs="the records on which earlier alerts depend: those alerts cannot be derived again",
+    costs="the evidence of earlier alerts; a `retention.ms` of two windows and 7 days keeps it",
     is_exact=False,
 )(cut("incidents"))
 fault("topic alerts cut in half by retention")(cut("alerts"))
