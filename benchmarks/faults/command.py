@@ -20,7 +20,7 @@ from benchmarks.faults.run import run
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".cache" / "faults"
 """The measured rows, one file each, so that one of them can be measured again."""
-COUNTS = ("lost", "doubled", "wrong", "not_shown", "not_notified", "undetected")
+COUNTS = ("lost", "doubled", "wrong", "underivable", "not_shown", "not_notified", "undetected")
 
 
 @click.command()

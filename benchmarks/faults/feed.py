@@ -12,6 +12,7 @@ from typing import Any
 
 import stamina
 from kafka import KafkaProducer
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from tests.integration.worker_process import BEGIN, CENTRE, Deployment, Row, incidents, tick
@@ -20,6 +21,9 @@ STEADY, LIVE = "leeds", "york"
 """The two areas. The clock of the first shows the time of its records, so that its alerts can be foretold byte for
 byte; the clock of the second is the wall clock."""
 NUMBER, DAYS = 320, 12.0
+LIVE_DAYS, QUIET_DAYS = 6.0, 0.5
+"""Days over which the background of the live area is spread, and days without any before the burst. All of it is in the
+window: otherwise the burst is too large a part of what is known, and a scan does not always find it."""
 BURST = 40
 """Number of incidents of the burst in the live area: it begins during the fault and ends after it."""
 BEFORE, DURING = 0.55, 0.4
@@ -34,7 +38,7 @@ def both_areas() -> list[Row]:
     """Return the incidents of both areas, in turn; the last of the live area are a burst of the last two hours."""
     now = datetime.now(UTC)
     steady = incidents(STEADY, NUMBER, 5, DAYS)
-    live = incidents(LIVE, NUMBER - BURST, 7, DAYS, now - timedelta(days=DAYS + 0.5))
+    live = incidents(LIVE, NUMBER - BURST, 7, LIVE_DAYS, now - timedelta(days=LIVE_DAYS + QUIET_DAYS))
     return [row for pair in zip(steady, [*live, *burst(now)], strict=False) for row in pair]
 
 
@@ -87,6 +91,10 @@ class Feed:
         """Send the second share in the background, spread over this many seconds."""
         self._over_s = over_s
         self._thread.start()
+
+    def repeat(self, records: Sequence[ConsumerRecord]) -> None:
+        """Send records of an earlier topic again, with their keys, values and headers. The feed must be paused."""
+        self._deliver([(each.key.decode(), each.value, tuple(each.headers)) for each in records])
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

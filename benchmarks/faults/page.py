@@ -50,8 +50,9 @@ How to read the tables:
   The page loses its connection for as long.
 - While leaders move, a transaction waits 25 s for Kafka before the worker reports it; Kafka itself answers meanwhile.
   The time of the report counts from the first kill, not from the moment when a transaction begins to wait.
-- Where the topic `scans` is lost or partitions are added, no worker goes on. Those rows include the
-  [documented way back](how-to/recover.md#copy-the-inputs), `hotspots copy-inputs`.
+- Where the topic `incidents`, `scans`, `responses` or `alerts` is lost, or partitions are added, the row includes the
+  [documented way back](how-to/recover.md#copy-the-inputs), `hotspots copy-inputs`, and the feed sends lost incidents
+  again.
 - A log of an earlier version has no row here: `tests/integration/worker/test_take_over.py` takes one over.
 
 """
@@ -99,6 +100,7 @@ def shortcomings(fault: Fault, row: Row) -> list[str]:
         (found.lost, "lost"),
         (found.doubled, "doubled"),
         (found.wrong, "not as in an undisturbed run"),
+        (found.underivable, "alerts that cannot be derived again"),
         (found.not_shown, "not in Redis as in Kafka"),
         (found.undetected, "bursts without an alert"),
         (found.not_notified, "alerts of which the on-call tool was not notified"),

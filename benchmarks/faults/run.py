@@ -17,7 +17,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from benchmarks.faults.observe import Observer, problems_on_page
 from benchmarks.faults.row import Row
 from benchmarks.faults.stage import Stage
-from benchmarks.faults.verdict import is_open, judge, missing_in_redis, revision, unnotified
+from benchmarks.faults.verdict import by_area, is_open, judge, missing_in_redis, revision, unnotified
 from streams.local_services.kafka_jars import LocalServiceError
 from streams.messages.scan import decode_scan
 from tests.integration.worker_process import until
@@ -121,15 +121,15 @@ def unsettled(stage: Stage) -> str:
 
 def written(stage: Stage) -> dict[str, list[bytes]]:
     """Return the revisions of the topic ``alerts`` by area, those included that a fault removed."""
-    found: dict[str, list[bytes]] = {STEADY: [], LIVE: []}
-    for record in stage.records("alerts"):
-        found[(record.key or b"").decode()].append(record.value)
-    return found
+    return by_area(stage.records("alerts"))
 
 
 def is_copied(stage: Stage) -> bool:
     """Return whether Redis holds what the topic ``alerts`` holds."""
-    return not any(missing_in_redis(stage.redis, area, values) for area, values in written(stage).items())
+    present = by_area(stage.site.read("alerts"))
+    return not any(
+        missing_in_redis(stage.redis, area, values, present[area]) for area, values in written(stage).items()
+    )
 
 
 def is_on_page(stage: Stage) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from benchmarks.faults.feed import LIVE, STEADY
 from detectors.alerts.lifecycle import TERMINAL
 from streams.area_log.audit import audit
 from streams.area_log.records import LogError
-from streams.area_log.reproduce import reproduce
+from streams.area_log.reproduce import Reproduction, reproduce
 from streams.area_log.sources import KafkaLog
 from streams.areas.configured import configured_areas
 from streams.messages.alert import read_alert
@@ -30,16 +30,17 @@ class Verdict(msgspec.Struct, kw_only=True):
     """What became of the incidents of a row.
 
     ``lost`` and ``doubled``: revisions of alerts, and incidents that no scan record accounts for, or that two do.
-    ``wrong``: revisions that are not those of an undisturbed run, or cannot be derived from the log, and breaks in the
-    chain of digests. ``not_shown``: revisions that Redis lacks, has twice or does not have in order. ``not_notified``:
-    alerts of which the on-call tool was never notified. ``undetected``: bursts that opened no alert. ``revisions``: how
-    many revisions there are.
+    ``wrong``: revisions that are not those of an undisturbed run, or that the log does not give again, and breaks in
+    the chain of digests. ``underivable``: alerts of which the log lacks the evidence. ``not_shown``: revisions that
+    Redis lacks, has twice or does not have in order. ``not_notified``: alerts of which the on-call tool was never
+    notified. ``undetected``: bursts that opened no alert. ``revisions``: how many revisions there are.
     """
 
     revisions: int = 0
     lost: int = 0
     doubled: int = 0
     wrong: int = 0
+    underivable: int = 0
     not_shown: int = 0
     not_notified: int = 0
     undetected: int = 0
@@ -48,7 +49,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     @property
     def is_clean(self) -> bool:
         """Whether nothing is lost, doubled, wrong or missing in a copy."""
-        return not (self.lost or self.doubled or self.wrong or self.not_shown or self.not_notified or self.undetected)
+        is_right = not (self.lost or self.doubled or self.wrong or self.underivable or self.undetected)
+        return is_right and not (self.not_shown or self.not_notified)
 
 
 def judge(
@@ -62,9 +64,7 @@ def judge(
 ) -> Verdict:
     """Compare ``alerts`` and everything else that was written with ``inputs``, the records of ``incidents``."""
     verdict = Verdict()
-    written: dict[str, list[bytes]] = defaultdict(list)
-    for record in alerts:
-        written[(record.key or b"").decode()].append(record.value)
+    written, present = by_area(alerts), by_area(site.read("alerts"))
     verdict.revisions = sum(map(len, written.values()))
     for area in (STEADY, LIVE):
         try:
@@ -76,10 +76,18 @@ def judge(
         except LogError as error:
             verdict.wrong += 1
             verdict.notes.append(f"{area}: {error}")
-        verdict.not_shown += missing_in_redis(redis, area, written[area])
+        verdict.not_shown += missing_in_redis(redis, area, written[area], present[area])
         verdict.not_notified += unnotified(area, written[area], fired)
         verdict.undetected += not any(speaks(value) for value in written[area])
     return verdict
+
+
+def by_area(alerts: Iterable[ConsumerRecord]) -> dict[str, list[bytes]]:
+    """Return the values of records of the topic ``alerts`` by area."""
+    found: dict[str, list[bytes]] = {STEADY: [], LIVE: []}
+    for record in alerts:
+        found[(record.key or b"").decode()].append(record.value)
+    return found
 
 
 def undisturbed(site: Deployment, inputs: Sequence[ConsumerRecord]) -> list[bytes]:
@@ -134,23 +142,43 @@ def _accounts(site: Deployment, area: str) -> int:
 
 def _derive(verdict: Verdict, site: Deployment, area: str, written: Sequence[bytes]) -> None:
     """Derive every revision of the area again; each alert must have each of its revisions once."""
-    result = reproduce(KafkaLog(site.kafka, area, MAX_RECORD_BYTES), None, lambda: None)
-    verdict.wrong += len(result.differences)
-    verdict.notes += [f"{each.where}: {each.field}" for each in result.differences[:1]]
     found = Counter(map(revision, written))
     verdict.doubled += sum(number - 1 for number in found.values())
     last: dict[str, int] = {}
     for name, number in found:
         last[name] = max(number, last.get(name, 0))
     verdict.lost += sum(last.values()) - len(found)
+    log = KafkaLog(site.kafka, area, MAX_RECORD_BYTES)
+    try:
+        derived = [reproduce(log, None, lambda: None)]
+    except LogError as error:
+        if not last:
+            raise
+        verdict.notes.append(f"{area}: {error}")
+        derived = list(_derived_singly(verdict, log, last))
+    differences = [difference for each in derived for difference in each.differences]
+    verdict.wrong += len(differences)
+    verdict.notes += [f"{each.where}: {each.field}" for each in differences[:1]]
 
 
-def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes]) -> int:
-    """Return how many revisions of the area Redis lacks or has twice, plus the alerts whose revision there is old."""
+def _derived_singly(verdict: Verdict, log: KafkaLog, alerts: Iterable[str]) -> Iterator[Reproduction]:
+    """Derive each alert again of which the log has the evidence, and count the others."""
+    for alert in alerts:
+        try:
+            yield reproduce(log, alert, lambda: None)
+        except LogError:
+            verdict.underivable += 1
+
+
+def missing_in_redis(redis: Redis, area: str, written: Sequence[bytes], present: Sequence[bytes]) -> int:
+    """Return how many revisions of the area Redis lacks or has twice, plus the alerts whose revision there is old.
+
+    ``present``: the revisions that are still in the topic. The Redis stream keeps what the topic keeps.
+    """
     entries: Any = redis.xrange(area_key(area, "alerts"))
     stream = [fields[b"event"] for _, fields in entries]
     last = {revision(value)[0]: value for value in written}
-    missing = (Counter(written) - Counter(stream)).total() + (Counter(stream) - Counter(written)).total()
+    missing = (Counter(present) - Counter(stream)).total() + (Counter(stream) - Counter(present)).total()
     for name, value in last.items():
         missing += redis.hget(area_key(area, f"alert:{name}"), "event") != value
         missing += redis.xlen(area_key(area, f"alert:{name}:revisions")) != revision(value)[1]

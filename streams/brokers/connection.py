@@ -1,4 +1,4 @@
-"""The arguments of every Kafka client: addresses, encryption, isolation, acknowledgement."""
+"""The arguments of every Kafka client: addresses, encryption, isolation, acknowledgement, age of metadata."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ BOOTSTRAP_MS = 10_000
 ANSWER_MS = 15_000
 """Time limit for Kafka's answer to a long-running process, in milliseconds: a dead connection is given up after it.
 With the clients' own 30 to 40 s, alerts would wait for a minute. A member of a group waits for up to 13 s."""
+METADATA_MS = 20_000
+"""Time after which a client asks again which topics and partitions there are, in milliseconds. With the clients' own 5
+minutes, a topic that is deleted and created again stays unread for 5 minutes."""
 UNCOMMITTED: dict[str, object] = {"isolation_level": "read_uncommitted"}
 """Isolation for `incidents`: every reader must see the same log as Faust's consumer."""
 MAX_REQUEST_BYTES = 16 * 2**20
@@ -93,9 +96,10 @@ def admin_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, Any]:
-    """Addresses, encryption and login, as kafka-python and aiokafka take them."""
+    """Addresses, encryption, login and age of metadata, as kafka-python and aiokafka take them."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap.split(","),
+        "metadata_max_age_ms": METADATA_MS,
         "security_protocol": kafka.security_protocol,
     }
     if context := tls(kafka):

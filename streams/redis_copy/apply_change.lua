@@ -59,6 +59,7 @@ local function apply(is_open, urgency, longitude, latitude, speaks, values)
     for index, name in ipairs(FIELDS) do
         entry[#entry + 1], entry[#entry + 2] = name, values[index]
     end
+    local length = is_later and before.expires > now() and before.revisions or 0
     if not is_later then
         redis.call('DEL', revisions) -- what it holds comes again, or was of a former topic
     end
@@ -66,14 +67,16 @@ local function apply(is_open, urgency, longitude, latitude, speaks, values)
         add(ledger, 'entries', 1)
         redis.call('HSET', ledger, 'last', ARGV[2])
     end
-    append(revisions, values[2], entry)
+    -- The ledger counts what was written, not what is there: otherwise a later revision hides that others were evicted.
+    if append(revisions, values[2], entry) then
+        length = length + 1
+    end
     local score, place = '-', '-'
     -- While an alert is read again, it stays as it was last.
     if not is_read_again or whole(redis.call('HGET', alert, 'revision')) <= revision then
         score, place = show(id, entry, is_open, urgency, longitude, latitude)
     end
     local from = before and not before.is_former and string.format('%d', before.from) or offset
-    local length = redis.call('XLEN', revisions)
     local expires = string.format('%d', now() + expiry_s)
     local face = summary(values[2], values[3], values[4], #values[5])
     note(ledger, noted, id, table.concat({offset, values[2], from, length, score, place, face, expires}, ' '))

@@ -4,9 +4,9 @@
 -- was lost is being read again), entries and last (number of entries of the stream, and number of the last one),
 -- alerts, open, placed (number of alerts in the ledger, and of those in the sorted sets `open` and `where`).
 -- `noted` is a hash with a field for each alert: `offset revision from revisions urgency place summary expires`. offset
--- and from are those of its last and first record, "-" for an alert of a former topic; revisions is the length of the
--- stream of its revisions; urgency and place are its scores in `open` and `where`, "-" without one; summary stands for
--- its hash; expires is when its keys do, in seconds since 1970 by the clock of Redis.
+-- and from are those of its last and first record, "-" for an alert of a former topic; revisions is how many were
+-- written into the stream of its revisions; urgency and place are its scores in `open` and `where`, "-" without one;
+-- summary stands for its hash; expires is when its keys do, in seconds since 1970 by the clock of Redis.
 
 local FIELDS = {'id', 'revision', 'state', 'tier', 'event', 'provenance'}
 

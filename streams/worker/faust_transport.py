@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP
 from mode.services import WaitResults
 
+from streams.brokers.connection import METADATA_MS
 from streams.configuration.kafka import KafkaSettings
 from streams.configuration.services import WorkerSettings
 from streams.configuration.tls import tls
@@ -31,9 +32,6 @@ BUFFER_RECORDS = 65_536
 at forty times the cost, and the partition is not fetched before most of them are done."""
 FETCH_WAIT_MS = 50
 """Time limit for a fetch to wait for records, in milliseconds."""
-METADATA_MS = 20_000
-"""Time after which the consumer asks again which topics and partitions there are, in milliseconds. With the client's
-own 5 minutes, a topic that is created again stays unread for 5 minutes."""
 
 Begin = Callable[[Mapping[TP, int | None]], Awaitable[Mapping[TP, int]]]
 

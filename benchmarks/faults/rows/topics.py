@@ -15,35 +15,40 @@ from benchmarks.faults.stage import SESSION_S, Stage
 from streams.brokers.connection import admin_arguments
 from streams.brokers.topics import create_topics
 from streams.configuration.kafka import Topic
+from tests.integration.worker_process import until
 
 COSTS: dict[Topic, str] = {
-    "incidents": "the incidents in the topic, until the feed sends them again",
-    "alerts": "the revisions in the topic; Redis and the on-call tool keep what they have",
+    "incidents": "the times of arrival, so the alerts of the lost time can differ",
+    "alerts": "",
     "scans": "",
-    "responses": "",
+    "responses": "the acknowledgements in the topic",
     "settings": "",
     "rejected": "the dead letters in the topic",
     "undelivered": "",
 }
+COPIED: frozenset[Topic] = frozenset({"incidents", "alerts", "scans", "responses"})
+"""Topics after whose loss the inputs are copied."""
 GAP_S = 10.0
 """Time for which a deleted topic is missing, in seconds."""
 
 
 def deleted(topic: Topic) -> Inflict:
-    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then restarts the worker.
+    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then goes the documented way back.
 
-    Without its scan records no worker goes on: the inputs are copied instead.
+    Either the inputs are copied, and the feed sends lost incidents again, or the worker is restarted.
     """
 
     def inflict(stage: Stage) -> None:
-        stage.keep(topic)
-        with closing(KafkaAdminClient(**admin_arguments(stage.site.kafka))) as admin:
-            admin.delete_topics([stage.site.kafka.topic(topic)])
+        name = stage.site.kafka.topic(topic)
+        with stage.feed.paused(), closing(KafkaAdminClient(**admin_arguments(stage.site.kafka))) as admin:
+            stage.keep(topic)
+            admin.delete_topics([name])
+            until(lambda: name not in admin.list_topics(), f"{name} is gone")
         stage.hold(GAP_S)
         create_topics(stage.site.kafka, stage.site.configuration.longest_window_days)
         stage.hold(stage.form.away_s / 4)
-        if topic == "scans":
-            copy_inputs(stage)
+        if topic in COPIED:
+            copy_inputs(stage, lost=stage.kept[topic] if topic == "incidents" else ())
         else:
             stage.restart(stage.form.away_s / 4)
 
@@ -51,7 +56,10 @@ def deleted(topic: Topic) -> Inflict:
 
 
 def cut(topic: Topic) -> Inflict:
-    """Return what removes the older half of a topic, as retention does, and then restarts the worker."""
+    """Return what removes the older half of a topic, as retention does, and then restarts the worker.
+
+    The feed then sends lost incidents again.
+    """
 
     def inflict(stage: Stage) -> None:
         stage.keep(topic)
@@ -62,6 +70,9 @@ def cut(topic: Topic) -> Inflict:
             admin.delete_records(halves)
         stage.hold(stage.form.away_s / 4)
         stage.restart(stage.form.away_s / 4)
+        if topic == "incidents":
+            with stage.feed.paused():
+                stage.feed.repeat([each for each in stage.kept[topic] if each.offset < ends[each.partition] // 2])
 
     return inflict
 
@@ -92,16 +103,20 @@ def positions(move: str) -> Inflict:
 
 
 for each in get_args(Topic):
-    back = f"created again after {GAP_S:g} s" + (", inputs copied" if each == "scans" else "")
+    back = f"created again after {GAP_S:g} s" + (", inputs copied" if each in COPIED else "")
     fault(
         f"topic {each} deleted, {back}",
         rule="HotspotsTopicsFaulty",
         costs=COSTS[each],
         is_exact=each != "incidents",
     )(deleted(each))
-HALVED: dict[Topic, str] = {"incidents": "HotspotsRecordsMissed", "alerts": "", "scans": ""}
-for each, rule in HALVED.items():
-    fault(f"topic {each} cut in half by retention", rule=rule)(cut(each))
+fault(
+    "topic incidents cut in half by retention, sent again",
+    rule="HotspotsRecordsMissed",
+    costs="the evidence of earlier alerts; a `retention.ms` of two windows and 7 days keeps it",
+    is_exact=False,
+)(cut("incidents"))
+fault("topic alerts cut in half by retention")(cut("alerts"))
 fault("group's offsets reset to the latest", rule="HotspotsNoWorker")(positions("latest"))
 fault("group's offsets reset to the earliest", rule="HotspotsNoWorker")(positions("earliest"))
 fault("group deleted", rule="HotspotsNoWorker")(positions("deleted"))

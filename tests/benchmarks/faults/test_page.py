@@ -48,6 +48,7 @@ def test_a_fault_that_cost_nothing_has_a_line_and_no_shortcoming() -> None:
         (changed(verdict=Verdict(lost=2)), "2 lost"),
         (changed(verdict=Verdict(doubled=1)), "1 doubled"),
         (changed(verdict=Verdict(wrong=3)), "3 not as in an undisturbed run"),
+        (changed(verdict=Verdict(underivable=2)), "2 alerts that cannot be derived again"),
         (changed(verdict=Verdict(not_shown=1)), "1 not in Redis as in Kafka"),
         (changed(verdict=Verdict(not_notified=1)), "1 alerts of which the on-call tool was not notified"),
         (changed(recovered_s=None), "not well again within 4 minutes"),

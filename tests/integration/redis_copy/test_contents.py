@@ -164,6 +164,27 @@ def test_what_expires_is_no_loss(server: LocalValkey, valkey_client: Any) -> Non
         assert copy.compare("leeds", 0, end, "", 0, 1000)[::2] == ("mended", 1, 0)
 
 
+def test_a_later_revision_does_not_hide_that_earlier_ones_were_evicted(server: LocalValkey, valkey_client: Any) -> None:
+    revisions = history(18, 12, ["leeds"])
+    records = delivered(revisions)
+    ids = [glance(record.value).id for record in records]
+    last = max(index for index, id_ in enumerate(ids) if id_ in ids[:index])
+    with closing(RedisCopy(RedisSettings(url=server.url), 3600)) as copy:
+        for record in records[:last]:
+            copy.advance("leeds", 0, record.offset + 1, 0, record)
+        valkey_client.delete(area_key("leeds", f"alert:{ids[last]}:revisions"))
+        for record in records[last:]:
+            copy.advance("leeds", 0, record.offset + 1, 0, record)
+        first = records[ids.index(ids[last])].offset
+        end = records[-1].offset + 1
+        assert copy.compare("leeds", 0, end, "", 0, 1000) == ("mended", first, 1, len(set(ids)), 0)
+        for record in records:
+            copy.advance("leeds", 0, record.offset + 1, 0, record)
+        assert copy.compare("leeds", 0, end, "", 0, 1000) == ("kept", end, 0, len(set(ids)), 0)
+    offsets = {"leeds": [record.offset for record in records]}
+    assert without_places(contents(valkey_client)) == model(revisions, offsets)
+
+
 def test_bad_records_do_not_harm_their_neighbours(
     configuration: Configuration, valkey_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

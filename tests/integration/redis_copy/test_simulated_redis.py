@@ -57,7 +57,9 @@ def changes(seed: int, area: str) -> list[tuple[str, Any]]:
             calls.append(("advance", (area, stored, stored + 1, index // 3, None, TOPIC)))
             stored += 1
         if chance.random() < 0.1:
-            calls.append(("lose", chance.choice(["alerts", "open", "where", "offset", f"alert:{chance.choice(ids)}"])))
+            lost = chance.choice(ids)
+            names = ["alerts", "open", "where", "offset", f"alert:{lost}", f"alert:{lost}:revisions"]
+            calls.append(("lose", chance.choice(names)))
         if chance.random() < 0.2:
             calls.append(("compare", (area, index // 3, chance.choice([None, 10**6]), TOPIC, 0, SLICE)))
     return [*calls, ("refusal", ([area],))]
