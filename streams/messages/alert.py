@@ -28,7 +28,7 @@ from detectors.window.admission import EARLIEST_S, LATEST_S
 from detectors.window.zone_profile import DAYS
 from streams.process.strict_json import Count, StrictDecoder
 
-MODEL = "space-time-permutation"
+PERMUTATION, BAYES = "space-time-permutation", "space-time-bayes"
 PROVENANCE_HEADER = "provenance"
 """Kafka header of a record of the topics ``alerts`` and ``scans``: a :class:`Provenance` in JSON."""
 
@@ -121,13 +121,22 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
     ] = UNSET
     llr: Annotated[float, Meta(description="log-likelihood ratio of the cylinder")]
-    score: Annotated[float, Meta(description="the LLR standardised by its null distribution")]
+    score: Annotated[
+        float,
+        Meta(
+            description="the LLR standardised by its null distribution; by space-time-bayes, the logarithm of the odds "
+            "that a cluster is there, up to a constant"
+        ),
+    ]
     recurrence_interval_days: Annotated[
         float, Meta(ge=0, description="days after which chance alone shows a cluster at least this strong, on average")
     ]
     interval_kind: Annotated[
         Literal["nominal", "calibrated"],
-        Meta(description="calibrated: measured on this area's null histories; nominal: by one scan an hour"),
+        Meta(
+            description="calibrated: measured on this area's null histories; nominal: by one scan an hour, or by "
+            "space-time-bayes as in simulated cities"
+        ),
     ]
     budget_per_week: Annotated[
         float | UnsetType,
@@ -170,7 +179,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     response: Annotated[AlertResponse | UnsetType, Meta(description="absent before the first response")] = UNSET
-    model: Annotated[str, Meta(description="model of the expected count")]
+    model: Annotated[
+        str,
+        Meta(description="model of the expected count and of the score: space-time-permutation or space-time-bayes"),
+    ]
     seed: Annotated[int, Meta(description="seed of the replications")]
     configuration: Annotated[str, Meta(description="hash of the settings and locations of the Monitor")]
     tick_s: Annotated[
@@ -296,7 +308,7 @@ def alert_event(
         trend=alert.zone_profile.trend or UNSET,
         profile=alert.zone_profile.profile or UNSET,
         response=AlertResponse.of(alert.responses),
-        model=MODEL,
+        model=BAYES if settings.is_bayesian else PERMUTATION,
         seed=settings.seed,
         configuration=configuration_id,
         tick_s=alert.tick_s,

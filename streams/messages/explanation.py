@@ -9,7 +9,7 @@ import msgspec
 from detectors.alerts.lifecycle import AlertState
 from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
-from streams.messages.alert import AlertFeature, AlertProperties, AlertResponse
+from streams.messages.alert import BAYES, AlertFeature, AlertProperties, AlertResponse
 from streams.messages.wording import figure_words, interval_words
 
 NAMES = {Stream.ALL: "incidents of all four categories together", Stream.DRUGS: "drugs incidents"}
@@ -85,6 +85,11 @@ def _chance(alert: AlertProperties) -> str:
         return (
             f"By chance alone this area sees an alert at least this strong once in {interval}; "
             f"it is set to open {alert.budget_per_week:g} a week by chance."
+        )
+    if alert.model == BAYES:
+        return (
+            f"In simulated cities, chance alone shows as much about once in {interval}; only a calibration measures "
+            "this for the area itself."
         )
     return (
         f"By the p-value of a single scan, chance alone shows as much once in {interval}. Without a calibration this "

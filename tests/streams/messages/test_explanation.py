@@ -17,6 +17,13 @@ def feature(alert: Alert) -> AlertFeature:
     return read_alert(alert_event(alert, LONDON, "c0ffee")).data
 
 
+def test_a_paragraph_says_how_the_bayesian_scan_knows_what_chance_shows() -> None:
+    bayesian = msgspec.structs.replace(LONDON, statistic="bayes")
+    found = read_alert(alert_event(ALERT, bayesian, "c0ffee")).data
+    assert found.properties.model == "space-time-bayes"
+    assert "In simulated cities, chance alone shows as much about once in 400 days" in paragraph(found)
+
+
 def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
     """Times are London's summer time: the cylinder began on 30 June at 21:00 UTC."""
     text = paragraph(feature(ALERT))
