@@ -20,8 +20,8 @@ _PREFACE = """\
 # The life of an alert
 
 An alert is a cluster with an identity and a life. It opens at a high score, lives on at a somewhat lower one
-(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins, in which nothing opens near it (under the Bayesian
-scan, nothing weaker).
+(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins, in which
+nothing opens near it (under the Bayesian scan, nothing weaker).
 The incidents that it shares with the clusters of each scan decide what becomes of it:
 
 - A cluster goes to the open alert with which it shares most incidents. The alert continues as this cluster.
