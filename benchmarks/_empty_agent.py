@@ -19,8 +19,7 @@ from mode import Service
 from streams.configuration.load import load
 from streams.worker.faust_group import FaustGroup
 from streams.worker.faust_transport import PromptTransport
-from streams.worker.group import Message
-from streams.worker.inbox import Delivery
+from streams.worker.group import Group, Message
 
 
 class PlainTransport(PromptTransport):
@@ -35,14 +34,14 @@ class PlainTransport(PromptTransport):
 class EmptyMember:
     """A member that acknowledges what it reads, nothing else."""
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+    def __init__(self, number: int, group: Group) -> None:
+        self._number, self._group = number, group
         self._read = 0
         self._started_s = 0.0
         self.finished = asyncio.Event()
         self.seconds = 0.0
 
-    async def read(self, message: Message, delivery: Delivery) -> None:  # noqa: ARG002 (as the port has it)
+    async def read(self, message: Message) -> None:
         """Count a record."""
         if not self._read:
             self._started_s = time.perf_counter()
@@ -50,7 +49,7 @@ class EmptyMember:
         if self._read == self._number:
             self.seconds = time.perf_counter() - self._started_s
             self.finished.set()
-        delivery.ack()
+        self._group.acknowledge(message.partition, message.offset)
 
     async def begin(self, committed: Mapping[int, int | None]) -> Mapping[int, int]:
         """Return the committed offsets."""
@@ -66,7 +65,8 @@ class EmptyMember:
 async def main(file: Path, number: int) -> None:
     """Measure in a new consumer group and print the rate."""
     configuration = load(file, {"HOTSPOTS_KAFKA__GROUP": f"empty-{uuid.uuid4().hex}"})
-    group, member = FaustGroup(configuration.kafka, configuration.worker, configuration.instance), EmptyMember(number)
+    group = FaustGroup(configuration.kafka, configuration.worker, configuration.instance)
+    member = EmptyMember(number, group)
     group.app.transport = PlainTransport(group.app.conf.broker_consumer, group.app)
     reading = asyncio.create_task(group.run(member))
     await member.finished.wait()

@@ -22,10 +22,11 @@ from scipy.optimize import bisect
 
 from benchmarks._injected import Injected, inject
 from benchmarks._machine import description
-from benchmarks.detection import KINDS, SHARED, Kind
+from benchmarks.detection import KINDS, SHARED
 from benchmarks.honest import BEGIN, HISTORY_WEEKS, SETTINGS, WEEK_H, Case, Site, calibrated
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.bayes_scanning import BayesScanning
+from detectors.calibration.margins import Margins
 from detectors.calibration.past import CATEGORIES, Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.null_alerts import Clusters
@@ -35,7 +36,6 @@ SEEDS = (201, 202, 203)
 PER_DAY = 1.0
 WATCH_RATIO = 10.0
 """Alerts that open for each one that reaches the tier ``alert``."""
-BAYESIAN = msgspec.structs.replace(SETTINGS, statistic="bayes")
 LOWEST = -7.0
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
@@ -60,14 +60,13 @@ class Found(NamedTuple):
     alert: float
 
 
-def ways(site: Site, case: Case) -> list[Way]:
-    """Return the ways for a city."""
-    _, _, made = calibrated(case, 2.0, 2)
+def ways(site: Site, margins: Sequence[Margins]) -> list[Way]:
+    """Return the ways for a city. ``margins``: of the permutation scan."""
     plain = site.scanning
-    bayes = BayesScanning(BAYESIAN, plain.points, plain.near)
+    bayes = BayesScanning(msgspec.structs.replace(plain.settings, statistic="bayes"), plain.points, plain.near)
 
     def by_permutation(past: Past, lowest: float) -> list[Clusters]:
-        return plain.clusters(past, plain.stratum(past.first_bucket, past.buckets), made.margins, lowest)
+        return plain.clusters(past, plain.stratum(past.first_bucket, past.buckets), margins, lowest)
 
     def by_bayes(past: Past, lowest: float) -> list[Clusters]:
         return bayes.clusters(past, bayes.stratum(past.first_bucket, past.buckets), (), lowest)
@@ -190,7 +189,7 @@ def stream(site: Site, case: Case, weeks: int) -> Past:
     return site.past(incidents, begin, window + weeks)
 
 
-def row(kind: Kind, name: str, budget: float, hours: NDArray[np.float64], injected: Sequence[Injected]) -> str:
+def row(city: str, name: str, budget: float, hours: NDArray[np.float64], injected: Sequence[Injected]) -> str:
     """Return a line of the table."""
     clusters = [each for one in injected for each in one.clusters]
     is_found, cases = ~np.isnan(hours), np.array([each.cases for each in clusters])
@@ -198,7 +197,7 @@ def row(kind: Kind, name: str, budget: float, hours: NDArray[np.float64], inject
     error = np.sqrt(is_found.mean() * (1 - is_found.mean()) / len(hours))
     sizes = cases <= 5, (cases > 5) & (cases <= 10), cases > 10
     cells = (
-        kind.name,
+        city,
         name,
         f"{budget:g}",
         f"**{is_found.mean():.3f}** ± {error:.3f}",
@@ -239,7 +238,8 @@ def main(cities: int, kinds: int, weeks: int, budgets: tuple[float, ...]) -> Non
                 null = stream(site, case, weeks)
                 first_s = SETTINGS.window_days // 7 * WEEK_H * BUCKET_S
                 streams.append(inject(null, site.locations.points, first_s, PER_DAY, seed))
-                for way in ways(site, case):
+                _, _, made = calibrated(case, 2.0, 2)
+                for way in ways(site, made.margins):
                     clusters = way.clusters(null, way.lowest)
                     for budget in budgets:
                         limits = thresholds(way, clusters, weeks, budget)
@@ -247,7 +247,7 @@ def main(cities: int, kinds: int, weeks: int, budgets: tuple[float, ...]) -> Non
                         hours.setdefault((way.name, budget), []).append(one.hours)
                 bar.advance(task)
             for (name, budget), each in hours.items():
-                print(row(kind, name, budget, np.concatenate(each), streams), flush=True)
+                print(row(kind.name, name, budget, np.concatenate(each), streams), flush=True)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def locations_of(table: AreaTable) -> Locations:
             locations = read_boundary(path, table.resolution)
         else:
             locations = read_places(path, table.max_place_distance_m)
-    except (ValueError, OSError, csv.Error) as error:
+    except (ValueError, OSError) as error:
         raise ConfigurationError(f"locations: {source}: {error}") from None
     if len(locations) > MAX_LOCATIONS:
         raise ConfigurationError(
@@ -111,16 +111,22 @@ def read_places(path: Path, max_distance_m: float) -> Locations:
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        missing = {"id", "longitude", "latitude"} - set(rows.fieldnames or ())
+        try:
+            missing = {"id", "longitude", "latitude"} - set(rows.fieldnames or ())
+        except csv.Error as error:
+            raise ValueError(f"line 1: must be CSV ({error})") from None
         if missing:
             raise ValueError(f"column {min(missing)!r} is missing; the first line must name id, longitude, latitude")
         ids, longitudes, latitudes = [], [], []
-        for row in rows:
-            if not row["id"]:
-                raise ValueError(f"line {rows.line_num}, id: missing; each place needs its own id")
-            ids.append(row["id"])
-            longitudes.append(_degrees(row["longitude"], 180, f"line {rows.line_num}, longitude"))
-            latitudes.append(_degrees(row["latitude"], 90, f"line {rows.line_num}, latitude"))
+        try:
+            for row in rows:
+                if not row["id"]:
+                    raise ValueError(f"line {rows.line_num}, id: missing; each place needs its own id")
+                ids.append(row["id"])
+                longitudes.append(_degrees(row["longitude"], 180, f"line {rows.line_num}, longitude"))
+                latitudes.append(_degrees(row["latitude"], 90, f"line {rows.line_num}, latitude"))
+        except csv.Error as error:
+            raise ValueError(f"line {rows.line_num}: must be CSV ({error})") from None
     return Locations.from_places(ids, longitudes, latitudes, max_distance_m)
 
 

@@ -66,6 +66,8 @@ class TestLocations:
             ("id,longitude,latitude\n,1,2\n", "line 2, id: missing"),
             ("id,longitude,latitude\na,1,1\na,2,2\n", "an id is given twice"),
             ("id,longitude,latitude\n", "places: missing"),
+            (f"id,longitude,latitude\n{'a' * 200_000},1,2\n", "must be CSV (field larger than field limit"),
+            (f"id,{'a' * 200_000}\n", "line 1: must be CSV (field larger than field limit"),
         ],
     )
     def test_a_fault_in_the_places_is_one_line(self, tmp_path: Path, text: str, problem: str) -> None:

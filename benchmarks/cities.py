@@ -1,0 +1,119 @@
+"""Clusters hidden in real cities, at equal alerts on the real stream: both scans and the simple rules.
+
+Incidents of one category at one place within ten minutes are one event here, whichever way looks at them. Each way has
+the thresholds at which the real stream, with everything that really happened in it, opens a number of alerts a week.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks._injected import Injected, inject
+from benchmarks._machine import description
+from benchmarks.honest import SETTINGS, WEEK_H, Site
+from benchmarks.power import HEAD, PER_DAY, found, row, thresholds, ways
+from detectors.area.strata import BUCKET_S, SCHEMES
+from detectors.calibration.calibrate import Nulls, calibrate
+from detectors.calibration.past import Past
+from detectors.calibration.scanning import Scanning
+from streams.analyst.chosen_area import chosen_area, chosen_table
+from streams.analyst.incident_file import IncidentFile
+from streams.calibration.make import past_of
+from streams.configuration.load import Configuration
+
+DATA = Path(__file__).parents[2] / "shared/data"
+MARGIN_WEEKS = 78
+"""Weeks of null histories from which the score of the permutation scan is learnt."""
+SAME_S, SAME_M = 600, 50.0
+"""Largest distance in time and space of two records of one event."""
+WINDOW_WEEKS = SETTINGS.window_days // 7
+
+
+class City(NamedTuple):
+    """A file of real incidents: its zone, the first day that is used, and the weeks after the first window."""
+
+    name: str
+    file: str
+    zone: str
+    begin: datetime
+    weeks: int
+    budgets: tuple[float, ...]
+
+
+CITIES = (
+    City(
+        "Chicago, assaults",
+        "chicago_aggravated_assaults_2010_2013.csv.gz",
+        "America/Chicago",
+        datetime(2010, 1, 1, tzinfo=ZoneInfo("America/Chicago")),
+        104,
+        (4.0, 2.0),
+    ),
+    City(
+        "Houston",
+        "houston_2010.csv.gz",
+        "America/Chicago",
+        datetime(2010, 1, 4, tzinfo=ZoneInfo("America/Chicago")),
+        21,
+        (32.0, 16.0),
+    ),
+)
+
+
+def without_repeats(past: Past, points: NDArray[np.float64]) -> Past:
+    """Return the incidents without those that repeat an earlier one of the same category at the same place and time."""
+    kept = np.ones(len(past), np.bool_)
+    for number in range(len(past)):
+        before = np.arange(np.searchsorted(past.second, past.second[number] - SAME_S), number)
+        before = before[kept[before] & (past.category[before] == past.category[number])]
+        if len(before):
+            away = np.linalg.norm(points[past.location[before]] - points[past.location[number]], axis=1)
+            kept[number] = away.min() > SAME_M
+    return Past.of(past.first_bucket, past.buckets, past.second[kept], past.location[kept], past.category[kept])
+
+
+def measure(city: City, seed: int) -> tuple[list[str], Injected]:
+    """Return the lines of a city, and its stream with clusters."""
+    table = IncidentFile.read(DATA / city.file)
+    chosen = chosen_area(*chosen_table(Configuration().areas, None, timezone=city.zone), table)
+    end = city.begin + timedelta(weeks=WINDOW_WEEKS + city.weeks)
+    points = chosen.locations.points
+    real = without_repeats(past_of(table.incidents(), chosen, city.begin, end), points)
+    site = Site(chosen.locations, Scanning(chosen.settings, points, chosen.neighbours))
+    first_s = WINDOW_WEEKS * WEEK_H * BUCKET_S
+    history = Past.of(real.first_bucket, WINDOW_WEEKS * WEEK_H, real.second, real.location, real.category)
+    nulls = Nulls(history, points, SCHEMES[SETTINGS.strata], ZoneInfo(city.zone), seed, True)
+    made = calibrate(history, site.scanning, nulls, max(city.budgets), MARGIN_WEEKS, 2, lambda: None)
+    injected = inject(real, points, first_s, PER_DAY, seed)
+    lines = []
+    for way in ways(site, made.margins):
+        clusters = way.clusters(real, way.lowest)
+        for budget in city.budgets:
+            one = found(way, injected, *thresholds(way, clusters, city.weeks, budget))
+            lines.append(row(city.name, way.name, budget, one.hours, [injected]))
+    return lines, injected
+
+
+@click.command()
+@click.option("--only", help="Only cities whose name contains this text.")
+@click.option("--seed", default=1, show_default=True)
+def main(only: str | None, seed: int) -> None:
+    """Measure and print a table in Markdown."""
+    print(f"{description()}\n\n| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
+    chosen = [each for each in CITIES if only is None or only in each.name]
+    with Progress(console=Console(stderr=True)) as bar:
+        for city in bar.track(chosen, description="cities"):
+            print("\n".join(measure(city, seed)[0]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
