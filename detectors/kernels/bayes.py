@@ -104,13 +104,18 @@ class Cylinders(NamedTuple):
 
 
 @compiled
-def _averaged(observed: int, mean: float, shape: float, risk: Floats) -> float:
-    """Return the Bayes factor, averaged over the relative risks."""
-    total = 0.0
+def _log_averaged(observed: int, mean: float, shape: float, risk: Floats) -> float:
+    """Return the logarithm of the Bayes factor, averaged over the relative risks. The factor itself can overflow."""
+    largest, total = -math.inf, 0.0
     for each in risk:
         usual_part = (observed + shape) * math.log((shape + mean) / (shape + each * mean))
-        total += math.exp(observed * math.log(each) + usual_part)
-    return total / len(risk)
+        log = observed * math.log(each) + usual_part
+        if log > largest:
+            total = total * math.exp(largest - log) + 1.0
+            largest = log
+        else:
+            total += math.exp(log - largest)
+    return largest + math.log(total / len(risk))
 
 
 @compiled
@@ -119,7 +124,7 @@ def _score(
 ) -> float:
     """Return the score of a location, minus infinity without enough cases; see :func:`scores_at`."""
     durations, strata, radii = counts.shape[1], hours.shape[0], len(prior.radius)
-    total, strongest = 0.0, 0.0
+    total, largest, strongest = 0.0, -math.inf, -math.inf
     inside = np.zeros(durations, np.int64)
     found.centre[which] = -1
     for position in range(rows.start[anchor], rows.start[anchor + 1]):
@@ -146,14 +151,19 @@ def _score(
                 mean = 0.0
                 for stratum in range(strata):
                     mean += usual.rate[centre, ring, stratum] * hours[stratum, column]
-                factor = weight * prior.of_duration[column] * _averaged(inside[column], mean, shape, prior.risk)
-                total += factor
-                if inside[column] >= prior.min_cases and factor > strongest:
-                    strongest = factor
+                log = math.log(weight * prior.of_duration[column])
+                log += _log_averaged(inside[column], mean, shape, prior.risk)
+                if log > largest:
+                    total = total * math.exp(largest - log) + 1.0
+                    largest = log
+                else:
+                    total += math.exp(log - largest)
+                if inside[column] >= prior.min_cases and log > strongest:
+                    strongest = log
                     found.observed[which], found.expected[which] = inside[column], mean
                     found.centre[which], found.size[which] = centre, usual.size[centre, ring]
                     found.column[which] = column
-    return math.log(total) if strongest > 0.0 else -math.inf
+    return largest + math.log(total) if strongest > -math.inf else -math.inf
 
 
 @compiled

@@ -89,6 +89,10 @@ ODDS_A_DAY = 270.0
 cities (157 to 441)."""
 
 
+HIGHEST_ODDS = 100.0
+"""Bayesian score from which on intervals are no longer told apart."""
+
+
 class Chance(Protocol):
     """How rare scores are, and the score at which each tier begins."""
 
@@ -142,4 +146,4 @@ class NominalOdds(msgspec.Struct, frozen=True):
 
     def interval_days(self, score: float) -> float:
         """See :class:`Chance`."""
-        return ODDS_A_DAY * math.exp(min(score, 700.0)) / self.a_day
+        return ODDS_A_DAY * math.exp(min(score, HIGHEST_ODDS)) / self.a_day

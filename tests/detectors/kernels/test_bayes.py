@@ -52,6 +52,21 @@ def test_a_score_is_the_sum_over_all_cylinders_with_a_case_there(seed: int):
         assert (rate[zone] @ hours[:, column]).sum() == pytest.approx(found.expected[anchor])
 
 
+def test_a_flood_of_cases_at_one_location_has_a_finite_score():
+    """The Bayes factor itself is far beyond the largest number."""
+    near, prior = neighbours(np.array([[0.0, 0, 0], [9_000.0, 0, 0]]), 400.0), cluster_prior(SETTINGS)
+    usual = usual_of_zones(near.rows, prior.radius, np.full((2, 1), 1e-4), np.full(2, 0.5), np.full(2, 1.0))
+    hours = np.tile(DURATIONS_S / 3600, (1, 1)).astype(np.float64)
+    scores = []
+    for number in (3, 300, 3_000, 300_000):
+        counts = np.zeros((2, len(DURATIONS_S)), np.int32)
+        counts[0] = number
+        score, _ = scores_at(np.array([0], np.int32), near.rows, counts, usual, hours, prior)
+        scores.append(float(score[0]))
+    assert np.isfinite(scores).all()
+    assert scores == sorted(scores) and scores[-1] > 1_000.0
+
+
 def test_hours_are_those_of_the_clock_to_the_second():
     stratum = np.array([0, 1, 1, 2, 0, 1], np.int32)
     hours = hours_within(5 * 3600 + 900, np.array([3600, 4 * 3600], np.int64), 0, stratum, 3)
