@@ -1,8 +1,8 @@
 """Clusters injected into a stream of incidents, real or simulated: where, when and how many are known.
 
-Half of the clusters have a relative risk of 3 to 10, half have 3 to 12 incidents whatever the risk. Half lie at the
-locations where incidents are usual, half anywhere on a disc. A cluster has at least three incidents within 100 to 400 m
-and 6 to 72 hours.
+Half of the clusters have a relative risk of 3 to 10; the others have 3 to 12 incidents, whatever the risk. Half lie at
+locations where incidents are usual; the others lie anywhere on a disc. A cluster has at least three incidents, within a
+radius of 100 to 400 m and a time of 6 to 72 hours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from detectors.calibration.past import CATEGORIES, Past
 
 RISK, CASES, RADIUS_M, HOURS = (3.0, 10.0), (3, 12), (100.0, 400.0), (6.0, 72.0)
 APART_M, APART_S = 1_000.0, 3 * 86_400
-"""Least distance between two clusters, in metres or in seconds: either is enough."""
+"""Least distance between two clusters, in space (metres) or in time (seconds). One of the two is enough."""
 ATTEMPTS = 100
 
 
@@ -37,7 +37,7 @@ class Cluster(NamedTuple):
 
 
 class Injected(NamedTuple):
-    """A stream with clusters. ``cluster_of``: number of each incident's cluster, -1 for none, (n,)."""
+    """A stream with clusters. ``cluster_of``: the number of the cluster to which each incident belongs, or -1, (n,)."""
 
     past: Past
     cluster_of: NDArray[np.int64]

@@ -1,8 +1,9 @@
-"""Which statistic finds small emerging clusters, at equal false alerts: both scans, and the simple rules beside them.
+"""How many small emerging clusters each statistic finds at equal false alerts: both scans, and simple rules.
 
-All use the Monitor's tracker. Each has the thresholds at which the same stream without clusters opens a number of
-alerts a week, so none profits from an optimistic calibration. A cluster is found if an alert that shares two of its
-incidents reaches the tier ``alert`` before the cluster's end; alerts before its third incident count as 0 h.
+All use the Monitor's tracker. For each statistic, the thresholds are set so that the same stream without clusters gives
+the same number of false alerts a week. So none profits from an optimistic calibration. A cluster is found if an alert
+that shares two of its incidents reaches the tier ``alert`` before the cluster's end. An alert before the cluster's
+third incident counts as 0 h.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ HIGHEST = 200.0
 
 
 class Way(NamedTuple):
-    """A way to find clusters: its scanning, and the clusters of each stream down to a score."""
+    """A way to find clusters.
+
+    ``clusters``: returns the clusters of each stream whose score is at least a given one.
+    ``lowest``: the lowest score that can be asked for.
+    """
 
     name: str
     scanning: Scanning
@@ -87,7 +92,7 @@ class Rule:
         self._cell_of = np.unique(parents, return_inverse=True)[1]
 
     def clusters(self, past: Past, lowest: float) -> list[Clusters]:
-        """Return the clusters of each category: after each incident that of its own cell."""
+        """Return the clusters of each category. After each incident, only the cell of that incident is scored."""
         stratum = self._scanning.stratum(past.first_bucket, past.buckets)
         rates = {
             begin: self._scanning.rates(past, stratum, begin).rate
@@ -138,7 +143,7 @@ class Rule:
 
 
 def opened(way: Way, clusters: Sequence[Clusters], watch: float, alert: float = np.inf) -> int:
-    """Return how many alerts open; with ``alert``, how many reach it."""
+    """Return how many alerts open; if ``alert`` is given, how many reach that score."""
     lives = [way.scanning.lives(each, watch, alert) for each in clusters]
     if np.isinf(alert):
         return sum(len(each.opened_s) for each in lives)
@@ -182,7 +187,7 @@ def found(way: Way, injected: Injected, watch: float, alert: float) -> Found:
 
 
 def stream(site: Site, case: Case, weeks: int) -> Past:
-    """Return the stream without clusters, its first weeks filling the window."""
+    """Return the stream without clusters. Its first weeks only fill the window."""
     window = SETTINGS.window_days // 7
     begin = BEGIN + timedelta(weeks=HISTORY_WEEKS - window)
     incidents = case.city().simulate(begin, begin + timedelta(weeks=window + weeks), inject=False).incidents

@@ -78,9 +78,7 @@ class Places:
         return tuple(sorted({cell_of(longitude, latitude, resolution) for longitude, latitude in degrees}))
 
     def within(self, radius_m: float) -> tuple[_Integers, _Integers]:
-        """Return the places around each place as (first, near): those of place ``p`` are ``near[first[p]:first[p +
-        1]]``.
-        """
+        """Return (near, first): ``near[first[p]:first[p + 1]]`` are the places within ``radius_m`` of place ``p``."""
         rows = self.tree.query_ball_point(self.points, radius_m, return_sorted=True)
         near = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
         return near, np.concatenate(([0], np.cumsum([len(row) for row in rows])))

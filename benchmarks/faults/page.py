@@ -29,30 +29,30 @@ HEAD = """\
 # Reliability
 
 What happens to incidents and alerts when something fails, measured on real Kafka and Valkey by `make faults`. Each row
-has its own servers and processes: a broker (three where leaders move), Redis, a worker, the console, the webhook and
-an on-call tool. Two areas are fed before, during and after the fault. Then everything that was written is compared with
-what a Monitor makes of the same records without any fault (area on a watermark clock, byte for byte), or derived again
-from the log (area on a wall clock). The chain of digests and the accounts of every record are verified, and Redis and
-the on-call tool are compared with the topic `alerts`.
+has its own servers and processes: a broker (three where leaders move), Redis, a worker, the console, the webhook and an
+on-call tool. Two areas are fed before, during and after the fault. Then everything that was written is checked. For the
+area on a watermark clock, it must equal, byte for byte, what a Monitor makes of the same records without any fault. For
+the area on a wall clock, it must equal what is derived again from the log. The chain of digests and the accounts of
+every record are verified, and Redis and the on-call tool are compared with the topic `alerts`.
 
-- *lost*, *doubled*: revisions of alerts and incidents, of all that were due. An incident is lost if no scan record
-  accounts for it.
-- *well again*: time from the end of the fault until every incident is on record, every process ready, and Redis
+- *lost*, *doubled*: number of incidents and revisions of alerts that are missing, or that are there twice. An incident
+  is lost if no scan record accounts for it.
+- *well again*: time from the end of the fault until every incident is on record, every process is ready, and Redis is
   complete.
-- *reported*: the first report by a metric, a health check, the console's page and the log, and its time after the
-  beginning of the fault. A supervisor starts a process again one second after its end.
+- *reported*: the first report by a metric, by a health check, by the console's page and by the log, each with the time
+  since the beginning of the fault. A supervisor starts a process again one second after that process ends.
 
 How to read the tables:
 
 - While Redis is away, `/readyz` of a worker stays 200: the worker reads and scans as usual, and its alerts wait in
   Kafka. A restart would not help. The metric, the page and the rule HotspotsRedisAway report it.
-- Half-open connections to Redis cost 2 s: the worker then opens others and nothing waits, so its metric does not fall.
-  The page loses its connection for as long.
-- While leaders move, a transaction waits 25 s for Kafka before the worker reports it; Kafka itself answers meanwhile.
-  The time of the report counts from the first kill, not from the moment when a transaction begins to wait.
+- Half-open connections to Redis cost 2 s: then the worker opens new ones. No alert waits, so the worker's metric does
+  not fall. The page loses its connection for the same 2 s.
+- While leaders move, Kafka still answers, but a transaction can wait. The worker reports this after 25 s. The time in
+  the table counts from the first kill, not from the moment when a transaction begins to wait.
 - Where the topic `incidents`, `scans`, `responses` or `alerts` is lost, or partitions are added, the row includes the
-  [documented way back](how-to/recover.md#copy-the-inputs), `hotspots copy-inputs`, and the feed sends lost incidents
-  again.
+  [documented repair](how-to/recover.md#copy-the-inputs) with `hotspots copy-inputs`. The feed then sends the lost
+  incidents again.
 - A log of an earlier version has no row here: `tests/integration/worker/test_take_over.py` takes one over.
 
 """

@@ -1,4 +1,4 @@
-"""The way back of ``docs/how-to/recover.md`` after a topic was lost or its partitions were changed: copy the inputs."""
+"""The repair after a topic was lost or its partitions were changed: copy the inputs (``docs/how-to/recover.md``)."""
 
 from __future__ import annotations
 

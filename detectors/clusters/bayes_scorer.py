@@ -56,7 +56,7 @@ class BayesState(msgspec.Struct, frozen=True):
 
 
 def rates_of(window: SlidingWindow, around: Neighbourhood) -> Rates:
-    """Return the usual rates that the whole buckets of a window show, those before the current one."""
+    """Return the usual rates that the whole buckets of a window show. The current bucket does not count."""
     cases = window.by_stratum[:ALL].copy()
     current = RecentCases.of(window, 1)
     stratum = np.full(len(current.row), window.stratum_of(window.now))
@@ -81,9 +81,10 @@ class _Moment:
 
 
 class BayesScorer:
-    """Scores the clusters of one category at a time, at the locations whose cases have changed and the strong ones.
+    """Scores the clusters of one category at a time.
 
-    The usual rates are renewed at the first boundary a week after the last time.
+    It scores the locations whose cases have changed, and those whose last score could keep an alert alive. The usual
+    rates are renewed at the first boundary that is at least a week after the last renewal.
     """
 
     streams = tuple(range(ALL))
@@ -112,7 +113,7 @@ class BayesScorer:
 
     @property
     def state(self) -> BayesState | None:
-        """Everything needed to continue from here; None without rates."""
+        """Everything needed to continue from here; None if no rates have been made yet."""
         return None if self._mark is None else BayesState(self._mark, tuple(self._strong))
 
     @property
@@ -128,7 +129,7 @@ class BayesScorer:
         )
 
     def forget(self) -> None:
-        """Forget what stood out, because the window holds too little."""
+        """Forget which locations stood out, because the window holds too little."""
         self._strong = [() for _ in self.streams]
 
     def is_due(self, window: SlidingWindow) -> bool:
@@ -147,9 +148,9 @@ class BayesScorer:
             self._usual = [rates.usual(each, self._near.rows, self._prior) for each in self.streams]
 
     def begin(self, window: SlidingWindow, tick_s: int) -> None:
-        """Begin the scans of a tick, the end of all cylinders, in a window that does not change meanwhile.
+        """Begin the scans of a tick. The window must not change until they are done.
 
-        ``tick_s``: in seconds since 1970.
+        ``tick_s``: the end of all cylinders, in seconds since 1970.
         """
         self._moment = None
         if self.rates is None:

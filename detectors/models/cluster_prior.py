@@ -12,13 +12,16 @@ RADIUS = (0.02, 0.28, 0.47, 0.6, 0.8)
 OF_RADIUS = (0.10, 0.32, 0.12, 0.28, 0.18)
 """Weight of each radius."""
 MEAN_AGE_H = 39.0
-"""Mean age of a cluster in hours, as a mean of lifetimes from 6 to 72 hours that are seen at a random moment."""
+"""Mean age of a cluster in hours: the mean of lifetimes from 6 to 72 hours."""
 RISK = (2.0, 4.0, 8.0, 16.0, 40.0)
 """Relative risks. The wide range lets a cluster be found by its second and third case."""
 
 
 def cluster_prior(settings: AreaSettings) -> Prior:
-    """Return the prior for an area's durations and largest radius. A duration covers the ages above the one before."""
+    """Return the prior for an area's durations and largest radius.
+
+    A duration has the weight of the ages from the next shorter duration up to it.
+    """
     ends = np.array(settings.durations_h, np.float64)
     begins = np.concatenate(([0.0], ends[:-1]))
     return Prior(

@@ -1,8 +1,9 @@
 """Usual rates of every location, category and stratum, shrunk towards those of the neighbourhood.
 
-A location's rate is a gamma variable around the kernel mean of its neighbours, without its own cases. Its shares of the
-categories and of the strata are Dirichlet variables around those of its neighbourhood. How far each is shrunk is fitted
-to the counts by maximum likelihood (empirical Bayes: Clayton and Kaldor 1987; Minka 2000).
+A location's rate is a gamma variable. Its mean is the weighted mean of the neighbours, without the location's own
+cases. Its shares of the categories and of the strata are Dirichlet variables around the shares of its neighbourhood.
+How far the rate and the shares are shrunk is fitted to the counts by maximum likelihood (empirical Bayes: Clayton and
+Kaldor 1987; Minka 2000).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SMOOTHING_M = 400.0
 FARTHEST = 3.0
 """Distance beyond which neighbours do not count, in standard deviations."""
 AREA_SHARE = 0.05
-"""Weight of the area's mean in what is likely at a location, so that no rate is zero."""
+"""Weight of the area's mean beside that of the neighbours, so that no rate is zero."""
 AREA_CASES = 5.0
 """Number of the area's cases that are added to those of a neighbourhood when its shares are worked out."""
 RENEWAL_H = 168
@@ -32,7 +33,7 @@ RENEWAL_H = 168
 LEVEL_CASES = 10.0
 """Number of cases at which the observed and the usual level of an area count the same."""
 DIGITS = 9
-"""Decimal digits of weights, so that every machine has the same."""
+"""Decimal digits to which weights are rounded, so that every machine has the same."""
 HOUR_CASES = 20.0
 """Number of cases of a category at which its own shares of the strata and those of all categories count the same."""
 
@@ -41,14 +42,21 @@ _Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """The weights by which locations count in each other's neighbourhood, each row sums to 1 or is empty, (L, L)."""
+    """The weights with which locations count in each other's neighbourhood.
+
+    ``weight``: the weights in the neighbourhood of each location, (L, L). Each row sums to 1 or is empty.
+    ``is_alone``: whether a location has no neighbour, (L,).
+    """
 
     weight: csr_array
     is_alone: NDArray[np.bool_]
 
     @classmethod
     def of(cls, points: _Floats) -> Neighbourhood:
-        """Return the weights of locations in metres, (L, 3). A location has no weight in its own neighbourhood."""
+        """Return the weights of locations. A location has no weight in its own neighbourhood.
+
+        ``points``: the locations in metres, (L, 3).
+        """
         tree = cKDTree(points)
         pairs = tree.sparse_distance_matrix(tree, FARTHEST * SMOOTHING_M, output_type="coo_matrix")
         others = pairs.row != pairs.col
@@ -59,7 +67,7 @@ class Neighbourhood:
         return cls(weight, total == 0)
 
     def mean(self, cases: _Floats) -> _Floats:
-        """Return the mean of the neighbours' cases, which are (L, n); the area's mean where there is no neighbour."""
+        """Return the mean of the neighbours' ``cases``, both (L, n); the area's mean where there is no neighbour."""
         around = np.asarray(self.weight @ cases)
         around[self.is_alone] = cases.mean(axis=0)
         return around
@@ -79,7 +87,10 @@ class Rates:
     place: _Floats
 
     def usual(self, category: int, near: Rows, prior: Prior) -> Usual:
-        """Return the usual rates of a category in every zone. Half of the prior weight of places is even."""
+        """Return the usual rates of a category in every zone.
+
+        The prior weight of a centre is its share of all cases plus an equal share.
+        """
         of_place = self.place + 1 / len(self.place)
         return usual_of_zones(near, prior.radius, self.rate[category], self.shape[category], of_place)
 
@@ -98,9 +109,9 @@ class Rates:
     ) -> Rates:
         """Return the rates that counts show.
 
-        ``cases``: by category, location and stratum, (C, L, S), at least one of them.
-        ``in_bucket``, ``stratum``: number of cases and stratum of each bucket, (buckets,). As the oldest case alone
-            shows little, time counts from the bucket by whose end over 1 % of the cases have occurred.
+        ``cases``: by category, location and stratum, (C, L, S); at least one case.
+        ``in_bucket``, ``stratum``: number of cases and stratum of each bucket, (buckets,). Time counts from the first
+            bucket by whose end over 1 % of the cases have occurred, because the oldest case alone can be far earlier.
         """
         until = np.cumsum(in_bucket)
         hours = np.bincount(stratum[int(np.argmax(until * 100 > until[-1])) :], minlength=cases.shape[2])

@@ -33,7 +33,7 @@ GAP_S = 10.0
 
 
 def deleted(topic: Topic) -> Inflict:
-    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then goes the documented way back.
+    """Return what deletes a topic, later creates it as ``hotspots topics`` does, and then repairs as documented.
 
     Either the inputs are copied, and the feed sends lost incidents again, or the worker is restarted.
     """

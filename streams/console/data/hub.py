@@ -86,13 +86,13 @@ class Hub:
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Begin to follow the Redis streams."""
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._beat())]
         for task in self._tasks:
             task.add_done_callback(self._end)
 
     async def stop(self) -> None:
-        """Stop following."""
+        """Stop following the Redis streams."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
