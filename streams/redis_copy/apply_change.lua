@@ -59,7 +59,8 @@ local function apply(is_open, urgency, longitude, latitude, speaks, values)
     for index, name in ipairs(FIELDS) do
         entry[#entry + 1], entry[#entry + 2] = name, values[index]
     end
-    local length = is_later and before.expires > now() and before.revisions or 0
+    local has_expired = is_later and before.expires <= now() and redis.call('EXISTS', revisions) == 0
+    local length = is_later and not has_expired and before.revisions or 0
     if not is_later then
         redis.call('DEL', revisions) -- what it holds comes again, or was of a former topic
     end

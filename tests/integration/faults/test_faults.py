@@ -17,6 +17,7 @@ LONG = (
     "Kafka cut off for {cut_s:.0f} s, both ways",
     "connections to Kafka half-open",
     "45 poison records",
+    "topic incidents deleted, created again after 10 s, inputs copied",
     "topic scans deleted, created again after 10 s, inputs copied",
     "partitions added to the topic incidents, inputs copied",
 )
