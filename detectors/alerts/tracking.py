@@ -29,7 +29,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``quiet_since_s``: the first tick without a strong cluster that shares members with it; None while there is one.
     ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
-    ``strongest``: the highest score so far; None from a version that did not note it.
+    ``strongest``: the highest score so far, of an area with the Bayesian scan; otherwise None.
     """
 
     alert: Alert
@@ -44,7 +44,7 @@ class CoolDown(msgspec.Struct, frozen=True):
     """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point.
 
     Under the Bayesian scan a cluster opens all the same if its score is above ``strongest``, the highest score of the
-    alert that ended (None from a version that did not note it). Otherwise a weak alert would hide a real hot spot.
+    alert that ended. Otherwise a weak alert would hide a real hot spot.
     """
 
     stream: Stream
@@ -203,7 +203,7 @@ class Tracker:
             new_members=cluster.members,
             zone_profile=look_back(figures),
         )
-        self._followed[alert.id] = Followed(alert, alert.members, None, now, strongest=figures.score)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, strongest=self._stronger(None, figures))
         return alert
 
     def _follow(
@@ -251,9 +251,7 @@ class Tracker:
             )
             if given:
                 last_notice, unnoticed = now, ()
-        strongest = followed.strongest
-        if cluster is not None:
-            strongest = cluster.figures.score if strongest is None else max(strongest, cluster.figures.score)
+        strongest = followed.strongest if cluster is None else self._stronger(followed.strongest, cluster.figures)
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
@@ -264,6 +262,12 @@ class Tracker:
             shown = _union(followed.shown, alert.members)
             self._followed[alert.id] = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest)
         return alert if reason else None
+
+    def _stronger(self, known: float | None, figures: Figures) -> float | None:
+        """Return the higher of two scores, where one matters."""
+        if not self._settings.is_bayesian:
+            return None
+        return figures.score if known is None else max(known, figures.score)
 
     def _tier(self, figures: Figures) -> Tier | None:
         return self._chance.tier(figures.trigger_score)
