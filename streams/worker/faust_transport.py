@@ -49,12 +49,26 @@ class _Consumer(aiokafka.Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     transport: PromptTransport
+    _ahead: Mapping[TP, int] = {}
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek each partition to where it must be read from, and return these offsets."""
-        starts = await self.transport.begin(await super().seek_to_committed())
+        committed = await super().seek_to_committed()
+        starts = await self.transport.begin(committed)
         await self.seek_wait(starts)
+        self._ahead = {tp: start for tp, start in starts.items() if start > max(0, committed.get(tp) or 0)}
         return starts
+
+    async def perform_seek(self) -> None:
+        """Seek, and let the next commit take what is on record beyond the committed offset.
+
+        A rebalance discards what was acknowledged and not yet committed, and no record comes again for it.
+        """
+        await super().perform_seek()
+        for tp, start in self._ahead.items():
+            self._committed_offset[tp] = start - 1
+            self._acked_index[tp].add(start - 1)
+            self._acked[tp].append(start - 1)
 
     async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
         """Return the result that is ready first. A record that can be passed on at once precedes a rebalance."""
