@@ -13,7 +13,7 @@ from streams.worker.consumer import DONE
 from streams.worker.engine.outgoing import OutgoingRecord
 from streams.worker.engine.publisher import Publisher
 from tests.integration.wire_proxy import END_TXN, PRODUCE, ProxiedKafka, WireProxy, bad_network
-from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick
+from tests.integration.worker_process import BEGIN, Site, WorkerProcess, incidents, tick, until
 
 REFUSALS = {ProducerFencedError.errno, InvalidProducerEpochError.errno, InvalidTxnStateError.errno}
 
@@ -48,6 +48,10 @@ def test_a_late_commit_does_not_end_the_next_transaction(broker: ProxiedKafka, t
         answer, seen = half_written(site, publisher, proxy)
         assert answer in REFUSALS
         assert seen == [b"alert 1", b"scan 1"]
+        # Kafka answers a commit before it has written the marks that show the records to readers.
+        until(
+            lambda: len(site.read("alerts")) >= 2 and len(site.read("scans")) >= 2, "the second commit is visible", 10
+        )
         assert [record.value for record in site.read("alerts")] == [b"alert 1", b"alert 2"]
         assert [record.value for record in site.read("scans")] == [b"scan 1", b"scan 2"]
         publisher.close()
