@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
-from scipy.special import gammaln
 
 from detectors.area.strata import BUCKET_S, Blocks
 from detectors.calibration.past import CATEGORIES, Past
+from detectors.models.shrinkage import concentration, gamma_shape
 
 SMOOTHING_M = 400.0
 """Standard deviation of the Gaussian that weights neighbours, in metres."""
@@ -80,11 +79,11 @@ class CityModel:
         np.add.at(of_stratum, (past.location, stratum[past.bucket]), weight)
         self.cases = of_category.sum(axis=1)
         self.likely = _around(self.cases, points)
-        self.shape = _gamma_shape(self.cases, self.likely)
+        self.shape = gamma_shape(self.cases, self.likely)
         self._of_category, self._of_stratum = of_category, of_stratum
         self._mix, self._clock = _shares(of_category.sum(axis=0)), _shares(of_stratum.sum(axis=0))
-        self.mix_cases = _concentration(of_category, self._mix)
-        self.clock_cases = _concentration(of_stratum, self._clock)
+        self.mix_cases = concentration(of_category, self._mix)
+        self.clock_cases = concentration(of_stratum, self._clock)
         clock_of_category = np.zeros((CATEGORIES, strata))
         np.add.at(clock_of_category, (past.category, stratum[past.bucket]), weight)
         clock_of_category += HOUR_CASES * self._clock
@@ -149,36 +148,6 @@ def _around(cases: _Floats, points: _Floats) -> _Floats:
     smooth = np.divide(around, weight, out=np.full(len(cases), mean), where=weight > 0)
     likely = (1 - CITY_SHARE) * smooth + CITY_SHARE * mean
     return np.asarray(likely * cases.sum() / likely.sum())
-
-
-def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
-    """Return the shape of the gamma rates, from the negative binomial likelihood of the counts."""
-
-    def loss(log_shape: float) -> float:
-        shape = np.exp(log_shape)
-        return float(
-            -(
-                gammaln(shape + cases)
-                - gammaln(shape)
-                + shape * np.log(shape / (shape + likely))
-                + cases * np.log(likely / (shape + likely))
-            ).sum()
-        )
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
-
-
-def _concentration(cases: _Floats, share: _Floats) -> float:
-    """Return the number of cases at which a location's shares weigh as much as the area's (Dirichlet-multinomial)."""
-    own = cases[cases.sum(axis=1) > 0]
-    number = own.sum(axis=1)
-
-    def loss(log_concentration: float) -> float:
-        prior = np.exp(log_concentration) * share
-        each = (gammaln(prior + own) - gammaln(prior)).sum(axis=1)
-        return float(-(each + gammaln(prior.sum()) - gammaln(prior.sum() + number)).sum())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 10), method="bounded").x))
 
 
 def _shares(cases: _Floats) -> _Floats:

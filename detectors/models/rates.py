@@ -12,13 +12,12 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
-from scipy.special import gammaln
 
 from detectors.kernels.bayes import Level, Prior, Usual, usual_of_zones
 from detectors.kernels.ratio import Rows
+from detectors.models.shrinkage import concentration, gamma_shape
 
 SMOOTHING_M = 400.0
 """Standard deviation of the Gaussian that weights neighbours, in metres."""
@@ -121,7 +120,7 @@ class Rates:
         likely = around.mean(total[:, None])[:, 0]
         likely = (1 - AREA_SHARE) * likely + AREA_SHARE * total.mean()
         likely *= total.sum() / likely.sum()
-        shape = _gamma_shape(total, likely)
+        shape = _rounded(gamma_shape(total, likely))
         rate = (shape + total) / (shape / likely + 1) / hours.sum()
         mix, mix_cases = _shares(of_category, around)
         clock, _ = _shares(of_stratum, around)
@@ -147,34 +146,8 @@ def _shares(cases: _Floats, around: Neighbourhood) -> tuple[_Floats, float]:
     # The mean is for one neighbour; the weights of some hundred add up to about the cases of fifty.
     nearby = 50 * around.mean(cases)
     prior = (nearby + AREA_CASES * area) / (nearby.sum(axis=1, keepdims=True) + AREA_CASES)
-    strength = _concentration(cases, prior)
+    strength = _rounded(concentration(cases, prior))
     return (cases + strength * prior) / (cases.sum(axis=1, keepdims=True) + strength), strength
-
-
-def _gamma_shape(cases: _Floats, likely: _Floats) -> float:
-    """Return the shape of the gamma rates, from the negative binomial likelihood of the counts."""
-
-    def loss(log_shape: float) -> float:
-        shape = np.exp(log_shape)
-        each = gammaln(shape + cases) - gammaln(shape) + shape * np.log(shape / (shape + likely))
-        return float(-(each + cases * np.log(likely / (shape + likely))).sum())
-
-    return _rounded(np.exp(minimize_scalar(loss, bounds=(-6, 8), method="bounded").x))
-
-
-def _concentration(cases: _Floats, prior: _Floats) -> float:
-    """Return the strength of the prior shares in cases, from the Dirichlet-multinomial likelihood of the counts."""
-    has_some = cases.sum(axis=1) > 0
-    own, prior = cases[has_some], prior[has_some]
-    number = own.sum(axis=1)
-
-    def loss(log_strength: float) -> float:
-        strength = np.exp(log_strength)
-        expected = strength * prior
-        each = (gammaln(expected + own) - gammaln(expected)).sum(axis=1)
-        return float(-(each + gammaln(strength) - gammaln(strength + number)).sum())
-
-    return _rounded(np.exp(minimize_scalar(loss, bounds=(-2, 8), method="bounded").x))
 
 
 def _rounded(value: float) -> float:
