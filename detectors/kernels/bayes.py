@@ -288,7 +288,7 @@ def _forget(
 
 @compiled
 def _with(strong: Counts, location: int) -> Counts:
-    """Return the locations to look at: the strong ones, and one more if it is none of them and not negative."""
+    """Return the strong locations and one more, unless that one is negative or already among them."""
     if location < 0:
         return strong
     for each in strong:
