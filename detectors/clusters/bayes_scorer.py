@@ -17,7 +17,7 @@ from detectors.calibration.result import Calibration
 from detectors.clusters.cluster import Cluster
 from detectors.clusters.description import Description, reported
 from detectors.clusters.recent_cases import RecentCases
-from detectors.kernels.bayes import Usual, at_level, hours_within, scores_at
+from detectors.kernels.bayes import Level, Usual, at_level, hours_within, scores_at
 from detectors.kernels.centres import without_overlap
 from detectors.kernels.ratio import log_likelihood_ratio
 from detectors.models.cluster_prior import cluster_prior
@@ -74,7 +74,6 @@ class _Moment:
     """
 
     tick_s: int
-    rates: Rates
     cases: RecentCases
     hours: NDArray[np.float64]
     within: NDArray[np.int64]
@@ -108,6 +107,7 @@ class BayesScorer:
         self._mark = state.rates if state else None
         self._strong = list(state.strong) if state else [() for _ in self.streams]
         self._usual: list[Usual] = []
+        self._levels: list[Level] = []
         self._moment: _Moment | None = None
         self._use(rates)
 
@@ -115,12 +115,6 @@ class BayesScorer:
     def state(self) -> BayesState | None:
         """Everything needed to continue from here; None if no rates have been made yet."""
         return None if self._mark is None else BayesState(self._mark, tuple(self._strong))
-
-    @property
-    def chance(self) -> Chance:
-        """How rare scores are."""
-        a_day = self.rates.a_day if self.rates else 1.0
-        return self._calibration or NominalOdds(self._settings.tiers, a_day)
 
     def with_calibration(self, calibration: Calibration) -> BayesScorer:
         """Return a scorer that continues from here with another calibration."""
@@ -144,8 +138,11 @@ class BayesScorer:
 
     def _use(self, rates: Rates | None) -> None:
         self.rates = rates
+        a_day = rates.a_day if rates else 1.0
+        self.chance: Chance = self._calibration or NominalOdds(self._settings.tiers, a_day)
         if rates is not None:
             self._usual = [rates.usual(each, self._near.rows, self._prior) for each in self.streams]
+            self._levels = [rates.level(each) for each in self.streams]
 
     def begin(self, window: SlidingWindow, tick_s: int) -> None:
         """Begin the scans of a tick. The window must not change until they are done.
@@ -162,7 +159,7 @@ class BayesScorer:
         first = window.now - longest_h
         strata = window.strata(first, window.now)
         hours = hours_within(tick_s, self._durations_s, first, strata, window.by_stratum.shape[2])
-        self._moment = _Moment(tick_s, self.rates, cases, hours, within)
+        self._moment = _Moment(tick_s, cases, hours, within)
 
     def clusters(
         self,
@@ -183,7 +180,7 @@ class BayesScorer:
         mine = now.cases.of_stream(stream)
         ages_s = now.tick_s - window.columns.occurred_s[mine.row]
         counts = self._counted(mine, ages_s)
-        hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), now.rates.level(stream))
+        hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), self._levels[stream])
         score, found = scores_at(anchors, self._near.rows, counts, self._usual[stream], hours, self._prior)
         is_strong = score >= weakest_score
         self._strong[stream] = tuple(anchors[is_strong].tolist())
