@@ -1,7 +1,7 @@
 """Clusters hidden in real cities, at equal alerts on the real stream: both scans and the simple rules.
 
-Incidents of one category at one place within ten minutes are one event here, whichever way looks at them. Each way has
-the thresholds at which the real stream, with everything that really happened in it, opens a number of alerts a week.
+Records of the same event count once, whichever way looks at them. Each way has the thresholds at which the real stream,
+with everything that really happened in it, opens a number of alerts a week.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
@@ -33,8 +31,6 @@ from streams.configuration.load import Configuration
 DATA = Path(__file__).parents[2] / "shared/data"
 MARGIN_WEEKS = 78
 """Weeks of null histories from which the score of the permutation scan is learnt."""
-SAME_S, SAME_M = 600, 50.0
-"""Largest distance in time and space of two records of one event."""
 WINDOW_WEEKS = SETTINGS.window_days // 7
 
 
@@ -69,25 +65,13 @@ CITIES = (
 )
 
 
-def without_repeats(past: Past, points: NDArray[np.float64]) -> Past:
-    """Return the incidents without those that repeat an earlier one of the same category at the same place and time."""
-    kept = np.ones(len(past), np.bool_)
-    for number in range(len(past)):
-        before = np.arange(np.searchsorted(past.second, past.second[number] - SAME_S), number)
-        before = before[kept[before] & (past.category[before] == past.category[number])]
-        if len(before):
-            away = np.linalg.norm(points[past.location[before]] - points[past.location[number]], axis=1)
-            kept[number] = away.min() > SAME_M
-    return Past.of(past.first_bucket, past.buckets, past.second[kept], past.location[kept], past.category[kept])
-
-
 def measure(city: City, seed: int) -> tuple[list[str], Injected]:
     """Return the lines of a city, and its stream with clusters."""
     table = IncidentFile.read(DATA / city.file)
     chosen = chosen_area(*chosen_table(Configuration().areas, None, timezone=city.zone), table)
     end = city.begin + timedelta(weeks=WINDOW_WEEKS + city.weeks)
     points = chosen.locations.points
-    real = without_repeats(past_of(table.incidents(), chosen, city.begin, end), points)
+    real = past_of(table.incidents(), chosen, city.begin, end)
     site = Site(chosen.locations, Scanning(chosen.settings, points, chosen.neighbours))
     first_s = WINDOW_WEEKS * WEEK_H * BUCKET_S
     history = Past.of(real.first_bucket, WINDOW_WEEKS * WEEK_H, real.second, real.location, real.category)

@@ -37,7 +37,6 @@ SEEDS = (201, 202, 203)
 PER_DAY = 1.0
 WATCH_RATIO = 10.0
 """Alerts that open for each one that reaches the tier ``alert``."""
-LOWEST = -7.0
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
 RULE_S = 86_400
@@ -80,7 +79,11 @@ def ways(site: Site, margins: Sequence[Margins]) -> list[Way]:
         Way(f"count of 24 h, H3 resolution {each}", bayes, Rule(site, bayes, each).clusters, 0.0)
         for each in RESOLUTIONS
     ]
-    return [*rules, Way("permutation", plain, by_permutation, 0.0), Way("Bayes", bayes, by_bayes, LOWEST)]
+    return [
+        *rules,
+        Way("permutation", plain, by_permutation, 0.0),
+        Way("Bayes", bayes, by_bayes, bayes.lowest - SETTINGS.ease_below),
+    ]
 
 
 class Rule:

@@ -51,7 +51,7 @@ def _compile_monitor(statistic: Literal["permutation", "bayes"]) -> int:
     for number in range(18):
         incident = Incident(
             id=str(number),
-            occurred_at=begin + timedelta(hours=min(number, 12), seconds=number),
+            occurred_at=begin + timedelta(hours=min(number, 12), minutes=11 * max(0, number - 12)),
             category="violence",
             longitude=longitudes[number < 12],
             latitude=LATITUDE,

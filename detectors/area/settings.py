@@ -20,6 +20,10 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
+FORMER: dict[str, object] = {"statistic": "permutation", "same_event": {"within_m": 0.0, "within_s": 0}}
+"""What earlier versions did without these settings. Their logs name hashes without them."""
+
+
 class Stream(enum.StrEnum):
     """What is scanned: one of the four categories, or all of them together."""
 
@@ -87,6 +91,20 @@ class RepeatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reminder_h: Annotated[float, msgspec.Meta(ge=0)] = 24.0
 
 
+class SameEventSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How close records of one category must be, in metres and in seconds, to be of the same event.
+
+    With ``within_s = 0`` every record is an event of its own.
+    """
+
+    within_m: Annotated[float, msgspec.Meta(ge=0, le=500)] = 50.0
+    within_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 600
+
+
+EACH_RECORD = SameEventSettings(within_m=0.0, within_s=0)
+"""With these limits, every record is an event of its own."""
+
+
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place with misleading coordinates: a police station, a hospital, the default point for missing addresses.
 
@@ -117,6 +135,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_cases: Annotated[int, msgspec.Meta(ge=3)] = 3
     discovered_may_trigger: bool = False
     max_clusters: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    same_event: SameEventSettings = SameEventSettings()
     replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     tiers: TierSettings = TierSettings()
@@ -167,7 +186,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def digest(self, locations: Locations) -> str:
         """Return the configuration hash: SHA-256 in hex over the settings and the frozen locations."""
-        encoded = msgspec.json.encode((self, locations.written()), order="deterministic")
-        # Earlier versions had no such key, and their logs name the hash without it.
-        encoded = encoded.replace(b'"statistic":"permutation",', b"", 1)
-        return hashlib.sha256(encoded).hexdigest()
+        known = msgspec.to_builtins(self, order="deterministic")
+        settings = msgspec.json.encode({name: value for name, value in known.items() if FORMER.get(name) != value})
+        written = msgspec.json.encode(locations.written(), order="deterministic")
+        return hashlib.sha256(b"[%b,%b]" % (settings, written)).hexdigest()

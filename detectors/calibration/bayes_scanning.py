@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
@@ -19,13 +20,20 @@ from detectors.kernels.null_alerts import Clusters, Windows, members_of, reporte
 from detectors.models.cluster_prior import cluster_prior
 from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
 
+LEAST_FACTOR = 1.5
+"""Lower bound for the logarithm of the weighted Bayes factor at which alerts open. Most hours have a greater one."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BayesScanning(Scanning):
     """What the Bayesian scans of an area need. The streams are the four categories."""
 
-    lowest: ClassVar[float] = -6.0
     has_margins: ClassVar[bool] = False
+
+    @property
+    def lowest(self) -> float:
+        """See :class:`Scanning`. The prior weight of a mean location is 2 / L."""
+        return LEAST_FACTOR + math.log(2 / len(self.points))
 
     @cached_property
     def around(self) -> Neighbourhood:

@@ -26,16 +26,19 @@ Maxima = tuple[NDArray[np.float64], NDArray[np.float64]]
 class Scanning:
     """The input of an area's scans: its settings, its locations in metres, (L, 3), and their neighbours.
 
-    ``lowest``: lower bound for the score at which alerts open, for any budget. Most scans reach this score by chance.
     ``has_margins``: whether the score depends on the load of the stream, by margins that are learnt first.
     """
 
-    lowest: ClassVar[float] = 0.0
     has_margins: ClassVar[bool] = True
 
     settings: AreaSettings
     points: NDArray[np.float64]
     near: Neighbours
+
+    @property
+    def lowest(self) -> float:
+        """Lower bound for the score at which alerts open, for any budget. Most scans reach this score by chance."""
+        return 0.0
 
     @property
     def window(self) -> int:

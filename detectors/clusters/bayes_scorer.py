@@ -58,7 +58,7 @@ class BayesState(msgspec.Struct, frozen=True):
 def rates_of(window: SlidingWindow, around: Neighbourhood) -> Rates:
     """Return the usual rates that the whole buckets of a window show. The current bucket does not count."""
     cases = window.by_stratum[:ALL].copy()
-    current = RecentCases.of(window, 1)
+    current = RecentCases.of(window, 1).events
     stratum = np.full(len(current.row), window.stratum_of(window.now))
     np.subtract.at(cases, (current.category, current.location, stratum), 1)
     whole = window.first, window.now - 1
@@ -70,7 +70,7 @@ class _Moment:
     """The part of a tick's scans that all streams share.
 
     ``hours``: of each stratum within each duration, (S, D).
-    ``within``: cases of all categories within each duration, (D,).
+    ``within``: events of all categories within each duration, (D,).
     """
 
     tick_s: int
@@ -155,7 +155,8 @@ class BayesScorer:
         longest_h = self._settings.durations_h[-1]
         cases = RecentCases.of(window, longest_h + 1)  # a duration that ends within a bucket begins within one
         ages_s = tick_s - window.columns.occurred_s[cases.row]
-        within = (ages_s[:, None] < self._durations_s).sum(axis=0, dtype=np.int64)
+        is_in = (ages_s[:, None] < self._durations_s) & ~cases.further[:, None]
+        within = is_in.sum(axis=0, dtype=np.int64)
         first = window.now - longest_h
         strata = window.strata(first, window.now)
         hours = hours_within(tick_s, self._durations_s, first, strata, window.by_stratum.shape[2])
@@ -197,7 +198,8 @@ class BayesScorer:
             duration = self._settings.durations_h[found.column[which]]
             rows = mine.row[np.isin(mine.location, zone) & (ages_s < duration * BUCKET_S)]
             trigger_score = float(score[which])
-            if not self._settings.discovered_may_trigger and reported(window, rows) < len(rows):
+            events = rows[~window.columns.further[rows]]
+            if not self._settings.discovered_may_trigger and reported(window, events) < len(events):
                 alone = self._counted(mine, ages_s, ~discovered)
                 at = anchors[which : which + 1]
                 scored, _ = scores_at(at, self._near.rows, alone, self._usual[stream], hours, self._prior)
@@ -229,9 +231,9 @@ class BayesScorer:
     def _counted(
         self, cases: RecentCases, ages_s: NDArray[np.int64], which: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int32]:
-        """Return the number of cases by location and duration, (L, D)."""
+        """Return the number of events by location and duration, (L, D)."""
         counts = np.zeros((len(self._locations), len(self._durations_s)), np.int32)
-        is_in = ages_s[:, None] < self._durations_s
+        is_in = (ages_s[:, None] < self._durations_s) & ~cases.further[:, None]
         if which is not None:
             is_in &= which[:, None]
         np.add.at(counts, cases.location, is_in.astype(np.int32))

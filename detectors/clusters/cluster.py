@@ -10,11 +10,13 @@ from detectors.clusters.artefacts import Artefacts
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a cylinder: where it lies, what the scan found in it, and how rare that is.
 
+    ``observed``, ``records``: number of events, and of their records in the cylinder, which are the members. Earlier
+        versions did not count records; then it is 0.
     ``centre``, ``locations``: location ids; ``locations`` is the zone, nearest first.
     ``start_s``: seconds since 1970.
-    ``breakdown``: number of members by category.
-    ``interval_times``: number of members whose time is the end of an interval.
-    ``reported``: number of members that were reported, not discovered by patrols.
+    ``breakdown``: number of events by category.
+    ``interval_times``: number of events whose time is the end of an interval.
+    ``reported``: number of events that were reported, not discovered by patrols.
     ``trigger_score``: the score that opens an alert and raises its tier. It is the score of the reported incidents
         alone, unless discovered incidents may trigger. Patrols find most where they look. So their finds must not
         decide where they are sent (Ensign et al. 2018; Lum and Isaac 2016).
@@ -44,6 +46,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     calibration: str = ""
     budget_per_week: float | None = None
     artefacts: Artefacts = Artefacts()
+    records: int = 0
     completeness: float | None = None
 
 

@@ -40,12 +40,13 @@ class Description:
     ) -> Cluster:
         """Return a cylinder as a cluster.
 
-        ``rows``: the rows of its incidents in the window's columns, (n,).
+        ``rows``: the rows of its records in the window's columns, (n,).
         ``start_s``: when the cylinder begins, in seconds since 1970.
         ``interval_days``: the mean time between scores at least this high by chance alone.
         """
         zone = self._near.zone(cylinder.centre, cylinder.size)
-        category, number = np.unique(window.columns.category[rows], return_counts=True)
+        events = rows[~window.columns.further[rows]]
+        category, number = np.unique(window.columns.category[events], return_counts=True)
         figures = Figures(
             centre=self._locations.ids[cylinder.centre],
             longitude=float(self._locations.longitude[cylinder.centre]),
@@ -55,17 +56,18 @@ class Description:
             duration_h=cylinder.duration,
             start_s=start_s,
             observed=cylinder.observed,
+            records=len(rows),
             expected=cylinder.expected,
             llr=cylinder.llr,
             score=score,
             recurrence_interval_days=interval_days,
             breakdown={STREAMS[which].value: int(n) for which, n in zip(category, number, strict=True)},
-            interval_times=int(window.columns.interval[rows].sum()),
-            reported=reported(window, rows),
+            interval_times=int(window.columns.interval[events].sum()),
+            reported=reported(window, events),
             trigger_score=trigger_score,
             calibration=self._calibration.digest if self._calibration else "",
             budget_per_week=self._calibration.budget if self._calibration else None,
-            artefacts=self._artefacts(window, stream, cylinder, zone, rows),
+            artefacts=self._artefacts(window, stream, cylinder, zone, events),
             completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
         )
         return Cluster(figures, tuple(window.ids(rows)))
@@ -73,7 +75,7 @@ class Description:
     def _artefacts(
         self, window: SlidingWindow, stream: int, cylinder: Cylinder, zone: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> Artefacts:
-        """Return the artefacts of a cylinder whose members are in these ``rows`` of the window."""
+        """Return the artefacts of a cylinder whose events are in these ``rows`` of the window."""
         columns, near, centre = window.columns, self._near, cylinder.centre
         longitude_e7, latitude_e7 = columns.longitude_e7[rows], columns.latitude_e7[rows]
         has_point = (longitude_e7 != 0) | (latitude_e7 != 0)  # an incident that names only its location has none

@@ -1,4 +1,4 @@
-"""The incidents of a window that the longest duration holds, by stream."""
+"""The records of a window that the longest duration holds, by stream, and the events among them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from detectors.window.sliding import ALL, NOWHERE, OTHER, SlidingWindow
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecentCases:
-    """The scanned incidents within the longest duration.
+    """The scanned records within the longest duration.
 
+    ``further``: whether an earlier record of the same event counts, (cases,).
     ``row``: row in the window's columns, (cases,).
     ``location``, ``category``: indices, (cases,).
     ``age``: buckets before the current one, (cases,).
@@ -23,18 +24,27 @@ class RecentCases:
     location: NDArray[np.int32]
     age: NDArray[np.int32]
     category: NDArray[np.int8]
+    further: NDArray[np.bool_]
 
     @classmethod
     def of(cls, window: SlidingWindow, longest: int) -> RecentCases:
-        """Return the incidents of a window within its last ``longest`` buckets."""
+        """Return the records of a window within its last ``longest`` buckets."""
         row = window.rows(window.now - longest + 1, window.now)
         columns = window.columns
         row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
-        return cls(row, columns.location[row], window.now - columns.bucket[row], columns.category[row])
+        age = window.now - columns.bucket[row]
+        return cls(row, columns.location[row], age, columns.category[row], columns.further[row])
 
     def of_stream(self, stream: int) -> RecentCases:
-        """Return the incidents of one stream; the stream ``ALL`` has all of them."""
-        if stream == ALL:
-            return self
-        mine = self.category == stream
-        return RecentCases(self.row[mine], self.location[mine], self.age[mine], self.category[mine])
+        """Return the records of one stream; the stream ``ALL`` has all of them."""
+        return self if stream == ALL else self._part(self.category == stream)
+
+    @property
+    def events(self) -> RecentCases:
+        """The first record of each event."""
+        return self._part(~self.further) if self.further.any() else self
+
+    def _part(self, which: NDArray[np.bool_]) -> RecentCases:
+        return RecentCases(
+            self.row[which], self.location[which], self.age[which], self.category[which], self.further[which]
+        )

@@ -96,7 +96,8 @@ class Scorer:
         rescan = self._rescans[stream]
         if self._recent is None:
             return []
-        cases = self._recent.of_stream(stream)
+        records = self._recent.of_stream(stream)
+        cases = records.events
         if len(cases.row) < self._settings.min_cases:
             rescan.forget()
             return []
@@ -114,7 +115,7 @@ class Scorer:
         else:
             best, gumbel = self._replicated_best(window, cases, stream, model, share, touched, weakest_score)
         return [
-            self._cluster(window, cases, stream, cylinder, float(model.totals[0]), gumbel, delays)
+            self._cluster(window, records, stream, cylinder, float(model.totals[0]), gumbel, delays)
             for cylinder in apart(best, model, self._near, self._settings.max_clusters)
             if gumbel.score(cylinder.llr) >= weakest_score
         ]
@@ -122,7 +123,7 @@ class Scorer:
     def _cluster(
         self,
         window: SlidingWindow,
-        cases: RecentCases,
+        records: RecentCases,
         stream: int,
         cylinder: Cylinder,
         total: float,
@@ -130,9 +131,10 @@ class Scorer:
         delays: Delays | None,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
-        rows = cases.row[np.isin(cases.location, zone) & (cases.age < cylinder.duration)]
+        rows = records.row[np.isin(records.location, zone) & (records.age < cylinder.duration)]
         score = trigger_score = gumbel.score(cylinder.llr)
-        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, rows)
+        events = rows[~window.columns.further[rows]]
+        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, events)
         if triggering < cylinder.observed:
             trigger_score = gumbel.score(log_likelihood_ratio(triggering, cylinder.expected, total, 0.0))
         return self._description.cluster(

@@ -74,6 +74,7 @@ def in_zone(
     bucket: Counts,
     location: Counts,
     category: Categories,
+    further: Flags,
     is_in_zone: Flags,
     lowest: int,
     highest: int,
@@ -82,13 +83,13 @@ def in_zone(
 ) -> Counts:
     """Return the cases in a zone per bucket, for ``number`` buckets from ``first`` on, (number,).
 
-    A case counts if ``is_in_zone``, (L,), has its location and its category is ``lowest`` to ``highest``. The location
-    is negative for a case that does not count.
+    A case counts if ``is_in_zone``, (L,), has its location, its category is ``lowest`` to ``highest``, and it is not a
+    further record. The location is negative for a case that does not count.
     """
     counts = np.zeros(number, np.int32)
     for case in range(len(bucket)):
         ahead = bucket[case] - first
-        if 0 <= ahead < number and location[case] >= 0 and is_in_zone[location[case]]:
+        if 0 <= ahead < number and location[case] >= 0 and is_in_zone[location[case]] and not further[case]:
             if lowest <= category[case] <= highest:
                 counts[ahead] += 1
     return counts

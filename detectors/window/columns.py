@@ -23,6 +23,7 @@ _TYPES = {
     "category": np.int8,
     "discovered": np.bool_,
     "interval": np.bool_,
+    "further": np.bool_,
 }
 
 
@@ -44,6 +45,7 @@ class Cells:
     category: memoryview
     discovered: memoryview
     interval: memoryview
+    further: memoryview
 
 
 class Columns:
@@ -55,6 +57,7 @@ class Columns:
     ``remembered``: the last bucket in which the id is needed.
     ``delay_s``: seconds from occurrence to report, -1 for unknown.
     ``interval``: whether ``occurred_s`` is the end of an interval.
+    ``further``: whether an earlier record of the same event counts (:mod:`detectors.kernels.events`).
     ``longitude_e7``, ``latitude_e7``: in units of 1e-7 degrees.
     """
 
@@ -73,6 +76,7 @@ class Columns:
     category: NDArray[np.int8]
     discovered: NDArray[np.bool_]
     interval: NDArray[np.bool_]
+    further: NDArray[np.bool_]
 
     NO_OFFSET = int(np.iinfo(np.int64).max)
     NO_BUCKET = int(np.iinfo(np.int32).min)

@@ -9,6 +9,7 @@ import msgspec
 from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES, bucket_of
+from detectors.kernels.events import Same
 from detectors.window.admission import UNPLACED, Admission, Entry, Judged, Refusal, TickMark
 from detectors.window.corrections import Correction, Corrections
 from detectors.window.sliding import UNMAPPED, Outcome, SlidingWindow
@@ -53,6 +54,7 @@ class Intake:
             ahead=settings.max_ahead_s // BUCKET_S + 1,
             blocks=SCHEMES[settings.strata],
             zone=ZoneInfo(settings.timezone),
+            same_event=Same(settings.same_event.within_m, settings.same_event.within_s),
         )
         self.accounts = Accounts()
         self.corrections = Corrections(corrections)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.area.incident import Origin
 from detectors.area.strata import BUCKET_S, Blocks, bucket_of
+from detectors.kernels.events import Records, Same, settle
 from detectors.kernels.window import in_zone, rows_in_buckets
 from detectors.window.columns import Columns
 
@@ -32,6 +33,8 @@ NOWHERE = -1
 MISSING, ELSEWHERE = -2, -3
 """Location of a version without one, and of one outside the area. Both get the location of the version held."""
 
+EACH = Same(0.0, 0)
+"""The limits with which every record is an event of its own."""
 _E7 = 10_000_000
 _NEVER = -(2**62)
 
@@ -76,8 +79,10 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 class SlidingWindow:
     """Incidents of the last ``buckets`` hours, including the current, partly filled one.
 
-    ``by_stratum``: counts, int32, shape (5, locations, strata). Indices 0 to 3 are the categories; ``ALL`` is their
-        sum.
+    Each incident has a record; records of the same event count as one (:mod:`detectors.kernels.events`).
+
+    ``by_stratum``: number of events, int32, shape (5, locations, strata). Indices 0 to 3 are the categories; ``ALL`` is
+        their sum.
     ``in_bucket``: the area's totals, int32, shape (5, buckets kept). Bucket ``b`` is at ``b % buckets kept``.
     ``touched``: where counts have changed, bool, shape (5, locations). The reader clears it.
 
@@ -85,8 +90,11 @@ class SlidingWindow:
     until it is reached.
     """
 
-    def __init__(self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo) -> None:
+    def __init__(
+        self, locations: int, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, same_event: Same = EACH
+    ) -> None:
         self.buckets = buckets
+        self._same_event, self._buckets_near = same_event, -(-same_event.within_s // BUCKET_S)
         self._now, self._first = _NEVER, _NEVER
         self.by_stratum: NDArray[np.int32] = np.zeros((ALL + 1, locations, blocks.count), np.int32)
         self._ring = buckets + ahead + 1
@@ -152,7 +160,8 @@ class SlidingWindow:
             self._now, self._first = reached, reached - self.buckets + 1
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
             for row in self.rows(reached, reached).tolist():
-                self._count(row, +1)
+                if not self.columns.at.further[row]:
+                    self._count(row, +1)
         if bucket > self._now:  # the jump was longer than the window, so all has expired
             self._start(bucket)
 
@@ -269,8 +278,33 @@ class SlidingWindow:
         at.category[row] = version.category
         at.discovered[row] = version.origin is Origin.DISCOVERED
         at.interval[row] = version.is_interval
+        at.further[row] = True
         self._link(row)
-        self._count(row, +1)
+        self._settle(row, leaves=False)
+
+    def _settle(self, row: int, *, leaves: bool) -> None:
+        """Count a record that has entered, or no longer count one that leaves; other records of its event follow."""
+        columns = self.columns
+        if not self._same_event.within_s:
+            columns.at.further[row] = leaves
+            self._count(row, -1 if leaves else +1)
+            return
+        lists = columns.bucket, self._head, columns.after
+        for turned in settle(row, leaves, self._records(), *lists, self._buckets_near, self._same_event).tolist():
+            self._count(turned, -1 if columns.at.further[turned] else +1)
+
+    def _records(self) -> Records:
+        columns = self.columns
+        return Records(
+            columns.occurred_s,
+            columns.location,
+            columns.category,
+            columns.longitude_e7,
+            columns.latitude_e7,
+            columns.discovered,
+            columns.interval,
+            columns.further,
+        )
 
     def _until(self, bucket: int, version: Version) -> int:
         """Return the last bucket in which a version's id is needed.
@@ -298,7 +332,7 @@ class SlidingWindow:
             at.clock_s[row] = self._now * BUCKET_S if version.clock_s is None else version.clock_s
 
     def _leave(self, row: int) -> None:
-        self._count(row, -1)
+        self._settle(row, leaves=True)
         self._unlink(row)
 
     def _link(self, row: int) -> None:
@@ -351,22 +385,22 @@ class SlidingWindow:
         return rows_in_buckets(self._head, self.columns.after, self._ring, first, last)
 
     def rows_at(self, longitude_e7: int, latitude_e7: int) -> NDArray[np.int64]:
-        """Return the rows of the incidents in the window at exactly these coordinates, int64. It looks at every row."""
+        """Return the rows of the events in the window at exactly these coordinates, int64. It looks at every row."""
         columns, used = self.columns, len(self._ids)
         here = (columns.longitude_e7[:used] == longitude_e7) & (columns.latitude_e7[:used] == latitude_e7)
         rows: NDArray[np.int64] = np.flatnonzero(here)
         bucket = columns.bucket[rows]  # a free row's bucket has left the window
         stands: NDArray[np.bool_] = (columns.location[rows] != NOWHERE) & (bucket >= self.first)
-        return rows[stands & (bucket <= self.now)]
+        return rows[stands & (bucket <= self.now) & ~columns.further[rows]]
 
     def in_zone(self, stream: int, zone: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return a stream's incidents in a zone of locations by bucket, ``first`` to ``now``, int32, (buckets,)."""
+        """Return a stream's events in a zone of locations by bucket, ``first`` to ``now``, int32, (buckets,)."""
         columns, used = self.columns, len(self._ids)
         is_in_zone = np.zeros(self.by_stratum.shape[1], np.bool_)
         is_in_zone[zone] = True
         lowest, highest = (0, ALL - 1) if stream == ALL else (stream, stream)
         at = columns.bucket[:used], columns.location[:used], columns.category[:used]
-        return in_zone(*at, is_in_zone, lowest, highest, self.first, self.buckets)
+        return in_zone(*at, columns.further[:used], is_in_zone, lowest, highest, self.first, self.buckets)
 
     def ids(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """Return the incident ids of rows, in byte order."""

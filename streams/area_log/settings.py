@@ -9,10 +9,8 @@ import msgspec
 
 from streams.area_log.records import AreaLog, LogError
 from streams.calibration.calibration_file import CalibrationFile
+from streams.calibration.recorded import read_recorded
 from streams.messages.settings import WrittenCalibration
-from streams.process.strict_json import StrictDecoder
-
-_calibration = StrictDecoder[WrittenCalibration](WrittenCalibration)
 
 
 def settings_on_record(log: AreaLog, id_: str) -> bytes:
@@ -32,4 +30,4 @@ def calibrations_on_record(log: AreaLog) -> Iterator[CalibrationFile]:
     """Yield the area's calibrations in the topic ``settings``, except those that this version cannot read."""
     for record in log.read("settings"):
         with contextlib.suppress(msgspec.DecodeError):
-            yield _calibration.decode(record.value).calibration
+            yield read_recorded(record.value, WrittenCalibration, "calibration", "settings").calibration

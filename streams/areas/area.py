@@ -19,11 +19,11 @@ from detectors.monitor import Monitor
 from detectors.restoring import Restoring
 from streams.areas.health import Promise
 from streams.calibration.calibration_file import CalibrationFile, read
+from streams.calibration.recorded import read_recorded
 from streams.configuration.area import AreaTable, alerts_per_week
 from streams.messages.alert import AlertStatus, alert_event
 from streams.messages.scan import Ids, ScanRecord
 from streams.messages.settings import WrittenCalibration, WrittenConfiguration
-from streams.process.strict_json import StrictDecoder
 
 
 class Nightly(NamedTuple):
@@ -83,12 +83,12 @@ class Area:
         Raises:
             ValueError: The values are not those of such records.
         """
-        known = StrictDecoder[WrittenConfiguration](WrittenConfiguration).decode(configuration)
+        known = read_recorded(configuration, WrittenConfiguration, "settings")
         locations = Locations.from_written(known.locations)
         area = cls.of(known.area, known.settings, locations, is_exercise=known.exercise)
         if not calibration:
             return area
-        made = StrictDecoder[WrittenCalibration](WrittenCalibration).decode(calibration).calibration
+        made = read_recorded(calibration, WrittenCalibration, "calibration", "settings").calibration
         if made.id != made.calibration.digest:
             raise ValueError(f"calibration {made.id}: its id must be the hash of its content")
         return replace(area, calibration_file=made)

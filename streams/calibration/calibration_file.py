@@ -13,7 +13,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import Calibration
-from streams.process.strict_json import StrictDecoder
+from streams.calibration.recorded import read_recorded
 
 MATTERS = (
     "timezone",
@@ -23,6 +23,7 @@ MATTERS = (
     "durations_h",
     "strata",
     "max_radius_m",
+    "same_event",
     "min_cases",
     "max_clusters",
     "ease_below",
@@ -96,7 +97,7 @@ def read(path: Path, area: CalibratedArea) -> CalibrationFile:
         CalibrationError: The file cannot be read, or belongs to another area, other settings or other locations.
     """
     try:
-        file = StrictDecoder[CalibrationFile](CalibrationFile).decode(path.read_bytes())
+        file = read_recorded(path.read_bytes(), CalibrationFile, "settings")
     except (OSError, msgspec.DecodeError) as error:
         raise CalibrationError(f"{path}: cannot be read as a calibration ({error})") from None
     faults = misfits(file, area)

@@ -9,14 +9,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.area.incident import Category, Incident, Status
-from detectors.area.settings import STREAMS, word_of
+from detectors.area.incident import Category, Incident, Origin, Status
+from detectors.area.settings import STREAMS, SameEventSettings, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
+from detectors.kernels.events import Records, Same, further_records
 from detectors.kernels.ratio import LANES
 from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
 
@@ -36,31 +38,34 @@ class NullHistories(NamedTuple):
 
 
 def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
-    """Return the incidents that occurred from ``begin`` to before ``end``, whole hours, each in its last version.
+    """Return the events that occurred from ``begin`` to before ``end``, whole hours.
 
-    A version without a location of the area keeps the location of the version before it, as in the window.
+    Each incident counts in its last version, and records of the same event count once, as in the window. A version
+    without a location of the area keeps the place of the version before it.
 
     Raises:
         CalibrationError: No incident occurred in that time.
     """
-    last: dict[str, tuple[Incident, int | None]] = {}
+    last: dict[str, tuple[Incident, _Place | None]] = {}
     for incident in incidents:
         known, held = last.get(incident.id, (None, None))
         if known is None or _is_later(incident, known):
             is_active = incident.status is Status.ACTIVE
-            own = area.locations.locate(incident) if is_active else None
+            own = _place(incident, area) if is_active else None
             last[incident.id] = incident, held if is_active and own is None else own
     known_words = area.settings.category_map
-    found: list[tuple[int, int, int]] = []
-    for incident, location in last.values():
+    found: list[tuple[int, ...]] = []
+    for incident, place in last.values():
         category = known_words.get(word_of(incident.category), Category.OTHER)
-        if location is not None and category is not Category.OTHER and incident.occurred is not None:
-            found.append((int(incident.occurred.timestamp()), location, STREAMS.index(category)))
+        if place is not None and category is not Category.OTHER and incident.occurred is not None:
+            is_discovered = incident.origin is Origin.DISCOVERED
+            second = int(incident.occurred.timestamp())
+            found.append((second, *place, STREAMS.index(category), is_discovered, incident.is_interval))
     if not found:
         raise CalibrationError(
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
         )
-    second, location_, category_ = (np.array(each) for each in zip(*found, strict=True))
+    second, location_, category_ = _events(np.array(found, np.int64), area.settings.same_event)
     first = int(second.min()) if begin is None else int(begin.timestamp())
     last_s = int(second.max()) + 1 if end is None else int(end.timestamp())
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
@@ -71,6 +76,43 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
         location_.astype(np.int32),
         category_.astype(np.int8),
     )
+
+
+class _Place(NamedTuple):
+    """The location of an incident, and its own coordinates in units of 1e-7 degrees, both 0 without any."""
+
+    location: int
+    longitude_e7: int
+    latitude_e7: int
+
+
+def _place(incident: Incident, area: CalibratedArea) -> _Place | None:
+    location = area.locations.locate(incident)
+    if location is None:
+        return None
+    return _Place(location, round((incident.longitude or 0.0) * 1e7), round((incident.latitude or 0.0) * 1e7))
+
+
+def _events(records: NDArray[np.int64], same: SameEventSettings) -> tuple[NDArray[np.int64], ...]:
+    """Return second, location and category of the first record of each event, each (events,).
+
+    ``records``: rows of second, location, longitude, latitude (1e-7 degrees), category, discovered, interval.
+    """
+    second, location, longitude_e7, latitude_e7, category, discovered, interval = records.T
+    if same.within_s:
+        columns = Records(
+            np.ascontiguousarray(second),
+            location.astype(np.int32),
+            category.astype(np.int8),
+            longitude_e7.astype(np.int32),
+            latitude_e7.astype(np.int32),
+            discovered.astype(np.bool_),
+            interval.astype(np.bool_),
+            np.zeros(len(second), np.bool_),
+        )
+        counts = ~further_records(columns, Same(same.within_m, same.within_s))
+        second, location, category = second[counts], location[counts], category[counts]
+    return second, location, category
 
 
 def _is_later(incident: Incident, known: Incident) -> bool:

@@ -115,7 +115,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
     radius_m: Annotated[float, Meta(description="metres from the centre to the farthest location of the zone")]
     cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's locations, nearest to the centre first")]
-    observed: Annotated[Count, Meta(description="incidents in the cylinder")]
+    observed: Annotated[Count, Meta(description="incidents in the cylinder; records of the same event count once")]
+    records: Annotated[
+        Count | UnsetType, Meta(description="records of these incidents, if there are more records than incidents")
+    ] = UNSET
     expected: Annotated[float, Meta(description="incidents that the past of the zone makes likely")]
     relative_risk: Annotated[
         float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
@@ -145,20 +148,20 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     calibration: Annotated[
         str | UnsetType, Meta(description="hash of the calibration behind score and interval; absent without one")
     ] = UNSET
-    members: Annotated[tuple[str, ...], Meta(description="ids of the incidents, in order")]
+    members: Annotated[tuple[str, ...], Meta(description="ids of all records of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="members that no earlier revision had")]
-    breakdown: Annotated[dict[str, Count], Meta(description="members by category")]
-    interval_times: Annotated[Count, Meta(description="members whose time is the end of an interval")]
-    reported: Annotated[Count, Meta(description="members that were reported; patrols discovered the others")]
+    breakdown: Annotated[dict[str, Count], Meta(description="incidents by category")]
+    interval_times: Annotated[Count, Meta(description="incidents whose time is the end of an interval")]
+    reported: Annotated[Count, Meta(description="incidents that were reported; patrols discovered the others")]
     trigger_score: Annotated[
         float, Meta(description="score without discovered incidents, unless these may trigger; it decides the tier")
     ]
     artefacts: Annotated[
         tuple[Artefact, ...],
-        Meta(description="other explanations of members than a hot spot, the strongest first; empty: none"),
+        Meta(description="other explanations of the incidents than a hot spot, the strongest first; empty: none"),
     ] = ()
     artefact_score: Annotated[
-        float, Meta(description="the largest share of the members that one of the artefacts explains, 0 to 1")
+        float, Meta(description="the largest share of the incidents that one of the artefacts explains, 0 to 1")
     ] = 0.0
     completeness: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
@@ -286,6 +289,7 @@ def alert_event(
         radius_m=round(figures.radius_m, 1),
         cells=figures.locations,
         observed=figures.observed,
+        records=figures.records if figures.records > figures.observed else UNSET,
         expected=_six_digits(figures.expected),
         relative_risk=UNSET if math.isinf(risk) else _six_digits(risk),
         llr=_six_digits(figures.llr),

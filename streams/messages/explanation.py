@@ -23,6 +23,7 @@ ARTEFACTS = {
 }
 FIGURES = (
     "observed",
+    "records",
     "expected",
     "relative_risk",
     "llr",
@@ -70,11 +71,12 @@ def _what(alert: AlertProperties, longitude: float, latitude: float, place: str)
     locations = many if len(alert.cells) > 1 else "one location"
     of = "of" if len(alert.cells) > 1 else "at"
     where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
+    records = f" ({alert.records} records)" if isinstance(alert.records, int) else ""
     verb = "is" if round(alert.expected, 1) == 1 else "are"
     usual = f"{figure_words(alert.expected)} {verb} usual for this place and these hours"
     ratio = f", {figure_words(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
     return (
-        f"{alert.area}: {alert.observed} {kind} at {locations}{where} "
+        f"{alert.area}: {alert.observed} {kind}{records} at {locations}{where} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
     )
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from detectors.alerts.response import Response
 from detectors.area.incident import Incident, Status
 from detectors.area.locations import Locations
-from detectors.area.settings import AreaSettings, TierSettings
+from detectors.area.settings import EACH_RECORD, AreaSettings, SameEventSettings, TierSettings
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
 from detectors.results import Checkpoint, ClosedTick, ResponseResult, Result
@@ -32,6 +32,7 @@ KINDS = ["incident"] * 8 + ["cancelled", "refusal", "mark", "future", "jump", "a
 def area(clock: str, statistic: str = "permutation") -> AreaSettings:
     """A tiny window and low tiers, so that a few records open, ease and end alerts."""
     return AreaSettings(
+        same_event=EACH_RECORD if statistic == "permutation" else SameEventSettings(),
         clock=clock,  # type: ignore[arg-type]
         statistic=statistic,  # type: ignore[arg-type]
         window_days=2,

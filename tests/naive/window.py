@@ -11,6 +11,8 @@ import msgspec
 
 from detectors.area.strata import Blocks
 from detectors.window.sliding import ALL, NOWHERE, OTHER, Outcome, Version
+from tests.naive import events
+from tests.naive.events import EACH, Limits
 from tests.naive.strata import of_bucket
 
 
@@ -59,7 +61,8 @@ class SlidingWindow:
     An id with a revision is kept until the latest bucket that any version could have had by then has left.
     """
 
-    def __init__(self, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, now: int) -> None:
+    def __init__(self, buckets: int, ahead: int, blocks: Blocks, zone: ZoneInfo, now: int, same: Limits = EACH) -> None:
+        self.same = same
         self.buckets, self.ahead, self.blocks, self.zone, self.now = buckets, ahead, blocks, zone, now
         self.known: dict[str, Remembered] = {}
 
@@ -125,19 +128,25 @@ class SlidingWindow:
         """Return the incidents that are not cancelled and lie in the window or a little ahead."""
         return {name: known for name, known in self.known.items() if self.stands(name)}
 
+    def events(self) -> dict[str, Remembered]:
+        """Return those that are not further records of an event."""
+        standing = self.standing()
+        further = events.further({name: known.version for name, known in standing.items()}, self.same)
+        return {name: known for name, known in standing.items() if name not in further}
+
     def names_at(self, longitude: float, latitude: float) -> list[str]:
-        """Return the ids of those that the clock has reached, of any category, at exactly these coordinates."""
+        """Return the ids of events that the clock has reached, of any category, at exactly these coordinates."""
         return sorted(
             name
-            for name, known in self.standing().items()
+            for name, known in self.events().items()
             if known.bucket <= self.now and (known.version.longitude, known.version.latitude) == (longitude, latitude)
         )
 
     def counted(self) -> list[tuple[int, int, int]]:
-        """Return (category, location, bucket) of scanned incidents that the clock has reached."""
+        """Return (category, location, bucket) of scanned events that the clock has reached."""
         return [
             (known.version.category, known.version.location, known.bucket)
-            for known in self.standing().values()
+            for known in self.events().values()
             if known.version.category < OTHER and known.bucket <= self.now
         ]
 

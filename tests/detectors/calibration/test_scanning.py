@@ -11,7 +11,7 @@ import pytest
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
 from detectors.area.neighbours import neighbours
-from detectors.area.settings import STREAMS, AreaSettings, RepeatSettings
+from detectors.area.settings import EACH_RECORD, STREAMS, AreaSettings, RepeatSettings
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.margins import LOADS, Margins
@@ -25,6 +25,7 @@ from detectors.scan.significance import Tier
 
 FIRST = 482_136  # a Monday, 00:00 UTC
 SETTINGS = AreaSettings(
+    same_event=EACH_RECORD,
     window_days=15,
     min_baseline_days=0,
     max_radius_m=400.0,

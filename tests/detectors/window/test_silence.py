@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.area.incident import Incident, Origin
 from detectors.area.locations import Locations
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import EACH_RECORD, AreaSettings
 from detectors.area.strata import SCHEMES
 from detectors.monitor import Monitor
 from detectors.results import ClosedTick
@@ -79,6 +79,7 @@ def test_an_area_of_which_nothing_is_known_or_that_asks_for_nothing_is_never_sil
 
 PLACES = Locations.from_cells(h3.grid_disk(CELL, 3))
 SETTINGS = AreaSettings(
+    same_event=EACH_RECORD,
     clock="watermark",
     window_days=7,
     min_baseline_days=2,

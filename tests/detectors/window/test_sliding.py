@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from detectors.area.incident import Origin
 from detectors.area.strata import SCHEMES
+from detectors.kernels.events import Same
 from detectors.window.sliding import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
 from tests.naive import window as naive
+from tests.naive.events import EACH, Limits
 from tests.naive.strata import of_bucket
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "80"))
@@ -28,10 +30,13 @@ BUCKETS, AHEAD, LOCATIONS = 6, 2, 3
 Step = tuple[str, Any]
 
 
-def windows() -> tuple[SlidingWindow, naive.SlidingWindow]:
-    window = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON)
+SAME = Limits(50.0, 600)
+
+
+def windows(same: Limits = EACH) -> tuple[SlidingWindow, naive.SlidingWindow]:
+    window = SlidingWindow(LOCATIONS, BUCKETS, AHEAD, BLOCKS, LONDON, Same(*same))
     window.advance(START)
-    return window, naive.SlidingWindow(BUCKETS, AHEAD, BLOCKS, LONDON, START)
+    return window, naive.SlidingWindow(BUCKETS, AHEAD, BLOCKS, LONDON, START, same)
 
 
 def version(name: str, bucket: int | None, offset: int, **changes: Any) -> Version:
@@ -64,21 +69,21 @@ def step_of(number: int) -> Step:
         return "advance", pick(0, 1, 1, 2, 3, 5, 6, 8, 9, 10, 40)
     cancelled, timed = pick((False, True), (False, True), (False, True), (True, False), (True, True))
     fields = {
-        "occurred_s": pick(*range(-BUCKETS - 2, AHEAD + 1)) * 3600 + pick(0, 3599) if timed else None,
+        "occurred_s": pick(*range(-BUCKETS - 2, AHEAD + 1)) * 3600 + pick(0, 500, 3300, 3599) if timed else None,
         "location": NOWHERE if cancelled else pick(*range(LOCATIONS), MISSING, ELSEWHERE),
         "category": pick(0, 0, 1, 2, 3, OTHER, UNMAPPED),
         "origin": pick(*Origin),
         "is_interval": pick(False, True),
-        "longitude": pick(-1.55, 1e-7),
+        "longitude": pick(-1.55, -1.5505, -1.551, 1e-7),
         "revision": pick(None, None, 0, 1, 2),
         "delay_s": pick(None, 0, 60, 7000),
     }
-    return "put", (pick(*"abc"), fields)
+    return "put", (pick(*"abcde"), fields)
 
 
 def steps(most: int) -> st.SearchStrategy[list[Step]]:
     """A number a step: a fraction of the cost of drawing each field, and it shrinks as well."""
-    return st.lists(st.integers(0, 2**24 - 1).map(step_of), min_size=most // 2, max_size=most)
+    return st.lists(st.integers(0, 2**28 - 1).map(step_of), min_size=most // 2, max_size=most)
 
 
 def do(step: Step, offset: int, *both: Any) -> list[Any]:
@@ -119,7 +124,7 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
     assert int(window.in_bucket.sum()) == sum(twin.in_bucket().values())  # nothing is left in slots outside
     assert window.baseline_begins() == twin.baseline_begins()
     assert len(window) == len(twin.known)
-    assert {name for name in "abc" if name in window} == set(twin.standing())
+    assert {name for name in "abcde" if name in window} == set(twin.standing())
     ahead = window.now + AHEAD
     buckets = range(window.first, ahead + 1)
     expected_strata = [of_bucket(BLOCKS, bucket, LONDON) for bucket in buckets]
@@ -132,9 +137,15 @@ def agree(window: SlidingWindow, twin: naive.SlidingWindow) -> None:
                 assert name not in in_rows
                 in_rows[name] = row_of(window, row, bucket)
     assert in_rows == {name: row_of_twin(known) for name, known in twin.standing().items()}
+    assert further_of(window) == set(twin.standing()) - set(twin.events())
     for longitude in (-1.55, 1e-7):
         there = window.ids(window.rows_at(round(longitude * 10**7), 538_000_000))
         assert there == twin.names_at(longitude, 53.8)
+
+
+def further_of(window: SlidingWindow) -> set[str]:
+    standing = [row for row in window.rows(window.first, window.now + AHEAD) if window.columns.location[row] != NOWHERE]
+    return set(window.ids([row for row in standing if window.columns.further[row]]))
 
 
 def row_of(window: SlidingWindow, row: int, bucket: int) -> tuple[Any, ...]:
@@ -159,10 +170,10 @@ def row_of_twin(known: naive.Remembered) -> tuple[Any, ...]:
     return known.bucket, held.occurred_s, held.location, held.category, discovered, e7, revision, delay_s
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
-@given(feed=steps(40))
-def test_after_every_step_the_window_is_its_twin(feed: list[Step]):
-    window, twin = windows()
+@settings(max_examples=2 * EXAMPLES, deadline=None, derandomize=True)
+@given(feed=steps(40), same=st.sampled_from([SAME, EACH, Limits(40.0, 3600)]))
+def test_after_every_step_the_window_is_its_twin(feed: list[Step], same: Limits):
+    window, twin = windows(same)
     for offset, step in enumerate(feed):
         outcome, expected = do(step, offset, window, twin)
         assert outcome == expected
@@ -224,7 +235,7 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: lis
         assert len(set(do(step, offset, window, refilled))) == 1
         assert np.array_equal(window.by_stratum, refilled.by_stratum)
         assert totals_of(window) == totals_of(refilled)
-        assert {name for name in "abc" if name in window} == {name for name in "abc" if name in refilled}
+        assert {name for name in "abcde" if name in window} == {name for name in "abc" if name in refilled}
         assert delays_of(window) == delays_of(refilled)
 
 

@@ -82,7 +82,7 @@ def test_an_alert_keeps_its_completeness(completeness: float | None) -> None:
     trend, profile = [0] * 13 + [3], [0] * 167 + [3]
     alert = followed(completeness=completeness, trend=trend, profile=profile)
     (one,) = converted({"followed": [alert]}).followed
-    assert plain(one.alert.figures) == FORMER_FIGURES | {"completeness": completeness}
+    assert plain(one.alert.figures) == FORMER_FIGURES | {"completeness": completeness, "records": 0}
     assert plain(one.alert.zone_profile) == {"trend": trend, "profile": profile}
     assert {name: plain(getattr(one.alert, name)) for name in REST} == REST
     assert (one.shown, one.unnoticed, one.quiet_since_s) == (("i", "j", "k"), ("k",), None)
