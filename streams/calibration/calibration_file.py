@@ -13,6 +13,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import Calibration
+from streams.calibration.history import History
 from streams.process.strict_json import StrictDecoder
 
 MATTERS = (
@@ -56,14 +57,6 @@ class CalibratedArea(Protocol):
 
 class CalibrationError(ValueError):
     """A calibration cannot be made or used. Its text has one line for each fault."""
-
-
-class History(msgspec.Struct, frozen=True, kw_only=True):
-    """The past from which a calibration was learnt."""
-
-    begins_at: datetime
-    ends_at: datetime
-    incidents: int
 
 
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):

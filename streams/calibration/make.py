@@ -9,16 +9,19 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.area.incident import Category, Incident, Status
 from detectors.area.settings import STREAMS, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
-from detectors.calibration.past import Past
+from detectors.calibration.dense_span import dense_span
+from detectors.calibration.past import LeftOut, Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.ratio import LANES
-from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
+from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, places_hash
+from streams.calibration.history import History
 
 LONGEST_TICK_S = 60
 """Longest tick of an area that can be calibrated, in seconds. Null histories are scanned after every incident."""
@@ -38,6 +41,7 @@ class NullHistories(NamedTuple):
 def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
     """Return the incidents that occurred from ``begin`` to before ``end``, whole hours, each in its last version.
 
+    Without ``begin`` or ``end`` the dense span of the incidents begins or ends it, and other incidents are left out.
     A version without a location of the area keeps the location of the version before it, as in the window.
 
     Raises:
@@ -61,8 +65,7 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
         )
     second, location_, category_ = (np.array(each) for each in zip(*found, strict=True))
-    first = int(second.min()) if begin is None else int(begin.timestamp())
-    last_s = int(second.max()) + 1 if end is None else int(end.timestamp())
+    first, last_s, left_out = _span(second, begin, end)
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
     return Past.of(
         first_bucket,
@@ -70,7 +73,23 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
         second - first_bucket * BUCKET_S,
         location_.astype(np.int32),
         category_.astype(np.int8),
+        left_out,
     )
+
+
+def _span(
+    second: NDArray[np.int64], begin: datetime | None, end: datetime | None
+) -> tuple[int, int, tuple[LeftOut, ...]]:
+    """Return the beginning and the end of the history of some incidents, and the incidents that it leaves out."""
+    from_s = int(second.min()) if begin is None else int(begin.timestamp())
+    to_s = int(second.max()) + 1 if end is None else int(end.timestamp())
+    asked = second[(second >= from_s) & (second < to_s)]
+    if not len(asked):
+        return from_s, to_s, ()
+    dense_from_s, dense_to_s = dense_span(asked)
+    first_s, end_s = dense_from_s if begin is None else from_s, dense_to_s if end is None else to_s
+    outside = (asked[asked < first_s], asked[asked >= end_s])
+    return first_s, end_s, tuple(LeftOut(len(each), int(each.min()), int(each.max())) for each in outside if len(each))
 
 
 def _is_later(incident: Incident, known: Incident) -> bool:
@@ -108,18 +127,10 @@ def make(
         calibration=calibration,
         settings=settings,
         places=places_hash(area.locations),
-        history=History(
-            begins_at=_time(past.first_bucket),
-            ends_at=_time(past.first_bucket + past.buckets),
-            incidents=len(past),
-        ),
+        history=History.of(past),
         weeks=blocks_of(nulls.weeks) * BLOCK_WEEKS,
         seed=nulls.seed,
         with_near_repeats=nulls.with_near_repeats,
         made_at=datetime.now(UTC).replace(microsecond=0),
         seconds=round(time.monotonic() - started, 1),
     )
-
-
-def _time(bucket: int) -> datetime:
-    return datetime.fromtimestamp(bucket * BUCKET_S, UTC)

@@ -65,6 +65,7 @@ def calibrate(
     from streams.analyst.chosen_area import chosen_area, chosen_table
     from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.calibration.calibration_file import CalibrationError, write
+    from streams.calibration.history import History
     from streams.calibration.make import NullHistories, make, past_of
     from streams.calibration.plot import NoPlotsError, check, draw
     from streams.cli.terminal import progress
@@ -81,6 +82,8 @@ def calibrate(
         chosen = chosen_area(name, table, incidents)
         wanted = alerts_per_week(budget or table.budget)
         past = past_of(incidents.incidents(), chosen, begin, end)
+        for remark in History.of(past).remarks():
+            click.echo(remark, err=True)
         nulls = NullHistories(weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1)
         with progress("null histories", blocks_of(weeks)) as step:
             made = make(past, chosen, wanted, nulls, step)
@@ -102,8 +105,7 @@ def print_calibration(file: CalibrationFile) -> None:
         table.add_row(tier, f"{score:.2f}", f"{made.rate_of(score):.2f}")
     console = Console(soft_wrap=True)
     console.print(table)
-    days = (history.ends_at - history.begins_at).days
-    console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
+    console.print(f"history: {history.incidents:,} incidents in {history.days} days, {history.begins_at:%Y-%m-%d} on")
     followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
     included = f"includes ordinary near repeats, followers an incident: {followed}"
     console.print(f"chance {included if file.with_near_repeats else 'leaves near repeats out, as asked'}")

@@ -21,7 +21,8 @@ from detectors.scan.significance import TIERS
 from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
 from streams.area_log.sources import MANIFEST
 from streams.areas.area import Area
-from streams.calibration.calibration_file import CalibrationFile, History, places_hash
+from streams.calibration.calibration_file import CalibrationFile, places_hash
+from streams.calibration.history import History
 from streams.messages.incident import decode
 from streams.messages.response import ResponseMessage, decode_response
 from streams.messages.scan import ScanRecord, encode, raw, scan_record
