@@ -72,9 +72,9 @@ def dense_span(second: _Seconds) -> tuple[int, int]:
 
 
 def sparse_days(second: _Seconds, begin_s: int, end_s: int) -> int:
-    """Return how many whole days from ``begin_s`` to ``end_s`` are not dense. All incidents lie between the two."""
+    """Return how many days from ``begin_s`` to ``end_s`` are not dense. All incidents lie between the two."""
     dense = int(Density.of(second).is_dense.sum()) if len(second) else 0
-    return max(0, (end_s - begin_s) // DAY_S - dense)
+    return max(0, -(-(end_s - begin_s) // DAY_S) - dense)
 
 
 def longest_gap(second: _Seconds, begin_s: int, end_s: int) -> tuple[int, int]:

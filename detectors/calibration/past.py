@@ -50,7 +50,6 @@ class Past:
         second: NDArray[np.int64],
         location: NDArray[np.int32],
         category: NDArray[np.int8],
-        left_out: tuple[LeftOut, ...] = (),
     ) -> Past:
         """Return the incidents in order, without those outside the buckets."""
         inside = (second >= 0) & (second < buckets * BUCKET_S)
@@ -61,7 +60,6 @@ class Past:
             second[order].astype(np.int64),
             location[order].astype(np.int32),
             category[order].astype(np.int8),
-            left_out,
         )
 
     def __len__(self) -> int:

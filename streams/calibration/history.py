@@ -70,8 +70,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.gap is not None:
             begins, ends = self.gap
             lines.append(
-                f"history: no incident from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC, which counts as quiet "
-                "time; --from and --to can leave it out"
+                f"history: no incident from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC, which counts as "
+                "quiet time; --from and --to can leave it out"
             )
         return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -67,14 +68,14 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
     second, location_, category_ = (np.array(each) for each in zip(*found, strict=True))
     first, last_s, left_out = _span(second, begin, end)
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
-    return Past.of(
+    past = Past.of(
         first_bucket,
         max(0, end_bucket - first_bucket),
         second - first_bucket * BUCKET_S,
         location_.astype(np.int32),
         category_.astype(np.int8),
-        left_out,
     )
+    return dataclasses.replace(past, left_out=left_out)
 
 
 def _span(
