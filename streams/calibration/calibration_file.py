@@ -12,7 +12,7 @@ import msgspec
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
-from detectors.calibration.result import Calibration
+from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
 from streams.calibration.history import History
 from streams.process.strict_json import StrictDecoder
 
@@ -80,6 +80,20 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     with_near_repeats: bool
     made_at: datetime
     seconds: float
+
+    def remarks(self) -> list[str]:
+        """Return which tiers rest on few alerts by chance, one line each."""
+        budget = self.calibration.budget
+        return [
+            f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
+            f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
+            for tier, number in tier_alerts(budget, self.weeks).items()
+            if number < ENOUGH_ALERTS
+        ]
+
+
+def _alerts(number: float) -> str:
+    return "the strongest alert" if number < 1.5 else f"{number:.0f} alerts"
 
 
 def read(path: Path, area: CalibratedArea) -> CalibrationFile:

@@ -173,7 +173,7 @@ def _alert_table(result: Backtest) -> Table:
             f"{alert.radius_m:.0f} m",
             str(alert.observed),
             f"{alert.expected:.2f}",
-            interval_words(alert.recurrence_interval_days),
+            interval_words(alert.recurrence_interval_days, alert.interval_is_lower_bound),
         )
     return table
 

@@ -151,7 +151,7 @@ class Recalibrator(BackgroundThread):
         if isinstance(result, CalibrationFile):
             self._metrics.recalibrated(area.name, "made")
             log.info("area %s: a calibration was made in %.0f s", area.name, result.seconds)
-            for remark in result.history.remarks():
+            for remark in (*result.history.remarks(), *result.remarks()):
                 log.warning("area %s: %s", area.name, remark)
             self._made(area.name, result)
         elif not self._stopping.is_set():

@@ -73,7 +73,6 @@ def calibration(lowest: float) -> CalibrationFile:
         scores=dict(zip(TIERS, (lowest, lowest + 1, lowest + 2, lowest + 4), strict=True)),
         margins=(Margins.flat(),) * len(STREAMS),
         curve=((lowest, 20.0), (lowest + 2, 2.0)),
-        decay=1.0,
         rate=2.0,
         rate_low=1.8,
         rate_high=2.2,
