@@ -18,6 +18,8 @@ from detectors.scan.significance import TIERS, Interval, Tier
 
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
+RAREST = 1e-9
+"""Lower bound for a rate that a former calibration extrapolates, in alerts a week."""
 PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
 """How often chance reaches each tier, in units of the budget."""
 ENOUGH_ALERTS = 10.0
@@ -69,7 +71,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ``margins``: of each stream, in the order of ``STREAMS``.
     ``curve``: pairs of a score and the rate of alerts that reach it, in rising order of score.
         The last is the strongest alert in all weeks that were simulated. How rare higher scores are is not known.
-    ``decay``: how former versions extrapolated the curve. It has no effect; a former file keeps it, and so its digest.
+    ``decay``: only in calibrations of former versions, which extrapolated: beyond the curve the rate falls by a factor
+        of e for each ``1 / decay`` of score. The alerts that were made with them can so be derived again.
     ``rate``, ``rate_low``, ``rate_high``: rate of the tier ``alert`` with its 95 % interval, measured on null histories
         that were used for nothing else.
     ``dispersion``: variance over mean of the weekly number of these alerts.
@@ -129,7 +132,14 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def rate_of(self, score: float) -> float:
         """Return how many alerts a week reach a score by chance, at least one in the weeks that were simulated."""
         scores, rates = zip(*self.curve, strict=True)
+        if self.decay is not msgspec.UNSET and score > scores[-1]:
+            return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
         return float(np.exp(np.interp(score, scores, np.log(rates))))
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether a former version made it, so that it has rates beyond what was simulated."""
+        return self.decay is not msgspec.UNSET
 
     @functools.cached_property
     def digest(self) -> str:
@@ -147,4 +157,4 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def interval(self, score: float) -> Interval:
         """See :class:`detectors.scan.significance.Chance`: the time between alerts, at most the simulated time."""
         strongest, _ = self.curve[-1]
-        return Interval(WEEK_DAYS / self.rate_of(score), score > strongest)
+        return Interval(WEEK_DAYS / self.rate_of(score), score > strongest and not self.extrapolates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -164,15 +165,19 @@ def test_no_interval_is_longer_than_what_was_simulated(score: float):
         assert degenerate.rate_of(score) == pytest.approx(1 / 20)
 
 
-def test_a_calibration_of_a_former_version_keeps_its_digest_and_is_bounded_too():
-    """It has a ``decay``, with which rates beyond the curve were extrapolated."""
+def test_a_calibration_of_a_former_version_keeps_its_digest_and_its_figures():
+    """It has a ``decay``: the alerts on record that it made must be derived again, byte for byte."""
     _, _, made = calibrated(2)
     former = msgspec.structs.replace(made, decay=0.7)
     read = msgspec.json.decode(msgspec.json.encode(former), type=Calibration)
     assert read.digest == former.digest != made.digest
     assert b"decay" not in msgspec.json.encode(made)
-    assert read.interval(1e3) == made.interval(1e3)
-    assert made.interval(1e3).days == pytest.approx(2 * 78 * 7)  # two of three parts of 234 weeks
+    simulated = 2 * 78 * 7  # two of three parts of 234 weeks, in days
+    beyond = made.curve[-1][0] + 3.0
+    assert made.interval(beyond) == (pytest.approx(simulated), True)
+    assert read.interval(beyond) == (pytest.approx(simulated * math.exp(0.7 * 3.0)), False)
+    assert read.extrapolates
+    assert not made.extrapolates
 
 
 @pytest.mark.parametrize(
