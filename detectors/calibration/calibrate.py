@@ -21,7 +21,7 @@ from detectors.calibration.city import CityModel
 from detectors.calibration.margins import CENSORED, FEWEST_MAXIMA, Margins
 from detectors.calibration.near_repeats import Knox, Repeats
 from detectors.calibration.past import Past
-from detectors.calibration.result import Calibration
+from detectors.calibration.result import PARTS, PER_BUDGET, Calibration
 from detectors.calibration.scanning import Maxima, Scanning
 from detectors.kernels.null_alerts import Clusters, Lives
 from detectors.scan.significance import TIERS, Tier
@@ -31,8 +31,6 @@ WEEK = 168
 """Hours of a week."""
 STEP = 7
 """Number of hours between the scans that give the score. A week of these scans has every hour of the day."""
-PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
-"""How often chance reaches each tier, in units of the budget."""
 WATCH = Tier.WATCH
 MARGIN = 0.5
 """Difference in score from the opening score of the first block, down to which clusters of all blocks are kept."""
@@ -116,7 +114,7 @@ def calibrate(
     Raises:
         ValueError: Null histories have too few clusters, or fewer alerts than the budget allows.
     """
-    blocks = blocks_of(weeks) // 3
+    blocks = blocks_of(weeks) // PARTS
     buckets = scanning.window - 1 + BLOCK_WEEKS * WEEK
     stratum = scanning.stratum(past.first_bucket + past.buckets, buckets)
     with ThreadPoolExecutor(threads) as executor:
@@ -154,7 +152,7 @@ def calibrate(
 
 def blocks_of(weeks: int) -> int:
     """Return the number of blocks of null histories that are drawn for a number of weeks."""
-    return 3 * max(1, -(-weeks // (3 * BLOCK_WEEKS)))
+    return PARTS * max(1, -(-weeks // (PARTS * BLOCK_WEEKS)))
 
 
 def opened_by_week(lives: Lives, scanning: Scanning, weeks: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,14 @@ CATEGORIES = len(STREAMS) - 1
 """Number of scanned categories."""
 
 
+class LeftOut(NamedTuple):
+    """Incidents that are no part of a history: their number, and when the first and the last occurred (since 1970)."""
+
+    number: int
+    first_s: int
+    last_s: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Past:
     """Incidents of an area in order of time.
@@ -23,6 +32,7 @@ class Past:
         them.
     ``second``: seconds from the beginning of the first bucket to each incident, (n,).
     ``location``, ``category``: index of each incident's location and of its category, (n,).
+    ``left_out``: incidents before and after it that are no part of it, because their dates are wrong or too sparse.
     """
 
     first_bucket: int
@@ -30,6 +40,7 @@ class Past:
     second: NDArray[np.int64]
     location: NDArray[np.int32]
     category: NDArray[np.int8]
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def of(

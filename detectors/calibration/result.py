@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from detectors.area.settings import STREAMS
 from detectors.calibration.margins import Margins
 from detectors.calibration.near_repeats import WITHIN_M, WITHIN_S, Repeats
-from detectors.scan.significance import TIERS, Tier
+from detectors.scan.significance import TIERS, Interval, Tier
 
 WEEK_DAYS = 7.0
 CURVE_POINTS = 200
-TAIL = 100
-"""Number of the strongest alerts by chance from which the rates of still higher scores are extrapolated."""
-STEEPEST = 0.1
-"""Lower bound for the difference in score over which that rate falls by a factor of e."""
 RAREST = 1e-9
-"""Lower bound for a rate, in alerts a week."""
+"""Lower bound for a rate that a former calibration extrapolates, in alerts a week."""
+PER_BUDGET = {Tier.WATCH: 10.0, Tier.ADVISORY: 3.0, Tier.ALERT: 1.0, Tier.URGENT: 0.1}
+"""How often chance reaches each tier, in units of the budget."""
+ENOUGH_ALERTS = 10.0
+"""Number of alerts by chance on which the score of each tier should rest. Its rate is then right within a third."""
+USUAL_WEEKS, MOST_WEEKS = 624, 1872
+"""Bounds for the weeks of null histories that are drawn if no number is asked for."""
+PARTS = 3
+"""Number of equal parts of the null histories; the scores of the tiers come from one of them."""
 NORMAL_95 = 1.96
 
 
@@ -42,13 +46,33 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
     by_lag: tuple[float, ...]
 
 
+def tier_alerts(budget: float, weeks: int) -> dict[Tier, float]:
+    """Return the number of alerts by chance on which the score of each tier rests.
+
+    ``weeks``: weeks of null histories, all parts together.
+    """
+    return {tier: budget * share * weeks / PARTS for tier, share in PER_BUDGET.items()}
+
+
+def weeks_for(budget: float) -> int:
+    """Return the weeks of null histories in which every tier rests on enough alerts, within the bounds."""
+    return min(max(enough_weeks(budget), USUAL_WEEKS), MOST_WEEKS)
+
+
+def enough_weeks(budget: float) -> int:
+    """Return the weeks of null histories in which every tier rests on enough alerts."""
+    return math.ceil(ENOUGH_ALERTS * PARTS / (budget * min(PER_BUDGET.values())))
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything that scores and the promise depend on. Rates are alerts a week over all streams, by chance alone.
 
     ``scores``: tier -> the score at which it begins.
     ``margins``: of each stream, in the order of ``STREAMS``.
     ``curve``: pairs of a score and the rate of alerts that reach it, in rising order of score.
-    ``decay``: how fast the rate falls beyond the curve: by a factor of e for each ``1 / decay`` of score.
+        The last is the strongest alert in all weeks that were simulated. How rare higher scores are is not known.
+    ``decay``: only in calibrations of former versions, which extrapolated: beyond the curve the rate falls by a factor
+        of e for each ``1 / decay`` of score. The alerts that were made with them can so be derived again.
     ``rate``, ``rate_low``, ``rate_high``: rate of the tier ``alert`` with its 95 % interval, measured on null histories
         that were used for nothing else.
     ``dispersion``: variance over mean of the weekly number of these alerts.
@@ -58,7 +82,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     scores: dict[Tier, float]
     margins: tuple[Margins, ...]
     curve: tuple[tuple[float, float], ...]
-    decay: float
+    decay: float | msgspec.UnsetType = msgspec.UNSET
     rate: float
     rate_low: float
     rate_high: float
@@ -85,7 +109,6 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         falling = np.sort(strongest)[::-1]
         rank = np.unique(np.geomspace(1, len(falling), CURVE_POINTS).astype(int))[::-1]
         curve = tuple((float(falling[each - 1]), each / weeks) for each in rank.tolist())
-        tail = falling[: min(TAIL, len(falling))]
         error = NORMAL_95 * math.sqrt(max(float(by_week.var(ddof=1)), 1.0 / len(by_week)) / len(by_week))
         rate = float(by_week.mean())
         return cls(
@@ -93,7 +116,6 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             scores=dict(scores),
             margins=tuple(margins),
             curve=curve,
-            decay=1.0 / max(float(tail.mean() - tail[-1]), STEEPEST),
             rate=rate,
             rate_low=max(0.0, rate - error),
             rate_high=rate + error,
@@ -108,11 +130,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def rate_of(self, score: float) -> float:
-        """Return how many alerts a week reach a score by chance. The rate falls exponentially beyond the curve."""
+        """Return how many alerts a week reach a score by chance, at least one in the weeks that were simulated."""
         scores, rates = zip(*self.curve, strict=True)
-        if score > scores[-1]:
+        if self.decay is not msgspec.UNSET and score > scores[-1]:
             return max(float(rates[-1] * math.exp(-self.decay * (score - scores[-1]))), RAREST)
         return float(np.exp(np.interp(score, scores, np.log(rates))))
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether a former version made it, so that it has rates beyond what was simulated."""
+        return self.decay is not msgspec.UNSET
 
     @functools.cached_property
     def digest(self) -> str:
@@ -127,6 +154,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """See :class:`detectors.scan.significance.Chance`."""
         return next((tier for tier in reversed(TIERS) if score >= self.scores[tier]), None)
 
-    def interval_days(self, score: float) -> float:
-        """Return the mean time, in days, between alerts that reach a score by chance alone."""
-        return WEEK_DAYS / self.rate_of(score)
+    def interval(self, score: float) -> Interval:
+        """See :class:`detectors.scan.significance.Chance`: the time between alerts, at most the simulated time."""
+        strongest, _ = self.curve[-1]
+        return Interval(WEEK_DAYS / self.rate_of(score), score > strongest and not self.extrapolates)

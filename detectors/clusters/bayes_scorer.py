@@ -222,7 +222,7 @@ class BayesScorer:
                     start_s=now.tick_s - duration * BUCKET_S,
                     score=float(score[which]),
                     trigger_score=trigger_score,
-                    interval_days=self.chance.interval_days(float(score[which])),
+                    interval=self.chance.interval(float(score[which])),
                     delays=delays,
                 )
             )

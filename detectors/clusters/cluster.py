@@ -20,6 +20,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ``trigger_score``: the score that opens an alert and raises its tier. It is the score of the reported incidents
         alone, unless discovered incidents may trigger. Patrols find most where they look. So their finds must not
         decide where they are sent (Ensign et al. 2018; Lum and Isaac 2016).
+    ``interval_is_lower_bound``: true if the score is rarer than anything that was simulated, in the
+        ``recurrence_interval_days``; unset otherwise.
     ``calibration``: digest of the calibration from which score and interval come; empty for none.
     ``budget_per_week``: the budget of that calibration.
     ``artefacts``: labels of the cylinder; they change nothing.
@@ -48,6 +50,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     artefacts: Artefacts = Artefacts()
     records: int = 0
     completeness: float | None = None
+    interval_is_lower_bound: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Cluster(msgspec.Struct, frozen=True):

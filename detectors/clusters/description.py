@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,7 @@ from detectors.calibration.result import Calibration
 from detectors.clusters.artefacts import Artefacts, DenyList, Members, Zone, artefacts
 from detectors.clusters.cluster import Cluster, Figures
 from detectors.scan.cylinders import Cylinder
+from detectors.scan.significance import Interval
 from detectors.window.completeness import Delays
 from detectors.window.sliding import ALL, OTHER, SlidingWindow
 
@@ -35,14 +37,14 @@ class Description:
         start_s: int,
         score: float,
         trigger_score: float,
-        interval_days: float,
+        interval: Interval,
         delays: Delays | None,
     ) -> Cluster:
         """Return a cylinder as a cluster.
 
         ``rows``: the rows of its records in the window's columns, (n,).
         ``start_s``: when the cylinder begins, in seconds since 1970.
-        ``interval_days``: the mean time between scores at least this high by chance alone.
+        ``interval``: the mean time between scores at least this high by chance alone.
         """
         zone = self._near.zone(cylinder.centre, cylinder.size)
         events = rows[~window.columns.further[rows]]
@@ -60,7 +62,7 @@ class Description:
             expected=cylinder.expected,
             llr=cylinder.llr,
             score=score,
-            recurrence_interval_days=interval_days,
+            recurrence_interval_days=interval.days,
             breakdown={STREAMS[which].value: int(n) for which, n in zip(category, number, strict=True)},
             interval_times=int(window.columns.interval[events].sum()),
             reported=reported(window, events),
@@ -69,6 +71,7 @@ class Description:
             budget_per_week=self._calibration.budget if self._calibration else None,
             artefacts=self._artefacts(window, stream, cylinder, zone, events),
             completeness=None if delays is None else delays.completeness(stream, start_s, delays.now_s),
+            interval_is_lower_bound=interval.is_lower_bound or msgspec.UNSET,
         )
         return Cluster(figures, tuple(window.ids(rows)))
 

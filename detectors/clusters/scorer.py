@@ -145,7 +145,7 @@ class Scorer:
             start_s=(window.now - cylinder.duration + 1) * BUCKET_S,
             score=score,
             trigger_score=trigger_score,
-            interval_days=self.chance.interval_days(score),
+            interval=self.chance.interval(score),
             delays=delays,
         )
 

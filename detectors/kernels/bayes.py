@@ -24,7 +24,9 @@ class Prior(NamedTuple):
     ``radius``: radii of zones in metres, rising, (R,).
     ``of_radius``: weight of each radius, (R,).
     ``of_duration``: weight of each duration, (D,).
-    ``risk``: relative risks that are equally likely, (K,).
+    ``risk``: relative risks, (K,).
+    ``of_risk``: weight of each risk for a cluster that lies where cases are usual, and for one that lies anywhere,
+        (2, K).
     ``min_cases``: least number of cases of the strongest cylinder.
     """
 
@@ -32,6 +34,7 @@ class Prior(NamedTuple):
     of_radius: Floats
     of_duration: Floats
     risk: Floats
+    of_risk: Floats
     min_cases: int
 
 
@@ -41,7 +44,7 @@ class Usual(NamedTuple):
     ``size``: number of locations, (L, R).
     ``rate``: cases an hour by stratum, (L, R, S).
     ``shape``: gamma shape of the rate, (L, R).
-    ``of_place``: prior weight of each centre, (L,).
+    ``of_place``: share of each centre in all usual cases, (L,).
     """
 
     size: Counts
@@ -104,18 +107,21 @@ class Cylinders(NamedTuple):
 
 
 @compiled
-def _log_averaged(observed: int, mean: float, shape: float, risk: Floats) -> float:
-    """Return the logarithm of the Bayes factor, averaged over the relative risks. The factor itself can overflow."""
+def _log_averaged(observed: int, mean: float, shape: float, risk: Floats, of_risk: Floats) -> float:
+    """Return the logarithm of the Bayes factor times the weights of the relative risks. The factor can overflow.
+
+    ``of_risk``: weight of each relative risk, (K,).
+    """
     largest, total = -math.inf, 0.0
-    for each in risk:
-        usual_part = (observed + shape) * math.log((shape + mean) / (shape + each * mean))
-        log = observed * math.log(each) + usual_part
+    for which in range(len(risk)):
+        usual_part = (observed + shape) * math.log((shape + mean) / (shape + risk[which] * mean))
+        log = observed * math.log(risk[which]) + usual_part
         if log > largest:
-            total = total * math.exp(largest - log) + 1.0
+            total = total * math.exp(largest - log) + of_risk[which]
             largest = log
         else:
-            total += math.exp(log - largest)
-    return largest + math.log(total / len(risk))
+            total += of_risk[which] * math.exp(log - largest)
+    return largest + math.log(total)
 
 
 @compiled
@@ -144,7 +150,9 @@ def _score(
                 place += 1
             if away > prior.radius[ring] or inside[durations - 1] < 2:
                 continue
-            weight, shape = prior.of_radius[ring] * usual.of_place[centre], usual.shape[centre, ring]
+            # A cluster lies where cases are usual or, as likely, anywhere.
+            of_risk = usual.of_place[centre] * prior.of_risk[0] + prior.of_risk[1] / len(usual.of_place)
+            weight, shape = prior.of_radius[ring], usual.shape[centre, ring]
             for column in range(durations):
                 if inside[column] < 2 or counts[anchor, column] == 0:
                     continue
@@ -152,7 +160,7 @@ def _score(
                 for stratum in range(strata):
                     mean += usual.rate[centre, ring, stratum] * hours[stratum, column]
                 log = math.log(weight * prior.of_duration[column])
-                log += _log_averaged(inside[column], mean, shape, prior.risk)
+                log += _log_averaged(inside[column], mean, shape, prior.risk, of_risk)
                 if log > largest:
                     total = total * math.exp(largest - log) + 1.0
                     largest = log

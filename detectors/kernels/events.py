@@ -129,7 +129,7 @@ def settle(
     after: Counts,
     buckets_near: int,
     same: Same,
-) -> Counts:
+) -> Offsets:
     """Judge a record that enters or leaves and all that depend on it, and return the rows whose ``further`` changes.
 
     ``changed``: row of the record. One that enters is marked as a further record and linked; one that ``leaves`` is
@@ -137,7 +137,7 @@ def settle(
     ``bucket``: bucket of each row. ``head``, ``after``: linked lists of the rows of each bucket.
     ``buckets_near``: number of buckets before and after a record's own that can hold records of its event.
     """
-    waiting, turned = [np.int32(changed)], [np.int32(0) for _ in range(0)]
+    waiting, turned = [changed], [0 for _ in range(0)]
     while len(waiting) > 0:
         first = 0
         for each in range(1, len(waiting)):
@@ -145,20 +145,20 @@ def settle(
                 first = each
         row = waiting.pop(first)
         further = leaves and row == changed
-        later = [np.int32(0) for _ in range(0)]
+        later = [0 for _ in range(0)]
         for near in range(bucket[row] - buckets_near, bucket[row] + buckets_near + 1):
-            other = head[near % len(head)]
+            other = int(head[near % len(head)])
             while other >= 0:
                 if other != row and bucket[other] == near and _are_same(records, row, other, same):
                     if _is_before(records, row, other):
                         later.append(other)
                     elif not records.further[other]:
                         further = True
-                other = after[other]
+                other = int(after[other])
         if further != records.further[row]:
             records.further[row] = further
             turned.append(row)
             for other in later:
                 if other not in waiting:
                     waiting.append(other)
-    return np.array(turned, np.int32) if len(turned) > 0 else np.zeros(0, np.int32)
+    return np.array(turned, np.int64) if len(turned) > 0 else np.zeros(0, np.int64)

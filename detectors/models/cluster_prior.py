@@ -13,8 +13,10 @@ OF_RADIUS = (0.10, 0.32, 0.12, 0.28, 0.18)
 """Weight of each radius."""
 MEAN_AGE_H = 39.0
 """Mean age of a cluster in hours: the mean of lifetimes from 6 to 72 hours."""
-RISK = (2.0, 4.0, 8.0, 16.0, 40.0)
+RISK = (2.0, 4.0, 8.0, 16.0, 40.0, 100.0, 250.0)
 """Relative risks. The wide range lets a cluster be found by its second and third case."""
+MODERATE = 5
+"""Number of relative risks of a cluster that lies where cases are usual. One that lies anywhere can have any risk."""
 
 
 def cluster_prior(settings: AreaSettings) -> Prior:
@@ -24,10 +26,12 @@ def cluster_prior(settings: AreaSettings) -> Prior:
     """
     ends = np.array(settings.durations_h, np.float64)
     begins = np.concatenate(([0.0], ends[:-1]))
+    risk = np.array(RISK)
     return Prior(
         radius=settings.max_radius_m * np.array(RADIUS),
         of_radius=np.array(OF_RADIUS),
         of_duration=np.exp(-begins / MEAN_AGE_H) - np.exp(-ends / MEAN_AGE_H),
-        risk=np.array(RISK),
+        risk=risk,
+        of_risk=np.vstack(((np.arange(len(risk)) < MODERATE) / MODERATE, np.full(len(risk), 1 / len(risk)))),
         min_cases=settings.min_cases,
     )

@@ -86,12 +86,8 @@ class Rates:
     place: _Floats
 
     def usual(self, category: int, near: Rows, prior: Prior) -> Usual:
-        """Return the usual rates of a category in every zone.
-
-        The prior weight of a centre is its share of all cases plus an equal share.
-        """
-        of_place = self.place + 1 / len(self.place)
-        return usual_of_zones(near, prior.radius, self.rate[category], self.shape[category], of_place)
+        """Return the usual rates of a category in every zone."""
+        return usual_of_zones(near, prior.radius, self.rate[category], self.shape[category], self.place)
 
     def level(self, category: int) -> Level:
         """Return how the level of the area is followed for a category."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -93,6 +93,16 @@ HIGHEST_ODDS = 100.0
 """Bayesian score from which on intervals are no longer told apart."""
 
 
+class Interval(NamedTuple):
+    """The mean time between scores at least as high by chance alone.
+
+    ``is_lower_bound``: chance showed no such score; ``days`` is the time that was simulated.
+    """
+
+    days: float
+    is_lower_bound: bool = False
+
+
 class Chance(Protocol):
     """How rare scores are, and the score at which each tier begins."""
 
@@ -102,8 +112,8 @@ class Chance(Protocol):
     def tier(self, score: float) -> Tier | None:
         """Return the highest tier that a score reaches, None below ``watch``."""
 
-    def interval_days(self, score: float) -> float:
-        """Return the mean time, in days, between scores at least this high by chance alone."""
+    def interval(self, score: float) -> Interval:
+        """Return the mean time between scores at least this high by chance alone."""
 
 
 class Nominal(msgspec.Struct, frozen=True):
@@ -117,11 +127,11 @@ class Nominal(msgspec.Struct, frozen=True):
 
     def tier(self, score: float) -> Tier | None:
         """See :class:`Chance`."""
-        return tier_of(self.interval_days(score), self.tiers)
+        return tier_of(self.interval(score).days, self.tiers)
 
-    def interval_days(self, score: float) -> float:
+    def interval(self, score: float) -> Interval:
         """See :class:`Chance`."""
-        return recurrence_interval_days(score)
+        return Interval(recurrence_interval_days(score))
 
 
 class NominalOdds(msgspec.Struct, frozen=True):
@@ -142,8 +152,8 @@ class NominalOdds(msgspec.Struct, frozen=True):
 
     def tier(self, score: float) -> Tier | None:
         """See :class:`Chance`."""
-        return tier_of(self.interval_days(score), self.tiers)
+        return tier_of(self.interval(score).days, self.tiers)
 
-    def interval_days(self, score: float) -> float:
+    def interval(self, score: float) -> Interval:
         """See :class:`Chance`."""
-        return ODDS_A_DAY * math.exp(min(score, HIGHEST_ODDS)) / self.a_day
+        return Interval(ODDS_A_DAY * math.exp(min(score, HIGHEST_ODDS)) / self.a_day)

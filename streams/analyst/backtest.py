@@ -28,6 +28,7 @@ class AlertSummary(msgspec.Struct, frozen=True):
     """One alert of a backtest: its last state and the figures of its strongest revision. Times are in the area's zone.
 
     ``alerted_at``: when it first reached the tier ``alert``.
+    ``interval_is_lower_bound``: see :class:`~streams.messages.alert.AlertProperties`.
     """
 
     id: str
@@ -43,6 +44,7 @@ class AlertSummary(msgspec.Struct, frozen=True):
     observed: int
     expected: float
     recurrence_interval_days: float
+    interval_is_lower_bound: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -157,4 +159,5 @@ def _summary(alert: Alert, strongest: Alert, zone: ZoneInfo) -> AlertSummary:
         observed=strongest.figures.observed,
         expected=strongest.figures.expected,
         recurrence_interval_days=strongest.figures.recurrence_interval_days,
+        interval_is_lower_bound=strongest.figures.interval_is_lower_bound is True,
     )

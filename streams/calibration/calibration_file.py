@@ -12,7 +12,8 @@ import msgspec
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
-from detectors.calibration.result import Calibration
+from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
+from streams.calibration.history import History
 from streams.calibration.recorded import read_recorded
 
 MATTERS = (
@@ -59,14 +60,6 @@ class CalibrationError(ValueError):
     """A calibration cannot be made or used. Its text has one line for each fault."""
 
 
-class History(msgspec.Struct, frozen=True, kw_only=True):
-    """The past from which a calibration was learnt."""
-
-    begins_at: datetime
-    ends_at: datetime
-    incidents: int
-
-
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     """A calibration and everything that it depends on.
 
@@ -88,6 +81,20 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     with_near_repeats: bool
     made_at: datetime
     seconds: float
+
+    def remarks(self) -> list[str]:
+        """Return which tiers rest on few alerts by chance, one line each."""
+        budget = self.calibration.budget
+        return [
+            f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
+            f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
+            for tier, number in tier_alerts(budget, self.weeks).items()
+            if number < ENOUGH_ALERTS
+        ]
+
+
+def _alerts(number: float) -> str:
+    return "the strongest alert" if number < 1.5 else f"{number:.0f} alerts"
 
 
 def read(path: Path, area: CalibratedArea) -> CalibrationFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from detectors.area.settings import STREAMS, SameEventSettings, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
-from detectors.calibration.past import Past
+from detectors.calibration.dense_span import dense_span
+from detectors.calibration.past import LeftOut, Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.events import Records, Same, further_records
 from detectors.kernels.ratio import LANES
-from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, History, places_hash
+from streams.calibration.calibration_file import CalibratedArea, CalibrationError, CalibrationFile, places_hash
+from streams.calibration.history import History
 
 LONGEST_TICK_S = 60
 """Longest tick of an area that can be calibrated, in seconds. Null histories are scanned after every incident."""
@@ -41,7 +44,8 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
     """Return the events that occurred from ``begin`` to before ``end``, whole hours.
 
     Each incident counts in its last version, and records of the same event count once, as in the window. A version
-    without a location of the area keeps the place of the version before it.
+    without a location of the area keeps the place of the version before it. Without ``begin`` or ``end`` the dense span
+    of the events begins or ends it, and other events are left out.
 
     Raises:
         CalibrationError: No incident occurred in that time.
@@ -59,23 +63,38 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
         category = known_words.get(word_of(incident.category), Category.OTHER)
         if place is not None and category is not Category.OTHER and incident.occurred is not None:
             is_discovered = incident.origin is Origin.DISCOVERED
-            second = int(incident.occurred.timestamp())
-            found.append((second, *place, STREAMS.index(category), is_discovered, incident.is_interval))
+            occurred_s = int(incident.occurred.timestamp())
+            found.append((occurred_s, *place, STREAMS.index(category), is_discovered, incident.is_interval))
     if not found:
         raise CalibrationError(
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
         )
     second, location_, category_ = _events(np.array(found, np.int64), area.settings.same_event)
-    first = int(second.min()) if begin is None else int(begin.timestamp())
-    last_s = int(second.max()) + 1 if end is None else int(end.timestamp())
+    first, last_s, left_out = _span(second, begin, end)
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
-    return Past.of(
+    past = Past.of(
         first_bucket,
         max(0, end_bucket - first_bucket),
         second - first_bucket * BUCKET_S,
         location_.astype(np.int32),
         category_.astype(np.int8),
     )
+    return dataclasses.replace(past, left_out=left_out)
+
+
+def _span(
+    second: NDArray[np.int64], begin: datetime | None, end: datetime | None
+) -> tuple[int, int, tuple[LeftOut, ...]]:
+    """Return the beginning and the end of the history of some incidents, and the incidents that it leaves out."""
+    from_s = int(second.min()) if begin is None else int(begin.timestamp())
+    to_s = int(second.max()) + 1 if end is None else int(end.timestamp())
+    asked = second[(second >= from_s) & (second < to_s)]
+    if not len(asked):
+        return from_s, to_s, ()
+    dense_from_s, dense_to_s = dense_span(asked)
+    first_s, end_s = dense_from_s if begin is None else from_s, dense_to_s if end is None else to_s
+    outside = (asked[asked < first_s], asked[asked >= end_s])
+    return first_s, end_s, tuple(LeftOut(len(each), int(each.min()), int(each.max())) for each in outside if len(each))
 
 
 class _Place(NamedTuple):
@@ -150,18 +169,10 @@ def make(
         calibration=calibration,
         settings=settings,
         places=places_hash(area.locations),
-        history=History(
-            begins_at=_time(past.first_bucket),
-            ends_at=_time(past.first_bucket + past.buckets),
-            incidents=len(past),
-        ),
+        history=History.of(past),
         weeks=blocks_of(nulls.weeks) * BLOCK_WEEKS,
         seed=nulls.seed,
         with_near_repeats=nulls.with_near_repeats,
         made_at=datetime.now(UTC).replace(microsecond=0),
         seconds=round(time.monotonic() - started, 1),
     )
-
-
-def _time(bucket: int) -> datetime:
-    return datetime.fromtimestamp(bucket * BUCKET_S, UTC)

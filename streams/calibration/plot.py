@@ -11,7 +11,7 @@ from detectors.calibration.result import Calibration
 from detectors.scan.significance import Tier
 
 BEYOND = 1.5
-"""How far the axis of scores goes beyond the score of the highest tier."""
+"""How far the axis of scores goes beyond the score of the highest tier, at most to the strongest alert by chance."""
 ENDINGS = (".svg", ".png")
 
 
@@ -32,7 +32,8 @@ def draw(calibration: Calibration, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    first, last = calibration.scores[Tier.WATCH], calibration.scores[Tier.URGENT] + BEYOND
+    strongest, _ = calibration.curve[-1]
+    first, last = calibration.scores[Tier.WATCH], min(calibration.scores[Tier.URGENT] + BEYOND, strongest)
     scores = np.linspace(first, last, 300)
     with mpl.rc_context({"svg.hashsalt": calibration.digest, "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7, 3.6), layout="constrained")

@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 _any = StrictDecoder[Any](Any)
 
 
-def read_recorded(value: bytes, kind: type[Record], *path: str) -> Record:
+def read_recorded(value: bytes | None, kind: type[Record], *path: str) -> Record:
     """Return the record of ``kind`` in some JSON. Settings that it lacks get the values that mean what was done then.
 
     ``path``: the names that lead to the settings.

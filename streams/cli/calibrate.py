@@ -37,7 +37,11 @@ MANY_FOLLOWERS = 0.15
 @from_option
 @to_option
 @click.option("--budget", help="Alerts that chance may open, such as '2 per week' (default: the area's).")
-@click.option("--weeks", type=click.IntRange(min=78), default=624, show_default=True, help="Weeks of null histories.")
+@click.option(
+    "--weeks",
+    type=click.IntRange(min=78),
+    help="Weeks of null histories (default: 624, and up to 1872 for a budget below 2 a month).",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the null histories.")
 @click.option("--no-near-repeats", is_flag=True, help="Leave ordinary near repeats out of chance.")
 @click.option("--threads", type=click.IntRange(min=1), help="Number of threads (default: one per processor).")
@@ -53,7 +57,7 @@ def calibrate(
     from_: str | None,
     to: str | None,
     budget: str | None,
-    weeks: int,
+    weeks: int | None,
     seed: int,
     no_near_repeats: bool,
     threads: int | None,
@@ -62,9 +66,11 @@ def calibrate(
 ) -> None:
     """Find the scores that keep a budget of false alerts, from the history in a CSV file."""
     from detectors.calibration.calibrate import blocks_of
+    from detectors.calibration.result import weeks_for
     from streams.analyst.chosen_area import chosen_area, chosen_table
     from streams.analyst.incident_file import IncidentFile, IncidentFileError
     from streams.calibration.calibration_file import CalibrationError, write
+    from streams.calibration.history import History
     from streams.calibration.make import NullHistories, make, past_of
     from streams.calibration.plot import NoPlotsError, check, draw
     from streams.cli.terminal import progress
@@ -81,8 +87,10 @@ def calibrate(
         chosen = chosen_area(name, table, incidents)
         wanted = alerts_per_week(budget or table.budget)
         past = past_of(incidents.incidents(), chosen, begin, end)
-        nulls = NullHistories(weeks, seed, not no_near_repeats, threads or os.cpu_count() or 1)
-        with progress("null histories", blocks_of(weeks)) as step:
+        for remark in History.of(past).remarks():
+            click.echo(remark, err=True)
+        nulls = NullHistories(weeks or weeks_for(wanted), seed, not no_near_repeats, threads or os.cpu_count() or 1)
+        with progress("null histories", blocks_of(nulls.weeks)) as step:
             made = make(past, chosen, wanted, nulls, step)
         write(output, made)
         print_calibration(made)
@@ -94,16 +102,17 @@ def calibrate(
 
 def print_calibration(file: CalibrationFile) -> None:
     """Print the promise of a calibration, as text and as a table of tiers."""
+    from streams.messages.wording import figure_words
+
     made, history = file.calibration, file.history
     table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("tier", "score from", "by chance, a week"):
         table.add_column(heading, justify="left" if heading == "tier" else "right")
     for tier, score in made.scores.items():
-        table.add_row(tier, f"{score:.2f}", f"{made.rate_of(score):.2f}")
+        table.add_row(tier, f"{score:.2f}", figure_words(made.rate_of(score)))
     console = Console(soft_wrap=True)
     console.print(table)
-    days = (history.ends_at - history.begins_at).days
-    console.print(f"history: {history.incidents:,} incidents in {days} days, {history.begins_at:%Y-%m-%d} on")
+    console.print(f"history: {history.incidents:,} incidents in {history.days} days, {history.begins_at:%Y-%m-%d} on")
     followed = ", ".join(f"{category} {rate:.2f}" for category, rate in made.near_repeats.followers.items())
     included = f"includes ordinary near repeats, followers an incident: {followed}"
     console.print(f"chance {included if file.with_near_repeats else 'leaves near repeats out, as asked'}")
@@ -113,6 +122,8 @@ def print_calibration(file: CalibrationFile) -> None:
         f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
         f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
     )
+    for remark in file.remarks():
+        console.print(remark)
 
 
 COMMANDS = (calibrate,)

@@ -73,6 +73,12 @@ def backtest(
         chosen = chosen_area(name, table, incidents, is_calibrated=True)
         for refusal in incidents.refused:
             click.echo(str(refusal), err=True)
+        made = chosen.calibration
+        if made is not None and made.extrapolates:
+            click.echo(
+                "calibration: of a former version, which gives longer intervals than it simulated; calibrate again",
+                err=True,
+            )
         if write_config is not None:
             write_configuration(write_config, chosen, table)
         rows = list(incidents.rows(name, chosen.settings, to=end))
@@ -173,7 +179,7 @@ def _alert_table(result: Backtest) -> Table:
             f"{alert.radius_m:.0f} m",
             str(alert.observed),
             f"{alert.expected:.2f}",
-            interval_words(alert.recurrence_interval_days),
+            interval_words(alert.recurrence_interval_days, alert.interval_is_lower_bound),
         )
     return table
 

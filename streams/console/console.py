@@ -17,7 +17,7 @@ from streams.console.ground.cells import UsualCells
 from streams.console.ground.layers import Layers, read_layer
 from streams.console.metrics import ConsoleMetrics
 from streams.console.users import Passwords, read_users
-from streams.messages.wording import interval_words
+from streams.messages.wording import chance_words, interval_words
 
 
 class Console:
@@ -47,8 +47,11 @@ class Console:
     def shown(self, change: Change) -> dict[str, Any]:
         """Return a revision in the form that the API shows."""
         alert = change.alert
+        days, kind = alert.properties.recurrence_interval_days, alert.properties.interval_kind
+        is_lower_bound = alert.properties.interval_is_lower_bound is True
         properties = change.properties | {
-            "recurrence_interval": interval_words(alert.properties.recurrence_interval_days)
+            "recurrence_interval": interval_words(days, is_lower_bound),
+            "by_chance": chance_words(days, kind, is_lower_bound),
         }
         if place := self.layers.place(*alert.geometry.coordinates):
             properties["place"] = place

@@ -29,7 +29,16 @@ class ShownProperties(AlertProperties, frozen=True, kw_only=True):
     """The properties of the alert's event, and the properties that the console adds."""
 
     delayed: Annotated[bool, Meta(description="published long after its tick: no news, so do not sound")]
-    recurrence_interval: Annotated[str, Meta(description="recurrence_interval_days as text, such as 90 days")]
+    recurrence_interval: Annotated[
+        str, Meta(description="recurrence_interval_days as text, such as 90 days or over 8 simulated years")
+    ]
+    by_chance: Annotated[
+        str,
+        Meta(
+            description="how often chance alone shows as much: by chance once in 90 days, or rarer than anything in 8 "
+            "simulated years"
+        ),
+    ]
     place: Annotated[str | UnsetType, Meta(description="nearest street and beat in the operator's layers")] = UNSET
 
 

@@ -26,7 +26,7 @@ from rich.text import Text
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.scan.significance import TIERS, Tier
 from streams.messages.alert import AlertFeature, read_alert
-from streams.messages.wording import interval_words
+from streams.messages.wording import chance_words, interval_words
 from streams.redis_copy.keys import area_key
 
 LINE_S = 5.0
@@ -211,7 +211,7 @@ def _table(title: str, *last: str) -> Table:
     )
     for heading, width in (("place", 24), ("category", 9), ("tier", 8)):
         table.add_column(heading, width=width)
-    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 17)):
+    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 23)):
         table.add_column(heading, width=width, justify="right")
     for heading in last:
         table.add_column(heading, width=12)
@@ -220,15 +220,16 @@ def _table(title: str, *last: str) -> Table:
 
 def _cells(alert: AlertFeature) -> tuple[str, ...]:
     now = alert.properties
-    interval = interval_words(now.recurrence_interval_days)
+    interval = interval_words(now.recurrence_interval_days, now.interval_is_lower_bound is True)
     return _place(alert), now.category, now.tier, str(now.observed), f"{now.expected:.1f}", interval
 
 
 def _line(alert: AlertFeature, clock: datetime) -> str:
-    place, category, tier, observed, expected, interval = _cells(alert)
-    age = _duration(clock - alert.properties.opened_at)
-    found = f"{tier}: {category} at {place}, {observed} against {expected} expected"
-    return f"{found}, by chance once in {interval}, {age} old"
+    place, category, tier, observed, expected, _ = _cells(alert)
+    now = alert.properties
+    chance = chance_words(now.recurrence_interval_days, now.interval_kind, now.interval_is_lower_bound is True)
+    age = _duration(clock - now.opened_at)
+    return f"{tier}: {category} at {place}, {observed} against {expected} expected, {chance}, {age} old"
 
 
 def _place(alert: AlertFeature) -> str:

@@ -45,6 +45,17 @@ cancelled and too few still stand.
 | `ended` | it has ended, or was withdrawn |
 | empty | the figures are updated, nothing more: do not sound |
 
+## How rare it is
+
+`recurrence_interval_days` is the mean number of days until chance alone shows as much. What it rests on is in
+`interval_kind` and `interval_is_lower_bound`:
+
+| kind | lower bound | it reads | meaning |
+| --- | --- | --- | --- |
+| `calibrated` | absent | by chance once in 90 days | counted in null histories of this area |
+| `calibrated` | `true` | rarer than anything in 8 simulated years | no alert by chance was as strong |
+| `nominal` | absent | by chance once in 90 days (nominal) | worked out, not simulated: it only ranks alerts |
+
 ## What people do about it
 
 A response is what a person does about an open alert. There are three, by the field `action`:

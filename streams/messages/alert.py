@@ -132,13 +132,25 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     recurrence_interval_days: Annotated[
-        float, Meta(ge=0, description="days after which chance alone shows a cluster at least this strong, on average")
+        float,
+        Meta(
+            ge=0,
+            description="days after which chance alone shows a cluster at least this strong, on average; at most the "
+            "time that was simulated if it is calibrated",
+        ),
     ]
+    interval_is_lower_bound: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="true: rarer than anything that chance showed in the simulated time, which "
+            "recurrence_interval_days then is; otherwise absent"
+        ),
+    ] = UNSET
     interval_kind: Annotated[
         Literal["nominal", "calibrated"],
         Meta(
-            description="calibrated: measured on this area's null histories; nominal: by one scan an hour, or by "
-            "space-time-bayes as in simulated cities"
+            description="calibrated: measured on this area's null histories; nominal: not simulated, but "
+            "worked out from the p-value of one scan an hour, or by space-time-bayes from the odds"
         ),
     ]
     budget_per_week: Annotated[
@@ -196,6 +208,8 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         _check_times(self)
         if self.interval_kind == "calibrated" and self.budget_per_week is UNSET:
             raise ValueError("budget_per_week: must be given with a calibrated interval")
+        if self.interval_is_lower_bound is True and self.interval_kind == "nominal":
+            raise ValueError("interval_is_lower_bound: must be absent with a nominal interval, which was not simulated")
 
 
 class AlertFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
@@ -295,6 +309,7 @@ def alert_event(
         llr=_six_digits(figures.llr),
         score=_six_digits(figures.score),
         recurrence_interval_days=_six_digits(figures.recurrence_interval_days),
+        interval_is_lower_bound=figures.interval_is_lower_bound,
         interval_kind="calibrated" if figures.calibration else "nominal",
         budget_per_week=UNSET if figures.budget_per_week is None else figures.budget_per_week,
         calibration=figures.calibration or UNSET,

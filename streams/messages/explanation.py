@@ -10,7 +10,7 @@ from detectors.alerts.lifecycle import AlertState
 from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
 from streams.messages.alert import BAYES, AlertFeature, AlertProperties, AlertResponse
-from streams.messages.wording import figure_words, interval_words
+from streams.messages.wording import figure_words, interval_words, simulated_words
 
 NAMES = {Stream.ALL: "incidents of all four categories together", Stream.DRUGS: "drugs incidents"}
 COMPLETE = 0.9
@@ -30,6 +30,7 @@ FIGURES = (
     "score",
     "trigger_score",
     "recurrence_interval_days",
+    "interval_is_lower_bound",
     "interval_kind",
     "budget_per_week",
     "radius_m",
@@ -82,7 +83,13 @@ def _what(alert: AlertProperties, longitude: float, latitude: float, place: str)
 
 
 def _chance(alert: AlertProperties) -> str:
-    interval = interval_words(alert.recurrence_interval_days)
+    days = alert.recurrence_interval_days
+    if alert.interval_is_lower_bound is True:
+        return (
+            f"It is rarer than anything in {simulated_words(days)} of this area without clusters; "
+            f"the area is set to open {alert.budget_per_week:g} alerts a week by chance."
+        )
+    interval = interval_words(days)
     if alert.interval_kind == "calibrated":
         return (
             f"By chance alone this area sees an alert at least this strong once in {interval}; "
@@ -90,12 +97,12 @@ def _chance(alert: AlertProperties) -> str:
         )
     if alert.model == BAYES:
         return (
-            f"In simulated cities, chance alone shows as much about once in {interval}; only a calibration measures "
-            "this for the area itself."
+            f"Nominally, chance alone shows as much once in {interval}. This is worked out from the odds and was not "
+            "simulated; only a calibration measures it for the area itself."
         )
     return (
-        f"By the p-value of a single scan, chance alone shows as much once in {interval}. Without a calibration this "
-        "counts scans and not alerts, so alerts by chance are more frequent."
+        f"Nominally, chance alone shows as much once in {interval}. This is worked out from the p-value of a single "
+        "scan and was not simulated. Without a calibration it counts scans and not alerts."
     )
 
 

@@ -14,8 +14,14 @@ from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
 from detectors.scan.significance import Tier
 
-LONG_YEARS = 1000
-"""Longest interval that is written out, in years."""
+LONG_YEARS = 100
+"""Longest interval that is written out, in years. Nominal intervals beyond it only rank alerts."""
+YEAR_DAYS = 365.25
+MONTH_DAYS = YEAR_DAYS / 12
+SHORT_YEARS = 3
+"""Number of years below which a simulated time is written in months."""
+ROUNDED_UP = 0.1
+"""Largest part of a year or month that a simulated time may lack to a whole number."""
 
 TIERS = {Tier.WATCH: "Watch", Tier.ADVISORY: "Advisory", Tier.ALERT: "Alert", Tier.URGENT: "Urgent"}
 """Tiers, the lowest first."""
@@ -147,14 +153,35 @@ def figure_words(figure: float) -> str:
     return f"{figure:,.0f}" if figure >= 99.5 else f"{figure:.2g}" if figure >= 1e-4 else "hardly any"
 
 
-def interval_words(days: float) -> str:
-    """Return a recurrence interval as text: "6 hours", "90 days", "1,000+ years"."""
+def chance_words(days: float, kind: str, is_lower_bound: bool) -> str:
+    """Return how often chance alone shows as much, such as "by chance once in 90 days".
+
+    ``days``, ``kind``, ``is_lower_bound``: the interval of an alert, as in its message.
+    """
+    if is_lower_bound:
+        return f"rarer than anything in {simulated_words(days)}"
+    nominal = " (nominal)" if kind == "nominal" else ""
+    return f"by chance once in {interval_words(days)}{nominal}"
+
+
+def simulated_words(days: float) -> str:
+    """Return the time that was simulated as text: "8 simulated years", "18 simulated months"."""
+    is_short = days < (SHORT_YEARS - ROUNDED_UP) * YEAR_DAYS
+    number = int(days / (MONTH_DAYS if is_short else YEAR_DAYS) + ROUNDED_UP)
+    unit = "month" if is_short else "year"
+    return f"{number:,} simulated {unit}{'' if number == 1 else 's'}" if number else "less than a simulated month"
+
+
+def interval_words(days: float, is_lower_bound: bool = False) -> str:
+    """Return a recurrence interval as text: "6 hours", "90 days", "100+ years", "over 8 simulated years"."""
+    if is_lower_bound:
+        return f"over {simulated_words(days)}"
     if days < 1 / 24:
         return "less than an hour"
     if days < 2:
         hours = figure_words(24 * days)
         return f"{hours} hour{'' if hours == '1' else 's'}"
-    years = days / 365.25
+    years = days / YEAR_DAYS
     if days < 730:
         return f"{figure_words(days)} days"
     return f"{figure_words(years)} years" if years < LONG_YEARS - 0.5 else f"{LONG_YEARS:,}+ years"

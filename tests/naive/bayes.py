@@ -53,8 +53,9 @@ def score_at(
                 mean = float((rate[zone] @ hours[:, column]).sum())
                 means = rate[zone].sum(axis=1)
                 of_zone = float(means.sum() ** 2 / (means**2 / shape[zone]).sum())
-                factors = [bayes_factor(len(inside), mean, of_zone, float(risk)) for risk in prior.risk]
-                weight = float(of_radius * prior.of_duration[column] * of_place[centre])
-                total += weight * sum(factors) / len(factors)
+                factors = np.array([bayes_factor(len(inside), mean, of_zone, float(risk)) for risk in prior.risk])
+                where_usual = float((factors * prior.of_risk[0]).sum() * of_place[centre])
+                anywhere = float((factors * prior.of_risk[1]).sum() / len(distance))
+                total += float(of_radius * prior.of_duration[column]) * (where_usual + anywhere)
                 has_enough |= len(inside) >= prior.min_cases
     return math.log(total) if has_enough else -math.inf

@@ -64,11 +64,11 @@ async def alerts(served: Served, _: Viewer, query: Annotated[AlertQuery, Query()
     return Json(collection(served, matching[: query.limit]))
 
 
-def _urgency(change: Change) -> tuple[bool, int, float]:
+def _urgency(change: Change) -> tuple[bool, int, float, float]:
     alert = change.alert.properties
     if alert.state in TERMINAL:
-        return True, 0, -alert.tick_s
-    return False, -TIERS.index(alert.tier), -alert.recurrence_interval_days
+        return True, 0, -alert.tick_s, 0.0
+    return False, -TIERS.index(alert.tier), -alert.recurrence_interval_days, -alert.score
 
 
 @router.get(

@@ -6,13 +6,15 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from kafka.errors import KafkaError
 
 from detectors.area.incident import Incident
+from detectors.calibration.dense_span import dense_span
 from streams.area_log.contents import entry_of
 from streams.area_log.records import LogError
 from streams.area_log.sources import KafkaLog
@@ -64,26 +66,26 @@ def recalibrated(
     source = KafkaLog(kafka, area.name, max_record_bytes)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
     incidents = [entry for entry in entries if isinstance(entry, Incident)]
-    past = past_of(incidents, area, _begin(incidents, area, now), now)
+    past = past_of(incidents, area, *_span(incidents, area, now))
     return make(past, area, nightly.budget, NullHistories(nightly.weeks, seed=now.toordinal()))
 
 
-def _begin(incidents: Sequence[Incident], area: Area, now: datetime) -> datetime:
-    """Return the time from which the log holds the area's incidents. One in a hundred can be older and late."""
+def _span(incidents: Sequence[Incident], area: Area, now: datetime) -> tuple[datetime, datetime]:
+    """Return the times from which and until which the log holds the area's incidents, within the last windows."""
     earliest = now - timedelta(days=WINDOWS * area.settings.window_days)
-    times = sorted(each.occurred for each in incidents if each.occurred and earliest <= each.occurred < now)
+    times = [each.occurred.timestamp() for each in incidents if each.occurred and earliest <= each.occurred < now]
     if not times:
         raise CalibrationError("the log has no incident of the last two windows")
-    begin = times[len(times) // 100]
+    begin, end = (datetime.fromtimestamp(each, UTC) for each in dense_span(np.array(times).astype(np.int64)))
     if area.calibration_file is not None:
         history = area.calibration_file.history
         known = history.ends_at - history.begins_at
-        if now - begin < SHORTEST * min(known, now - earliest):
+        if end - begin < SHORTEST * min(known, now - earliest):
             raise CalibrationError(
-                f"the log goes back {(now - begin).days} days, the calibration in use {known.days}: "
+                f"the log has incidents of {(end - begin).days} days, the calibration in use of {known.days}: "
                 f"must be at least {SHORTEST:.0%} of that"
             )
-    return begin
+    return begin, end
 
 
 def _run(
@@ -149,6 +151,8 @@ class Recalibrator(BackgroundThread):
         if isinstance(result, CalibrationFile):
             self._metrics.recalibrated(area.name, "made")
             log.info("area %s: a calibration was made in %.0f s", area.name, result.seconds)
+            for remark in (*result.history.remarks(), *result.remarks()):
+                log.warning("area %s: %s", area.name, remark)
             self._made(area.name, result)
         elif not self._stopping.is_set():
             self._metrics.recalibrated(area.name, "failed")

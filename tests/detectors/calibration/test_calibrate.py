@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate, opened_by_week
 from detectors.calibration.near_repeats import Repeats
 from detectors.calibration.past import Past
-from detectors.calibration.result import Calibration
+from detectors.calibration.result import Calibration, enough_weeks, tier_alerts, weeks_for
 from detectors.calibration.scanning import Scanning
 from detectors.scan.significance import TIERS, Tier
 
@@ -97,7 +99,7 @@ def test_higher_scores_are_rarer_and_tiers_rise():
     assert sorted(made.scores.values()) == list(made.scores.values())
     assert [made.tier(made.scores[tier]) for tier in TIERS] == list(TIERS)
     assert made.tier(made.scores[Tier.WATCH] - 0.01) is None
-    assert made.interval_days(made.scores[Tier.ALERT]) == pytest.approx(7 / BUDGET, rel=0.2)
+    assert made.interval(made.scores[Tier.ALERT]).days == pytest.approx(7 / BUDGET, rel=0.2)
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads():
@@ -143,8 +145,9 @@ def test_a_budget_beyond_chance_is_refused_with_the_possible_rate():
         calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
 
 
-@pytest.mark.parametrize("score", [1e2, 1e3, 1e10])
-def test_every_high_score_has_a_finite_interval(score: float):
+@pytest.mark.parametrize("score", [5.001, 1e2, 1e10])
+def test_no_interval_is_longer_than_what_was_simulated(score: float):
+    """A score above all alerts of 20 weeks is rarer than once in 140 days. How much rarer, nobody has simulated."""
     _, _, made = calibrated(2)
     for strongest in (np.array([3.0]), np.full(50, 3.0), np.linspace(0, 5, 50)):
         degenerate = Calibration.of(
@@ -156,4 +159,34 @@ def test_every_high_score_has_a_finite_interval(score: float):
             budget=1.0,
             repeats=Repeats.none(),
         )
-        assert 0 < degenerate.interval_days(score) < 1e11
+        beyond, at_strongest = degenerate.interval(score), degenerate.interval(float(strongest.max()))
+        assert beyond.days == at_strongest.days == pytest.approx(20 * 7)
+        assert (beyond.is_lower_bound, at_strongest.is_lower_bound) == (True, False)
+        assert degenerate.rate_of(score) == pytest.approx(1 / 20)
+
+
+def test_a_calibration_of_a_former_version_keeps_its_digest_and_its_figures():
+    """It has a ``decay``: the alerts on record that it made must be derived again, byte for byte."""
+    _, _, made = calibrated(2)
+    former = msgspec.structs.replace(made, decay=0.7)
+    read = msgspec.json.decode(msgspec.json.encode(former), type=Calibration)
+    assert read.digest == former.digest != made.digest
+    assert b"decay" not in msgspec.json.encode(made)
+    simulated = 2 * 78 * 7  # two of three parts of 234 weeks, in days
+    beyond = made.curve[-1][0] + 3.0
+    assert made.interval(beyond).days == pytest.approx(simulated)
+    assert read.interval(beyond).days == pytest.approx(simulated * math.exp(0.7 * 3.0))
+    assert (made.interval(beyond).is_lower_bound, read.interval(beyond).is_lower_bound) == (True, False)
+    assert read.extrapolates
+    assert not made.extrapolates
+
+
+@pytest.mark.parametrize(
+    ("budget", "weeks", "urgent"),
+    [(2.0, 624, 41.6), (0.5, 624, 10.4), (0.23, 1305, 10.005), (0.05, 1872, 3.12)],
+)
+def test_small_budgets_have_more_null_weeks_up_to_a_limit(budget: float, weeks: int, urgent: float):
+    """The tier urgent has a tenth of the budget, and its score comes from a third of the weeks."""
+    assert weeks_for(budget) == weeks
+    assert tier_alerts(budget, weeks)[Tier.URGENT] == pytest.approx(urgent)
+    assert tier_alerts(budget, enough_weeks(budget))[Tier.URGENT] >= 10

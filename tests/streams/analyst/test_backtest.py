@@ -55,6 +55,7 @@ ALERT: dict[str, tuple[type, ...]] = {
     "observed": (int,),
     "expected": (float,),
     "recurrence_interval_days": (float,),
+    "interval_is_lower_bound": (bool,),
 }
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 

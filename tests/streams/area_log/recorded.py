@@ -21,7 +21,8 @@ from detectors.scan.significance import TIERS
 from streams.area_log.records import TOPICS, LogRecord, LogTopic, Manifest
 from streams.area_log.sources import MANIFEST
 from streams.areas.area import Area
-from streams.calibration.calibration_file import CalibrationFile, History, places_hash
+from streams.calibration.calibration_file import CalibrationFile, places_hash
+from streams.calibration.history import History
 from streams.messages.incident import decode
 from streams.messages.response import ResponseMessage, decode_response
 from streams.messages.scan import ScanRecord, encode, raw, scan_record
@@ -72,7 +73,6 @@ def calibration(lowest: float) -> CalibrationFile:
         scores=dict(zip(TIERS, (lowest, lowest + 1, lowest + 2, lowest + 4), strict=True)),
         margins=(Margins.flat(),) * len(STREAMS),
         curve=((lowest, 20.0), (lowest + 2, 2.0)),
-        decay=1.0,
         rate=2.0,
         rate_low=1.8,
         rate_high=2.2,

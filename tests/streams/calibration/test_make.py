@@ -21,10 +21,13 @@ from streams.analyst.incident_file import IncidentFile
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
 from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
+from streams.calibration.history import History
 from streams.calibration.make import past_of
 from streams.cli import main
+from streams.configuration.area import AreaTable
 from streams.configuration.load import load
 from streams.messages.alert import read_alert
+from tests.shared_data import shared
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 WEEKS = 14
@@ -83,7 +86,8 @@ def test_the_file_holds_its_sources_and_its_promise(folder: Path) -> None:
 
 def test_the_promise_is_printed(folder: Path) -> None:
     printed = (folder / "made.txt").read_text()
-    for words in ("watch", "advisory", "alert", "urgent", "promised: 2 alerts a week", "near repeats", "history:"):
+    few = "urgent rests on 5 alerts in 26 weeks of null histories, a third of all; 150 weeks would give it 10"
+    for words in ("watch", "advisory", "alert", "promised: 2 alerts a week", "near repeats", "history:", few):
         assert words in printed
 
 
@@ -104,7 +108,7 @@ def test_a_backtest_uses_it(folder: Path) -> None:
     assert revisions
     for each in revisions:
         assert (each.interval_kind, each.calibration, each.budget_per_week) == ("calibrated", file.id, 2.0)
-        assert each.recurrence_interval_days == pytest.approx(file.calibration.interval_days(each.score), rel=1e-4)
+        assert each.recurrence_interval_days == pytest.approx(file.calibration.interval(each.score).days, rel=1e-4)
         if each.reason == "opened":
             assert each.tier == file.calibration.tier(each.trigger_score)
     assert all(b'"interval_kind":"nominal"' in line for line in plain.read_bytes().splitlines())
@@ -243,3 +247,72 @@ def test_the_past_holds_the_last_version_of_each_incident() -> None:
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)
+
+
+def town_area(cells: Path) -> Area:
+    return Area.of("leeds", AreaSettings(), Locations.from_cells(cells.read_text().split()))
+
+
+def test_rows_of_wrong_years_are_left_out_and_said(folder: Path) -> None:
+    rows = list(IncidentFile.read(folder / "incidents.csv").incidents())
+    odd = [
+        msgspec.structs.replace(rows[0], id=f"odd {year}", occurred_at=BEGIN.replace(year=year), reported_at=None)
+        for year in (1900, 1970, 2099)
+    ]
+    area = town_area(folder / "cells.txt")
+    alone, among = past_of(rows, area, None, None), past_of([*rows, *odd], area, None, None)
+    assert (among.first_bucket, among.buckets) == (alone.first_bucket, alone.buckets)
+    np.testing.assert_array_equal(among.second, alone.second)
+    assert History.of(alone).remarks() == []
+    assert History.of(among).remarks() == [
+        "history: it begins on 2024-01-01 and leaves out 2 incidents from 1900-01-01 to 1970-01-01, because hardly "
+        "anything else is dated around then; --from can take them in",
+        "history: it ends on 2024-04-07 and leaves out 1 incident of 2099-01-01, because hardly anything else is dated "
+        "around then; --to can take them in",
+    ]
+
+
+def test_times_that_were_asked_for_stay_and_a_mostly_empty_history_is_said(folder: Path) -> None:
+    rows = list(IncidentFile.read(folder / "incidents.csv").incidents())
+    early = BEGIN - timedelta(days=365)
+    past = past_of(rows, town_area(folder / "cells.txt"), early, None)
+    history = History.of(past)
+    assert history.begins_at == early
+    assert history.left_out == ()
+    first = f"{min(each.occurred for each in rows if each.occurred):%Y-%m-%d %H:%M}"
+    assert history.remarks() == [
+        f"history: 365 of its {365 + 7 * WEEKS - 1} days have hardly any incident, so the scores are too low; --from "
+        "and --to choose other days",
+        f"history: no incident from 2023-01-01 00:00 to {first} UTC, which counts as quiet time; --from and --to can "
+        "leave it out",
+    ]
+
+
+def test_the_command_says_what_it_left_out_and_the_file_keeps_it(folder: Path) -> None:
+    text = (folder / "incidents.csv").read_text()
+    place = text.splitlines()[1].split(",")[-2:]
+    (folder / "odd.csv").write_text(f"{text}odd,1998-05-03T12:00:00Z,,violence,{','.join(place)}\n")
+    made = hotspots(
+        "calibrate", folder / "odd.csv", "--config", folder / "area.toml", "--weeks", 78, "--output",
+        folder / "odd.json",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert "leaves out 1 incident of 1998-05-03" in made.stderr
+    with_odd, without = (
+        msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=CalibrationFile)
+        for name in ("odd", "calibration")
+    )
+    assert with_odd.calibration == without.calibration
+    assert [each.number for each in with_odd.history.left_out] == [1]
+    assert with_odd.history.begins_at == without.history.begins_at
+
+
+def test_a_city_with_one_old_row_has_the_same_past() -> None:
+    case = shared("cases/02-calibrate-historic-offence")
+    files = [IncidentFile.read(case / name) for name in ("city.csv", "city_hist.csv")]
+    area = chosen_area("city", AreaTable(timezone="Europe/London"), files[0])
+    without, with_old = (past_of(each.incidents(), area, None, None) for each in files)
+    for name in ("first_bucket", "buckets", "second", "location", "category"):
+        np.testing.assert_array_equal(getattr(with_old, name), getattr(without, name))
+    (old,) = History.of(with_old).left_out
+    assert (old.number, f"{old.first_at:%Y-%m-%d}") == (1, "2022-03-01")

@@ -21,7 +21,9 @@ def test_a_paragraph_says_how_the_bayesian_scan_knows_what_chance_shows() -> Non
     bayesian = msgspec.structs.replace(LONDON, statistic="bayes")
     found = read_alert(alert_event(ALERT, bayesian, "c0ffee")).data
     assert found.properties.model == "space-time-bayes"
-    assert "In simulated cities, chance alone shows as much about once in 400 days" in paragraph(found)
+    assert "Nominally, chance alone shows as much once in 400 days. This is worked out from the odds" in paragraph(
+        found
+    )
 
 
 def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
@@ -31,7 +33,7 @@ def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
         "leeds: 6 property incidents at 2 locations within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, "
         "22:00, where 0.75 are usual for this place and these hours, 8 times as many."
     )
-    assert "once in 400 days. Without a calibration" in text
+    assert "Nominally, chance alone shows as much once in 400 days. This is worked out from the p-value" in text
     assert (
         "opened on 1 July, 01:00 and is escalated at the tier alert, as of 1 July, 02:00 (revision 3: tier rose)"
         in text
@@ -46,6 +48,21 @@ def test_the_name_of_a_place_replaces_the_coordinates() -> None:
 def test_a_calibrated_alert_shows_its_budget() -> None:
     calibrated = with_fields(ALERT, calibration="beef", budget_per_week=2.0)
     assert "it is set to open 2 a week by chance" in paragraph(feature(calibrated))
+
+
+def test_an_alert_beyond_all_null_histories_claims_no_longer_time() -> None:
+    beyond = with_fields(
+        ALERT,
+        calibration="beef",
+        budget_per_week=2.0,
+        recurrence_interval_days=416 * 7.0,
+        interval_is_lower_bound=True,
+    )
+    text = paragraph(feature(beyond))
+    assert "It is rarer than anything in 8 simulated years of this area without clusters; " in text
+    assert "once in" not in text
+    assert figures(feature(beyond))["interval_is_lower_bound"] is True
+    assert "interval_is_lower_bound" not in figures(feature(ALERT))
 
 
 def test_figures_are_written_as_people_write_them() -> None:

@@ -14,7 +14,7 @@ from detectors.clusters.artefacts import ArtefactKind
 from detectors.scan.significance import TIERS
 from streams.areas.health import FeedState
 from streams.messages import wording
-from streams.messages.wording import figure_words, interval_words
+from streams.messages.wording import chance_words, figure_words, interval_words, simulated_words
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,38 @@ def test_a_response_makes_a_revision_with_its_reason() -> None:
         (729, "729 days"),
         (730, "2 years"),
         (3652.5, "10 years"),
-        (365.25 * 999.4, "999 years"),
-        (365.25 * 999.6, "1,000+ years"),
-        (1e15, "1,000+ years"),
+        (365.25 * 99.4, "99 years"),
+        (365.25 * 99.6, "100+ years"),
+        (1e15, "100+ years"),
     ],
 )
 def test_an_interval(days: float, words: str) -> None:
     assert interval_words(days) == words
+
+
+@pytest.mark.parametrize(
+    ("weeks", "words"),
+    [
+        (0.5, "less than a simulated month"),
+        (5, "1 simulated month"),
+        (26, "6 simulated months"),
+        (52, "12 simulated months"),
+        (78, "18 simulated months"),
+        (150, "34 simulated months"),
+        (156, "3 simulated years"),
+        (200, "3 simulated years"),
+        (416, "8 simulated years"),
+    ],
+)
+def test_a_simulated_time_is_never_rounded_up_by_much(weeks: int, words: str) -> None:
+    assert simulated_words(weeks * 7) == words
+    assert chance_words(weeks * 7, "calibrated", True) == f"rarer than anything in {words}"
+    assert interval_words(weeks * 7, True) == f"over {words}"
+
+
+def test_chance_says_whether_it_was_measured() -> None:
+    assert chance_words(90, "calibrated", False) == "by chance once in 90 days"
+    assert chance_words(90, "nominal", False) == "by chance once in 90 days (nominal)"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ const SENT = "Sent. Waiting for the worker …";
 const NOT_SENT = "Not sent: the worker has not applied your last response yet.";
 const IDS_SHOWN = 12;
 const FIGURES = [
-  "llr", "score", "trigger_score", "recurrence_interval_days", "interval_kind", "budget_per_week", "radius_m", "duration_h",
+  "llr", "score", "trigger_score", "recurrence_interval_days", "interval_is_lower_bound", "interval_kind", "budget_per_week", "radius_m", "duration_h",
   "completeness", "artefact_score", "interval_times", "reported", "model", "seed", "configuration", "calibration", "centre",
 ];
 

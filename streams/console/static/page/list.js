@@ -101,7 +101,7 @@ export class List {
       h("span", { class: "what" },
         h("span", { class: `category category-${alert.category}` }, streamWords(alert.category)),
         h("b", {}, countWords(alert)), " ", h("span", { class: "risk" }, riskWords(alert))),
-      h("span", { class: "chance" }, `by chance once in ${alert.recurrence_interval}`,
+      h("span", { class: "chance" }, alert.by_chance,
         artefact && h("span", { class: `artefact ${isDoubtful(alert) ? "doubtful" : ""}` }, within(artefact))),
       h("span", { class: "latest" }, this.#latest(alert)),
       responses.length > 0 && h("span", { class: "responses" }, responses.join(" · ")),

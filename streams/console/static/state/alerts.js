@@ -110,6 +110,7 @@ export class Alerts {
         ({ properties: a }, { properties: b }) =>
           TIERS.indexOf(a.tier) - TIERS.indexOf(b.tier) ||
           b.recurrence_interval_days - a.recurrence_interval_days ||
+          b.score - a.score ||
           (a.id < b.id ? -1 : 1),
       );
   }

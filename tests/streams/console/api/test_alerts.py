@@ -137,6 +137,7 @@ def test_a_feature_has_the_properties_of_the_event(
     (feature,) = client.get("/api/alerts").json()["features"]
     assert feature["properties"].pop("delayed") is True
     assert feature["properties"].pop("recurrence_interval") == "401 days"
+    assert feature["properties"].pop("by_chance") == "by chance once in 401 days (nominal)"
     assert feature == event["data"]
 
 
