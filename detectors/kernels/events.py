@@ -66,6 +66,12 @@ def _is_before(records: Records, one: int, other: int) -> bool:
 
 
 @compiled
+def _has_point(records: Records, one: int) -> bool:
+    """Return whether a record has coordinates of its own."""
+    return bool(records.longitude_e7[one] != 0 or records.latitude_e7[one] != 0)
+
+
+@compiled
 def _are_same(records: Records, one: int, other: int, same: Same) -> bool:
     """Return whether two records can be of one event. Of intervals, only equal ends at equal coordinates can be."""
     if records.location[one] < 0 or records.location[other] < 0:
@@ -81,13 +87,11 @@ def _are_same(records: Records, one: int, other: int, same: Same) -> bool:
     east_e7 = abs(np.int64(records.longitude_e7[one]) - np.int64(records.longitude_e7[other]))
     if north_e7 == 0 and east_e7 == 0:
         # Without coordinates of their own, records of one location are at the same place.
-        has_point = records.longitude_e7[one] != 0 or records.latitude_e7[one] != 0
-        return bool(has_point or records.location[one] == records.location[other])
+        return _has_point(records, one) or bool(records.location[one] == records.location[other])
     if records.interval[one]:
         return False
-    for each in (one, other):
-        if records.longitude_e7[each] == 0 and records.latitude_e7[each] == 0:
-            return bool(records.location[one] == records.location[other])
+    if not (_has_point(records, one) and _has_point(records, other)):
+        return bool(records.location[one] == records.location[other])
     east_e7 = min(east_e7, CIRCLE_E7 - east_e7)
     middle = math.radians((np.int64(records.latitude_e7[one]) + np.int64(records.latitude_e7[other])) / 2e7)
     north_m, east_m = north_e7 * M_PER_E7, east_e7 * M_PER_E7 * math.cos(middle)
