@@ -128,7 +128,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_jump_days: PositiveInt = 7
     window_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 91
     min_baseline_days: Annotated[int, msgspec.Meta(ge=0)] = 28
-    statistic: Literal["permutation", "bayes"] = "permutation"
+    statistic: Literal["bayes", "permutation"] = "bayes"
     durations_h: tuple[PositiveInt, ...] = (2, 4, 8, 12, 24, 48, 96, 168)
     strata: Literal["none", "operational", "friday_saturday", "each_weekend_day"] = "operational"
     max_radius_m: Annotated[float, msgspec.Meta(gt=0, le=20_000)] = 500.0
