@@ -40,7 +40,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an incident.
 
     ``category`` is the word that the source uses; the area's settings map it to a :class:`Category`. An active incident
-    needs a time and a position. The time is ``occurred_at``, or the end of an interval. The position is ``longitude``
+    needs a time and a position. The time is ``occurred_at``, or an interval. The position is ``longitude``
     and ``latitude`` in degrees WGS 84, or ``location``, the id of a location of the area. A later version without a
     position in the area keeps the earlier one. A cancelled incident needs only its ``id``.
 

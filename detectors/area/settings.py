@@ -15,12 +15,17 @@ import msgspec
 
 from detectors.area.incident import Category
 from detectors.area.locations import Locations
+from detectors.area.moment import IntervalTimes
 
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
-FORMER: dict[str, object] = {"statistic": "permutation", "same_event": {"within_m": 0.0, "within_s": 0}}
+FORMER: dict[str, object] = {
+    "statistic": "permutation",
+    "same_event": {"within_m": 0.0, "within_s": 0},
+    "interval_times": "end",
+}
 """What earlier versions did without these settings. Their logs name hashes without them."""
 
 
@@ -136,6 +141,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     discovered_may_trigger: bool = False
     max_clusters: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
     same_event: SameEventSettings = SameEventSettings()
+    interval_times: IntervalTimes = "spread"
     replications: Annotated[int, msgspec.Meta(ge=99, le=99_999)] = 199
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     tiers: TierSettings = TierSettings()

@@ -8,7 +8,7 @@ There are four kinds. Each explains a number of members; its score is their shar
   of Fisher (1935), a hypergeometric tail. A coordinate that always has such a share is not a stack.
 - *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
   ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. All linked members, directly or through others, are
-  one event; all members of an event except one are explained. A member whose time is the end of an interval is linked
+  one event; all members of an event except one are explained. A member whose time is a moment of an interval is linked
   to none.
 - *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
 - *venue*: one site with several addresses. At least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of
@@ -85,7 +85,7 @@ class Members:
     ``has_point``: whether a member has coordinates of its own.
     ``longitude_e7``, ``latitude_e7``: its own coordinates or those of its location, in units of 1e-7 degrees WGS 84.
     ``occurred_s``: seconds since 1970.
-    ``interval``: whether ``occurred_s`` is the end of an interval.
+    ``interval``: whether ``occurred_s`` is a moment of an interval.
     """
 
     longitude_e7: NDArray[np.int32]

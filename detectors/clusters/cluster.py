@@ -15,7 +15,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ``centre``, ``locations``: location ids; ``locations`` is the zone, nearest first.
     ``start_s``: seconds since 1970.
     ``breakdown``: number of events by category.
-    ``interval_times``: number of events whose time is the end of an interval.
+    ``interval_times``: number of events whose time is known only as an interval.
     ``reported``: number of events that were reported, not discovered by patrols.
     ``trigger_score``: the score that opens an alert and raises its tier. It is the score of the reported incidents
         alone, unless discovered incidents may trigger. Patrols find most where they look. So their finds must not

@@ -28,7 +28,7 @@ class Records(NamedTuple):
 
     ``location``: negative for a record that does not count at all.
     ``longitude_e7``, ``latitude_e7``: in units of 1e-7 degrees; both 0 for a record that names only its location.
-    ``interval``: whether ``occurred_s`` is the end of an interval.
+    ``interval``: whether ``occurred_s`` is a moment of an interval.
     ``further``: whether an earlier record of the same event counts.
     """
 
@@ -73,7 +73,7 @@ def _has_point(records: Records, one: int) -> bool:
 
 @compiled
 def _are_same(records: Records, one: int, other: int, same: Same) -> bool:
-    """Return whether two records can be of one event. Of intervals, only equal ends at equal coordinates can be."""
+    """Return whether two records can be of one event. Of intervals, only equal moments at equal coordinates can be."""
     if records.location[one] < 0 or records.location[other] < 0:
         return False
     if records.category[one] != records.category[other] or records.category[one] > HIGHEST_CATEGORY:

@@ -6,19 +6,16 @@ does not move a watermark.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from detectors.area.incident import Category, Incident, Status
 from detectors.area.locations import Locations
+from detectors.area.moment import moment_s, seconds
 from detectors.area.settings import STREAMS, AreaSettings, word_of
 from detectors.window.sliding import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
 
 EARLIEST_S, LATEST_S = -2_208_988_800, 32_503_679_999
 """The years 1900 to 2999: the range of an area's clock, in seconds since 1970."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TickMark(msgspec.Struct, frozen=True):
@@ -77,7 +74,7 @@ class Admission:
             if not EARLIEST_S <= entry.tick_s <= LATEST_S:
                 return Refusal("clock_jump", "tick: must lie between the years 1900 and 2999"), clock_s
             return entry, clock_s if is_wall else _later(clock_s, entry.tick_s)
-        occurred_s = _seconds(entry.occurred)
+        occurred_s = seconds(entry.occurred)
         reached = clock_s if is_wall else self._watermark(entry, occurred_s, clock_s)
         if isinstance(reached, Refusal):
             return reached, clock_s
@@ -85,9 +82,10 @@ class Admission:
         if occurred_s is not None and reached is not None and occurred_s > reached + ahead_s:
             # A record that is refused here moves no watermark.
             return Refusal("future", f"occurred more than {ahead_s} s after the area's clock"), clock_s
+        moment = moment_s(entry, self._settings.interval_times)
         version = Version(
             id=entry.id,
-            occurred_s=occurred_s,
+            occurred_s=moment,
             category=self._categories.get(word_of(entry.category), UNMAPPED),
             origin=entry.origin,
             location=self._location(entry),
@@ -97,7 +95,7 @@ class Admission:
             offset=offset,
             clock_s=reached,
             is_interval=entry.is_interval,
-            delay_s=_delay_s(entry),
+            delay_s=_delay_s(entry, moment),
         )
         return version, reached
 
@@ -111,7 +109,7 @@ class Admission:
 
     def _watermark(self, incident: Incident, occurred_s: int | None, clock_s: int | None) -> int | Refusal | None:
         """Return the clock after an incident's own time, or a refusal if that time is further ahead than is allowed."""
-        stamp_s = occurred_s if incident.reported_at is None else _seconds(incident.reported_at)
+        stamp_s = occurred_s if incident.reported_at is None else seconds(incident.reported_at)
         if stamp_s is None:
             return clock_s
         known_s = stamp_s if clock_s is None else clock_s
@@ -127,16 +125,8 @@ def _later(clock_s: int | None, time_s: int) -> int:
     return time_s if clock_s is None else max(clock_s, time_s)
 
 
-def _delay_s(incident: Incident) -> int | None:
+def _delay_s(incident: Incident, occurred_s: int | None) -> int | None:
     """Return the seconds from occurrence to report; None for a later revision, which is reported when it is amended."""
-    occurred_s, reported_s = _seconds(incident.occurred), _seconds(incident.reported_at)
+    reported_s = seconds(incident.reported_at)
     is_first = incident.revision is None or incident.revision <= 1
     return max(0, reported_s - occurred_s) if is_first and occurred_s is not None and reported_s is not None else None
-
-
-def _seconds(time: datetime | None) -> int | None:
-    """Seconds since 1970, rounded down."""
-    if time is None:
-        return None
-    since = time - _EPOCH
-    return since.days * 86_400 + since.seconds

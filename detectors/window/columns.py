@@ -56,7 +56,7 @@ class Columns:
     ``after``, ``before``: the next and the previous row of that list, -1 for none.
     ``remembered``: the last bucket in which the id is needed.
     ``delay_s``: seconds from occurrence to report, -1 for unknown.
-    ``interval``: whether ``occurred_s`` is the end of an interval.
+    ``interval``: whether ``occurred_s`` is a moment of an interval.
     ``further``: whether an earlier record of the same event counts (:mod:`detectors.kernels.events`).
     ``longitude_e7``, ``latitude_e7``: in units of 1e-7 degrees.
     """

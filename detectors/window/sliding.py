@@ -58,7 +58,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     ``location``: index of a location, or ``MISSING``, ``ELSEWHERE``, or ``NOWHERE`` (a cancellation).
     ``offset``: offset in the log.
     ``clock_s``: the area's clock after the version, None if it was not set yet.
-    ``is_interval``: whether ``occurred_s`` is the end of an interval.
+    ``is_interval``: whether ``occurred_s`` is a moment of an interval (:mod:`detectors.area.moment`).
     ``delay_s``: seconds from ``occurred_s`` to the report, never negative, None if unknown.
     """
 

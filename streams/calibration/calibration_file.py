@@ -25,6 +25,7 @@ MATTERS = (
     "strata",
     "max_radius_m",
     "same_event",
+    "interval_times",
     "min_cases",
     "max_clusters",
     "ease_below",

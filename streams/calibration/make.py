@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.incident import Category, Incident, Origin, Status
+from detectors.area.moment import moment_s
 from detectors.area.settings import STREAMS, SameEventSettings, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
@@ -63,8 +64,8 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
         category = known_words.get(word_of(incident.category), Category.OTHER)
         if place is not None and category is not Category.OTHER and incident.occurred is not None:
             is_discovered = incident.origin is Origin.DISCOVERED
-            occurred_s = int(incident.occurred.timestamp())
-            found.append((occurred_s, *place, STREAMS.index(category), is_discovered, incident.is_interval))
+            occurred_s = moment_s(incident, area.settings.interval_times)
+            found.append((occurred_s or 0, *place, STREAMS.index(category), is_discovered, incident.is_interval))
     if not found:
         raise CalibrationError(
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"

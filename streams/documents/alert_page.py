@@ -123,7 +123,7 @@ ends and silences no alert, and changes neither its score nor its tier.
   coordinate that always has its share is no stack.
 - `{ArtefactKind.DUPLICATES}`: incidents of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
   other, directly or in a chain. They count as one event, and all but one are explained: of ten calls about one fight,
-  nine. A time that is the end of an interval does not count.
+  nine. A time that is known only as an interval does not count.
 - `{ArtefactKind.DENIED}`: incidents within `radius_m` of an entry of the area's `deny_list`. The entry's name is in
   `place`, and each such entry is one artefact.
 - `{ArtefactKind.VENUE}`: one site with several coordinates. At least {VENUE_SHARE:.0%} of all lie within

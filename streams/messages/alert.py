@@ -163,7 +163,7 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     members: Annotated[tuple[str, ...], Meta(description="ids of all records of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="members that no earlier revision had")]
     breakdown: Annotated[dict[str, Count], Meta(description="incidents by category")]
-    interval_times: Annotated[Count, Meta(description="incidents whose time is the end of an interval")]
+    interval_times: Annotated[Count, Meta(description="incidents whose time is known only as an interval")]
     reported: Annotated[Count, Meta(description="incidents that were reported; patrols discovered the others")]
     trigger_score: Annotated[
         float, Meta(description="score without discovered incidents, unless these may trigger; it decides the tier")

@@ -141,7 +141,9 @@ def _doubts(alert: AlertProperties) -> str:
             f"usually {alert.completeness:.0%} of the reports from these hours have come by now, so more can follow"
         )
     if alert.interval_times:
-        doubts.append(f"for {alert.interval_times} of the incidents only an interval is known, and its end is used")
+        doubts.append(
+            f"for {alert.interval_times} of the incidents only an interval is known, and a moment within it is used"
+        )
     if alert.reported < alert.observed:
         doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
     if alert.expected < 0.1:
