@@ -108,11 +108,13 @@ def calibrate(
 ) -> Calibration:
     """Return the calibration that keeps a ``budget`` of opened alerts a week, over all streams of the area.
 
+    If chance cannot open as many, every cluster that chance shows reaches the tier ``alert``.
+
     ``weeks`` of null histories are rounded up to three parts of whole blocks. ``step`` is called after each block, from
     any thread. The result does not depend on the number of threads.
 
     Raises:
-        ValueError: Null histories have too few clusters, or fewer alerts than the budget allows.
+        ValueError: Null histories have too few clusters.
     """
     blocks = blocks_of(weeks) // PARTS
     buckets = scanning.window - 1 + BLOCK_WEEKS * WEEK
@@ -129,9 +131,6 @@ def calibrate(
         solved = parts.map(1, lambda null: scanning.clusters(null, stratum, margins, lowest))
         watch = _opening_score(scanning, solved, wanted, lowest + ease)
         by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]
-        alerts = budget * blocks * BLOCK_WEEKS
-        if len(by_chance) < alerts:
-            raise ValueError(f"budget: chance brings at most {len(by_chance) / alerts * budget:.3g} alerts a week")
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)

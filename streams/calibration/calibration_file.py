@@ -13,6 +13,7 @@ from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
+from detectors.scan.significance import Tier
 from streams.calibration.history import History
 from streams.calibration.recorded import read_recorded
 
@@ -84,9 +85,10 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
     def remarks(self) -> list[str]:
-        """Return which tiers rest on few alerts by chance, one line each."""
-        budget = self.calibration.budget
-        return [
+        """Return which tiers rest on few alerts by chance, one line each, and whether chance cannot use the budget up."""
+        budget, made = self.calibration.budget, self.calibration
+        scarce = f"chance cannot open {budget:g} alerts a week here, so every cluster reaches the tier alert"
+        return [scarce] * (made.scores[Tier.WATCH] == made.scores[Tier.ALERT]) + [
             f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
             f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
             for tier, number in tier_alerts(budget, self.weeks).items()

@@ -20,6 +20,7 @@ from detectors.scan.significance import TIERS, Tier, recurrence_interval_days, s
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 HOUR = 3600
 SETTINGS = AreaSettings(
+    statistic="permutation",
     tiers=TierSettings(watch=10, advisory=20, alert=40, urgent=80),
     min_cases=3,
     end_after_h=6,

@@ -136,13 +136,16 @@ def test_a_history_of_one_category_is_calibrated():
     assert made.near_repeats.followers["property"] < 0.2
 
 
-def test_a_budget_beyond_chance_is_refused_with_the_possible_rate():
+def test_a_budget_beyond_chance_is_not_used_up():
+    """Then the tiers begin where the lowest score of an alert lies, and the measured rate is below the budget."""
     locations, past = town()
     history = cut(past, 0, BLOCK_WEEKS * WEEK)
     scanning = Scanning(SETTINGS, locations.points, neighbours(locations.points, SETTINGS.max_radius_m))
     nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False)
-    with pytest.raises(ValueError, match=r"budget: chance brings at most \d+\.?\d* alerts a week"):
-        calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
+    made = calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
+    assert made.scores[Tier.WATCH] == scanning.lowest
+    assert made.scores[Tier.WATCH] <= made.scores[Tier.ADVISORY] <= made.scores[Tier.ALERT] <= made.scores[Tier.URGENT]
+    assert 1.0 < made.rate_high < 500.0
 
 
 @pytest.mark.parametrize("score", [5.001, 1e2, 1e10])

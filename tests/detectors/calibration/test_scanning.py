@@ -25,6 +25,7 @@ from detectors.scan.significance import Tier
 
 FIRST = 482_136  # a Monday, 00:00 UTC
 SETTINGS = AreaSettings(
+    statistic="permutation",
     same_event=EACH_RECORD,
     window_days=15,
     min_baseline_days=0,

@@ -80,7 +80,7 @@ def test_the_file_holds_its_sources_and_its_promise(folder: Path) -> None:
     assert file.history.begins_at >= BEGIN
     assert file.history.ends_at <= BEGIN + timedelta(weeks=WEEKS)
     assert file.history.incidents > 1000
-    assert len(file.calibration.margins) == 5
+    assert file.calibration.margins == ()  # the Bayesian scan needs none
     assert set(file.calibration.near_repeats.followers) == {"violence", "property", "drugs", "disorder"}
 
 

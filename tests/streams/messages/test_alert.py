@@ -29,7 +29,7 @@ from streams.messages.records import Rejection
 from tests.streams.messages.alert_events import with_fields
 
 PUBLISHED_FOLDER = Path(__file__).parents[3] / "docs" / "schemas"
-LONDON = AreaSettings(timezone="Europe/London", seed=7)
+LONDON = AreaSettings(timezone="Europe/London", statistic="permutation", seed=7)
 MOMENTS = st.integers(0, 4_102_444_800)  # 1970 to 2100
 IDS = st.text(min_size=1, max_size=12)
 FIGURES = st.floats(0, 1e18)
