@@ -85,7 +85,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
     def remarks(self) -> list[str]:
-        """Return which tiers rest on few alerts by chance, one line each, and whether chance cannot use the budget up."""
+        """Return whether chance cannot use the budget up, and which tiers rest on few alerts by chance, a line each."""
         budget, made = self.calibration.budget, self.calibration
         scarce = f"chance cannot open {budget:g} alerts a week here, so every cluster reaches the tier alert"
         return [scarce] * (made.scores[Tier.WATCH] == made.scores[Tier.ALERT]) + [
