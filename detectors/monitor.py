@@ -286,7 +286,9 @@ class Monitor:
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
-        streams = [each for each in streams if each in self._scorer.streams]
+        # An alert of a stream that is no longer scanned ends after its quiet time.
+        followed = {alert.stream for alert in self.alerts}
+        streams = [each for each in streams if each in self._scorer.streams or STREAMS[each] in followed]
         if held:
             if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window):
                 self._scorer.renew(self.window, self._mark(tick_s))
@@ -298,7 +300,7 @@ class Monitor:
             weakest = self._tracker.weakest_score
             clusters = (
                 self._scorer.clusters(self.window, stream, weakest, touched.get(stream, NO_PLACE), delays)
-                if held
+                if held and stream in self._scorer.streams
                 else []
             )
             members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}

@@ -290,8 +290,17 @@ class SlidingWindow:
             self._count(row, -1 if leaves else +1)
             return
         lists = columns.bucket, self._head, columns.after
-        for turned in settle(row, leaves, self._records(), *lists, self._buckets_near, self._same_event).tolist():
-            self._count(turned, -1 if columns.at.further[turned] else +1)
+        turned = settle(row, leaves, self._records(), *lists, self._buckets_near, self._same_event).tolist()
+        for each in turned:
+            self._count(each, -1 if columns.at.further[each] else +1)
+        if not turned:  # no count changes, but the members of a cluster can
+            self._touch(row)
+
+    def _touch(self, row: int) -> None:
+        at = self.columns.at
+        category, location = at.category[row], at.location[row]
+        if location != NOWHERE and category < OTHER:
+            self._touched[category, location] = self._touched[ALL, location] = True
 
     def _records(self) -> Records:
         columns = self.columns
