@@ -52,7 +52,7 @@ def watch(seed: int) -> tuple[Seen, list[Alert]]:
     """Run the simulated city through the monitor; return the first strong alert and its revisions."""
     simulation = Simulation(seed, 7.0)
     locations = Locations.from_cells(simulation.city.cells(RESOLUTION))
-    restoring = Restoring("city", AreaSettings(clock="watermark"), locations)
+    restoring = Restoring("city", AreaSettings(clock="watermark", statistic="permutation"), locations)
     monitor: Monitor | None = None
     live_s, seen, changes = simulation.live_from.timestamp(), None, []
     for offset, incident in enumerate(simulation.run().incidents):
