@@ -125,6 +125,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     end_after_h: PositiveFloat = 6.0
     cool_down_h: Annotated[float, msgspec.Meta(ge=0)] = 48.0
     silent_after_gaps: Annotated[float, msgspec.Meta(ge=0)] = 6.0
+    silent_parts_per_quarter: Annotated[float, msgspec.Meta(ge=0, le=100)] = 1.0
     cool_down_m: Annotated[float, msgspec.Meta(ge=0)] = 500.0
     categories: dict[str, Category] = {}
     deny_list: tuple[DeniedPlace, ...] = ()
