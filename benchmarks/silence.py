@@ -15,10 +15,10 @@ import click
 import numpy as np
 
 from benchmarks._machine import description
-from detectors.area.districts import Districts
+from detectors.area.districts import DISTRICTS, SMALLEST, District, Districts
 from detectors.area.incident import Origin
 from detectors.area.locations import Locations
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.simulation import City
 from detectors.window.silent_parts import QUARTER_H, SilentPart, silent_parts
@@ -65,6 +65,18 @@ class Town(NamedTuple):
             reports.append((reported_s, version))
         return cls(locations, Districts.of(locations), reports)
 
+    def is_mostly(self, part: tuple[District, Stream], is_part: Stopped) -> bool:
+        """Return whether half of the incidents of a part, or more, belong to something else."""
+        district, stream = part
+        names = DISTRICTS[-SMALLEST:]
+        here = [
+            version
+            for _, version in self.reports
+            if names[self.districts.smallest[version.location]][: len(district)] == district
+            and stream in (Stream.ALL, STREAMS[version.category])
+        ]
+        return 2 * sum(map(is_part, here)) >= len(here)
+
     def watch(self, first_h: int, last_h: int, is_missing: Stopped) -> Iterator[tuple[int, tuple[SilentPart, ...]]]:
         """Yield (hour, silent parts) at each boundary between two hours; reports that are missing never arrive."""
         window = SlidingWindow(len(self.locations), LEARN_H, 1, SCHEMES[SETTINGS.strata], ZoneInfo("UTC"))
@@ -109,20 +121,26 @@ def found(town: Town, start_h: int, is_part: Stopped) -> Found:
     """Return what becomes of a silence of a week that starts at an hour."""
     from_s, end_s = (int(BEGIN.timestamp()) + hour * BUCKET_S for hour in (start_h, start_h + SILENCE_H))
     after_h, ended_h, times, before = None, 0, 0, False
-    usual = sum(is_part(version) for _, version in town.reports) / (len(town.reports) or 1)
     days = (town.reports[-1][0] - town.reports[0][0]) / 86_400
+    affected: dict[tuple[District, Stream], bool] = {}
 
     def is_missing(version: Version) -> bool:
         return version.occurred_s is not None and from_s <= version.occurred_s < end_s and is_part(version)
 
     for hour, parts in town.watch(start_h, start_h + SILENCE_H + AFTERWARDS_H, is_missing):
-        if parts and after_h is None:
+        is_found = False
+        for part in parts:
+            key = part.district, part.stream
+            if key not in affected:
+                affected[key] = town.is_mostly(key, is_part)
+            is_found |= affected[key]
+        if is_found and after_h is None:
             after_h = hour - start_h
-        times += bool(parts) and not before
-        before = bool(parts)
-        if parts:
+        times += is_found and not before
+        before = is_found
+        if is_found:
             ended_h = max(0, hour + 1 - start_h - SILENCE_H)
-    return Found(usual * len(town.reports) / days, after_h, ended_h, times)
+    return Found(sum(is_part(version) for _, version in town.reports) / days, after_h, ended_h, times)
 
 
 def silences(town: Town, seed: int) -> Iterator[tuple[str, Stopped]]:
@@ -157,10 +175,7 @@ def main(rates: str, seeds: int, weeks: int) -> None:
             f"{hours / quarters / QUARTER_H:.2%} |",
             flush=True,
         )
-        if (
-            number
-            > SETTINGS.silent_parts_per_quarter * quarters + 2 * (SETTINGS.silent_parts_per_quarter * quarters) ** 0.5
-        ):
+        if number > promised * quarters + 2 * (promised * quarters) ** 0.5:
             too_many.append(rate)
     print("\n| incidents a day | what stops | usual a day | found | after, h | ends after, h | announced |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -134,16 +134,15 @@ def _silent(
         return None
     chance = _chance(compared, compared.observed)
     threshold = _threshold(compared, budget)
-    begins, goes_on = (
-        (chance <= limits.budget * threshold) & _is_low(compared, limits.share) for limits in (BEGIN, GO_ON)
-    )
-    is_silent = begins.any(axis=1)
-    doubtful = goes_on.any(axis=1) & ~is_silent
+    begins = (chance <= BEGIN.budget * threshold) & _is_low(compared, BEGIN.share)
+    goes_on = (chance <= GO_ON.budget * threshold) & _is_low(compared, GO_ON.share)
+    is_silent = begins.any(axis=1, keepdims=True)
+    doubtful = goes_on.any(axis=1, keepdims=True) & ~is_silent
     if doubtful.any() and look_back:
         before = _silent(window, districts, budget, now - 1, look_back - 1)
         if before is not None:
-            is_silent |= doubtful & np.isfinite(before[1]).any(axis=1)
-    return compared, np.where(goes_on & is_silent[:, None], chance, np.inf)
+            is_silent |= doubtful & np.isfinite(before[1]).any(axis=1, keepdims=True)
+    return compared, np.where(goes_on & is_silent, chance, np.inf)
 
 
 def _overlap(one: District, other: District) -> bool:
