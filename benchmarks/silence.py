@@ -1,7 +1,7 @@
 """Silence in a part of a city: how often chance looks like it, how soon it is found, and how soon it ends.
 
-Simulated cities with near repeats and a yearly swing. Nothing stops in them, or one category or one round district
-stops for a week. The district is not one of those that the detector compares.
+Simulated cities with near repeats and a yearly swing. Nothing stops in them, or one category, one quarter or one round
+district stops for a week. The round district is none of those that the detector compares.
 """
 
 from __future__ import annotations
@@ -144,14 +144,15 @@ def found(town: Town, start_h: int, is_part: Stopped) -> Found:
 
 
 def silences(town: Town, seed: int) -> Iterator[tuple[str, Stopped]]:
-    """Yield (what stops, whether a version belongs to it): each category, and the district around an incident."""
+    """Yield (what stops, whether a version belongs to it): each category, a quarter, a round district."""
     for category in range(len(STREAMS) - 1):
         yield f"{STREAMS[category]}", lambda version, category=category: version.category == category
+    yield "a quarter of the city", lambda version: bool(town.districts.smallest[version.location] // 4 == seed % 4)
     rng = np.random.default_rng([seed, 9])
     _, middle = town.reports[int(rng.integers(len(town.reports)))]
     points = town.locations.points
     is_near = np.linalg.norm(points - points[middle.location], axis=1) <= RADIUS_M
-    yield "a district", lambda version: bool(is_near[version.location])
+    yield "a round district", lambda version: bool(is_near[version.location])
 
 
 @click.command()

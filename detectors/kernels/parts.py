@@ -71,7 +71,14 @@ def count_reports(
 
 @compiled
 def compare_days(
-    rate: Floats, known: Counts, total: int, stratum: Counts, durations: Counts, past: Counts, number: Counts
+    rate: Floats,
+    known: Counts,
+    total: int,
+    stratum: Counts,
+    durations: Counts,
+    past: Counts,
+    number: Counts,
+    least: float,
 ) -> tuple[Floats, Floats]:
     """Return (mean, shape) of the number of incidents that each part usually has now, each (P, K).
 
@@ -81,6 +88,7 @@ def compare_days(
     ``stratum``: strata of the buckets before now, (buckets,).
     ``past``: the first day that is before each part's silence, (P,); N if too few are.
     ``number``: incidents on which each part's rates rest, (P,).
+    ``least``: the mean is 0 if less than this is usual in the hours of the duration.
 
     On a day the likely number is what is usual, or less if the rest of the total had less than usual. The mean is
     today's likely number times the share of the likely numbers that was known on past days. The shape is that of a
@@ -100,6 +108,8 @@ def compare_days(
         for bucket in range(buckets):
             until[1, bucket + 1] = until[1, bucket] + rate[part, stratum[bucket]]
         for step in range(steps):
+            if until[1, buckets] - until[1, buckets - durations[step]] < least:
+                continue
             seen, usual = 0, 0.0
             for day in range(days):
                 end = buckets - DAY_H * day

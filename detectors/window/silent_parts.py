@@ -29,7 +29,9 @@ NEEDED_DAYS = 21
 QUARTER_H = 13 * 168
 """Length of a quarter of a year, in hours."""
 LEAST = 4.0
-"""Smallest usual number that can be missed, and that can show that reports have come back."""
+"""Smallest usual number that can be missed."""
+TELLING = 2.0
+"""Smallest usual number in a duration that can show that reports have come back."""
 LOOK_BACK_H = 12
 """How long a silence goes on at most without being as unlikely as at its beginning, in hours."""
 
@@ -75,7 +77,7 @@ class Comparison(NamedTuple):
     """The parts at the beginning of an hour, by duration, each (P, D).
 
     ``observed``: number of incidents known.
-    ``usual``: mean of that number if the part reports as usual; 0 if that is unknown.
+    ``usual``: mean of that number if the part reports as usual; 0 if that is little or unknown.
     ``shape``: shape of its negative binomial distribution.
     ``last_s``: time of the part's last incident, in seconds since 1970, -1 for none, (P,).
     """
@@ -173,7 +175,7 @@ def compare(window: SlidingWindow, districts: Districts, now: int) -> Comparison
     past = -((until - now) // 24)
     past = np.where(days - past < NEEDED_DAYS, days, past).astype(np.int32)
     number = by_stratum.sum(axis=1, dtype=np.int32)
-    usual, shape = compare_days(rate, known, ALL, stratum, DURATIONS, past, number)
+    usual, shape = compare_days(rate, known, ALL, stratum, DURATIONS, past, number, TELLING)
     return Comparison(known[:, :, 0], usual, shape, last_s)
 
 
@@ -188,7 +190,9 @@ def _of_parts(add: np.ufunc, counts: NDArray[Any]) -> NDArray[Any]:
 def _chance(compared: Comparison, observed: NDArray[np.int32] | int) -> _Floats:
     """Return the probability of so few incidents in each part and duration, (P, D); 1 where too few are usual."""
     usual, shape = compared.usual, compared.shape
-    return np.where(usual < LEAST, 1.0, betainc(shape, np.add(observed, 1), shape / (shape + usual)))
+    chance = np.ones_like(usual)
+    betainc(shape, np.add(observed, 1), shape / (shape + usual), out=chance, where=usual >= LEAST)
+    return chance
 
 
 def _threshold(compared: Comparison, budget: float) -> float:
@@ -205,4 +209,4 @@ def _threshold(compared: Comparison, budget: float) -> float:
 def _is_low(compared: Comparison, share: float) -> NDArray[np.bool_]:
     """Return whether the number is low in a duration and in each shorter one with enough usual, (P, D)."""
     is_high = compared.observed > share * compared.usual
-    return ~(is_high | np.logical_or.accumulate(is_high & (compared.usual >= LEAST), axis=1))
+    return ~(is_high | np.logical_or.accumulate(is_high & (compared.usual >= TELLING), axis=1))
