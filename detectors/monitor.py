@@ -8,7 +8,7 @@ and calibration drive the same object.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detectors.alerts.alert import Alert
 from detectors.alerts.response import Response
 from detectors.alerts.tracking import NoSuchAlert, Tracker
+from detectors.area.districts import Districts
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours, neighbours
 from detectors.area.settings import STREAMS, AreaSettings
@@ -33,6 +34,7 @@ from detectors.window.completeness import Delays
 from detectors.window.corrections import Correction, Corrections
 from detectors.window.intake import Accounts, Intake
 from detectors.window.silence import silent_from
+from detectors.window.silent_parts import SilentPart, silent_parts
 from detectors.window.sliding import ALL
 from detectors.window.zone_profile import ZoneProfile
 
@@ -115,6 +117,16 @@ class Monitor:
     def missing_days(self) -> float:
         """The days of history that the window lacks before alerts can open; 0 if none."""
         return self._missing_days(self.window.baseline_begins() if self.window.has_time else None)
+
+    def silent_parts(self) -> tuple[SilentPart, ...]:
+        """Return the parts of the area that were silent when the current hour began. No alert depends on them."""
+        if self.missing_days:
+            return ()
+        return silent_parts(self.window, self._districts, self.settings.silent_parts_per_quarter)
+
+    @cached_property
+    def _districts(self) -> Districts:
+        return Districts.of(self.locations)
 
     def _missing_days(self, begins: int | None) -> float:
         held_h = 0 if begins is None else self.window.now - begins

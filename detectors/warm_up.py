@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from detectors.area.incident import Incident
+from detectors.area.districts import Districts
+from detectors.area.incident import Incident, Origin
 from detectors.area.locations import Locations, cell_of
 from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings, DeniedPlace, TierSettings
-from detectors.area.strata import BUCKET_S
+from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.margins import LOADS, Margins, load
 from detectors.calibration.past import Past
@@ -21,13 +23,25 @@ from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
 from detectors.study import Model, Question, StudyCases, scan_study
 from detectors.window.completeness import Delays
+from detectors.window.silent_parts import compare
+from detectors.window.sliding import SlidingWindow, Version
 
 LONGITUDE, LATITUDE = -1.55, 53.8
 
 
 def compile_kernels() -> int:
     """Run small Monitors through every step and return the number of revisions that they made (more than 0)."""
+    _compile_silent_parts()
     return min(_compile_monitor("permutation"), _compile_monitor("bayes"))
+
+
+def _compile_silent_parts() -> None:
+    window = SlidingWindow(1, 1000, 1, SCHEMES["operational"], ZoneInfo("UTC"))
+    window.advance(2000)
+    for number, bucket in enumerate((1001, 1999)):
+        at_s = bucket * BUCKET_S
+        window.put(Version(str(number), at_s, 0, Origin.REPORTED, 0, 0.0, 0.0, None, number, at_s, False))
+    compare(window, Districts(np.zeros(1, np.int32)), window.now)
 
 
 def _compile_monitor(statistic: Literal["permutation", "bayes"]) -> int:

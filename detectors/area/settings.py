@@ -28,6 +28,9 @@ FORMER: dict[str, object] = {
 }
 """What earlier versions did without these settings. Their logs name hashes without them."""
 
+HEALTH_ONLY = frozenset({"silent_parts_per_quarter"})
+"""Settings on which no alert depends, so they are no part of the configuration hash."""
+
 
 class Stream(enum.StrEnum):
     """What is scanned: one of the four categories, or all of them together."""
@@ -150,6 +153,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     end_after_h: PositiveFloat = 6.0
     cool_down_h: Annotated[float, msgspec.Meta(ge=0)] = 48.0
     silent_after_gaps: Annotated[float, msgspec.Meta(ge=0)] = 6.0
+    silent_parts_per_quarter: Annotated[float, msgspec.Meta(ge=0, le=100)] = 1.0
     cool_down_m: Annotated[float, msgspec.Meta(ge=0)] = 500.0
     categories: dict[str, Category] = {}
     deny_list: tuple[DeniedPlace, ...] = ()
@@ -193,6 +197,7 @@ class AreaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def digest(self, locations: Locations) -> str:
         """Return the configuration hash: SHA-256 in hex over the settings and the frozen locations."""
         known = msgspec.to_builtins(self, order="deterministic")
-        settings = msgspec.json.encode({name: value for name, value in known.items() if FORMER.get(name) != value})
+        matter = {name: value for name, value in known.items() if FORMER.get(name) != value and name not in HEALTH_ONLY}
+        settings = msgspec.json.encode(matter)
         written = msgspec.json.encode(locations.written(), order="deterministic")
         return hashlib.sha256(b"[%b,%b]" % (settings, written)).hexdigest()

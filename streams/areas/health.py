@@ -46,6 +46,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     ``lag``: number of records not yet covered by a scan record.
     ``clock_s``: time on the area's own clock.
     ``missing_days``: days of history that are missing until alerts can open.
+    ``silent_parts``: a line for each part of the area that has stopped reporting.
     """
 
     last_record_s: float | None
@@ -54,6 +55,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     feed: FeedState
     clock_s: float | None = None
     missing_days: float = 0.0
+    silent_parts: tuple[str, ...] = ()
     promise: Promise | None = None
     clocks: Clocks | None = None
 

@@ -5,14 +5,18 @@ The terms begin with a capital letter, which becomes small within a sentence.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from detectors.alerts.lifecycle import AlertState, Reason
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Action, Outcome
+from detectors.area.districts import District
 from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
 from detectors.scan.significance import Tier
+from detectors.window.silent_parts import SilentPart
 
 LONG_YEARS = 100
 """Longest interval that is written out, in years. Nominal intervals beyond it only rank alerts."""
@@ -146,6 +150,30 @@ FEEDS = {
     ),
 }
 """Words for each state of a feed."""
+
+
+def part_words(district: District, stream: Stream) -> str:
+    """Return a part of an area as text.
+
+    >>> from detectors.area.districts import Quarter
+    >>> part_words((Quarter.NORTH_WEST, Quarter.SOUTH_EAST), Stream.DRUGS)
+    'drugs from the south-east of the north-west'
+    """
+    words = "incidents" if stream is Stream.ALL else STREAMS[stream].lower()
+    return f"{words} from the {' of the '.join(reversed(district))}" if district else words
+
+
+def silence_words(part: SilentPart, timezone: ZoneInfo) -> str:
+    """Return a silent part with its figures as text.
+
+    >>> part = SilentPart(district=(), stream=Stream.DRUGS, since_s=600, hours=12, observed=0, usual=9.31)
+    >>> silence_words(part, ZoneInfo("UTC"))
+    'no drugs since 1 January 00:10: 0 in 12 h, 9.3 usual'
+    """
+    since = datetime.fromtimestamp(part.since_s, timezone)
+    what = f"{'hardly any' if part.observed else 'no'} {part_words(part.district, part.stream)}"
+    figures = f"{part.observed} in {part.hours} h, {figure_words(part.usual)} usual"
+    return f"{what} since {since.day} {since:%B %H:%M}: {figures}"
 
 
 def figure_words(figure: float) -> str:

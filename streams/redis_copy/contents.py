@@ -195,6 +195,7 @@ class RedisCopy:
             "lag": health.lag,
             "feed": health.feed,
             "missing_days": round(health.missing_days, 2),
+            "silent_parts": "\n".join(health.silent_parts),
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:

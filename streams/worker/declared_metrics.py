@@ -171,6 +171,10 @@ MISSING_BASELINE = Gauge(
     "hotspots_missing_baseline_seconds",
     "History that the area's window still lacks before alerts can open; 0 once it has enough.",
 )
+SILENT_PARTS = Gauge(
+    "hotspots_silent_parts",
+    "Parts of the area (a district, a category, or a category in a district) that have stopped reporting.",
+)
 CALIBRATION_MADE = Gauge(
     "hotspots_calibration_timestamp_seconds", "Time at which the area's calibration was made; absent without one."
 )
@@ -192,6 +196,7 @@ AT_SCRAPE = (
     FEED_STATE,
     CLOCK_AHEAD,
     MISSING_BASELINE,
+    SILENT_PARTS,
     CALIBRATION_MADE,
     PROMISED_ALERTS,
     CHANCE_ALERTS,

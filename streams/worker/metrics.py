@@ -200,6 +200,7 @@ class _StateCollector(Collector):
                 ahead_s: float = getattr(health.clocks, f"{clock}_ahead_s")
                 families[declared.CLOCK_AHEAD].add_metric([area, clock], ahead_s)
             families[declared.MISSING_BASELINE].add_metric([area], health.missing_days * 86_400)
+            families[declared.SILENT_PARTS].add_metric([area], len(health.silent_parts))
             if health.last_record_s is not None:
                 families[declared.LAST_RECORD].add_metric([area], health.last_record_s)
             if health.last_scan_s is not None:

@@ -148,6 +148,11 @@ def test_no_alerts_no_data_and_no_worker_differ(site: Site, open_page: OpenPage)
             "It needs 12 days more of history",
         ),
         ({"worker": "alive", "feed": "silent"}, "bad", "No data from city"),
+        (
+            {"worker": "alive", "feed": "healthy", "silent_parts": ["no drugs since 3 May"]},
+            "good",
+            "city: no drugs since",
+        ),
         ({"worker": "alive", "feed": "catching_up", "lag": 3}, "warning", "3 records behind"),
         ({"worker": "alive", "feed": "kafka_away"}, "bad", "cannot reach Kafka"),
         ({"worker": "alive", "feed": "clock"}, "bad", "A clock around city is wrong"),

@@ -85,7 +85,8 @@ def read_heartbeat(area: str, fields: Mapping[bytes, bytes]) -> AreaHealth:
     Raises:
         ValueError: The fields are not a heartbeat.
     """
-    known = {name.decode(): value.decode() for name, value in fields.items() if value}
+    known: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items() if value}
+    known["silent_parts"] = known.get("silent_parts", "").splitlines()
     return msgspec.convert({**known, "area": area, "worker": "alive", "unreadable": 0}, AreaHealth, strict=False)
 
 

@@ -8,17 +8,21 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from detectors.area.districts import District
+from detectors.area.settings import Stream
 from detectors.monitor import Monitor
 from detectors.results import ClosedTick, ResponseResult
+from detectors.window.silent_parts import SilentPart
 from streams.areas.area import Area
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord, raw, scan_record
 from streams.messages.usual import Usual
-from streams.messages.wording import figure_words
+from streams.messages.wording import figure_words, part_words, silence_words
 from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
@@ -27,7 +31,8 @@ QUIET_S = 2
 MERGE_S = 2.0
 """Time over which an area on a wall clock that is behind gathers records into one tick, in seconds."""
 USUAL_S = 10.0
-"""Shortest time between two counts of the usual figures, in seconds. In a replay, hours pass within it."""
+"""Shortest time between two counts of the usual figures and looks for silent parts, in seconds. In a replay, hours pass
+within it."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +75,8 @@ class OwnedArea:
         self.is_silent = False
         self.missing_days = monitor.missing_days
         self.usual: Usual | None = None
+        self.silent_parts: tuple[str, ...] = ()
+        self._silent: dict[tuple[District, Stream], SilentPart] = {}
         self._usual_bucket: int | None = None
         self._usual_s = float("-inf")
         self._last = last
@@ -179,12 +186,25 @@ class OwnedArea:
         self._last = scan_record(self.watched.name, self.watched.ids, result, self._last, inputs)
         return self._last
 
-    def see_usual(self, monotonic_s: float) -> None:
-        """Count the usual figures again: once in each hour of the area's clock, at most every ``USUAL_S`` seconds."""
+    def look_around(self, monotonic_s: float) -> None:
+        """Count the usual figures and look for silent parts: once in each hour of the area's clock, at most every
+        ``USUAL_S`` seconds.
+        """
         window = self.monitor.window
         if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
             return
         self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
+        self._show_silent_parts(self.monitor.silent_parts())
+
+    def _show_silent_parts(self, parts: Sequence[SilentPart]) -> None:
+        timezone = ZoneInfo(self.watched.settings.timezone)
+        before, self._silent = self._silent, {(part.district, part.stream): part for part in parts}
+        self.silent_parts = tuple(silence_words(part, timezone) for part in parts)
+        for part, words in zip(self._silent, self.silent_parts, strict=True):
+            if part not in before:
+                log.warning("area %s: %s", self.watched.name, words)
+        for district, stream in sorted(before.keys() - self._silent.keys()):
+            log.info("area %s: no longer silent: %s", self.watched.name, part_words(district, stream))
 
     def tick_committed(self, done: DoneTick, now_s: float, metrics: Metrics) -> None:
         """Note that a closed tick is on record."""

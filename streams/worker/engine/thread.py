@@ -165,6 +165,7 @@ class Engine:
             feed=_feed(area, clocks, worker_s) if each.is_caught_up else "catching_up",
             clock_s=area.monitor.clock_s,
             missing_days=area.missing_days,
+            silent_parts=area.silent_parts,
             promise=area.watched.promise,
             clocks=clocks,
         )
@@ -250,7 +251,7 @@ class Engine:
         self._commit(each)
         if each.is_caught_up:
             for area in partition.areas.values():
-                area.see_usual(clock.monotonic_s())
+                area.look_around(clock.monotonic_s())
         return bool(inbox.waiting)
 
     def _commit(self, each: Running) -> None:

@@ -94,9 +94,15 @@ class Feed:
         self._copy.advance(revision.area, offset, offset + 1, 0, record)
         self._offset[revision.area] = offset + 1
 
-    def beat(self, area: str, written_at: datetime | None = None, feed: FeedState = "healthy") -> None:
+    def beat(
+        self,
+        area: str,
+        written_at: datetime | None = None,
+        feed: FeedState = "healthy",
+        silent_parts: tuple[str, ...] = (),
+    ) -> None:
         """Write a heartbeat."""
-        health = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed=feed)
+        health = AreaHealth(last_record_s=START_S + 0.5, last_scan_s=None, lag=7, feed=feed, silent_parts=silent_parts)
         self._copy.beat(area, health, written_at or datetime.now(UTC))
 
     def close(self) -> None:

@@ -42,6 +42,7 @@ HEALTH = AreaHealth(
     lag=7,
     feed="learning",
     missing_days=4.5,
+    silent_parts=("no drugs since 1 January 00:10: 0 in 12 h, 9.3 usual",),
     promise=PROMISE,
     clocks=CLOCKS,
 )
@@ -261,6 +262,7 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     assert chance == {("leeds", "mean"): 1.9, ("leeds", "low"): 1.7, ("leeds", "high"): 2.1}
     ahead = samples(registry, "hotspots_clock_ahead_seconds")
     assert ahead == {("leeds", "area"): 0.0, ("leeds", "worker"): 7200.0, ("leeds", "broker"): -1.5}
+    assert samples(registry, "hotspots_silent_parts") == {("leeds",): 1, ("york",): 0}
     states = samples(registry, "hotspots_feed_state")
     assert Counter(area for (area, _), value in states.items() if value) == {"leeds": 1, "york": 1}
     assert states["leeds", "learning"] == states["york", "catching_up"] == 1

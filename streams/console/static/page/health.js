@@ -45,7 +45,8 @@ export class Health {
       found.push({ level: "bad", long: "Redis does not respond. This page shows the last data that it received." });
     } else if (this.latest) {
       found.push(...this.latest.areas.map(verdict).filter((each) => each.level !== "good"));
-      for (const { area, unreadable } of this.latest.areas) {
+      for (const { area, unreadable, worker, silent_parts: silent = [] } of this.latest.areas) {
+        if (worker === "alive") found.push(...silent.map((line) => ({ level: "warning", long: `${area}: ${line}.` })));
         if (unreadable) found.push({ level: "warning", long: `${plural(unreadable, "value")} of ${area} in Redis cannot be read: alerts may be missing here.` });
       }
     }
@@ -71,7 +72,7 @@ export class Health {
     setAttribute(this.banner, "class", `banner ${problems[0]?.level ?? ""}`);
     setText(this.banner, text);
     // A screen reader announces this element when its text changes: only new words count, not figures.
-    const gist = text.replaceAll(/\d+(\.\d+)? (s|min|h|days|records?)\b/g, "");
+    const gist = text.replaceAll(/\d+(\.\d+)? (s|min|h|days|records?|usual)\b|\d+ in /g, "");
     if (this.spoken.dataset.gist !== gist) {
       this.spoken.dataset.gist = gist;
       this.spoken.textContent = text;

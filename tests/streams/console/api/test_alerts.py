@@ -235,6 +235,18 @@ def test_every_state_of_a_feed_is_shown(client: Client, feed: Feed, areas: tuple
     assert (found["worker"], found["feed"]) == ("alive", state)
 
 
+def test_each_silent_part_is_a_line_and_none_is_no_field(client: Client, feed: Feed, areas: tuple[str, str]) -> None:
+    lines = (
+        "no drugs since 3 May 14:10: 0 in 12 h, 9.3 usual",
+        "no incidents from the north-west since 3 May 15:00: 0",
+    )
+    feed.beat(areas[0], silent_parts=lines)
+    feed.beat(areas[1])
+    found = client.get("/api/health").json()["areas"]
+    assert found[0]["silent_parts"] == list(lines)
+    assert "silent_parts" not in found[1]
+
+
 def test_an_area_without_a_heartbeat_is_dead(client: Client, areas: tuple[str, str]) -> None:
     found = client.get("/api/health").json()["areas"]
     assert found == [{"area": area, "worker": "dead"} for area in areas]
