@@ -32,6 +32,7 @@ from detectors.scan.rescan import NO_PLACE
 from detectors.window.admission import Entry, Refusal, TickMark
 from detectors.window.completeness import Delays
 from detectors.window.corrections import Correction, Corrections
+from detectors.window.further import FurtherShares, further_shares
 from detectors.window.intake import Accounts, Intake
 from detectors.window.silence import silent_from
 from detectors.window.silent_parts import SilentPart, silent_parts
@@ -123,6 +124,10 @@ class Monitor:
         if self.missing_days:
             return ()
         return silent_parts(self.window, self._districts, self.settings.silent_parts_per_quarter)
+
+    def further_shares(self) -> FurtherShares | None:
+        """Return which share of the records are further records of an event; None if there are too few records."""
+        return further_shares(self.window)
 
     @cached_property
     def _districts(self) -> Districts:

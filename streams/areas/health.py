@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from detectors.window.further import FurtherShares
+
 FeedState = Literal["healthy", "learning", "silent", "catching_up", "kafka_away", "clock"]
 """State of an area's feed. While ``learning``, the window lacks history, so no alert opens. With ``clock``, a clock of
 the area, its worker or its broker is wrong."""
@@ -46,6 +48,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     ``lag``: number of records not yet covered by a scan record.
     ``clock_s``: time on the area's own clock.
     ``missing_days``: days of history that are missing until alerts can open.
+    ``further_shares``: which share of the records are further records of an event.
     ``silent_parts``: a line for each part of the area that has stopped reporting.
     """
 
@@ -56,6 +59,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True):
     clock_s: float | None = None
     missing_days: float = 0.0
     silent_parts: tuple[str, ...] = ()
+    further_shares: FurtherShares | None = None
     promise: Promise | None = None
     clocks: Clocks | None = None
 

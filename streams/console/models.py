@@ -143,6 +143,9 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lag: Annotated[Count | UnsetType, Meta(description="records that are unread or wait for their tick")] = UNSET
     missing_days: Annotated[Days | UnsetType, Meta(description="days of history missing until alerts can open")] = UNSET
     silent_parts: Annotated[list[str], Meta(description="a line for each part that has stopped reporting")] = []
+    further_records: Annotated[
+        str, Meta(description="a line if the share of records of an event already counted has changed; else empty")
+    ] = ""
     written_at: Annotated[Time | UnsetType, Meta(description="by the clock of Redis")] = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET
     unreadable: Annotated[int, Meta(description="values of the area in Redis that cannot be read and are left out")] = 0

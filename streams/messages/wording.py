@@ -16,6 +16,7 @@ from detectors.area.districts import District
 from detectors.area.settings import Stream
 from detectors.clusters.artefacts import ArtefactKind
 from detectors.scan.significance import Tier
+from detectors.window.further import FurtherShares
 from detectors.window.silent_parts import SilentPart
 
 LONG_YEARS = 100
@@ -174,6 +175,16 @@ def silence_words(part: SilentPart, timezone: ZoneInfo) -> str:
     what = f"{'hardly any' if part.observed else 'no'} {part_words(part.district, part.stream)}"
     figures = f"{part.observed} in {part.hours} h, {figure_words(part.usual)} usual"
     return f"{what} since {since.day} {since:%B %H:%M}: {figures}"
+
+
+def further_words(shares: FurtherShares) -> str:
+    """Return which share of the records are further records of an event.
+
+    >>> further_words(FurtherShares(0.12, 0.013, True))
+    '12 % of the last week\'s records are of an event already counted, 1.3 % before'
+    """
+    last_week, before = figure_words(100 * shares.last_week), figure_words(100 * shares.before)
+    return f"{last_week} % of the last week's records are of an event already counted, {before} % before"
 
 
 def figure_words(figure: float) -> str:

@@ -29,6 +29,7 @@ from streams.areas.health import AreaHealth
 from streams.configuration.services import RedisSettings
 from streams.messages.alert import PROVENANCE_HEADER, is_delayed
 from streams.messages.usual import Usual
+from streams.messages.wording import further_words
 from streams.process.clock import MACHINE, Clock
 from streams.redis_copy.keys import SPEAKING_TIERS, area_key, glance, redis_arguments
 
@@ -188,6 +189,7 @@ class RedisCopy:
 
     def beat(self, area: str, health: AreaHealth, now: datetime) -> None:
         """Write the heartbeat of an area at a time by the clock of Redis; unknown times are empty."""
+        shares = health.further_shares
         heartbeat: dict[Any, Any] = {
             "last_record": _rfc3339(health.last_record_s),
             "last_scan": _rfc3339(health.last_scan_s),
@@ -196,6 +198,7 @@ class RedisCopy:
             "feed": health.feed,
             "missing_days": round(health.missing_days, 2),
             "silent_parts": "\n".join(health.silent_parts),
+            "further_records": further_words(shares) if shares is not None and shares.is_changed else "",
             "written_at": now.isoformat(timespec="milliseconds"),
         }
         with self._redis.pipeline() as pipeline:

@@ -175,6 +175,17 @@ SILENT_PARTS = Gauge(
     "hotspots_silent_parts",
     "Parts of the area (a district, a category, or a category in a district) that have stopped reporting.",
 )
+FURTHER_SHARE = Gauge(
+    "hotspots_further_records_share",
+    "Share of the records that are of an event already counted, in the last week and before, within the window; absent "
+    "with too few records.",
+    ("area", "period"),
+)
+FURTHER_CHANGED = Gauge(
+    "hotspots_further_records_changed",
+    "1 if the share of further records of the last week differs from that before by more than chance; absent with too "
+    "few records.",
+)
 CALIBRATION_MADE = Gauge(
     "hotspots_calibration_timestamp_seconds", "Time at which the area's calibration was made; absent without one."
 )
@@ -197,6 +208,8 @@ AT_SCRAPE = (
     CLOCK_AHEAD,
     MISSING_BASELINE,
     SILENT_PARTS,
+    FURTHER_SHARE,
+    FURTHER_CHANGED,
     CALIBRATION_MADE,
     PROMISED_ALERTS,
     CHANCE_ALERTS,

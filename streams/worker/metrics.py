@@ -201,6 +201,11 @@ class _StateCollector(Collector):
                 families[declared.CLOCK_AHEAD].add_metric([area, clock], ahead_s)
             families[declared.MISSING_BASELINE].add_metric([area], health.missing_days * 86_400)
             families[declared.SILENT_PARTS].add_metric([area], len(health.silent_parts))
+            if health.further_shares is not None:
+                shares = health.further_shares
+                for period, share in (("last_week", shares.last_week), ("before", shares.before)):
+                    families[declared.FURTHER_SHARE].add_metric([area, period], share)
+                families[declared.FURTHER_CHANGED].add_metric([area], shares.is_changed)
             if health.last_record_s is not None:
                 families[declared.LAST_RECORD].add_metric([area], health.last_record_s)
             if health.last_scan_s is not None:

@@ -16,13 +16,14 @@ from detectors.area.districts import District
 from detectors.area.settings import Stream
 from detectors.monitor import Monitor
 from detectors.results import ClosedTick, ResponseResult
+from detectors.window.further import FurtherShares
 from detectors.window.silent_parts import SilentPart
 from streams.areas.area import Area
 from streams.calibration.calibration_file import CalibrationFile
 from streams.messages.response import ResponseRecord
 from streams.messages.scan import ScanRecord, raw, scan_record
 from streams.messages.usual import Usual
-from streams.messages.wording import figure_words, part_words, silence_words
+from streams.messages.wording import figure_words, further_words, part_words, silence_words
 from streams.worker.inbox import Record
 from streams.worker.metrics import Metrics
 
@@ -76,6 +77,7 @@ class OwnedArea:
         self.missing_days = monitor.missing_days
         self.usual: Usual | None = None
         self.silent_parts: tuple[str, ...] = ()
+        self.further_shares: FurtherShares | None = None
         self._silent: dict[tuple[District, Stream], SilentPart] = {}
         self._usual_bucket: int | None = None
         self._usual_s = float("-inf")
@@ -187,14 +189,24 @@ class OwnedArea:
         return self._last
 
     def look_around(self, monotonic_s: float) -> None:
-        """Count the usual figures and look for silent parts: once in each hour of the area's clock, at most every
-        ``USUAL_S`` seconds.
+        """Count the usual figures and further records, and look for silent parts.
+
+        This is done once in each hour of the area's clock, at most every ``USUAL_S`` seconds.
         """
         window = self.monitor.window
         if not window.has_time or window.now == self._usual_bucket or monotonic_s - self._usual_s < USUAL_S:
             return
         self.usual, self._usual_bucket, self._usual_s = Usual.of(self.monitor), window.now, monotonic_s
         self._show_silent_parts(self.monitor.silent_parts())
+        self._show_further_records(self.monitor.further_shares())
+
+    def _show_further_records(self, shares: FurtherShares | None) -> None:
+        before, self.further_shares = self.further_shares, shares
+        is_changed = shares is not None and shares.is_changed
+        if shares is not None and is_changed != (before is not None and before.is_changed):
+            log.log(
+                logging.WARNING if is_changed else logging.INFO, "area %s: %s", self.watched.name, further_words(shares)
+            )
 
     def _show_silent_parts(self, parts: Sequence[SilentPart]) -> None:
         timezone = ZoneInfo(self.watched.settings.timezone)

@@ -166,6 +166,7 @@ class Engine:
             clock_s=area.monitor.clock_s,
             missing_days=area.missing_days,
             silent_parts=area.silent_parts,
+            further_shares=area.further_shares,
             promise=area.watched.promise,
             clocks=clocks,
         )

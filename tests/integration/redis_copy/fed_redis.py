@@ -15,6 +15,7 @@ from redis import ResponseError
 from detectors.alerts.alert import Alert
 from detectors.area.settings import AreaSettings
 from detectors.scan.significance import TIERS
+from detectors.window.further import FurtherShares
 from streams.areas.health import AreaHealth
 from streams.brokers.connection import producer_arguments
 from streams.configuration.load import Configuration
@@ -38,6 +39,7 @@ HEALTH = AreaHealth(
     clock_s=1_700_000_001.0,
     missing_days=12.349,
     silent_parts=("no drugs since 3 May 14:10: 0 in 12 h, 9.3 usual", "no incidents from the north-west"),
+    further_shares=FurtherShares(0.12, 0.015, is_changed=True),
 )
 
 Revision = tuple[str, bytes]

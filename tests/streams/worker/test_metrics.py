@@ -23,6 +23,7 @@ from detectors.monitor import Monitor
 from detectors.results import ClosedTick, ResponseResult
 from detectors.scan.significance import Tier
 from detectors.window.admission import Refusal, TickMark
+from detectors.window.further import FurtherShares
 from detectors.window.intake import OUTCOMES, Accounts
 from streams.areas.health import AreaHealth, Clocks, Promise
 from streams.console.metrics import CONSOLE_METRICS, ConsoleMetrics
@@ -43,6 +44,7 @@ HEALTH = AreaHealth(
     feed="learning",
     missing_days=4.5,
     silent_parts=("no drugs since 1 January 00:10: 0 in 12 h, 9.3 usual",),
+    further_shares=FurtherShares(0.12, 0.01, is_changed=True),
     promise=PROMISE,
     clocks=CLOCKS,
 )
@@ -263,6 +265,9 @@ def test_an_area_is_shown_while_this_worker_owns_it() -> None:
     ahead = samples(registry, "hotspots_clock_ahead_seconds")
     assert ahead == {("leeds", "area"): 0.0, ("leeds", "worker"): 7200.0, ("leeds", "broker"): -1.5}
     assert samples(registry, "hotspots_silent_parts") == {("leeds",): 1, ("york",): 0}
+    shares = samples(registry, "hotspots_further_records_share")
+    assert shares == {("leeds", "last_week"): 0.12, ("leeds", "before"): 0.01}
+    assert samples(registry, "hotspots_further_records_changed") == {("leeds",): 1}
     states = samples(registry, "hotspots_feed_state")
     assert Counter(area for (area, _), value in states.items() if value) == {"leeds": 1, "york": 1}
     assert states["leeds", "learning"] == states["york", "catching_up"] == 1

@@ -45,8 +45,9 @@ export class Health {
       found.push({ level: "bad", long: "Redis does not respond. This page shows the last data that it received." });
     } else if (this.latest) {
       found.push(...this.latest.areas.map(verdict).filter((each) => each.level !== "good"));
-      for (const { area, unreadable, worker, silent_parts: silent = [] } of this.latest.areas) {
-        if (worker === "alive") found.push(...silent.map((line) => ({ level: "warning", long: `${area}: ${line}.` })));
+      for (const { area, unreadable, worker, silent_parts: silent = [], further_records: further } of this.latest.areas) {
+        const lines = further ? [...silent, further] : silent;
+        if (worker === "alive") found.push(...lines.map((line) => ({ level: "warning", long: `${area}: ${line}.` })));
         if (unreadable) found.push({ level: "warning", long: `${plural(unreadable, "value")} of ${area} in Redis cannot be read: alerts may be missing here.` });
       }
     }
