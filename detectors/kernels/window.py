@@ -1,10 +1,20 @@
-"""Counts of the cases of a window, and expected cases by location."""
+"""Counts of the cases of a window, expected cases by location, and the comparison of parts of an area with past days.
+
+For that comparison, ``G`` small districts and 4 categories are counted, and ``P`` parts are compared over ``K``
+durations. Day ``i`` of ``N`` ends ``24 i`` hours before the current bucket begins; what was reported by then is known
+on that day.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from detectors.kernels.ratio import Categories, Counts, Flags, Floats, compiled
+from detectors.kernels.ratio import Categories, Counts, Flags, Floats, Offsets, compiled
+
+CATEGORIES = 4
+HOUR_S, DAY_H = 3600, 24
 
 
 @compiled
@@ -123,3 +133,123 @@ def stratified_expected(by_stratum: Counts, weight: Floats) -> Floats:
                 for column in range(weight.shape[1]):
                     expected[location, column] += cases * weight[stratum, column]
     return expected
+
+
+class Reported(NamedTuple):
+    """Incidents in columns, (rows,). ``location`` is negative for one that does not count, ``delay_s`` if unknown."""
+
+    occurred_s: Offsets
+    delay_s: Counts
+    bucket: Counts
+    location: Counts
+    category: Categories
+
+
+@compiled
+def count_reports(
+    cases: Reported,
+    district: Counts,
+    districts: int,
+    stratum: Counts,
+    strata: int,
+    step_of: Counts,
+    days: int,
+    now: int,
+) -> tuple[Offsets, Counts, Counts]:
+    """Return (last, by stratum, known) of the incidents in the buckets before ``now``: (G, 4), (G, 4, S), (G, 4, K, N).
+
+    ``district``: the small district of each location, (L,).
+    ``stratum``: strata of the buckets before ``now``, (buckets,). Earlier buckets do not count.
+    ``step_of``: the shortest duration, 0 to K - 1, that includes each age in buckets, (longest age + 1,).
+
+    ``last`` is the second of the last incident known now, -1 for none. ``by stratum`` are incidents older than the
+    longest age. ``known`` are those of each step that were known on each day.
+    """
+    longest, first = len(step_of) - 1, now - len(stratum)
+    last = np.full((districts, CATEGORIES), -1, np.int64)
+    by_stratum = np.zeros((districts, CATEGORIES, strata), np.int32)
+    known = np.zeros((districts, CATEGORIES, step_of[longest] + 1, days), np.int32)
+    for case in range(len(cases.bucket)):
+        bucket, category = cases.bucket[case], cases.category[case]
+        if bucket < first or bucket >= now or cases.location[case] < 0 or category >= CATEGORIES:
+            continue
+        here = district[cases.location[case]]
+        if bucket < now - longest:
+            by_stratum[here, category, stratum[bucket - first]] += 1
+        reported_s = cases.occurred_s[case] + max(0, cases.delay_s[case])
+        if reported_s < now * HOUR_S:
+            last[here, category] = max(last[here, category], cases.occurred_s[case])
+        for day in range(min((now - bucket - 1) // DAY_H, days - 1), -1, -1):
+            end = now - DAY_H * day
+            if end - bucket > longest:
+                break
+            if reported_s < end * HOUR_S:
+                known[here, category, step_of[end - bucket], day] += 1
+    return last, by_stratum, known
+
+
+@compiled
+def compare_days(
+    rate: Floats,
+    known: Counts,
+    total: int,
+    stratum: Counts,
+    durations: Counts,
+    past: Counts,
+    number: Counts,
+    least: float,
+) -> tuple[Floats, Floats]:
+    """Return (mean, shape) of the number of incidents that each part usually has now, each (P, K).
+
+    ``rate``: usual incidents of each part in an hour of each stratum, (P, S).
+    ``known``: incidents of each part in each duration, known on each day, (P, K, N).
+    ``total``: the part of which all others are parts.
+    ``stratum``: strata of the buckets before now, (buckets,).
+    ``past``: the first day that is before each part's silence, (P,); N if too few are.
+    ``number``: incidents on which each part's rates rest, (P,).
+    ``least``: the mean is 0 if less than this is usual in the hours of the duration.
+
+    On a day the likely number is what is usual, or less if the rest of the total had less than usual. The mean is
+    today's likely number times the share of the likely numbers that was known on past days. The shape is that of a
+    negative binomial distribution: its variance adds how much numbers varied on past days beyond chance, and the chance
+    in the numbers of the rest and of the past.
+    """
+    parts, steps, days = known.shape
+    buckets = len(stratum)
+    mean, shape = np.zeros((parts, steps)), np.ones((parts, steps))
+    until = np.zeros((2, buckets + 1))
+    for bucket in range(buckets):
+        until[0, bucket + 1] = until[0, bucket] + rate[total, stratum[bucket]]
+    likely = np.zeros(days)
+    for part in range(parts):
+        if part == total or past[part] >= days:
+            continue
+        for bucket in range(buckets):
+            until[1, bucket + 1] = until[1, bucket] + rate[part, stratum[bucket]]
+        for step in range(steps):
+            if until[1, buckets] - until[1, buckets - durations[step]] < least:
+                continue
+            seen, usual = 0, 0.0
+            for day in range(days):
+                end = buckets - DAY_H * day
+                here = until[1, end] - until[1, end - durations[step]]
+                rest = max(0.0, until[0, end] - until[0, end - durations[step]] - here)
+                rest_known = known[total, step, day] - known[part, step, day]
+                likely[day] = min(here, here / rest * rest_known) if rest > 0 else 0.0
+                if day >= past[part]:
+                    seen += known[part, step, day]
+                    usual += likely[day]
+            if usual == 0.0:
+                continue
+            share, excess, squares = seen / usual, 0.0, 0.0
+            for day in range(past[part], days):
+                square = (share * likely[day]) ** 2
+                rest_known = known[total, step, day] - known[part, step, day]
+                excess += (known[part, step, day] - share * likely[day]) ** 2 - share * likely[day]
+                excess -= square / max(rest_known, 1)
+                squares += square
+            spread = max(0.0, excess / squares) if squares > 0 else 0.0
+            rest_known = known[total, step, 0] - known[part, step, 0]
+            mean[part, step] = share * likely[0]
+            shape[part, step] = 1 / (spread + 1 / max(rest_known, 1) + 1 / max(number[part], 1))
+    return mean, shape

@@ -19,7 +19,7 @@ from scipy.special import betainc
 from detectors.area.districts import DISTRICTS, SMALLEST, District, Districts
 from detectors.area.settings import STREAMS, Stream
 from detectors.area.strata import BUCKET_S
-from detectors.kernels.parts import Reported, compare_days, count_reports
+from detectors.kernels.window import Reported, compare_days, count_reports
 from detectors.window.sliding import ALL, SlidingWindow
 
 DURATIONS = np.array([3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96], np.int32)

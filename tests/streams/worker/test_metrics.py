@@ -34,6 +34,7 @@ from streams.worker.metrics import Metrics
 from tests.streams.messages.alert_events import ALERT
 
 BOUNDED = {"area", "category", "tier", "state", "reason", "outcome", "estimate", "action", "kind", "topic", "clock"}
+BOUNDED |= {"period"}
 
 PROMISE = Promise(made_s=900.0, budget=2.0, mean=1.9, low=1.7, high=2.1)
 CLOCKS = Clocks(area_ahead_s=0.0, worker_ahead_s=7200.0, broker_ahead_s=-1.5, is_wrong=True)
