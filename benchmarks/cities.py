@@ -12,6 +12,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -72,7 +73,8 @@ def measure(city: City, seed: int) -> tuple[list[str], Injected]:
     end = city.begin + timedelta(weeks=WINDOW_WEEKS + city.weeks)
     points = chosen.locations.points
     real = past_of(table.incidents(), chosen, city.begin, end)
-    site = Site(chosen.locations, Scanning(chosen.settings, points, chosen.neighbours))
+    plain = msgspec.structs.replace(chosen.settings, statistic="permutation")
+    site = Site(chosen.locations, Scanning(plain, points, chosen.neighbours))
     first_s = WINDOW_WEEKS * WEEK_H * BUCKET_S
     history = Past.of(real.first_bucket, WINDOW_WEEKS * WEEK_H, real.second, real.location, real.category)
     nulls = Nulls(history, points, SCHEMES[SETTINGS.strata], ZoneInfo(city.zone), seed, True)

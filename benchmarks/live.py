@@ -1,7 +1,7 @@
 """The live scan: from one incident to new clusters, and how its time grows; a table and a plot.
 
-A Monitor with a full window gets one incident after another, each in a separate tick, which scans the two streams that
-the incident touches. Then an hour passes, which scans all five.
+A Monitor with a full window gets one incident after another, each in a separate tick, which scans the streams that the
+incident touches. Then an hour passes, which scans all streams.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from detectors.area.locations import Locations
 from detectors.area.settings import AreaSettings
 from detectors.restoring import Restoring
 
-LABELS = ("one incident, median", "one incident, 99th percentile", "an hour passes, all five streams")
+LABELS = ("one incident, median", "one incident, 99th percentile", "an hour passes, all streams")
 WINDOW, LOCATIONS, RADIUS_M = 50_000, 15_000, 500.0
 DURATIONS = AreaSettings().durations_h
 SINGLE = 400
@@ -71,7 +71,7 @@ def measure(case: Case) -> Times:
         started = time.perf_counter()
         closed = monitor.advance(now_s // 3600 * 3600 + 3600 * hour + 1)
         boundaries.append(1000 * (time.perf_counter() - started) / len(closed))
-    single = np.array(times[2:])  # the first scan replicates every stream, the second may be the first of a stream
+    single = np.array(times[2:])  # the first scan makes the usual rates, the second may be the first of a stream
     return Times(
         float(np.median(single)), float(np.quantile(single, 0.99)), float(np.median(boundaries)), max(boundaries)
     )

@@ -25,6 +25,7 @@ from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.notices import Notice
 from detectors.area.settings import RepeatSettings
 from detectors.area.strata import BUCKET_S
+from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import blocks_of, opened_by_week
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
@@ -126,7 +127,7 @@ def main(threads: int) -> None:
     """Measure and print two tables in Markdown; fails if the promise is not kept over the rest of the file."""
     table = IncidentFile.read(FILE)
     chosen = chosen_area(*chosen_table(Configuration().areas, None, timezone=ZONE.key), table)
-    scanning = Scanning(chosen.settings, chosen.locations.points, chosen.neighbours)
+    scanning = BayesScanning(chosen.settings, chosen.locations.points, chosen.neighbours)
     history = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY)
     whole = past_of(table.incidents(), chosen, BEGIN, BEGIN + HISTORY + REST)
     rows, years, missed = [], [], []
