@@ -10,8 +10,8 @@ from detectors.clusters.artefacts import Artefacts
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a cylinder: where it lies, what the scan found in it, and how rare that is.
 
-    ``observed``, ``records``: number of events, and of their records in the cylinder, which are the members. Earlier
-        versions did not count records; then it is 0.
+    ``observed``, ``records``: number of events, and of their records in the cylinder, which are the members; 0 if there
+        are as many.
     ``centre``, ``locations``: location ids; ``locations`` is the zone, nearest first.
     ``start_s``: seconds since 1970.
     ``breakdown``: number of events by category.

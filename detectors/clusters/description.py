@@ -58,7 +58,7 @@ class Description:
             duration_h=cylinder.duration,
             start_s=start_s,
             observed=cylinder.observed,
-            records=len(rows),
+            records=len(rows) if len(rows) > cylinder.observed else 0,
             expected=cylinder.expected,
             llr=cylinder.llr,
             score=score,

@@ -16,6 +16,9 @@ BACKGROUND_H = 72
 BACKGROUND = 90
 """Number of incidents in the ``BACKGROUND_H`` hours before the cluster."""
 CLUSTER = 14
+CLUSTER_H = 3
+"""Hours of the cluster: its incidents are too far apart to be records of one event."""
+JITTER_S = 60.0
 QUIET_H = 12
 """Hours after the cluster without an incident, so that its alert ends."""
 
@@ -36,8 +39,8 @@ def invented(area: str, locations: Locations, now_s: float, clock_s: int | None)
     """
     drill, key = uuid.uuid4().hex[:12], area.encode()
     chance = random.Random(drill)  # noqa: S311 (places and times, no secrets)
-    hour = max(int(now_s) // HOUR_S - QUIET_H, (clock_s or 0) // HOUR_S + 1)
-    begins_s, ends_s = hour * HOUR_S, (hour + 1) * HOUR_S
+    hour = max(int(now_s) // HOUR_S - QUIET_H - CLUSTER_H + 1, (clock_s or 0) // HOUR_S + 1)
+    begins_s, ends_s = hour * HOUR_S, (hour + CLUSTER_H) * HOUR_S
 
     def row(number: int, location: int, time_s: float) -> Row:
         incident = {
@@ -54,7 +57,8 @@ def invented(area: str, locations: Locations, now_s: float, clock_s: int | None)
     times = sorted(chance.uniform(since_s, begins_s) for _ in range(BACKGROUND))
     background = [row(number, chance.choice(places), time_s) for number, time_s in enumerate(times)]
     place = chance.choice(places)
-    times = sorted(chance.uniform(begins_s, ends_s) for _ in range(CLUSTER))
+    apart_s = (ends_s - begins_s) / CLUSTER
+    times = [begins_s + (each + 0.5) * apart_s + chance.uniform(-JITTER_S, JITTER_S) for each in range(CLUSTER)]
     cluster = [row(BACKGROUND + number, place, time_s) for number, time_s in enumerate(times)]
     return Invented(
         [tick_row(key, since_s), *background, tick_row(key, begins_s)],

@@ -303,7 +303,7 @@ def alert_event(
         radius_m=round(figures.radius_m, 1),
         cells=figures.locations,
         observed=figures.observed,
-        records=figures.records if figures.records > figures.observed else UNSET,
+        records=figures.records or UNSET,
         expected=_six_digits(figures.expected),
         relative_risk=UNSET if math.isinf(risk) else _six_digits(risk),
         llr=_six_digits(figures.llr),

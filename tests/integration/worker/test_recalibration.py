@@ -79,7 +79,7 @@ def test_another_process_makes_a_calibration_from_the_log(new_site: NewSite, mon
     assert calibration.calibration.budget == 3.0
     assert calibration.seed == now.toordinal()
     assert calibration.history.begins_at >= now - timedelta(days=61)
-    assert calibration.history.incidents > 550
+    assert calibration.history.incidents > 500  # of 600 records, some of the same event
 
 
 def test_without_history_no_calibration_is_made(

@@ -159,7 +159,11 @@ def town(folder: Path, bootstrap: str, prefix: str, calibration: bytes) -> Deplo
             "min_baseline_days": 3,
             "durations_h": [2, 4, 8, 24],
             "replications": 99,
+            # What the former version did.
+            "statistic": "permutation",
+            "interval_times": "end",
         }
+        tables[f"areas.{area}.same_event"] = {"within_m": 0.0, "within_s": 0}
         tables[f"areas.{area}.tiers"] = {"watch": 1.0, "advisory": 5.0, "alert": 30.0, "urgent": 365.0}
     return Deployment(folder, toml(tables))
 
