@@ -46,8 +46,6 @@ class Scorer:
     scored by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
 
-    streams = tuple(range(ALL + 1))
-
     def __init__(
         self,
         locations: Locations,

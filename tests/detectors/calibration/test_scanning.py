@@ -118,10 +118,11 @@ def check(scanning: Scanning, town: Past, locations: Locations, chance: Calibrat
     """Check that both make the same alerts."""
     stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores[Tier.WATCH] - SETTINGS.ease_below
     alerts = set()
-    for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=False):
+    for clusters in scanning.clusters(town, stratum, chance.margins, lowest):
         lives = scanning.lives(clusters, chance.scores[Tier.WATCH], chance.scores[Tier.ALERT])
         reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
-        alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
+        streams = [STREAMS[each] for each in lives.stream.tolist()]
+        alerts |= set(zip(streams, lives.opened_s.tolist(), reached, strict=True))
     assert alerts == alerts_of_monitor(scanning.settings, town, locations, chance)
     assert len(alerts) > 10
     assert any(at is not None for _, _, at in alerts)
