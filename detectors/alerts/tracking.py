@@ -44,8 +44,9 @@ class Followed(msgspec.Struct, frozen=True):
 class CoolDown(msgspec.Struct, frozen=True):
     """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point.
 
-    Under the Bayesian scan neither does one of *all*, and after one of *all* none of any stream. There a cluster opens all the same if its score is above ``strongest``, the highest score of the
-    alert that ended. Otherwise a weak alert would hide a real hot spot.
+    Under the Bayesian scan neither does one of *all*, and after an alert of *all* none of any stream. But a cluster
+    opens all the same if its score is above ``strongest``, the highest score of the alert that ended. Otherwise a weak
+    alert would hide a real hot spot.
     """
 
     stream: Stream
@@ -331,8 +332,9 @@ class Tracker:
 
 def _known(followed: Followed, stream: Stream) -> Known:
     """Return an open alert as a scan of a stream meets it."""
-    is_same = followed.alert.stream == stream or followed.strongest is None
-    return Known(followed.alert.id, followed.shown, -math.inf if is_same else followed.strongest)
+    alert, strongest = followed.alert, followed.strongest
+    above = -math.inf if alert.stream == stream or strongest is None else strongest
+    return Known(alert.id, followed.shown, above)
 
 
 def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:

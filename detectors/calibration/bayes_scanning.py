@@ -57,9 +57,7 @@ class BayesScanning(Scanning):
         # The first scan looks everywhere, as a Monitor's first one does.
         begin_s = (self.window - 1) * BUCKET_S
         first, last = np.searchsorted(past.second, (begin_s - longest_s, begin_s))
-        strong = [
-            np.unique(past.location[numbers[(numbers >= first) & (numbers < last)]]) for numbers in streams
-        ]
+        strong = [np.unique(past.location[numbers[(numbers >= first) & (numbers < last)]]) for numbers in streams]
         for begin in range(self.window - 1, past.buckets, RENEWAL_H):
             rates = self.rates(past, stratum, begin)
             begin_s, end_s = begin * BUCKET_S, min(begin + RENEWAL_H, past.buckets) * BUCKET_S

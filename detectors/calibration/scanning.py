@@ -64,8 +64,8 @@ class Scanning:
     ) -> list[Clusters]:
         """Return the clusters that reach a score, in every scan from the first full window on.
 
-        Streams whose alerts do not depend on each other are apart. ``step``: if given, only the beginning of every ``step``-th bucket is scanned. Otherwise all scans of the
-        Monitor are made.
+        Streams whose alerts depend on each other are together. ``step``: if given, only the beginning of every
+        ``step``-th bucket is scanned. Otherwise all scans of the Monitor are made.
         """
         result = []
         for stream, (numbers, each) in enumerate(zip(past.streams(), margins, strict=True)):
@@ -74,7 +74,7 @@ class Scanning:
         return result
 
     def lives(self, clusters: Clusters, open_at: float, tier_at: float) -> Lives:
-        """Return the alerts of clusters that open at ``open_at`` or more, and when each reached the score ``tier_at``."""
+        """Return the alerts that open at ``open_at`` or more, and when each reached the score ``tier_at``."""
         settings = self.settings
         rules = Lifecycle(
             open_at=open_at,

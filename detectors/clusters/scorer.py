@@ -25,7 +25,7 @@ from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells
 from detectors.scan.significance import Chance, Gumbel, Nominal, Tier
 from detectors.window.completeness import Delays
-from detectors.window.sliding import ALL, SlidingWindow
+from detectors.window.sliding import SlidingWindow
 
 MARGIN = 2.0
 """Difference in score below the tier ``watch`` within which new replications are made, since the last can be old."""

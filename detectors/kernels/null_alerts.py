@@ -84,7 +84,18 @@ class Lives(NamedTuple):
 ALL = 4
 """Number of the stream that unites the categories, the last one."""
 
-_WHOLE = ("stream", "opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "centre", "members", "age", "is_over")
+_WHOLE = (
+    "stream",
+    "opened_s",
+    "reached_s",
+    "reached_as",
+    "quiet_s",
+    "cool_until_s",
+    "centre",
+    "members",
+    "age",
+    "is_over",
+)
 _ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 

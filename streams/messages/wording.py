@@ -46,7 +46,7 @@ REASONS = {
     Reason.OPENED: "Opened",
     Reason.TIER_ROSE: "More urgent than before",
     Reason.NEW_MEMBERS: "New incidents",
-    Reason.CATEGORY_CHANGED: "Its incidents stand out more in another category",
+    Reason.CATEGORY_CHANGED: "Another category, or all together, show it better",
     Reason.RELOCATED: "Its incidents were relocated",
     Reason.REMINDER: "Nothing new, but still there",
     Reason.SCORE_FELL: "No longer strong enough, easing",

@@ -42,7 +42,7 @@ def test_every_pair(state: AlertState, event: Event):
     else:
         after, reason = step(state, event)
         assert after is expected
-        # Silence where nothing is new: the same state, members, stream and places, no higher tier, no reminder, no response.
+        # Silence where nothing is new: no other state, stream or place, no new member or reminder.
         assert (reason is None) == (after is state and event in (Event.HELD, Event.FELL))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from detectors.alerts.alert import Alert, alert_id
@@ -25,8 +24,6 @@ from tests.detectors.alerts.scans_by_hand import (
     cluster,
     with_figures,
 )
-
-
 
 
 def follow(*scans: tuple[float, list[Cluster]], standing: set[str] = EVERYONE) -> list[list[Alert]]:
@@ -153,7 +150,7 @@ def led(*scans: tuple[float, Stream, list[Cluster]]) -> list[list[tuple[str, str
     tracker, letters = Tracker("leeds", BAYESIAN), dict[str, str]()
     return [
         [
-            (letters.setdefault(one.id, "ABCDEF"[len(letters)]), one.stream.value, one.reason.value)
+            (letters.setdefault(one.id, "ABCDEF"[len(letters)]), one.stream.value, str(one.reason))
             for one in tracker.update(stream, round(hours * HOUR), clusters, EVERYONE)
         ]
         for hours, stream, clusters in scans
