@@ -130,19 +130,18 @@ def delays(
     """
     found = np.full((2, len(hidden_.clusters)), np.nan)
     begin_s = hidden_.past.first_bucket * BUCKET_S
-    for stream, (each, numbers) in enumerate(zip(clusters, hidden_.past.streams(), strict=True)):
+    for each in clusters:
         lives = site.scanning.lives(each, watch, alert)
         for reached_s, cluster in zip(lives.reached_s.tolist(), lives.reached_as.tolist(), strict=True):
             if reached_s < 0:
                 continue
-            members = numbers[each.member[each.begins[cluster] : each.begins[cluster + 1]]]
+            members = each.member[each.begins[cluster] : each.begins[cluster + 1]]
             number, times = np.unique(hidden_.cluster_of[members], return_counts=True)
             for injected in number[(number >= 0) & (times >= SHARED)].tolist():
                 truth = hidden_.clusters[injected]
                 tick_s = begin_s + reached_s
-                is_its = STREAMS[stream] in (truth.category.value, STREAMS[-1])
                 hours = (tick_s - truth.third_s) / 3600
-                if is_its and truth.start_s <= tick_s <= truth.end_s:
+                if truth.start_s <= tick_s <= truth.end_s:
                     found[1, injected] = np.fmin(found[1, injected], max(0.0, hours))
                     if hours >= 0:
                         found[0, injected] = np.fmin(found[0, injected], hours)

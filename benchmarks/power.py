@@ -122,26 +122,27 @@ class Rule:
                 ticks.append(now_s)
                 scores.append(score if is_in else -1.0)
                 members.append(inside if is_in else inside[:0])
-            result.append(self._as_clusters(past, numbers, ticks, scores, members))
+            result.append(self._as_clusters(past, category, ticks, scores, [numbers[each] for each in members]))
         return result
 
     @staticmethod
     def _as_clusters(
         past: Past,
-        numbers: NDArray[np.int64],
+        category: int,
         ticks: Sequence[int],
         scores: Sequence[float],
         members: Sequence[NDArray[np.int64]],
     ) -> Clusters:
         kept = np.flatnonzero(np.array(scores) >= 0.0)
-        centre = np.array([past.location[numbers[members[each][-1]]] for each in kept], np.int32)
+        centre = np.array([past.location[members[each][-1]] for each in kept], np.int32)
         return Clusters(
             np.array(ticks, np.int64),
+            np.full(len(ticks), category, np.int32),
             np.searchsorted(kept, np.arange(len(ticks) + 1)).astype(np.int64),
             np.array(scores)[kept],
             centre,
             np.concatenate(([0], np.cumsum([len(members[each]) for each in kept]))).astype(np.int64),
-            np.concatenate([numbers[:0], *(members[each] for each in kept)]).astype(np.int32),
+            np.concatenate([np.array([], np.int32), *(members[each] for each in kept)]).astype(np.int32),
         )
 
 
@@ -175,16 +176,16 @@ def found(way: Way, injected: Injected, watch: float, alert: float) -> Found:
     """Return when each cluster was found."""
     hours = np.full(len(injected.clusters), np.nan)
     clusters = way.clusters(injected.past, watch - SETTINGS.ease_below)
-    for stream, (each, numbers) in enumerate(zip(clusters, injected.past.streams(), strict=False)):
+    for each in clusters:
         lives = way.scanning.lives(each, watch, alert)
         for reached_s, which in zip(lives.reached_s.tolist(), lives.reached_as.tolist(), strict=True):
             if reached_s < 0:
                 continue
-            members = numbers[each.member[each.begins[which] : each.begins[which + 1]]]
+            members = each.member[each.begins[which] : each.begins[which + 1]]
             number, times = np.unique(injected.cluster_of[members], return_counts=True)
             for one in number[(number >= 0) & (times >= SHARED)].tolist():
                 truth = injected.clusters[one]
-                if stream in (truth.category, CATEGORIES) and truth.start_s <= reached_s <= truth.end_s:
+                if truth.start_s <= reached_s <= truth.end_s:
                     hours[one] = np.fmin(hours[one], max(0.0, (reached_s - truth.third_s) / 3600))
     return Found(hours, watch, alert)
 
@@ -201,14 +202,16 @@ def row(city: str, name: str, budget: float, hours: NDArray[np.float64], injecte
     """Return a line of the table."""
     clusters = [each for one in injected for each in one.clusters]
     is_found, cases = ~np.isnan(hours), np.array([each.cases for each in clusters])
-    at_addresses = np.array([each.is_at_addresses for each in clusters])
-    error = np.sqrt(is_found.mean() * (1 - is_found.mean()) / len(hours))
+    at_addresses, is_mixed = np.array([(each.is_at_addresses, each.is_mixed) for each in clusters]).T
+    whole, mixed = (_share(is_found[which]) for which in (~is_mixed, is_mixed))
+    hours, is_found, cases, at_addresses = (each[~is_mixed] for each in (hours, is_found, cases, at_addresses))
     sizes = cases <= 5, (cases > 5) & (cases <= 10), cases > 10
     cells = (
         city,
         name,
         f"{budget:g}",
-        f"**{is_found.mean():.3f}** ± {error:.3f}",
+        f"**{whole}**",
+        f"**{mixed}**",
         f"{is_found[at_addresses].mean():.2f} / {is_found[~at_addresses].mean():.2f}",
         " ".join(f"{is_found[size].mean():.2f}" for size in sizes),
         " ".join(f"{(hours <= within).mean():.2f}" for within in (1, 3, 6, 12)),
@@ -216,11 +219,18 @@ def row(city: str, name: str, budget: float, hours: NDArray[np.float64], injecte
     return f"| {' | '.join(cells)} |"
 
 
+def _share(is_found: NDArray[np.bool_]) -> str:
+    """Return the share of clusters found, and its standard error."""
+    share = is_found.mean()
+    return f"{share:.3f} ± {np.sqrt(share * (1 - share) / len(is_found)):.3f}"
+
+
 HEAD = (
     "city",
     "statistic",
     "false alerts a week",
-    "found",
+    "found, of one category",
+    "of several",
     "at addresses / on discs",
     "3 to 5, 6 to 10, over 10 incidents",
     "within 1, 3, 6, 12 h of the third",

@@ -303,9 +303,6 @@ class Monitor:
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
-        # An alert of a stream that is no longer scanned ends after its quiet time.
-        followed = {alert.stream for alert in self.alerts}
-        streams = [each for each in streams if each in self._scorer.streams or STREAMS[each] in followed]
         if held:
             if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window):
                 self._scorer.renew(self.window, self._mark(tick_s))
@@ -317,10 +314,10 @@ class Monitor:
             weakest = self._tracker.weakest_score
             clusters = (
                 self._scorer.clusters(self.window, stream, weakest, touched.get(stream, NO_PLACE), delays)
-                if held and stream in self._scorer.streams
+                if held
                 else []
             )
-            members = {member for alert in self.alerts if alert.stream == STREAMS[stream] for member in alert.members}
+            members = {member for alert in self.alerts for member in alert.members}
             standing = {member for member in members if member in self.window}
             look_back = partial(self._look_back, stream)
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)

@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     OPENED = "opened"
     TIER_ROSE = "tier_rose"
     NEW_MEMBERS = "new_members"
+    CATEGORY_CHANGED = "category_changed"
     RELOCATED = "relocated"
     REMINDER = "reminder"
     SCORE_FELL = "score_fell"
@@ -44,6 +45,7 @@ class Event(enum.StrEnum):
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
+    TURNED = "turned"  # a cluster of another stream, with nothing new, is stronger than the alert ever was
     MOVED = "moved"  # members were relocated, and its cluster has none of the locations shown before
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # its cluster is there, with nothing new, and its last notice was long ago
@@ -60,6 +62,7 @@ class Event(enum.StrEnum):
 TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = {
     (AlertState.OPEN, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
     (AlertState.OPEN, Event.GREW): (AlertState.OPEN, Reason.NEW_MEMBERS),
+    (AlertState.OPEN, Event.TURNED): (AlertState.OPEN, Reason.CATEGORY_CHANGED),
     (AlertState.OPEN, Event.MOVED): (AlertState.OPEN, Reason.RELOCATED),
     (AlertState.OPEN, Event.HELD): (AlertState.OPEN, None),
     (AlertState.OPEN, Event.DUE): (AlertState.OPEN, Reason.REMINDER),
@@ -72,6 +75,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = 
     (AlertState.OPEN, Event.NOTED): (AlertState.OPEN, Reason.OUTCOME_NOTED),
     (AlertState.ESCALATED, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
     (AlertState.ESCALATED, Event.GREW): (AlertState.ESCALATED, Reason.NEW_MEMBERS),
+    (AlertState.ESCALATED, Event.TURNED): (AlertState.ESCALATED, Reason.CATEGORY_CHANGED),
     (AlertState.ESCALATED, Event.MOVED): (AlertState.ESCALATED, Reason.RELOCATED),
     (AlertState.ESCALATED, Event.HELD): (AlertState.ESCALATED, None),
     (AlertState.ESCALATED, Event.DUE): (AlertState.ESCALATED, Reason.REMINDER),
@@ -84,6 +88,7 @@ TRANSITIONS: dict[tuple[AlertState, Event], tuple[AlertState, Reason | None]] = 
     (AlertState.ESCALATED, Event.NOTED): (AlertState.ESCALATED, Reason.OUTCOME_NOTED),
     (AlertState.EASING, Event.ROSE): (AlertState.ESCALATED, Reason.TIER_ROSE),
     (AlertState.EASING, Event.GREW): (AlertState.OPEN, Reason.NEW_MEMBERS),
+    (AlertState.EASING, Event.TURNED): (AlertState.OPEN, Reason.SCORE_RECOVERED),
     (AlertState.EASING, Event.MOVED): (AlertState.OPEN, Reason.SCORE_RECOVERED),
     (AlertState.EASING, Event.HELD): (AlertState.OPEN, Reason.SCORE_RECOVERED),
     (AlertState.EASING, Event.DUE): (AlertState.OPEN, Reason.SCORE_RECOVERED),

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from detectors.clusters.cluster import Cluster
 
 
+class Known(NamedTuple):
+    """An open alert before a scan.
+
+    ``members``: all members shown so far.
+    ``above``: the score that a cluster must exceed to have to do with the alert, if the alert is of another stream.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    above: float = -math.inf
+
+
 @dataclasses.dataclass(frozen=True)
 class Kinship:
-    """The clusters of one scan, matched to the open alerts of its stream.
+    """The clusters of one scan, matched to the open alerts.
 
     ``cluster_of``: alert id -> the cluster that continues the alert.
     ``merged_into``: alert id -> the other alert whose cluster has at least half of its members.
@@ -22,36 +36,42 @@ class Kinship:
     new: tuple[tuple[Cluster, str], ...]
 
     @classmethod
-    def between(cls, alerts: Sequence[tuple[str, tuple[str, ...]]], clusters: Sequence[Cluster]) -> Kinship:
-        """Match ``alerts`` (id and all members shown so far, oldest first) and ``clusters``, best first.
+    def between(cls, alerts: Sequence[Known], clusters: Sequence[Cluster]) -> Kinship:
+        """Match ``alerts``, oldest first, and ``clusters``, best first.
 
         A cluster continues the alert with which it shares the most members; in a tie, the older alert. Only one cluster
         continues an alert. Another cluster that shares members with the alert is new if these are fewer than half of
-        its own members: it has split off. Otherwise it counts as part of the alert.
+        its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
+        an alert of another stream, and is no stronger than that, is never new: the alert shows it already.
         """
         shared = [
-            (len({*members}.intersection(cluster.members)), age, position)
-            for age, (_, members) in enumerate(alerts)
+            (len({*alert.members}.intersection(cluster.members)), age, position)
+            for age, alert in enumerate(alerts)
             for position, cluster in enumerate(clusters)
         ]
-        closest = sorted((each for each in shared if each[0]), key=lambda each: (-each[0], each[1], each[2]))
+        weaker = {(age, at) for _, age, at in shared if clusters[at].figures.score <= alerts[age].above}
+        held = {position for number, age, position in shared if number and (age, position) in weaker}
+        closest = sorted(
+            (each for each in shared if each[0] and each[1:] not in weaker),
+            key=lambda each: (-each[0], each[1], each[2]),
+        )
         taken: dict[int, int] = {}  # cluster -> alert
         for _, age, position in closest:
             if age not in taken.values() and position not in taken:
                 taken[position] = age
-        cluster_of = {alerts[age][0]: clusters[position] for position, age in taken.items()}
+        cluster_of = {alerts[age].id: clusters[position] for position, age in taken.items()}
         merged_into: dict[str, str] = {}
         split_from: dict[int, str] = {}
         for number, age, position in closest:
-            alert_id, members = alerts[age]
+            alert_id, members, _ = alerts[age]
             if alert_id not in cluster_of and position in taken and 2 * number >= len(members):
-                merged_into.setdefault(alert_id, alerts[taken[position]][0])
+                merged_into.setdefault(alert_id, alerts[taken[position]].id)
             if position not in taken:
                 split_from.setdefault(position, alert_id)
-        known = {member for _, members in alerts for member in members}
+        known = {member for alert in alerts for member in alert.members}
         new = [
             (cluster, split_from.get(position, ""))
             for position, cluster in enumerate(clusters)
-            if position not in taken and 2 * len(known.intersection(cluster.members)) < len(cluster.members)
+            if position not in {*taken, *held} and 2 * len(known.intersection(cluster.members)) < len(cluster.members)
         ]
         return cls(cluster_of, merged_into, tuple(new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 
 from detectors.alerts.alert import Alert, alert_id
 from detectors.alerts.lifecycle import TERMINAL, AlertState, Event, Reason, step
-from detectors.alerts.matching import Kinship
+from detectors.alerts.matching import Kinship, Known
 from detectors.alerts.notices import Notice, NoticeFigures, is_due, notice
 from detectors.alerts.response import Action, Response
 from detectors.area.locations import to_sphere
@@ -43,8 +44,9 @@ class Followed(msgspec.Struct, frozen=True):
 class CoolDown(msgspec.Struct, frozen=True):
     """The cool-down after an alert's end: until ``until_s``, no alert of its stream opens near this point.
 
-    Under the Bayesian scan a cluster opens all the same if its score is above ``strongest``, the highest score of the
-    alert that ended. Otherwise a weak alert would hide a real hot spot.
+    Under the Bayesian scan neither does one of *all*, and after an alert of *all* none of any stream. But a cluster
+    opens all the same if its score is above ``strongest``, the highest score of the alert that ended. Otherwise a weak
+    alert would hide a real hot spot.
     """
 
     stream: Stream
@@ -71,6 +73,9 @@ class TrackerState(msgspec.Struct, frozen=True):
 
 class Tracker:
     """Matches the clusters of each scan to the open alerts, stream by stream.
+
+    Under the Bayesian scan an alert follows the stream that shows it best: it continues as a cluster of another stream
+    if this is stronger than the alert ever was.
 
     ``is_reconfigured``: whether ``state`` was made under other settings or locations.
     ``chance``: how rare scores are, from the calibration if there is one.
@@ -127,16 +132,19 @@ class Tracker:
         """Return the new revisions after a scan of a stream.
 
         ``clusters``: those with a score of :attr:`weakest_score` or more, best first.
-        ``standing``: the members of the stream's open alerts that are still in the window.
+        ``standing``: the members of open alerts that are still in the window.
         ``is_silent``: whether the feed is silent; while it is, no quiet time passes.
         ``look_back``: returns the profile of a zone. It is called only for new revisions.
         """
         self._cool_downs = [each for each in self._cool_downs if each.until_s > tick_s]
-        mine = [followed for followed in self._followed.values() if followed.alert.stream == stream]
-        kin = Kinship.between([(each.alert.id, each.shown) for each in mine], clusters)
+        is_alone = not self._settings.is_bayesian
+        known = [each for each in self._followed.values() if each.alert.stream == stream or not is_alone]
+        kin = Kinship.between([_known(each, stream) for each in known], clusters)
         changes = []
-        for followed in mine:
-            change = self._follow(followed, kin, tick_s, standing, is_silent, look_back)
+        for followed in known:
+            if followed.alert.stream != stream and followed.alert.id not in kin.cluster_of.keys() | kin.merged_into:
+                continue
+            change = self._follow(followed, stream, kin, tick_s, standing, is_silent, look_back)
             if change is not None:
                 changes.append(change)
         for cluster, split_from in kin.new:
@@ -209,6 +217,7 @@ class Tracker:
     def _follow(
         self,
         followed: Followed,
+        stream: Stream,
         kin: Kinship,
         tick_s: int,
         standing: set[str],
@@ -217,7 +226,7 @@ class Tracker:
     ) -> Alert | None:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
-        event, quiet_since_s = self._event(followed, cluster, tick_s, standing, is_silent)
+        event, quiet_since_s = self._event(followed, stream, cluster, tick_s, standing, is_silent)
         if merged_into and event in (Event.FELL, Event.LAPSED):
             event = Event.MERGED
         state, reason = step(alert.state, event)
@@ -236,6 +245,7 @@ class Tracker:
             alert = msgspec.structs.replace(
                 alert,
                 revision=alert.revision + 1,
+                stream=alert.stream if cluster is None else stream,
                 state=state,
                 tier=tier,
                 reason=reason,
@@ -276,7 +286,13 @@ class Tracker:
         return NoticeFigures(tick_s, self._tier(figures), figures.observed, figures.expected, figures.locations)
 
     def _event(
-        self, followed: Followed, cluster: Cluster | None, tick_s: int, standing: set[str], is_silent: bool
+        self,
+        followed: Followed,
+        stream: Stream,
+        cluster: Cluster | None,
+        tick_s: int,
+        standing: set[str],
+        is_silent: bool,
     ) -> tuple[Event, int | None]:
         """Return the event of a scan for an open alert, and the tick since which the alert is quiet."""
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
@@ -288,6 +304,8 @@ class Tracker:
                 return Event.ROSE, None
             if has_grown:
                 return Event.GREW, None
+            if alert.stream != stream:
+                return Event.TURNED, None
             if _has_moved(alert, cluster):
                 return Event.MOVED, None
             is_muted = bool(alert.responses.acknowledged_by)
@@ -303,12 +321,20 @@ class Tracker:
     def _is_cooling(self, stream: Stream, figures: Figures) -> bool:
         mine = [each for each in self._cool_downs if each.stream == stream]
         if self._settings.is_bayesian:
-            mine = [each for each in mine if each.strongest is None or each.strongest >= figures.score]
+            kin = [each for each in self._cool_downs if each.stream == stream or Stream.ALL in (each.stream, stream)]
+            mine = [each for each in kin if each.strongest is None or each.strongest >= figures.score]
         if not mine:
             return False
         here = to_sphere(np.array([figures.longitude]), np.array([figures.latitude]))
         there = to_sphere(np.array([each.longitude for each in mine]), np.array([each.latitude for each in mine]))
         return bool((np.linalg.norm(there - here, axis=1) <= self._settings.cool_down_m).any())
+
+
+def _known(followed: Followed, stream: Stream) -> Known:
+    """Return an open alert as a scan of a stream meets it."""
+    alert, strongest = followed.alert, followed.strongest
+    above = -math.inf if alert.stream == stream or strongest is None else strongest
+    return Known(alert.id, followed.shown, above)
 
 
 def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:

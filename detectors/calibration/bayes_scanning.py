@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.area.settings import STREAMS
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.margins import Margins
 from detectors.calibration.past import CATEGORIES, Past
@@ -26,7 +27,7 @@ LEAST_FACTOR = 1.5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BayesScanning(Scanning):
-    """What the Bayesian scans of an area need. The streams are the four categories."""
+    """What the Bayesian scans of an area need. The alerts of its streams depend on each other."""
 
     has_margins: ClassVar[bool] = False
 
@@ -48,30 +49,32 @@ class BayesScanning(Scanning):
         score: float,
         step: int | None = None,  # noqa: ARG002 (all scans are made)
     ) -> list[Clusters]:
-        """For each stream return the clusters that reach a score, in every scan from the first full window on."""
-        streams = list(past.streams())[:CATEGORIES]
+        """Return the clusters of all streams that reach a score, in every scan from the first full window on."""
+        streams = list(past.streams())
         durations_s = BUCKET_S * np.array(self.settings.durations_h, np.int64)
-        prior, longest_s = cluster_prior(self.settings), int(durations_s[-1])
+        priors, longest_s = [cluster_prior(self.settings, each) for each in STREAMS], int(durations_s[-1])
         found: list[list[tuple[Scans, int]]] = [[] for _ in streams]
         # The first scan looks everywhere, as a Monitor's first one does.
         begin_s = (self.window - 1) * BUCKET_S
         first, last = np.searchsorted(past.second, (begin_s - longest_s, begin_s))
-        of_category, location = past.category[first:last], past.location[first:last]
-        strong = [np.unique(location[of_category == category]) for category in range(CATEGORIES)]
+        strong = [np.unique(past.location[numbers[(numbers >= first) & (numbers < last)]]) for numbers in streams]
         for begin in range(self.window - 1, past.buckets, RENEWAL_H):
             rates = self.rates(past, stratum, begin)
             begin_s, end_s = begin * BUCKET_S, min(begin + RENEWAL_H, past.buckets) * BUCKET_S
             span = Span(begin_s, end_s, stratum, durations_s, score)
             every_second = past.second[slice(*np.searchsorted(past.second, (begin_s - longest_s, end_s)))]
-            for category, numbers in enumerate(streams):
+            for stream, (numbers, prior) in enumerate(zip(streams, priors, strict=True)):
                 second = past.second[numbers]
                 first, last = np.searchsorted(second, (begin_s - longest_s, end_s))
                 events = Events(second[first:last], past.location[numbers[first:last]], every_second)
-                usual, level = rates.usual(category, self.near.rows, prior), rates.level(category)
-                scans = scan_span(events, span, self.near.rows, usual, level, prior, strong[category])
-                strong[category] = scans.strong
-                found[category].append((scans, int(first)))
-        return [self._joined(past, numbers, scans, durations_s) for numbers, scans in zip(streams, found, strict=True)]
+                usual, level = rates.usual(stream, self.near.rows, prior), rates.level(stream)
+                scans = scan_span(events, span, self.near.rows, usual, level, prior, strong[stream])
+                strong[stream] = scans.strong
+                found[stream].append((scans, int(first)))
+        of_streams = [
+            self._joined(past, stream, numbers, found[stream], durations_s) for stream, numbers in enumerate(streams)
+        ]
+        return [_in_order(of_streams)]
 
     def rates(self, past: Past, stratum: NDArray[np.int32], bucket: int) -> Rates:
         """Return the usual rates as the window shows them when a bucket begins."""
@@ -84,7 +87,12 @@ class BayesScanning(Scanning):
         return Rates.of(cases, in_bucket, stratum[first:bucket], self.around)
 
     def _joined(
-        self, past: Past, numbers: NDArray[np.int64], parts: Sequence[tuple[Scans, int]], durations_s: NDArray[np.int64]
+        self,
+        past: Past,
+        stream: int,
+        numbers: NDArray[np.int64],
+        parts: Sequence[tuple[Scans, int]],
+        durations_s: NDArray[np.int64],
     ) -> Clusters:
         """Return the clusters of a stream's scans, given for each part of the history."""
         tick_s = np.concatenate([each.tick_s for each, _ in parts])
@@ -99,4 +107,31 @@ class BayesScanning(Scanning):
         windows = Windows(had[scan], tick_s[scan], durations_s[column[kept]], centre[kept], size[kept])
         begins, member = members_of(past.second[numbers], past.location[numbers], windows, rows)
         first = np.searchsorted(scan, np.arange(len(tick_s) + 1))
-        return Clusters(tick_s, first, score[kept], centre[kept], begins, member)
+        streams, member = np.full(len(tick_s), stream, np.int32), numbers[member].astype(np.int32)
+        return Clusters(tick_s, streams, first, score[kept], centre[kept], begins, member)
+
+
+def _in_order(parts: Sequence[Clusters]) -> Clusters:
+    """Return the clusters of several streams as one, with the scans in order of time and then of stream."""
+    tick_s, stream, score, centre, member = (
+        np.concatenate([getattr(each, name) for each in parts])
+        for name in ("tick_s", "stream", "score", "centre", "member")
+    )
+    first, begins = (
+        np.concatenate(([0], np.cumsum(np.concatenate([np.diff(getattr(each, name)) for each in parts]))))
+        for name in ("first", "begins")
+    )
+    scan = np.lexsort((stream, tick_s))
+    first, cluster = _picked(first, scan)
+    begins, event = _picked(begins, cluster)
+    return Clusters(tick_s[scan], stream[scan], first, score[cluster], centre[cluster], begins, member[event])
+
+
+def _picked(begins: NDArray[np.int64], runs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return some runs one after another: where each begins, (runs + 1,), and the old place of every entry.
+
+    ``begins``: run ``i`` has the old places ``begins[i]:begins[i + 1]``.
+    """
+    length = np.diff(begins)[runs]
+    now = np.concatenate(([0], np.cumsum(length)))
+    return now, np.arange(now[-1]) + np.repeat(begins[runs] - now[:-1], length)

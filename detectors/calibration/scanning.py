@@ -62,19 +62,19 @@ class Scanning:
     def clusters(
         self, past: Past, stratum: NDArray[np.int32], margins: Sequence[Margins], score: float, step: int | None = None
     ) -> list[Clusters]:
-        """Return for each stream the clusters that reach a score, in every scan from the first full window on.
+        """Return the clusters that reach a score, in every scan from the first full window on.
 
-        ``step``: if given, only the beginning of every ``step``-th bucket is scanned. Otherwise all scans of the
-        Monitor are made.
+        Streams whose alerts depend on each other are together. ``step``: if given, only the beginning of every
+        ``step``-th bucket is scanned. Otherwise all scans of the Monitor are made.
         """
         result = []
-        for numbers, each in zip(past.streams(), margins, strict=True):
+        for stream, (numbers, each) in enumerate(zip(past.streams(), margins, strict=True)):
             found = self._scan(past, numbers, stratum, each, score, step or 1, step is not None)
-            result.append(self._clusters(past, numbers, found, each))
+            result.append(self._clusters(past, stream, numbers, found, each))
         return result
 
     def lives(self, clusters: Clusters, open_at: float, tier_at: float) -> Lives:
-        """Return a stream's alerts that open at ``open_at`` or more, and when each reached the score ``tier_at``."""
+        """Return the alerts that open at ``open_at`` or more, and when each reached the score ``tier_at``."""
         settings = self.settings
         rules = Lifecycle(
             open_at=open_at,
@@ -115,7 +115,9 @@ class Scanning:
             HOURS,
         )
 
-    def _clusters(self, past: Past, numbers: NDArray[np.int64], found: Found, margins: Margins) -> Clusters:
+    def _clusters(
+        self, past: Past, stream: int, numbers: NDArray[np.int64], found: Found, margins: Margins
+    ) -> Clusters:
         rows, scans = self.near.rows, len(found.had)
         first = np.searchsorted(found.scan, np.arange(scans + 1))
         kept = reported_windows(first, found.centre, found.llr, found.size, rows, self.settings.max_clusters)
@@ -129,4 +131,6 @@ class Scanning:
         tick_s = np.where(is_boundary, found.bucket.astype(np.int64) * BUCKET_S, last)
         gumbel = [margins.gumbel(load) for load in found.load[scan]]
         score = np.array([each.score(float(llr)) for each, llr in zip(gumbel, found.llr[kept], strict=True)])
-        return Clusters(tick_s, np.searchsorted(scan, np.arange(scans + 1)), score, centre, begins, member)
+        first = np.searchsorted(scan, np.arange(scans + 1))
+        streams, member = np.full(scans, stream, np.int32), numbers[member].astype(np.int32)
+        return Clusters(tick_s, streams, first, score, centre, begins, member)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.result import Calibration
 from detectors.clusters.cluster import Cluster
@@ -48,7 +48,7 @@ class RatesMark(msgspec.Struct, frozen=True, kw_only=True):
 class BayesState(msgspec.Struct, frozen=True):
     """Everything that the Bayesian scorer needs to continue, except the records of its window.
 
-    ``strong``: by category, the locations whose last score could keep an alert alive.
+    ``strong``: by stream, the locations whose last score could keep an alert alive.
     """
 
     rates: RatesMark
@@ -80,13 +80,11 @@ class _Moment:
 
 
 class BayesScorer:
-    """Scores the clusters of one category at a time.
+    """Scores the clusters of one stream at a time.
 
     It scores the locations whose cases have changed, and those whose last score could keep an alert alive. The usual
     rates are renewed at the first boundary that is at least a week after the last renewal.
     """
-
-    streams = tuple(range(ALL))
 
     def __init__(
         self,
@@ -101,11 +99,13 @@ class BayesScorer:
         self.around = around or Neighbourhood.of(locations.points)
         self._locations, self._near, self._settings = locations, near, settings
         self._durations_s = BUCKET_S * np.array(settings.durations_h, np.int64)
-        self._prior = cluster_prior(settings)
+        self._priors = [cluster_prior(settings, each) for each in STREAMS]
         self._description = Description(locations, near, settings, calibration)
         self._calibration = calibration
         self._mark = state.rates if state else None
-        self._strong = list(state.strong) if state else [() for _ in self.streams]
+        self.forget()
+        if state:
+            self._strong[: len(state.strong)] = state.strong  # an older state lacks the stream *all*
         self._usual: list[Usual] = []
         self._levels: list[Level] = []
         self._moment: _Moment | None = None
@@ -124,7 +124,7 @@ class BayesScorer:
 
     def forget(self) -> None:
         """Forget which locations stood out, because the window holds too little."""
-        self._strong = [() for _ in self.streams]
+        self._strong: list[tuple[int, ...]] = [() for _ in STREAMS]
 
     def is_due(self, window: SlidingWindow) -> bool:
         """Return whether the rates must be renewed from a window before it is scanned."""
@@ -141,8 +141,8 @@ class BayesScorer:
         a_day = rates.a_day if rates else 1.0
         self.chance: Chance = self._calibration or NominalOdds(self._settings.tiers, a_day)
         if rates is not None:
-            self._usual = [rates.usual(each, self._near.rows, self._prior) for each in self.streams]
-            self._levels = [rates.level(each) for each in self.streams]
+            self._usual = [rates.usual(each, self._near.rows, prior) for each, prior in enumerate(self._priors)]
+            self._levels = [rates.level(each) for each in range(len(STREAMS))]
 
     def begin(self, window: SlidingWindow, tick_s: int) -> None:
         """Begin the scans of a tick. The window must not change until they are done.
@@ -178,11 +178,11 @@ class BayesScorer:
         anchors = np.array([*strong, *(each for each in touched.tolist() if each not in strong)], np.int32)
         if now is None or not len(anchors):
             return []
-        mine = now.cases.of_stream(stream)
+        mine, prior = now.cases.of_stream(stream), self._priors[stream]
         ages_s = now.tick_s - window.columns.occurred_s[mine.row]
         counts = self._counted(mine, ages_s)
         hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), self._levels[stream])
-        score, found = scores_at(anchors, self._near.rows, counts, self._usual[stream], hours, self._prior)
+        score, found = scores_at(anchors, self._near.rows, counts, self._usual[stream], hours, prior)
         is_strong = score >= weakest_score
         self._strong[stream] = tuple(anchors[is_strong].tolist())
         order = ranked(score[is_strong], found.size[is_strong], found.centre[is_strong])
@@ -202,7 +202,7 @@ class BayesScorer:
             if not self._settings.discovered_may_trigger and reported(window, events) < len(events):
                 alone = self._counted(mine, ages_s, ~discovered)
                 at = anchors[which : which + 1]
-                scored, _ = scores_at(at, self._near.rows, alone, self._usual[stream], hours, self._prior)
+                scored, _ = scores_at(at, self._near.rows, alone, self._usual[stream], hours, prior)
                 trigger_score = max(NO_SCORE, float(scored[0]))
             observed, expected = int(found.observed[which]), float(found.expected[which])
             cylinder = Cylinder(

@@ -25,7 +25,7 @@ from detectors.scan.rescan import NO_PLACE, Rescan
 from detectors.scan.shells import Shells
 from detectors.scan.significance import Chance, Gumbel, Nominal, Tier
 from detectors.window.completeness import Delays
-from detectors.window.sliding import ALL, SlidingWindow
+from detectors.window.sliding import SlidingWindow
 
 MARGIN = 2.0
 """Difference in score below the tier ``watch`` within which new replications are made, since the last can be old."""
@@ -45,8 +45,6 @@ class Scorer:
     which ``nulls`` keeps by stream index. They are made at most once for each stream and bucket, and only if a cluster
     scored by the last ones comes within ``MARGIN`` of the tier ``watch``.
     """
-
-    streams = tuple(range(ALL + 1))
 
     def __init__(
         self,

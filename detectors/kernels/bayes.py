@@ -56,7 +56,8 @@ class Usual(NamedTuple):
 class Level(NamedTuple):
     """How the level of an area is followed.
 
-    ``rate_of_all``, ``rate``: usual cases an hour of all categories and of the stream, by stratum, (S,).
+    ``rate_of_all``, ``rate``: usual cases an hour of all categories and of the stream, by stratum, (S,). The second is
+        empty for *all*.
     ``cases``: number of cases at which the observed and the usual level count the same.
     """
 
@@ -218,19 +219,22 @@ def hours_within(now_s: int, durations_s: Offsets, first_bucket: int, stratum: C
 
 @compiled
 def at_level(hours: Floats, every_case: Offsets, case: Offsets, level: Level) -> Floats:
-    """Return hours times the present level of the area and of the stream within each duration, (S, D).
+    """Return hours times the present level of the area and of the category within each duration, (S, D).
 
     ``every_case``, ``case``: cases of all categories and of the stream within each duration, (D,).
     """
     strata, durations = hours.shape
     result = np.empty((strata, durations))
+    has_own = len(level.rate) > 0
     for column in range(durations):
         usual_of_all, usual = 0.0, 0.0
         for stratum in range(strata):
             usual_of_all += level.rate_of_all[stratum] * hours[stratum, column]
-            usual += level.rate[stratum] * hours[stratum, column]
-        of_all = (level.cases + every_case[column]) / (level.cases + usual_of_all)
-        factor = of_all * (level.cases + case[column]) / (level.cases + of_all * usual)
+            if has_own:
+                usual += level.rate[stratum] * hours[stratum, column]
+        factor = (level.cases + every_case[column]) / (level.cases + usual_of_all)
+        if has_own:
+            factor *= (level.cases + case[column]) / (level.cases + factor * usual)
         for stratum in range(strata):
             result[stratum, column] = factor * hours[stratum, column]
     return result

@@ -16,15 +16,17 @@ from detectors.kernels.ratio import TIE, Counts, Floats, Offsets, Rows, circle_o
 
 
 class Clusters(NamedTuple):
-    """The clusters of a stream's scans, in order of scans and the best of each scan first.
+    """The clusters of the scans of one or more streams, in order of scans and the best of each scan first.
 
-    ``tick_s``: time of each scan, in seconds, (scans,).
+    ``tick_s``, ``stream``: time of each scan, in seconds, and its stream, (scans,).
     ``first``: the clusters of scan ``i`` are ``first[i]:first[i + 1]``, (scans + 1,).
     ``score``, ``centre``: of each cluster, (clusters,).
-    ``begins``, ``member``: the members of cluster ``c`` are the events numbered ``member[begins[c]:begins[c + 1]]``.
+    ``begins``, ``member``: the members of cluster ``c`` are the incidents ``member[begins[c]:begins[c + 1]]`` of the
+        history.
     """
 
     tick_s: Offsets
+    stream: Counts
     first: Offsets
     score: Floats
     centre: Counts
@@ -64,20 +66,36 @@ class Lifecycle(NamedTuple):
 
 
 class Lives(NamedTuple):
-    """The alerts of a stream in the order of opening, each array (alerts,).
+    """The alerts in the order of opening, each array (alerts,).
 
+    ``stream``: its last stream.
     ``opened_s``: when the alert opened.
     ``strongest``: its highest score.
     ``reached_s``, ``reached_as``: when it reached the tier, and the number of its cluster then; -1 for never.
     """
 
+    stream: Offsets
     opened_s: Offsets
     strongest: Floats
     reached_s: Offsets
     reached_as: Offsets
 
 
-_WHOLE = ("opened_s", "reached_s", "reached_as", "quiet_s", "cool_until_s", "centre", "members", "age", "is_over")
+ALL = 4
+"""Number of the stream that unites the categories, the last one."""
+
+_WHOLE = (
+    "stream",
+    "opened_s",
+    "reached_s",
+    "reached_as",
+    "quiet_s",
+    "cool_until_s",
+    "centre",
+    "members",
+    "age",
+    "is_over",
+)
 _ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 
@@ -211,6 +229,21 @@ def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offse
 
 
 @compiled
+def _is_held(alerts: _Records, living: Offsets, stream: int, score: float, shared: Offsets) -> bool:
+    """Return whether a cluster shares members with an alert of another stream that was at least as strong.
+
+    ``shared``: the number of members that each alert in ``living`` has; becomes 0 for such an alert.
+    """
+    is_held = False
+    for age in range(len(living)):
+        alert = alerts[living[age]]
+        if shared[age] > 0 and alert["stream"] != stream and alert["strongest"] >= score:
+            shared[age] = 0
+            is_held = True
+    return is_held
+
+
+@compiled
 def _matched(shared: Offsets) -> tuple[Offsets, Offsets]:
     """Return the alert that takes each cluster, (clusters,), and the cluster of each alert, (alerts,); -1 for none.
 
@@ -230,22 +263,30 @@ def _matched(shared: Offsets) -> tuple[Offsets, Offsets]:
 
 
 @compiled
-def _follow(alert: _Record, added: int, cluster: int, centre: int, score: float, tick_s: int, tier_at: float) -> None:
+def _follow(
+    alert: _Record, added: int, cluster: int, stream: int, centre: int, score: float, tick_s: int, tier_at: float
+) -> None:
     """Let an alert continue as a cluster that adds members to it."""
     alert["members"] += added
-    if alert["quiet_s"] >= 0 or added > 0:
+    if alert["quiet_s"] >= 0 or added > 0 or alert["stream"] != stream:
         alert["centre"] = centre
-    alert["quiet_s"] = -1
+    alert["stream"], alert["quiet_s"] = stream, -1
     alert["strongest"] = max(alert["strongest"], score)
     if alert["reached_s"] < 0 and score >= tier_at:
         alert["reached_s"], alert["reached_as"] = tick_s, cluster
 
 
 @compiled
-def _is_cooling(alerts: _Records, cooling: Offsets, points: Floats, centre: int, within_m: float, score: float) -> bool:
-    """Return whether an alert that cools down, and was at least as strong as a score, lies near a centre."""
+def _is_cooling(
+    alerts: _Records, cooling: Offsets, points: Floats, stream: int, centre: int, within_m: float, score: float
+) -> bool:
+    """Return whether an alert that cools down, and was at least as strong as a score, lies near a centre.
+
+    Only an alert of the same stream counts, and one of *all* or any for *all*.
+    """
     for alert in cooling:
-        if alerts[alert]["strongest"] < score:
+        last = max(alerts[alert]["stream"], stream)
+        if alerts[alert]["strongest"] < score or (alerts[alert]["stream"] != stream and last != ALL):
             continue
         square = 0.0
         for axis in range(points.shape[1]):
@@ -279,9 +320,9 @@ def _still_living(alerts: _Records, living: Offsets) -> int:
 
 
 @compiled
-def _open(alert: _Record, age: int, tick_s: int) -> None:
+def _open(alert: _Record, stream: int, age: int, tick_s: int) -> None:
     """Begin an alert that has no members yet."""
-    alert["opened_s"], alert["age"], alert["strongest"] = tick_s, age, -np.inf
+    alert["stream"], alert["opened_s"], alert["age"], alert["strongest"] = stream, tick_s, age, -np.inf
     alert["members"] = alert["is_over"] = 0
     alert["quiet_s"] = alert["reached_s"] = alert["reached_as"] = -1
 
@@ -289,7 +330,7 @@ def _open(alert: _Record, age: int, tick_s: int) -> None:
 @compiled
 def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
     """Return the alerts that a tracker makes of the clusters. ``points``: the locations in metres, (L, 3)."""
-    ticks_s, firsts, scores, centres, begins, members = clusters
+    ticks_s, streams, firsts, scores, centres, begins, members = clusters
     room, most_links = len(scores) + 1, len(members)  # a member of a cluster makes at most one link
     alerts = np.empty(room, _ALERT)
     head = np.full(members.max() + 1 if most_links > 0 else 0, -1, np.int64)
@@ -297,7 +338,7 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
     living, cooling = np.empty(room, np.int64), np.empty(room, np.int64)
     opened = alive = cold = cool = 0
     for scan in range(len(ticks_s)):
-        tick_s, first, end = ticks_s[scan], firsts[scan], firsts[scan]
+        tick_s, stream, first, end = ticks_s[scan], streams[scan], firsts[scan], firsts[scan]
         while end < firsts[scan + 1] and scores[end] >= rules.open_at - rules.ease_below:
             end += 1
         if end == first and alive == 0:
@@ -307,7 +348,10 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
         shared, known = np.zeros((end - first, alive), np.int64), np.zeros(end - first, np.int64)
         for cluster in range(first, end):
             member = members[begins[cluster] : begins[cluster + 1]]
-            known[cluster - first] = _count_shared(links, alerts, member, shared[cluster - first])
+            of_cluster = shared[cluster - first]
+            known[cluster - first] = _count_shared(links, alerts, member, of_cluster)
+            if _is_held(alerts, living[:alive], stream, scores[cluster], of_cluster):
+                known[cluster - first] = len(member)
         taker, taken = _matched(shared)
         for age in range(alive):
             alert = alerts[living[age]]
@@ -315,9 +359,11 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
                 cluster = first + taken[age]
                 member = members[begins[cluster] : begins[cluster + 1]]
                 added = _link_members(links, member, living[age])
-                _follow(alert, added, cluster, centres[cluster], scores[cluster], tick_s, rules.tier_at)
+                _follow(alert, added, cluster, stream, centres[cluster], scores[cluster], tick_s, rules.tier_at)
             elif _is_merged(taker, shared[:, age], alert["members"]):
                 alert["is_over"] = 1
+            elif alert["stream"] != stream:
+                continue
             elif alert["quiet_s"] < 0:
                 alert["quiet_s"] = tick_s
             elif tick_s - alert["quiet_s"] >= rules.end_after_s:
@@ -331,13 +377,17 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
             if not is_new or scores[cluster] < rules.open_at:
                 continue
             strong = scores[cluster] if rules.stronger_opens else -np.inf
-            if not _is_cooling(alerts, cooling[cold:cool], points, centre, rules.cool_down_m, strong):
-                _open(alerts[opened], alive, tick_s)
+            if not _is_cooling(alerts, cooling[cold:cool], points, stream, centre, rules.cool_down_m, strong):
+                _open(alerts[opened], stream, alive, tick_s)
                 added = _link_members(links, member, opened)
-                _follow(alerts[opened], added, cluster, centre, scores[cluster], tick_s, rules.tier_at)
+                _follow(alerts[opened], added, cluster, stream, centre, scores[cluster], tick_s, rules.tier_at)
                 living[alive] = opened
                 alive, opened = alive + 1, opened + 1
     found = alerts[:opened]
     return Lives(
-        found["opened_s"].copy(), found["strongest"].copy(), found["reached_s"].copy(), found["reached_as"].copy()
+        found["stream"].copy(),
+        found["opened_s"].copy(),
+        found["strongest"].copy(),
+        found["reached_s"].copy(),
+        found["reached_as"].copy(),
     )

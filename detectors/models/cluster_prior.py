@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import AreaSettings, Stream
 from detectors.kernels.bayes import Prior
 
 RADIUS = (0.02, 0.28, 0.47, 0.6, 0.8)
@@ -18,9 +18,12 @@ RISK = (2.0, 4.0, 8.0, 16.0, 40.0, 100.0, 250.0)
 MODERATE = 5
 """Number of relative risks of a cluster that lies where cases are usual. One that lies anywhere can have any risk."""
 
+MIXED = 0.1
+"""Weight of a cluster of several categories, where one of a given category has the weight 1."""
 
-def cluster_prior(settings: AreaSettings) -> Prior:
-    """Return the prior for an area's durations and largest radius.
+
+def cluster_prior(settings: AreaSettings, stream: Stream) -> Prior:
+    """Return the prior for an area's durations and largest radius, for clusters of a stream.
 
     A duration has the weight of the ages from the next shorter duration up to it.
     """
@@ -29,7 +32,7 @@ def cluster_prior(settings: AreaSettings) -> Prior:
     risk = np.array(RISK)
     return Prior(
         radius=settings.max_radius_m * np.array(RADIUS),
-        of_radius=np.array(OF_RADIUS),
+        of_radius=np.array(OF_RADIUS) * (MIXED if stream is Stream.ALL else 1.0),
         of_duration=np.exp(-begins / MEAN_AGE_H) - np.exp(-ends / MEAN_AGE_H),
         risk=risk,
         of_risk=np.vstack(((np.arange(len(risk)) < MODERATE) / MODERATE, np.full(len(risk), 1 / len(risk)))),

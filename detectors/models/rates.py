@@ -74,10 +74,10 @@ class Neighbourhood:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rates:
-    """Usual rates of an area.
+    """Usual rates of an area. The streams are the categories and, last, *all*.
 
-    ``rate``: cases an hour by category, location and stratum, (C, L, S).
-    ``shape``: gamma shape of each category's rate at each location, (C, L).
+    ``rate``: cases an hour by stream, location and stratum, (C + 1, L, S).
+    ``shape``: gamma shape of each stream's rate at each location, (C + 1, L).
     ``place``: share of each location in all cases, (L,).
     """
 
@@ -85,18 +85,19 @@ class Rates:
     shape: _Floats
     place: _Floats
 
-    def usual(self, category: int, near: Rows, prior: Prior) -> Usual:
-        """Return the usual rates of a category in every zone."""
-        return usual_of_zones(near, prior.radius, self.rate[category], self.shape[category], self.place)
+    def usual(self, stream: int, near: Rows, prior: Prior) -> Usual:
+        """Return the usual rates of a stream in every zone."""
+        return usual_of_zones(near, prior.radius, self.rate[stream], self.shape[stream], self.place)
 
-    def level(self, category: int) -> Level:
-        """Return how the level of the area is followed for a category."""
-        return Level(self.rate.sum(axis=(0, 1)), self.rate[category].sum(axis=0), LEVEL_CASES)
+    def level(self, stream: int) -> Level:
+        """Return how the level of the area is followed for a stream."""
+        of_stream = self.rate.sum(axis=1)
+        return Level(of_stream[-1], of_stream[stream] if stream < len(of_stream) - 1 else of_stream[0, :0], LEVEL_CASES)
 
     @property
     def a_day(self) -> float:
         """Usual cases a day, as a mean over the strata."""
-        return float(self.rate.sum(axis=(0, 1)).mean() * 24)
+        return float(self.rate[-1].sum(axis=0).mean() * 24)
 
     @classmethod
     def of(
@@ -111,14 +112,14 @@ class Rates:
         until = np.cumsum(in_bucket)
         hours = np.bincount(stratum[int(np.argmax(until * 100 > until[-1])) :], minlength=cases.shape[2])
         number = cases.astype(np.float64)
-        of_category, of_stratum = number.sum(axis=2).T, number.sum(axis=0)
-        total = of_category.sum(axis=1)
+        of_place, of_stratum = number.sum(axis=2).T, number.sum(axis=0)
+        total = of_place.sum(axis=1)
         likely = around.mean(total[:, None])[:, 0]
         likely = (1 - AREA_SHARE) * likely + AREA_SHARE * total.mean()
         likely *= total.sum() / likely.sum()
         shape = _rounded(gamma_shape(total, likely))
         rate = (shape + total) / (shape / likely + 1) / hours.sum()
-        mix, mix_cases = _shares(of_category, around)
+        mix, mix_cases = _shares(of_place, around)
         clock, _ = _shares(of_stratum, around)
         # How much each stratum differs for each category from all of them together.
         of_both, all_strata = number.sum(axis=1), of_stratum.sum(axis=0)
@@ -130,7 +131,9 @@ class Rates:
         of_hour = np.where(hours > 0, by_both * (hours.sum() / np.maximum(hours, 1)), 1.0)
         share = mix.T  # (C, L)
         spread = 1 / (shape + total) + (1 - share) / (share * (mix_cases + total + 1))
-        return cls((rate * share)[:, :, None] * of_hour, 1 / spread, rate / rate.sum())
+        of_category = (rate * share)[:, :, None] * of_hour
+        of_all = of_category.sum(axis=0, keepdims=True)
+        return cls(np.concatenate((of_category, of_all)), np.vstack((1 / spread, shape + total)), rate / rate.sum())
 
 
 def _shares(cases: _Floats, around: Neighbourhood) -> tuple[_Floats, float]:

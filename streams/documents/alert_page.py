@@ -85,9 +85,20 @@ over, 422 for an unknown outcome, 503 while Kafka or Redis is away. A wrong reco
 `incidents.rejected` and counts in `hotspots_rejected_total`, with one of these reasons: `no_such_alert` (the alert is
 not open), `bad_response` (it does not match the schema), `no_area`, `unknown_area` or `wrong_partition` (its key).
 
-## One cluster in two streams
+## One hot spot in two streams
 
-A cluster of one category often stands out in the stream `all` too. Then it is two alerts with the same members.
+A cluster of one category often stands out in the stream `all` too.
+
+Under the Bayesian scan it is one alert, of the stream that shows it best:
+
+- A cluster of another stream takes the alert over if its score is above all scores of the alert so far. The alert keeps
+  its `id`; its `category` and figures are now those of this stream. If nothing else is new, the reason is
+  `{Reason.CATEGORY_CHANGED}`. Alerts that have at least half of their incidents in the cluster merge into this one.
+- A cluster that shares incidents with an alert of another stream, and is no stronger than that, opens nothing.
+- Where an alert has ended, the cool-down holds back weaker clusters of its stream and of `all`; after an alert of
+  `all`, those of every stream.
+
+Under the permutation scan it is two alerts with the same members.
 
 ## Reports that are still to come
 

@@ -100,7 +100,13 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
         Notice, Meta(description="what the revision reports to a control room; empty: nothing important, do not sound")
     ]
     status: Annotated[AlertStatus, Meta(description="exercise: a drill; nothing has happened")]
-    category: Annotated[Stream, Meta(description="the stream that was scanned; all: the four categories together")]
+    category: Annotated[
+        Stream,
+        Meta(
+            description="the stream that shows the cluster; all: the four categories together; it can change under the "
+            "Bayesian scan"
+        ),
+    ]
     area: str
     opened_at: Annotated[Time, Meta(description="tick at which the alert was opened, at any tier")]
     opened_at_local: Time

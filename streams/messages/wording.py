@@ -51,6 +51,7 @@ REASONS = {
     Reason.OPENED: "Opened",
     Reason.TIER_ROSE: "More urgent than before",
     Reason.NEW_MEMBERS: "New incidents",
+    Reason.CATEGORY_CHANGED: "Another category, or all together, show it better",
     Reason.RELOCATED: "Its incidents were relocated",
     Reason.REMINDER: "Nothing new, but still there",
     Reason.SCORE_FELL: "No longer strong enough, easing",

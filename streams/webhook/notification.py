@@ -1,7 +1,7 @@
 """The notification of an alert for on-call tools: the JSON that Alertmanager posts to a webhook, version 4.
 
 Each notification carries one alert. A tool recognises an alert, and its end, by ``groupKey`` and ``fingerprint``, which
-stay the same for the alert's life; the label ``tier`` may rise within it.
+stay the same for the alert's life; the label ``tier`` may rise within it, and ``category`` may change.
 Source: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 

@@ -28,6 +28,7 @@ SETTINGS = AreaSettings(
     cool_down_m=500,
     ease_below=1,
 )
+BAYESIAN = msgspec.structs.replace(SETTINGS, statistic="bayes")
 OPEN_AT = score_for_interval(10)
 SPOTS = [(0.0, 0.0), (0.004, 0.0), (1.0, 0.0)]
 """Longitude and latitude of three places: the second is 445 m from the first, the third is far away."""
@@ -121,7 +122,7 @@ def run(
     for stream, tick_s, clusters, standing in scans:
         tracker = restore(tracker)
         before = list(tracker.alerts)
-        mine = {member for alert in before if alert.stream == stream for member in alert.members} & standing
+        mine = {member for alert in before for member in alert.members} & standing
         known = {each.alert.id: set(each.shown) for each in tracker.state.followed if each.alert.stream == stream}
         done.append(Scan(stream, tick_s, clusters, mine, before, known, tracker.update(stream, tick_s, clusters, mine)))
     return done

@@ -26,7 +26,7 @@ def next_state(state: AlertState, event: Event) -> AlertState | None:
             return AlertState.ENDED
         case Event.LAPSED:
             return AlertState.ENDED if state is AlertState.EASING else None  # only a quiet alert runs out
-        case Event.GREW | Event.MOVED | Event.HELD | Event.DUE:
+        case Event.GREW | Event.TURNED | Event.MOVED | Event.HELD | Event.DUE:
             return AlertState.OPEN if state is AlertState.EASING else state
         case Event.ACKNOWLEDGED | Event.TAKEN | Event.NOTED:
             return state  # a response is not a state
@@ -42,7 +42,7 @@ def test_every_pair(state: AlertState, event: Event):
     else:
         after, reason = step(state, event)
         assert after is expected
-        # Silence where nothing is new: the same state, members and places, no higher tier, no reminder, no response.
+        # Silence where nothing is new: no other state, stream or place, no new member or reminder.
         assert (reason is None) == (after is state and event in (Event.HELD, Event.FELL))
 
 
@@ -58,7 +58,7 @@ def test_nothing_can_follow_the_end(state: AlertState):
 
 def test_a_forbidden_event_says_what_is_allowed():
     with pytest.raises(
-        ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, moved, held, due, fell, merged"
+        ForbiddenEvent, match="open cannot be lapsed; it can be rose, grew, turned, moved, held, due, fell, merged"
     ):
         step(AlertState.OPEN, Event.LAPSED)
 

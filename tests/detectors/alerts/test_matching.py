@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.alerts.matching import Kinship
+from detectors.alerts.matching import Kinship, Known
 from tests.detectors.alerts.scans_by_hand import WATCH, always, cluster
 
-Alerts = list[tuple[str, tuple[str, ...]]]
+Alerts = list[Known]
 
 
-def between(alerts: dict[str, str], *clusters: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+def between(
+    alerts: dict[str, str], *clusters: str, above: dict[str, float] | None = None
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """By alert the members of its cluster, by alert the one it merged into, by new cluster its origin."""
+    above = above or {}
     kin = Kinship.between(
-        [(name, tuple(members)) for name, members in alerts.items()], [cluster(each, WATCH) for each in clusters]
+        [Known(name, tuple(members), above.get(name, -math.inf)) for name, members in alerts.items()],
+        [cluster(each, WATCH) for each in clusters],
     )
     continued = {name: "".join(each.members) for name, each in kin.cluster_of.items()}
     return continued, kin.merged_into, {"".join(each.members): origin for each, origin in kin.new}
@@ -49,6 +55,18 @@ def test_a_further_cluster_is_part_of_the_alert_or_has_split_from_it() -> None:
     assert between({"old": "abcdef"}, "abcd", "efxyz") == ({"old": "abcd"}, {}, {"efxyz": "old"})
 
 
+def test_a_cluster_takes_an_alert_of_another_stream_only_if_it_is_stronger() -> None:
+    assert between({"other": "abc"}, "abcd", above={"other": WATCH - 0.1}) == ({"other": "abcd"}, {}, {})
+    assert between({"other": "abc"}, "abcd", above={"other": WATCH}) == ({}, {}, {})
+    merged = between({"other": "abc", "own": "defg"}, "abcdefg", above={"other": WATCH - 0.1})
+    assert merged == ({"own": "abcdefg"}, {"other": "own"}, {})
+
+
+def test_a_cluster_that_a_stronger_alert_of_another_stream_shows_in_part_is_not_new() -> None:
+    assert between({"other": "abc"}, "cdefg", above={"other": WATCH}) == ({}, {}, {})
+    assert between({"other": "abc", "own": "def"}, "cdefg", above={"other": WATCH}) == ({"own": "cdefg"}, {}, {})
+
+
 @st.composite
 def scans(draw: st.DrawFn) -> tuple[Alerts, list[str]]:
     """Alerts that may share members, and clusters that share none."""
@@ -56,7 +74,7 @@ def scans(draw: st.DrawFn) -> tuple[Alerts, list[str]]:
     cuts = sorted(draw(st.sets(st.integers(1, 11), max_size=3)))
     clusters = ["".join(letters[begin:end]) for begin, end in zip([0, *cuts], [*cuts, 12], strict=True)]
     members = st.sets(st.sampled_from("abcdefghijklmnop"), min_size=1).map(sorted).map(tuple)
-    return [(str(age), each) for age, each in enumerate(draw(st.lists(members, max_size=4)))], clusters
+    return [Known(str(age), each) for age, each in enumerate(draw(st.lists(members, max_size=4)))], clusters
 
 
 @always
@@ -71,8 +89,8 @@ def test_every_cluster_and_every_alert_is_accounted_for_once(scan: tuple[Alerts,
     assert not [each for each in new if each in taken]
     assert kin.cluster_of.keys().isdisjoint(kin.merged_into)
     assert set(kin.merged_into.values()) <= kin.cluster_of.keys()
-    known = {member for _, members in alerts for member in members}
-    for name, members in alerts:
+    known = {member for each in alerts for member in each.members}
+    for name, members, _ in alerts:
         if name in kin.cluster_of:
             assert {*members} & {*kin.cluster_of[name].members}
     for each in clusters:

@@ -13,8 +13,10 @@ from detectors.alerts.alert import Alert, alert_id
 from detectors.alerts.lifecycle import TERMINAL, TRANSITIONS, AlertState
 from detectors.alerts.response import Action, Response
 from detectors.alerts.tracking import NoSuchAlert, Tracker, TrackerState
+from detectors.area.settings import AreaSettings
 from detectors.scan.significance import TIERS
 from tests.detectors.alerts.scans_by_hand import (
+    BAYESIAN,
     HOUR,
     OPEN_AT,
     SETTINGS,
@@ -176,13 +178,31 @@ def test_an_update_touches_only_its_stream_and_alerts_are_those_not_ended(scans:
 
 @always
 @given(scans=drawn_scans())
-def test_written_down_and_read_again_at_every_scan_is_running_on(scans: DrawnScans):
+def test_only_a_stronger_cluster_turns_an_alert_to_its_stream_or_opens_beside_one_of_another(scans: DrawnScans):
+    tracker = Tracker("leeds", BAYESIAN)
+    for told_ in scans:
+        before = {each.alert.id: each for each in tracker.state.followed}
+        (scan,) = run(tracker, [told_])
+        for change in scan.changes:
+            shared = [each for each in before.values() if {*each.shown} & {*change.members}]
+            if change.reason == "opened":
+                beside = [each for each in shared if each.alert.stream != scan.stream]
+            else:
+                known = before[change.id]
+                assert change.reason == "merged" or change.stream == scan.stream
+                beside = [known] if change.stream != known.alert.stream else []
+            assert all((each.strongest or 0) < change.figures.score for each in beside)
+
+
+@always
+@given(scans=drawn_scans(), settings=st.sampled_from([SETTINGS, BAYESIAN]))
+def test_written_down_and_read_again_at_every_scan_is_running_on(scans: DrawnScans, settings: AreaSettings):
     def restored(tracker: Tracker) -> Tracker:
         state = msgspec.json.decode(msgspec.json.encode(tracker.state), type=TrackerState)
-        return Tracker("leeds", SETTINGS, state)
+        return Tracker("leeds", settings, state)
 
-    once = run(Tracker("leeds", SETTINGS), scans)
-    again = run(Tracker("leeds", SETTINGS), scans, restored)
+    once = run(Tracker("leeds", settings), scans)
+    again = run(Tracker("leeds", settings), scans, restored)
     assert [msgspec.json.encode(scan.changes) for scan in once] == [msgspec.json.encode(s.changes) for s in again]
 
 

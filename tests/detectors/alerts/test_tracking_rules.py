@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from detectors.alerts.alert import Alert, alert_id
@@ -13,7 +12,9 @@ from detectors.alerts.tracking import Tracker
 from detectors.area.settings import Stream
 from detectors.clusters.cluster import Cluster
 from tests.detectors.alerts.scans_by_hand import (
+    ADVISORY,
     ALERT,
+    BAYESIAN,
     EVERYONE,
     HOUR,
     OPEN_AT,
@@ -133,8 +134,7 @@ def test_a_place_cools_down_within_its_stream_and_radius_and_for_its_time():
 
 
 def test_under_the_bayesian_scan_a_stronger_cluster_opens_where_a_weaker_alert_ended():
-    bayesian = msgspec.structs.replace(SETTINGS, statistic="bayes")
-    for settings, opens in ((SETTINGS, False), (bayesian, True)):
+    for settings, opens in ((SETTINGS, False), (BAYESIAN, True)):
         tracker = Tracker("leeds", settings)
         tracker.update(Stream.DRUGS, 0, [cluster("abc", ALERT)], EVERYONE)
         tracker.update(Stream.DRUGS, HOUR, [cluster("abc", WATCH)], EVERYONE)
@@ -143,6 +143,70 @@ def test_under_the_bayesian_scan_a_stronger_cluster_opens_where_a_weaker_alert_e
         assert ended.state == AlertState.ENDED
         assert tracker.update(Stream.DRUGS, 9 * HOUR, [cluster("def", ALERT, 1)], EVERYONE) == []
         assert bool(tracker.update(Stream.DRUGS, 9 * HOUR, [cluster("def", URGENT, 1)], EVERYONE)) is opens
+
+
+def led(*scans: tuple[float, Stream, list[Cluster]]) -> list[list[tuple[str, str, str]]]:
+    """Return (id as a letter, stream, reason) of the changes of Bayesian scans, each (hours, stream, clusters)."""
+    tracker, letters = Tracker("leeds", BAYESIAN), dict[str, str]()
+    return [
+        [
+            (letters.setdefault(one.id, "ABCDEF"[len(letters)]), one.stream.value, str(one.reason))
+            for one in tracker.update(stream, round(hours * HOUR), clusters, EVERYONE)
+        ]
+        for hours, stream, clusters in scans
+    ]
+
+
+def test_an_alert_follows_the_stream_that_shows_it_best():
+    assert led(
+        (0, Stream.ALL, [cluster("abcde", ADVISORY)]),
+        (1, Stream.DRUGS, [cluster("abc", WATCH)]),  # weaker: neither opens nor takes over
+        (2, Stream.DRUGS, [cluster("abc", ADVISORY + 0.1)]),  # stronger, with nothing new
+        (3, Stream.ALL, [cluster("abcdef", ADVISORY)]),
+        (4, Stream.ALL, [cluster("abcdef", ALERT)]),
+        (5, Stream.DRUGS, [cluster("abcg", URGENT)]),
+    ) == [
+        [("A", "all", "opened")],
+        [],
+        [("A", "drugs", "category_changed")],
+        [],
+        [("A", "all", "tier_rose")],
+        [("A", "drugs", "tier_rose")],
+    ]
+
+
+def test_a_mixed_cluster_unites_the_alerts_of_its_categories():
+    assert led(
+        (0, Stream.VIOLENCE, [cluster("abc", WATCH)]),
+        (0, Stream.DRUGS, [cluster("def", WATCH)]),
+        (0, Stream.DISORDER, [cluster("hij", URGENT)]),
+        (0, Stream.ALL, [cluster("abcdef", ALERT), cluster("hi", ALERT)]),
+        (1, Stream.DRUGS, [cluster("def", ADVISORY)]),
+    ) == [
+        [("A", "violence", "opened")],
+        [("B", "drugs", "opened")],
+        [("C", "disorder", "opened")],
+        [("A", "all", "tier_rose"), ("B", "drugs", "merged")],
+        [],
+    ]
+
+
+def test_only_scans_of_its_own_stream_let_an_alert_fall():
+    scans = [(hours, Stream.DRUGS, list[Cluster]()) for hours in range(1, 30)]
+    opening = (0, Stream.VIOLENCE, [cluster("abc", WATCH)])
+    assert led(opening, *scans) == [[("A", "violence", "opened")], *([] for _ in scans)]
+    assert led(opening, (1, Stream.VIOLENCE, []), (7, Stream.VIOLENCE, []))[2] == [("A", "violence", "quiet")]
+
+
+def test_where_an_alert_ended_no_weaker_one_of_all_opens_and_after_all_no_weaker_one_of_any():
+    for ended, later, opens in (
+        (Stream.DRUGS, Stream.ALL, False),
+        (Stream.ALL, Stream.DRUGS, False),
+        (Stream.DRUGS, Stream.VIOLENCE, True),
+    ):
+        life = [(0, ended, [cluster("abc", ALERT)]), (1, ended, []), (8, ended, [])]
+        assert bool(led(*life, (9, later, [cluster("def", WATCH)]))[-1]) is opens
+        assert led(*life, (9, later, [cluster("def", URGENT)]))[-1]
 
 
 def test_a_cluster_goes_to_the_alert_it_shares_most_with_and_the_older_at_a_tie():

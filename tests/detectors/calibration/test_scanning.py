@@ -60,6 +60,28 @@ def past(locations: Locations, incidents: int, generator: np.random.Generator) -
     return Past.of(FIRST, BUCKETS, second, location.astype(np.int32), category.astype(np.int8))
 
 
+def with_mixed_bursts(town: Past, locations: Locations, generator: np.random.Generator) -> Past:
+    """Return a town with 15 bursts, each of 4 to 8 incidents of any category at the five locations around one."""
+    columns: list[tuple[int, int, int]] = []
+    for _ in range(15):
+        away = np.linalg.norm(locations.points - locations.points[generator.integers(len(locations))], axis=1)
+        around, begin_s = np.argsort(away)[:5], generator.integers(WINDOW * BUCKET_S, (BUCKETS - 24) * BUCKET_S)
+        columns += [
+            (begin_s + generator.integers(18 * BUCKET_S), generator.choice(around), generator.choice(4))
+            for _ in range(generator.integers(4, 9))
+        ]
+    second, location, category = np.array(columns).T
+    is_free = ~np.isin(second, town.second) & (second % BUCKET_S != 0)
+    second, kept = np.unique(second[is_free], return_index=True)
+    return Past.of(
+        FIRST,
+        BUCKETS,
+        np.concatenate((town.second, second)),
+        np.concatenate((town.location, location[is_free][kept])).astype(np.int32),
+        np.concatenate((town.category, category[is_free][kept])).astype(np.int8),
+    )
+
+
 def calibration(watch: float) -> Calibration:
     """Return a calibration with arbitrary scores that depend on the load."""
     steps = np.linspace(0.0, 0.02, 2 * LOADS)
@@ -77,10 +99,11 @@ def calibration(watch: float) -> Calibration:
 
 def alerts_of_monitor(
     settings: AreaSettings, town: Past, locations: Locations, chance: Calibration
-) -> set[tuple[str, int, int | None]]:
-    """Return (stream, opened, reached the tier alert) of each alert."""
+) -> tuple[set[tuple[str, int, int | None]], set[tuple[str, str]]]:
+    """Return (last stream, opened, reached the tier alert) of each alert, and (stream, next stream) where it turned."""
     restoring = Restoring("town", settings, locations, calibration=chance)
     alerts: dict[str, tuple[str, int, int | None]] = {}
+    turned: set[tuple[str, str]] = set()
 
     def incident(number: int) -> Incident:
         return Incident(
@@ -94,6 +117,8 @@ def alerts_of_monitor(
     def note(closed: list[ClosedTick]) -> None:
         for tick in closed:
             for change in tick.changes:
+                before, *_ = alerts.get(change.id, (change.stream,))
+                turned.update([(before, change.stream)] if before != change.stream else [])
                 alerts[change.id] = (change.stream, change.opened_s, change.alerted_s)
 
     begin_s = (WINDOW - 1) * BUCKET_S
@@ -111,20 +136,24 @@ def alerts_of_monitor(
         note(monitor.put(incident(number), offset, FIRST * BUCKET_S + int(town.second[number])))
     note(monitor.advance((FIRST + BUCKETS) * BUCKET_S))
     first_s = FIRST * BUCKET_S
-    return {(name, opened - first_s, None if at is None else at - first_s) for name, opened, at in alerts.values()}
+    made = {(name, opened - first_s, None if at is None else at - first_s) for name, opened, at in alerts.values()}
+    return made, turned
 
 
-def check(scanning: Scanning, town: Past, locations: Locations, chance: Calibration) -> None:
-    """Check that both make the same alerts."""
+def check(scanning: Scanning, town: Past, locations: Locations, chance: Calibration) -> set[tuple[str, str]]:
+    """Check that both make the same alerts, and return the (stream, next stream) to which alerts turned."""
     stratum, lowest = scanning.stratum(FIRST, BUCKETS), chance.scores[Tier.WATCH] - SETTINGS.ease_below
     alerts = set()
-    for stream, clusters in zip(STREAMS, scanning.clusters(town, stratum, chance.margins, lowest), strict=False):
+    for clusters in scanning.clusters(town, stratum, chance.margins, lowest):
         lives = scanning.lives(clusters, chance.scores[Tier.WATCH], chance.scores[Tier.ALERT])
         reached = [None if at < 0 else at for at in lives.reached_s.tolist()]
-        alerts |= {(stream, opened, at) for opened, at in zip(lives.opened_s.tolist(), reached, strict=True)}
-    assert alerts == alerts_of_monitor(scanning.settings, town, locations, chance)
+        streams = [STREAMS[each] for each in lives.stream.tolist()]
+        alerts |= set(zip(streams, lives.opened_s.tolist(), reached, strict=True))
+    expected, turned = alerts_of_monitor(scanning.settings, town, locations, chance)
+    assert alerts == expected
     assert len(alerts) > 10
     assert any(at is not None for _, _, at in alerts)
+    return turned
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -140,7 +169,11 @@ def test_a_history_is_scanned_and_tracked_as_by_the_monitor(seed: int):
 def test_a_history_is_scanned_by_bayes_factors_as_by_the_monitor(seed: int):
     generator = np.random.default_rng(seed)
     locations = places(60 + 40 * seed, generator)
-    town = past(locations, 600 + 150 * seed, generator)
+    town = with_mixed_bursts(past(locations, 600 + 150 * seed, generator), locations, generator)
     settings = msgspec.structs.replace(SETTINGS, statistic="bayes")
     near = neighbours(locations.points, SETTINGS.max_radius_m)
-    check(BayesScanning(settings, locations.points, near), town, locations, calibration(watch=-2.0 + 0.4 * (seed % 3)))
+    chance = calibration(watch=-2.0 + 0.4 * (seed % 3))
+    turned = check(BayesScanning(settings, locations.points, near), town, locations, chance)
+    # Alerts turned to *all*, and from it.
+    assert any(after == "all" for _, after in turned)
+    assert any(before == "all" for before, _ in turned)

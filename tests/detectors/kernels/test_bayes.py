@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detectors.area.neighbours import neighbours
-from detectors.area.settings import AreaSettings
+from detectors.area.settings import AreaSettings, Stream
 from detectors.kernels.bayes import Level, at_level, hours_within, scores_at, usual_of_zones
 from detectors.models.cluster_prior import cluster_prior
 from tests.naive import bayes as naive
@@ -22,7 +22,7 @@ LOCATIONS, STRATA = 40, 3
 def test_a_score_is_the_sum_over_all_cylinders_with_a_case_there(seed: int):
     generator = np.random.default_rng(seed)
     points = np.column_stack((generator.uniform(0, 900, (LOCATIONS, 2)), np.zeros(LOCATIONS)))
-    near, prior = neighbours(points, 400.0), cluster_prior(SETTINGS)
+    near, prior = neighbours(points, 400.0), cluster_prior(SETTINGS, Stream.DRUGS)
     rate = generator.gamma(0.5, 0.02, (LOCATIONS, STRATA)) + 1e-6
     shape, of_place = generator.uniform(0.2, 5.0, LOCATIONS), generator.uniform(0.01, 0.1, LOCATIONS)
     usual = usual_of_zones(near.rows, prior.radius, rate, shape, of_place)
@@ -52,9 +52,28 @@ def test_a_score_is_the_sum_over_all_cylinders_with_a_case_there(seed: int):
         assert (rate[zone] @ hours[:, column]).sum() == pytest.approx(found.expected[anchor])
 
 
+def test_a_cluster_of_several_categories_has_a_tenth_of_the_weight():
+    of_one, of_all = cluster_prior(SETTINGS, Stream.DRUGS), cluster_prior(SETTINGS, Stream.ALL)
+    near = neighbours(np.zeros((1, 3)), 400.0)
+    rates = np.full((1, 1), 1e-3), np.full(1, 0.5), np.full(1, 1.0)
+    counts = np.full((1, len(DURATIONS_S)), 4, np.int32)
+    score, again = (
+        scores_at(
+            np.array([0], np.int32),
+            near.rows,
+            counts,
+            usual_of_zones(near.rows, prior.radius, *rates),
+            np.tile(DURATIONS_S / 3600, (1, 1)),
+            prior,
+        )[0]
+        for prior in (of_one, of_all)
+    )
+    assert score - again == pytest.approx(math.log(10))
+
+
 def test_a_flood_of_cases_at_one_location_has_a_finite_score():
     """The Bayes factor itself is far beyond the largest number."""
-    near, prior = neighbours(np.array([[0.0, 0, 0], [9_000.0, 0, 0]]), 400.0), cluster_prior(SETTINGS)
+    near, prior = neighbours(np.array([[0.0, 0, 0], [9_000.0, 0, 0]]), 400.0), cluster_prior(SETTINGS, Stream.DRUGS)
     usual = usual_of_zones(near.rows, prior.radius, np.full((2, 1), 1e-4), np.full(2, 0.5), np.full(2, 1.0))
     hours = np.tile(DURATIONS_S / 3600, (1, 1)).astype(np.float64)
     scores = []
@@ -80,6 +99,9 @@ def test_the_level_of_the_area_and_of_the_stream_scale_what_is_expected():
     assert usual_again == pytest.approx(hours)
     doubled = at_level(hours, np.array([40, 400]), np.array([10, 100]), level)
     assert 1.5 < doubled[0, 0] / hours[0, 0] < doubled[0, 1] / hours[0, 1] < 2.0
+    # That of all categories has no second factor.
+    of_all = at_level(hours, np.array([40, 400]), np.array([40, 400]), Level(np.array([2.0]), np.zeros(0), 10.0))
+    assert of_all == pytest.approx(hours * [50 / 30, 410 / 210])
     # Twice as many of one category alone: the other categories stay as they were.
     alone = at_level(hours, np.array([25, 250]), np.array([10, 100]), level)
     assert 1.0 < alone[0, 1] / hours[0, 1] < 2.0

@@ -38,11 +38,14 @@ def test_rates_keep_totals_and_predict_better_than_raw_counts(seed: int):
     points, truth = town(generator)
     cases, later = drawn(truth, generator), drawn(truth, generator)
     found, hours = rates(cases, points), np.bincount(STRATUM)
-    expected = found.rate * hours
+    expected = found.rate[:-1] * hours
     assert expected.sum() == pytest.approx(cases.sum(), rel=0.05)
     assert expected.sum(axis=(1, 2)) == pytest.approx(cases.sum(axis=(1, 2)), rel=0.15)
     assert (found.rate > 0).all() and (found.shape > 0).all()
     assert found.place.sum() == pytest.approx(1.0)
+    assert found.rate[-1] == pytest.approx(found.rate[:-1].sum(axis=0))
+    # The cases of all categories at a location are known at least as well as those of each.
+    assert (found.shape[-1] >= found.shape[:-1].max(axis=0)).all()
 
     def deviance(mean: NDArray[np.float64]) -> float:
         """Return minus twice the Poisson log-likelihood of the later counts, less a constant."""
@@ -65,7 +68,7 @@ def test_an_empty_location_takes_the_rate_of_its_neighbours():
     cases[:, :40] = np.random.default_rng(2).poisson(2.0, (4, 40, STRATA))
     cases[0, 40:80:5, 0] = 1
     cases[:, [20, 61]] = 0
-    found = rates(cases, points).rate.sum(axis=(0, 2))
+    found = rates(cases, points).rate[-1].sum(axis=1)
     assert found[20] > 3 * found[61] > 0
     assert found[80] > 0
 

@@ -41,7 +41,7 @@ def test_they_lie_in_the_area_in_order_after_its_clock(ahead_s: int | None) -> N
     assert (len(rows.background), len(rows.cluster), len(rows.ids)) == (BACKGROUND + 2, CLUSTER + 1, CLUSTER)
     if clock_s is not None:
         assert rows.cluster[0].time_s > clock_s
-    if clock_s is None or clock_s <= NOW_S - 14 * 3600:
+    if clock_s is None or clock_s <= NOW_S - 15 * 3600:
         assert every[-1].time_s <= NOW_S
     for each in every:
         if each.value:
