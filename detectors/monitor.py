@@ -303,12 +303,12 @@ class Monitor:
         if not streams or not (held or self.alerts):
             return [], []
         self.scans += 1
+        delays = None if begins is None else Delays.of(self.window, begins, tick_s + self.settings.tick_s)
         if held:
             if isinstance(self._scorer, BayesScorer) and self._scorer.is_due(self.window):
                 self._scorer.renew(self.window, self._mark(tick_s))
                 self._tracker.use(self._scorer.chance)
-            self._scorer.begin(self.window, tick_s)
-        delays = None if begins is None else Delays.of(self.window, begins, tick_s + self.settings.tick_s)
+            self._scorer.begin(self.window, tick_s, delays)
         changes: list[Alert] = []
         for stream in streams:
             weakest = self._tracker.weakest_score

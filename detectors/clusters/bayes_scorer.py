@@ -29,6 +29,8 @@ from detectors.window.sliding import ALL, SlidingWindow
 
 NO_SCORE = -99.0
 """Score of a location without enough cases."""
+LEAST_KNOWN = 0.1
+"""Lower bound for the share of reports that is taken to have come, because a few come at once whatever is usual."""
 
 
 class RatesMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +73,14 @@ class _Moment:
 
     ``hours``: of each stratum within each duration, (S, D).
     ``within``: events of all categories within each duration, (D,).
+    ``known``: share of the reports of all categories that has usually come by now, for each duration, (D,).
     """
 
     tick_s: int
     cases: RecentCases
     hours: NDArray[np.float64]
     within: NDArray[np.int64]
+    known: NDArray[np.float64]
 
 
 class BayesScorer:
@@ -144,10 +148,11 @@ class BayesScorer:
             self._usual = [rates.usual(each, self._near.rows, prior) for each, prior in enumerate(self._priors)]
             self._levels = [rates.level(each) for each in range(len(STREAMS))]
 
-    def begin(self, window: SlidingWindow, tick_s: int) -> None:
+    def begin(self, window: SlidingWindow, tick_s: int, delays: Delays | None) -> None:
         """Begin the scans of a tick. The window must not change until they are done.
 
         ``tick_s``: the end of all cylinders, in seconds since 1970.
+        ``delays``: the reporting delays in the window, None if unknown.
         """
         self._moment = None
         if self.rates is None:
@@ -160,7 +165,13 @@ class BayesScorer:
         first = window.now - longest_h
         strata = window.strata(first, window.now)
         hours = hours_within(tick_s, self._durations_s, first, strata, window.by_stratum.shape[2])
-        self._moment = _Moment(tick_s, cases, hours, within)
+        known = np.ones(len(self._durations_s)) if delays is None else self._known(delays, ALL)
+        self._moment = _Moment(tick_s, cases, hours, within, known)
+
+    def _known(self, delays: Delays, stream: int) -> NDArray[np.float64]:
+        """Return the share of a stream's reports that has usually come by now, for each duration, (D,); 1 if unknown."""
+        shares = [delays.completeness(stream, delays.now_s - each, delays.now_s) for each in self._durations_s.tolist()]
+        return np.array([1.0 if each is None else max(each, LEAST_KNOWN) for each in shares])
 
     def clusters(
         self,
@@ -168,7 +179,7 @@ class BayesScorer:
         stream: int,
         weakest_score: float,
         touched: NDArray[np.int64],
-        delays: Delays | None = None,
+        delays: Delays | None,
     ) -> list[Cluster]:
         """Return the stream's clusters with ``weakest_score`` or more, best first.
 
@@ -181,7 +192,9 @@ class BayesScorer:
         mine, prior = now.cases.of_stream(stream), self._priors[stream]
         ages_s = now.tick_s - window.columns.occurred_s[mine.row]
         counts = self._counted(mine, ages_s)
-        hours = at_level(now.hours, now.within, counts.sum(axis=0, dtype=np.int64), self._levels[stream])
+        known = now.known if delays is None else self._known(delays, stream)
+        case = counts.sum(axis=0, dtype=np.int64)
+        hours = at_level(now.hours * now.known, now.hours * known, now.within, case, self._levels[stream])
         score, found = scores_at(anchors, self._near.rows, counts, self._usual[stream], hours, prior)
         is_strong = score >= weakest_score
         self._strong[stream] = tuple(anchors[is_strong].tolist())

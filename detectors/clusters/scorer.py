@@ -74,7 +74,7 @@ class Scorer:
         """Return a scorer that continues from here with another calibration."""
         return Scorer(self._locations, self._near, self._settings, self.nulls, calibration)
 
-    def begin(self, window: SlidingWindow, _: int) -> None:
+    def begin(self, window: SlidingWindow, _: int, __: Delays | None = None) -> None:
         """Begin the scans of a tick, in a window that does not change meanwhile. They end with the current bucket."""
         self._recent = RecentCases.of(window, self._settings.durations_h[-1])
 

@@ -218,9 +218,11 @@ def hours_within(now_s: int, durations_s: Offsets, first_bucket: int, stratum: C
 
 
 @compiled
-def at_level(hours: Floats, every_case: Offsets, case: Offsets, level: Level) -> Floats:
+def at_level(hours_of_all: Floats, hours: Floats, every_case: Offsets, case: Offsets, level: Level) -> Floats:
     """Return hours times the present level of the area and of the category within each duration, (S, D).
 
+    ``hours_of_all``, ``hours``: of each stratum within each duration, times the share of the reports of all categories
+        and of the stream that has usually come by now, (S, D).
     ``every_case``, ``case``: cases of all categories and of the stream within each duration, (D,).
     """
     strata, durations = hours.shape
@@ -229,7 +231,7 @@ def at_level(hours: Floats, every_case: Offsets, case: Offsets, level: Level) ->
     for column in range(durations):
         usual_of_all, usual = 0.0, 0.0
         for stratum in range(strata):
-            usual_of_all += level.rate_of_all[stratum] * hours[stratum, column]
+            usual_of_all += level.rate_of_all[stratum] * hours_of_all[stratum, column]
             if has_own:
                 usual += level.rate[stratum] * hours[stratum, column]
         factor = (level.cases + every_case[column]) / (level.cases + usual_of_all)
@@ -351,7 +353,7 @@ def scan_span(
         anchors = _with(strong, touched)
         if len(anchors) > 0:
             hours = hours_within(now_s, span.durations_s, 0, span.stratum, strata)
-            hours = at_level(hours, every_came - every_oldest, came - oldest, level)
+            hours = at_level(hours, hours, every_came - every_oldest, came - oldest, level)
             scored, cylinders = scores_at(anchors, rows, counts, usual, hours, prior)
             is_strong = scored >= span.lowest
             strong = anchors[is_strong]

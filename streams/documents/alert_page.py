@@ -113,11 +113,12 @@ have usually come by now: it is a share of all reports of the alert's stream fro
 - With fewer than 100 known delays in the stream the field is absent.
 - It does not cover what happens between `reported_at` and the topic, such as a transfer once a night.
 
-It changes neither `expected` nor `score`. The permutation model compares a location with the whole area in the same
-hours, and there the same share is missing. Only where delays differ between locations does this mislead: a location
-whose reports come later than others' looks quieter than it is, and the others look busier. The expectation-based model
-of the one-shot scan (`--model eb-poisson`) compares a location only with its own past. It expects, for each interval,
-the share that has come.
+The Bayesian scan expects only that share: `expected` is what is usually known by now, for each stream by its own
+delays (at least a tenth). The permutation model compares a location with the whole area in the same hours, and there
+the same share is missing, so `completeness` changes neither `expected` nor `score`. Where delays differ between
+locations, both mislead: a location whose reports come later than others' looks quieter than it is, and the others look
+busier. The expectation-based model of the one-shot scan (`--model eb-poisson`) expects, for each interval, the share
+that has come.
 """
 
 _ARTEFACTS = f"""\

@@ -95,15 +95,18 @@ def test_hours_are_those_of_the_clock_to_the_second():
 def test_the_level_of_the_area_and_of_the_stream_scale_what_is_expected():
     level = Level(np.array([2.0]), np.array([0.5]), 10.0)
     hours = np.array([[10.0, 100.0]])
-    usual_again = at_level(hours, np.array([20, 200]), np.array([5, 50]), level)
+    usual_again = at_level(hours, hours, np.array([20, 200]), np.array([5, 50]), level)
     assert usual_again == pytest.approx(hours)
-    doubled = at_level(hours, np.array([40, 400]), np.array([10, 100]), level)
+    doubled = at_level(hours, hours, np.array([40, 400]), np.array([10, 100]), level)
     assert 1.5 < doubled[0, 0] / hours[0, 0] < doubled[0, 1] / hours[0, 1] < 2.0
     # That of all categories has no second factor.
-    of_all = at_level(hours, np.array([40, 400]), np.array([40, 400]), Level(np.array([2.0]), np.zeros(0), 10.0))
+    of_all = at_level(hours, hours, np.array([40, 400]), np.array([40, 400]), Level(np.array([2.0]), np.zeros(0), 10.0))
     assert of_all == pytest.approx(hours * [50 / 30, 410 / 210])
+    # Half of the reports have come, as usual at this time: half of the hours are usual, and the level is.
+    late = at_level(hours / 2, hours / 2, np.array([10, 100]), np.array([2, 25]), level)
+    assert late == pytest.approx(hours / 2, rel=0.05)
     # Twice as many of one category alone: the other categories stay as they were.
-    alone = at_level(hours, np.array([25, 250]), np.array([10, 100]), level)
+    alone = at_level(hours, hours, np.array([25, 250]), np.array([10, 100]), level)
     assert 1.0 < alone[0, 1] / hours[0, 1] < 2.0
 
 
