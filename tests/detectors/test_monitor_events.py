@@ -69,7 +69,29 @@ def test_an_alert_counts_events_and_lists_every_record() -> None:
     }
 
 
-def test_an_alert_of_a_stream_that_is_no_longer_scanned_ends_after_its_quiet_time() -> None:
+def test_incidents_of_several_categories_are_one_hot_spot_and_one_alert() -> None:
+    words = ("drugs", "property", "disorder", "drugs", "disorder", "property")
+    mixed = [
+        msgspec.structs.replace(each, category=word)
+        for each, word in zip(burst(6, 44, timedelta(minutes=11)), words, strict=True)
+    ]
+    settings = msgspec.structs.replace(area("watermark", "bayes"), min_cases=4)
+    monitor = Monitor("leeds", settings, LOCATIONS)
+    ticks = fed(monitor, [*background(44), *mixed])
+    (alert,) = [each for each in monitor.alerts if "i0" in each.members]
+    assert alert.stream == Stream.ALL
+    assert alert.figures.breakdown == {"drugs": 2, "property": 2, "disorder": 2}
+    assert {change.id for tick in ticks for change in tick.changes if "i0" in change.members} == {alert.id}
+    # Only thefts follow: now the thefts alone stand out more than all together.
+    thefts = [msgspec.structs.replace(each, category="property") for each in burst(14, 44, timedelta(minutes=11))[6:]]
+    for offset, each in enumerate(thefts, monitor.expected_next):
+        monitor.put(each, offset, 0)
+    monitor.flush()
+    (later,) = [each for each in monitor.alerts if not {*each.members}.isdisjoint(one.id for one in [*mixed, *thefts])]
+    assert (later.id, later.stream, set(later.figures.breakdown)) == (alert.id, Stream.PROPERTY, {"property"})
+
+
+def test_an_alert_that_another_statistic_opened_ends_after_its_quiet_time() -> None:
     feed = [*background(44), *burst(6, 44, timedelta(minutes=11))]
     before = Monitor("leeds", area("watermark", "permutation"), LOCATIONS)
     fed(before, feed)
