@@ -169,7 +169,7 @@ class BayesScorer:
         self._moment = _Moment(tick_s, cases, hours, within, known)
 
     def _known(self, delays: Delays, stream: int) -> NDArray[np.float64]:
-        """Return the share of a stream's reports that has usually come by now, for each duration, (D,); 1 if unknown."""
+        """Return the share of a stream's reports that has usually come by now, for each duration, (D,); or 1."""
         shares = [delays.completeness(stream, delays.now_s - each, delays.now_s) for each in self._durations_s.tolist()]
         return np.array([1.0 if each is None else max(each, LEAST_KNOWN) for each in shares])
 
