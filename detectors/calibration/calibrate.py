@@ -130,13 +130,13 @@ def calibrate(
         lowest = max(_opening_score(scanning, [first], wanted, scanning.lowest) - MARGIN, scanning.lowest) - ease
         solved = parts.map(1, lambda null: scanning.clusters(null, stratum, margins, lowest))
         watch = _opening_score(scanning, solved, wanted, lowest + ease)
-        by_chance = np.sort(np.concatenate([_lives(scanning, block, watch).strongest for block in solved]))[::-1]
+        by_chance = np.sort(np.concatenate([lives_of(scanning, block, watch).strongest for block in solved]))[::-1]
         scores = {WATCH: watch}
         for tier in TIERS[1:]:
             scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)
         lowest, alert = watch - ease, scores[Tier.ALERT]
         measured = parts.map(
-            2, lambda null: _lives(scanning, scanning.clusters(null, stratum, margins, lowest), watch, alert)
+            2, lambda null: lives_of(scanning, scanning.clusters(null, stratum, margins, lowest), watch, alert)
         )
     return Calibration.of(
         scores=scores,
@@ -178,7 +178,7 @@ def _fit_margins(maxima: Sequence[Sequence[Maxima]]) -> list[Margins]:
     return [Margins.fit(*each) if enough else of_all for each, enough in zip(of_stream, has_enough, strict=True)]
 
 
-def _lives(scanning: Scanning, block: Sequence[Clusters], watch: float, tier_at: float = np.inf) -> Lives:
+def lives_of(scanning: Scanning, block: Sequence[Clusters], watch: float, tier_at: float = np.inf) -> Lives:
     """Return the alerts that the clusters of a block lead to, over all streams."""
     lives = [scanning.lives(clusters, watch, tier_at) for clusters in block]
     return Lives(*(np.concatenate(column) for column in zip(*lives, strict=True)))
@@ -188,7 +188,7 @@ def _opening_score(scanning: Scanning, blocks: Sequence[Sequence[Clusters]], wan
     """Return the lowest score, at least ``least``, at which at most ``wanted`` alerts open a week."""
 
     def too_many(score: float) -> float:
-        opened = sum(len(_lives(scanning, block, score).opened_s) for block in blocks)
+        opened = sum(len(lives_of(scanning, block, score).opened_s) for block in blocks)
         return opened / (len(blocks) * BLOCK_WEEKS) - wanted
 
     return float(bisect(too_many, least, HIGHEST, xtol=1e-3)) if too_many(least) > 0 else least

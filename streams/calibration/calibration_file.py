@@ -12,6 +12,7 @@ import msgspec
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
+from detectors.calibration.in_all import InAll
 from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
 from detectors.scan.significance import Tier
 from streams.calibration.history import History
@@ -70,6 +71,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     ``places``: hash of the frozen locations.
     ``weeks``, ``seed``, ``with_near_repeats``: describe the null histories.
     ``seconds``: computing time.
+    ``in_all``: how many alerts a week the history would have opened in its last weeks; None if it is too short.
     """
 
     id: str
@@ -83,6 +85,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     with_near_repeats: bool
     made_at: datetime
     seconds: float
+    in_all: InAll | None = None
 
     def remarks(self) -> list[str]:
         """Return whether chance cannot use the budget up, and which tiers rest on few alerts by chance, a line each."""

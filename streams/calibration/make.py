@@ -19,6 +19,7 @@ from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.calibrate import BLOCK_WEEKS, Nulls, blocks_of, calibrate
 from detectors.calibration.dense_span import dense_span
+from detectors.calibration.in_all import in_all
 from detectors.calibration.past import LeftOut, Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.events import Records, Same, further_records
@@ -175,5 +176,6 @@ def make(
         seed=nulls.seed,
         with_near_repeats=nulls.with_near_repeats,
         made_at=datetime.now(UTC).replace(microsecond=0),
+        in_all=in_all(past, scanning, calibration),
         seconds=round(time.monotonic() - started, 1),
     )

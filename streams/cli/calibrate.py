@@ -122,6 +122,11 @@ def print_calibration(file: CalibrationFile) -> None:
         f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
         f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
     )
+    if file.in_all is not None:
+        console.print(
+            f"expect {file.in_all.rate:.1f} alerts a week in all, by chance or not: so many would have opened in the "
+            f"last {file.in_all.weeks} weeks of the history"
+        )
     for remark in file.remarks():
         console.print(remark)
 
