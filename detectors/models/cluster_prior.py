@@ -18,7 +18,7 @@ RISK = (2.0, 4.0, 8.0, 16.0, 40.0, 100.0, 250.0)
 MODERATE = 5
 """Number of relative risks of a cluster that lies where cases are usual. One that lies anywhere can have any risk."""
 
-MIXED = 0.1
+MIXED = 0.3
 """Weight of a cluster of several categories, where one of a given category has the weight 1."""
 
 

@@ -95,8 +95,8 @@ Under the Bayesian scan it is one alert, of the stream that shows it best:
   its `id`; its `category` and figures are now those of this stream. If nothing else is new, the reason is
   `{Reason.CATEGORY_CHANGED}`. Alerts that have at least half of their incidents in the cluster merge into this one.
 - A cluster that shares incidents with an alert of another stream, and is no stronger than that, opens nothing.
-- Where an alert has ended, the cool-down holds back weaker clusters of its stream and of `all`; after an alert of
-  `all`, those of every stream.
+- Where an alert has ended, the cool-down holds back weaker clusters of its stream and of `all`; where one of `all` has
+  ended, those of every stream.
 
 Under the permutation scan it is two alerts with the same members.
 

@@ -61,16 +61,15 @@ def past(locations: Locations, incidents: int, generator: np.random.Generator) -
 
 
 def with_mixed_bursts(town: Past, locations: Locations, generator: np.random.Generator) -> Past:
-    """Return a town with 15 bursts, each of 4 to 8 incidents of any category at the five locations around one."""
-    columns: list[tuple[int, int, int]] = []
+    """Return a town with 15 bursts at the five locations around one: first of any category, then of a single one."""
+    bursts = []
     for _ in range(15):
         away = np.linalg.norm(locations.points - locations.points[generator.integers(len(locations))], axis=1)
-        around, begin_s = np.argsort(away)[:5], generator.integers(WINDOW * BUCKET_S, (BUCKETS - 24) * BUCKET_S)
-        columns += [
-            (begin_s + generator.integers(18 * BUCKET_S), generator.choice(around), generator.choice(4))
-            for _ in range(generator.integers(4, 9))
-        ]
-    second, location, category = np.array(columns).T
+        begin_s, number = generator.integers(WINDOW * BUCKET_S, (BUCKETS - 24) * BUCKET_S), generator.integers(6, 12)
+        second = begin_s + np.sort(generator.integers(0, 18 * BUCKET_S, number))
+        category = np.where(np.arange(number) < 5, generator.choice(4, number), generator.choice(4))
+        bursts.append((second, generator.choice(np.argsort(away)[:5], number), category))
+    second, location, category = (np.concatenate(column) for column in zip(*bursts, strict=True))
     is_free = ~np.isin(second, town.second) & (second % BUCKET_S != 0)
     second, kept = np.unique(second[is_free], return_index=True)
     return Past.of(
