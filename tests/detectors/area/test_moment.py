@@ -24,7 +24,7 @@ def burglary(number: int = 0, **changes: Any) -> Incident:
         "longitude": -1.55 + number / 1e4,
         "latitude": 53.8,
     }
-    return Incident(id=str(number), **(given | changes))
+    return Incident(id=str(number), **(fields | changes))
 
 
 @given(number=st.integers(0, 10**4), length_s=st.integers(0, 10**7))
