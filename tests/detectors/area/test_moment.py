@@ -17,7 +17,7 @@ MORNING = datetime(2024, 3, 31, 6, tzinfo=UTC)
 
 
 def burglary(number: int = 0, **changes: Any) -> Incident:
-    given = {
+    fields: dict[str, Any] = {
         "category": "property",
         "occurred_from": NIGHT,
         "occurred_to": MORNING,
