@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks._machine import description
+from benchmarks._opened import opened
 from benchmarks._plot import IMAGES
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
@@ -28,13 +29,12 @@ from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
-from detectors.calibration.calibrate import Nulls, calibrate, opened_by_week
+from detectors.calibration.calibrate import Nulls, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
-from detectors.scan.significance import Tier
 from detectors.simulation import City, Injection, RepeatKernel
 from streams.calibration.plot import draw
 
@@ -144,27 +144,18 @@ def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Cal
 def measure(case: Case, budget: float, threads: int) -> Result:
     """Return the alerts opened in the weeks after the history."""
     site, history, made = calibrated(case._replace(level=1.0), budget, threads)
-    scanning = site.scanning
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     later = case.city(case.level).simulate(end, end + timedelta(weeks=MEASURED_WEEKS), inject=False)
     measured = site.past(later.incidents, end, MEASURED_WEEKS)
-    # The window is filled from the history: the first scan is the first of the weeks that follow.
-    kept = scanning.window - 1
-    behind = kept * BUCKET_S
-    cut = history.buckets * BUCKET_S - behind
-    recent = history.second >= cut
+    behind = history.buckets * BUCKET_S
     whole = Past.of(
-        measured.first_bucket - kept,
-        measured.buckets + kept,
-        np.concatenate((history.second[recent] - cut, measured.second + behind)),
-        np.concatenate((history.location[recent], measured.location)),
-        np.concatenate((history.category[recent], measured.category)),
+        history.first_bucket,
+        history.buckets + measured.buckets,
+        np.concatenate((history.second, measured.second + behind)),
+        np.concatenate((history.location, measured.location)),
+        np.concatenate((history.category, measured.category)),
     )
-    watch = made.scores[Tier.WATCH]
-    stratum = scanning.stratum(whole.first_bucket, whole.buckets)
-    clusters = scanning.clusters(whole, stratum, made.margins, watch - SETTINGS.ease_below)
-    lives = [scanning.lives(each, watch, made.scores[Tier.ALERT]) for each in clusters]
-    return Result(np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0), budget)
+    return Result(opened(site.scanning, whole, made, HISTORY_WEEKS, MEASURED_WEEKS), budget)
 
 
 def without_calibration(seed: int, step: Callable[[], object]) -> Result:

@@ -83,9 +83,13 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
     def remarks(self) -> list[str]:
-        """Return which tiers rest on few alerts by chance, one line each."""
-        budget = self.calibration.budget
-        return [
+        """Return whether the promise is missed, and which tiers rest on few alerts by chance, one line each."""
+        made, budget = self.calibration, self.calibration.budget
+        missed = (
+            f"the promise of {budget:g} a week is missed: other weeks by chance had {made.rate:.2f} "
+            f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); more --weeks bring it closer"
+        )
+        return [missed] * (not made.keeps_budget) + [
             f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
             f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
             for tier, number in tier_alerts(budget, self.weeks).items()

@@ -105,6 +105,8 @@ def print_calibration(file: CalibrationFile) -> None:
     from streams.messages.wording import figure_words
 
     made, history = file.calibration, file.history
+    for remark in file.remarks():
+        click.echo(remark)
     table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("tier", "score from", "by chance, a week"):
         table.add_column(heading, justify="left" if heading == "tier" else "right")
@@ -122,8 +124,6 @@ def print_calibration(file: CalibrationFile) -> None:
         f"promised: {made.budget:g} alerts a week by chance; {file.weeks // 3} other weeks had {made.rate:.2f} "
         f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); it took {file.seconds:.0f} s"
     )
-    for remark in file.remarks():
-        console.print(remark)
 
 
 COMMANDS = (calibrate,)
