@@ -141,9 +141,9 @@ class Site:
         """Return incidents as columns."""
         first = int(begin.timestamp()) // BUCKET_S
         columns = [
-            (int(each.occurred.timestamp()) - first * BUCKET_S, location, STREAMS.index(each.category))
+            (int(each.occurred.timestamp()) - first * BUCKET_S, where, STREAMS.index(each.category))
             for each in incidents
-            if each.occurred is not None and (location := self.locations.locate(each)) is not None
+            if each.occurred is not None and (where := self.locations.locate(each)) is not None
         ]
         second, location, category = (np.array(column) for column in zip(*columns, strict=True))
         return Past.of(first, int(weeks * WEEK_H), second, location.astype(np.int32), category.astype(np.int8))

@@ -84,8 +84,8 @@ class Shuffled(Nulls):
         begin, length = int(generator.integers(past.buckets // WEEK)) * WEEK_S, past.buckets * BUCKET_S
         copies = -(-(begin + buckets * BUCKET_S) // length)
         second = np.concatenate([moved(past, generator) + copy * length - begin for copy in range(copies)])
-        columns = (np.tile(each, copies) for each in (past.location, past.category))
-        return Past.of(past.first_bucket + past.buckets, buckets, second, *columns)
+        location, category = np.tile(past.location, copies), np.tile(past.category, copies)
+        return Past.of(past.first_bucket + past.buckets, buckets, second, location, category)
 
 
 def moved(past: Past, generator: np.random.Generator) -> NDArray[np.int64]:
