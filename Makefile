@@ -56,7 +56,7 @@ browser: setup  ## drive the console with Debian's chromium: make browser ARGS=-
 	$(BIN)/pytest tests/browser -m browser $(ARGS)
 
 bench: setup  ## measure: one file of benchmarks/ after the other
-	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/soak.py|*/year.py) continue;; esac; \
+	@set -e; for file in benchmarks/[!_]*.py; do case $$file in */honest.py|*/promise.py|*/soak.py|*/year.py) continue;; esac; \
 	  echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
 honest: setup  ## is the promised rate of false alerts kept? Five cities, about an hour: make honest ARGS="--seeds 1"

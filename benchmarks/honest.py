@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks._machine import description
+from benchmarks._opened import opened
 from benchmarks._plot import IMAGES
 from detectors.area.incident import Incident
 from detectors.area.locations import Locations
@@ -28,13 +29,12 @@ from detectors.area.neighbours import neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
-from detectors.calibration.calibrate import Nulls, calibrate, opened_by_week
+from detectors.calibration.calibrate import Nulls, calibrate
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
 from detectors.monitor import Monitor
 from detectors.restoring import Restoring
-from detectors.scan.significance import Tier
 from detectors.simulation import City, Injection, RepeatKernel
 from streams.calibration.plot import draw
 
@@ -48,6 +48,8 @@ HISTORY_WEEKS, MEASURED_WEEKS, WITHOUT_WEEKS = 26, 156, 13
 WEEK_H = 168
 NULL_WEEKS = 624
 BUDGETS = (1.0, 2.0, 7.0)
+MOST_OF_DAY = 2.0
+"""Upper bound for the level of a day where days differ."""
 SETTINGS = AreaSettings()
 Statistic = Literal["permutation", "bayes"]
 SCANNINGS: dict[Statistic, type[Scanning]] = {"permutation": Scanning, "bayes": BayesScanning}
@@ -56,7 +58,7 @@ KERNELS: tuple[RepeatKernel, ...] = ("disc", "exponential", "power_law")
 
 class Case(NamedTuple):
     """A city: how it differs from the plain one of its seed. ``level``: relative level of the measured weeks.
-    ``places``: arguments that define where its places lie.
+    ``places``: arguments that define where its places lie. ``day_variance``: variance of the level of a day.
     """
 
     seed: int
@@ -65,6 +67,24 @@ class Case(NamedTuple):
     level: float = 1.0
     places: tuple[tuple[str, float], ...] = ()
     statistic: Statistic = "permutation"
+    day_variance: float = 0.0
+
+    def incidents(self, begin: datetime, end: datetime, level: float = 1.0) -> Sequence[Incident]:
+        """Return the incidents of the city without clusters."""
+        if not self.day_variance:
+            return self.city(level).simulate(begin, end, inject=False).incidents
+        chance = np.random.default_rng([self.seed, int(begin.timestamp())])
+        shape = 1 / self.day_variance
+        kept = chance.gamma(shape, self.day_variance, (end - begin).days) / MOST_OF_DAY
+        every = self.city(level * MOST_OF_DAY).simulate(begin, end, inject=False).incidents
+        drawn = chance.random(len(every))
+        return [
+            each
+            for each, number in zip(every, drawn, strict=True)
+            if each.occurred is not None
+            and begin <= each.occurred < end
+            and number < kept[(each.occurred - begin).days]
+        ]
 
     def city(self, level: float = 1.0, injection: Injection | None = None) -> City:
         """Return the city at a level of incidents, with clusters if ``injection`` is given."""
@@ -121,9 +141,9 @@ class Site:
         """Return incidents as columns."""
         first = int(begin.timestamp()) // BUCKET_S
         columns = [
-            (int(each.occurred.timestamp()) - first * BUCKET_S, location, STREAMS.index(each.category))
+            (int(each.occurred.timestamp()) - first * BUCKET_S, where, STREAMS.index(each.category))
             for each in incidents
-            if each.occurred is not None and (location := self.locations.locate(each)) is not None
+            if each.occurred is not None and (where := self.locations.locate(each)) is not None
         ]
         second, location, category = (np.array(column) for column in zip(*columns, strict=True))
         return Past.of(first, int(weeks * WEEK_H), second, location.astype(np.int32), category.astype(np.int8))
@@ -132,10 +152,9 @@ class Site:
 @functools.lru_cache(maxsize=4)
 def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Calibration]:
     """Return a case's site, its history and the calibration from that, without the level of later weeks."""
-    city = case.city()
-    site = Site.of(city, case.statistic)
+    site = Site.of(case.city(), case.statistic)
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
-    history = site.past(city.simulate(BEGIN, end, inject=False).incidents, BEGIN, HISTORY_WEEKS)
+    history = site.past(case.incidents(BEGIN, end), BEGIN, HISTORY_WEEKS)
     nulls = Nulls(history, site.locations.points, SCHEMES[SETTINGS.strata], ZoneInfo("UTC"), case.seed, True)
     made = calibrate(history, site.scanning, nulls, budget, NULL_WEEKS, threads, lambda: None)
     return site, history, made
@@ -144,27 +163,18 @@ def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Cal
 def measure(case: Case, budget: float, threads: int) -> Result:
     """Return the alerts opened in the weeks after the history."""
     site, history, made = calibrated(case._replace(level=1.0), budget, threads)
-    scanning = site.scanning
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
-    later = case.city(case.level).simulate(end, end + timedelta(weeks=MEASURED_WEEKS), inject=False)
-    measured = site.past(later.incidents, end, MEASURED_WEEKS)
-    # The window is filled from the history: the first scan is the first of the weeks that follow.
-    kept = scanning.window - 1
-    behind = kept * BUCKET_S
-    cut = history.buckets * BUCKET_S - behind
-    recent = history.second >= cut
+    later = case.incidents(end, end + timedelta(weeks=MEASURED_WEEKS), case.level)
+    measured = site.past(later, end, MEASURED_WEEKS)
+    behind = history.buckets * BUCKET_S
     whole = Past.of(
-        measured.first_bucket - kept,
-        measured.buckets + kept,
-        np.concatenate((history.second[recent] - cut, measured.second + behind)),
-        np.concatenate((history.location[recent], measured.location)),
-        np.concatenate((history.category[recent], measured.category)),
+        history.first_bucket,
+        history.buckets + measured.buckets,
+        np.concatenate((history.second, measured.second + behind)),
+        np.concatenate((history.location, measured.location)),
+        np.concatenate((history.category, measured.category)),
     )
-    watch = made.scores[Tier.WATCH]
-    stratum = scanning.stratum(whole.first_bucket, whole.buckets)
-    clusters = scanning.clusters(whole, stratum, made.margins, watch - SETTINGS.ease_below)
-    lives = [scanning.lives(each, watch, made.scores[Tier.ALERT]) for each in clusters]
-    return Result(np.sum([opened_by_week(each, scanning, MEASURED_WEEKS) for each in lives], axis=0), budget)
+    return Result(opened(site.scanning, whole, made, HISTORY_WEEKS, MEASURED_WEEKS), budget)
 
 
 def without_calibration(seed: int, step: Callable[[], object]) -> Result:
@@ -197,7 +207,10 @@ def parts(seeds: Sequence[int]) -> Iterator[tuple[str, float, list[tuple[Case, f
         for kernel in KERNELS:
             cases = [(Case(seed, share, kernel), 2.0) for seed in seeds[:REPEAT_SEEDS]]
             yield f"{share:.0%} near repeats, {kernel}", limit, cases
-    for level in (1.2, 0.8):
+    for deviation in (0.13, 0.3):
+        cases = [(Case(seed, day_variance=deviation**2), 2.0) for seed in seeds[:REPEAT_SEEDS]]
+        yield f"days differ by {deviation:.0%}", 0.25, cases
+    for level in (1.5, 1.2, 0.8, 0.6):
         yield f"level {level - 1:+.0%} afterwards", 0.4, [(Case(seeds[0], level=level), 2.0)]
 
 

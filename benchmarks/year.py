@@ -16,17 +16,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks._machine import description
+from benchmarks._opened import opened
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.alerts.notices import Notice
 from detectors.area.settings import RepeatSettings
-from detectors.area.strata import BUCKET_S
 from detectors.calibration.bayes_scanning import BayesScanning
-from detectors.calibration.calibrate import blocks_of, opened_by_week
+from detectors.calibration.calibrate import blocks_of
 from detectors.calibration.past import Past
 from detectors.calibration.result import Calibration
 from detectors.calibration.scanning import Scanning
@@ -68,15 +67,8 @@ class Year(NamedTuple):
 
 def rest_of(past: Past, scanning: Scanning, made: Calibration) -> float:
     """Return the alerts opened a week over the rest of the file."""
-    kept = scanning.window - 1
-    first = int(HISTORY.total_seconds()) // BUCKET_S - kept
-    buckets = int(REST.total_seconds()) // BUCKET_S + kept
-    rest = Past.of(past.first_bucket + first, buckets, past.second - first * BUCKET_S, past.location, past.category)
-    watch = made.scores[Tier.WATCH]
-    clusters = scanning.clusters(rest, scanning.stratum(rest.first_bucket, rest.buckets), made.margins, watch - 1.0)
-    weeks = REST.days // 7
-    lives = [scanning.lives(each, watch, made.scores[Tier.ALERT]) for each in clusters]
-    return float(np.mean(np.sum([opened_by_week(each, scanning, weeks) for each in lives], axis=0)))
+    history, rest = HISTORY.days // 7, REST.days // 7
+    return float(opened(scanning, past, made, history, rest).mean())
 
 
 def year_of(table: IncidentFile, chosen: Area, made: CalibrationFile, bar: Progress) -> Year:

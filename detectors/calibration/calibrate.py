@@ -1,7 +1,8 @@
 """Finds the scores at which the tiers of an area begin, from its history and a budget.
 
 Null histories are drawn in blocks. Each block is drawn from a different area that could have produced the history. The
-first third of the blocks gives the score of the permutation scan, the second the thresholds, the last the rate.
+first third of the blocks gives the score of the permutation scan, the second the thresholds, the last the rate. If the
+interval of that rate excludes the budget, the last two thirds give the thresholds and as many new blocks the rate.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def calibrate(
     If chance cannot open as many, every cluster that chance shows reaches the tier ``alert``.
 
     ``weeks`` of null histories are rounded up to three parts of whole blocks. ``step`` is called after each block, from
-    any thread. The result does not depend on the number of threads.
+    any thread, and once for each block of another third if the first rate misses the budget. The result does not depend
+    on the number of threads.
 
     Raises:
         ValueError: Null histories have too few clusters.
@@ -124,28 +126,52 @@ def calibrate(
         margins = []
         if scanning.has_margins:
             margins = _fit_margins(parts.map(0, lambda null: scanning.maxima(null, stratum, STEP)))
-        wanted = budget * PER_BUDGET[WATCH]
         ease = scanning.settings.ease_below
         first = scanning.clusters(nulls(blocks, buckets), stratum, margins, scanning.lowest - ease)
-        lowest = max(_opening_score(scanning, [first], wanted, scanning.lowest) - MARGIN, scanning.lowest) - ease
-        solved = parts.map(1, lambda null: scanning.clusters(null, stratum, margins, lowest))
-        watch = _opening_score(scanning, solved, wanted, lowest + ease)
-        by_chance = np.sort(np.concatenate([lives_of(scanning, block, watch).strongest for block in solved]))[::-1]
-        scores = {WATCH: watch}
-        for tier in TIERS[1:]:
-            scores[tier] = _score_of(by_chance, budget * PER_BUDGET[tier] * blocks * BLOCK_WEEKS)
-        lowest, alert = watch - ease, scores[Tier.ALERT]
-        measured = parts.map(
-            2, lambda null: lives_of(scanning, scanning.clusters(null, stratum, margins, lowest), watch, alert)
-        )
+        opening = _opening_score(scanning, [first], budget * PER_BUDGET[WATCH], scanning.lowest)
+        least = max(opening - MARGIN, scanning.lowest)
+
+        def clusters(null: Past) -> list[Clusters]:
+            return scanning.clusters(null, stratum, margins, least - ease)
+
+        solved, measured = parts.map(1, clusters), parts.map(2, clusters)
+        made = _solve(scanning, solved, measured, margins, least, budget, nulls.repeats)
+        if not (made.keeps_budget or made.is_scarce):
+            solved, measured = solved + measured, parts.map(PARTS, clusters)
+            made = _solve(scanning, solved, measured, margins, least, budget, nulls.repeats)
+    return made
+
+
+def _solve(
+    scanning: Scanning,
+    solved: Sequence[Sequence[Clusters]],
+    measured: Sequence[Sequence[Clusters]],
+    margins: Sequence[Margins],
+    least: float,
+    budget: float,
+    repeats: Repeats,
+) -> Calibration:
+    """Return the calibration whose scores, at least ``least``, come from some blocks and its rate from others.
+
+    Raises:
+        ValueError: Chance opens no alert in the blocks.
+    """
+    weeks = len(solved) * BLOCK_WEEKS
+    watch = _opening_score(scanning, solved, budget * PER_BUDGET[WATCH], least)
+    by_chance = np.sort(np.concatenate([lives_of(scanning, block, watch).strongest for block in solved]))[::-1]
+    scores = {WATCH: watch}
+    for tier in TIERS[1:]:
+        number = budget * PER_BUDGET[tier] * weeks
+        scores[tier] = watch if number >= len(by_chance) else _score_of(by_chance, number)
+    lives = [lives_of(scanning, block, watch, scores[Tier.ALERT]) for block in measured]
     return Calibration.of(
         scores=scores,
         margins=margins,
-        strongest=np.concatenate([by_chance, *(lives.strongest for lives in measured)]),
-        weeks=2 * blocks * BLOCK_WEEKS,
-        by_week=np.concatenate([opened_by_week(lives, scanning, BLOCK_WEEKS) for lives in measured]),
+        strongest=np.concatenate([by_chance, *(each.strongest for each in lives)]),
+        weeks=weeks + len(measured) * BLOCK_WEEKS,
+        by_week=np.array([opened_by_week(each, scanning, BLOCK_WEEKS) for each in lives]),
         budget=budget,
-        repeats=nulls.repeats,
+        repeats=repeats,
     )
 
 

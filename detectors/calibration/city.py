@@ -29,6 +29,9 @@ HOUR_CASES = 20.0
 SWING = 0.2
 """Share by which null histories rise and fall over a year, so that the score covers levels that the past lacks."""
 YEAR_H = 365.25 * 24
+WEEK_D, DAY_H = 7, 24
+MOST_DAY_VARIANCE = 0.1
+"""Upper bound for the variance of a day's level. Real cities have 0.01 to 0.03, one odd date gives far more."""
 BY_HOUR = Blocks(0, 1, (0, 1, 2, 3, 4, 5, 6))
 """Strata of one hour of the week each."""
 
@@ -56,6 +59,7 @@ class CityModel:
     ``weight``: how much each incident of the past counts, (n,), by default 1. An incident that followed another reveals
         little about its location.
     ``stratum``: the stratum of each bucket of the past, (buckets,).
+    ``day_variance``: variance of a day's level, as a share of the squared mean.
 
     Raises:
         ValueError: The history has no incident, or is shorter than a week.
@@ -71,7 +75,7 @@ class CityModel:
         self._blocks, self._zone, self._buckets = blocks, zone, past.buckets
         locations, strata = len(points), blocks.count
         stratum, hour = self._calendar(past.first_bucket, past.buckets)
-        self.stratum = stratum
+        self.stratum, self.day_variance = stratum, _day_variance(past)
         weight = np.ones(len(past)) if weight is None else weight
         of_category = np.zeros((locations, CATEGORIES))
         np.add.at(of_category, (past.location, past.category), weight)
@@ -121,6 +125,10 @@ class CityModel:
         """
         stratum, hour = self._calendar(first_bucket, buckets)
         level = 1 + SWING * np.sin(2 * np.pi * (np.arange(buckets) / YEAR_H + generator.random()))
+        if self.day_variance:
+            # Weather, events and holidays make whole days busy or quiet.
+            days = generator.gamma(1 / self.day_variance, self.day_variance, -(-buckets // DAY_H))
+            level *= np.repeat(days, DAY_H)[:buckets]
         of_category = drawn.mix * part
         number = generator.poisson(drawn.rate * of_category.sum(axis=1) * level.sum())
         location = np.repeat(np.arange(len(number)), number)
@@ -134,6 +142,18 @@ class CityModel:
             bucket[incidents] = its_buckets[_pick_one_of(generator, weight[its_buckets], len(incidents))]
         second = bucket * BUCKET_S + generator.integers(0, BUCKET_S, len(location))
         return Past.of(first_bucket, buckets, second, location.astype(np.int32), category.astype(np.int8))
+
+
+def _day_variance(past: Past) -> float:
+    """Return the variance of the factor, of mean 1, by which the level of a whole day differs from what is usual.
+
+    Each day is compared with the same weekday a week later. Of two Poisson numbers with the same mean and independent
+    factors, the squared difference exceeds the sum by twice the variance times the squared mean.
+    """
+    day = np.bincount(past.second // (DAY_H * BUCKET_S), minlength=WEEK_D)[: past.buckets // DAY_H].astype(float)
+    one, other = day[:-WEEK_D], day[WEEK_D:]
+    squares = 2 * (one * other).sum()
+    return float(np.clip(((one - other) ** 2 - one - other).sum() / squares, 0, MOST_DAY_VARIANCE)) if squares else 0.0
 
 
 def _around(cases: _Floats, points: _Floats) -> _Floats:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from detectors.area.settings import STREAMS
 from detectors.calibration.margins import Margins
@@ -74,7 +75,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ``decay``: only in calibrations of former versions, which extrapolated: beyond the curve the rate falls by a factor
         of e for each ``1 / decay`` of score. The alerts that were made with them can so be derived again.
     ``rate``, ``rate_low``, ``rate_high``: rate of the tier ``alert`` with its 95 % interval, measured on null histories
-        that were used for nothing else.
+        that were used for nothing else. Each block of weeks has its own drawn area, so the interval is that of blocks.
     ``dispersion``: variance over mean of the weekly number of these alerts.
     """
 
@@ -104,13 +105,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Make the calibration.
 
         ``strongest``: highest score of each alert by chance in ``weeks`` weeks.
-        ``by_week``: number of alerts in each of the weeks that measure the rate.
+        ``by_week``: number of alerts in each of the weeks that measure the rate, (blocks, weeks).
         """
         falling = np.sort(strongest)[::-1]
         rank = np.unique(np.geomspace(1, len(falling), CURVE_POINTS).astype(int))[::-1]
         curve = tuple((float(falling[each - 1]), each / weeks) for each in rank.tolist())
-        error = NORMAL_95 * math.sqrt(max(float(by_week.var(ddof=1)), 1.0 / len(by_week)) / len(by_week))
-        rate = float(by_week.mean())
+        error, rate = _error(by_week), float(by_week.mean())
         return cls(
             budget=budget,
             scores=dict(scores),
@@ -137,6 +137,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return float(np.exp(np.interp(score, scores, np.log(rates))))
 
     @property
+    def keeps_budget(self) -> bool:
+        """Whether the interval of the rate contains the budget."""
+        return self.rate_low <= self.budget <= self.rate_high
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether chance cannot use the budget up: all tiers up to *alert* begin where the weakest alert does."""
+        return self.scores[Tier.WATCH] == self.scores[Tier.ALERT]
+
+    @property
     def extrapolates(self) -> bool:
         """Whether a former version made it, so that it has rates beyond what was simulated."""
         return self.decay is not msgspec.UNSET
@@ -158,3 +168,17 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """See :class:`detectors.scan.significance.Chance`: the time between alerts, at most the simulated time."""
         strongest, _ = self.curve[-1]
         return Interval(WEEK_DAYS / self.rate_of(score), score > strongest and not self.extrapolates)
+
+
+def _error(by_week: NDArray[np.int64]) -> float:
+    """Return half the width of the 95 % interval of a weekly number, from its values in each block, (blocks, weeks).
+
+    The weeks of a block share one drawn area, so they are no independent values, but blocks are. A few blocks can be
+    alike by luck. So the interval is never narrower than that of independent weeks.
+    """
+    blocks, weeks = by_week.shape[0], by_week.size
+    of_weeks = NORMAL_95 * math.sqrt(max(float(by_week.var(ddof=1)), 1.0 / weeks) / weeks)
+    if blocks == 1:
+        return of_weeks
+    of_blocks = float(stdtrit(blocks - 1, 0.975) * by_week.mean(axis=1).std(ddof=1) / math.sqrt(blocks))
+    return max(of_weeks, of_blocks)

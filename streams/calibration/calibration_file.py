@@ -14,7 +14,6 @@ from detectors.area.neighbours import Neighbours
 from detectors.area.settings import STREAMS, AreaSettings
 from detectors.calibration.in_all import InAll
 from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
-from detectors.scan.significance import Tier
 from streams.calibration.history import History
 from streams.calibration.recorded import read_recorded
 
@@ -88,10 +87,17 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     in_all: InAll | None = None
 
     def remarks(self) -> list[str]:
-        """Return whether chance cannot use the budget up, and which tiers rest on few alerts by chance, a line each."""
-        budget, made = self.calibration.budget, self.calibration
-        scarce = f"chance cannot open {budget:g} alerts a week here, so every cluster reaches the tier alert"
-        return [scarce] * (made.scores[Tier.WATCH] == made.scores[Tier.ALERT]) + [
+        """Return what the promise lacks, and which tiers rest on few alerts by chance, one line each."""
+        made, budget = self.calibration, self.calibration.budget
+        lacks = []
+        if made.is_scarce:
+            lacks.append(f"chance cannot open {budget:g} alerts a week here, so every cluster reaches the tier alert")
+        elif not made.keeps_budget:
+            lacks.append(
+                f"the promise of {budget:g} a week is missed: other weeks by chance had {made.rate:.2f} "
+                f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); more --weeks bring it closer"
+            )
+        return lacks + [
             f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
             f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
             for tier, number in tier_alerts(budget, self.weeks).items()

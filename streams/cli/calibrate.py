@@ -105,6 +105,8 @@ def print_calibration(file: CalibrationFile) -> None:
     from streams.messages.wording import figure_words
 
     made, history = file.calibration, file.history
+    for remark in file.remarks():
+        click.echo(remark)
     table = Table(title=f"Calibration of {file.area}", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("tier", "score from", "by chance, a week"):
         table.add_column(heading, justify="left" if heading == "tier" else "right")
@@ -127,8 +129,6 @@ def print_calibration(file: CalibrationFile) -> None:
             f"expect {file.in_all.rate:.1f} alerts a week in all, by chance or not: so many would have opened in the "
             f"last {file.in_all.weeks} weeks of the history"
         )
-    for remark in file.remarks():
-        console.print(remark)
 
 
 COMMANDS = (calibrate,)

@@ -144,7 +144,8 @@ def test_a_budget_beyond_chance_is_not_used_up():
     nulls = Nulls(history, locations.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False)
     made = calibrate(history, scanning, nulls, 500.0, 78, 2, lambda: None)
     assert made.scores[Tier.WATCH] == scanning.lowest
-    assert made.scores[Tier.WATCH] <= made.scores[Tier.ADVISORY] <= made.scores[Tier.ALERT] <= made.scores[Tier.URGENT]
+    assert made.scores[Tier.WATCH] == made.scores[Tier.ADVISORY] == made.scores[Tier.ALERT] <= made.scores[Tier.URGENT]
+    assert made.is_scarce
     assert 1.0 < made.rate_high < 500.0
 
 
@@ -158,7 +159,7 @@ def test_no_interval_is_longer_than_what_was_simulated(score: float):
             margins=made.margins,
             strongest=strongest,
             weeks=20,
-            by_week=np.array([1, 0, 2]),
+            by_week=np.array([[1, 0, 2]]),
             budget=1.0,
             repeats=Repeats.none(),
         )
@@ -193,3 +194,31 @@ def test_small_budgets_have_more_null_weeks_up_to_a_limit(budget: float, weeks: 
     assert weeks_for(budget) == weeks
     assert tier_alerts(budget, weeks)[Tier.URGENT] == pytest.approx(urgent)
     assert tier_alerts(budget, enough_weeks(budget))[Tier.URGENT] >= 10
+
+
+class Recorded(Nulls):
+    """Null histories. ``asked``: the numbers of those that were drawn. ``thinned``: one that lacks half its cases."""
+
+    asked: frozenset[int] = frozenset()
+    thinned: int | None = None
+
+    def __call__(self, number: int, buckets: int) -> Past:
+        """Return one null history."""
+        self.asked |= {number}
+        null = super().__call__(number, buckets)
+        kept = np.arange(len(null)) % 2 == 0 if number == self.thinned else slice(None)
+        return Past.of(null.first_bucket, null.buckets, null.second[kept], null.location[kept], null.category[kept])
+
+
+def test_scores_are_solved_again_from_more_blocks_if_the_rate_misses_the_budget():
+    """With three blocks the last one measures the rate. The fourth is drawn only if that excludes the budget."""
+    scanning, past, _ = calibrated(2)
+    history = cut(past, 0, BLOCK_WEEKS * WEEK)
+    usual, uneven = (
+        Recorded(history, scanning.points, SCHEMES["operational"], ZoneInfo("UTC"), 5, False) for _ in range(2)
+    )
+    uneven.thinned = 2
+    once, again = (calibrate(history, scanning, nulls, 6.0, 78, 2, lambda: None) for nulls in (usual, uneven))
+    assert usual.asked == {0, 1, 2}
+    assert uneven.asked == {0, 1, 2, 3}
+    assert again.scores[Tier.ALERT] < once.scores[Tier.ALERT]  # the sparse block counts now

@@ -124,3 +124,27 @@ def test_locations_at_one_point_are_neighbours():
     likely = CityModel(history, points, BLOCKS, UTC).likely
     assert likely[1] > likely[0]
     assert likely[1] > likely[2]
+
+
+@pytest.mark.parametrize("variance", [0.0, 0.02, 0.06])
+def test_busy_and_quiet_days_are_found_and_drawn(variance: float):
+    """Days of a history, and those of its null histories, vary more than Poisson numbers by the same share."""
+    generator = np.random.default_rng(6)
+    days = generator.gamma(1 / variance, variance, 26 * 7) if variance else np.ones(26 * 7)
+    day = np.repeat(np.arange(26 * 7), generator.poisson(45 * days))
+    second = day * 24 * BUCKET_S + generator.integers(0, 24 * BUCKET_S, len(day))
+    location = generator.integers(0, LOCATIONS, len(day)).astype(np.int32)
+    history = Past.of(FIRST, BUCKETS, second, location, np.zeros(len(day), np.int8))
+    city = CityModel(history, POINTS, BLOCKS, UTC)
+    assert city.day_variance == pytest.approx(variance, abs=0.012 + 0.25 * variance)
+    nulls = [city.history(city.draw(generator), FIRST + BUCKETS, BUCKETS, np.ones(4), generator) for _ in range(8)]
+    found = [CityModel(each, POINTS, BLOCKS, UTC).day_variance for each in nulls]
+    assert np.mean(found) == pytest.approx(city.day_variance, abs=0.006 + 0.1 * variance)
+
+
+def test_one_date_with_thousands_of_rows_does_not_make_all_days_uneven():
+    history = past(np.random.default_rng(7))[0]
+    second = np.concatenate((history.second, np.full(5000, 40 * 86_400)))
+    location, category = np.pad(history.location, (0, 5000)), np.pad(history.category, (0, 5000))
+    odd = CityModel(Past.of(FIRST, BUCKETS, second, location, category), POINTS, BLOCKS, UTC)
+    assert odd.day_variance <= 0.1

@@ -90,7 +90,7 @@ def calibration(watch: float) -> Calibration:
         margins=[margins] * len(STREAMS),
         strongest=np.linspace(watch, watch + 6, 50),
         weeks=20,
-        by_week=np.array([1, 2, 0, 3]),
+        by_week=np.array([[1, 2, 0, 3]]),
         budget=1.5,
         repeats=Repeats.none(),
     )
