@@ -22,7 +22,6 @@ from rich.progress import Progress
 
 from benchmarks._machine import description
 from benchmarks._opened import opened, part_of
-from benchmarks._plot import Points, draw
 from benchmarks.honest import HISTORY_WEEKS, NULL_WEEKS, Result
 from detectors.area.incident import Incident
 from detectors.area.strata import BUCKET_S, SCHEMES
@@ -43,9 +42,6 @@ COPY_SEED = 77
 WEEK_S = WEEK * BUCKET_S
 Chance = Literal["near repeats", "independent", "shuffled"]
 Stream = Literal["real", "shuffled"]
-SHOWN: Chance = "near repeats"
-LIMITS = (0.4, 2.5)
-"""What ``docs/images/promise.svg`` shows."""
 
 
 class City(NamedTuple):
@@ -133,11 +129,6 @@ def by_week(
     return np.concatenate(found)
 
 
-def thirds_of(weekly: Sequence[NDArray[np.int64]]) -> list[float]:
-    """Return the alerts opened over those promised, in each third of the weeks, over all areas."""
-    return [float(third.mean() / BUDGET) for third in np.array_split(np.array(weekly), 3, axis=1)]
-
-
 @click.command()
 @click.option("--only", help="Only cities whose name contains this text.")
 @click.option("--chance", "chances", type=click.Choice(get_args(Chance)), multiple=True, default=("near repeats",))
@@ -159,7 +150,6 @@ def main(
     print(f"{description()}\n")
     print("| city | null histories | stream | alerts | opened / promised | by thirds | variance / mean |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    shown: dict[str, Points] = {}
     with Progress(console=Console(stderr=True)) as bar:
         for city in bar.track([each for each in CITIES if only is None or only in each.name], description="cities"):
             found: dict[tuple[Chance, Stream], list[NDArray[np.int64]]] = {}
@@ -177,19 +167,14 @@ def main(
                         weekly = by_week(scanning, past, chance, renewal, null_weeks, threads)
                         found.setdefault((chance, stream), []).append(weekly)
                         bar.console.print(f"{city.name}, {chance}, {stream}: {weekly.mean() / BUDGET:.2f}")
-            thirds = {key: thirds_of(each) for key, each in found.items()}
-            of_streams = [thirds.get((SHOWN, stream), [np.nan] * 3) for stream in get_args(Stream)]
-            shown[f"{city.name}: third of the weeks"] = list(enumerate(zip(*of_streams, strict=True), 1))
             for (chance, stream), each in found.items():
                 every = Result(np.concatenate(each), BUDGET)
-                by_third = ", ".join(f"{third:.2f}" for third in thirds[chance, stream])
+                thirds = (f"{third.mean() / BUDGET:.2f}" for third in np.array_split(np.array(each), 3, axis=1))
                 print(
                     f"| {city.name} | {chance} | {stream} | {every.by_week.sum()} | {every.ratio:.2f} ± "
-                    f"{every.error:.2f} | {by_third} | {every.by_week.var() / every.by_week.mean():.2f} |",
+                    f"{every.error:.2f} | {', '.join(thirds)} | {every.by_week.var() / every.by_week.mean():.2f} |",
                     flush=True,
                 )
-    if len(shown) == len(CITIES):
-        draw("promise", "opened / promised", [f"{stream} stream" for stream in get_args(Stream)], LIMITS, shown)
 
 
 if __name__ == "__main__":

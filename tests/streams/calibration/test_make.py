@@ -92,6 +92,16 @@ def test_the_promise_is_printed(folder: Path) -> None:
         assert words in printed
 
 
+def test_a_missed_promise_is_said_first(folder: Path) -> None:
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    narrow = msgspec.structs.replace(file.calibration, rate=2.9, rate_low=2.4, rate_high=3.4)
+    remarks = msgspec.structs.replace(file, calibration=narrow).remarks()
+    assert remarks[0].startswith(
+        "the promise of 2 a week is missed: other weeks by chance had 2.90 (95 %: 2.40 to 3.40)"
+    )
+    assert remarks[1:] == file.remarks()
+
+
 def test_the_picture_shows_every_tier(folder: Path) -> None:
     drawn = (folder / "curve.svg").read_text()
     for words in ("watch", "advisory", "urgent", "promised 2 a week"):
