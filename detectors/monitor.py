@@ -126,7 +126,7 @@ class Monitor:
         return silent_parts(self.window, self._districts, self.settings.silent_parts_per_quarter)
 
     def further_shares(self) -> FurtherShares | None:
-        """Return which share of the records are further records of an event; None if there are too few records."""
+        """Return which share of the records are further records of an event; None without records."""
         return further_shares(self.window)
 
     @cached_property

@@ -18,7 +18,7 @@ LEAST_CHANGE = 0.02
 CHANCE = 1e-4
 """Probability of a difference at least that large in either direction, below which the share has changed."""
 NEEDED = 100
-"""Smallest number of records in each of the two times."""
+"""Smallest number of records in each of the two times that can show a change."""
 
 
 class FurtherShares(msgspec.Struct, frozen=True):
@@ -30,9 +30,10 @@ class FurtherShares(msgspec.Struct, frozen=True):
 
 
 def further_shares(window: SlidingWindow) -> FurtherShares | None:
-    """Return the shares of further records among the scanned records of a window; None with too few records.
+    """Return the shares of further records among the scanned records of a window; None without records.
 
-    The number of the last week is compared with its beta-binomial distribution, given that of the time before.
+    The number of the last week is compared with its beta-binomial distribution, given that of the time before. With too
+    few records in either time nothing has changed.
     """
     if not window.has_time:
         return None
@@ -42,10 +43,12 @@ def further_shares(window: SlidingWindow) -> FurtherShares | None:
     is_late = columns.bucket[is_record] > window.now - LAST_H
     further = columns.further[is_record]
     late, early = int(is_late.sum()), int((~is_late).sum())
-    if min(late, early) < NEEDED:
+    if not late + early:
         return None
     of_late, of_early = int(further[is_late].sum()), int(further[~is_late].sum())
-    last_week, before = of_late / late, of_early / early
+    last_week, before = of_late / max(late, 1), of_early / max(early, 1)
+    if min(late, early) < NEEDED:
+        return FurtherShares(last_week, before, is_changed=False)
     expected = betabinom(late, of_early + 0.5, early - of_early + 0.5)
     chance = min(float(expected.cdf(of_late)), float(expected.sf(of_late - 1)))
     is_changed = abs(last_week - before) >= LEAST_CHANGE and chance < CHANCE / 2

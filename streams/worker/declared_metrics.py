@@ -178,13 +178,13 @@ SILENT_PARTS = Gauge(
 FURTHER_SHARE = Gauge(
     "hotspots_further_records_share",
     "Share of the records that are of an event already counted, in the last week and before, within the window; absent "
-    "with too few records.",
+    "before the first record.",
     ("area", "period"),
 )
 FURTHER_CHANGED = Gauge(
     "hotspots_further_records_changed",
-    "1 if the share of further records of the last week differs from that before by more than chance; absent with too "
-    "few records.",
+    "1 if the share of further records of the last week differs from that before by more than chance; absent before "
+    "the first record.",
 )
 CALIBRATION_MADE = Gauge(
     "hotspots_calibration_timestamp_seconds", "Time at which the area's calibration was made; absent without one."

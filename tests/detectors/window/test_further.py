@@ -11,7 +11,7 @@ import pytest
 from detectors.area.incident import Origin
 from detectors.area.strata import SCHEMES
 from detectors.kernels.events import Same
-from detectors.window.further import further_shares
+from detectors.window.further import FurtherShares, further_shares
 from detectors.window.sliding import SlidingWindow, Version
 
 FIRST = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) // 3600
@@ -75,6 +75,7 @@ def test_chance_alone_is_hardly_ever_a_change():
     assert not any(shares.is_changed for seed in range(40) if (shares := further_shares(window(20, 0.1, 0.1, seed))))
 
 
-def test_too_few_records_show_nothing():
-    assert further_shares(window(2, 0.0, 1.0)) is None
+def test_too_few_records_show_no_change():
+    shares = further_shares(window(2, 0.0, 1.0))
+    assert shares == FurtherShares(0.5, 0.0, is_changed=False)
     assert further_shares(SlidingWindow(1, 24, 2, SCHEMES["operational"], ZoneInfo("UTC"))) is None

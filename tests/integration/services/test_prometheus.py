@@ -87,7 +87,12 @@ def test_the_dashboard_shows_a_running_worker_and_nothing_fires(
     with site.file.open("a") as file:
         file.write('calibration_file = "calibration.json"\n')
     rows = incidents(area, 160, 2)
-    ends_at = datetime.fromisoformat(json.loads(rows[-1][1])["occurred_at"])  # while two alerts are open
+    last = json.loads(rows[-1][1])
+    ends_at = datetime.fromisoformat(last["occurred_at"])
+    for number in range(8):  # an alert is open at the end
+        ends_at += timedelta(minutes=15)
+        again = {**last, "id": f"{area}-last-{number}", "occurred_at": ends_at.isoformat()}
+        rows.append((area, json.dumps(again).encode(), ()))
     site.produce([*rows, (area, b"{", ()), tick(area, ends_at + timedelta(seconds=1))])
     with (
         open_desk() as desk,
