@@ -70,7 +70,7 @@ CITIES = (
 class Shuffled(Nulls):
     """Null histories made of the history's own incidents, each moved by whole weeks.
 
-    If a null history must be longer than the history, that begins anew, moved in another way.
+    If a null history must be longer than the history, the history is used again, moved in another way.
     """
 
     def __call__(self, number: int, buckets: int) -> Past:

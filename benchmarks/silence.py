@@ -1,7 +1,7 @@
 """Silence in a part of a city: how often chance looks like it, how soon it is found, and how soon it ends.
 
 Simulated cities with near repeats and a yearly swing. Nothing stops in them, or one category, one quarter or one round
-district stops for a week. The round district is none of those that the detector compares.
+district stops for a week. The detector does not compare that round district as such.
 """
 
 from __future__ import annotations
