@@ -126,6 +126,9 @@ def calibrate(
         margins = []
         if scanning.has_margins:
             margins = _fit_margins(parts.map(0, lambda null: scanning.maxima(null, stratum, STEP)))
+        else:
+            for _ in range(blocks):
+                step()  # these blocks are not needed
         ease = scanning.settings.ease_below
         first = scanning.clusters(nulls(blocks, buckets), stratum, margins, scanning.lowest - ease)
         opening = _opening_score(scanning, [first], budget * PER_BUDGET[WATCH], scanning.lowest)
