@@ -76,12 +76,12 @@ def test_without_an_epoch_of_its_own_a_transaction_can_be_torn(
 @pytest.mark.parametrize("seed", range(2))
 def test_a_worker_loses_and_doubles_nothing_on_a_bad_network(broker: ProxiedKafka, tmp_path: Path, seed: int) -> None:
     rows = [*incidents("leeds", 320, seed), tick("leeds", BEGIN + timedelta(days=13))]
-    with WireProxy(broker, bad_network(seed, share=0.25, longest_s=1.0)) as proxy:
+    with WireProxy(broker, bad_network(seed, share=0.35, longest_s=1.0)) as proxy:
         site = Site(tmp_path, broker.through, f"bad-network-{seed}-")
         plain = Site.at(site.file, {"HOTSPOTS_KAFKA__BOOTSTRAP": broker.bootstrap})
         with WorkerProcess(site) as worker:
-            for start in range(0, len(rows), 8):
-                plain.produce(rows[start : start + 8])
+            for start in range(0, len(rows), 5):
+                plain.produce(rows[start : start + 5])
                 worker.until(lambda start=start: plain.covered()["leeds"] >= start, "a part is on record")  # type: ignore[misc]
             worker.until(plain.is_covered, "every record is on record")
             assert worker.stop() == DONE
