@@ -93,7 +93,7 @@ Under the Bayesian scan it is one alert, of the stream that shows it best:
 
 - A cluster of another stream takes the alert over if its score is above all scores of the alert so far. The alert keeps
   its `id`; its `category` and figures are now those of this stream. If nothing else is new, the reason is
-  `{Reason.CATEGORY_CHANGED}`. Alerts that have at least half of their incidents in the cluster merge into this one.
+  `category_changed`. Alerts that have at least half of their incidents in the cluster merge into this one.
 - A cluster that shares incidents with an alert of another stream, and is no stronger than that, opens nothing.
 - Where an alert has ended, the cool-down holds back weaker clusters of its stream and of `all`; where one of `all` has
   ended, those of every stream.
