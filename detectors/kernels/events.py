@@ -162,7 +162,7 @@ def settle(
         if further != records.further[row]:
             records.further[row] = further
             turned.append(row)
-            for other in later:
-                if other not in waiting:
+            for other in later:  # of these, only those in the same state can change
+                if records.further[other] == further and other not in waiting:
                     waiting.append(other)
     return np.array(turned, np.int64) if len(turned) > 0 else np.zeros(0, np.int64)

@@ -235,7 +235,7 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(past: lis
         assert len(set(do(step, offset, window, refilled))) == 1
         assert np.array_equal(window.by_stratum, refilled.by_stratum)
         assert totals_of(window) == totals_of(refilled)
-        assert {name for name in "abcde" if name in window} == {name for name in "abc" if name in refilled}
+        assert {name for name in "abcde" if name in window} == {name for name in "abcde" if name in refilled}
         assert delays_of(window) == delays_of(refilled)
 
 
