@@ -44,9 +44,10 @@ class Kinship:
         its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
         an alert of another stream, and is no stronger than that, is never new: the alert shows it already.
         """
+        known_to = [frozenset(alert.members) for alert in alerts]
         shared = [
-            (len({*alert.members}.intersection(cluster.members)), age, position)
-            for age, alert in enumerate(alerts)
+            (len(members.intersection(cluster.members)), age, position)
+            for age, members in enumerate(known_to)
             for position, cluster in enumerate(clusters)
         ]
         weaker = {(age, at) for _, age, at in shared if clusters[at].figures.score <= alerts[age].above}
