@@ -14,7 +14,7 @@ class Known(NamedTuple):
     """An open alert before a scan.
 
     ``members``: all members shown so far.
-    ``above``: the score that a cluster must exceed to have to do with the alert, if the alert is of another stream.
+    ``above``: the score that a cluster must exceed to continue the alert, if another stream shows the alert now.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Kinship:
         A cluster continues the alert with which it shares the most members; in a tie, the older alert. Only one cluster
         continues an alert. Another cluster that shares members with the alert is new if these are fewer than half of
         its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
-        an alert of another stream, and is no stronger than that, is never new: the alert shows it already.
+        an alert but is not above the score that the alert asks for is never new: the alert shows it already.
         """
         known_to = [frozenset(alert.members) for alert in alerts]
         shared = [

@@ -30,7 +30,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``quiet_since_s``: the first tick without a strong cluster that shares members with it; None while there is one.
     ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
-    ``strongest``: the highest score so far, of an area with the Bayesian scan; otherwise None.
+    ``strongest``: the highest score so far, if the Bayesian scan made the last revision with a cluster; otherwise None.
     """
 
     alert: Alert
@@ -75,7 +75,7 @@ class Tracker:
     """Matches the clusters of each scan to the open alerts, stream by stream.
 
     Under the Bayesian scan an alert follows the stream that shows it best: it continues as a cluster of another stream
-    if this is stronger than the alert ever was.
+    if this is stronger than the alert ever was, or if its own stream no longer shows it.
 
     ``is_reconfigured``: whether ``state`` was made under other settings or locations.
     ``chance``: how rare scores are, from the calibration if there is one.
@@ -261,7 +261,9 @@ class Tracker:
             )
             if given:
                 last_notice, unnoticed = now, ()
-        strongest = followed.strongest if cluster is None else self._stronger(followed.strongest, cluster.figures)
+        strongest = followed.strongest
+        if cluster is not None and (reason or self._has_scored(followed)):
+            strongest = self._stronger(strongest, cluster.figures)
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
@@ -272,6 +274,10 @@ class Tracker:
             shown = _union(followed.shown, alert.members)
             self._followed[alert.id] = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest)
         return alert if reason else None
+
+    def _has_scored(self, followed: Followed) -> bool:
+        """Return whether the area's statistic made the alert's figures."""
+        return self._settings.is_bayesian is (followed.strongest is not None)
 
     def _stronger(self, known: float | None, figures: Figures) -> float | None:
         """Return the higher of two scores, where one matters."""
@@ -298,8 +304,9 @@ class Tracker:
         alert, quiet_since_s = followed.alert, followed.quiet_since_s
         if cluster is not None:
             tier, has_grown = self._tier(cluster.figures), bool(_new_members(followed, cluster))
-            # A tier rises because something happened, never because the calibration changed.
-            is_same_measure = alert.figures.calibration == cluster.figures.calibration
+            # A tier rises because something happened, never because the statistic or the calibration changed.
+            is_same_calibration = alert.figures.calibration == cluster.figures.calibration
+            is_same_measure = is_same_calibration and self._has_scored(followed)
             if tier is not None and not _reaches(alert.tier, tier) and (has_grown or is_same_measure):
                 return Event.ROSE, None
             if has_grown:
@@ -333,8 +340,9 @@ class Tracker:
 def _known(followed: Followed, stream: Stream) -> Known:
     """Return an open alert as a scan of a stream meets it."""
     alert, strongest = followed.alert, followed.strongest
-    above = -math.inf if alert.stream == stream or strongest is None else strongest
-    return Known(alert.id, followed.shown, above)
+    if alert.stream == stream or followed.quiet_since_s is not None:
+        return Known(alert.id, followed.shown)
+    return Known(alert.id, followed.shown, math.inf if strongest is None else strongest)
 
 
 def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:

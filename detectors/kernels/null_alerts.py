@@ -230,14 +230,15 @@ def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offse
 
 @compiled
 def _is_held(alerts: _Records, living: Offsets, stream: int, score: float, shared: Offsets) -> bool:
-    """Return whether a cluster shares members with an alert of another stream that was at least as strong.
+    """Return whether a cluster shares members with an alert that another stream shows now and that was as strong.
 
     ``shared``: the number of members that each alert in ``living`` has; becomes 0 for such an alert.
     """
     is_held = False
     for age in range(len(living)):
         alert = alerts[living[age]]
-        if shared[age] > 0 and alert["stream"] != stream and alert["strongest"] >= score:
+        is_shown = alert["stream"] != stream and alert["quiet_s"] < 0
+        if shared[age] > 0 and is_shown and alert["strongest"] >= score:
             shared[age] = 0
             is_held = True
     return is_held

@@ -48,7 +48,7 @@ class Rescan:
             location's own factor times ``share``. In the permutation model it is the share of each stratum's cases that
             falls into each duration. With a constant weight or usual rate as the location's factor, it is the area's
             cases or the hours of each stratum.
-        ``touched``: the locations that gained or lost cases of any age since the last call, (n,).
+        ``touched``: the locations that gained or lost cases since the last call, (n,).
         """
         total = float(model.totals[0])
         every_centre = np.arange(len(self._near.size), dtype=np.int32)

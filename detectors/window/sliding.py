@@ -84,7 +84,8 @@ class SlidingWindow:
     ``by_stratum``: number of events, int32, shape (5, locations, strata). Indices 0 to 3 are the categories; ``ALL`` is
         their sum.
     ``in_bucket``: the area's totals, int32, shape (5, buckets kept). Bucket ``b`` is at ``b % buckets kept``.
-    ``touched``: where counts have changed, bool, shape (5, locations). The reader clears it.
+    ``touched``: where counts have changed, except by what left the window at its old end, bool, shape (5, locations).
+        The reader clears it.
 
     Both counts cover the buckets from ``first`` to ``now``. Incidents a little ahead of the clock wait in their bucket
     until it is reached.
@@ -376,7 +377,7 @@ class SlidingWindow:
             self._in_bucket[plane, slot] += sign
 
     def _expire(self, bucket: int) -> None:
-        at = self.columns.at
+        at, touched = self.columns.at, self.touched.copy()
         for row in self.rows(bucket, bucket).tolist():
             self._leave(row)
             if at.remembered[row] > bucket:
@@ -388,6 +389,7 @@ class SlidingWindow:
                 self._ids[row] = ""
                 self.columns.free(row)
                 self._free.append(row)
+        self.touched[:] = touched
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
         """Return the rows whose bucket is one of ``first`` to ``last``, int32, in no particular order."""

@@ -9,7 +9,7 @@ import pytest
 from detectors.alerts.alert import Alert, alert_id
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.tracking import Tracker
-from detectors.area.settings import Stream
+from detectors.area.settings import AreaSettings, Stream
 from detectors.clusters.cluster import Cluster
 from tests.detectors.alerts.scans_by_hand import (
     ADVISORY,
@@ -173,6 +173,49 @@ def test_an_alert_follows_the_stream_that_shows_it_best():
         [("A", "all", "tier_rose")],
         [("A", "drugs", "tier_rose")],
     ]
+
+
+def test_an_alert_that_its_stream_no_longer_shows_goes_on_as_a_weaker_cluster_of_another():
+    quiet = [(hours, Stream.DRUGS, list[Cluster]()) for hours in range(4, 12)]
+    assert led(
+        (0, Stream.DRUGS, [cluster("abc", URGENT)]),
+        (1, Stream.ALL, [cluster("abcd", WATCH)]),
+        (2, Stream.DRUGS, []),
+        (2, Stream.ALL, [cluster("abcd", WATCH)]),
+        (3, Stream.DRUGS, [cluster("abc", URGENT)]),  # no stronger than the alert was: *all* keeps it
+        *quiet,  # the end of another stream's cluster ends nothing
+        (13, Stream.ALL, []),
+        (14, Stream.DRUGS, [cluster("abc", WATCH)]),
+    ) == [
+        [("A", "drugs", "opened")],
+        [],
+        [("A", "drugs", "score_fell")],
+        [("A", "all", "new_members")],
+        [],
+        *([] for _ in quiet),
+        [("A", "all", "score_fell")],
+        [("A", "drugs", "score_recovered")],
+    ]
+
+
+def test_no_other_stream_takes_an_alert_of_the_former_statistic_while_its_own_shows_it():
+    former = Tracker("leeds", SETTINGS)
+    former.update(Stream.DRUGS, 0, [cluster("abc", WATCH)], EVERYONE)
+    tracker = Tracker("leeds", BAYESIAN, former.state, is_reconfigured=True)
+    assert tracker.update(Stream.ALL, 0, [cluster("abc", URGENT)], EVERYONE) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [(SETTINGS, BAYESIAN), (BAYESIAN, SETTINGS)])
+def test_a_change_of_the_statistic_raises_no_tier(before: AreaSettings, after: AreaSettings):
+    former = Tracker("leeds", before)
+    former.update(Stream.DRUGS, 0, [cluster("abc", WATCH)], EVERYONE)
+    tracker = Tracker("leeds", after, former.state, is_reconfigured=True)
+    for hours in range(3):
+        assert tracker.update(Stream.DRUGS, hours * HOUR, [cluster("abc", URGENT)], EVERYONE) == []
+    (grown,) = tracker.update(Stream.DRUGS, 3 * HOUR, [cluster("abcd", URGENT)], EVERYONE)
+    assert grown.reason == "tier_rose"
+    (risen,) = Tracker("leeds", before, former.state).update(Stream.DRUGS, HOUR, [cluster("abc", URGENT)], EVERYONE)
+    assert risen.reason == "tier_rose"
 
 
 def test_a_mixed_cluster_unites_the_alerts_of_its_categories():

@@ -372,6 +372,10 @@ def test_incidents_ahead_of_the_clock_wait_until_it_reaches_them():
     window.advance(START + 2)
     assert window.by_stratum.sum() == 2  # its own plane and that of all
     assert np.argwhere(window.touched).tolist() == [[0, 0], [ALL, 0]]
+    window.touched[:] = False
+    window.advance(START + 2 + window.buckets)
+    assert window.by_stratum.sum() == 0
+    assert not window.touched.any()  # age alone touches nothing
 
 
 def test_the_window_grows_and_takes_the_rows_of_those_that_left_again():
