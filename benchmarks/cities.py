@@ -16,9 +16,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks._case import SETTINGS, WEEK_H, Site
 from benchmarks._injected import Injected, inject
 from benchmarks._machine import description
-from benchmarks.honest import SETTINGS, WEEK_H, Site
 from benchmarks.power import HEAD, PER_DAY, found, row, thresholds, ways
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import Nulls, calibrate

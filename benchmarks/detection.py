@@ -1,4 +1,4 @@
-"""How many hidden clusters are found, and how soon: a scan at every incident, compared with one scan a day.
+"""How many hidden clusters the permutation scan finds, and how soon: at every incident, or once a day.
 
 Both use the same engine, score and tracker, each with the thresholds at which the same city without clusters opens two
 alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
@@ -22,8 +22,9 @@ from rich.progress import Progress
 from scipy.optimize import bisect
 from scipy.spatial import cKDTree
 
+from benchmarks._case import BEGIN, HISTORY_WEEKS, SETTINGS, Case, Site
 from benchmarks._machine import description
-from benchmarks.honest import BEGIN, HISTORY_WEEKS, MEASURED_WEEKS, SETTINGS, Case, Site, calibrated
+from benchmarks.honest import MEASURED_WEEKS, calibrated
 from detectors.area.incident import Incident
 from detectors.area.locations import to_sphere
 from detectors.area.settings import STREAMS
@@ -198,11 +199,12 @@ class Measured(NamedTuple):
 def measure(kind: Kind, seed: int) -> Measured:
     """Measure one city of a kind."""
     places: dict[str, float] = {**kind.places}
-    site, _, made = calibrated(Case(seed, places=tuple(places.items())), BUDGET, 2)
+    case = Case(seed, places=tuple(places.items()), statistic="permutation")
+    site, _, made = calibrated(case, BUDGET, 2)
     window_weeks = SETTINGS.window_days / 7
     begin_weeks, weeks = HISTORY_WEEKS - window_weeks, MEASURED_WEEKS + window_weeks
     begin, end = BEGIN + timedelta(weeks=begin_weeks), BEGIN + timedelta(weeks=HISTORY_WEEKS + MEASURED_WEEKS)
-    city = Case(seed, places=tuple(places.items())).city(injection=INJECTION)
+    city = case.city(injection=INJECTION)
     live_from = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     usual = hidden(site, city.simulate(begin, end, inject=False), begin_weeks, weeks)
     busy = hidden(site, city.simulate(begin, end, inject_from=live_from), begin_weeks, weeks)

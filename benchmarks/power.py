@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import click
-import h3
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +20,18 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy.optimize import bisect
 
+from benchmarks._case import BEGIN, HISTORY_WEEKS, SETTINGS, WEEK_H, Case, Site
 from benchmarks._injected import Injected, inject
 from benchmarks._machine import description
+from benchmarks._simple_rules import Cells, at_days, count_of_day, cusum
 from benchmarks.detection import KINDS, SHARED
-from benchmarks.honest import BEGIN, HISTORY_WEEKS, SETTINGS, WEEK_H, Case, Site, calibrated
+from benchmarks.honest import calibrated
 from detectors.area.strata import BUCKET_S
 from detectors.calibration.bayes_scanning import BayesScanning
 from detectors.calibration.margins import Margins
-from detectors.calibration.past import CATEGORIES, Past
+from detectors.calibration.past import Past
 from detectors.calibration.scanning import Scanning
 from detectors.kernels.null_alerts import Clusters
-from detectors.models.rates import RENEWAL_H
 
 SEEDS = (201, 202, 203)
 PER_DAY = 1.0
@@ -39,7 +39,6 @@ WATCH_RATIO = 10.0
 """Alerts that open for each one that reaches the tier ``alert``."""
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
-RULE_S = 86_400
 HIGHEST = 200.0
 
 
@@ -75,75 +74,20 @@ def ways(site: Site, margins: Sequence[Margins]) -> list[Way]:
     def by_bayes(past: Past, lowest: float) -> list[Clusters]:
         return bayes.clusters(past, bayes.stratum(past.first_bucket, past.buckets), (), lowest)
 
-    rules = [
-        Way(f"count of 24 h, H3 resolution {each}", bayes, Rule(site, bayes, each).clusters, 0.0)
-        for each in RESOLUTIONS
-    ]
+    def once_a_day(past: Past, lowest: float) -> list[Clusters]:
+        return [at_days(each) for each in by_bayes(past, lowest)]
+
+    lowest = bayes.lowest - SETTINGS.ease_below
     return [
-        *rules,
+        *(
+            Way(f"{name}, H3 resolution {each}", bayes, Cells(site, bayes, each, rule).clusters, 0.0)
+            for name, rule in (("count of 24 h", count_of_day), ("CUSUM", cusum))
+            for each in RESOLUTIONS
+        ),
+        Way("Bayes once a day", bayes, once_a_day, lowest),
         Way("permutation", plain, by_permutation, 0.0),
-        Way("Bayes", bayes, by_bayes, bayes.lowest - SETTINGS.ease_below),
+        Way("Bayes", bayes, by_bayes, lowest),
     ]
-
-
-class Rule:
-    """A simple rule: the Poisson LLR of a category's last 24 hours in a fixed cell, against the same usual rates."""
-
-    def __init__(self, site: Site, scanning: BayesScanning, resolution: int) -> None:
-        parents = [h3.cell_to_parent(each, resolution) for each in site.locations.ids]
-        self._scanning = scanning
-        self._cell_of = np.unique(parents, return_inverse=True)[1]
-
-    def clusters(self, past: Past, lowest: float) -> list[Clusters]:
-        """Return the clusters of each category. After each incident, only the cell of that incident is scored."""
-        stratum = self._scanning.stratum(past.first_bucket, past.buckets)
-        rates = {
-            begin: self._scanning.rates(past, stratum, begin).rate
-            for begin in range(self._scanning.window - 1, past.buckets, RENEWAL_H)
-        }
-        first_s = (self._scanning.window - 1) * BUCKET_S
-        result = []
-        for category, numbers in enumerate(list(past.streams())[:CATEGORIES]):
-            second, cell = past.second[numbers], self._cell_of[past.location[numbers]]
-            of_cell = {
-                begin: np.apply_along_axis(lambda rate: np.bincount(self._cell_of, rate), 0, rate[category])
-                for begin, rate in rates.items()
-            }
-            scores, members, ticks = [], [], []
-            for last in np.flatnonzero(second >= first_s).tolist():
-                now_s = int(second[last])
-                since = int(np.searchsorted(second, now_s - RULE_S, side="right"))
-                inside = since + np.flatnonzero(cell[since : last + 1] == cell[last])
-                begin = first_s // BUCKET_S + (now_s - first_s) // (RENEWAL_H * BUCKET_S) * RENEWAL_H
-                hours = stratum[now_s // BUCKET_S - 23 : now_s // BUCKET_S + 1]
-                usual, number = float(of_cell[begin][cell[last], hours].sum()), len(inside)
-                score = number * np.log(number / usual) - number + usual if number > usual else 0.0
-                is_in = number >= SETTINGS.min_cases and score >= lowest
-                ticks.append(now_s)
-                scores.append(score if is_in else -1.0)
-                members.append(inside if is_in else inside[:0])
-            result.append(self._as_clusters(past, category, ticks, scores, [numbers[each] for each in members]))
-        return result
-
-    @staticmethod
-    def _as_clusters(
-        past: Past,
-        category: int,
-        ticks: Sequence[int],
-        scores: Sequence[float],
-        members: Sequence[NDArray[np.int64]],
-    ) -> Clusters:
-        kept = np.flatnonzero(np.array(scores) >= 0.0)
-        centre = np.array([past.location[members[each][-1]] for each in kept], np.int32)
-        return Clusters(
-            np.array(ticks, np.int64),
-            np.full(len(ticks), category, np.int32),
-            np.searchsorted(kept, np.arange(len(ticks) + 1)).astype(np.int64),
-            np.array(scores)[kept],
-            centre,
-            np.concatenate(([0], np.cumsum([len(members[each]) for each in kept]))).astype(np.int64),
-            np.concatenate([np.array([], np.int32), *(members[each] for each in kept)]).astype(np.int32),
-        )
 
 
 def opened(way: Way, clusters: Sequence[Clusters], watch: float, alert: float = np.inf) -> int:
@@ -251,8 +195,8 @@ def main(cities: int, kinds: int, weeks: int, budgets: tuple[float, ...]) -> Non
             hours: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
             streams = []
             for seed in SEEDS[:cities]:
-                case = Case(seed, places=tuple(dict(kind.places).items()))
-                site = Site.of(case.city())
+                case = Case(seed, places=tuple(dict(kind.places).items()), statistic="permutation")
+                site = Site.of(case.city(), "permutation")
                 null = stream(site, case, weeks)
                 first_s = SETTINGS.window_days // 7 * WEEK_H * BUCKET_S
                 streams.append(inject(null, site.locations.points, first_s, PER_DAY, seed))

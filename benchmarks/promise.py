@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks._case import HISTORY_WEEKS
 from benchmarks._machine import description
 from benchmarks._opened import opened, part_of
-from benchmarks.honest import HISTORY_WEEKS, NULL_WEEKS, Result
+from benchmarks.honest import NULL_WEEKS, Result
 from detectors.area.incident import Incident
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
