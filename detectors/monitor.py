@@ -21,11 +21,11 @@ from detectors.alerts.tracking import NoSuchAlert, Tracker
 from detectors.area.districts import Districts
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours, neighbours
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import STREAMS, AreaSettings, Stream
 from detectors.area.strata import BUCKET_S, bucket_of
 from detectors.calibration.result import Calibration
 from detectors.clusters.bayes_scorer import BayesScorer, RatesMark
-from detectors.clusters.cluster import Figures
+from detectors.clusters.cluster import Cluster, Figures
 from detectors.clusters.scorer import NullMaximum, Scorer
 from detectors.results import Checkpoint, ClosedTick, ResponseResult
 from detectors.scan.rescan import NO_PLACE
@@ -309,17 +309,18 @@ class Monitor:
                 self._scorer.renew(self.window, self._mark(tick_s))
                 self._tracker.use(self._scorer.chance)
             self._scorer.begin(self.window, tick_s, delays)
+        weakest = self._tracker.weakest_score
+        scanned: dict[Stream, list[Cluster]] = {STREAMS[stream]: [] for stream in streams}
+        for stream in streams if held else ():
+            places = touched.get(stream, NO_PLACE)
+            scanned[STREAMS[stream]] = self._scorer.clusters(self.window, stream, weakest, places, delays)
+        self._tracker.see(scanned)
         changes: list[Alert] = []
         for stream in streams:
-            weakest = self._tracker.weakest_score
-            clusters = (
-                self._scorer.clusters(self.window, stream, weakest, touched.get(stream, NO_PLACE), delays)
-                if held
-                else []
-            )
             members = {member for alert in self.alerts for member in alert.members}
             standing = {member for member in members if member in self.window}
             look_back = partial(self._look_back, stream)
+            clusters = scanned[STREAMS[stream]]
             changes += self._tracker.update(STREAMS[stream], tick_s, clusters, standing, is_silent, look_back)
         return streams, changes
 

@@ -10,6 +10,7 @@ import msgspec
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Responses
+from detectors.alerts.stream_figures import StreamFigures
 from detectors.area.settings import Stream
 from detectors.clusters.cluster import Figures
 from detectors.scan.significance import Tier
@@ -28,6 +29,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ``figures``, ``members``: those of its cluster. They are the same as in the previous revision while the alert eases,
         after a response, and at the alert's end.
     ``new_members``: members that are in no earlier revision.
+    ``also_in``: the other streams that show members, the highest score first; under the Bayesian scan only.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     new_members: tuple[str, ...]
     zone_profile: ZoneProfile = ZoneProfile()
     responses: Responses = Responses()
+    also_in: tuple[StreamFigures, ...] = ()
 
 
 def alert_id(area: str, stream: Stream, opened_s: int, centre: str, members: Iterable[str]) -> str:

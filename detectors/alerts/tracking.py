@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from detectors.alerts.lifecycle import TERMINAL, AlertState, Event, Reason, step
 from detectors.alerts.matching import Kinship, Known
 from detectors.alerts.notices import Notice, NoticeFigures, is_due, notice
 from detectors.alerts.response import Action, Response
+from detectors.alerts.stream_figures import StreamFigures, streams_of
 from detectors.area.locations import to_sphere
 from detectors.area.settings import AreaSettings, Stream
 from detectors.clusters.cluster import Cluster, Figures
@@ -31,6 +32,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``last_notice``: the figures at its last notice.
     ``unnoticed``: members that only silent revisions have shown.
     ``strongest``: the highest score so far, if the Bayesian scan made the last revision with a cluster; otherwise None.
+    ``in_streams``: the streams that show its members, under the Bayesian scan.
     """
 
     alert: Alert
@@ -39,6 +41,7 @@ class Followed(msgspec.Struct, frozen=True):
     last_notice: NoticeFigures
     unnoticed: tuple[str, ...] = ()
     strongest: float | None = None
+    in_streams: tuple[StreamFigures, ...] = ()
 
 
 class CoolDown(msgspec.Struct, frozen=True):
@@ -96,6 +99,7 @@ class Tracker:
         self._followed = {followed.alert.id: followed for followed in state.followed}
         self._cool_downs = list(state.cool_downs)
         self._reconfigured = {*state.reconfigured}
+        self._scanned: Mapping[Stream, Sequence[Cluster]] = {}
         if is_reconfigured:
             self._reconfigured |= {followed.alert.stream for followed in state.followed}
 
@@ -119,6 +123,15 @@ class Tracker:
     def alerts(self) -> tuple[Alert, ...]:
         """The open alerts, oldest first."""
         return tuple(followed.alert for followed in self._followed.values())
+
+    def see(self, scanned: Mapping[Stream, Sequence[Cluster]]) -> None:
+        """Note the clusters of all streams that a tick scans, before its updates."""
+        if not self._settings.is_bayesian:
+            return
+        self._scanned = scanned
+        for id_, each in self._followed.items():
+            in_streams = streams_of(each.in_streams, each.shown, scanned)
+            self._followed[id_] = msgspec.structs.replace(each, in_streams=in_streams)
 
     def update(
         self,
@@ -190,6 +203,7 @@ class Tracker:
     ) -> Alert:
         figures = cluster.figures
         tier = self._tier(figures) or Tier.WATCH
+        in_streams = streams_of((), cluster.members, self._scanned)
         now = self._notice_figures(figures, tick_s)
         alert = Alert(
             id=alert_id(self._area, stream, tick_s, figures.centre, cluster.members),
@@ -210,8 +224,10 @@ class Tracker:
             members=cluster.members,
             new_members=cluster.members,
             zone_profile=look_back(figures),
+            also_in=_others(in_streams, stream),
         )
-        self._followed[alert.id] = Followed(alert, alert.members, None, now, strongest=self._stronger(None, figures))
+        strongest = self._stronger(None, figures)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams)
         return alert
 
     def _follow(
@@ -234,6 +250,9 @@ class Tracker:
         if event is Event.ROSE and cluster is not None:
             tier = self._tier(cluster.figures) or tier
         last_notice, unnoticed = followed.last_notice, followed.unnoticed
+        in_streams = followed.in_streams
+        if cluster is not None:
+            in_streams = streams_of(in_streams, (*followed.shown, *cluster.members), self._scanned)
         if reason:
             figures = alert.figures if cluster is None else cluster.figures
             new_members = () if cluster is None else _new_members(followed, cluster)
@@ -258,6 +277,7 @@ class Tracker:
                 members=alert.members if cluster is None else cluster.members,
                 new_members=new_members,
                 zone_profile=alert.zone_profile if cluster is None else look_back(figures),
+                also_in=alert.also_in if cluster is None else _others(in_streams, stream),
             )
             if given:
                 last_notice, unnoticed = now, ()
@@ -272,7 +292,8 @@ class Tracker:
                 self._cool_downs.append(CoolDown(alert.stream, *at, until_s, strongest))
         else:
             shown = _union(followed.shown, alert.members)
-            self._followed[alert.id] = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest)
+            kept = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest, in_streams)
+            self._followed[alert.id] = kept
         return alert if reason else None
 
     def _has_scored(self, followed: Followed) -> bool:
@@ -343,6 +364,10 @@ def _known(followed: Followed, stream: Stream) -> Known:
     if alert.stream == stream or followed.quiet_since_s is not None:
         return Known(alert.id, followed.shown)
     return Known(alert.id, followed.shown, math.inf if strongest is None else strongest)
+
+
+def _others(in_streams: Sequence[StreamFigures], stream: Stream) -> tuple[StreamFigures, ...]:
+    return tuple(each for each in in_streams if each.stream != stream)
 
 
 def _new_members(followed: Followed, cluster: Cluster) -> tuple[str, ...]:

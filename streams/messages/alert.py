@@ -20,6 +20,7 @@ from detectors.alerts.alert import Alert
 from detectors.alerts.lifecycle import AlertState
 from detectors.alerts.notices import Notice
 from detectors.alerts.response import Outcome, Responses
+from detectors.alerts.stream_figures import StreamFigures
 from detectors.area.settings import AreaSettings, Stream
 from detectors.area.strata import HOURS_OF_WEEK
 from detectors.clusters.artefacts import Artefact
@@ -82,6 +83,29 @@ class AlertResponse(msgspec.Struct, frozen=True, kw_only=True):
             outcome=responses.outcome or UNSET,
             outcome_by=responses.outcome_by or UNSET,
             outcome_at=outcome_at,
+        )
+
+
+class AlsoIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of another stream's best cluster that has members of the alert."""
+
+    category: Annotated[Stream, Meta(description="the stream; all: the four categories together")]
+    observed: Annotated[Count, Meta(description="incidents in its cylinder")]
+    expected: Annotated[float, Meta(description="incidents that the past of its zone makes likely")]
+    duration_h: Annotated[Count, Meta(description="length of its cylinder in whole hours")]
+    score: float
+    recurrence_interval_days: Annotated[float, Meta(ge=0)]
+
+    @classmethod
+    def of(cls, figures: StreamFigures) -> AlsoIn:
+        """Return the figures of a stream."""
+        return cls(
+            category=figures.stream,
+            observed=figures.observed,
+            expected=_six_digits(figures.expected),
+            duration_h=figures.duration_h,
+            score=_six_digits(figures.score),
+            recurrence_interval_days=_six_digits(figures.recurrence_interval_days),
         )
 
 
@@ -169,6 +193,10 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     members: Annotated[tuple[str, ...], Meta(description="ids of all records of the incidents, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="members that no earlier revision had")]
     breakdown: Annotated[dict[str, Count], Meta(description="incidents by category")]
+    also_in: Annotated[
+        tuple[AlsoIn, ...] | UnsetType,
+        Meta(description="other streams that show members of the alert, the highest score first; absent if none does"),
+    ] = UNSET
     interval_times: Annotated[Count, Meta(description="incidents whose time is known only as an interval")]
     reported: Annotated[Count, Meta(description="incidents that were reported; patrols discovered the others")]
     trigger_score: Annotated[
@@ -322,6 +350,7 @@ def alert_event(
         members=alert.members,
         new_members=alert.new_members,
         breakdown=figures.breakdown,
+        also_in=tuple(map(AlsoIn.of, alert.also_in)) or UNSET,
         interval_times=figures.interval_times,
         reported=figures.reported,
         trigger_score=_six_digits(figures.trigger_score),

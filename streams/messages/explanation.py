@@ -36,6 +36,7 @@ FIGURES = (
     "radius_m",
     "duration_h",
     "breakdown",
+    "also_in",
     "completeness",
     "trend",
     "response",
@@ -53,7 +54,7 @@ FIGURES = (
 def paragraph(feature: AlertFeature, place: str = "") -> str:
     """Return the revision in one paragraph. ``place``: a name of its place, such as "near High Street"."""
     alert = feature.properties
-    what, chance = _what(alert, *feature.geometry.coordinates, place), _chance(alert)
+    what, chance = _what(alert, *feature.geometry.coordinates, place) + _also(alert), _chance(alert)
     if alert.state is AlertState.WITHDRAWN:
         return f"Withdrawn: too few of its incidents still stand. Before, it read: {what} {chance} {_life(alert)}"
     return f"{what} {chance} {_life(alert)} {_doubts(alert)}"
@@ -80,6 +81,18 @@ def _what(alert: AlertProperties, longitude: float, latitude: float, place: str)
         f"{alert.area}: {alert.observed} {kind}{records} at {locations}{where} "
         f"since {began:%A %-d %B %Y, %H:%M}, where {usual}{ratio}."
     )
+
+
+def _also(alert: AlertProperties) -> str:
+    """Return the other streams that show it as a sentence."""
+    if not isinstance(alert.also_in, tuple):
+        return ""
+    each = [
+        f"{one.observed} {NAMES.get(one.category, f'{one.category} incidents')} within {one.duration_h} h against "
+        f"{figure_words(one.expected)} usual"
+        for one in alert.also_in
+    ]
+    return f" It also stands out by {'; by '.join(each)}."
 
 
 def _chance(alert: AlertProperties) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 from hypothesis import settings
@@ -58,7 +59,7 @@ def cluster(members: str, score: float, spot: int = 0) -> Cluster:
     return Cluster(figures, tuple(sorted(members)))
 
 
-def with_figures(cluster: Cluster, **changed: float) -> Cluster:
+def with_figures(cluster: Cluster, **changed: Any) -> Cluster:
     """The cluster with other figures."""
     return msgspec.structs.replace(cluster, figures=msgspec.structs.replace(cluster.figures, **changed))
 

@@ -6,6 +6,8 @@ import msgspec
 from hypothesis import given
 
 from detectors.alerts.alert import Alert
+from detectors.alerts.stream_figures import StreamFigures
+from detectors.area.settings import Stream
 from detectors.clusters.artefacts import Artefacts
 from streams.messages.alert import AlertFeature, alert_event, read_alert
 from streams.messages.explanation import figures, paragraph
@@ -38,6 +40,19 @@ def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
         "opened on 1 July, 01:00 and is escalated at the tier alert, as of 1 July, 02:00 (revision 3: tier rose)"
         in text
     )
+
+
+def test_other_streams_that_show_it_are_named() -> None:
+    both = (
+        StreamFigures(Stream.ALL, 9, 1.23, 24, 8.0, 900.0),
+        StreamFigures(Stream.VIOLENCE, 3, 0.2, 4, 2.0, 40.0),
+    )
+    text = paragraph(feature(with_fields(ALERT, also_in=both)))
+    assert (
+        "8 times as many. It also stands out by 9 incidents of all four categories together within 24 h against 1.2 "
+        "usual; by 3 violence incidents within 4 h against 0.2 usual. Nominally"
+    ) in text
+    assert "also stands out" not in paragraph(feature(ALERT))
 
 
 def test_the_name_of_a_place_replaces_the_coordinates() -> None:

@@ -4,7 +4,7 @@ import { shareBar, trendBars, weekStrip } from "../parts/charts.js";
 import { h, setText } from "../parts/dom.js";
 import { Press } from "../parts/press.js";
 import {
-  OUTCOMES, RESPONSES, artefactWords, duration, figure, isDoubtful, isTerminal, noticeWords, outcomeWords, placeWords, plural,
+  OUTCOMES, RESPONSES, artefactWords, countWords, duration, figure, isDoubtful, isTerminal, noticeWords, outcomeWords, placeWords, plural,
   reasonWords, riskWords, stateWords, streamWords, tierWords, within,
 } from "../parts/words.js";
 import * as api from "../state/api.js";
@@ -271,7 +271,9 @@ export class Card {
     const total = Object.values(alert.breakdown).reduce((sum, count) => sum + count, 0) || 1;
     const rows = Object.entries(alert.breakdown).sort(([, a], [, b]) => b - a);
     return h("section", {}, h("h3", {}, "Categories"), h("table", { class: "breakdown" },
-      h("tbody", {}, rows.map(([category, count]) => h("tr", {}, h("th", { scope: "row" }, streamWords(category)), h("td", {}, shareBar(count / total)), h("td", {}, String(count)))))));
+      h("tbody", {}, rows.map(([category, count]) => h("tr", {}, h("th", { scope: "row" }, streamWords(category)), h("td", {}, shareBar(count / total)), h("td", {}, String(count)))))),
+    alert.also_in && h("p", { class: "also-in" }, "Also stands out in ", alert.also_in.map((each) =>
+      `${streamWords(each.category)}: ${countWords(each)} in ${each.duration_h} h`).join("; "), "."));
   }
 
   #incidents(alert) {
