@@ -20,9 +20,9 @@ _PREFACE = """\
 # The life of an alert
 
 An alert is a cluster with an identity and a life. It opens at a high score, lives on at a somewhat lower one
-(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins: for
-`cool_down_h`, no other alert of its stream opens whose centre is within `cool_down_m` of the ended one's. Under the
-Bayesian scan, this holds back only clusters that are no stronger than the ended alert ever was.
+(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins: for `cool_down_h`, no other alert
+of its stream opens whose centre is within `cool_down_m` of the ended one's. Under the Bayesian scan, this holds back
+only clusters that are no stronger than the ended alert ever was.
 
 A scan counts *events*. Several *incidents* can be of one event, such as three calls about one fight; they count once,
 by the first of them (`same_event`). An alert's figures count events: `observed`, `expected`, `breakdown`. Its `members`
@@ -120,12 +120,11 @@ a completeness of 0.8 and four known incidents, one more is usually still to com
 - It does not cover what happens between `reported_at` and the topic, such as a transfer once a night.
 
 The Bayesian scan expects only that share: `expected` is what is usually known by now, for each stream by its own
-delays (at least a tenth). The permutation model compares a location with the whole area in the same hours, and there
-the same share is missing, so `completeness` changes neither `expected` nor `score`. Where delays differ between
-locations, both mislead: a location whose reports come later than others' looks quieter than it is, and the others look
-busier. The expectation-based model of the one-shot scan (`--model eb-poisson`) expects, for each interval, the share
-that has come.
-"""
+delays. It never expects less than a tenth of what is usual. The permutation model compares a location with the whole
+area in the same hours, and there the same share is missing, so `completeness` changes neither `expected` nor `score`.
+Where delays differ between locations, both mislead: a location whose reports come later than others' looks quieter than
+it is, and the others look busier. The expectation-based model of the one-shot scan (`--model eb-poisson`) expects, for
+each interval, the share that has come. """
 
 _ARTEFACTS = f"""\
 ## What else may explain it
