@@ -28,7 +28,7 @@ ENOUGH_ALERTS = 10.0
 USUAL_WEEKS, MOST_WEEKS = 624, 1872
 """Bounds for the weeks of null histories that are drawn if no number is asked for."""
 PARTS = 3
-"""Number of equal parts of the null histories; the scores of the tiers come from one of them."""
+"""Number of equal parts of the null histories; the scores of the tiers come from one of them, or from two."""
 NORMAL_95 = 1.96
 
 
@@ -47,12 +47,12 @@ class NearRepeats(msgspec.Struct, frozen=True, kw_only=True):
     by_lag: tuple[float, ...]
 
 
-def tier_alerts(budget: float, weeks: int) -> dict[Tier, float]:
+def tier_alerts(budget: float, weeks: float) -> dict[Tier, float]:
     """Return the number of alerts by chance on which the score of each tier rests.
 
-    ``weeks``: weeks of null histories, all parts together.
+    ``weeks``: weeks of the null histories that gave the scores.
     """
-    return {tier: budget * share * weeks / PARTS for tier, share in PER_BUDGET.items()}
+    return {tier: budget * share * weeks for tier, share in PER_BUDGET.items()}
 
 
 def weeks_for(budget: float) -> int:

@@ -1,20 +1,21 @@
 """Artefacts: other explanations of a cluster than a hot spot. They are labels with a score, and hide nothing.
 
-There are four kinds. Each explains a number of members; its score is their share of all members.
+There are four kinds. Each explains a number of members; its score is their share of all members. The members are
+events: further records of an event already counted are none.
 
 - *geocoding stack*: members at one exact coordinate. There are at least ``STACK_MEMBERS`` of them, and they are at
   least ``STACK_SHARE`` of all members. This is improbable (below ``STACK_CHANCE``), given how many of the stream's
   incidents in the zone lie at the coordinate over the whole window. The probability is that of the one-sided exact test
   of Fisher (1935), a hypergeometric tail. A coordinate that always has such a share is not a stack.
-- *duplicate calls*: several calls about one event. Two members of one category are linked if they occurred within
-  ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. All linked members, directly or through others, are
-  one event; all members of an event except one are explained. A member whose time is a moment of an interval is linked
-  to none.
+- *duplicate calls*: several calls about one event that count as several. Two members of one category are linked if
+  they occurred within ``DUPLICATE_M`` metres and ``DUPLICATE_S`` seconds of each other. Members that are linked,
+  directly or through others, are one group, and all of a group except one are explained. A member whose time is a
+  moment of an interval is linked to none. Where ``same_event`` has these limits, such calls count once already.
 - *denied place*: members within the radius of a place of the operator's deny list; one artefact for each place.
 - *venue*: one site with several addresses. At least ``VENUE_SHARE`` of the members lie within ``VENUE_M`` metres of
   one of them, the zone is at least twice as wide as that circle, and no coordinate has ``STACK_SHARE`` of the members.
 
-So no cluster is both a stack and a venue. Ten calls about one fight can be duplicate calls and a stack.
+So no cluster is both a stack and a venue. Calls that are counted apart can be duplicate calls and a stack.
 """
 
 from __future__ import annotations

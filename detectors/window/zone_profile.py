@@ -16,7 +16,7 @@ DAYS = 14
 
 
 class ZoneProfile(msgspec.Struct, frozen=True):
-    """Incidents of a stream in a zone.
+    """Events of a stream in a zone.
 
     ``trend``: number on each of the last ``DAYS`` times 24 h; the last one ends with the current bucket.
     ``profile``: number by local hour of the week over the window, 168 numbers from Monday 00:00 on.
@@ -27,7 +27,7 @@ class ZoneProfile(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, window: SlidingWindow, stream: int, zone: NDArray[np.int64], timezone: ZoneInfo) -> ZoneProfile:
-        """Return the profile of the zone with these locations, (n,). It looks at every incident in the window."""
+        """Return the profile of the zone with these locations, (n,). It looks at every event in the window."""
         in_bucket = window.in_zone(stream, zone)
         days = np.concatenate((np.zeros(DAYS * 24, np.int32), in_bucket))[-DAYS * 24 :].reshape(DAYS, 24)
         profile = [0] * HOURS_OF_WEEK

@@ -86,6 +86,11 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     in_all: InAll | None = None
 
+    @property
+    def _solved_weeks(self) -> int:
+        """Number of weeks that gave the scores: all behind the curve, except the third that measured the rate."""
+        return round(1 / self.calibration.curve[-1][1]) - self.weeks // PARTS
+
     def remarks(self) -> list[str]:
         """Return what the promise lacks, and which tiers rest on few alerts by chance, one line each."""
         made, budget = self.calibration, self.calibration.budget
@@ -98,9 +103,9 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True):
                 f"(95 %: {made.rate_low:.2f} to {made.rate_high:.2f}); more --weeks bring it closer"
             )
         return lacks + [
-            f"{tier} rests on {_alerts(number)} in {self.weeks // PARTS:,} weeks of null histories, a third of all; "
-            f"{enough_weeks(budget):,} weeks would give it {ENOUGH_ALERTS:.0f}"
-            for tier, number in tier_alerts(budget, self.weeks).items()
+            f"{tier} rests on {_alerts(number)} in the {self._solved_weeks:,} weeks of null histories that gave the "
+            f"scores; --weeks {enough_weeks(budget)} gives it {ENOUGH_ALERTS:.0f} or more"
+            for tier, number in tier_alerts(budget, self._solved_weeks).items()
             if number < ENOUGH_ALERTS
         ]
 

@@ -66,7 +66,7 @@ class CellProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The properties of a location; ``/api/usual`` adds the number of incidents."""
 
     id: str
-    count: Annotated[int | UnsetType, Meta(description="incidents in the window")] = UNSET
+    count: Annotated[int | UnsetType, Meta(description="events in the window")] = UNSET
     per_week: float | UnsetType = UNSET
 
 
@@ -144,7 +144,7 @@ class AreaHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     missing_days: Annotated[Days | UnsetType, Meta(description="days of history missing until alerts can open")] = UNSET
     silent_parts: Annotated[list[str], Meta(description="a line for each part that has stopped reporting")] = []
     further_records: Annotated[
-        str, Meta(description="a line if the share of records of an event already counted has changed; else empty")
+        str, Meta(description="a line if the share of incidents of an event already counted has changed; else empty")
     ] = ""
     written_at: Annotated[Time | UnsetType, Meta(description="by the clock of Redis")] = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="age of the heartbeat")] = UNSET

@@ -20,9 +20,15 @@ _PREFACE = """\
 # The life of an alert
 
 An alert is a cluster with an identity and a life. It opens at a high score, lives on at a somewhat lower one
-(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins, in which
-nothing opens near it (under the Bayesian scan, nothing weaker).
-The incidents that it shares with the clusters of each scan decide what becomes of it:
+(`ease_below`), and ends after a quiet time (`end_after_h`). Then a cool-down begins: for `cool_down_h`, no other alert
+of its stream opens whose centre is within `cool_down_m` of the ended one's. Under the Bayesian scan, this holds back
+only clusters that are no stronger than the ended alert ever was.
+
+A scan counts *events*. Several *incidents* can be of one event, such as three calls about one fight; they count once,
+by the first of them (`same_event`). An alert's figures count events: `observed`, `expected`, `breakdown`. Its `members`
+are the ids of all incidents. `records` is their number if it is higher than `observed`.
+
+The incidents that an alert shares with the clusters of each scan decide what becomes of it:
 
 - A cluster goes to the open alert with which it shares most incidents. The alert continues as this cluster.
 - If an alert gets no cluster, but at least half of its incidents are in a cluster that went to another alert, the two
@@ -95,8 +101,8 @@ Under the Bayesian scan it is one alert, of the stream that shows it best:
   its `id`; its `category` and figures are now those of this stream. If nothing else is new, the reason is
   `category_changed`. Alerts that have at least half of their incidents in the cluster merge into this one.
 - A cluster that shares incidents with an alert of another stream, and is no stronger than that, opens nothing.
-- Where an alert has ended, the cool-down holds back weaker clusters of its stream and of `all`; where one of `all` has
-  ended, those of every stream.
+- After an alert of one category, the cool-down holds back clusters of that category and of `all`. After an alert of
+  `all`, it holds back clusters of every stream.
 
 Under the permutation scan it is two alerts with the same members.
 
@@ -104,7 +110,7 @@ Under the permutation scan it is two alerts with the same members.
 
 Reports come after the incidents, so some reports of the latest hours are still missing. `completeness` says how many
 have usually come by now: it is a share of all reports of the alert's stream from its hours, `window_start` to now. With
-0.8 and four known incidents, a fifth is usually still to come.
+a completeness of 0.8 and four known incidents, one more is usually still to come.
 
 - It is learnt from the delays between occurrence and `reported_at`, as the window first saw each incident (with
   `revision`s, only versions 0 and 1).
@@ -114,34 +120,35 @@ have usually come by now: it is a share of all reports of the alert's stream fro
 - It does not cover what happens between `reported_at` and the topic, such as a transfer once a night.
 
 The Bayesian scan expects only that share: `expected` is what is usually known by now, for each stream by its own
-delays (at least a tenth). The permutation model compares a location with the whole area in the same hours, and there
-the same share is missing, so `completeness` changes neither `expected` nor `score`. Where delays differ between
-locations, both mislead: a location whose reports come later than others' looks quieter than it is, and the others look
-busier. The expectation-based model of the one-shot scan (`--model eb-poisson`) expects, for each interval, the share
-that has come.
-"""
+delays. It never expects less than a tenth of what is usual. The permutation model compares a location with the whole
+area in the same hours, and there the same share is missing, so `completeness` changes neither `expected` nor `score`.
+Where delays differ between locations, both mislead: a location whose reports come later than others' looks quieter than
+it is, and the others look busier. The expectation-based model of the one-shot scan (`--model eb-poisson`) expects, for
+each interval, the share that has come. """
 
 _ARTEFACTS = f"""\
 ## What else may explain it
 
-Every revision lists in `artefacts` what, apart from a hot spot, may explain its incidents. Each artefact has a `kind`,
-the number of `members` that it explains, and their share of all members as its `score`, 0 to 1. The largest of these
-scores is the alert's `artefact_score`. Nothing is hidden, held back or ranked lower because of an artefact. It opens,
-ends and silences no alert, and changes neither its score nor its tier.
+Every revision lists in `artefacts` what, apart from a hot spot, may explain its events. Each artefact has a `kind`, the
+number of events that it explains (`members`), and their share of all events as its `score`, 0 to 1. The largest of
+these scores is the alert's `artefact_score`. Nothing is hidden, held back or ranked lower because of an artefact. It
+opens, ends and silences no alert, and changes neither its score nor its tier.
 
-- `{ArtefactKind.STACK}`: incidents at one exact coordinate, at least {STACK_MEMBERS} and {STACK_SHARE:.0%} of all. So
-  many must have a chance below {STACK_CHANCE:g}, given how many of this stream's incidents in the zone lie there over
-  the whole window. The coordinate may be a geocoder's default point, or one address that is busier than ever. A
+- `{ArtefactKind.STACK}`: events at one exact coordinate, at least {STACK_MEMBERS} and {STACK_SHARE:.0%} of all. So many
+  must have a chance below {STACK_CHANCE:g}, given how many of this stream's events in the zone lie there over the whole
+  window. The coordinate may be a geocoder's default point, or one address that is busier than ever. A
   coordinate that always has its share is no stack.
-- `{ArtefactKind.DUPLICATES}`: incidents of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
-  other, directly or in a chain. They count as one event, and all but one are explained: of ten calls about one fight,
-  nine. A time that is known only as an interval does not count.
-- `{ArtefactKind.DENIED}`: incidents within `radius_m` of an entry of the area's `deny_list`. The entry's name is in
+- `{ArtefactKind.DUPLICATES}`: events of one category within {DUPLICATE_M:g} m and {DUPLICATE_S // 60} min of each
+  other, directly or in a chain, that may be calls about one event. All but one are explained. A time that is known
+  only as an interval does not count. The default `same_event` has the same limits, so this is hardly ever found: ten
+  calls about one fight within ten minutes are one event already, and `records` shows that there were ten. With
+  `within_s = 0` they count as ten events, and this artefact explains nine of them.
+- `{ArtefactKind.DENIED}`: events within `radius_m` of an entry of the area's `deny_list`. The entry's name is in
   `place`, and each such entry is one artefact.
 - `{ArtefactKind.VENUE}`: one site with several coordinates. At least {VENUE_SHARE:.0%} of all lie within
   {VENUE_M:g} m of one of them, no coordinate has half, and the zone is at least {4 * VENUE_M:g} m wide.
 
-Incidents that name only their `location` count at its centre, except in a stack.
+Events whose incident names only its `location` count at the centre of that location, except in a stack.
 `deny_list` is in [`config/monitor.toml`](../config/monitor.toml). A calibration does not depend on it.
 
 """
@@ -159,6 +166,6 @@ def document() -> str:
         f"| {state} | {event} | {following} | {f'`{reason}`' if reason else 'no revision'} |"
         for (state, event), (following, reason) in TRANSITIONS.items()
     ]
-    table = ["| state | event | state after it | reason |", "| --- | --- | --- | --- |", *rows]
+    table = ["| state | what happens | state after it | reason |", "| --- | --- | --- | --- |", *rows]
     end = "This page is generated from `detectors/alerts/lifecycle.py` and `detectors/clusters/artefacts.py`."
     return "\n".join([_PREFACE, "```mermaid", "stateDiagram-v2", *drawn, "```", "", *table, "", _ARTEFACTS + end, ""])

@@ -90,8 +90,8 @@ class AlsoIn(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of another stream's best cluster that has members of the alert."""
 
     category: Annotated[Stream, Meta(description="the stream; all: the four categories together")]
-    observed: Annotated[Count, Meta(description="incidents in its cylinder")]
-    expected: Annotated[float, Meta(description="incidents that the past of its zone makes likely")]
+    observed: Annotated[Count, Meta(description="events in its cylinder")]
+    expected: Annotated[float, Meta(description="events that the past of its zone makes likely")]
     duration_h: Annotated[Count, Meta(description="length of its cylinder in whole hours")]
     score: float
     recurrence_interval_days: Annotated[float, Meta(ge=0)]
@@ -145,11 +145,12 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     centre: Annotated[str, Meta(description="id of the centre: an H3 cell or one of the operator's places")]
     radius_m: Annotated[float, Meta(description="metres from the centre to the farthest location of the zone")]
     cells: Annotated[tuple[str, ...], Meta(description="ids of the zone's locations, nearest to the centre first")]
-    observed: Annotated[Count, Meta(description="incidents in the cylinder; records of the same event count once")]
+    observed: Annotated[Count, Meta(description="events in the cylinder; several incidents of one event count once")]
     records: Annotated[
-        Count | UnsetType, Meta(description="records of these incidents, if there are more records than incidents")
+        Count | UnsetType,
+        Meta(description="incidents in the cylinder; absent if there are as many events"),
     ] = UNSET
-    expected: Annotated[float, Meta(description="incidents that the past of the zone makes likely")]
+    expected: Annotated[float, Meta(description="events that the past of the zone makes likely")]
     relative_risk: Annotated[
         float | UnsetType, Meta(description="observed / expected; absent if nothing was expected")
     ] = UNSET
@@ -190,24 +191,24 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     calibration: Annotated[
         str | UnsetType, Meta(description="hash of the calibration behind score and interval; absent without one")
     ] = UNSET
-    members: Annotated[tuple[str, ...], Meta(description="ids of all records of the incidents, in order")]
+    members: Annotated[tuple[str, ...], Meta(description="ids of all incidents in the cylinder, in order")]
     new_members: Annotated[tuple[str, ...], Meta(description="members that no earlier revision had")]
-    breakdown: Annotated[dict[str, Count], Meta(description="incidents by category")]
+    breakdown: Annotated[dict[str, Count], Meta(description="events by category")]
     also_in: Annotated[
         tuple[AlsoIn, ...] | UnsetType,
         Meta(description="other streams that show members of the alert, the highest score first; absent if none does"),
     ] = UNSET
-    interval_times: Annotated[Count, Meta(description="incidents whose time is known only as an interval")]
-    reported: Annotated[Count, Meta(description="incidents that were reported; patrols discovered the others")]
+    interval_times: Annotated[Count, Meta(description="events whose time is known only as an interval")]
+    reported: Annotated[Count, Meta(description="events that were reported; patrols discovered the others")]
     trigger_score: Annotated[
-        float, Meta(description="score without discovered incidents, unless these may trigger; it decides the tier")
+        float, Meta(description="score without discovered events, unless these may trigger; it decides the tier")
     ]
     artefacts: Annotated[
         tuple[Artefact, ...],
-        Meta(description="other explanations of the incidents than a hot spot, the strongest first; empty: none"),
+        Meta(description="other explanations of the events than a hot spot, the strongest first; empty: none"),
     ] = ()
     artefact_score: Annotated[
-        float, Meta(description="the largest share of the incidents that one of the artefacts explains, 0 to 1")
+        float, Meta(description="the largest share of the events that one of the artefacts explains, 0 to 1")
     ] = 0.0
     completeness: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
@@ -216,15 +217,15 @@ class AlertProperties(msgspec.Struct, frozen=True, kw_only=True):
     trend: Annotated[
         Annotated[tuple[Count, ...], Meta(min_length=DAYS, max_length=DAYS)] | UnsetType,
         Meta(
-            description="incidents of the category in the zone on each of the last 14 times 24 h, the last of which "
-            "ends with this revision's hour, partly filled; absent in events of older versions"
+            description="events of the category in the zone on each of the last 14 times 24 h, the last of which "
+            "ends with this revision's hour, partly filled; absent in revisions of older versions"
         ),
     ] = UNSET
     profile: Annotated[
         Annotated[tuple[Count, ...], Meta(min_length=HOURS_OF_WEEK, max_length=HOURS_OF_WEEK)] | UnsetType,
         Meta(
-            description="incidents of the category in the zone over the window by hour of the week, local time, the "
-            "first from Monday 00:00 to 01:00; absent in events of older versions"
+            description="events of the category in the zone over the window by hour of the week, local time, the "
+            "first from Monday 00:00 to 01:00; absent in revisions of older versions"
         ),
     ] = UNSET
     response: Annotated[AlertResponse | UnsetType, Meta(description="absent before the first response")] = UNSET

@@ -12,12 +12,12 @@ from detectors.clusters.artefacts import ArtefactKind
 from streams.messages.alert import BAYES, AlertFeature, AlertProperties, AlertResponse
 from streams.messages.wording import figure_words, interval_words, simulated_words
 
-NAMES = {Stream.ALL: "incidents of all four categories together", Stream.DRUGS: "drugs incidents"}
+NAMES = {Stream.ALL: "events of all four categories together", Stream.DRUGS: "drugs events"}
 COMPLETE = 0.9
 """Completeness below which the paragraph mentions it."""
 ARTEFACTS = {
     ArtefactKind.STACK: "lie at one coordinate, more than usual there (perhaps the default point of the geocoder)",
-    ArtefactKind.DUPLICATES: "may be more calls about the same event",
+    ArtefactKind.DUPLICATES: "may be further calls about another of them",
     ArtefactKind.DENIED: "lie at the listed place",
     ArtefactKind.VENUE: "lie at one venue",
 }
@@ -68,12 +68,12 @@ def figures(feature: AlertFeature) -> dict[str, object]:
 
 def _what(alert: AlertProperties, longitude: float, latitude: float, place: str) -> str:
     began = alert.window_start.astimezone(alert.updated_at_local.tzinfo)
-    kind = NAMES.get(alert.category, f"{alert.category} incidents")
+    kind = NAMES.get(alert.category, f"{alert.category} events")
     many = f"{len(alert.cells)} locations within {alert.radius_m:.0f} m"
     locations = many if len(alert.cells) > 1 else "one location"
     of = "of" if len(alert.cells) > 1 else "at"
     where = f", {place}," if place else f" {of} {latitude:.5f}, {longitude:.5f}"
-    records = f" ({alert.records} records)" if isinstance(alert.records, int) else ""
+    records = f" (in {alert.records} incidents)" if isinstance(alert.records, int) else ""
     verb = "is" if round(alert.expected, 1) == 1 else "are"
     usual = f"{figure_words(alert.expected)} {verb} usual for this place and these hours"
     ratio = f", {figure_words(alert.relative_risk)} times as many" if isinstance(alert.relative_risk, float) else ""
@@ -155,10 +155,10 @@ def _doubts(alert: AlertProperties) -> str:
         )
     if alert.interval_times:
         doubts.append(
-            f"for {alert.interval_times} of the incidents only an interval is known, and a moment within it is used"
+            f"for {alert.interval_times} of the events only an interval is known, and a moment within it is used"
         )
     if alert.reported < alert.observed:
         doubts.append(f"{alert.observed - alert.reported} were discovered by patrols, which find most where they look")
     if alert.expected < 0.1:
-        doubts.append("hardly anything is usual here, so a few incidents weigh heavily")
+        doubts.append("hardly anything is usual here, so a few events weigh heavily")
     return f"What may be wrong with it: {'; '.join(doubts)}." if doubts else "No known artefact explains it."

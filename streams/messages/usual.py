@@ -1,4 +1,4 @@
-"""How many incidents the window of an area holds at each location, for maps."""
+"""How many events the window of an area holds at each location, for maps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Days = Annotated[float, Meta(ge=0, le=100_000)]
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
-    """The incidents of the four categories in an area's window, by location. Locations without any are left out."""
+    """The events of the four categories in an area's window, by location. Locations without any are left out."""
 
     written_at: Annotated[datetime | UnsetType, Meta(description="by the machine's clock")] = UNSET
     resolution: Annotated[int | None, Meta(description="of the H3 cells; null for the entries of a `places_file`")]
     days: Annotated[Days, Meta(description="days of the window that have incidents")]
-    cells: Annotated[dict[str, Count], Meta(description="incidents by the id of their location")]
+    cells: Annotated[dict[str, Count], Meta(description="events by the id of their location")]
     places: Annotated[
         dict[str, tuple[Longitude, Latitude]] | UnsetType,
         Meta(description="longitude and latitude of each entry of the `places_file`; absent for H3 cells"),

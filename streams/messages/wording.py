@@ -179,13 +179,13 @@ def silence_words(part: SilentPart, timezone: ZoneInfo) -> str:
 
 
 def further_words(shares: FurtherShares) -> str:
-    """Return which share of the records are further records of an event.
+    """Return which share of the incidents are further records of an event.
 
     >>> further_words(FurtherShares(0.12, 0.013, True))
-    "12 % of the last week's records are of an event already counted, 1.3 % before"
+    "12 % of the last week's incidents are of an event already counted, 1.3 % before"
     """
     last_week, before = figure_words(100 * shares.last_week), figure_words(100 * shares.before)
-    return f"{last_week} % of the last week's records are of an event already counted, {before} % before"
+    return f"{last_week} % of the last week's incidents are of an event already counted, {before} % before"
 
 
 def figure_words(figure: float) -> str:

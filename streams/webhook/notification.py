@@ -116,6 +116,6 @@ def notification(
 
 def _summary(alert: AlertProperties) -> str:
     exercise = "Exercise: " if alert.status == "exercise" else ""
-    kind = "incidents" if alert.category is Stream.ALL else f"{alert.category} incidents"
+    kind = "events" if alert.category is Stream.ALL else f"{alert.category} events"
     usual = f"{alert.expected:.2g} usual" if alert.expected < 99.5 else f"{alert.expected:.0f} usual"
     return f"{exercise}{alert.area}: {alert.observed} {kind}, {usual} ({alert.state.value}, {alert.tier})"

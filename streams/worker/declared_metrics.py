@@ -177,8 +177,8 @@ SILENT_PARTS = Gauge(
 )
 FURTHER_SHARE = Gauge(
     "hotspots_further_records_share",
-    "Share of the records that are of an event already counted, in the last week and before, within the window; absent "
-    "before the first record.",
+    "Share of the incidents that are of an event already counted, in the last week and before, within the window; "
+    "absent before the first incident.",
     ("area", "period"),
 )
 FURTHER_CHANGED = Gauge(

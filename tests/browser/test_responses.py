@@ -29,7 +29,7 @@ def test_an_alert_is_acknowledged_and_everybody_sees_it(site: Site, open_page: O
     card = page.locator("#card")
     alert = card.get_attribute("data-alert")
     assert alert is not None
-    expect(card.locator(".explanation")).to_contain_text("incidents")
+    expect(card.locator(".explanation")).to_contain_text("events")
     expect(card.locator("section > .timeline li").last).to_contain_text("New alert")
     expect(card.locator(".week")).to_be_visible()
     tier, shown, days, interval = card.evaluate(
@@ -129,7 +129,7 @@ def test_a_key_responds_to_the_selected_alert_or_to_none(open_page: OpenPage) ->
     page.unroute("**/api/alerts/*")
     for route in held:
         route.continue_()
-    expect(page.locator("#card .explanation")).to_contain_text("incidents")
+    expect(page.locator("#card .explanation")).to_contain_text("events")
     page.keyboard.press("m")  # the keys before it have taken effect by then
     assert sent == []
 

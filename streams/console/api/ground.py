@@ -21,7 +21,7 @@ LayerName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", desc
     "/api/usual", response_class=Json, responses=documented(Cells, 200, _401=NO_SIGN_IN, _404=NO_AREA, _503=NO_REDIS)
 )
 async def usual(served: Served, _: Viewer, query: Annotated[OneAreaQuery, Query()]) -> Any:
-    """Return how many incidents each location has had in the window; locations without any are left out."""
+    """Return how many events each location has had in the window; locations without any are left out."""
     areas = chosen([query.area] if query.area is not None else [], served.store.areas)
     if len(areas) > 1:
         raise HTTPException(404, "there are several areas: add area=")

@@ -236,7 +236,7 @@ class Store:
         return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC), beats
 
     async def usual(self, area: str) -> bytes | None:
-        """Return how many incidents each location has had in the window, JSON; None if not known yet."""
+        """Return how many events each location has had in the window, JSON; None if not known yet."""
         found: bytes | None = await self._typed("usual", area, "usual", self._redis.get(area_key(area, "usual")))
         return found or None
 

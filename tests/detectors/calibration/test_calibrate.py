@@ -192,8 +192,8 @@ def test_a_calibration_of_a_former_version_keeps_its_digest_and_its_figures():
 def test_small_budgets_have_more_null_weeks_up_to_a_limit(budget: float, weeks: int, urgent: float):
     """The tier urgent has a tenth of the budget, and its score comes from a third of the weeks."""
     assert weeks_for(budget) == weeks
-    assert tier_alerts(budget, weeks)[Tier.URGENT] == pytest.approx(urgent)
-    assert tier_alerts(budget, enough_weeks(budget))[Tier.URGENT] >= 10
+    assert tier_alerts(budget, weeks / 3)[Tier.URGENT] == pytest.approx(urgent)
+    assert tier_alerts(budget, enough_weeks(budget) / 3)[Tier.URGENT] >= 10
 
 
 class Recorded(Nulls):

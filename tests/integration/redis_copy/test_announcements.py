@@ -64,7 +64,7 @@ def test_the_heartbeat_distinguishes_silence_from_death(configuration: Configura
         b"feed": b"healthy",
         b"missing_days": b"12.35",
         b"silent_parts": b"no drugs since 3 May 14:10: 0 in 12 h, 9.3 usual\nno incidents from the north-west",
-        b"further_records": b"12 % of the last week's records are of an event already counted, 1.5 % before",
+        b"further_records": b"12 % of the last week's incidents are of an event already counted, 1.5 % before",
     }
     assert not valkey_client.exists(area_key("york", "health"))  # another worker's
 

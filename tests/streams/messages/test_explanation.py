@@ -32,7 +32,7 @@ def test_a_paragraph_says_what_where_since_when_and_how_unusual() -> None:
     """Times are London's summer time: the cylinder began on 30 June at 21:00 UTC."""
     text = paragraph(feature(ALERT))
     assert text.startswith(
-        "leeds: 6 property incidents at 2 locations within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, "
+        "leeds: 6 property events at 2 locations within 212 m of 53.79490, -1.54790 since Tuesday 30 June 2026, "
         "22:00, where 0.75 are usual for this place and these hours, 8 times as many."
     )
     assert "Nominally, chance alone shows as much once in 400 days. This is worked out from the p-value" in text
@@ -57,7 +57,7 @@ def test_other_streams_that_show_it_are_named() -> None:
 
 def test_the_name_of_a_place_replaces_the_coordinates() -> None:
     text = paragraph(feature(ALERT), "near High Street, beat 12")
-    assert text.startswith("leeds: 6 property incidents at 2 locations within 212 m, near High Street, beat 12, since ")
+    assert text.startswith("leeds: 6 property events at 2 locations within 212 m, near High Street, beat 12, since ")
 
 
 def test_a_calibrated_alert_shows_its_budget() -> None:
@@ -94,8 +94,8 @@ def test_figures_are_written_as_people_write_them() -> None:
 def test_doubts_are_named() -> None:
     text = paragraph(feature(ALERT))
     assert "4 of 6 lie at the listed place Hospital" in text
-    assert "1 of 6 may be more calls about the same event" in text
-    assert "for 2 of the incidents only an interval is known" in text
+    assert "1 of 6 may be further calls about another of them" in text
+    assert "for 2 of the events only an interval is known" in text
     assert "2 were discovered by patrols" in text
     assert "usually 88% of the reports from these hours have come by now" in text
     plain = with_fields(ALERT, artefacts=Artefacts(), interval_times=0, reported=6, completeness=None)

@@ -52,8 +52,8 @@ def test_an_alert_that_fires() -> None:
     assert alert["fingerprint"] == identity[:16]
     assert alert["generatorURL"] == alert["annotations"]["link"] == f"https://hotspots.example/?alert={identity}"
     assert body["externalURL"] == "https://hotspots.example"
-    assert alert["annotations"]["summary"] == "leeds: 3 violence incidents, 0.1 usual (open, urgent)"
-    assert alert["annotations"]["description"].startswith("leeds: 3 violence incidents at one location")
+    assert alert["annotations"]["summary"] == "leeds: 3 violence events, 0.1 usual (open, urgent)"
+    assert alert["annotations"]["description"].startswith("leeds: 3 violence events at one location")
 
 
 def test_its_end_is_of_the_same_alert() -> None:

@@ -197,7 +197,7 @@ export class Card {
       number(riskWords(alert), "as many as usual"),
       number(alert.recurrence_interval, `until chance shows as much${alert.interval_kind === "nominal" ? " (nominal)" : ""}`, "chance"),
       h("p", { class: `verdict ${isDoubtful(alert) ? "doubtful" : ""}` }, artefact ? `Artefact: ${within(artefact)}` : "No artefact found"),
-      alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Incidents a day, last 14 days: ${alert.trend.join(", ")}` },
+      alert.trend && h("figure", { class: "trend-figure", role: "img", "aria-label": `Events a day, last 14 days: ${alert.trend.join(", ")}` },
         trendBars(alert.trend, 150, 34), h("figcaption", {}, "a day, last 14 days")));
   }
 
@@ -264,7 +264,7 @@ export class Card {
   #profile(alert) {
     if (!alert.profile) return null;
     return h("section", {}, h("h3", {}, "Usual hours of this zone"), weekStrip(alert.profile, hourOfWeek(alert.area, alert.updated_at)),
-      h("p", { class: "muted" }, "Incidents by hour of the week, local time, over the whole window. The frame marks the hour of this revision."));
+      h("p", { class: "muted" }, "Events by hour of the week, local time, over the whole window. The frame marks the hour of this revision."));
   }
 
   #breakdown(alert) {

@@ -5,7 +5,7 @@ import { svg } from "./dom.js";
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const NAMES = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/** Bars of incidents per day; the last bar is the latest 24 hours. */
+/** Bars of events per day; the last bar is the latest 24 hours. */
 export function trendBars(trend, width, height) {
   const step = width / trend.length;
   const most = Math.max(1, ...trend);
@@ -39,7 +39,7 @@ export function weekStrip(profile, current) {
   const [row, column] = [Math.floor(current / 24), current % 24];
   parts.push(svg("rect", { x: left + column * cell - 0.5, y: top + row * cell - 0.5, width: cell, height: cell, class: "now" }));
   const busiest = profile.indexOf(Math.max(...profile));
-  const label = `Incidents by hour of the week, most on ${NAMES[Math.floor(busiest / 24)]} at ${busiest % 24}:00`;
+  const label = `Events by hour of the week, most on ${NAMES[Math.floor(busiest / 24)]} at ${busiest % 24}:00`;
   return svg("svg", {
     viewBox: `0 0 ${left + 24 * cell} ${top + 7 * cell}`, class: "week", role: "img", "aria-label": label,
   }, parts);

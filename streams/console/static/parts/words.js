@@ -9,7 +9,7 @@ export const OUTCOMES = Object.entries(terms.outcomes);
 export const FEEDS = terms.feeds;
 /** Of each response the reason of its revision, and the prefix of its fields in the alert. */
 export const RESPONSES = terms.responses;
-/** From this share of the incidents on, an artefact is marked as a doubt. */
+/** From this share of the events on, an artefact is marked as a doubt. */
 const DOUBTFUL = 0.3;
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -89,7 +89,7 @@ export class Alerts {
     const more = alert.observed - seen.observed;
     return [
       seen.tier !== alert.tier && `tier was ${within(tierWords(seen.tier))}`,
-      more && `${plural(Math.abs(more), "incident")} ${more > 0 ? "more" : "fewer"}`,
+      more && `${plural(Math.abs(more), "event")} ${more > 0 ? "more" : "fewer"}`,
     ].filter(Boolean).join(", ");
   }
 
