@@ -88,7 +88,7 @@ def _also(alert: AlertProperties) -> str:
     if not isinstance(alert.also_in, tuple):
         return ""
     each = [
-        f"{one.observed} {NAMES.get(one.category, f'{one.category} incidents')} within {one.duration_h} h against "
+        f"{one.observed} {NAMES.get(one.category, f'{one.category} events')} within {one.duration_h} h against "
         f"{figure_words(one.expected)} usual"
         for one in alert.also_in
     ]

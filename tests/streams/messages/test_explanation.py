@@ -49,8 +49,8 @@ def test_other_streams_that_show_it_are_named() -> None:
     )
     text = paragraph(feature(with_fields(ALERT, also_in=both)))
     assert (
-        "8 times as many. It also stands out by 9 incidents of all four categories together within 24 h against 1.2 "
-        "usual; by 3 violence incidents within 4 h against 0.2 usual. Nominally"
+        "8 times as many. It also stands out by 9 events of all four categories together within 24 h against 1.2 "
+        "usual; by 3 violence events within 4 h against 0.2 usual. Nominally"
     ) in text
     assert "also stands out" not in paragraph(feature(ALERT))
 
