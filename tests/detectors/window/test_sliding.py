@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.area.incident import Origin
+from detectors.area.moment import Interval
 from detectors.area.strata import SCHEMES
 from detectors.kernels.events import Same
 from detectors.window.sliding import ALL, ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Outcome, SlidingWindow, Version
@@ -79,6 +80,7 @@ def step_of(number: int) -> Step:
         "longitude": pick(-1.55, -1.5505, -1.551, 1e-7),
         "revision": pick(None, None, 0, 1, 2),
         "delay_s": pick(None, 0, 60, 7000),
+        "spread_s": pick(None, 7200),
     }
     return "put", (name, fields)
 
@@ -94,10 +96,20 @@ def do(step: Step, offset: int, *both: Any) -> list[Any]:
     now = both[0].now
     if verb == "advance":
         return [window.advance(now + given_) for window in both]
-    name, fields = given_
-    occurred_s = None if fields["occurred_s"] is None else now * 3600 + fields["occurred_s"]
-    put = version(name, 0, offset, **{**fields, "occurred_s": occurred_s, "clock_s": now * 3600})
+    put = put_of(step, offset, now)
     return [window.put(put) for window in both]
+
+
+def put_of(step: Step, offset: int, now: int) -> Version:
+    """The version of a step, ``spread_s`` up to its time if it has no location."""
+    name, fields = step[1]
+    fields = {**fields, "clock_s": now * 3600}
+    spread_s = fields.pop("spread_s")
+    if fields["occurred_s"] is not None:
+        end_s = fields["occurred_s"] = now * 3600 + fields["occurred_s"]
+        if spread_s is not None and fields["location"] < NOWHERE:
+            fields["interval"] = Interval(end_s - spread_s, end_s)
+    return version(name, 0, offset, **fields)
 
 
 def counts_of(window: SlidingWindow) -> Counter[tuple[int, int, int]]:
@@ -229,9 +241,7 @@ def test_a_window_refilled_from_its_lowest_offset_is_the_same_for_ever(
     log: list[tuple[int, Version]] = []
     for offset, step in enumerate(past):
         if step[0] == "put":
-            name, fields = step[1]
-            occurred_s = None if fields["occurred_s"] is None else window.now * 3600 + fields["occurred_s"]
-            put = version(name, 0, offset, **{**fields, "occurred_s": occurred_s, "clock_s": window.now * 3600})
+            put = put_of(step, offset, window.now)
             log.append((window.now, put))
             window.put(put)
             twin.put(put)
