@@ -42,15 +42,22 @@ class NullHistories(NamedTuple):
     threads: int = 1
 
 
-def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
+def past_of(
+    incidents: Iterable[Incident],
+    area: CalibratedArea,
+    begin: datetime | None,
+    end: datetime | None,
+    within: tuple[datetime, datetime] | None = None,
+) -> Past:
     """Return the events that occurred from ``begin`` to before ``end``, whole hours.
 
     Each incident counts in its last version, and records of the same event count once, as in the window. A version
     without a location of the area keeps the place of the version before it. Without ``begin`` or ``end`` the dense span
-    of the events begins or ends it, and other events are left out.
+    of the events begins or ends it, and other events are left out. Events that did not occur ``within`` two times are
+    not looked at.
 
     Raises:
-        CalibrationError: No incident occurred in that time.
+        CalibrationError: No incident of the four categories lies within the area, or within the two times.
     """
     last: dict[str, tuple[Incident, Position | None]] = {}
     for incident in incidents:
@@ -72,6 +79,15 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
         )
     second, location_, category_ = _events(np.array(found, np.int64), area.settings.same_event)
+    if within is not None:
+        earliest, latest = within
+        is_within = (second >= earliest.timestamp()) & (second < latest.timestamp())
+        second, location_, category_ = second[is_within], location_[is_within], category_[is_within]
+        if not len(second):
+            raise CalibrationError(
+                f"history: no incident of the four categories from {earliest:%Y-%m-%d} to {latest:%Y-%m-%d} lies "
+                "within the area"
+            )
     first, last_s, left_out = _span(second, begin, end)
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
     past = Past.of(

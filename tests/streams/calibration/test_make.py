@@ -6,6 +6,7 @@ import csv
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, cell_of
 from detectors.area.settings import AreaSettings, DeniedPlace
 from detectors.simulation import City
+from detectors.window.intake import Intake
 from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
 from streams.areas.area import Area
@@ -258,6 +260,34 @@ def test_the_past_holds_the_last_version_of_each_incident() -> None:
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)
+
+
+def test_an_update_without_a_position_keeps_the_moment_live_and_in_the_past() -> None:
+    """Its interval is unchanged; it has another category, and no coordinates or a default point far away."""
+    area = Area.of("leeds", AreaSettings(), Locations.from_cells([cell_of(-1.55, 53.8, 10)]))
+    begin, end = BEGIN + timedelta(hours=22), BEGIN + timedelta(hours=30)
+    first = [
+        Incident(
+            id=str(number), occurred_from=begin, occurred_to=end, category="property", longitude=-1.55,
+            latitude=53.8 + number * 1e-5,
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    places: list[dict[str, Any]] = [{"longitude": None, "latitude": None}, {"longitude": 0.0, "latitude": 0.0}]
+    updates = [
+        msgspec.structs.replace(each, category="violence", **places[number % 2]) for number, each in enumerate(first)
+    ]
+    live = []
+    for rows in (first, [*first, *updates]):
+        intake = Intake(area.settings, area.locations)
+        for offset, each in enumerate(rows):
+            intake.refill(each, offset, int(end.timestamp()))
+        window = intake.window
+        live.append(sorted(window.columns.occurred_s[window.rows(window.first, window.now)].tolist()))
+        past = past_of(rows, area, BEGIN, BEGIN + timedelta(days=2))
+        assert (past.second + past.first_bucket * 3600).tolist() == live[-1]
+    assert live[0] == live[1]
+    assert len(set(live[0])) == 5
 
 
 def town_area(cells: Path) -> Area:
