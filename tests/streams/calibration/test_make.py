@@ -15,14 +15,14 @@ from click.testing import CliRunner, Result
 
 from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, cell_of
-from detectors.area.settings import AreaSettings, DeniedPlace
+from detectors.area.settings import AreaSettings, DeniedPlace, SameEventSettings
 from detectors.simulation import City
 from detectors.window.intake import Intake
 from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
-from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
+from streams.calibration.calibration_file import CalibrationError, CalibrationFile, misfits, read
 from streams.calibration.history import History
 from streams.calibration.make import past_of
 from streams.cli import main
@@ -159,6 +159,19 @@ def test_one_made_for_other_settings_is_refused_by_key(
     with pytest.raises(CalibrationError) as raised:
         read(folder / "calibration.json", area)
     assert fault in str(raised.value)
+
+
+def test_if_each_record_counts_no_distance_matters(folder: Path) -> None:
+    cells = Locations.from_cells((folder / "cells.txt").read_text().split())
+    known = load(folder / "area.toml", {}).areas["leeds"].settings
+    made, other = (
+        msgspec.structs.replace(known, same_event=SameEventSettings(within_m=within_m, within_s=0))
+        for within_m in (50.0, 0.0)
+    )
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    file = msgspec.structs.replace(file, settings=made)
+    assert misfits(file, Area.of("leeds", other, cells)) == []
+    assert len(misfits(file, Area.of("leeds", known, cells))) == 1
 
 
 def test_one_of_other_locations_or_changed_by_hand_is_refused(folder: Path) -> None:
