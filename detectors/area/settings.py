@@ -21,13 +21,6 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
-FORMER: dict[str, object] = {
-    "statistic": "permutation",
-    "same_event": {"within_m": 0.0, "within_s": 0},
-    "interval_times": "end",
-}
-"""What earlier versions did without these settings. Their logs name hashes without them."""
-
 HEALTH_ONLY = frozenset({"silent_parts_per_quarter"})
 """Settings on which no alert depends, so they are no part of the configuration hash."""
 
@@ -111,6 +104,13 @@ class SameEventSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 EACH_RECORD = SameEventSettings(within_m=0.0, within_s=0)
 """With these limits, every record is an event of its own."""
+
+FORMER: dict[str, object] = {
+    "statistic": "permutation",
+    "same_event": msgspec.to_builtins(EACH_RECORD),
+    "interval_times": "end",
+}
+"""What earlier versions did without these settings. Their logs name hashes without them."""
 
 
 class DeniedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

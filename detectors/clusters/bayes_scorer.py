@@ -211,13 +211,12 @@ class BayesScorer:
             duration = self._settings.durations_h[found.column[which]]
             rows = mine.row[np.isin(mine.location, zone) & (ages_s < duration * BUCKET_S)]
             trigger_score = float(score[which])
-            events = rows[~window.columns.further[rows]]
-            if not self._settings.discovered_may_trigger and reported(window, events) < len(events):
+            observed, expected = int(found.observed[which]), float(found.expected[which])
+            if not self._settings.discovered_may_trigger and reported(window, rows) < observed:
                 alone = self._counted(mine, ages_s, ~discovered)
                 at = anchors[which : which + 1]
                 scored, _ = scores_at(at, self._near.rows, alone, self._usual[stream], hours, prior)
                 trigger_score = max(NO_SCORE, float(scored[0]))
-            observed, expected = int(found.observed[which]), float(found.expected[which])
             cylinder = Cylinder(
                 centre=int(found.centre[which]),
                 size=int(found.size[which]),

@@ -65,7 +65,7 @@ class Description:
             recurrence_interval_days=interval.days,
             breakdown={STREAMS[which].value: int(n) for which, n in zip(category, number, strict=True)},
             interval_times=int(window.columns.interval[events].sum()),
-            reported=reported(window, events),
+            reported=reported(window, rows),
             trigger_score=trigger_score,
             calibration=self._calibration.digest if self._calibration else "",
             budget_per_week=self._calibration.budget if self._calibration else None,
@@ -110,5 +110,6 @@ class Description:
 
 
 def reported(window: SlidingWindow, rows: NDArray[np.int32]) -> int:
-    """Return how many of the incidents in some rows were reported, not discovered by patrols."""
-    return len(rows) - int(window.columns.discovered[rows].sum())
+    """Return how many of the events in some rows were reported, not discovered by patrols."""
+    columns = window.columns
+    return int(np.count_nonzero(~columns.further[rows] & ~columns.discovered[rows]))

@@ -131,8 +131,7 @@ class Scorer:
         zone = self._near.zone(cylinder.centre, cylinder.size)
         rows = records.row[np.isin(records.location, zone) & (records.age < cylinder.duration)]
         score = trigger_score = gumbel.score(cylinder.llr)
-        events = rows[~window.columns.further[rows]]
-        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, events)
+        triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, rows)
         if triggering < cylinder.observed:
             trigger_score = gumbel.score(log_likelihood_ratio(triggering, cylinder.expected, total, 0.0))
         return self._description.cluster(

@@ -124,6 +124,15 @@ def further_records(records: Records, same: Same) -> Flags:
 
 
 @compiled
+def _is_any_same(records: Records, one: int, others: list[int], same: Same) -> bool:
+    """Return whether a record can be of one event with any of some others."""
+    is_same = False
+    for other in others:
+        is_same = is_same or _are_same(records, one, other, same)
+    return is_same
+
+
+@compiled
 def settle(
     changed: int,
     leaves: bool,
@@ -142,27 +151,37 @@ def settle(
     ``buckets_near``: number of buckets before and after a record's own that can hold records of its event.
     """
     waiting, turned = [changed], [0 for _ in range(0)]
+    known = [0 for _ in range(0)]  # rows that count, all of them before those that wait
     while len(waiting) > 0:
-        first = 0
-        for each in range(1, len(waiting)):
-            if _is_before(records, waiting[each], waiting[first]):
-                first = each
-        row = waiting.pop(first)
+        row = waiting[0]
+        for each in waiting:
+            if _is_before(records, each, row):
+                row = each
+        earlier = -1
         further = leaves and row == changed
         later = [0 for _ in range(0)]
         for near in range(bucket[row] - buckets_near, bucket[row] + buckets_near + 1):
             other = int(head[near % len(head)])
-            while other >= 0:
+            while other >= 0 and not (further and records.further[row]):
                 if other != row and bucket[other] == near and _are_same(records, row, other, same):
                     if _is_before(records, row, other):
                         later.append(other)
                     elif not records.further[other]:
-                        further = True
+                        earlier, further = other, True
                 other = int(after[other])
+        if earlier >= 0:
+            known.append(earlier)
+        elif not further:
+            known.append(row)
         if further != records.further[row]:
             records.further[row] = further
             turned.append(row)
-            for other in later:  # of these, only those in the same state can change
-                if records.further[other] == further and other not in waiting:
-                    waiting.append(other)
+            # Of the later ones, only those in the same state can change.
+            waiting += [other for other in later if records.further[other] == further]
+        # A further record of one that is known to count stays one, so a crowd is not judged one by one.
+        waiting = [
+            each
+            for each in waiting
+            if each != row and not (records.further[each] and _is_any_same(records, each, known, same))
+        ]
     return np.array(turned, np.int64) if len(turned) > 0 else np.zeros(0, np.int64)

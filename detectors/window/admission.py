@@ -10,7 +10,7 @@ import msgspec
 
 from detectors.area.incident import Category, Incident, Status
 from detectors.area.locations import Locations
-from detectors.area.moment import moment_s, seconds
+from detectors.area.moment import Interval, Position, moment_s, seconds
 from detectors.area.settings import STREAMS, AreaSettings, word_of
 from detectors.window.sliding import ELSEWHERE, MISSING, NOWHERE, OTHER, UNMAPPED, Version
 
@@ -82,19 +82,22 @@ class Admission:
         if occurred_s is not None and reached is not None and occurred_s > reached + ahead_s:
             # A record that is refused here moves no watermark.
             return Refusal("future", f"occurred more than {ahead_s} s after the area's clock"), clock_s
-        moment = moment_s(entry, self._settings.interval_times)
+        location = self._location(entry)
+        position = Position.of(location, entry) if location >= 0 else None
+        moment = moment_s(entry, self._settings.interval_times, position)
         version = Version(
             id=entry.id,
             occurred_s=moment,
             category=self._categories.get(word_of(entry.category), UNMAPPED),
             origin=entry.origin,
-            location=self._location(entry),
+            location=location,
             longitude=entry.longitude or 0.0,
             latitude=entry.latitude or 0.0,
             revision=entry.revision,
             offset=offset,
             clock_s=reached,
             is_interval=entry.is_interval,
+            interval=Interval.of(entry, self._settings.interval_times) if location < NOWHERE else None,
             delay_s=_delay_s(entry, moment),
         )
         return version, reached

@@ -6,6 +6,9 @@ Gruttola 1988, "Nonparametric analysis of truncated survival data", Biometrika 7
 incidents alone, and only delays shorter than the age of the youngest of these. For each of these incidents such a delay
 is over, so the plain share is unbiased. Slower reports are ignored. The product-limit estimator of that paper would
 learn from recent incidents as well, but sort all of them for every scan.
+
+Further records of an event count here as well: the share is one of reports. Which of several records alike is the first
+of its event is not fixed, and their delays differ, so to learn from the first alone could change after a restart.
 """
 
 from __future__ import annotations

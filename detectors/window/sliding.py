@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.incident import Origin
+from detectors.area.moment import Interval, Position
 from detectors.area.strata import BUCKET_S, Blocks, bucket_of
 from detectors.kernels.events import Records, Same, settle
 from detectors.kernels.window import in_zone, rows_in_buckets
@@ -59,6 +60,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     ``offset``: offset in the log.
     ``clock_s``: the area's clock after the version, None if it was not set yet.
     ``is_interval``: whether ``occurred_s`` is a moment of an interval (:mod:`detectors.area.moment`).
+    ``interval``: of a version without a usable location: the interval whose moment the location held decides.
     ``delay_s``: seconds from ``occurred_s`` to the report, never negative, None if unknown.
     """
 
@@ -74,6 +76,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     clock_s: int | None
     is_interval: bool
     delay_s: int | None = None
+    interval: Interval | None = None
 
 
 class SlidingWindow:
@@ -196,13 +199,18 @@ class SlidingWindow:
             return Outcome.UNPLACED
         at = self.columns.at
         held = at.location[row]
+        position = Position(held, at.longitude_e7[row], at.latitude_e7[row])
+        occurred_s = version.occurred_s
+        if version.interval is not None and held != NOWHERE:
+            occurred_s = version.interval.moment_s(position)
         outcome = self._put(
             row,
             msgspec.structs.replace(
                 version,
+                occurred_s=occurred_s,
                 location=held,
-                longitude=at.longitude_e7[row] / _E7,
-                latitude=at.latitude_e7[row] / _E7,
+                longitude=position.longitude_e7 / _E7,
+                latitude=position.latitude_e7 / _E7,
                 offset=at.offset[row],
                 clock_s=at.clock_s[row],
                 delay_s=None if at.delay_s[row] < 0 else at.delay_s[row],

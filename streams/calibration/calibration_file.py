@@ -11,7 +11,7 @@ import msgspec
 
 from detectors.area.locations import Locations
 from detectors.area.neighbours import Neighbours
-from detectors.area.settings import STREAMS, AreaSettings
+from detectors.area.settings import EACH_RECORD, STREAMS, AreaSettings, SameEventSettings
 from detectors.calibration.in_all import InAll
 from detectors.calibration.result import ENOUGH_ALERTS, PARTS, Calibration, enough_weeks, tier_alerts
 from streams.calibration.history import History
@@ -135,7 +135,7 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     faults = [
         f"{name} = {_as_written(getattr(file.settings, name))} then, {_as_written(getattr(area.settings, name))} now"
         for name in MATTERS
-        if getattr(file.settings, name) != getattr(area.settings, name)
+        if _effect(file.settings, name) != _effect(area.settings, name)
     ]
     if file.area != area.name:
         faults.insert(0, f"area {file.area!r} then, {area.name!r} now")
@@ -146,6 +146,12 @@ def misfits(file: CalibrationFile, area: CalibratedArea) -> list[str]:
     if len(file.calibration.margins) != len(STREAMS) and not file.settings.is_bayesian:
         faults.append(f"{len(file.calibration.margins)} streams then, {len(STREAMS)} now")
     return faults
+
+
+def _effect(settings: AreaSettings, name: str) -> object:
+    """Return what a setting means. If every record is an event of its own, no distance matters."""
+    value = getattr(settings, name)
+    return EACH_RECORD if isinstance(value, SameEventSettings) and not value.within_s else value
 
 
 def _as_written(value: object) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.area.incident import Category, Incident, Origin, Status
-from detectors.area.moment import moment_s
+from detectors.area.moment import Position, moment_s
 from detectors.area.settings import STREAMS, SameEventSettings, word_of
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.bayes_scanning import BayesScanning
@@ -42,22 +42,29 @@ class NullHistories(NamedTuple):
     threads: int = 1
 
 
-def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime | None, end: datetime | None) -> Past:
+def past_of(
+    incidents: Iterable[Incident],
+    area: CalibratedArea,
+    begin: datetime | None,
+    end: datetime | None,
+    within: tuple[datetime, datetime] | None = None,
+) -> Past:
     """Return the events that occurred from ``begin`` to before ``end``, whole hours.
 
     Each incident counts in its last version, and records of the same event count once, as in the window. A version
     without a location of the area keeps the place of the version before it. Without ``begin`` or ``end`` the dense span
-    of the events begins or ends it, and other events are left out.
+    of the events begins or ends it, and other events are left out. Events that did not occur ``within`` two times are
+    not looked at.
 
     Raises:
-        CalibrationError: No incident occurred in that time.
+        CalibrationError: No incident of the four categories lies within the area, or within the two times.
     """
-    last: dict[str, tuple[Incident, _Place | None]] = {}
+    last: dict[str, tuple[Incident, Position | None]] = {}
     for incident in incidents:
         known, held = last.get(incident.id, (None, None))
         if known is None or _is_later(incident, known):
             is_active = incident.status is Status.ACTIVE
-            own = _place(incident, area) if is_active else None
+            own = _position(incident, area) if is_active else None
             last[incident.id] = incident, held if is_active and own is None else own
     known_words = area.settings.category_map
     found: list[tuple[int, ...]] = []
@@ -65,13 +72,22 @@ def past_of(incidents: Iterable[Incident], area: CalibratedArea, begin: datetime
         category = known_words.get(word_of(incident.category), Category.OTHER)
         if place is not None and category is not Category.OTHER and incident.occurred is not None:
             is_discovered = incident.origin is Origin.DISCOVERED
-            occurred_s = moment_s(incident, area.settings.interval_times)
+            occurred_s = moment_s(incident, area.settings.interval_times, place)
             found.append((occurred_s or 0, *place, STREAMS.index(category), is_discovered, incident.is_interval))
     if not found:
         raise CalibrationError(
             "history: no incident of the four categories (see areas.NAME.categories) lies within the area"
         )
     second, location_, category_ = _events(np.array(found, np.int64), area.settings.same_event)
+    if within is not None:
+        earliest, latest = within
+        is_within = (second >= earliest.timestamp()) & (second < latest.timestamp())
+        second, location_, category_ = second[is_within], location_[is_within], category_[is_within]
+        if not len(second):
+            raise CalibrationError(
+                f"history: no incident of the four categories from {earliest:%Y-%m-%d} to {latest:%Y-%m-%d} lies "
+                "within the area"
+            )
     first, last_s, left_out = _span(second, begin, end)
     first_bucket, end_bucket = -(-first // BUCKET_S), last_s // BUCKET_S
     past = Past.of(
@@ -99,19 +115,9 @@ def _span(
     return first_s, end_s, tuple(LeftOut(len(each), int(each.min()), int(each.max())) for each in outside if len(each))
 
 
-class _Place(NamedTuple):
-    """The location of an incident, and its own coordinates in units of 1e-7 degrees, both 0 without any."""
-
-    location: int
-    longitude_e7: int
-    latitude_e7: int
-
-
-def _place(incident: Incident, area: CalibratedArea) -> _Place | None:
+def _position(incident: Incident, area: CalibratedArea) -> Position | None:
     location = area.locations.locate(incident)
-    if location is None:
-        return None
-    return _Place(location, round((incident.longitude or 0.0) * 1e7), round((incident.latitude or 0.0) * 1e7))
+    return None if location is None else Position.of(location, incident)
 
 
 def _events(records: NDArray[np.int64], same: SameEventSettings) -> tuple[NDArray[np.int64], ...]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from detectors.area.moment import Position
 from detectors.area.strata import Blocks
 from detectors.window.sliding import ALL, NOWHERE, OTHER, Outcome, Version
 from tests.naive import events
@@ -79,6 +80,10 @@ class SlidingWindow:
         return known is not None and not known.cancelled and known.bucket >= self.first
 
     def put(self, version: Version) -> Outcome:
+        if version.interval is not None and version.location < NOWHERE and self.stands(version.id):
+            held = self.known[version.id].version
+            position = Position(held.location, round(held.longitude * 1e7), round(held.latitude * 1e7))
+            version = msgspec.structs.replace(version, occurred_s=version.interval.moment_s(position))
         bucket = self.now if version.occurred_s is None else version.occurred_s // 3600
         cancels = version.location == NOWHERE
         outside = bucket < self.first

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from kafka.errors import KafkaError
 
 from detectors.area.incident import Incident
-from detectors.calibration.dense_span import dense_span
+from detectors.calibration.past import Past
 from streams.area_log.contents import entry_of
 from streams.area_log.records import LogError
 from streams.area_log.sources import KafkaLog
@@ -65,27 +64,27 @@ def recalibrated(
     """
     source = KafkaLog(kafka, area.name, max_record_bytes)
     entries = (entry_of(source.manifest, record) for record in source.read("incidents"))
-    incidents = [entry for entry in entries if isinstance(entry, Incident)]
-    past = past_of(incidents, area, *_span(incidents, area, now))
+    past = recent_past((entry for entry in entries if isinstance(entry, Incident)), area, now)
     return make(past, area, nightly.budget, NullHistories(nightly.weeks, seed=now.toordinal()))
 
 
-def _span(incidents: Sequence[Incident], area: Area, now: datetime) -> tuple[datetime, datetime]:
-    """Return the times from which and until which the log holds the area's incidents, within the last windows."""
+def recent_past(incidents: Iterable[Incident], area: Area, now: datetime) -> Past:
+    """Return the dense span of an area's events of the last windows.
+
+    Raises:
+        CalibrationError: There is none, or it is much shorter than the past of the calibration in use.
+    """
     earliest = now - timedelta(days=WINDOWS * area.settings.window_days)
-    times = [each.occurred.timestamp() for each in incidents if each.occurred and earliest <= each.occurred < now]
-    if not times:
-        raise CalibrationError("the log has no incident of the last two windows")
-    begin, end = (datetime.fromtimestamp(each, UTC) for each in dense_span(np.array(times).astype(np.int64)))
+    past = past_of(incidents, area, None, None, within=(earliest, now))
     if area.calibration_file is not None:
-        history = area.calibration_file.history
+        history, length = area.calibration_file.history, timedelta(hours=past.buckets)
         known = history.ends_at - history.begins_at
-        if end - begin < SHORTEST * min(known, now - earliest):
+        if length < SHORTEST * min(known, now - earliest):
             raise CalibrationError(
-                f"the log has incidents of {(end - begin).days} days, the calibration in use of {known.days}: "
+                f"the log has incidents of {length.days} days, the calibration in use of {known.days}: "
                 f"must be at least {SHORTEST:.0%} of that"
             )
-    return begin, end
+    return past
 
 
 def _run(

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.area.incident import Incident, Status
-from detectors.area.moment import moment_s
+from detectors.area.moment import IntervalTimes, Position
+from detectors.area.moment import moment_s as moment_at
 
 NIGHT = datetime(2024, 3, 30, 22, tzinfo=UTC)
 MORNING = datetime(2024, 3, 31, 6, tzinfo=UTC)
@@ -25,6 +26,11 @@ def burglary(number: int = 0, **changes: Any) -> Incident:
         "latitude": 53.8,
     }
     return Incident(id=str(number), **(fields | changes))
+
+
+def moment_s(incident: Incident, interval_times: IntervalTimes) -> int | None:
+    """The moment of an incident whose coordinates lie in location 0."""
+    return moment_at(incident, interval_times, Position.of(0, incident))
 
 
 @given(number=st.integers(0, 10**4), length_s=st.integers(0, 10**7))
@@ -45,6 +51,19 @@ def test_incidents_spread_evenly_over_the_hours_of_the_interval():
 def test_it_depends_on_interval_and_place_alone():
     same = burglary(occurred_from=NIGHT.astimezone(), revision=3, category="disorder")
     assert moment_s(burglary(), "spread") == moment_s(same, "spread") != moment_s(burglary(1), "spread")
+
+
+def test_coordinates_that_differ_by_less_than_a_centimetre_are_one_position():
+    assert moment_s(burglary(longitude=-1.55 + 1e-9), "spread") == moment_s(burglary(), "spread")
+
+
+def test_without_coordinates_it_depends_on_the_location():
+    named = burglary(longitude=None, latitude=None, location="a")
+    assert len({moment_at(named, "spread", Position.of(location, named)) for location in range(9)}) == 9
+
+
+def test_without_a_position_it_is_the_end():
+    assert moment_at(burglary(longitude=None, latitude=None), "spread", None) == int(MORNING.timestamp())
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.area.incident import Origin
+from detectors.area.strata import SCHEMES
+from detectors.kernels import events
 from detectors.kernels.events import Records, Same, further_records
-from detectors.window.sliding import Version
+from detectors.window import sliding
+from detectors.window.sliding import NOWHERE, SlidingWindow, Version
 from tests.naive import events as naive
 
 LIMITS = naive.Limits(50.0, 600)
@@ -109,3 +115,45 @@ def test_records_on_both_sides_of_the_date_line_can_be_of_one_event():
 
 def test_a_record_by_patrol_does_not_take_the_place_of_a_report_of_the_same_second():
     assert further([record(origin=Origin.DISCOVERED), record()]) == [0]
+
+
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "shuffled"])
+@pytest.mark.parametrize("within_s", [60, 600])
+def test_the_work_for_a_crowd_grows_with_its_square_at_most(monkeypatch: pytest.MonkeyPatch, order: str, within_s: int):
+    """Twice the records take up to four times the comparisons, whether they come in order or not, and leave likewise.
+
+    A cubic rule would take eight times as many.
+    """
+    number = 0
+
+    def counted(compare: Any) -> Any:
+        def compare_and_count(*arguments: Any) -> bool:
+            nonlocal number
+            number += 1
+            return bool(compare(*arguments))
+
+        return compare_and_count
+
+    for name in ("_is_before", "_are_same"):
+        monkeypatch.setattr(events, name, counted(getattr(events, name)))
+    any_same, settle = (getattr(each, "py_func", each) for each in (events._is_any_same, events.settle))
+    monkeypatch.setattr(events, "_is_any_same", any_same)
+    monkeypatch.setattr(sliding, "settle", settle)
+
+    def work(crowd: int) -> int:
+        nonlocal number
+        number = 0
+        window = SlidingWindow(1, 24, 2, SCHEMES["none"], ZoneInfo("UTC"), Same(50.0, within_s))
+        window.advance(1_700_000_000 // 3600)
+        records = [at(each * 600 // crowd, id=str(each)) for each in range(crowd)]
+        if order == "newest first":
+            records.reverse()
+        elif order == "shuffled":
+            random.Random(1).shuffle(records)
+        for each in records:
+            window.put(each)
+        for each in records:
+            window.put(msgspec.structs.replace(each, location=NOWHERE))
+        return number
+
+    assert work(80) < 5 * work(40)

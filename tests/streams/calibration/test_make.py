@@ -6,6 +6,7 @@ import csv
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,13 +15,14 @@ from click.testing import CliRunner, Result
 
 from detectors.area.incident import Category, Incident
 from detectors.area.locations import Locations, cell_of
-from detectors.area.settings import AreaSettings, DeniedPlace
+from detectors.area.settings import AreaSettings, DeniedPlace, SameEventSettings
 from detectors.simulation import City
+from detectors.window.intake import Intake
 from streams.analyst.chosen_area import chosen_area, chosen_table
 from streams.analyst.incident_file import IncidentFile
 from streams.areas.area import Area
 from streams.areas.configured import configured_areas
-from streams.calibration.calibration_file import CalibrationError, CalibrationFile, read
+from streams.calibration.calibration_file import CalibrationError, CalibrationFile, misfits, read
 from streams.calibration.history import History
 from streams.calibration.make import past_of
 from streams.cli import main
@@ -170,6 +172,19 @@ def test_one_made_for_other_settings_is_refused_by_key(
     assert fault in str(raised.value)
 
 
+def test_if_each_record_counts_no_distance_matters(folder: Path) -> None:
+    cells = Locations.from_cells((folder / "cells.txt").read_text().split())
+    known = load(folder / "area.toml", {}).areas["leeds"].settings
+    made, other = (
+        msgspec.structs.replace(known, same_event=SameEventSettings(within_m=within_m, within_s=0))
+        for within_m in (50.0, 0.0)
+    )
+    file = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=CalibrationFile)
+    file = msgspec.structs.replace(file, settings=made)
+    assert misfits(file, Area.of("leeds", other, cells)) == []
+    assert len(misfits(file, Area.of("leeds", known, cells))) == 1
+
+
 def test_one_of_other_locations_or_changed_by_hand_is_refused(folder: Path) -> None:
     settings = load(folder / "area.toml", {}).areas["leeds"].settings
     cells = (folder / "cells.txt").read_text().split()
@@ -269,6 +284,34 @@ def test_the_past_holds_the_last_version_of_each_incident() -> None:
     np.testing.assert_array_equal(past.second, [3 * 3600, 5 * 3600, 7 * 3600, 9.5 * 3600])
     np.testing.assert_array_equal(past.category, [0, 0, 0, 2])
     assert (past.first_bucket, past.buckets) == (int(BEGIN.timestamp()) // 3600, 10)
+
+
+def test_an_update_without_a_position_keeps_the_moment_live_and_in_the_past() -> None:
+    """Its interval is unchanged; it has another category, and no coordinates or a default point far away."""
+    area = Area.of("leeds", AreaSettings(), Locations.from_cells([cell_of(-1.55, 53.8, 10)]))
+    begin, end = BEGIN + timedelta(hours=22), BEGIN + timedelta(hours=30)
+    first = [
+        Incident(
+            id=str(number), occurred_from=begin, occurred_to=end, category="property", longitude=-1.55,
+            latitude=53.8 + number * 1e-5,
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    places: list[dict[str, Any]] = [{"longitude": None, "latitude": None}, {"longitude": 0.0, "latitude": 0.0}]
+    updates = [
+        msgspec.structs.replace(each, category="violence", **places[number % 2]) for number, each in enumerate(first)
+    ]
+    live = []
+    for rows in (first, [*first, *updates]):
+        intake = Intake(area.settings, area.locations)
+        for offset, each in enumerate(rows):
+            intake.refill(each, offset, int(end.timestamp()))
+        window = intake.window
+        live.append(sorted(window.columns.occurred_s[window.rows(window.first, window.now)].tolist()))
+        past = past_of(rows, area, BEGIN, BEGIN + timedelta(days=2))
+        assert (past.second + past.first_bucket * 3600).tolist() == live[-1]
+    assert live[0] == live[1]
+    assert len(set(live[0])) == 5
 
 
 def town_area(cells: Path) -> Area:
