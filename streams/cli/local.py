@@ -33,6 +33,8 @@ def print_demo(summary: Summary) -> None:
     )
     if summary.injected:
         console.print(found)
+    if summary.budget_per_week is not None:
+        console.print(f"calibrated: chance alone opens {summary.budget_per_week:g} alerts a week")
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
 
 
@@ -47,6 +49,7 @@ def print_demo(summary: Summary) -> None:
 )
 @click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Web page's port (default: a free one).")
 @click.option("--no-console", is_flag=True, help="Serve no web page.")
+@click.option("--no-calibration", is_flag=True, help="Keep the nominal tiers.")
 def demo(
     seconds: float | None,
     seed: int,
@@ -56,6 +59,7 @@ def demo(
     speed: float,
     console_port: int,
     no_console: bool,
+    no_calibration: bool,
 ) -> None:
     """Run everything on this machine and watch incidents come in and clusters come out."""
     from streams.analyst.incident_file import IncidentFileError
@@ -67,7 +71,8 @@ def demo(
         source = (
             SimulatedCity(seed, not no_inject, seconds, speed) if data is None else RecordedCity(data, seconds, speed)
         )
-        summary = run(Console(), source, seconds, picture, None if no_console else console_port)
+        port = None if no_console else console_port
+        summary = run(Console(), source, seconds, picture, port, is_calibrated=not no_calibration)
     except (DemoError, IncidentFileError) as error:
         click.echo(f"hotspots: {error}", err=True)
         sys.exit(1)
