@@ -49,7 +49,6 @@ def print_demo(summary: Summary) -> None:
 )
 @click.option("--console-port", type=click.IntRange(0, 65535), default=0, help="Web page's port (default: a free one).")
 @click.option("--no-console", is_flag=True, help="Serve no web page.")
-@click.option("--no-calibration", is_flag=True, help="Keep the nominal tiers.")
 def demo(
     seconds: float | None,
     seed: int,
@@ -59,7 +58,6 @@ def demo(
     speed: float,
     console_port: int,
     no_console: bool,
-    no_calibration: bool,
 ) -> None:
     """Run everything on this machine and watch incidents come in and clusters come out."""
     from streams.analyst.incident_file import IncidentFileError
@@ -71,8 +69,7 @@ def demo(
         source = (
             SimulatedCity(seed, not no_inject, seconds, speed) if data is None else RecordedCity(data, seconds, speed)
         )
-        port = None if no_console else console_port
-        summary = run(Console(), source, seconds, picture, port, is_calibrated=not no_calibration)
+        summary = run(Console(), source, seconds, picture, None if no_console else console_port)
     except (DemoError, IncidentFileError) as error:
         click.echo(f"hotspots: {error}", err=True)
         sys.exit(1)

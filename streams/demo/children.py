@@ -68,7 +68,7 @@ class Children:
         self._watched: list[Child] = []
 
     def launch(self, name: str, *arguments: str, is_background: bool = False) -> Child:
-        """Start a `hotspots` command and return its process. In the background it has the lowest priority, and may fail."""
+        """Start a `hotspots` command; returns its process. ``is_background``: at the lowest priority, and it may fail."""
         hotspots = [sys.executable, "-c", "from streams.cli.command import main; main()", *arguments]
         log = self._folder / f"{name.split()[-1]}.log"
         child = Child(name, launch(hotspots, log), log)

@@ -2,8 +2,8 @@
 
 Kafka, Valkey, the worker, the console and the feed are child processes. They use loopback and free ports, and keep all
 their files in one temporary folder. The area has a watermark clock: months of history are loaded at full speed, then
-city time runs at the source's speed. Meanwhile the area is calibrated on that history in the background, and then the
-worker starts again with the calibration. The summary is checked against the log: each record that was sent must be
+city time runs at the source's speed. In the background the area is calibrated on that history, and the worker starts
+again with the calibration. The summary is checked against the log: each record that was sent must be
 accounted for once.
 """
 
@@ -27,6 +27,7 @@ from streams.brokers.connection import consumer_arguments
 from streams.brokers.topics import create_topics
 from streams.configuration.area import alerts_per_week
 from streams.configuration.load import load
+from streams.demo.calibration import BackgroundCalibration
 from streams.demo.children import Child, Children, Figures, is_ok
 from streams.demo.live_view import LiveView
 from streams.demo.source import AREA, Source, use_calibration
@@ -45,6 +46,7 @@ SHOW_S = 0.5
 """Time between two updates of the view, in seconds."""
 SETTLE_S = 0.5
 """Time limit for a failed child to end before the error is looked for in its log, in seconds."""
+CALIBRATION = "calibration.json"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,12 +56,10 @@ def run(
     seconds: float | None,
     picture: Path | None = None,
     console_port: int | None = None,
-    is_calibrated: bool = True,
 ) -> Summary:
     """Run the demo for ``seconds`` once it is ready, or until Ctrl-C. It leaves no process and no file.
 
     ``console_port``: port of the console, 0 for any free port, None for no console.
-    ``is_calibrated``: whether the area is calibrated in the background.
 
     Call it from the main thread. Once the demo is ready, Ctrl-C and SIGTERM end it in order, with a summary.
 
@@ -78,7 +78,7 @@ def run(
         try:
             demo.start()
             try:
-                demo.watch(seconds, is_calibrated)
+                demo.watch(seconds)
             except KeyboardInterrupt:
                 view.say("Stopping ...")
             result = demo.finish()
@@ -104,7 +104,6 @@ class _Demo:
         self._console = None if console_port is None else f"{HOST}:{console_port or free_port('the console', 0)}"
         self._services: list[LocalService] = [LocalKafka(folder / "kafka"), LocalValkey(folder / "valkey")]
         self._feeder: Child | None = None
-        self._calibration: Child | None = None
         self._is_restarted = False
 
     def start(self) -> None:
@@ -136,6 +135,9 @@ class _Demo:
             self.children.launch("the console", "console", "--config", str(self._file), "--port", port)
             self._view.say(f"The console: http://{self._console}/")
         self._view.say(f"The configuration, for `hotspots explain ALERT --config ...`: {self._file}")
+        calibration = self._source.calibration(self._file, self._folder / CALIBRATION)
+        self._calibration = BackgroundCalibration(self.children, calibration)
+        self._view.promise("Calibrating on the history in the background; until then the tiers are nominal.")
         history = self.children.launch("the simulator of the history", *self._source.history(self._file))
         history.may_end = True
         self._wait(lambda: history.process.poll() == 0, "the history is sent", START_S)
@@ -151,34 +153,30 @@ class _Demo:
             ", ".join([ready, *page, f"{metrics}/metrics", f"{self._source.speed:g} h of city time a second"])
         )
 
-    def watch(self, seconds: float | None, is_calibrated: bool) -> None:
-        """Feed at the source's speed and show the view, until the feed ends. Meanwhile calibrate the area if wanted."""
+    def watch(self, seconds: float | None) -> None:
+        """Feed at the source's speed and show the view, until the feed ends."""
         end_s = None if seconds is None else time.monotonic() + seconds
         self._feeder = self.children.launch("the simulator", *self._source.live(self._file))
         self._feeder.may_end = True
-        calibration = self._calibrate() if is_calibrated else iter(())
+        promise = self._keep_promise()
         shown_s = 0.0
         while self._feeder.is_running:
             self._scans.read()
             self.children.check()
-            next(calibration, None)
+            next(promise, None)
             if time.monotonic() - shown_s >= SHOW_S:
                 shown_s = time.monotonic()
                 self._show(None if end_s is None else end_s - shown_s)
         self.children.check()
 
-    def _calibrate(self) -> Iterator[None]:
-        """Calibrate the area in the background, and start the worker again with the calibration; yields to wait."""
-        made = self._folder / "calibration.json"
-        self._view.promise("Calibrating on the history in the background; until then the tiers are nominal.")
-        for command in self._source.calibration(self._file, made):
-            self._calibration = child = self.children.launch("the calibration", *command, is_background=True)
-            while child.is_running:
-                yield
-            if child.process.returncode != 0:
-                self._view.promise(f"Not calibrated, the tiers stay nominal: {child.last_lines}")
-                return
-        use_calibration(self._file, made)
+    def _keep_promise(self) -> Iterator[None]:
+        """Start the worker again with the calibration once that is made; yields while it waits."""
+        while not self._calibration.advance():
+            yield
+        if self._calibration.failure:
+            self._view.promise(f"Not calibrated, the tiers stay nominal: {self._calibration.failure}")
+            return
+        use_calibration(self._file, self._folder / CALIBRATION)
         self._view.promise("The area is calibrated, the worker starts again with the calibration.")
         self._worker.may_end = True
         self._worker.process.terminate()
@@ -195,10 +193,10 @@ class _Demo:
         )
 
     def finish(self) -> Summary:
-        """Stop the feed, wait until the worker has recorded everything, stop it, and return the summary."""
-        for child in (self._calibration, self._feeder):
-            if child is not None:
-                self.children.stop(child)
+        """Stop calibration and feed, wait until the worker has recorded everything, stop it, and return the summary."""
+        self._calibration.stop()
+        if self._feeder is not None:
+            self.children.stop(self._feeder)
         if self._worker.may_end:  # the end came while it was to start again
             self._restart_worker()
             self._wait(self._is_ready, "the worker catches up again", START_S)
@@ -225,6 +223,7 @@ class _Demo:
 
     def _wait(self, done: Callable[[], bool], what: str, deadline_s: float) -> None:
         for _ in self._until(done, what, deadline_s):
+            self._calibration.advance()
             time.sleep(0.05)
 
     def _until(self, done: Callable[[], bool], what: str, deadline_s: float) -> Iterator[None]:
