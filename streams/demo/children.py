@@ -68,7 +68,10 @@ class Children:
         self._watched: list[Child] = []
 
     def launch(self, name: str, *arguments: str, is_background: bool = False) -> Child:
-        """Start a `hotspots` command; returns its process. ``is_background``: at the lowest priority, and it may fail."""
+        """Start a `hotspots` command; returns its process.
+
+        ``is_background``: whether it has the lowest priority, and may fail.
+        """
         hotspots = [sys.executable, "-c", "from streams.cli.command import main; main()", *arguments]
         log = self._folder / f"{name.split()[-1]}.log"
         child = Child(name, launch(hotspots, log), log)

@@ -21,6 +21,8 @@ WRONG_ROWS = 3
 DAYS = 60
 """Length of a town's file whose history, two thirds of it, is too short for a calibration."""
 ENOUGH_DAYS = 100
+CALIBRATED_S = 240
+"""Time limit for a calibration at the lowest priority beside other tests, in seconds."""
 
 
 Start = Callable[..., Demo]
@@ -87,7 +89,7 @@ def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, t
     demo = start("--data", town(tmp_path / "town.csv", ENOUGH_DAYS), terminal=True)
     demo.wait_for("observed")
     demo.wait_for("metrics http://127.0.0.1:")
-    demo.wait_for("Calibrated: chance alone opens 2 alerts a week")
+    demo.wait_for("Calibrated: chance alone opens 2 alerts a week", CALIBRATED_S)
     demo.process.send_signal(signal.SIGINT)
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
@@ -101,7 +103,7 @@ def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, t
 
 def test_nothing_is_lost_if_it_ends_while_the_worker_starts_again(start: Start, tmp_path: Path) -> None:
     demo = start("--data", town(tmp_path / "town.csv", ENOUGH_DAYS), "--no-console")
-    demo.wait_for("The area is calibrated")
+    demo.wait_for("The area is calibrated", CALIBRATED_S)
     demo.process.send_signal(signal.SIGINT)
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
@@ -111,7 +113,7 @@ def test_nothing_is_lost_if_it_ends_while_the_worker_starts_again(start: Start, 
 
 def test_without_a_calibration_it_goes_on_but_not_without_its_worker(start: Start, tmp_path: Path) -> None:
     demo = start("--data", town(tmp_path / "town.csv", DAYS))
-    demo.wait_for("Not calibrated, the tiers stay nominal: hotspots: history: ")
+    demo.wait_for("Not calibrated, the tiers stay nominal: hotspots: history: ", CALIBRATED_S)
     demo.wait_for("open 0")
     demo.child("worker").kill()
     code, _, errors = demo.end()
