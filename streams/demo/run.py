@@ -199,9 +199,9 @@ class _Demo:
             self.children.stop(self._feeder)
         if self._worker.may_end:  # the end came while it was to start again
             self._restart_worker()
-            self._wait(self._is_ready, "the worker catches up again", START_S)
         sent = self._scans.sent()
         self._wait(lambda: self._scans.covers(sent), f"the worker has recorded all {sent:,} records", DRAIN_S)
+        self._wait(self._is_ready, "the worker has caught up", DRAIN_S)
         self._wait(lambda: self._is_counted(sent), f"the metrics count {sent:,} records", DRAIN_S)
         self._wait(self._is_copied, f"Redis has all {len(self._scans.revisions)} revisions of alerts", DRAIN_S)
         self._show(0.0)
