@@ -36,7 +36,7 @@ SHOWN_OPEN = 8
 SHOWN_ENDED = 4
 CHANGES_READ = 100
 """Number of the latest changes among which ended alerts are looked for."""
-PICTURE_WIDTH = 110
+PICTURE_WIDTH = 116
 """Width of the saved picture, in characters."""
 _TIER_STYLE = {
     Tier.WATCH: "dim",
@@ -188,7 +188,7 @@ def _table(title: str, *last: str) -> Table:
     )
     for heading, width in (("place", 24), ("category", 9), ("tier", 8)):
         table.add_column(heading, width=width)
-    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 23)):
+    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 24)):
         table.add_column(heading, width=width, justify="right")
     for heading in last:
         table.add_column(heading, width=12)

@@ -188,8 +188,8 @@ class _Demo:
             yield
         chance = Figures.scrape(self._metrics, AREA).chance
         self._view.promise(
-            f"Calibrated: chance alone opens {self._budget:g} alerts a week "
-            f"(on simulated weeks without clusters it opened {chance:.1f})."
+            f"Calibrated: by chance alone {self._budget:g} alerts a week reach the tier alert "
+            f"({chance:.1f} in simulated weeks without clusters)."
         )
 
     def finish(self) -> Summary:

@@ -89,7 +89,7 @@ def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, t
     demo = start("--data", town(tmp_path / "town.csv", ENOUGH_DAYS), terminal=True)
     demo.wait_for("observed")
     demo.wait_for("metrics http://127.0.0.1:")
-    demo.wait_for("Calibrated: chance alone opens 2 alerts a week", CALIBRATED_S)
+    demo.wait_for("Calibrated: by chance alone 2 alerts a week reach the tier alert", CALIBRATED_S)
     demo.process.send_signal(signal.SIGINT)
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
