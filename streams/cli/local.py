@@ -33,6 +33,8 @@ def print_demo(summary: Summary) -> None:
     )
     if summary.injected:
         console.print(found)
+    if summary.budget_per_week is not None:
+        console.print(f"calibrated: by chance alone {summary.budget_per_week:g} alerts a week reach the tier alert")
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The demo's view while it runs. It shows what a client sees, from Redis and from the metrics endpoint.
+"""The demo's view while it runs. It shows what a client sees, from Redis and from the scan records.
 
 On a terminal the view is a live picture (rich), elsewhere a line every few seconds.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import time
-import urllib.request
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ from types import TracebackType
 from typing import Self, cast
 
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -26,6 +24,7 @@ from rich.text import Text
 from detectors.alerts.lifecycle import TERMINAL
 from detectors.scan.significance import TIERS, Tier
 from streams.messages.alert import AlertFeature, read_alert
+from streams.messages.scan import ScanRecord
 from streams.messages.wording import chance_words, interval_words
 from streams.redis_copy.keys import area_key
 
@@ -37,7 +36,7 @@ SHOWN_OPEN = 8
 SHOWN_ENDED = 4
 CHANGES_READ = 100
 """Number of the latest changes among which ended alerts are looked for."""
-PICTURE_WIDTH = 110
+PICTURE_WIDTH = 116
 """Width of the saved picture, in characters."""
 _TIER_STYLE = {
     Tier.WATCH: "dim",
@@ -45,34 +44,6 @@ _TIER_STYLE = {
     Tier.ALERT: "bold red",
     Tier.URGENT: "bold white on red",
 }
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """Figures of one area from the metrics endpoint."""
-
-    read: int = 0
-    incidents: int = 0
-    lag: int = 0
-    scans: int = 0
-
-    @classmethod
-    def scrape(cls, address: str, area: str) -> Figures:
-        """Read the figures from ``http://<address>/metrics``. Raises OSError if it does not answer."""
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as response:
-            text = response.read().decode()
-        number = {
-            "hotspots_records_total": 0.0,
-            "added": 0.0,
-            "hotspots_lag_records": 0.0,
-            "hotspots_scan_seconds_count": 0.0,
-        }
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.labels.get("area") == area and sample.name in number:
-                    number[sample.name] += sample.value
-                    if sample.labels.get("outcome") == "added":
-                        number["added"] += sample.value
-        return cls(*(int(value) for value in number.values()))
 
 
 class Alerts(msgspec.Struct, frozen=True):
@@ -112,6 +83,7 @@ class LiveView:
         self._title = title
         self._addresses: dict[str, str] = {}
         self._page = ""
+        self._promise = ""
         self._redis: Redis | None = None
         self._live = Live(console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False)
         self._counted: deque[tuple[float, int]] = deque()
@@ -131,7 +103,7 @@ class LiveView:
             self._redis.close()
 
     def connect(self, kafka: str, redis_url: str, metrics: str, console: str | None, configuration: Path) -> None:
-        """Set the addresses of the processes. From now on the view reads Redis and the metrics."""
+        """Set the addresses of the processes. From now on the view reads Redis."""
         self._addresses = {
             "Kafka": kafka,
             "Redis": redis_url,
@@ -139,7 +111,6 @@ class LiveView:
             "--config": str(configuration),
         }
         self._page = "" if console is None else f"the console: http://{console}/"
-        self._metrics = metrics
         self._redis = Redis.from_url(redis_url, socket_timeout=5)
 
     def say(self, news: str) -> None:
@@ -149,27 +120,33 @@ class LiveView:
         else:
             self._console.print(news, soft_wrap=True)
 
-    def show(self, clock_s: int, left_s: float | None) -> None:
+    def promise(self, text: str) -> None:
+        """Set the line that says what the alerts promise, and show it from now on."""
+        self._promise = text
+        if not self._console.is_terminal:
+            self._console.print(text, soft_wrap=True)
+
+    def show(self, newest: ScanRecord, lag: int, left_s: float | None) -> None:
         """Update the picture.
 
-        ``clock_s``: time on the area's clock, in seconds since 1970.
+        ``newest``: the area's last scan record.
+        ``lag``: number of records that no scan record covers.
         ``left_s``: seconds until the end, None without an end.
 
         Raises:
-            OSError: The metrics endpoint does not answer.
             redis.RedisError: Redis does not answer.
         """
-        figures = Figures.scrape(self._metrics, self._area)
+        incidents = newest.accounts.added
         alerts = Alerts() if self._redis is None else Alerts.read(self._redis, self._area)
         now_s = time.monotonic()
-        self._counted.append((now_s, figures.incidents))
+        self._counted.append((now_s, incidents))
         while now_s - self._counted[0][0] > RATE_S:
             self._counted.popleft()
         begun_s, before = self._counted[0]
-        rate = (figures.incidents - before) / max(now_s - begun_s, 0.1)
-        clock = datetime.fromtimestamp(clock_s, UTC)
-        head = f"{clock:%a %d %b %Y %H:%M} UTC   incidents {figures.incidents:,}   {rate:.0f}/s   lag {figures.lag}   "
-        head += f"scans {figures.scans:,}   open {len(alerts.open)}"
+        rate = (incidents - before) / max(now_s - begun_s, 0.1)
+        clock = datetime.fromtimestamp(newest.checkpoint.clock_s, UTC)
+        head = f"{clock:%a %d %b %Y %H:%M} UTC   incidents {incidents:,}   {rate:.0f}/s   lag {lag}   "
+        head += f"scans {newest.number:,}   open {len(alerts.open)}"
         picture = self._picture(head, clock, left_s, alerts)
         self._live.update(picture)
         self._best = max(self._best, (_worth(alerts), picture), key=lambda pair: pair[0])
@@ -196,7 +173,7 @@ class LiveView:
         footer = "   ".join(f"{name} {where}" for name, where in self._addresses.items())
         left = "Ctrl-C ends it" if left_s is None else f"{max(0, left_s):.0f} s left"
         foot = Text(f"{self._page}\n" if self._page else "").append(footer, style="dim")
-        parts = (Text(head, style="bold"), Text(), opened, Text(), ended, Text(), foot)
+        parts = (Text(head, style="bold"), Text(self._promise), Text(), opened, Text(), ended, Text(), foot)
         return Panel(Group(*parts), title=self._title, title_align="left", subtitle=left, subtitle_align="right")
 
 
@@ -211,7 +188,7 @@ def _table(title: str, *last: str) -> Table:
     )
     for heading, width in (("place", 24), ("category", 9), ("tier", 8)):
         table.add_column(heading, width=width)
-    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 23)):
+    for heading, width in (("observed", 8), ("expected", 8), ("by chance once in", 24)):
         table.add_column(heading, width=width, justify="right")
     for heading in last:
         table.add_column(heading, width=12)

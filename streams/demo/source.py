@@ -15,6 +15,8 @@ from streams.analyst.simulated_city import HISTORY_DAYS, RESOLUTION, Simulation,
 from streams.demo.places import write_layers
 
 AREA = "city"
+CALIBRATION_WEEKS = 78
+"""Weeks of null histories of the calibration, the fewest that are allowed: the scores are found within a minute."""
 SPEED = 4.0
 """Default speed, in hours of city time per second."""
 ENDLESS_S = 2_190.0
@@ -68,6 +70,10 @@ class Source(ABC):
         """Return the arguments of the `hotspots` command that sends the time shown, at the source's speed."""
 
     @abstractmethod
+    def calibration(self, configuration: Path, output: Path) -> list[list[str]]:
+        """Return the arguments of the `hotspots` commands that calibrate the area on the history, in order."""
+
+    @abstractmethod
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """Return the injected clusters, once the history has been sent."""
 
@@ -95,6 +101,14 @@ class SimulatedCity(Source):
         """See `Source`."""
         return [*self._command(configuration), "--from", self._ready, "--speed", repr(3600 * self.speed)]
 
+    def calibration(self, configuration: Path, output: Path) -> list[list[str]]:
+        """See `Source`. The city is written as a file first."""
+        file = configuration.with_name("city.csv")
+        return [
+            ["simulate", "--output", str(file), *self._which],
+            [*_calibrate(file, configuration, output), "--to", self._ready],
+        ]
+
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`."""
         return () if self._truth is None else read_truth(self._truth)
@@ -103,10 +117,13 @@ class SimulatedCity(Source):
     def _ready(self) -> str:
         return self._simulation.live_from.isoformat()
 
-    def _command(self, configuration: Path) -> list[str]:
+    @property
+    def _which(self) -> list[str]:
         which = ["--seed", str(self._simulation.seed), "--days", repr(self._simulation.days)]
-        which += [] if self._simulation.inject else ["--no-inject"]
-        return ["simulate", "--config", str(configuration), "--wait", "0", *which]
+        return which if self._simulation.inject else [*which, "--no-inject"]
+
+    def _command(self, configuration: Path) -> list[str]:
+        return ["simulate", "--config", str(configuration), "--wait", "0", *self._which]
 
 
 class RecordedCity(Source):
@@ -130,6 +147,7 @@ class RecordedCity(Source):
         self._path = path.absolute()
         self._ready = datetime.fromtimestamp(ready_s, UTC)
         self._begin = self._ready - timedelta(days=HISTORY_DAYS)
+        self._first = datetime.fromtimestamp(times[0], UTC)
         held_days = int(min(HISTORY_DAYS, (ready_s - times[0]) / 86_400))
         self.title = f"recorded incidents, {path.name}"
         self.cells = table.cells(RESOLUTION)
@@ -143,12 +161,30 @@ class RecordedCity(Source):
         """See `Source`."""
         return [*self._command(configuration), "--from", self._ready.isoformat(), "--speed", repr(3600 * self.speed)]
 
+    def calibration(self, configuration: Path, output: Path) -> list[list[str]]:
+        """See `Source`."""
+        begin = max(self._begin, self._first).isoformat()
+        command = _calibrate(self._path, configuration, output)
+        return [[*command, "--from", begin, "--to", self._ready.isoformat()]]
+
     def clusters(self) -> tuple[InjectedCluster, ...]:
         """See `Source`. The clusters are unknown, so there are none."""
         return ()
 
     def _command(self, configuration: Path) -> list[str]:
         return ["replay", str(self._path), "--config", str(configuration), "--wait", "0"]
+
+
+def use_calibration(configuration: Path, calibration: Path) -> None:
+    """Enter the area's calibration in the configuration file; raises OSError."""
+    tables = msgspec.toml.decode(configuration.read_bytes())
+    tables["areas"][AREA]["calibration_file"] = str(calibration)
+    configuration.write_bytes(msgspec.toml.encode(tables))
+
+
+def _calibrate(file: Path, configuration: Path, output: Path) -> list[str]:
+    options = {"config": configuration, "area": AREA, "weeks": CALIBRATION_WEEKS, "threads": 1, "output": output}
+    return ["calibrate", str(file), *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
 
 
 def _after_no_gap(times: list[float], moment_s: float) -> float:

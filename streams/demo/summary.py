@@ -30,6 +30,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ``watched``: alerts that stayed below the tier ``alert``.
     ``injected``, ``found``: injected clusters, and how many of these were found.
     ``delay_s``: median time from the third incident of a found cluster to its alert, in seconds of city time.
+    ``budget_per_week``: alerts a week that chance may open, None if the last scan used no calibration.
     """
 
     read: int
@@ -46,6 +47,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     injected: int
     found: int
     delay_s: float | None
+    budget_per_week: float | None
 
 
 @dataclass
@@ -53,6 +55,7 @@ class ScanLog:
     """The topic ``scans`` as read so far.
 
     ``last``: the topic's last record.
+    ``nominal``: the first offset of ``incidents`` that no scan record without a calibration covers.
     ``revisions``: names of all revisions: alert id, a full stop, the revision.
     ``alerts``: revisions of open alerts, by name.
     """
@@ -60,6 +63,7 @@ class ScanLog:
     consumer: KafkaConsumer
     kafka: KafkaSettings
     last: ScanRecord | None = None
+    nominal: int = 0
     revisions: set[str] = field(default_factory=set)
     alerts: dict[str, Alert] = field(default_factory=dict)
 
@@ -81,6 +85,8 @@ class ScanLog:
             for record in records:
                 if record.key == AREA.encode() and record.value is not None:
                     self.last = decode_scan(record.value)
+                    if not self.last.calibration:
+                        self.nominal = self.last.next_offset
                     self.revisions.update(self.last.revisions)
                     for followed in self.last.checkpoint.tracker.followed:
                         self.alerts[f"{followed.alert.id}.{followed.alert.revision}"] = followed.alert
@@ -97,12 +103,17 @@ class ScanLog:
 
 
 def summary(
-    scans: ScanLog, sent: int, changes: Sequence[dict[bytes, bytes]], clusters: Sequence[InjectedCluster]
+    scans: ScanLog,
+    sent: int,
+    changes: Sequence[dict[bytes, bytes]],
+    clusters: Sequence[InjectedCluster],
+    budget: float,
 ) -> Summary:
     """Return the summary of a run.
 
     ``sent``: number of records sent.
     ``changes``: entries of the Redis stream of alerts.
+    ``budget``: alerts a week that chance may open under a calibration.
 
     Raises:
         DemoError: The accounts do not balance.
@@ -124,6 +135,7 @@ def summary(
         injected=len(shown),
         found=len(delays),
         delay_s=statistics.median(delays) if delays else None,
+        budget_per_week=budget if scans.newest.calibration else None,
     )
 
 

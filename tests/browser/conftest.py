@@ -46,6 +46,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with closing(Demo(tmp_path_factory.mktemp("demo"), *PACE)) as demo:
         demo.wait_for("Ready after", 240)
+        demo.wait_for("Calibrated", 240)  # from then on the worker stays
         page, kafka, redis = (
             match[1]
             for match in (

@@ -19,6 +19,10 @@ from tests.integration.demo.demo_process import Demo
 
 WRONG_ROWS = 3
 DAYS = 60
+"""Length of a town's file whose history, two thirds of it, is too short for a calibration."""
+ENOUGH_DAYS = 100
+CALIBRATED_S = 240
+"""Time limit for a calibration at the lowest priority beside other tests, in seconds."""
 
 
 Start = Callable[..., Demo]
@@ -38,20 +42,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
         demo.close()
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small town's file with some bad rows."""
+def town(path: Path, days: int) -> Path:
+    """Writes a small town's file with some bad rows; returns it."""
     chance = random.Random(1)
     begin = datetime(2024, 3, 4, tzinfo=UTC)
-    path = tmp_path_factory.mktemp("recorded") / "town.csv"
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["id", "occurred_at", "category", "longitude", "latitude"])
-        for number in range(600):
-            moment = begin + timedelta(days=DAYS * number / 600)
+        for number in range(10 * days):
+            moment = begin + timedelta(days=number / 10)
             place = [round(-1.55 + chance.gauss(0, 0.01), 6), round(53.8 + chance.gauss(0, 0.01), 6)]
             rows.writerow([f"r{number}", moment.isoformat(), chance.choice(["violence", "property"]), *place])
-        within_history = (begin + timedelta(days=DAYS / 2)).isoformat()
+        within_history = (begin + timedelta(days=days / 2)).isoformat()
         for number in range(WRONG_ROWS):
             rows.writerow([f"wrong{number}", within_history, "violence", "here", 53.8])
     return path
@@ -83,10 +85,11 @@ def test_it_ends_in_time_and_finds_an_injected_cluster(start: Start, tmp_path: P
     assert demo.left_behind() == []
 
 
-def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, recorded: Path) -> None:
-    demo = start("--data", recorded, terminal=True)
+def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, tmp_path: Path) -> None:
+    demo = start("--data", town(tmp_path / "town.csv", ENOUGH_DAYS), terminal=True)
     demo.wait_for("observed")
     demo.wait_for("metrics http://127.0.0.1:")
+    demo.wait_for("Calibrated: by chance alone 2 alerts a week reach the tier alert", CALIBRATED_S)
     demo.process.send_signal(signal.SIGINT)
     code, output, errors = demo.end()
     assert (code, errors) == (0, "")
@@ -94,11 +97,23 @@ def test_recorded_incidents_are_shown_on_a_terminal_until_ctrl_c(start: Start, r
     assert balanced(result)
     assert result.rejected == WRONG_ROWS
     assert (result.injected, result.found, result.delay_s) == (0, 0, None)
+    assert result.budget_per_week == 2
     assert demo.left_behind() == []
 
 
-def test_a_killed_worker_ends_it_with_one_line(start: Start, recorded: Path) -> None:
-    demo = start("--data", recorded)
+def test_nothing_is_lost_if_it_ends_while_the_worker_starts_again(start: Start, tmp_path: Path) -> None:
+    demo = start("--data", town(tmp_path / "town.csv", ENOUGH_DAYS), "--no-console")
+    demo.wait_for("The area is calibrated", CALIBRATED_S)
+    demo.process.send_signal(signal.SIGINT)
+    code, output, errors = demo.end()
+    assert (code, errors) == (0, "")
+    assert balanced(summary(output))
+    assert demo.left_behind() == []
+
+
+def test_without_a_calibration_it_goes_on_but_not_without_its_worker(start: Start, tmp_path: Path) -> None:
+    demo = start("--data", town(tmp_path / "town.csv", DAYS))
+    demo.wait_for("Not calibrated, the tiers stay nominal: hotspots: history: ", CALIBRATED_S)
     demo.wait_for("open 0")
     demo.child("worker").kill()
     code, _, errors = demo.end()
@@ -108,9 +123,9 @@ def test_a_killed_worker_ends_it_with_one_line(start: Start, recorded: Path) -> 
     assert demo.left_behind() == []
 
 
-def test_sigterm_before_it_is_ready_leaves_nothing(start: Start, recorded: Path) -> None:
-    demo = start("--data", recorded)
-    demo.wait_for("Starting the worker")
+def test_sigterm_before_it_is_ready_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    demo = start("--data", town(tmp_path / "town.csv", DAYS))
+    demo.wait_for("Calibrating")
     demo.process.terminate()
     code, _, _ = demo.end()
     assert code == 130
