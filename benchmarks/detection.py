@@ -1,7 +1,7 @@
 """How many hidden clusters are found, and how soon: a scan at every incident, compared with one scan a day.
 
-Both use the same engine, score and tracker, each with the thresholds at which the same city without clusters opens two
-alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
+Both use the permutation scan and the same tracker, each with the thresholds at which the same city without clusters
+opens two alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
 
 How soon the third one stands out depends on how much else happens there. So there are three kinds of city, each with
 the delay of an informed observer, which knows where, when and in which category every cluster begins, and the usual
@@ -198,11 +198,12 @@ class Measured(NamedTuple):
 def measure(kind: Kind, seed: int) -> Measured:
     """Measure one city of a kind."""
     places: dict[str, float] = {**kind.places}
-    site, _, made = calibrated(Case(seed, places=tuple(places.items())), BUDGET, 2)
+    case = Case(seed, places=tuple(places.items()), statistic="permutation")
+    site, _, made = calibrated(case, BUDGET, 2)
     window_weeks = SETTINGS.window_days / 7
     begin_weeks, weeks = HISTORY_WEEKS - window_weeks, MEASURED_WEEKS + window_weeks
     begin, end = BEGIN + timedelta(weeks=begin_weeks), BEGIN + timedelta(weeks=HISTORY_WEEKS + MEASURED_WEEKS)
-    city = Case(seed, places=tuple(places.items())).city(injection=INJECTION)
+    city = case.city(injection=INJECTION)
     live_from = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     usual = hidden(site, city.simulate(begin, end, inject=False), begin_weeks, weeks)
     busy = hidden(site, city.simulate(begin, end, inject_from=live_from), begin_weeks, weeks)

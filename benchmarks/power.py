@@ -251,8 +251,8 @@ def main(cities: int, kinds: int, weeks: int, budgets: tuple[float, ...]) -> Non
             hours: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
             streams = []
             for seed in SEEDS[:cities]:
-                case = Case(seed, places=tuple(dict(kind.places).items()))
-                site = Site.of(case.city())
+                case = Case(seed, places=tuple(dict(kind.places).items()), statistic="permutation")
+                site = Site.of(case.city(), case.statistic)
                 null = stream(site, case, weeks)
                 first_s = SETTINGS.window_days // 7 * WEEK_H * BUCKET_S
                 streams.append(inject(null, site.locations.points, first_s, PER_DAY, seed))
