@@ -71,8 +71,9 @@ def has_changed(repeated: NDArray[np.int64], events: NDArray[np.int64]) -> bool:
     is_late = np.arange(len(events)) < LAST_D
     usual = repeated[~is_late].sum() / max(events[~is_late].sum(), 1)
     differs = repeated[:LAST_D] - usual * events[:LAST_D]
-    odd = int(np.argmax(differs) if differs.sum() > 0 else np.argmin(differs))
-    repeated, events, is_late = (np.delete(each, odd) for each in (repeated, events, is_late))
+    odd = np.argmax(differs) if differs.sum() > 0 else np.argmin(differs)
+    is_kept = np.arange(len(events)) != odd
+    repeated, events, is_late = repeated[is_kept], events[is_kept], is_late[is_kept]
     late, early = (repeated[which].sum() for which in (is_late, ~is_late))
     of_late, of_early = (events[which].sum() for which in (is_late, ~is_late))
     if not (late + early and of_late and of_early):
