@@ -1,7 +1,7 @@
 """How many hidden clusters the permutation scan finds, and how soon: at every incident, or once a day.
 
-Both use the same engine, score and tracker, each with the thresholds at which the same city without clusters opens two
-alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
+Both use the permutation scan and the same tracker, each with the thresholds at which the same city without clusters
+opens two alerts a week. The delay is counted from a cluster's third incident: before it nothing could be known.
 
 How soon the third one stands out depends on how much else happens there. So there are three kinds of city, each with
 the delay of an informed observer, which knows where, when and in which category every cluster begins, and the usual

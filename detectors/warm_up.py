@@ -23,7 +23,7 @@ from detectors.models.poisson import PoissonModel
 from detectors.monitor import Monitor
 from detectors.study import Model, Question, StudyCases, scan_study
 from detectors.window.completeness import Delays
-from detectors.window.silent_parts import compare
+from detectors.window.silent_parts import silent_parts
 from detectors.window.sliding import SlidingWindow, Version
 
 LONGITUDE, LATITUDE = -1.55, 53.8
@@ -41,7 +41,7 @@ def _compile_silent_parts() -> None:
     for number, bucket in enumerate((1001, 1999)):
         at_s = bucket * BUCKET_S
         window.put(Version(str(number), at_s, 0, Origin.REPORTED, 0, 0.0, 0.0, None, number, at_s, False))
-    compare(window, Districts(np.zeros(1, np.int32)), window.now)
+    silent_parts(window, Districts(np.zeros(1, np.int32)), 1.0)
 
 
 def _compile_monitor(statistic: Literal["permutation", "bayes"]) -> int:

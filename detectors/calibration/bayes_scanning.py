@@ -24,6 +24,9 @@ from detectors.models.rates import RENEWAL_H, Neighbourhood, Rates
 LEAST_FACTOR = 1.5
 """Lower bound for the logarithm of the weighted Bayes factor at which alerts open. Most hours have a greater one."""
 
+LEVELS = (6.0, 4.0, 2.0, 0.0)
+"""Differences from the lowest score at which the opening score is sought, one after another."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BayesScanning(Scanning):
@@ -35,6 +38,11 @@ class BayesScanning(Scanning):
     def lowest(self) -> float:
         """See :class:`Scanning`. The prior weight of a mean location is 2 / L."""
         return LEAST_FACTOR + math.log(2 / len(self.points))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """See :class:`Scanning`. From the lowest score on, twenty times as many locations are followed."""
+        return tuple(self.lowest + each for each in LEVELS)
 
     @cached_property
     def around(self) -> Neighbourhood:

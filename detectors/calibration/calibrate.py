@@ -130,12 +130,16 @@ def calibrate(
             for _ in range(blocks):
                 step()  # these blocks are not needed
         ease = scanning.settings.ease_below
-        first = scanning.clusters(nulls(blocks, buckets), stratum, margins, scanning.lowest - ease)
-        opening = _opening_score(scanning, [first], budget * PER_BUDGET[WATCH], scanning.lowest)
+        null, opening = nulls(blocks, buckets), scanning.lowest
+        for level in scanning.levels:
+            first = scanning.clusters(null, stratum, margins, level - ease)
+            opening = _opening_score(scanning, [first], budget * PER_BUDGET[WATCH], level)
+            if opening > level:
+                break
         least = max(opening - MARGIN, scanning.lowest)
 
-        def clusters(null: Past) -> list[Clusters]:
-            return scanning.clusters(null, stratum, margins, least - ease)
+        def clusters(each: Past) -> list[Clusters]:
+            return scanning.clusters(each, stratum, margins, least - ease)
 
         solved, measured = parts.map(1, clusters), parts.map(2, clusters)
         made = _solve(scanning, solved, measured, margins, least, budget, nulls.repeats)

@@ -150,7 +150,8 @@ def _day_variance(past: Past) -> float:
     Each day is compared with the same weekday a week later. Of two Poisson numbers with the same mean and independent
     factors, the squared difference exceeds the sum by twice the variance times the squared mean.
     """
-    day = np.bincount(past.second // (DAY_H * BUCKET_S), minlength=WEEK_D)[: past.buckets // DAY_H].astype(float)
+    days = past.buckets // DAY_H
+    day = np.bincount(past.second // (DAY_H * BUCKET_S), minlength=days)[:days].astype(float)
     one, other = day[:-WEEK_D], day[WEEK_D:]
     squares = 2 * (one * other).sum()
     return float(np.clip(((one - other) ** 2 - one - other).sum() / squares, 0, MOST_DAY_VARIANCE)) if squares else 0.0

@@ -41,6 +41,11 @@ class Scanning:
         return 0.0
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Scores down to which the first block is scanned until enough alerts open; the last is the lowest."""
+        return (self.lowest,)
+
+    @property
     def window(self) -> int:
         """The length of the window, in buckets. The scans of a history begin when the window is full."""
         return self.settings.window_days * 24

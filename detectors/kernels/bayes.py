@@ -107,16 +107,33 @@ class Cylinders(NamedTuple):
     column: Counts
 
 
+class _Zones(NamedTuple):
+    """The zones of the centres seen so far, which all locations of one call share.
+
+    ``place``: place of each centre in the arrays below, -1 if it has not been seen, (L,). Empty for a single location,
+        which sees each centre once.
+    ``cases``: number of cases, (centres, R, D).
+    ``mean``, ``log``: mean number, and logarithm of the weighted Bayes factor, (centres, R, D). NaN until worked out.
+    ``log_risk``: logarithms of the relative risks, (K,).
+    """
+
+    place: Counts
+    cases: Counts
+    mean: Floats
+    log: Floats
+    log_risk: Floats
+
+
 @compiled
-def _log_averaged(observed: int, mean: float, shape: float, risk: Floats, of_risk: Floats) -> float:
+def _log_averaged(observed: int, mean: float, shape: float, risk: Floats, log_risk: Floats, of_risk: Floats) -> float:
     """Return the logarithm of the Bayes factor times the weights of the relative risks. The factor can overflow.
 
-    ``of_risk``: weight of each relative risk, (K,).
+    ``log_risk``: logarithm of each relative risk, (K,). ``of_risk``: its weight, (K,).
     """
     largest, total = -math.inf, 0.0
     for which in range(len(risk)):
         usual_part = (observed + shape) * math.log((shape + mean) / (shape + risk[which] * mean))
-        log = observed * math.log(risk[which]) + usual_part
+        log = observed * log_risk[which] + usual_part
         if log > largest:
             total = total * math.exp(largest - log) + of_risk[which]
             largest = log
@@ -126,42 +143,73 @@ def _log_averaged(observed: int, mean: float, shape: float, risk: Floats, of_ris
 
 
 @compiled
+def _see(centre: int, at: int, rows: Rows, counts: Counts, usual: Usual, zones: _Zones) -> None:
+    """Count the cases in the zones of a centre, and note them at place ``at``."""
+    _, radii, durations = zones.cases.shape
+    place = rows.start[centre]
+    zones.cases[at], zones.log[at] = 0, np.nan
+    for ring in range(radii):
+        if ring > 0:
+            zones.cases[at, ring] = zones.cases[at, ring - 1]
+        while place < rows.start[centre] + usual.size[centre, ring]:
+            location = rows.neighbour[place]
+            if counts[location, durations - 1] > 0:
+                for column in range(durations):
+                    zones.cases[at, ring, column] += counts[location, column]
+            place += 1
+    if len(zones.place) > 0:
+        zones.place[centre] = at
+
+
+@compiled
 def _score(
-    anchor: int, rows: Rows, counts: Counts, usual: Usual, hours: Floats, prior: Prior, found: Cylinders, which: int
-) -> float:
-    """Return the score of a location, minus infinity without enough cases; see :func:`scores_at`."""
+    anchor: int,
+    seen: int,
+    rows: Rows,
+    counts: Counts,
+    usual: Usual,
+    hours: Floats,
+    prior: Prior,
+    zones: _Zones,
+    found: Cylinders,
+    which: int,
+) -> tuple[float, int]:
+    """Return the score of a location, minus infinity without enough cases, and the number of centres then seen.
+
+    See :func:`scores_at`. ``seen``: number of centres seen before.
+    """
     durations, strata, radii = counts.shape[1], hours.shape[0], len(prior.radius)
     total, largest, strongest = 0.0, -math.inf, -math.inf
-    inside = np.zeros(durations, np.int64)
     found.centre[which] = -1
     for position in range(rows.start[anchor], rows.start[anchor + 1]):
         away = rows.distance[position]
         if away > prior.radius[radii - 1]:
             break
         centre = rows.neighbour[position]
-        inside[:] = 0
-        place = rows.start[centre]
+        at = zones.place[centre] if len(zones.place) > 0 else -1
+        if at < 0:
+            at = seen
+            _see(centre, at, rows, counts, usual, zones)
+            seen += 1
         for ring in range(radii):
-            end = rows.start[centre] + usual.size[centre, ring]
-            while place < end:
-                location = rows.neighbour[place]
-                if counts[location, durations - 1] > 0:
-                    for column in range(durations):
-                        inside[column] += counts[location, column]
-                place += 1
+            inside = zones.cases[at, ring]
             if away > prior.radius[ring] or inside[durations - 1] < 2:
                 continue
-            # A cluster lies where cases are usual or, as likely, anywhere.
-            of_risk = usual.of_place[centre] * prior.of_risk[0] + prior.of_risk[1] / len(usual.of_place)
-            weight, shape = prior.of_radius[ring], usual.shape[centre, ring]
             for column in range(durations):
                 if inside[column] < 2 or counts[anchor, column] == 0:
                     continue
-                mean = 0.0
-                for stratum in range(strata):
-                    mean += usual.rate[centre, ring, stratum] * hours[stratum, column]
-                log = math.log(weight * prior.of_duration[column])
-                log += _log_averaged(inside[column], mean, shape, prior.risk, of_risk)
+                log = zones.log[at, ring, column]
+                if math.isnan(log):
+                    # A cluster lies where cases are usual or, as likely, anywhere.
+                    of_risk = usual.of_place[centre] * prior.of_risk[0] + prior.of_risk[1] / len(usual.of_place)
+                    mean = 0.0
+                    for stratum in range(strata):
+                        mean += usual.rate[centre, ring, stratum] * hours[stratum, column]
+                    log = math.log(prior.of_radius[ring] * prior.of_duration[column])
+                    log += _log_averaged(
+                        inside[column], mean, usual.shape[centre, ring], prior.risk, zones.log_risk, of_risk
+                    )
+                    zones.mean[at, ring, column], zones.log[at, ring, column] = mean, log
                 if log > largest:
                     total = total * math.exp(largest - log) + 1.0
                     largest = log
@@ -169,10 +217,10 @@ def _score(
                     total += math.exp(log - largest)
                 if inside[column] >= prior.min_cases and log > strongest:
                     strongest = log
-                    found.observed[which], found.expected[which] = inside[column], mean
+                    found.observed[which], found.expected[which] = inside[column], zones.mean[at, ring, column]
                     found.centre[which], found.size[which] = centre, usual.size[centre, ring]
                     found.column[which] = column
-    return largest + math.log(total) if strongest > -math.inf else -math.inf
+    return (largest + math.log(total) if strongest > -math.inf else -math.inf), seen
 
 
 @compiled
@@ -186,7 +234,7 @@ def scores_at(
 
     The score is minus infinity if no cylinder has enough cases.
     """
-    number = len(anchors)
+    number, radii, durations = len(anchors), len(prior.radius), counts.shape[1]
     found = Cylinders(
         np.zeros(number, np.int32),
         np.zeros(number),
@@ -194,9 +242,20 @@ def scores_at(
         np.zeros(number, np.int32),
         np.zeros(number, np.int32),
     )
-    score = np.empty(number)
+    most = 0
+    for anchor in anchors:
+        most += rows.start[anchor + 1] - rows.start[anchor]
+    most = min(most, len(counts))
+    zones = _Zones(
+        np.full(len(counts) if number > 1 else 0, -1, np.int32),
+        np.empty((most, radii, durations), np.int32),
+        np.empty((most, radii, durations)),
+        np.empty((most, radii, durations)),
+        np.log(prior.risk),
+    )
+    score, seen = np.empty(number), 0
     for which in range(number):
-        score[which] = _score(anchors[which], rows, counts, usual, hours, prior, found, which)
+        score[which], seen = _score(anchors[which], seen, rows, counts, usual, hours, prior, zones, found, which)
     return score, found
 
 

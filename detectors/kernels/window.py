@@ -2,7 +2,7 @@
 
 For that comparison, ``G`` small districts and 4 categories are counted, and ``P`` parts are compared over ``K``
 durations. Day ``i`` of ``N`` ends ``24 i`` hours before the current bucket begins; what was reported by then is known
-on that day.
+on that day. The same can be asked of ``H`` hours, the current one and those before it.
 """
 
 from __future__ import annotations
@@ -147,45 +147,72 @@ class Reported(NamedTuple):
 
 @compiled
 def count_reports(
-    cases: Reported,
-    district: Counts,
-    districts: int,
-    stratum: Counts,
-    strata: int,
-    step_of: Counts,
-    days: int,
-    now: int,
+    cases: Reported, district: Counts, districts: int, step_of: Counts, days: int, hours: int, first: int, now: int
 ) -> tuple[Offsets, Counts, Counts]:
-    """Return (last, by stratum, known) of the incidents in the buckets before ``now``: (G, 4), (G, 4, S), (G, 4, K, N).
+    """Return (last, until, late) of the incidents in the buckets ``first`` to before ``now``.
 
     ``district``: the small district of each location, (L,).
-    ``stratum``: strata of the buckets before ``now``, (buckets,). Earlier buckets do not count.
     ``step_of``: the shortest duration, 0 to K - 1, that includes each age in buckets, (longest age + 1,).
+    ``days``, ``hours``: how many days and how many hours of each are looked back on. A day of hour ``h`` ends ``h``
+        hours earlier than that of hour 0.
 
-    ``last`` is the second of the last incident known now, -1 for none. ``by stratum`` are incidents older than the
-    longest age. ``known`` are those of each step that were known on each day.
+    ``last``: second of the last incident of those that were known ``h`` hours ago, but not an hour later, -1 for none;
+        in the last hour of all that were known by then, (H, G, 4).
+    ``until``: incidents before each bucket and, at the end, of all, (G, 4, buckets + 1).
+    ``late``: incidents of each step that were not yet known at the end of each day, (H, G, 4, K, N).
     """
-    longest, first = len(step_of) - 1, now - len(stratum)
-    last = np.full((districts, CATEGORIES), -1, np.int64)
-    by_stratum = np.zeros((districts, CATEGORIES, strata), np.int32)
-    known = np.zeros((districts, CATEGORIES, step_of[longest] + 1, days), np.int32)
+    longest = len(step_of) - 1
+    last = np.full((hours, districts, CATEGORIES), -1, np.int64)
+    until = np.zeros((districts, CATEGORIES, now - first + 1), np.int32)
+    late = np.zeros((hours, districts, CATEGORIES, step_of[longest] + 1, days), np.int32)
     for case in range(len(cases.bucket)):
         bucket, category = cases.bucket[case], cases.category[case]
         if bucket < first or bucket >= now or cases.location[case] < 0 or category >= CATEGORIES:
             continue
         here = district[cases.location[case]]
-        if bucket < now - longest:
-            by_stratum[here, category, stratum[bucket - first]] += 1
-        reported_s = cases.occurred_s[case] + max(0, cases.delay_s[case])
-        if reported_s < now * HOUR_S:
-            last[here, category] = max(last[here, category], cases.occurred_s[case])
-        for day in range(min((now - bucket - 1) // DAY_H, days - 1), -1, -1):
-            end = now - DAY_H * day
-            if end - bucket > longest:
-                break
-            if reported_s < end * HOUR_S:
-                known[here, category, step_of[end - bucket], day] += 1
-    return last, by_stratum, known
+        until[here, category, bucket - first + 1] += 1
+        reported = (cases.occurred_s[case] + max(0, cases.delay_s[case])) // HOUR_S
+        if reported < now:
+            hour = min(now - 1 - max(bucket, reported), hours - 1)
+            last[hour, here, category] = max(last[hour, here, category], cases.occurred_s[case])
+        day, hour = (now - bucket - 1) // DAY_H, (now - bucket - 1) % DAY_H
+        for age in range(1, min(reported, bucket + longest, now) - bucket + 1):
+            if hour < hours and day < days:
+                late[hour, here, category, step_of[age], day] += 1
+            hour -= 1
+            if hour < 0:
+                day, hour = day - 1, DAY_H - 1
+    for here in range(districts):
+        for category in range(CATEGORIES):
+            for bucket in range(now - first):
+                until[here, category, bucket + 1] += until[here, category, bucket]
+    return last, until, late
+
+
+@compiled
+def reports_at(
+    end: int, until: Counts, late: Counts, stratum: Counts, strata: int, durations: Counts, days: int
+) -> tuple[Counts, Counts]:
+    """Return (by stratum, known) at an hour, (G, 4, S) and (G, 4, K, N): what :func:`count_reports` counted.
+
+    ``end``: the number of buckets before the hour. ``late``: of the hour, (G, 4, K, days or more).
+
+    ``by stratum`` are incidents older than the longest duration, ``known`` those in each duration known on each day.
+    """
+    districts, _, steps, _ = late.shape
+    by_stratum = np.zeros((districts, CATEGORIES, strata), np.int32)
+    known = np.zeros((districts, CATEGORIES, steps, days), np.int32)
+    for here in range(districts):
+        for category in range(CATEGORIES):
+            before = until[here, category]
+            for bucket in range(end - durations[steps - 1]):
+                by_stratum[here, category, stratum[bucket]] += before[bucket + 1] - before[bucket]
+            for day in range(days):
+                last, missing = end - DAY_H * day, 0
+                for step in range(steps):
+                    missing += late[here, category, step, day]
+                    known[here, category, step, day] = before[last] - before[last - durations[step]] - missing
+    return by_stratum, known
 
 
 @compiled

@@ -9,17 +9,18 @@ The result is a function of the window alone, so nothing of it is in a checkpoin
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from detectors.area.districts import DISTRICTS, SMALLEST, District, Districts
+from detectors.area.districts import DISTRICTS, District, Districts
 from detectors.area.settings import STREAMS, Stream
 from detectors.area.strata import BUCKET_S
-from detectors.kernels.window import Reported, compare_days, count_reports
+from detectors.kernels.window import compare_days
+from detectors.window.known_reports import KnownReports
 from detectors.window.sliding import ALL, SlidingWindow
 
 DURATIONS = np.array([3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96], np.int32)
@@ -51,7 +52,6 @@ BEGIN, GO_ON = Limits(1.0, 0.4), Limits(10.0, 0.6)
 """Limits for the beginning of a silence, and wider ones for its continuation, so that it does not begin twice."""
 
 _LONGEST = int(DURATIONS[-1])
-_STEP_OF = np.searchsorted(DURATIONS, np.arange(_LONGEST + 1)).astype(np.int32)
 _PARTS = tuple((district, stream) for district in DISTRICTS for stream in STREAMS)
 
 _Floats = NDArray[np.float64]
@@ -95,7 +95,8 @@ def silent_parts(window: SlidingWindow, districts: Districts, per_quarter: float
     """
     if not (per_quarter and window.has_time):
         return ()
-    silent = _silent(window, districts, per_quarter / QUARTER_H, window.now, LOOK_BACK_H)
+    reports = reports_of(window, districts)
+    silent = None if reports is None else _silent(reports, per_quarter / QUARTER_H, 0)
     if silent is None:
         return ()
     compared, chance = silent
@@ -121,17 +122,19 @@ def silent_parts(window: SlidingWindow, districts: Districts, per_quarter: float
     return tuple(chosen)
 
 
-def _silent(
-    window: SlidingWindow, districts: Districts, budget: float, now: int, look_back: int
-) -> tuple[Comparison, _Floats] | None:
-    """Return the comparison at the beginning of bucket ``now``, and the probability of each silence, (P, D).
+def reports_of(window: SlidingWindow, districts: Districts) -> KnownReports | None:
+    """Return what is known now and was known in each hour in which a silence can have begun; None without enough."""
+    return KnownReports.of(window, districts, DURATIONS, LOOK_BACK_H + 1)
+
+
+def _silent(reports: KnownReports, budget: float, ago: int) -> tuple[Comparison, _Floats] | None:
+    """Return the comparison ``ago`` hours ago, and the probability of each silence, (P, D).
 
     The probability is infinite where there is no silence; without enough past days the result is None.
-    ``budget``: how many silences chance may begin in an hour.
-    ``look_back``: for how many hours a silence can go on within the wider limits. Whether it had begun is seen by
-        looking at the hour before in the same way.
+    ``budget``: how many silences chance may begin in an hour. Whether a silence within the wider limits had begun is
+        seen by looking at the hour before in the same way.
     """
-    compared = compare(window, districts, now)
+    compared = compare(reports, ago)
     if compared is None:
         return None
     chance = _chance(compared, compared.observed)
@@ -140,8 +143,8 @@ def _silent(
     goes_on = (chance <= GO_ON.budget * threshold) & _is_low(compared, GO_ON.share)
     is_silent = begins.any(axis=1, keepdims=True)
     doubtful = goes_on.any(axis=1, keepdims=True) & ~is_silent
-    if doubtful.any() and look_back:
-        before = _silent(window, districts, budget, now - 1, look_back - 1)
+    if doubtful.any() and ago < LOOK_BACK_H:
+        before = _silent(reports, budget, ago + 1)
         if before is not None:
             is_silent |= doubtful & np.isfinite(before[1]).any(axis=1, keepdims=True)
     return compared, np.where(goes_on & is_silent, chance, np.inf)
@@ -155,36 +158,22 @@ def _meet(one: Stream, other: Stream) -> bool:
     return one == other or Stream.ALL in (one, other)
 
 
-def compare(window: SlidingWindow, districts: Districts, now: int) -> Comparison | None:
-    """Return the comparison of the parts at the beginning of bucket ``now``; None without enough past days."""
-    begins, strata = window.baseline_begins(), window.by_stratum.shape[2]
-    if begins is None:
-        return None
-    days = (now - begins - _LONGEST) // 24 + 1
+def compare(reports: KnownReports, ago: int) -> Comparison | None:
+    """Return the comparison of the parts ``ago`` hours ago; None without enough past days."""
+    days, first = reports.days(ago), reports.first
     if days - _LONGEST // 24 < NEEDED_DAYS:
         return None
-    columns, stratum = window.columns, window.strata(begins, now - 1)
-    cases = Reported(columns.occurred_s, columns.delay_s, columns.bucket, columns.location, columns.category)
-    counted = count_reports(cases, districts.smallest, SMALLEST, stratum, strata, _STEP_OF, days, now)
-    last_s, by_stratum, known = _of_parts(np.maximum, counted[0]), *(_of_parts(np.add, each) for each in counted[1:])
-    known = known.cumsum(axis=1, dtype=np.int32)
+    now, last_s, by_stratum, known = reports.at(ago)
+    stratum = reports.stratum[: now - first]
     # What is usual ends with the part's last incident: a long silence must not become usual.
     until = np.minimum(last_s // BUCKET_S + 1, now - _LONGEST)
-    hours = np.stack([np.bincount(stratum[: max(0, end - begins)], minlength=strata) for end in np.unique(until)])
-    rate = by_stratum / np.maximum(hours[np.searchsorted(np.unique(until), until)], 1)
+    hours = [np.bincount(stratum[: max(0, end - first)], minlength=reports.strata) for end in np.unique(until)]
+    rate = by_stratum / np.maximum(np.stack(hours)[np.searchsorted(np.unique(until), until)], 1)
     past = -((until - now) // 24)
     past = np.where(days - past < NEEDED_DAYS, days, past).astype(np.int32)
     number = by_stratum.sum(axis=1, dtype=np.int32)
     usual, shape = compare_days(rate, known, ALL, stratum, DURATIONS, past, number, TELLING)
     return Comparison(known[:, :, 0], usual, shape, last_s)
-
-
-def _of_parts(add: np.ufunc, counts: NDArray[Any]) -> NDArray[Any]:
-    """Return the counts of all parts, (P, ...), from those by smallest district and category, (16, 4, ...)."""
-    smallest = np.concatenate((counts, add.reduce(counts, axis=1, keepdims=True)), axis=1)
-    large = add.reduce(smallest.reshape(4, 4, *smallest.shape[1:]), axis=1)
-    whole = add.reduce(large, axis=0, keepdims=True)
-    return np.concatenate((whole, large, smallest)).reshape(len(_PARTS), *counts.shape[2:]).astype(counts.dtype)
 
 
 def _chance(compared: Comparison, observed: NDArray[np.int32] | int) -> _Floats:

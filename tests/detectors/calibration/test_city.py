@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detectors.area.strata import BUCKET_S, SCHEMES
-from detectors.calibration.city import CityModel
+from detectors.calibration.city import MOST_DAY_VARIANCE, CityModel
 from detectors.calibration.past import CATEGORIES, Past
 
 BLOCKS, UTC = SCHEMES["operational"], ZoneInfo("UTC")
@@ -148,3 +148,17 @@ def test_one_date_with_thousands_of_rows_does_not_make_all_days_uneven():
     location, category = np.pad(history.location, (0, 5000)), np.pad(history.category, (0, 5000))
     odd = CityModel(Past.of(FIRST, BUCKETS, second, location, category), POINTS, BLOCKS, UTC)
     assert odd.day_variance <= 0.1
+
+
+def test_days_without_incidents_count_at_the_end_of_a_history_as_at_its_beginning():
+    """Each day is compared with another, so a history and its mirror image vary alike."""
+    generator = np.random.default_rng(7)
+    day = np.repeat(np.arange(26 * 7), generator.poisson(np.repeat([0, 12], [10, 26 * 7 - 10])))
+    second = day * 24 * BUCKET_S + generator.integers(0, 24 * BUCKET_S, len(day))
+    location, category = generator.integers(0, LOCATIONS, len(day)).astype(np.int32), np.zeros(len(day), np.int8)
+    late, early = (
+        CityModel(Past.of(FIRST, BUCKETS, each, location, category), POINTS, BLOCKS, UTC).day_variance
+        for each in (second, BUCKETS * BUCKET_S - 1 - second)
+    )
+    assert early == pytest.approx(late)
+    assert 0 < late < MOST_DAY_VARIANCE

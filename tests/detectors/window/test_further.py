@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ import pytest
 from detectors.area.incident import Origin
 from detectors.area.strata import SCHEMES
 from detectors.kernels.events import Same
-from detectors.window.further import FurtherShares, further_shares
+from detectors.window.further import FurtherShares, further_shares, has_changed
 from detectors.window.sliding import SlidingWindow, Version
 
 FIRST = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) // 3600
@@ -73,6 +74,53 @@ def test_beginning_and_end_are_changes(before: float, last_week: float):
 def test_chance_alone_is_hardly_ever_a_change():
     """The level is 1e-4, so none of 40 windows is expected."""
     assert not any(shares.is_changed for seed in range(40) if (shares := further_shares(window(20, 0.1, 0.1, seed))))
+
+
+def rings(runs: int, draw: Callable[[np.random.Generator, np.ndarray], np.ndarray], usual: float = 45.0) -> int:
+    """In how many of ``runs`` windows of 91 days, with ``usual`` events a day, the numbers drawn are a change."""
+    generator, number = np.random.default_rng(2), 0
+    for _ in range(runs):
+        events = generator.poisson(usual, 91)
+        number += has_changed(draw(generator, events), events)
+    return number
+
+
+@pytest.mark.parametrize("share", [0.002, 0.02, 0.1, 0.3])
+def test_chance_changes_at_most_one_window_in_a_thousand(share: float):
+    """Copies of single events: the level is 1e-4, so 3 of 3000 windows are already ten times as many."""
+    assert rings(3000, lambda generator, events: generator.binomial(events, share)) <= 3
+
+
+@pytest.mark.parametrize(("share", "clump"), [(0.02, 3), (0.02, 15), (0.1, 6), (0.1, 15)])
+def test_clumped_copies_change_hardly_more(share: float, clump: int):
+    """Copies come in clumps of a day, whose size is geometric with this mean: at most 1 % of the windows change."""
+    ordinary = rings(
+        1000,
+        lambda generator, events: np.array(
+            [generator.geometric(1 / clump, each).sum() for each in generator.poisson(share * events / clump)]
+        ),
+    )
+    assert ordinary <= 10
+
+
+def test_one_day_full_of_copies_is_no_change_but_a_share_that_goes_on_is():
+    """A twentieth of 45 incidents a day, from a week ago on, is seen in nine windows of ten."""
+    odd = np.arange(91) == 3
+    assert not rings(500, lambda generator, events: generator.binomial(events, 0.01) + 15 * odd)
+    late = np.arange(91) < 7
+    assert rings(500, lambda generator, events: generator.binomial(events, 0.05 * late)) >= 450
+
+
+def test_one_incident_with_fifteen_records_is_no_change():
+    made = window(40, 0.01, 0.01)
+    for number in range(15):
+        occurred_s = (FIRST + DAYS * 24 - 60) * 3600 + number * 40
+        version = (str(10_000 + number), occurred_s, 2, Origin.REPORTED, 7, -1.43, 53.8, None, 10_000 + number)
+        made.put(Version(*version, None, False))
+    shares = further_shares(made)
+    assert shares is not None
+    assert shares.last_week > 3 * shares.before
+    assert not shares.is_changed
 
 
 def test_too_few_records_show_no_change():

@@ -23,6 +23,7 @@ from detectors.window.silent_parts import (
     _chance,
     _threshold,
     compare,
+    reports_of,
     silent_parts,
 )
 from detectors.window.sliding import NOWHERE, OTHER, SlidingWindow, Version
@@ -52,6 +53,11 @@ def fill(window: SlidingWindow, cases: list[Case]) -> None:
         window.put(Version(*version, case.reported_s, False, delay_s))
 
 
+def compared(window: SlidingWindow, ago: int = 0) -> Comparison | None:
+    reports = reports_of(window, DISTRICT_OF)
+    return None if reports is None else compare(reports, ago)
+
+
 def city(seed: int, hours: int, per_hour: float = 4.0, delay_s: float = 600.0) -> list[Case]:
     """Incidents of a Poisson process in 16 equal districts and 4 equal categories."""
     rng = np.random.default_rng(seed)
@@ -76,7 +82,7 @@ def test_the_comparison_is_the_twins(seed: int, hours: int, silent_h: int) -> No
     first = window.baseline_begins()
     assert first is not None
     stratum = {bucket: BLOCKS.of_bucket(bucket, ZONE) for bucket in range(first, now)}
-    found = compare(window, DISTRICT_OF, now)
+    found = compared(window)
     held = [case for case in held if case.occurred_s >= first * 3600]
     if (now - first - LONGEST) // 24 + 1 < 25:
         assert found is None
@@ -89,6 +95,21 @@ def test_the_comparison_is_the_twins(seed: int, hours: int, silent_h: int) -> No
             slow = naive.compare_days(held, part, duration, LONGEST, stratum, first, now)
             if slow is not None and found.usual[part, step]:
                 assert (found.usual[part, step], found.shape[part, step]) == pytest.approx(slow)
+
+
+def test_an_hour_ago_is_compared_as_it_was_compared_then() -> None:
+    """All hours are counted in one pass; an earlier one is as in a window that ends there, late reports included."""
+    hours, cases = 40 * 24, city(7, 40 * 24, per_hour=1.0, delay_s=9_000.0)
+    begin = FIRST + 24  # so that both windows begin with the same bucket
+    cases = [*cases, *(Case(begin * 3600 + each, begin * 3600 + each, each % 16, each % 4) for each in range(40))]
+    cases = [case for case in cases if case.occurred_s >= begin * 3600]
+    now = window_of(cases, FIRST + hours)
+    for ago in (1, 5, 12):
+        then = [case for case in cases if case.reported_s < (FIRST + hours - ago) * 3600]
+        one, other = compared(now, ago), compared(window_of(then, FIRST + hours - ago))
+        assert one is not None and other is not None
+        for each, wanted in zip(one, other, strict=True):
+            assert each == pytest.approx(wanted)
 
 
 def silences(
@@ -176,13 +197,13 @@ def test_nothing_is_known_without_history_or_a_budget() -> None:
 
 def test_incidents_that_do_not_count_change_nothing() -> None:
     window = window_of(CASES, FIRST + STOP_H)
-    before = compare(window, DISTRICT_OF, FIRST + STOP_H)
+    before = compared(window)
     at_s = (FIRST + STOP_H - 5) * 3600
     for number, (category, location, delay_s) in enumerate([(OTHER, 3, 0), (1, NOWHERE, 0), (1, 3, 6 * 3600)]):
         window.put(
             Version(f"x{number}", at_s, category, Origin.REPORTED, location, 0.0, 0.0, None, 0, 0, False, delay_s)
         )
-    after = compare(window, DISTRICT_OF, FIRST + STOP_H)
+    after = compared(window)
     assert before is not None and after is not None
     assert (before.observed == after.observed).all() and (before.usual == after.usual).all()
 
@@ -214,7 +235,7 @@ def test_all_tests_together_keep_the_budget(usual: list[float], shape: float, bu
 def test_parts_are_numbered_as_the_kernels_count_them() -> None:
     """Every part of the comparison is the stream in the district that its number says."""
     window = window_of(CASES, FIRST + STOP_H)
-    found = compare(window, DISTRICT_OF, FIRST + STOP_H)
+    found = compared(window)
     assert found is not None and len(found.observed) == len(DISTRICTS) * len(STREAMS)
     held = [case for case in CASES if case.reported_s < (FIRST + STOP_H) * 3600]
     counted = [naive.count_reports(held, part, FIRST + STOP_H, LONGEST) for part in range(len(found.observed))]
