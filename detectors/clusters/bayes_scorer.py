@@ -64,7 +64,7 @@ def rates_of(window: SlidingWindow, around: Neighbourhood) -> Rates:
     stratum = np.full(len(current.row), window.stratum_of(window.now))
     np.subtract.at(cases, (current.category, current.location, stratum), 1)
     whole = window.first, window.now - 1
-    return Rates.of(cases, window.totals(*whole)[ALL], window.strata(*whole), around)
+    return Rates.of(cases, window.totals(ALL, *whole), window.strata(*whole), around)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class BayesScorer:
     def is_due(self, window: SlidingWindow) -> bool:
         """Return whether the rates must be renewed from a window before it is scanned."""
         is_old = self._mark is None or window.now >= self._mark.bucket + RENEWAL_H
-        return is_old and bool(window.totals(window.first, window.now - 1)[ALL].any())
+        return is_old and bool(window.totals(ALL, window.first, window.now - 1).any())
 
     def renew(self, window: SlidingWindow, mark: RatesMark) -> None:
         """Make the usual rates from a window."""

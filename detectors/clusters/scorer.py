@@ -102,7 +102,7 @@ class Scorer:
         if window.now != self._bucket:  # every window has moved
             self.forget()
             self._bucket = window.now
-        in_bucket = window.totals(window.first, window.now)[stream]
+        in_bucket = window.totals(stream, window.first, window.now)
         strata = window.strata(window.first, window.now)
         by_stratum = window.by_stratum[stream]
         share = share_of_duration(in_bucket, strata, by_stratum.shape[1], self._durations)

@@ -107,6 +107,8 @@ class SlidingWindow:
         self._stratum, self._heads = self.stratum.data, self._head.data
         self._ahead = ahead
         self._blocks, self._zone = blocks, zone
+        self._baseline: int | None = None
+        self._is_baseline_known = False
         self._row_of: dict[str, int] = {}
         self._ids: list[str] = []
         self._free: list[int] = []
@@ -150,6 +152,7 @@ class SlidingWindow:
         """
         if bucket == self._now:
             return
+        self._is_baseline_known = False
         if self._now == _NEVER:
             self._start(bucket)
             return
@@ -370,6 +373,7 @@ class SlidingWindow:
             return
         slot = bucket % self._ring
         stratum = self._stratum[slot]
+        self._is_baseline_known = False
         for plane in (category, ALL):
             self._touched[plane, location] = True
             self._cases[plane, location, stratum] += sign
@@ -415,13 +419,19 @@ class SlidingWindow:
         """Return the incident ids of rows, in byte order."""
         return sorted(self._ids[row] for row in rows)
 
-    def totals(self, first: int, last: int) -> NDArray[np.int32]:
-        """Return the area's counts by category and bucket, with ``ALL``, int32, shape (5, last - first + 1)."""
-        return self.in_bucket[:, np.arange(first, last + 1) % self._ring]
+    def totals(self, stream: int, first: int, last: int) -> NDArray[np.int32]:
+        """Return the area's counts of a category, or of ``ALL``, by bucket, int32, shape (last - first + 1,)."""
+        return np.concatenate([self.in_bucket[stream, part] for part in self._parts(first, last)])
 
     def strata(self, first: int, last: int) -> NDArray[np.int32]:
         """Return the stratum of each bucket from ``first`` to ``last``, int32."""
-        return self.stratum[np.arange(first, last + 1) % self._ring]
+        return np.concatenate([self.stratum[part] for part in self._parts(first, last)])
+
+    def _parts(self, first: int, last: int) -> tuple[slice, slice]:
+        """Return where the buckets from ``first`` to ``last`` are kept: up to the end of the ring, and on from 0."""
+        begin = first % self._ring
+        end = begin + last - first + 1
+        return slice(begin, min(end, self._ring)), slice(0, max(0, end - self._ring))
 
     def stratum_of(self, bucket: int) -> int:
         """Return the stratum of any bucket, including one ahead of the window."""
@@ -432,8 +442,12 @@ class SlidingWindow:
 
         The oldest incident alone shows little, because a feed that began yesterday can report one from last month.
         """
-        until = np.cumsum(self.totals(self.first, self.now)[ALL])
-        return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
+        if not self._is_baseline_known:
+            until = np.cumsum(self.totals(ALL, self.first, self.now))
+            number = int(until[-1])
+            begins = self.first + int(np.searchsorted(until, number // 100, side="right"))
+            self._baseline, self._is_baseline_known = begins if number else None, True
+        return self._baseline
 
     def lowest(self) -> tuple[int, int] | None:
         """Return (offset, clock) of the earliest record that is still needed; None if no id is remembered."""
