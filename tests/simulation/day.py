@@ -245,6 +245,7 @@ def simulate(seed: int, plan: Callable[[World], None]) -> World:
         Failure: An invariant does not hold.
     """
     known = past()
+    random.seed(f"{seed} jitter")  # libraries that wait before they try again draw from here
     world = World(seed, town.BEGIN_S + town.PAST_DAYS * town.DAY_S, known)
     with logged(world) as lines, played(world):
         try:
