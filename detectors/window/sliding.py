@@ -162,7 +162,7 @@ class SlidingWindow:
             self._expire(reached - self.buckets)
             self._now, self._first = reached, reached - self.buckets + 1
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
-            for row in self.rows(reached, reached).tolist():
+            for row in self._rows_of(reached):
                 if not self.columns.at.further[row]:
                     self._count(row, +1)
         if bucket > self._now:  # the jump was longer than the window, so all has expired
@@ -381,7 +381,7 @@ class SlidingWindow:
 
     def _expire(self, bucket: int) -> None:
         at = self.columns.at
-        for row in self.rows(bucket, bucket).tolist():
+        for row in self._rows_of(bucket):
             self._leave(row)
             if at.remembered[row] > bucket:
                 at.location[row] = NOWHERE
@@ -392,6 +392,14 @@ class SlidingWindow:
                 self._ids[row] = ""
                 self.columns.free(row)
                 self._free.append(row)
+
+    def _rows_of(self, bucket: int) -> list[int]:
+        rows: list[int] = []
+        row = self._heads[bucket % self._ring]
+        while row >= 0:
+            rows.append(row)
+            row = self.columns.at.after[row]
+        return rows
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
         """Return the rows whose bucket is one of ``first`` to ``last``, int32, in no particular order."""
