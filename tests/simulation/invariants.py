@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -52,10 +51,13 @@ class Invariants:
         areas: dict[str, Area],
         machines: list[Machine],
         last: dict[str, ScanRecord],
+        monitors: dict[str, bytes],
     ) -> None:
         self._scheduler, self._server, self._redis, self._machines = scheduler, server, redis, machines
         self._areas = areas
-        self.oracles = {name: Oracle(server, area, last.get(name)) for name, area in areas.items()}
+        self.oracles = {
+            name: Oracle(server, area, last.get(name), monitors.get(name, b"")) for name, area in areas.items()
+        }
         self._scans = [TopicPartition("scans", number) for number in range(town.PARTITIONS)]
         self._alerts = [TopicPartition("alerts", number) for number in range(town.PARTITIONS)]
         self._seen = {at: server.log(at).end for at in (*self._scans, *self._alerts)}
@@ -158,8 +160,9 @@ class Invariants:
         if now_s - self._astray_s > 2 * SAID_S and not self._is_said(""):
             raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
-            owned = machine.worker.owned() if machine.is_running and machine.worker else []
-            if owned and self._redis.is_reachable(machine.name) and self._redis.refuses(machine.name, now_s):
+            is_refused = self._redis.refuses(machine.name, now_s) and self._redis.is_reachable(machine.name)
+            owned = machine.worker.owned() if is_refused and machine.is_running and machine.worker else []
+            if owned:
                 since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
                 if now_s - since_s > 2 * SAID_S:
                     raise WrongError(f"{machine.name} owns partitions {owned}, and Redis refuses it")
@@ -172,7 +175,7 @@ class Invariants:
                 if code not in EXITS and not is_right:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
-                for number, each in list(machine.worker._owned.items()):
+                for number, each in machine.worker._owned.items():
                     kept = _kept(each.inbox)
                     if kept > KEPT_RECORDS:
                         where = f"{machine.name}: partition {number}"
@@ -286,7 +289,8 @@ class Invariants:
 
 def _kept(inbox: Inbox) -> int:
     """The records that an inbox keeps in memory although they are on record."""
-    return sum(inbox._covered.get(each.area, 0) > each.offset for each in chain(*inbox._uncovered.values()))
+    covered = inbox._covered
+    return sum(covered.get(each.area, 0) > each.offset for records in inbox._uncovered.values() for each in records)
 
 
 def _readable(value: Any) -> Any:
