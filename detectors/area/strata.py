@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,9 +53,13 @@ class Blocks:
 
     def of_bucket(self, bucket: int, zone: ZoneInfo) -> int:
         """Return the stratum of a bucket in an area's time zone."""
-        # Subtract from the local hour: the operational day follows the clock on the wall.
-        day, hour = divmod((hour_of_week(bucket, zone) - self.start_hour) % HOURS_OF_WEEK, 24)
-        return self.weekday_class[day] * (24 // self.hours) + hour // self.hours
+        return self._of_hour[hour_of_week(bucket, zone)]
+
+    @cached_property
+    def _of_hour(self) -> tuple[int, ...]:
+        """The stratum of each hour of the local week, whose days begin at the start hour."""
+        of_day = [divmod((hour - self.start_hour) % HOURS_OF_WEEK, 24) for hour in range(HOURS_OF_WEEK)]
+        return tuple(self.weekday_class[day] * (24 // self.hours) + hour // self.hours for day, hour in of_day)
 
     def of_buckets(self, first: int, number: int, zone: ZoneInfo) -> NDArray[np.int32]:
         """Return the strata of ``number`` buckets from ``first`` on, shape (number,)."""
