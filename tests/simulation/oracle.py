@@ -160,7 +160,7 @@ class _TakingOut(pickle.Unpickler):
 
 
 def kept(monitor: Monitor, area: Area) -> bytes:
-    """Return a Monitor of an area in a form of which each day takes a copy: to restore it takes twenty times as long."""
+    """Return a Monitor of an area in a form of which each day takes a copy; to restore one takes 20 times as long."""
     file = io.BytesIO()
     _Keeping(file, area).dump(monitor)
     return file.getvalue()
