@@ -129,7 +129,7 @@ class Scorer:
         delays: Delays | None,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
-        rows = records.row[np.isin(records.location, zone) & (records.age < cylinder.duration)]
+        rows = records.row[records.in_zone(zone) & (records.age < cylinder.duration)]
         score = trigger_score = gumbel.score(cylinder.llr)
         events = rows[~window.columns.further[rows]]
         triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, events)
