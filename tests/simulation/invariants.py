@@ -147,8 +147,8 @@ class Invariants:
             WrongError: An area is not watched, and nobody says so; or a process has ended.
         """
         now_s = self._scheduler.now_s
-        for name in self._areas:
-            behind_s = self._behind_s(name, now_s)
+        for name, waiting in self._uncovered.items():
+            behind_s = self._behind_s(name, now_s) if waiting else 0.0
             if behind_s <= SCANNED_S or self._is_said(name):
                 self._unsaid_since_s.pop(name, None)
                 continue
@@ -168,7 +168,8 @@ class Invariants:
                     raise WrongError(f"{machine.name} owns partitions {owned}, and Redis refuses it")
             else:
                 self._unsaid_since_s.pop(machine.name, None)
-            for code, reason, at_s in machine.exits[self._known_exits[machine.name] :]:
+            while len(machine.exits) > self._known_exits[machine.name]:
+                code, reason, at_s = machine.exits[self._known_exits[machine.name]]
                 self._known_exits[machine.name] += 1
                 is_right = REFUSED in reason and self._redis.refuses(machine.name, at_s)
                 is_right |= LOST in reason and at_s <= self._server.lost_until_s + SAID_S
@@ -176,16 +177,14 @@ class Invariants:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
                 for number, each in machine.worker._owned.items():
-                    kept = _kept(each.inbox)
-                    if kept > KEPT_RECORDS:
+                    held = sum(map(len, each.inbox._uncovered.values()))
+                    if held > KEPT_RECORDS and (kept := _kept(each.inbox)) > KEPT_RECORDS:
                         where = f"{machine.name}: partition {number}"
                         raise WrongError(f"{where} keeps {kept} records in memory that are on record")
 
     def _behind_s(self, name: str, now_s: float) -> float:
         """For how long a record has waited that something should have put on record."""
         waiting = self._uncovered[name]
-        if not waiting:
-            return 0.0
         if self._areas[name].settings.clock == "wall":
             return now_s - waiting[0][1]
         # The open tick of a watermark clock waits; a tick record closes it.
