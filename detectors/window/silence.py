@@ -37,7 +37,8 @@ def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
         stratum = window.stratum_of(bucket)
         rate = rates[stratum] if stratum < len(rates) else 0.0
         end_s = (bucket + 1) * BUCKET_S
-        if missed + rate * (end_s - at_s) >= gaps:
+        until_end = missed + rate * (end_s - at_s)
+        if until_end >= gaps:
             return at_s + math.ceil((gaps - missed) / rate)
-        missed, at_s = missed + rate * (end_s - at_s), end_s
+        missed, at_s = until_end, end_s
     return None

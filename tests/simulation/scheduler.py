@@ -233,11 +233,14 @@ class Scheduler:
         if not fiber.process.is_alive:
             raise GreenletExit
         loop = asyncio._get_running_loop()
-        asyncio._set_running_loop(None)
-        try:
+        if loop is None:
             fiber.parent.switch()
-        finally:
-            asyncio._set_running_loop(loop)
+        else:
+            asyncio._set_running_loop(None)
+            try:
+                fiber.parent.switch()
+            finally:
+                asyncio._set_running_loop(loop)
         if not fiber.process.is_alive:
             raise GreenletExit
 
