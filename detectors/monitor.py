@@ -269,7 +269,8 @@ class Monitor:
         at_boundary = self._last is None or bucket > self._last.bucket
         if at_boundary and self._coming is not None:
             self._use(self._coming)
-        touched = {stream: np.flatnonzero(places) for stream, places in enumerate(self.window.touched) if places.any()}
+        (changed,) = np.nonzero(self.window.touched.any(axis=1))
+        touched = {stream: np.flatnonzero(self.window.touched[stream]) for stream in changed.tolist()}
         streams = list(range(ALL + 1) if at_boundary else touched)
         self.window.touched[:] = False
         self._open_s = None

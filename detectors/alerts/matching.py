@@ -44,6 +44,8 @@ class Kinship:
         its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
         an alert but is not above the score that the alert asks for is never new: the alert shows it already.
         """
+        if not clusters:
+            return cls({}, {}, ())
         known_to = [frozenset(alert.members) for alert in alerts]
         shared = [
             (len(members.intersection(cluster.members)), age, position)

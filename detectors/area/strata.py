@@ -8,7 +8,8 @@ repeated hour belong to the same stratum.
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 BUCKET_S = 3600
 """Length of a bucket in seconds."""
 HOURS_OF_WEEK = 168
+KNOWN_HOURS = 16_384
+"""Number of buckets whose hour of the week is remembered: several windows, in several time zones."""
 
 
 def bucket_of(time_s: int) -> int:
@@ -24,6 +27,7 @@ def bucket_of(time_s: int) -> int:
     return time_s // BUCKET_S
 
 
+@lru_cache(KNOWN_HOURS)
 def hour_of_week(bucket: int, zone: ZoneInfo) -> int:
     """Return the hour of the local week in which a bucket starts, from 0 (Monday 00:00) to 167."""
     local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
@@ -49,10 +53,13 @@ class Blocks:
 
     def of_bucket(self, bucket: int, zone: ZoneInfo) -> int:
         """Return the stratum of a bucket in an area's time zone."""
-        local = datetime.fromtimestamp(bucket * BUCKET_S, UTC).astimezone(zone)
-        # Subtract without the time zone: the operational day follows the clock on the wall.
-        shifted = local.replace(tzinfo=None) - timedelta(hours=self.start_hour)
-        return self.weekday_class[shifted.weekday()] * (24 // self.hours) + shifted.hour // self.hours
+        return self._of_hour[hour_of_week(bucket, zone)]
+
+    @cached_property
+    def _of_hour(self) -> tuple[int, ...]:
+        """The stratum of each hour of the local week, whose days begin at the start hour."""
+        of_day = [divmod((hour - self.start_hour) % HOURS_OF_WEEK, 24) for hour in range(HOURS_OF_WEEK)]
+        return tuple(self.weekday_class[day] * (24 // self.hours) + hour // self.hours for day, hour in of_day)
 
     def of_buckets(self, first: int, number: int, zone: ZoneInfo) -> NDArray[np.int32]:
         """Return the strata of ``number`` buckets from ``first`` on, shape (number,)."""

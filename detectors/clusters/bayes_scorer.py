@@ -64,7 +64,7 @@ def rates_of(window: SlidingWindow, around: Neighbourhood) -> Rates:
     stratum = np.full(len(current.row), window.stratum_of(window.now))
     np.subtract.at(cases, (current.category, current.location, stratum), 1)
     whole = window.first, window.now - 1
-    return Rates.of(cases, window.totals(*whole)[ALL], window.strata(*whole), around)
+    return Rates.of(cases, window.totals(ALL, *whole), window.strata(*whole), around)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,6 +112,7 @@ class BayesScorer:
             self._strong[: len(state.strong)] = state.strong  # an older state lacks the stream *all*
         self._usual: list[Usual] = []
         self._levels: list[Level] = []
+        self._tick_s: int | None = None
         self._moment: _Moment | None = None
         self._use(rates)
 
@@ -133,7 +134,7 @@ class BayesScorer:
     def is_due(self, window: SlidingWindow) -> bool:
         """Return whether the rates must be renewed from a window before it is scanned."""
         is_old = self._mark is None or window.now >= self._mark.bucket + RENEWAL_H
-        return is_old and bool(window.totals(window.first, window.now - 1)[ALL].any())
+        return is_old and bool(window.totals(ALL, window.first, window.now - 1).any())
 
     def renew(self, window: SlidingWindow, mark: RatesMark) -> None:
         """Make the usual rates from a window."""
@@ -148,15 +149,14 @@ class BayesScorer:
             self._usual = [rates.usual(each, self._near.rows, prior) for each, prior in enumerate(self._priors)]
             self._levels = [rates.level(each) for each in range(len(STREAMS))]
 
-    def begin(self, window: SlidingWindow, tick_s: int, delays: Delays | None) -> None:
+    def begin(self, _: SlidingWindow, tick_s: int, __: Delays | None = None) -> None:
         """Begin the scans of a tick. The window must not change until they are done.
 
         ``tick_s``: the end of all cylinders, in seconds since 1970.
-        ``delays``: the reporting delays in the window, None if unknown.
         """
-        self._moment = None
-        if self.rates is None:
-            return
+        self._tick_s, self._moment = tick_s, None
+
+    def _moment_of(self, window: SlidingWindow, tick_s: int, delays: Delays | None) -> _Moment:
         longest_h = self._settings.durations_h[-1]
         cases = RecentCases.of(window, longest_h + 1)  # a duration that ends within a bucket begins within one
         ages_s = tick_s - window.columns.occurred_s[cases.row]
@@ -166,7 +166,7 @@ class BayesScorer:
         strata = window.strata(first, window.now)
         hours = hours_within(tick_s, self._durations_s, first, strata, window.by_stratum.shape[2])
         known = np.ones(len(self._durations_s)) if delays is None else self._known(delays, ALL)
-        self._moment = _Moment(tick_s, cases, hours, within, known)
+        return _Moment(tick_s, cases, hours, within, known)
 
     def _known(self, delays: Delays, stream: int) -> NDArray[np.float64]:
         """Return the share of a stream's reports that has usually come by now, for each duration, (D,); or 1."""
@@ -184,11 +184,15 @@ class BayesScorer:
         """Return the stream's clusters with ``weakest_score`` or more, best first.
 
         ``touched``: the locations whose incidents of the stream have changed since its last scan, (n,).
+        ``delays``: the reporting delays in the window, None if unknown.
         """
-        strong, now = self._strong[stream], self._moment
-        anchors = np.array([*strong, *(each for each in touched.tolist() if each not in strong)], np.int32)
-        if now is None or not len(anchors):
+        strong = self._strong[stream]
+        if self.rates is None or self._tick_s is None or not (strong or len(touched)):
             return []
+        if self._moment is None:  # most ticks have nothing to score
+            self._moment = self._moment_of(window, self._tick_s, delays)
+        now = self._moment
+        anchors = np.array([*strong, *(each for each in touched.tolist() if each not in strong)], np.int32)
         mine, prior = now.cases.of_stream(stream), self._priors[stream]
         ages_s = now.tick_s - window.columns.occurred_s[mine.row]
         counts = self._counted(mine, ages_s)
@@ -209,7 +213,7 @@ class BayesScorer:
         for which in kept.tolist():
             zone = self._near.zone(int(found.centre[which]), int(found.size[which]))
             duration = self._settings.durations_h[found.column[which]]
-            rows = mine.row[np.isin(mine.location, zone) & (ages_s < duration * BUCKET_S)]
+            rows = mine.row[mine.in_zone(zone) & (ages_s < duration * BUCKET_S)]
             trigger_score = float(score[which])
             observed, expected = int(found.observed[which]), float(found.expected[which])
             if not self._settings.discovered_may_trigger and reported(window, rows) < observed:

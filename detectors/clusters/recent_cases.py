@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,12 @@ class RecentCases:
         row = row[(columns.location[row] != NOWHERE) & (columns.category[row] < OTHER)]
         age = window.now - columns.bucket[row]
         return cls(row, columns.location[row], age, columns.category[row], columns.further[row])
+
+    def in_zone(self, zone: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Return which records are in a zone of locations, (cases,)."""
+        is_in_zone = np.zeros(max(self.location.max(initial=0), zone.max(initial=0)) + 1, np.bool_)
+        is_in_zone[zone] = True
+        return is_in_zone[self.location]
 
     def of_stream(self, stream: int) -> RecentCases:
         """Return the records of one stream; the stream ``ALL`` has all of them."""

@@ -102,7 +102,7 @@ class Scorer:
         if window.now != self._bucket:  # every window has moved
             self.forget()
             self._bucket = window.now
-        in_bucket = window.totals(window.first, window.now)[stream]
+        in_bucket = window.totals(stream, window.first, window.now)
         strata = window.strata(window.first, window.now)
         by_stratum = window.by_stratum[stream]
         share = share_of_duration(in_bucket, strata, by_stratum.shape[1], self._durations)
@@ -129,7 +129,7 @@ class Scorer:
         delays: Delays | None,
     ) -> Cluster:
         zone = self._near.zone(cylinder.centre, cylinder.size)
-        rows = records.row[np.isin(records.location, zone) & (records.age < cylinder.duration)]
+        rows = records.row[records.in_zone(zone) & (records.age < cylinder.duration)]
         score = trigger_score = gumbel.score(cylinder.llr)
         triggering = cylinder.observed if self._settings.discovered_may_trigger else reported(window, rows)
         if triggering < cylinder.observed:

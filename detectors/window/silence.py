@@ -30,13 +30,15 @@ def silent_from(window: SlidingWindow, heard_s: int, gaps: float) -> int | None:
         return None
     strata = window.strata(begins, window.now - 1)
     hours = np.bincount(strata)
-    usual = np.bincount(strata, window.totals(begins, window.now - 1)[ALL]) / np.maximum(hours, 1)
+    usual = np.bincount(strata, window.totals(ALL, begins, window.now - 1)) / np.maximum(hours, 1)
+    rates = [each / BUCKET_S for each in usual.tolist()]
     missed, at_s = 0.0, heard_s
     for bucket in range(bucket_of(heard_s), bucket_of(heard_s) + LONGEST_H + 1):
         stratum = window.stratum_of(bucket)
-        rate = float(usual[stratum]) / BUCKET_S if stratum < len(usual) else 0.0
+        rate = rates[stratum] if stratum < len(rates) else 0.0
         end_s = (bucket + 1) * BUCKET_S
-        if missed + rate * (end_s - at_s) >= gaps:
+        until_end = missed + rate * (end_s - at_s)
+        if until_end >= gaps:
             return at_s + math.ceil((gaps - missed) / rate)
-        missed, at_s = missed + rate * (end_s - at_s), end_s
+        missed, at_s = until_end, end_s
     return None

@@ -111,6 +111,8 @@ class SlidingWindow:
         self._stratum, self._heads = self.stratum.data, self._head.data
         self._ahead = ahead
         self._blocks, self._zone = blocks, zone
+        self._baseline: int | None = None
+        self._is_baseline_known = False
         self._row_of: dict[str, int] = {}
         self._ids: list[str] = []
         self._free: list[int] = []
@@ -154,6 +156,7 @@ class SlidingWindow:
         """
         if bucket == self._now:
             return
+        self._is_baseline_known = False
         if self._now == _NEVER:
             self._start(bucket)
             return
@@ -163,7 +166,7 @@ class SlidingWindow:
             self._expire(reached - self.buckets)
             self._now, self._first = reached, reached - self.buckets + 1
             self._label(range(reached + self._ahead, reached + self._ahead + 1))
-            for row in self.rows(reached, reached).tolist():
+            for row in self._rows_of(reached):
                 if not self.columns.at.further[row]:
                     self._count(row, +1)
         if bucket > self._now:  # the jump was longer than the window, so all has expired
@@ -379,6 +382,7 @@ class SlidingWindow:
             return
         slot = bucket % self._ring
         stratum = self._stratum[slot]
+        self._is_baseline_known = False
         for plane in (category, ALL):
             self._touched[plane, location] = True
             self._cases[plane, location, stratum] += sign
@@ -386,7 +390,7 @@ class SlidingWindow:
 
     def _expire(self, bucket: int) -> None:
         at, touched = self.columns.at, self.touched.copy()
-        for row in self.rows(bucket, bucket).tolist():
+        for row in self._rows_of(bucket):
             self._leave(row)
             if at.remembered[row] > bucket:
                 at.location[row] = NOWHERE
@@ -398,6 +402,14 @@ class SlidingWindow:
                 self.columns.free(row)
                 self._free.append(row)
         self.touched[:] = touched
+
+    def _rows_of(self, bucket: int) -> list[int]:
+        rows: list[int] = []
+        row = self._heads[bucket % self._ring]
+        while row >= 0:
+            rows.append(row)
+            row = self.columns.at.after[row]
+        return rows
 
     def rows(self, first: int, last: int) -> NDArray[np.int32]:
         """Return the rows whose bucket is one of ``first`` to ``last``, int32, in no particular order."""
@@ -425,13 +437,19 @@ class SlidingWindow:
         """Return the incident ids of rows, in byte order."""
         return sorted(self._ids[row] for row in rows)
 
-    def totals(self, first: int, last: int) -> NDArray[np.int32]:
-        """Return the area's counts by category and bucket, with ``ALL``, int32, shape (5, last - first + 1)."""
-        return self.in_bucket[:, np.arange(first, last + 1) % self._ring]
+    def totals(self, stream: int, first: int, last: int) -> NDArray[np.int32]:
+        """Return the area's counts of a category, or of ``ALL``, by bucket, int32, shape (last - first + 1,)."""
+        return np.concatenate([self.in_bucket[stream, part] for part in self._parts(first, last)])
 
     def strata(self, first: int, last: int) -> NDArray[np.int32]:
         """Return the stratum of each bucket from ``first`` to ``last``, int32."""
-        return self.stratum[np.arange(first, last + 1) % self._ring]
+        return np.concatenate([self.stratum[part] for part in self._parts(first, last)])
+
+    def _parts(self, first: int, last: int) -> tuple[slice, slice]:
+        """Return where the buckets from ``first`` to ``last`` are kept: up to the end of the ring, and on from 0."""
+        begin = first % self._ring
+        end = begin + last - first + 1
+        return slice(begin, min(end, self._ring)), slice(0, max(0, end - self._ring))
 
     def stratum_of(self, bucket: int) -> int:
         """Return the stratum of any bucket, including one ahead of the window."""
@@ -442,8 +460,12 @@ class SlidingWindow:
 
         The oldest incident alone shows little, because a feed that began yesterday can report one from last month.
         """
-        until = np.cumsum(self.totals(self.first, self.now)[ALL])
-        return self.first + int(np.argmax(until * 100 > until[-1])) if until[-1] else None
+        if not self._is_baseline_known:
+            until = np.cumsum(self.totals(ALL, self.first, self.now))
+            number = int(until[-1])
+            begins = self.first + int(np.searchsorted(until, number // 100, side="right"))
+            self._baseline, self._is_baseline_known = begins if number else None, True
+        return self._baseline
 
     def lowest(self) -> tuple[int, int] | None:
         """Return (offset, clock) of the earliest record that is still needed; None if no id is remembered."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from ssl import SSLCertVerificationError
 from typing import Any, Literal, NamedTuple
@@ -95,8 +96,7 @@ class RedisCopy:
         self._clock = clock
 
     def _script(self, name: str) -> Any:
-        folder = files("streams.redis_copy")
-        return self._redis.register_script("".join(folder.joinpath(each).read_text() for each in ("ledger.lua", name)))
+        return self._redis.register_script(_source(name))
 
     def refusal(self, areas: Iterable[str]) -> Refusal | None:
         """Return why Redis does not take these areas' alerts; None if it takes them."""
@@ -225,6 +225,13 @@ class RedisCopy:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
+
+
+@cache
+def _source(name: str) -> str:
+    """Return a script, with what all scripts share before it."""
+    folder = files("streams.redis_copy")
+    return "".join(folder.joinpath(each).read_text() for each in ("ledger.lua", name))
 
 
 def _rfc3339(seconds: float | None) -> str:

@@ -54,10 +54,10 @@ class Metrics(ProcessMetrics):
     def tick_committed(self, area: str, before: Accounts, closed: ClosedTick, scan_s: float) -> None:
         """Count a closed tick that is on record; ``before``: the accounts at the end of the area's previous tick."""
         for outcome in OUTCOMES:
-            grown = getattr(closed.accounts, outcome) - getattr(before, outcome)
-            self.of(declared.RECORDS).labels(area, outcome).inc(grown)
-        unmapped = closed.accounts.unmapped - before.unmapped
-        self.of(declared.UNMAPPED_CATEGORIES).labels(area).inc(unmapped)
+            if grown := getattr(closed.accounts, outcome) - getattr(before, outcome):
+                self.of(declared.RECORDS).labels(area, outcome).inc(grown)
+        if unmapped := closed.accounts.unmapped - before.unmapped:
+            self.of(declared.UNMAPPED_CATEGORIES).labels(area).inc(unmapped)
         self.of(declared.TICKS).labels(area).inc()
         for stream in closed.streams:
             self.of(declared.SCANS).labels(area, stream).inc()

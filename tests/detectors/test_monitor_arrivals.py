@@ -125,7 +125,7 @@ def standing(window: SlidingWindow) -> dict[str, tuple[Any, ...]]:
 def usual(window: SlidingWindow, stream: int) -> tuple[np.ndarray[Any, Any], ...]:
     """Observed and expected of the permutation model."""
     durations = np.array(SETTINGS.durations_h, np.int32)
-    by_stratum, in_bucket = window.by_stratum[stream], window.totals(window.first, window.now)[stream]
+    by_stratum, in_bucket = window.by_stratum[stream], window.totals(stream, window.first, window.now)
     cases = RecentCases.of(window, SETTINGS.durations_h[-1]).of_stream(stream)
     share = share_of_duration(in_bucket, window.strata(window.first, window.now), by_stratum.shape[1], durations)
     model = permutation(by_stratum, share, int(in_bucket.sum()), cases.location, cases.age, durations)

@@ -69,7 +69,7 @@ def test_a_version_without_a_usable_place_keeps_the_last_good_one(lost: dict[str
     window = monitor.window
     drugs, place = STREAMS.index("drugs"), LOCATIONS.locate(first)
     assert np.argwhere(window.by_stratum.sum(axis=2)).tolist() == [[drugs, place], [ALL, place]]
-    assert window.totals(window.now - 1, window.now)[ALL].tolist() == [1, 0]
+    assert window.totals(ALL, window.now - 1, window.now).tolist() == [1, 0]
     # The place is in the log where the first version said it, and nowhere later.
     assert closed.checkpoint.lowest_offset == 1
 

@@ -20,7 +20,7 @@ from tests.simulation.broker import SimulatedBroker
 from tests.simulation.clients import Network
 from tests.simulation.invariants import Invariants
 from tests.simulation.machine import Machine, machinery
-from tests.simulation.oracle import WrongError
+from tests.simulation.oracle import Oracle, WrongError, kept
 from tests.simulation.redis_server import Contents, RedisWorld
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.threads import simulated
@@ -46,11 +46,12 @@ class Failure(Exception):
 
 @dataclass
 class Past:
-    """The days before: the broker's and Redis' contents, and the last scan records."""
+    """The days before: the broker's and Redis' contents, the last scan records, and the Monitors after them."""
 
     server: SimulatedBroker
     redis: Contents
     last: dict[str, ScanRecord]
+    monitors: dict[str, bytes]
 
 
 @cache
@@ -87,6 +88,7 @@ class World:
             areas(),
             list(self.machines.values()),
             past.last if past else {},
+            past.monitors if past else {},
         )
         self.arrivals: list[float] = []
         self.lines: list[str] = []  # the log, at the end of the day
@@ -179,7 +181,11 @@ def past() -> Past:
         world.machines["a"].terminate()
         world.run(end_s)
         last = {name: each.last for name, each in world.invariants.oracles.items() if each.last is not None}
-        return Past(world.server.copy(world.scheduler), world.redis.snapshot(), last)
+        server = world.server.copy(world.scheduler)
+        monitors = {
+            name: kept(Oracle(server, areas()[name], record).monitor, areas()[name]) for name, record in last.items()
+        }
+        return Past(server, world.redis.snapshot(), last, monitors)
 
 
 @contextmanager
@@ -245,6 +251,7 @@ def simulate(seed: int, plan: Callable[[World], None]) -> World:
         Failure: An invariant does not hold.
     """
     known = past()
+    random.seed(f"{seed} jitter")  # libraries that wait before they try again draw from here
     world = World(seed, town.BEGIN_S + town.PAST_DAYS * town.DAY_S, known)
     with logged(world) as lines, played(world):
         try:

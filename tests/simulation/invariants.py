@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -52,10 +51,13 @@ class Invariants:
         areas: dict[str, Area],
         machines: list[Machine],
         last: dict[str, ScanRecord],
+        monitors: dict[str, bytes],
     ) -> None:
         self._scheduler, self._server, self._redis, self._machines = scheduler, server, redis, machines
         self._areas = areas
-        self.oracles = {name: Oracle(server, area, last.get(name)) for name, area in areas.items()}
+        self.oracles = {
+            name: Oracle(server, area, last.get(name), monitors.get(name, b"")) for name, area in areas.items()
+        }
         self._scans = [TopicPartition("scans", number) for number in range(town.PARTITIONS)]
         self._alerts = [TopicPartition("alerts", number) for number in range(town.PARTITIONS)]
         self._seen = {at: server.log(at).end for at in (*self._scans, *self._alerts)}
@@ -145,8 +147,8 @@ class Invariants:
             WrongError: An area is not watched, and nobody says so; or a process has ended.
         """
         now_s = self._scheduler.now_s
-        for name in self._areas:
-            behind_s = self._behind_s(name, now_s)
+        for name, waiting in self._uncovered.items():
+            behind_s = self._behind_s(name, now_s) if waiting else 0.0
             if behind_s <= SCANNED_S or self._is_said(name):
                 self._unsaid_since_s.pop(name, None)
                 continue
@@ -158,31 +160,31 @@ class Invariants:
         if now_s - self._astray_s > 2 * SAID_S and not self._is_said(""):
             raise WrongError("a record in a new partition is not read, and nobody says so")
         for machine in self._machines:
-            owned = machine.worker.owned() if machine.is_running and machine.worker else []
-            if owned and self._redis.is_reachable(machine.name) and self._redis.refuses(machine.name, now_s):
+            is_refused = self._redis.refuses(machine.name, now_s) and self._redis.is_reachable(machine.name)
+            owned = machine.worker.owned() if is_refused and machine.is_running and machine.worker else []
+            if owned:
                 since_s = self._unsaid_since_s.setdefault(machine.name, now_s)
                 if now_s - since_s > 2 * SAID_S:
                     raise WrongError(f"{machine.name} owns partitions {owned}, and Redis refuses it")
             else:
                 self._unsaid_since_s.pop(machine.name, None)
-            for code, reason, at_s in machine.exits[self._known_exits[machine.name] :]:
+            while len(machine.exits) > self._known_exits[machine.name]:
+                code, reason, at_s = machine.exits[self._known_exits[machine.name]]
                 self._known_exits[machine.name] += 1
                 is_right = REFUSED in reason and self._redis.refuses(machine.name, at_s)
                 is_right |= LOST in reason and at_s <= self._server.lost_until_s + SAID_S
                 if code not in EXITS and not is_right:
                     raise WrongError(f"{machine.name} has ended with exit code {code}: {reason}")
             if machine.is_running and machine.worker is not None:
-                for number, each in list(machine.worker._owned.items()):
-                    kept = _kept(each.inbox)
-                    if kept > KEPT_RECORDS:
+                for number, each in machine.worker._owned.items():
+                    held = sum(map(len, each.inbox._uncovered.values()))
+                    if held > KEPT_RECORDS and (kept := _kept(each.inbox)) > KEPT_RECORDS:
                         where = f"{machine.name}: partition {number}"
                         raise WrongError(f"{where} keeps {kept} records in memory that are on record")
 
     def _behind_s(self, name: str, now_s: float) -> float:
         """For how long a record has waited that something should have put on record."""
         waiting = self._uncovered[name]
-        if not waiting:
-            return 0.0
         if self._areas[name].settings.clock == "wall":
             return now_s - waiting[0][1]
         # The open tick of a watermark clock waits; a tick record closes it.
@@ -286,7 +288,8 @@ class Invariants:
 
 def _kept(inbox: Inbox) -> int:
     """The records that an inbox keeps in memory although they are on record."""
-    return sum(inbox._covered.get(each.area, 0) > each.offset for each in chain(*inbox._uncovered.values()))
+    covered = inbox._covered
+    return sum(covered.get(each.area, 0) > each.offset for records in inbox._uncovered.values() for each in records)
 
 
 def _readable(value: Any) -> Any:

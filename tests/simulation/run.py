@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 
 import click
@@ -20,6 +21,8 @@ from tests.simulation.known_faults import KNOWN
 
 CHUNK = 5
 """Seeds that a process takes at a time."""
+GARBAGE = 100_000
+"""Number of new objects after which garbage is collected."""
 SHOWN = 60
 """Lines of the log that a failure shows; replaying the seed shows all."""
 ROOM = 2
@@ -28,10 +31,19 @@ SAY_S = 10.0
 """Time between two lines of progress where there is no terminal, in seconds."""
 
 
+@cache
+def prepare() -> None:
+    """Simulate the days before, once in each process. Garbage is collected seldom, and not in what stays."""
+    past()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
+
+
 def day(seed: int, known: str) -> Failure | World:
     """Simulate the day of a seed, with a known fault put back if there is one; return the world, or its failure."""
     drawn = KNOWN[known].drawn if known else None
-    past()  # the days before are without the fault
+    prepare()  # the days before are without the fault
     with KNOWN[known].put_back() if known else nullcontext():
         try:
             return simulate(seed, partial(plan, names=drawn))

@@ -83,6 +83,9 @@ class Scheduler:
         self._queue: list[tuple[float, int, Fiber | None, int, Callable[[], object] | None]] = []
         self._number = itertools.count()
         self._looking: dict[Fiber, None] = {}  # in the order in which they began to wait
+        self._until_s = begin_s
+        self._after_step: Callable[[], object] = lambda: None
+        self._failure: Exception | None = None  # of a check after a step that a fiber did on its own
 
     # For the world
 
@@ -129,6 +132,7 @@ class Scheduler:
     def run(self, until_s: float, after_step: Callable[[], object] = lambda: None) -> None:
         """Run everything that is due before a time; call ``after_step`` after each step."""
         queue = self._queue
+        self._until_s, self._after_step = until_s, after_step
         while queue and queue[0][0] <= until_s:
             time_s, number, fiber, turn, action = heapq.heappop(queue)
             if fiber is None:
@@ -146,6 +150,8 @@ class Scheduler:
                 self._looking.pop(fiber, None)
                 self.last = fiber.name
                 fiber.switch()
+                if self._failure is not None:
+                    raise self._failure
             self.steps += 1
             after_step()
         self.now_s = max(self.now_s, until_s)
@@ -168,8 +174,26 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         """Let the running fiber sleep for exactly this time."""
         fiber = self.fiber
-        self._wake_at(fiber, self.now_s + seconds)
-        self._switch(fiber)
+        wake_s = self.now_s + seconds
+        if not self._is_next(fiber, wake_s):
+            self._wake_at(fiber, wake_s)
+            self._switch(fiber)
+            return
+        # Nothing else happens until then, so this fiber goes on: to switch to the hub and back takes far longer.
+        self.steps += 1
+        try:
+            self._after_step()
+        except Exception as error:  # noqa: BLE001 (the hub raises it, not the worker's code)
+            self._failure = error
+            self._switch(fiber)
+        self.now_s = wake_s
+        self.last = fiber.name
+
+    def _is_next(self, fiber: Fiber, time_s: float) -> bool:
+        """Whether a fiber that waits until a time is the next that runs."""
+        is_first = not self._queue or time_s < self._queue[0][0]
+        is_free = fiber.process.is_alive and time_s >= fiber.process.frozen_until_s
+        return is_first and is_free and self.now_s <= time_s <= self._until_s
 
     def look_later(self, seconds: float | None, *, is_patient: bool = False) -> None:
         """Let the running fiber wait until it is woken, or a time has passed: longer each time if nothing is new."""
@@ -209,11 +233,14 @@ class Scheduler:
         if not fiber.process.is_alive:
             raise GreenletExit
         loop = asyncio._get_running_loop()
-        asyncio._set_running_loop(None)
-        try:
+        if loop is None:
             fiber.parent.switch()
-        finally:
-            asyncio._set_running_loop(loop)
+        else:
+            asyncio._set_running_loop(None)
+            try:
+                fiber.parent.switch()
+            finally:
+                asyncio._set_running_loop(loop)
         if not fiber.process.is_alive:
             raise GreenletExit
 

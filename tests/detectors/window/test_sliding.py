@@ -119,7 +119,7 @@ def counts_of(window: SlidingWindow) -> Counter[tuple[int, int, int]]:
 
 
 def totals_of(window: SlidingWindow) -> Counter[tuple[int, int]]:
-    totals = window.totals(window.first, window.now)
+    totals = np.stack([window.totals(stream, window.first, window.now) for stream in range(ALL + 1)])
     return Counter(
         {(plane, window.first + column): int(totals[plane, column]) for plane, column in np.argwhere(totals).tolist()}
     )
@@ -395,7 +395,7 @@ def test_incidents_ahead_of_the_clock_wait_until_it_reaches_them():
     window, _ = windows()
     assert window.put(version("a", START + 2, 0)) == Outcome.ADDED
     assert "a" in window
-    assert window.by_stratum.sum() == window.totals(window.first, window.now).sum() == 0
+    assert window.by_stratum.sum() == window.totals(ALL, window.first, window.now).sum() == 0
     window.advance(START + 1)
     assert window.by_stratum.sum() == 0
     window.advance(START + 2)
@@ -432,7 +432,8 @@ def test_totals_and_strata_are_of_the_buckets_asked_for():
     window.put(version("a", START - 2, 0, category=1))
     window.put(version("b", START - 2, 1, category=3))
     window.put(version("c", START, 2, category=OTHER))
-    assert window.totals(START - 3, START).tolist() == [[0] * 4, [0, 1, 0, 0], [0] * 4, [0, 1, 0, 0], [0, 2, 0, 0]]
+    totals = [window.totals(stream, START - 3, START).tolist() for stream in range(ALL + 1)]
+    assert totals == [[0] * 4, [0, 1, 0, 0], [0] * 4, [0, 1, 0, 0], [0, 2, 0, 0]]
 
 
 def test_the_baseline_begins_where_more_than_one_in_a_hundred_have_occurred():
