@@ -54,9 +54,13 @@ ROUNDING = 1e-5
 
 
 class Year(NamedTuple):
-    """What a control room received: alerts that reached the tier ``alert``, and notices from that tier on."""
+    """What a control room received: alerts that reached the tier ``alert``, and notices from that tier on.
+
+    ``twice``: number of pairs of alerts that were open at once for one hot spot.
+    """
 
     alerts: int
+    twice: int
     notices: collections.Counter[Notice]
 
     @property
@@ -81,7 +85,24 @@ def year_of(table: IncidentFile, chosen: Area, made: CalibrationFile, bar: Progr
     revisions = [read_alert(event).data.properties for event in result.events]
     notices = [each for each in revisions if each.tier in (Tier.ALERT, Tier.URGENT) and each.notice]
     check(notices, chosen.settings.repeats)
-    return Year(len(result.summary.alerts), collections.Counter(each.notice for each in notices))
+    kinds = collections.Counter(each.notice for each in notices)
+    return Year(len(result.summary.alerts), open_twice(revisions), kinds)
+
+
+def open_twice(revisions: Sequence[AlertProperties]) -> int:
+    """Return how many pairs of alerts were open at once and shared half or more of the members of one of them."""
+    members: dict[str, frozenset[str]] = {}
+    pairs = set()
+    for each in revisions:
+        mine = frozenset(each.members)
+        members.pop(each.id, None)
+        if each.state in TERMINAL:
+            continue
+        for other, others in members.items():
+            if 2 * len(mine & others) >= min(len(mine), len(others)):
+                pairs.add(frozenset((each.id, other)))
+        members[each.id] = mine
+    return len(pairs)
 
 
 def check(notices: Sequence[AlertProperties], settings: RepeatSettings) -> None:
@@ -143,7 +164,8 @@ def main(threads: int) -> None:
                     year = year_of(table, chosen, file, bar)
                     notices = ", ".join(f"{kind} {number}" for kind, number in year.notices.most_common())
                     years.append(
-                        f"| {null} | {year.alerts} | {year.alerts / 52:.2f} | {year.messages / year.alerts:.1f} | "
+                        f"| {null} | {year.alerts} | {year.alerts / 52:.2f} | {year.twice} | "
+                        f"{year.messages / year.alerts:.1f} | "
                         f"{year.messages / SHIFTS:.2f} | {notices} |"
                     )
                     bar.console.print(years[-1])
@@ -154,8 +176,8 @@ def main(threads: int) -> None:
     print("opened a week, rest of the file | opened / promised |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
     print(f"\nThe year after the history, by the Monitor, {SHOWN_BUDGET:g} a week promised:\n")
-    print("| near repeats in the null | alerts | a week | messages an alert | messages a shift of 8 h | which |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| near repeats in the null | alerts | a week | pairs open for one hot spot | messages an alert | ", end="")
+    print("messages a shift of 8 h | which |\n| --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(years))
     if missed:
         raise click.ClickException(f"not within {LOWEST} to {HIGHEST} times the promise: {', '.join(missed)}")
