@@ -17,6 +17,7 @@ from detectors.kernels.null_alerts import Clusters
 from detectors.models.rates import RENEWAL_H
 
 DAY_S = 86_400
+LEAST_USUAL = 1e-9
 RISK = 4.0
 """Relative risk that the CUSUM is made for."""
 
@@ -29,9 +30,9 @@ the usual number in the 24 hours before each, (n,)."""
 
 
 def count_of_day(second: NDArray[np.int64], _: NDArray[np.float64], usual: NDArray[np.float64]) -> Scored:
-    """Return the Poisson LLR of the last 24 hours."""
+    """Return the Poisson LLR of the last 24 hours, with at least ``LEAST_USUAL`` cases usual."""
     since = np.searchsorted(second, second - DAY_S, side="right")
-    number = np.arange(len(second)) - since + 1
+    number, usual = np.arange(len(second)) - since + 1, np.maximum(usual, LEAST_USUAL)
     llr = np.where(number > usual, number * np.log(number / usual) - number + usual, 0.0)
     return list(zip(range(len(second)), since.tolist(), llr.tolist(), strict=True))
 

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from benchmarks._case import SETTINGS, WEEK_H, Site
 from benchmarks._injected import Injected, inject
 from benchmarks._machine import description
-from benchmarks.power import HEAD, PER_DAY, found, row, thresholds, ways
+from benchmarks.power import HEAD, MARGIN_WEEKS, PER_DAY, found, limits_of, row, ways
 from detectors.area.strata import BUCKET_S, SCHEMES
 from detectors.calibration.calibrate import Nulls, calibrate
 from detectors.calibration.past import Past
@@ -30,8 +30,6 @@ from streams.calibration.make import past_of
 from streams.configuration.load import Configuration
 
 DATA = Path(__file__).parents[2] / "shared/data"
-MARGIN_WEEKS = 78
-"""Weeks of null histories from which the score of the permutation scan is learnt."""
 WINDOW_WEEKS = SETTINGS.window_days // 7
 
 
@@ -82,10 +80,9 @@ def measure(city: City, seed: int) -> tuple[list[str], Injected]:
     injected = inject(real, points, first_s, PER_DAY, seed)
     lines = []
     for way in ways(site, made.margins):
-        clusters = way.clusters(real, way.lowest)
-        for budget in city.budgets:
-            one = found(way, injected, *thresholds(way, clusters, city.weeks, budget))
-            lines.append(row(city.name, way.name, budget, one.hours, [injected]))
+        for budget, limits in zip(city.budgets, limits_of(way, real, city.weeks, city.budgets), strict=True):
+            hours = found(way, injected, limits)
+            lines.append(row(city.name, way.name, budget, limits.rate, hours, [injected]))
     return lines, injected
 
 

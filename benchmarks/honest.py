@@ -66,13 +66,13 @@ class Result(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def calibrated(case: Case, budget: float, threads: int) -> tuple[Site, Past, Calibration]:
+def calibrated(case: Case, budget: float, threads: int, null_weeks: int = NULL_WEEKS) -> tuple[Site, Past, Calibration]:
     """Return the site of a case, its history and the calibration from that."""
     site = Site.of(case.city(), case.statistic)
     end = BEGIN + timedelta(weeks=HISTORY_WEEKS)
     history = site.past(case.incidents(BEGIN, end), BEGIN, HISTORY_WEEKS)
     nulls = Nulls(history, site.locations.points, SCHEMES[SETTINGS.strata], ZoneInfo("UTC"), case.seed, True)
-    made = calibrate(history, site.scanning, nulls, budget, NULL_WEEKS, threads, lambda: None)
+    made = calibrate(history, site.scanning, nulls, budget, null_weeks, threads, lambda: None)
     return site, history, made
 
 
@@ -133,7 +133,7 @@ def parts(seeds: Sequence[int]) -> Iterator[tuple[str, list[tuple[Case, float]]]
             yield f"{share:.0%} near repeats, {kernel}", [(Case(seed, share, kernel), 2.0) for seed in few]
     for deviation in (0.13, 0.3):
         yield f"days differ by {deviation:.0%}", [(Case(seed, day_variance=deviation**2), 2.0) for seed in few]
-    yield "summer 40% above winter's half", [(Case(seed, swing=0.4), 2.0) for seed in few]
+    yield "summer peak of 40%", [(Case(seed, swing=0.4), 2.0) for seed in few]
     yield "twice as many on ten holidays", [(Case(seed, holidays=2.0), 2.0) for seed in few]
     yield "reports after 12 h", [(Case(seed, delays_h=(12.0,) * 4), 2.0) for seed in few]
     mixed_h = (0.1, 12.0, 1.0, 36.0)

@@ -40,27 +40,32 @@ WATCH_RATIO = 10.0
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
 HIGHEST = 200.0
+MARGIN_WEEKS = 78
+"""Weeks of null histories from which the score of the permutation scan is learnt."""
 
 
 class Way(NamedTuple):
     """A way to find clusters.
 
     ``clusters``: returns the clusters of each stream whose score is at least a given one.
-    ``lowest``: the lowest score that can be asked for.
+    ``levels``: scores down to which a stream is scanned until enough alerts open; the last is the lowest.
     """
 
     name: str
     scanning: Scanning
     clusters: Callable[[Past, float], list[Clusters]]
-    lowest: float
+    levels: tuple[float, ...]
 
 
-class Found(NamedTuple):
-    """Hours from the third incident to the alert of each cluster, NaN for none, (clusters,), and the thresholds."""
+class Limits(NamedTuple):
+    """The scores at which alerts open and reach the tier ``alert``, and the alerts of that tier a week.
 
-    hours: NDArray[np.float64]
+    A rule that opens too few alerts at its lowest score has a lower rate than was asked for.
+    """
+
     watch: float
     alert: float
+    rate: float
 
 
 def ways(site: Site, margins: Sequence[Margins]) -> list[Way]:
@@ -77,16 +82,16 @@ def ways(site: Site, margins: Sequence[Margins]) -> list[Way]:
     def once_a_day(past: Past, lowest: float) -> list[Clusters]:
         return [at_days(each) for each in by_bayes(past, lowest)]
 
-    lowest = bayes.lowest - SETTINGS.ease_below
     return [
         *(
-            Way(f"{name}, H3 resolution {each}", bayes, Cells(site, bayes, each, rule).clusters, 0.0)
+            # An ended alert of a rule holds back every alert near it, or a CUSUM that rises again counts twice.
+            Way(f"{name}, H3 resolution {each}", plain, Cells(site, bayes, each, rule).clusters, (0.0,))
             for name, rule in (("count of 24 h", count_of_day), ("CUSUM", cusum))
             for each in RESOLUTIONS
         ),
-        Way("Bayes once a day", bayes, once_a_day, lowest),
-        Way("permutation", plain, by_permutation, 0.0),
-        Way("Bayes", bayes, by_bayes, lowest),
+        Way("Bayes once a day", bayes, once_a_day, bayes.levels),
+        Way("permutation", plain, by_permutation, (SETTINGS.ease_below,)),
+        Way("Bayes", bayes, by_bayes, bayes.levels),
     ]
 
 
@@ -98,8 +103,16 @@ def opened(way: Way, clusters: Sequence[Clusters], watch: float, alert: float = 
     return sum(int((each.reached_s >= 0).sum()) for each in lives)
 
 
-def thresholds(way: Way, clusters: Sequence[Clusters], weeks: int, budget: float) -> tuple[float, float]:
-    """Return the scores of watch and alert at which a stream without clusters keeps the budget."""
+def limits_of(way: Way, past: Past, weeks: int, budgets: Sequence[float]) -> list[Limits]:
+    """Return the limits at which a stream without clusters keeps each budget."""
+    for level in way.levels:
+        clusters = way.clusters(past, level - SETTINGS.ease_below)
+        if opened(way, clusters, level) / weeks > WATCH_RATIO * max(budgets):
+            break
+    return [_limits(way, clusters, level, weeks, budget) for budget in budgets]
+
+
+def _limits(way: Way, clusters: Sequence[Clusters], level: float, weeks: int, budget: float) -> Limits:
 
     def too_many(watch: float) -> float:
         return opened(way, clusters, watch) / weeks - WATCH_RATIO * budget
@@ -107,8 +120,9 @@ def thresholds(way: Way, clusters: Sequence[Clusters], weeks: int, budget: float
     def too_many_alerts(alert: float) -> float:
         return opened(way, clusters, watch, alert) / weeks - budget
 
-    watch = _lowest(too_many, way.lowest + SETTINGS.ease_below)
-    return watch, _lowest(too_many_alerts, watch)
+    watch = _lowest(too_many, level)
+    alert = _lowest(too_many_alerts, watch)
+    return Limits(watch, alert, opened(way, clusters, watch, alert) / weeks)
 
 
 def _lowest(too_many: Callable[[float], float], least: float) -> float:
@@ -116,12 +130,11 @@ def _lowest(too_many: Callable[[float], float], least: float) -> float:
     return float(bisect(too_many, least, HIGHEST, xtol=1e-3)) if too_many(least) > 0 else least
 
 
-def found(way: Way, injected: Injected, watch: float, alert: float) -> Found:
-    """Return when each cluster was found."""
+def found(way: Way, injected: Injected, limits: Limits) -> NDArray[np.float64]:
+    """Return the hours from the third incident to the alert of each cluster, NaN for none, (clusters,)."""
     hours = np.full(len(injected.clusters), np.nan)
-    clusters = way.clusters(injected.past, watch - SETTINGS.ease_below)
-    for each in clusters:
-        lives = way.scanning.lives(each, watch, alert)
+    for each in way.clusters(injected.past, limits.watch - SETTINGS.ease_below):
+        lives = way.scanning.lives(each, limits.watch, limits.alert)
         for reached_s, which in zip(lives.reached_s.tolist(), lives.reached_as.tolist(), strict=True):
             if reached_s < 0:
                 continue
@@ -131,7 +144,7 @@ def found(way: Way, injected: Injected, watch: float, alert: float) -> Found:
                 truth = injected.clusters[one]
                 if truth.start_s <= reached_s <= truth.end_s:
                     hours[one] = np.fmin(hours[one], max(0.0, (reached_s - truth.third_s) / 3600))
-    return Found(hours, watch, alert)
+    return hours
 
 
 def stream(site: Site, case: Case, weeks: int) -> Past:
@@ -142,7 +155,9 @@ def stream(site: Site, case: Case, weeks: int) -> Past:
     return site.past(incidents, begin, window + weeks)
 
 
-def row(city: str, name: str, budget: float, hours: NDArray[np.float64], injected: Sequence[Injected]) -> str:
+def row(
+    city: str, name: str, budget: float, rate: float, hours: NDArray[np.float64], injected: Sequence[Injected]
+) -> str:
     """Return a line of the table."""
     clusters = [each for one in injected for each in one.clusters]
     is_found, cases = ~np.isnan(hours), np.array([each.cases for each in clusters])
@@ -153,7 +168,7 @@ def row(city: str, name: str, budget: float, hours: NDArray[np.float64], injecte
     cells = (
         city,
         name,
-        f"{budget:g}",
+        f"{budget:g} ({rate:.2f})",
         f"**{whole}**",
         f"**{mixed}**",
         f"{is_found[at_addresses].mean():.2f} / {is_found[~at_addresses].mean():.2f}",
@@ -172,7 +187,7 @@ def _share(is_found: NDArray[np.bool_]) -> str:
 HEAD = (
     "city",
     "statistic",
-    "false alerts a week",
+    "false alerts a week: asked (opened)",
     "found, of one category",
     "of several",
     "at addresses / on discs",
@@ -194,6 +209,7 @@ def main(cities: int, only: str, weeks: int, budgets: tuple[float, ...]) -> None
         task = bar.add_task("cities", total=len(chosen) * cities)
         for kind in chosen:
             hours: dict[tuple[str, float], list[NDArray[np.float64]]] = {}
+            rates: dict[tuple[str, float], list[float]] = {}
             streams = []
             for seed in SEEDS[:cities]:
                 case = Case(seed, places=tuple(dict(kind.places).items()), statistic="permutation")
@@ -201,16 +217,15 @@ def main(cities: int, only: str, weeks: int, budgets: tuple[float, ...]) -> None
                 null = stream(site, case, weeks)
                 first_s = SETTINGS.window_days // 7 * WEEK_H * BUCKET_S
                 streams.append(inject(null, site.locations.points, first_s, PER_DAY, seed))
-                _, _, made = calibrated(case, 2.0, 2)
+                _, _, made = calibrated(case, 2.0, 2, MARGIN_WEEKS)
                 for way in ways(site, made.margins):
-                    clusters = way.clusters(null, way.lowest)
-                    for budget in budgets:
-                        limits = thresholds(way, clusters, weeks, budget)
-                        one = found(way, streams[-1], *limits)
-                        hours.setdefault((way.name, budget), []).append(one.hours)
+                    for budget, limits in zip(budgets, limits_of(way, null, weeks, budgets), strict=True):
+                        hours.setdefault((way.name, budget), []).append(found(way, streams[-1], limits))
+                        rates.setdefault((way.name, budget), []).append(limits.rate)
                 bar.advance(task)
             for (name, budget), each in hours.items():
-                print(row(kind.name, name, budget, np.concatenate(each), streams), flush=True)
+                rate = float(np.mean(rates[name, budget]))
+                print(row(kind.name, name, budget, rate, np.concatenate(each), streams), flush=True)
 
 
 if __name__ == "__main__":

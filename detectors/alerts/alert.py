@@ -29,7 +29,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ``figures``, ``members``: those of its cluster. They are the same as in the previous revision while the alert eases,
         after a response, and at the alert's end.
     ``new_members``: members that are in no earlier revision.
-    ``also_in``: the other streams that show members, the highest score first; under the Bayesian scan only.
+    ``also_in``: the other streams that show members now, the highest score first; under the Bayesian scan only.
     """
 
     id: str

@@ -45,7 +45,7 @@ class Event(enum.StrEnum):
 
     ROSE = "rose"  # its cluster reached a higher tier than ever before
     GREW = "grew"  # its cluster has new members
-    TURNED = "turned"  # a cluster of another stream, with nothing new, is stronger than the alert ever was
+    TURNED = "turned"  # a cluster of another stream continues it, with nothing new
     MOVED = "moved"  # members were relocated, and its cluster has none of the locations shown before
     HELD = "held"  # its cluster is there, with nothing new
     DUE = "due"  # its cluster is there, with nothing new, and its last notice was long ago

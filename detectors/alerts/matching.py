@@ -15,11 +15,18 @@ class Known(NamedTuple):
 
     ``members``: all members shown so far.
     ``above``: the score that a cluster must exceed to continue the alert, if another stream shows the alert now.
+    ``above_with_new``: the same for a cluster with new members.
     """
 
     id: str
     members: tuple[str, ...]
     above: float = -math.inf
+    above_with_new: float = -math.inf
+
+    def takes(self, cluster: Cluster, shared: int) -> bool:
+        """Return whether a cluster that shares so many members is strong enough to continue the alert."""
+        has_new = shared < len(cluster.members)
+        return cluster.figures.score > (self.above_with_new if has_new else self.above)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Kinship:
             for age, members in enumerate(known_to)
             for position, cluster in enumerate(clusters)
         ]
-        weaker = {(age, at) for _, age, at in shared if clusters[at].figures.score <= alerts[age].above}
+        weaker = {(age, at) for number, age, at in shared if not alerts[age].takes(clusters[at], number)}
         held = {position for number, age, position in shared if number and (age, position) in weaker}
         closest = sorted(
             (each for each in shared if each[0] and each[1:] not in weaker),
@@ -66,7 +73,7 @@ class Kinship:
         merged_into: dict[str, str] = {}
         split_from: dict[int, str] = {}
         for number, age, position in closest:
-            alert_id, members, _ = alerts[age]
+            alert_id, members = alerts[age].id, alerts[age].members
             if alert_id not in cluster_of and position in taken and 2 * number >= len(members):
                 merged_into.setdefault(alert_id, alerts[taken[position]].id)
             if position not in taken:

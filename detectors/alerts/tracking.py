@@ -33,6 +33,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``unnoticed``: members that only silent revisions have shown.
     ``strongest``: the highest score so far, if the Bayesian scan made the last revision with a cluster; otherwise None.
     ``in_streams``: the streams that show its members, under the Bayesian scan.
+    ``last_score``: the score of its last cluster, where ``strongest`` has one.
     """
 
     alert: Alert
@@ -42,6 +43,7 @@ class Followed(msgspec.Struct, frozen=True):
     unnoticed: tuple[str, ...] = ()
     strongest: float | None = None
     in_streams: tuple[StreamFigures, ...] = ()
+    last_score: float | None = None
 
 
 class CoolDown(msgspec.Struct, frozen=True):
@@ -78,7 +80,8 @@ class Tracker:
     """Matches the clusters of each scan to the open alerts, stream by stream.
 
     Under the Bayesian scan an alert follows the stream that shows it best: it continues as a cluster of another stream
-    if this is stronger than the alert ever was, or if its own stream no longer shows it.
+    if this is stronger than the alert ever was, if it is stronger than the alert's last cluster and has new members, or
+    if the alert's own stream no longer shows it.
 
     ``is_reconfigured``: whether ``state`` was made under other settings or locations.
     ``chance``: how rare scores are, from the calibration if there is one.
@@ -126,11 +129,10 @@ class Tracker:
 
     def see(self, scanned: Mapping[Stream, Sequence[Cluster]]) -> None:
         """Note the clusters of all streams that a tick scans, before its updates."""
-        if not self._settings.is_bayesian:
-            return
-        self._scanned = scanned
+        self._scanned = scanned if self._settings.is_bayesian else {}
         for id_, each in self._followed.items():
-            in_streams = streams_of(each.in_streams, each.shown, scanned)
+            known = each.in_streams if self._settings.is_bayesian else ()
+            in_streams = streams_of(known, each.shown, self._scanned)
             self._followed[id_] = msgspec.structs.replace(each, in_streams=in_streams)
 
     def update(
@@ -227,7 +229,7 @@ class Tracker:
             also_in=_others(in_streams, stream),
         )
         strongest = self._stronger(None, figures)
-        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams, strongest)
         return alert
 
     def _follow(
@@ -243,7 +245,7 @@ class Tracker:
         alert = followed.alert
         cluster, merged_into = kin.cluster_of.get(alert.id), kin.merged_into.get(alert.id, "")
         event, quiet_since_s = self._event(followed, stream, cluster, tick_s, standing, is_silent)
-        if merged_into and event in (Event.FELL, Event.LAPSED):
+        if merged_into and event in (Event.FELL, Event.LAPSED, Event.HELD):
             event = Event.MERGED
         state, reason = step(alert.state, event)
         tier = alert.tier
@@ -277,13 +279,14 @@ class Tracker:
                 members=alert.members if cluster is None else cluster.members,
                 new_members=new_members,
                 zone_profile=alert.zone_profile if cluster is None else look_back(figures),
-                also_in=alert.also_in if cluster is None else _others(in_streams, stream),
+                also_in=_others(in_streams, alert.stream if cluster is None else stream),
             )
             if given:
                 last_notice, unnoticed = now, ()
-        strongest = followed.strongest
+        strongest, last_score = followed.strongest, followed.last_score
         if cluster is not None and (reason or self._has_scored(followed)):
             strongest = self._stronger(strongest, cluster.figures)
+            last_score = None if strongest is None else cluster.figures.score
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
@@ -292,8 +295,9 @@ class Tracker:
                 self._cool_downs.append(CoolDown(alert.stream, *at, until_s, strongest))
         else:
             shown = _union(followed.shown, alert.members)
-            kept = Followed(alert, shown, quiet_since_s, last_notice, unnoticed, strongest, in_streams)
-            self._followed[alert.id] = kept
+            self._followed[alert.id] = Followed(
+                alert, shown, quiet_since_s, last_notice, unnoticed, strongest, in_streams, last_score
+            )
         return alert if reason else None
 
     def _has_scored(self, followed: Followed) -> bool:
@@ -339,12 +343,17 @@ class Tracker:
             is_muted = bool(alert.responses.acknowledged_by)
             is_reminder = is_due(tick_s, followed.last_notice, self._settings.repeats, is_muted)
             return (Event.DUE if is_reminder else Event.HELD), None
-        if sum(member in standing for member in alert.members) < self._settings.min_cases:
+        is_elsewhere = bool(_others(followed.in_streams, alert.stream))
+        if is_elsewhere and quiet_since_s is None:
+            return Event.HELD, tick_s  # the next scan of another stream can take it over
+        is_empty = sum(member in standing for member in alert.members) < self._settings.min_cases
+        if is_empty and not is_elsewhere:
             return (Event.EXCLUDED if alert.stream in self._reconfigured else Event.EMPTIED), quiet_since_s
         if quiet_since_s is None or is_silent:
             return Event.FELL, tick_s
         has_lapsed = tick_s - quiet_since_s >= self._settings.end_after_h * 3600
-        return (Event.LAPSED if has_lapsed else Event.FELL), quiet_since_s
+        is_easing = alert.state is AlertState.EASING
+        return (Event.LAPSED if has_lapsed and is_easing else Event.FELL), quiet_since_s
 
     def _is_cooling(self, stream: Stream, figures: Figures) -> bool:
         mine = [each for each in self._cool_downs if each.stream == stream]
@@ -360,10 +369,12 @@ class Tracker:
 
 def _known(followed: Followed, stream: Stream) -> Known:
     """Return an open alert as a scan of a stream meets it."""
-    alert, strongest = followed.alert, followed.strongest
+    alert = followed.alert
     if alert.stream == stream or followed.quiet_since_s is not None:
         return Known(alert.id, followed.shown)
-    return Known(alert.id, followed.shown, math.inf if strongest is None else strongest)
+    if followed.strongest is None or followed.last_score is None:
+        return Known(alert.id, followed.shown, math.inf, math.inf)
+    return Known(alert.id, followed.shown, followed.strongest, followed.last_score)
 
 
 def _others(in_streams: Sequence[StreamFigures], stream: Stream) -> tuple[StreamFigures, ...]:

@@ -96,7 +96,7 @@ _WHOLE = (
     "age",
     "is_over",
 )
-_ALERT = np.dtype([("strongest", np.float64), *((name, np.int64) for name in _WHOLE)])
+_ALERT = np.dtype([("strongest", np.float64), ("last_score", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 
 ``quiet_s`` is the time since which the alert has had no cluster, ``age`` its rank among the alerts that have not ended.
@@ -229,16 +229,19 @@ def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offse
 
 
 @compiled
-def _is_held(alerts: _Records, living: Offsets, stream: int, score: float, shared: Offsets) -> bool:
-    """Return whether a cluster shares members with an alert that another stream shows now and that was as strong.
+def _is_held(alerts: _Records, living: Offsets, stream: int, score: float, members: int, shared: Offsets) -> bool:
+    """Return whether a cluster shares members with an alert that another stream shows now as well or better.
 
-    ``shared``: the number of members that each alert in ``living`` has; becomes 0 for such an alert.
+    With new members the cluster must be stronger than the alert's last cluster, without any than the alert ever was.
+
+    ``members``: of the cluster. ``shared``: how many of them each alert in ``living`` has; becomes 0 for such an alert.
     """
     is_held = False
     for age in range(len(living)):
         alert = alerts[living[age]]
         is_shown = alert["stream"] != stream and alert["quiet_s"] < 0
-        if shared[age] > 0 and is_shown and alert["strongest"] >= score:
+        above = alert["last_score"] if shared[age] < members else alert["strongest"]
+        if shared[age] > 0 and is_shown and above >= score:
             shared[age] = 0
             is_held = True
     return is_held
@@ -272,7 +275,7 @@ def _follow(
     if alert["quiet_s"] >= 0 or added > 0 or alert["stream"] != stream:
         alert["centre"] = centre
     alert["stream"], alert["quiet_s"] = stream, -1
-    alert["strongest"] = max(alert["strongest"], score)
+    alert["strongest"], alert["last_score"] = max(alert["strongest"], score), score
     if alert["reached_s"] < 0 and score >= tier_at:
         alert["reached_s"], alert["reached_as"] = tick_s, cluster
 
@@ -351,7 +354,7 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
             member = members[begins[cluster] : begins[cluster + 1]]
             of_cluster = shared[cluster - first]
             known[cluster - first] = _count_shared(links, alerts, member, of_cluster)
-            if _is_held(alerts, living[:alive], stream, scores[cluster], of_cluster):
+            if _is_held(alerts, living[:alive], stream, scores[cluster], len(member), of_cluster):
                 known[cluster - first] = len(member)
         taker, taken = _matched(shared)
         for age in range(alive):

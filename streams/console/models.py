@@ -63,7 +63,7 @@ class Polygon(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
 
 
 class CellProperties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The properties of a location; ``/api/usual`` adds the number of incidents."""
+    """The properties of a location; ``/api/usual`` adds the number of events."""
 
     id: str
     count: Annotated[int | UnsetType, Meta(description="events in the window")] = UNSET

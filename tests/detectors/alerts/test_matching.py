@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,19 @@ Alerts = list[Known]
 
 
 def between(
-    alerts: dict[str, str], *clusters: str, above: dict[str, float] | None = None
+    alerts: dict[str, str],
+    *clusters: str,
+    above: dict[str, float] | None = None,
+    above_with_new: dict[str, float] | None = None,
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """By alert the members of its cluster, by alert the one it merged into, by new cluster its origin."""
     above = above or {}
+    with_new = above_with_new or above
     kin = Kinship.between(
-        [Known(name, tuple(members), above.get(name, -math.inf)) for name, members in alerts.items()],
+        [
+            Known(name, tuple(members), above.get(name, -math.inf), with_new.get(name, -math.inf))
+            for name, members in alerts.items()
+        ],
         [cluster(each, WATCH) for each in clusters],
     )
     continued = {name: "".join(each.members) for name, each in kin.cluster_of.items()}
@@ -62,6 +70,12 @@ def test_a_cluster_takes_an_alert_of_another_stream_only_if_it_is_stronger() -> 
     assert merged == ({"own": "abcdefg"}, {"other": "own"}, {})
 
 
+def test_new_members_make_it_easier_to_take_an_alert() -> None:
+    limits: dict[str, Any] = {"above": {"other": WATCH}, "above_with_new": {"other": WATCH - 0.1}}
+    assert between({"other": "abc"}, "abc", **limits) == ({}, {}, {})
+    assert between({"other": "abc"}, "abcd", **limits) == ({"other": "abcd"}, {}, {})
+
+
 def test_a_cluster_that_a_stronger_alert_of_another_stream_shows_in_part_is_not_new() -> None:
     assert between({"other": "abc"}, "cdefg", above={"other": WATCH}) == ({}, {}, {})
     assert between({"other": "abc", "own": "def"}, "cdefg", above={"other": WATCH}) == ({"own": "cdefg"}, {}, {})
@@ -90,7 +104,7 @@ def test_every_cluster_and_every_alert_is_accounted_for_once(scan: tuple[Alerts,
     assert kin.cluster_of.keys().isdisjoint(kin.merged_into)
     assert set(kin.merged_into.values()) <= kin.cluster_of.keys()
     known = {member for each in alerts for member in each.members}
-    for name, members, _ in alerts:
+    for name, members, *_ in alerts:
         if name in kin.cluster_of:
             assert {*members} & {*kin.cluster_of[name].members}
     for each in clusters:

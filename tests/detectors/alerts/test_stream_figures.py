@@ -75,3 +75,32 @@ def test_under_the_permutation_scan_streams_are_alerts_of_their_own() -> None:
     scanned = {Stream.DRUGS: [cluster("abc", ALERT)], Stream.ALL: [mixed("abcd", ALERT)]}
     changes = tick(Tracker("leeds", SETTINGS), 0, scanned)
     assert [(each.stream, also(each)) for each in changes] == [("drugs", []), ("all", [])]
+
+
+def test_an_alert_that_another_stream_shows_does_not_ease() -> None:
+    tracker = Tracker("leeds", BAYESIAN)
+    tick(tracker, 0, {Stream.ALL: [mixed("abc", URGENT)]})
+    assert tick(tracker, 1, {Stream.DRUGS: [cluster("abc", WATCH)], Stream.ALL: []}) == []
+    (turned,) = tick(tracker, 2, {Stream.DRUGS: [cluster("abc", WATCH)], Stream.ALL: []})
+    assert (turned.stream, turned.reason) == (Stream.DRUGS, "category_changed")
+    (eased,) = tick(tracker, 3, {Stream.DRUGS: [], Stream.ALL: []})
+    assert eased.reason == "score_fell"
+
+
+def test_an_alert_whose_members_are_cancelled_goes_on_if_another_stream_shows_the_rest() -> None:
+    tracker = Tracker("leeds", BAYESIAN)
+    tick(tracker, 0, {Stream.DRUGS: [cluster("abc", URGENT)], Stream.ALL: [mixed("abcde", ALERT)]})
+    standing = EVERYONE - {"a", "b"}
+    scanned: dict[Stream, list[Cluster]] = {Stream.DRUGS: [], Stream.ALL: [mixed("cdefg", ALERT)]}
+    tracker.see(scanned)
+    assert tracker.update(Stream.DRUGS, HOUR, [], standing) == []
+    (turned,) = tracker.update(Stream.ALL, HOUR, scanned[Stream.ALL], standing)
+    assert (turned.state, turned.members) == ("open", tuple("cdefg"))
+
+
+def test_other_streams_are_forgotten_when_the_statistic_changes() -> None:
+    former = Tracker("leeds", BAYESIAN)
+    tick(former, 0, {Stream.DRUGS: [cluster("abc", WATCH)], Stream.ALL: [mixed("abcd", WATCH)]})
+    tracker = Tracker("leeds", SETTINGS, former.state, is_reconfigured=True)
+    (grown,) = tick(tracker, 1, {Stream.DRUGS: [cluster("abcd", WATCH)]})
+    assert also(grown) == []

@@ -192,7 +192,11 @@ def test_only_a_stronger_cluster_turns_an_alert_that_its_stream_shows_or_opens_b
                 assert change.reason == "merged" or change.stream == scan.stream
                 beside = [known] if change.stream != known.alert.stream else []
             standing = [each for each in beside if each.quiet_since_s is None]
-            assert all((each.strongest or 0) < change.figures.score for each in standing)
+            for each in standing:
+                has_new = not {*change.members} <= {*each.shown}
+                above = each.last_score if has_new else each.strongest
+                assert above is not None
+                assert change.figures.score > above
 
 
 @always

@@ -198,6 +198,16 @@ def test_an_alert_that_its_stream_no_longer_shows_goes_on_as_a_weaker_cluster_of
     ]
 
 
+def test_new_members_turn_an_alert_that_was_once_stronger():
+    assert led(
+        (0, Stream.DRUGS, [cluster("abc", URGENT)]),
+        (1, Stream.DRUGS, [cluster("abc", WATCH)]),
+        (2, Stream.ALL, [cluster("abc", ADVISORY)]),  # nothing new, and weaker than the alert was
+        (3, Stream.ALL, [cluster("abcd", WATCH - 0.1)]),  # weaker than what is shown now
+        (4, Stream.ALL, [cluster("abcd", ADVISORY)]),
+    ) == [[("A", "drugs", "opened")], [], [], [], [("A", "all", "new_members")]]
+
+
 def test_no_other_stream_takes_an_alert_of_the_former_statistic_while_its_own_shows_it():
     former = Tracker("leeds", SETTINGS)
     former.update(Stream.DRUGS, 0, [cluster("abc", WATCH)], EVERYONE)
