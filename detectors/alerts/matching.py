@@ -16,17 +16,23 @@ class Known(NamedTuple):
     ``members``: all members shown so far.
     ``above``: the score that a cluster must exceed to continue the alert, if another stream shows the alert now.
     ``above_with_new``: the same for a cluster with new members.
+    ``size``: number of members of its last cluster.
     """
 
     id: str
     members: tuple[str, ...]
     above: float = -math.inf
     above_with_new: float = -math.inf
+    size: int = 0
 
     def takes(self, cluster: Cluster, shared: int) -> bool:
         """Return whether a cluster that shares so many members is strong enough to continue the alert."""
         has_new = shared < len(cluster.members)
         return cluster.figures.score > (self.above_with_new if has_new else self.above)
+
+    def covers(self, cluster: Cluster, shared: int) -> bool:
+        """Return whether this is the hot spot of a weaker cluster too: half of one of them is in the other."""
+        return shared > 0 and 2 * shared >= min(len(cluster.members), self.size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,8 @@ class Kinship:
         A cluster continues the alert with which it shares the most members; in a tie, the older alert. Only one cluster
         continues an alert. Another cluster that shares members with the alert is new if these are fewer than half of
         its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
-        an alert but is not above the score that the alert asks for is never new: the alert shows it already.
+        an alert but is not above the score that the alert asks for is never new: the alert shows it already. If half of
+        one of them is in the other, they are one hot spot, and an alert that such a cluster would continue merges.
         """
         if not clusters:
             return cls({}, {}, ())
@@ -65,16 +72,21 @@ class Kinship:
             (each for each in shared if each[0] and each[1:] not in weaker),
             key=lambda each: (-each[0], each[1], each[2]),
         )
+        covered: dict[int, int] = {}  # weaker cluster -> the oldest alert that shows it already
+        for number, age, position in shared:
+            if (age, position) in weaker and alerts[age].covers(clusters[position], number):
+                covered.setdefault(position, age)
         taken: dict[int, int] = {}  # cluster -> alert
         for _, age, position in closest:
             if age not in taken.values() and position not in taken:
                 taken[position] = age
-        cluster_of = {alerts[age].id: clusters[position] for position, age in taken.items()}
-        merged_into: dict[str, str] = {}
+        cluster_of = {alerts[age].id: clusters[at] for at, age in taken.items() if at not in covered}
+        merged_into = {alerts[age].id: alerts[covered[at]].id for at, age in taken.items() if at in covered}
         split_from: dict[int, str] = {}
         for number, age, position in closest:
             alert_id, members = alerts[age].id, alerts[age].members
-            if alert_id not in cluster_of and position in taken and 2 * number >= len(members):
+            is_taken = position in taken and position not in covered
+            if alert_id not in cluster_of and is_taken and 2 * number >= len(members):
                 merged_into.setdefault(alert_id, alerts[taken[position]].id)
             if position not in taken:
                 split_from.setdefault(position, alert_id)

@@ -33,7 +33,7 @@ class Followed(msgspec.Struct, frozen=True):
     ``unnoticed``: members that only silent revisions have shown.
     ``strongest``: the highest score so far, if the Bayesian scan made the last revision with a cluster; otherwise None.
     ``in_streams``: the streams that show its members, under the Bayesian scan.
-    ``last_score``: the score of its last cluster, where ``strongest`` has one.
+    ``last_score``, ``last_size``: score and number of members of its last cluster, where ``strongest`` has a score.
     """
 
     alert: Alert
@@ -44,6 +44,7 @@ class Followed(msgspec.Struct, frozen=True):
     strongest: float | None = None
     in_streams: tuple[StreamFigures, ...] = ()
     last_score: float | None = None
+    last_size: int = 0
 
 
 class CoolDown(msgspec.Struct, frozen=True):
@@ -229,7 +230,8 @@ class Tracker:
             also_in=_others(in_streams, stream),
         )
         strongest = self._stronger(None, figures)
-        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams, strongest)
+        size = len(cluster.members)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams, strongest, size)
         return alert
 
     def _follow(
@@ -283,10 +285,10 @@ class Tracker:
             )
             if given:
                 last_notice, unnoticed = now, ()
-        strongest, last_score = followed.strongest, followed.last_score
+        strongest, last_score, last_size = followed.strongest, followed.last_score, followed.last_size
         if cluster is not None and (reason or self._has_scored(followed)):
             strongest = self._stronger(strongest, cluster.figures)
-            last_score = None if strongest is None else cluster.figures.score
+            last_score, last_size = None if strongest is None else cluster.figures.score, len(cluster.members)
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
@@ -296,7 +298,7 @@ class Tracker:
         else:
             shown = _union(followed.shown, alert.members)
             self._followed[alert.id] = Followed(
-                alert, shown, quiet_since_s, last_notice, unnoticed, strongest, in_streams, last_score
+                alert, shown, quiet_since_s, last_notice, unnoticed, strongest, in_streams, last_score, last_size
             )
         return alert if reason else None
 
@@ -373,8 +375,8 @@ def _known(followed: Followed, stream: Stream) -> Known:
     if alert.stream == stream or followed.quiet_since_s is not None:
         return Known(alert.id, followed.shown)
     if followed.strongest is None or followed.last_score is None:
-        return Known(alert.id, followed.shown, math.inf, math.inf)
-    return Known(alert.id, followed.shown, followed.strongest, followed.last_score)
+        return Known(alert.id, followed.shown, math.inf, math.inf, len(followed.shown))
+    return Known(alert.id, followed.shown, followed.strongest, followed.last_score, followed.last_size)
 
 
 def _others(in_streams: Sequence[StreamFigures], stream: Stream) -> tuple[StreamFigures, ...]:

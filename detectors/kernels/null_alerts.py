@@ -93,6 +93,7 @@ _WHOLE = (
     "cool_until_s",
     "centre",
     "members",
+    "last_size",
     "age",
     "is_over",
 )
@@ -229,22 +230,24 @@ def _count_shared(links: _Links, alerts: _Records, member: Counts, shared: Offse
 
 
 @compiled
-def _is_held(alerts: _Records, living: Offsets, stream: int, score: float, members: int, shared: Offsets) -> bool:
-    """Return whether a cluster shares members with an alert that another stream shows now as well or better.
+def _held_by(alerts: _Records, living: Offsets, stream: int, score: float, members: int, shared: Offsets) -> int:
+    """Return the age of the oldest alert of whose hot spot a cluster is a weaker view; -1 if no alert shows it better.
 
-    With new members the cluster must be stronger than the alert's last cluster, without any than the alert ever was.
+    Another stream shows such an alert now, with a score that is at least the cluster's: its last one if the cluster has
+    new members, else its highest. If such alerts only touch the cluster, less than half of either, return -2.
 
     ``members``: of the cluster. ``shared``: how many of them each alert in ``living`` has; becomes 0 for such an alert.
     """
-    is_held = False
+    held_by = -1
     for age in range(len(living)):
         alert = alerts[living[age]]
         is_shown = alert["stream"] != stream and alert["quiet_s"] < 0
         above = alert["last_score"] if shared[age] < members else alert["strongest"]
         if shared[age] > 0 and is_shown and above >= score:
+            if held_by < 0:
+                held_by = age if 2 * shared[age] >= min(members, alert["last_size"]) else -2
             shared[age] = 0
-            is_held = True
-    return is_held
+    return held_by
 
 
 @compiled
@@ -301,14 +304,14 @@ def _is_cooling(
 
 
 @compiled
-def _is_merged(taker: Offsets, shared: Offsets, members: int) -> bool:
-    """Return whether a cluster that another alert takes has at least half of this alert's members.
+def _is_merged(taker: Offsets, held_by: Offsets, shared: Offsets, members: int) -> bool:
+    """Return whether a cluster that another alert goes on as has at least half of this alert's members.
 
-    ``shared``: the members in each cluster, (clusters,).
+    ``held_by``: the alert that shows each cluster already, (clusters,). ``shared``: the members in each, (clusters,).
     """
     is_merged = False
     for position in range(len(taker)):
-        is_merged |= taker[position] >= 0 and 2 * shared[position] >= members
+        is_merged |= taker[position] >= 0 and held_by[position] < 0 and 2 * shared[position] >= members
     return is_merged
 
 
@@ -350,21 +353,28 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
         while cold < cool and alerts[cooling[cold]]["cool_until_s"] <= tick_s:
             cold += 1
         shared, known = np.zeros((end - first, alive), np.int64), np.zeros(end - first, np.int64)
+        held_by = np.full(end - first, -1, np.int64)
         for cluster in range(first, end):
             member = members[begins[cluster] : begins[cluster + 1]]
             of_cluster = shared[cluster - first]
             known[cluster - first] = _count_shared(links, alerts, member, of_cluster)
-            if _is_held(alerts, living[:alive], stream, scores[cluster], len(member), of_cluster):
+            held_by[cluster - first] = _held_by(
+                alerts, living[:alive], stream, scores[cluster], len(member), of_cluster
+            )
+            if held_by[cluster - first] != -1:
                 known[cluster - first] = len(member)
         taker, taken = _matched(shared)
         for age in range(alive):
             alert = alerts[living[age]]
-            if taken[age] >= 0:
+            if taken[age] >= 0 and held_by[taken[age]] >= 0:
+                alert["is_over"] = 1
+            elif taken[age] >= 0:
                 cluster = first + taken[age]
                 member = members[begins[cluster] : begins[cluster + 1]]
                 added = _link_members(links, member, living[age])
                 _follow(alert, added, cluster, stream, centres[cluster], scores[cluster], tick_s, rules.tier_at)
-            elif _is_merged(taker, shared[:, age], alert["members"]):
+                alert["last_size"] = len(member)
+            elif _is_merged(taker, held_by, shared[:, age], alert["members"]):
                 alert["is_over"] = 1
             elif alert["stream"] != stream:
                 continue
@@ -385,6 +395,7 @@ def live(clusters: Clusters, points: Floats, rules: Lifecycle) -> Lives:
                 _open(alerts[opened], stream, alive, tick_s)
                 added = _link_members(links, member, opened)
                 _follow(alerts[opened], added, cluster, stream, centre, scores[cluster], tick_s, rules.tier_at)
+                alerts[opened]["last_size"] = len(member)
                 living[alive] = opened
                 alive, opened = alive + 1, opened + 1
     found = alerts[:opened]

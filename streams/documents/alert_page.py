@@ -97,10 +97,16 @@ A cluster of one category often stands out in the stream `all` too.
 
 Under the Bayesian scan it is one alert, of the stream that shows it best:
 
-- A cluster of another stream takes the alert over if its score is above all scores of the alert so far. The alert keeps
-  its `id`; its `category` and figures are now those of this stream. If nothing else is new, the reason is
-  `category_changed`. Alerts that have at least half of their incidents in the cluster merge into this one.
-- A cluster that shares incidents with an alert of another stream, and is no stronger than that, opens nothing.
+- A cluster of another stream takes the alert over if its score is above all scores of the alert so far. With new
+  incidents, a score above that of the alert's last cluster is enough. The alert keeps its `id`; its `category` and
+  figures are now those of this stream. If nothing else is new, the reason is `category_changed`, or `score_recovered`
+  if the alert was easing. Alerts that have at least half of their incidents in the cluster merge into this one.
+- If its own stream no longer shows an alert, any cluster that could keep an alert alive takes it over. So an alert ends
+  only when no stream shows its incidents.
+- Any other cluster that shares incidents with an alert of another stream opens nothing. If half of one of them is in
+  the other, they are one hot spot: an alert that would have gone on as that cluster merges into the other one.
+- `also_in` lists the other streams that show the alert's incidents at that tick, each with the figures of its best
+  cluster. A cluster of `all` with events of one category alone is not listed.
 - After an alert of one category, the cool-down holds back clusters of that category and of `all`. After an alert of
   `all`, it holds back clusters of every stream.
 

@@ -25,7 +25,7 @@ def between(
     with_new = above_with_new or above
     kin = Kinship.between(
         [
-            Known(name, tuple(members), above.get(name, -math.inf), with_new.get(name, -math.inf))
+            Known(name, tuple(members), above.get(name, -math.inf), with_new.get(name, -math.inf), len(members))
             for name, members in alerts.items()
         ],
         [cluster(each, WATCH) for each in clusters],
@@ -79,6 +79,7 @@ def test_new_members_make_it_easier_to_take_an_alert() -> None:
 def test_a_cluster_that_a_stronger_alert_of_another_stream_shows_in_part_is_not_new() -> None:
     assert between({"other": "abc"}, "cdefg", above={"other": WATCH}) == ({}, {}, {})
     assert between({"other": "abc", "own": "def"}, "cdefg", above={"other": WATCH}) == ({"own": "cdefg"}, {}, {})
+    assert between({"other": "abc", "own": "def"}, "bcdefg", above={"other": WATCH}) == ({}, {"own": "other"}, {})
 
 
 @st.composite

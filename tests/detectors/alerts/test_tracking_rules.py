@@ -208,6 +208,17 @@ def test_new_members_turn_an_alert_that_was_once_stronger():
     ) == [[("A", "drugs", "opened")], [], [], [], [("A", "all", "new_members")]]
 
 
+def test_two_alerts_that_become_one_hot_spot_are_one():
+    apart = (
+        (0, Stream.DRUGS, [cluster("abcd", URGENT)]),
+        (0, Stream.ALL, [cluster("fghi", ALERT)]),
+    )
+    opened = [[("A", "drugs", "opened")], [("B", "all", "opened")]]
+    assert led(*apart, (1, Stream.ALL, [cluster("abfghi", ALERT)])) == [*opened, [("B", "all", "merged")]]
+    touching = led(*apart, (1, Stream.ALL, [cluster("afghi", ALERT)]))
+    assert touching == [*opened, [("B", "all", "new_members")]]
+
+
 def test_no_other_stream_takes_an_alert_of_the_former_statistic_while_its_own_shows_it():
     former = Tracker("leeds", SETTINGS)
     former.update(Stream.DRUGS, 0, [cluster("abc", WATCH)], EVERYONE)

@@ -85,7 +85,7 @@ def in_format_1(record: ScanRecord) -> bytes:
         alert |= alert.pop("figures") | alert.pop("zone_profile")
         each |= {"told": each.pop("shown"), "said": notice | {"tier": notice["tier"] or ""}}
         each["unsaid"] = each.pop("unnoticed")
-        del each["strongest"], each["last_score"], each["in_streams"], alert["also_in"]
+        del each["strongest"], each["last_score"], each["last_size"], each["in_streams"], alert["also_in"]
     return msgspec.json.encode(fields)
 
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_the_former_format_is_converted() -> None:
         expected = msgspec.to_builtins(record)
         for each in expected["checkpoint"]["tracker"]["followed"]:
             # The former version did not note these.
-            each["strongest"], each["last_score"], each["in_streams"] = None, None, ()
+            each["strongest"], each["last_score"], each["last_size"], each["in_streams"] = None, None, 0, ()
             each["alert"]["also_in"] = ()
             each["alert"]["figures"]["records"] = 0
         assert msgspec.to_builtins(decode_scan(in_format_1(record))) == expected
