@@ -14,6 +14,7 @@ class Known(NamedTuple):
     """An open alert before a scan.
 
     ``members``: all members shown so far.
+    ``is_own``: whether the alert is of the scanned stream.
     ``above``: the score that a cluster must exceed to continue the alert, if another stream shows the alert now.
     ``above_with_new``: the same for a cluster with new members.
     ``size``: number of members of its last cluster.
@@ -21,6 +22,7 @@ class Known(NamedTuple):
 
     id: str
     members: tuple[str, ...]
+    is_own: bool = True
     above: float = -math.inf
     above_with_new: float = -math.inf
     size: int = 0
@@ -56,7 +58,7 @@ class Kinship:
         continues an alert. Another cluster that shares members with the alert is new if these are fewer than half of
         its own members: it has split off. Otherwise it counts as part of the alert. A cluster that shares members with
         an alert but is not above the score that the alert asks for is never new: the alert shows it already. If half of
-        one of them is in the other, they are one hot spot, and an alert that such a cluster would continue merges.
+        one of them is in the other, they are one hot spot: the cluster's own alert merges into the stronger one.
         """
         if not clusters:
             return cls({}, {}, ())
@@ -68,14 +70,18 @@ class Kinship:
         ]
         weaker = {(age, at) for number, age, at in shared if not alerts[age].takes(clusters[at], number)}
         held = {position for number, age, position in shared if number and (age, position) in weaker}
-        closest = sorted(
-            (each for each in shared if each[0] and each[1:] not in weaker),
-            key=lambda each: (-each[0], each[1], each[2]),
-        )
         covered: dict[int, int] = {}  # weaker cluster -> the oldest alert that shows it already
         for number, age, position in shared:
             if (age, position) in weaker and alerts[age].covers(clusters[position], number):
                 covered.setdefault(position, age)
+        closest = sorted(
+            (
+                (number, age, at)
+                for number, age, at in shared
+                if number and (age, at) not in weaker and (alerts[age].is_own or at not in covered)
+            ),
+            key=lambda each: (-each[0], each[1], each[2]),
+        )
         taken: dict[int, int] = {}  # cluster -> alert
         for _, age, position in closest:
             if age not in taken.values() and position not in taken:

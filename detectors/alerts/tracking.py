@@ -373,10 +373,10 @@ def _known(followed: Followed, stream: Stream) -> Known:
     """Return an open alert as a scan of a stream meets it."""
     alert = followed.alert
     if alert.stream == stream or followed.quiet_since_s is not None:
-        return Known(alert.id, followed.shown)
+        return Known(alert.id, followed.shown, alert.stream == stream)
     if followed.strongest is None or followed.last_score is None:
-        return Known(alert.id, followed.shown, math.inf, math.inf, len(followed.shown))
-    return Known(alert.id, followed.shown, followed.strongest, followed.last_score, followed.last_size)
+        return Known(alert.id, followed.shown, False, math.inf, math.inf, len(followed.shown))
+    return Known(alert.id, followed.shown, False, followed.strongest, followed.last_score, followed.last_size)
 
 
 def _others(in_streams: Sequence[StreamFigures], stream: Stream) -> tuple[StreamFigures, ...]:

@@ -236,7 +236,8 @@ def _held_by(alerts: _Records, living: Offsets, stream: int, score: float, membe
     Another stream shows such an alert now, with a score that is at least the cluster's: its last one if the cluster has
     new members, else its highest. If such alerts only touch the cluster, less than half of either, return -2.
 
-    ``members``: of the cluster. ``shared``: how many of them each alert in ``living`` has; becomes 0 for such an alert.
+    ``members``: of the cluster. ``shared``: how many of them each alert in ``living`` has; becomes 0 for such an alert,
+        and for every alert of another stream if one of them shows the cluster's hot spot.
     """
     held_by = -1
     for age in range(len(living)):
@@ -247,6 +248,10 @@ def _held_by(alerts: _Records, living: Offsets, stream: int, score: float, membe
             if held_by < 0:
                 held_by = age if 2 * shared[age] >= min(members, alert["last_size"]) else -2
             shared[age] = 0
+    if held_by >= 0:
+        for age in range(len(living)):
+            if alerts[living[age]]["stream"] != stream:
+                shared[age] = 0
     return held_by
 
 

@@ -104,7 +104,7 @@ Under the Bayesian scan it is one alert, of the stream that shows it best:
 - If its own stream no longer shows an alert, any cluster that could keep an alert alive takes it over. So an alert ends
   only when no stream shows its incidents.
 - Any other cluster that shares incidents with an alert of another stream opens nothing. If half of one of them is in
-  the other, they are one hot spot: an alert that would have gone on as that cluster merges into the other one.
+  the other, they are one hot spot, and the cluster's own alert merges into the other one.
 - `also_in` lists the other streams that show the alert's incidents at that tick, each with the figures of its best
   cluster. A cluster of `all` with events of one category alone is not listed.
 - After an alert of one category, the cool-down holds back clusters of that category and of `all`. After an alert of

@@ -25,7 +25,14 @@ def between(
     with_new = above_with_new or above
     kin = Kinship.between(
         [
-            Known(name, tuple(members), above.get(name, -math.inf), with_new.get(name, -math.inf), len(members))
+            Known(
+                name,
+                tuple(members),
+                name not in above,
+                above.get(name, -math.inf),
+                with_new.get(name, -math.inf),
+                len(members),
+            )
             for name, members in alerts.items()
         ],
         [cluster(each, WATCH) for each in clusters],
@@ -80,6 +87,8 @@ def test_a_cluster_that_a_stronger_alert_of_another_stream_shows_in_part_is_not_
     assert between({"other": "abc"}, "cdefg", above={"other": WATCH}) == ({}, {}, {})
     assert between({"other": "abc", "own": "def"}, "cdefg", above={"other": WATCH}) == ({"own": "cdefg"}, {}, {})
     assert between({"other": "abc", "own": "def"}, "bcdefg", above={"other": WATCH}) == ({}, {"own": "other"}, {})
+    third = {"other": WATCH, "third": WATCH - 0.1}  # which its own stream shows: it is no part of that hot spot
+    assert between({"other": "abc", "third": "def"}, "bcdefg", above=third) == ({}, {}, {})
 
 
 @st.composite
