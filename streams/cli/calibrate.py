@@ -102,6 +102,7 @@ def calibrate(
 
 def print_calibration(file: CalibrationFile) -> None:
     """Print the promise of a calibration, as text and as a table of tiers."""
+    from detectors.calibration.in_all import FEWEST_WEEKS
     from streams.messages.wording import figure_words
 
     made, history = file.calibration, file.history
@@ -128,6 +129,11 @@ def print_calibration(file: CalibrationFile) -> None:
         console.print(
             f"expect {file.in_all.rate:.1f} alerts a week in all, by chance or not: so many would have opened in the "
             f"last {file.in_all.weeks} weeks of the history"
+        )
+    else:
+        console.print(
+            f"how many alerts a week to expect in all is unknown: that takes {FEWEST_WEEKS} weeks of history after the "
+            f"first window of {file.settings.window_days} days"
         )
 
 
