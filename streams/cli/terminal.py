@@ -52,7 +52,13 @@ wait_option = click.option(
 
 
 def fail(message: object) -> NoReturn:
-    """Print a message and exit with code 2."""
+    """Print a message and exit with code 2.
+
+    Raises:
+        BrokenPipeError: The message is one. Click then ends the command without a word: its reader has seen enough.
+    """
+    if isinstance(message, BrokenPipeError):
+        raise message
     click.echo(f"hotspots: {message}", err=True)
     sys.exit(2)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -43,6 +45,29 @@ def incidents(tmp_path: Path) -> Path:
         rows = [[f"i{day}", f"2024-05-{day:02}T12:00:00Z", "drugs", -1.55, 53.8] for day in range(1, 31)]
         csv.writer(file).writerows([HEADER, *rows])
     return path
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    """As in `hotspots explain ALERT | head -1`: the command ends without a word."""
+    program = """
+import click
+from streams.cli.terminal import fail
+
+@click.command()
+def long():
+    try:
+        for _ in range(100_000):
+            click.echo("figure")
+    except OSError as error:
+        fail(error)
+
+long()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout and running.stderr
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=["hotspots", *COMMANDS])
