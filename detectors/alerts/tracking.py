@@ -230,8 +230,8 @@ class Tracker:
             also_in=_others(in_streams, stream),
         )
         strongest = self._stronger(None, figures)
-        size = len(cluster.members)
-        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams, strongest, size)
+        last = self._last(cluster)
+        self._followed[alert.id] = Followed(alert, alert.members, None, now, (), strongest, in_streams, *last)
         return alert
 
     def _follow(
@@ -288,7 +288,7 @@ class Tracker:
         strongest, last_score, last_size = followed.strongest, followed.last_score, followed.last_size
         if cluster is not None and (reason or self._has_scored(followed)):
             strongest = self._stronger(strongest, cluster.figures)
-            last_score, last_size = None if strongest is None else cluster.figures.score, len(cluster.members)
+            last_score, last_size = self._last(cluster)
         if state in TERMINAL:
             del self._followed[alert.id]
             if event is not Event.MERGED:  # after a merger the other alert watches the zone
@@ -311,6 +311,10 @@ class Tracker:
         if not self._settings.is_bayesian:
             return None
         return figures.score if known is None else max(known, figures.score)
+
+    def _last(self, cluster: Cluster) -> tuple[float | None, int]:
+        """Return the score and the number of members of a cluster, where they matter."""
+        return (cluster.figures.score, len(cluster.members)) if self._settings.is_bayesian else (None, 0)
 
     def _tier(self, figures: Figures) -> Tier | None:
         return self._chance.tier(figures.trigger_score)
