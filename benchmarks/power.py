@@ -21,6 +21,7 @@ from rich.progress import Progress
 from scipy.optimize import bisect
 
 from benchmarks._case import BEGIN, HISTORY_WEEKS, SETTINGS, WEEK_H, Case, Site
+from benchmarks._found_picture import Share, draw
 from benchmarks._injected import Injected, inject
 from benchmarks._machine import description
 from benchmarks._simple_rules import Cells, at_days, count_of_day, cusum
@@ -40,6 +41,7 @@ WATCH_RATIO = 10.0
 RESOLUTIONS = (9, 8)
 """H3 resolutions of the cells of the simple rules, about 350 and 900 m wide."""
 HIGHEST = 200.0
+SOON_H = 3.0
 MARGIN_WEEKS = 78
 """Weeks of null histories from which the score of the permutation scan is learnt."""
 
@@ -178,6 +180,12 @@ def row(
     return f"| {' | '.join(cells)} |"
 
 
+def share(rate: float, hours: NDArray[np.float64], injected: Sequence[Injected]) -> Share:
+    """Return the shares of the clusters of one category that are found."""
+    hours = hours[[not each.is_mixed for one in injected for each in one.clusters]]
+    return Share(rate, float((~np.isnan(hours)).mean()), float((hours <= SOON_H).mean()))
+
+
 def _share(is_found: NDArray[np.bool_]) -> str:
     """Return the share of clusters found, and its standard error."""
     share = is_found.mean()
@@ -201,8 +209,10 @@ HEAD = (
 @click.option("--only", default="", help="Only kinds whose name contains this text.")
 @click.option("--weeks", default=104, show_default=True, help="Weeks of each city.")
 @click.option("--budget", "budgets", multiple=True, default=(2.0, 0.5), show_default=True, help="False alerts a week.")
-def main(cities: int, only: str, weeks: int, budgets: tuple[float, ...]) -> None:
+@click.option("--picture", is_flag=True, help="Write docs/images/found.svg.")
+def main(cities: int, only: str, weeks: int, budgets: tuple[float, ...], picture: bool) -> None:
     """Measure and print a table in Markdown."""
+    shown: dict[str, dict[str, list[Share]]] = {}
     print(f"{description()}\n\n| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     with Progress(console=Console(stderr=True)) as bar:
         chosen = [kind for kind in KINDS if only in kind.name]
@@ -226,6 +236,10 @@ def main(cities: int, only: str, weeks: int, budgets: tuple[float, ...]) -> None
             for (name, budget), each in hours.items():
                 rate = float(np.mean(rates[name, budget]))
                 print(row(kind.name, name, budget, rate, np.concatenate(each), streams), flush=True)
+                shares = shown.setdefault(kind.name, {}).setdefault(name, [])
+                shares.append(share(rate, np.concatenate(each), streams))
+    if picture:
+        draw(shown)
 
 
 if __name__ == "__main__":
