@@ -37,6 +37,8 @@ def streams_of(
     ``known``: the figures before these scans; they hold for streams that were not scanned.
     ``scanned``: the clusters of each scanned stream, best first.
     """
+    if not scanned:
+        return tuple(known)
     held = frozenset(members)
     shown = [each for each in known if each.stream not in scanned]
     for stream, clusters in scanned.items():
