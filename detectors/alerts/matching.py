@@ -42,7 +42,8 @@ class Kinship:
     """The clusters of one scan, matched to the open alerts.
 
     ``cluster_of``: alert id -> the cluster that continues the alert.
-    ``merged_into``: alert id -> the other alert whose cluster has at least half of its members.
+    ``merged_into``: alert id -> the other alert whose cluster has at least half of its members, or of another stream
+        the alert that shows its hot spot better.
     ``new``: the clusters that continue no alert, each with the id of the alert that it split from, empty for none.
     """
 

@@ -100,7 +100,8 @@ _WHOLE = (
 _ALERT = np.dtype([("strongest", np.float64), ("last_score", np.float64), *((name, np.int64) for name in _WHOLE)])
 """An alert. Times are in seconds, -1 for none.
 
-``quiet_s`` is the time since which the alert has had no cluster, ``age`` its rank among the alerts that have not ended.
+``quiet_s`` is the time since which the alert has had no cluster, ``age`` its rank among the alerts that have not ended,
+``last_score`` and ``last_size`` the score of its last cluster and how many members that had.
 Alerts are records, because a compiled function takes one array of records faster than an array for each field.
 """
 _Records = NDArray[np.void]
